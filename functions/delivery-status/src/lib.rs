@@ -1,0 +1,9 @@
+//! Netcore Webhooks v2: `{"delivery_status":[…]}`.
+
+use webhook_ingest::{provider::netcore_delivery_status, receiver::Receiver};
+
+/// This function's name and formats.
+pub const RECEIVER: Receiver = Receiver {
+    function: "delivery-status",
+    formats: &[&netcore_delivery_status::FORMAT],
+};

@@ -1,0 +1,7 @@
+//! The `event-webhook` function.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    webhook_ingest::lambda::run(event_webhook::RECEIVER)
+}

@@ -1,0 +1,28 @@
+//! The `redrive` function.
+
+use std::process::ExitCode;
+
+use aws_lambda_events::sqs::SqsEvent;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use redrive::Redrive;
+use webhook_ingest::{
+    config::{StorageConfig, environment},
+    lambda, logging, metrics,
+};
+
+fn main() -> ExitCode {
+    logging::start();
+    lambda::block_on(async {
+        let redrive = Redrive::start(StorageConfig::read(environment)?).await;
+        let collector = metrics::start();
+        lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<SqsEvent>| {
+            let redrive = redrive.clone();
+            async move {
+                let response = redrive.handle(event).await;
+                collector.inspect(|collector| metrics::flush(collector));
+                Ok::<_, Error>(response)
+            }
+        }))
+        .await
+    })
+}

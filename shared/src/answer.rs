@@ -1,0 +1,113 @@
+//! What a sender is told. The only place that names HTTP status codes.
+
+use http::{Method, Response, StatusCode, header};
+use lambda_http::Body;
+use serde_json::json;
+
+use crate::storage::Tally;
+
+/// Seconds after which a sender may come again when nothing could be kept.
+const RETRY_AFTER_SECONDS: &str = "30";
+
+/// How a request ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// A look at whether the address exists.
+    Checked,
+    /// A method that carries no webhook.
+    MethodNotAllowed,
+    /// A body over the limit.
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// An address that may not send.
+    Forbidden,
+    /// Missing, wrong or stale authentication: one answer for all of them.
+    Unauthorised,
+    /// Not one readable record; the body is in the dead-letter queue.
+    Rejected {
+        /// What is wrong, without quoting the body.
+        why: String,
+    },
+    /// Every record is durable somewhere.
+    Accepted(Tally),
+    /// Something could be kept nowhere; the sender still has it.
+    Unavailable,
+}
+
+impl Answer {
+    /// The word for logs.
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self::Checked => "checked",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::TooLarge { .. } => "too_large",
+            Self::Forbidden => "forbidden",
+            Self::Unauthorised => "unauthorised",
+            Self::Rejected { .. } => "rejected",
+            Self::Accepted(_) => "accepted",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// The status code.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Checked | Self::Accepted(_) => StatusCode::OK,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Unauthorised => StatusCode::UNAUTHORIZED,
+            Self::Rejected { .. } => StatusCode::BAD_REQUEST,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The answer to a request of this method.
+    pub fn respond(&self, method: &Method) -> Response<Body> {
+        let error = |text: &str| json!({ "error": text });
+        let body = match self {
+            Self::Checked => json!({"ready": true}),
+            Self::MethodNotAllowed => error("send webhooks with POST"),
+            Self::TooLarge { limit } => error(&format!(
+                "the body is larger than {limit} bytes; send fewer records at once"
+            )),
+            Self::Forbidden => error("requests are not accepted from this address"),
+            Self::Unauthorised => error("missing, wrong or stale authentication"),
+            Self::Rejected { why } => error(&format!("{why}; the body is kept in the dead-letter queue")),
+            Self::Accepted(tally) => json!({
+                "received": tally.received,
+                "stored": tally.stored,
+                "duplicates": tally.duplicates,
+                "queued": tally.queued,
+                "dead_lettered": tally.dead_lettered,
+            }),
+            Self::Unavailable => error("nothing could be kept just now; send the same body again"),
+        };
+        let mut response = Response::new(if *method == Method::HEAD {
+            Body::Empty
+        } else {
+            Body::Text(body.to_string())
+        });
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            header::HeaderValue::from_static("application/json"),
+        );
+        match self {
+            Self::MethodNotAllowed => {
+                headers.insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD, POST"));
+            }
+            Self::Unavailable => {
+                headers.insert(
+                    header::RETRY_AFTER,
+                    header::HeaderValue::from_static(RETRY_AFTER_SECONDS),
+                );
+            }
+            _ => {}
+        }
+        response
+    }
+}

@@ -1,0 +1,101 @@
+//! The connection to AWS: one HTTP client and one configuration for all services of a process.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_dynamodb::{config::StalledStreamProtectionConfig, error::SdkError};
+use aws_smithy_http_client::{
+    Builder,
+    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
+};
+
+/// Whom to believe that a server is AWS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Roots {
+    /// Amazon Trust Services' five roots: all that the endpoints of the `aws` partition need, and
+    /// parsed in a fraction of the time that a machine's hundred and more take.
+    Amazon,
+    /// The machine's own, for TLS-inspecting proxies and other partitions.
+    System,
+}
+
+/// Amazon Root CA 1 to 4 and Starfield Services Root CA G2, from
+/// <https://www.amazontrust.com/repository/>; the fingerprints stand in the file.
+const AMAZON_ROOTS: &str = include_str!("../certs/amazon-trust-services.pem");
+
+/// How patient the clients are.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For a connection.
+    pub connect: Duration,
+    /// For one attempt of a call.
+    pub attempt: Duration,
+    /// Attempts per call.
+    pub attempts: u32,
+}
+
+impl Patience {
+    /// For a request that somebody waits for: two attempts fit the part of the budget that storing
+    /// has, and what they do not achieve goes to the retry queue.
+    pub fn within(budget: Duration) -> Self {
+        let attempt = budget * 3 / 10;
+        Self {
+            connect: attempt,
+            attempt,
+            attempts: 3,
+        }
+    }
+
+    /// For work nobody waits for.
+    pub fn unhurried() -> Self {
+        Self {
+            connect: Duration::from_secs(2),
+            attempt: Duration::from_secs(5),
+            attempts: 4,
+        }
+    }
+}
+
+/// Loads region, credentials and endpoints from the environment, as every SDK does.
+pub async fn load(roots: Roots, patience: Patience) -> SdkConfig {
+    let store = match roots {
+        Roots::Amazon => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
+        Roots::System => TrustStore::default(),
+    };
+    let mut http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
+    // Building a context checks nothing and cannot fail; the default would fall back to the machine's roots.
+    if let Ok(context) = TlsContext::builder().with_trust_store(store).build() {
+        http = http.tls_context(context);
+    }
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http.build_https())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(patience.connect)
+                .operation_attempt_timeout(patience.attempt)
+                .build(),
+        )
+        .retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(patience.attempts)
+                .with_initial_backoff(Duration::from_millis(30))
+                .with_max_backoff(Duration::from_millis(300)),
+        )
+        // Requests and answers are small and bounded by the attempt's timeout.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .load()
+        .await
+}
+
+/// What went wrong with a call that got no answer of the service. The error's own text is not
+/// used: its debug form holds requests and answers, and with them what they carry.
+pub(crate) fn failure<E, R>(error: &SdkError<E, R>) -> &'static str {
+    match error {
+        SdkError::TimeoutError(_) => "no answer in time",
+        SdkError::DispatchFailure(e) if e.is_timeout() => "no connection in time",
+        SdkError::DispatchFailure(_) => "no connection",
+        SdkError::ConstructionFailure(_) => "the request could not be built",
+        SdkError::ResponseError(_) => "the answer broke off or could not be read",
+        _ => "an answer without an error code",
+    }
+}

@@ -1,0 +1,320 @@
+//! A verified body as a list of records: knows the envelopes, walks the records one at a time and
+//! can put any of them into a body again. Holds nothing but references into the body.
+//!
+//! Safe on untrusted input.
+
+use std::{borrow::Cow, fmt};
+
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::{Map, Value, value::RawValue};
+
+use crate::{
+    auth::Verified,
+    event::{Event, Unreadable},
+    provider::{self, FormatId},
+    record,
+};
+
+/// A body that is not JSON or has no known envelope.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(String);
+
+/// The records of one body.
+pub struct Batch<'a> {
+    formats: &'a [FormatId],
+    /// The records, with commas between them.
+    list: &'a str,
+    /// What goes before and after records to make a body of them again.
+    around: (String, &'static str),
+    /// Fields of the envelope beside the records.
+    envelope: Map<String, Value>,
+}
+
+impl<'a> Batch<'a> {
+    /// Finds the records in a body: an array, an envelope of one of `formats`, or a single record.
+    ///
+    /// # Errors
+    /// [`Malformed`] says what the body is instead, without quoting it.
+    pub fn parse(verified: Verified<'a>, formats: &'a [FormatId]) -> Result<Self, Malformed> {
+        let text = std::str::from_utf8(verified.body())
+            .map_err(|e| Malformed(format!("the body is not UTF-8 from byte {}", e.valid_up_to())))?;
+        let text = text.trim_start_matches('\u{feff}').trim_matches(JSON_SPACE);
+        match text.as_bytes().first() {
+            Some(b'[') => {
+                serde_json::from_str::<IgnoredAny>(text).map_err(|e| not_json(&e))?;
+                Ok(Self::bare(formats, inside(text)))
+            }
+            Some(b'{') => Self::object(text, formats),
+            Some(_) => Err(Malformed(
+                "the body is neither a JSON array nor a JSON object".into(),
+            )),
+            None => Err(Malformed("the body is empty".into())),
+        }
+    }
+
+    fn bare(formats: &'a [FormatId], list: &'a str) -> Self {
+        Self {
+            formats,
+            list,
+            around: ("[".into(), "]"),
+            envelope: Map::new(),
+        }
+    }
+
+    fn object(text: &'a str, formats: &'a [FormatId]) -> Result<Self, Malformed> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let mut fields = json
+            .deserialize_map(ShallowFields)
+            .and_then(|fields| json.end().map(|()| fields))
+            .map_err(|e| not_json(&e))?;
+        let envelope = formats
+            .iter()
+            .filter_map(|format| format.envelope)
+            .find_map(|name| Some((name, fields.iter().position(|(field, _)| field == name)?)));
+        let Some((name, at)) = envelope else {
+            let is_record = formats
+                .iter()
+                .any(|format| fields.iter().any(|(field, _)| field == format.id_field()));
+            return if is_record {
+                Ok(Self::bare(formats, text))
+            } else {
+                Err(Malformed(format!(
+                    "the body has no known envelope: expected {}",
+                    expected(formats)
+                )))
+            };
+        };
+        let records = fields.remove(at).1.get();
+        let list = match records.as_bytes().first() {
+            Some(b'[') => inside(records),
+            Some(b'{') => records,
+            _ => return Err(Malformed(format!("{name} holds neither a list nor a record"))),
+        };
+        let mut before = String::from("{");
+        let mut beside = Map::new();
+        for (field, value) in fields {
+            before.extend([
+                Value::from(field.as_ref()).to_string().as_str(),
+                ":",
+                value.get(),
+                ",",
+            ]);
+            let value = record::value(value.get()).unwrap_or_else(|_| Value::from(value.get()));
+            beside.insert(field.into_owned(), value);
+        }
+        before.extend(["\"", name, "\":["]);
+        Ok(Self {
+            formats,
+            list,
+            around: (before, "]}"),
+            envelope: beside,
+        })
+    }
+
+    /// The records' texts, in order.
+    pub fn records(&self) -> Records<'a> {
+        Records { rest: self.list }
+    }
+
+    /// One record's text as an event.
+    ///
+    /// # Errors
+    /// [`Unreadable`] says what is missing or wrong.
+    pub fn read(&self, text: &str) -> Result<Event, Unreadable> {
+        let mut event = provider::read(self.formats, text)?;
+        event.envelope.clone_from(&self.envelope);
+        Ok(event)
+    }
+
+    /// What stands before and after records, joined by commas, in a body of them.
+    pub fn around(&self) -> (&str, &'static str) {
+        (&self.around.0, self.around.1)
+    }
+}
+
+/// JSON's white space, RFC 8259 section 2.
+const JSON_SPACE: [char; 4] = [' ', '\n', '\r', '\t'];
+
+fn inside(list: &str) -> &str {
+    list.strip_prefix('[')
+        .and_then(|list| list.strip_suffix(']'))
+        .unwrap_or(list)
+}
+
+fn not_json(error: &serde_json::Error) -> Malformed {
+    Malformed(format!("the body cannot be read: {}", record::describe(error)))
+}
+
+fn expected(formats: &[FormatId]) -> String {
+    let known: Vec<String> = formats
+        .iter()
+        .map(|format| match format.envelope {
+            Some(name) => format!("{{\"{name}\":[…]}}"),
+            None => format!("[{{\"{}\":…}}]", format.id_field()),
+        })
+        .collect();
+    known.join(" or ")
+}
+
+/// The texts of a list's records, one at a time.
+pub struct Records<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        self.rest = self.rest.trim_start_matches([' ', '\n', '\r', '\t', ',']);
+        if self.rest.is_empty() {
+            return None;
+        }
+        let mut values = serde_json::Deserializer::from_str(self.rest).into_iter::<&RawValue>();
+        match values.next() {
+            Some(Ok(value)) => {
+                self.rest = self.rest.get(values.byte_offset()..).unwrap_or_default();
+                Some(value.get())
+            }
+            // The list was checked when it was found. Should a value still be unreadable, the
+            // remainder is one unreadable record: nothing is dropped.
+            _ => Some(std::mem::take(&mut self.rest)),
+        }
+    }
+}
+
+/// An object's fields with their values unread.
+struct ShallowFields;
+
+impl<'de> Visitor<'de> for ShallowFields {
+    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(name) = map.next_key_seed(record::NameSeed)? {
+            fields.push((name, map.next_value()?));
+        }
+        Ok(fields)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::{netcore_delivery_status, netcore_events, netcore_incoming, whatsapp_incoming};
+    use proptest::prelude::*;
+
+    static EVENTS: [FormatId; 1] = [&netcore_events::FORMAT];
+    static STATUS: [FormatId; 1] = [&netcore_delivery_status::FORMAT];
+    static INCOMING: [FormatId; 2] = [&netcore_incoming::FORMAT, &whatsapp_incoming::FORMAT];
+
+    fn records(body: &str, formats: &'static [FormatId]) -> Result<Vec<String>, String> {
+        let batch = Batch::parse(Verified::from_own_queue(body.as_bytes()), formats).map_err(|e| e.0)?;
+        Ok(batch.records().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn finds_the_records_in_every_envelope() {
+        assert_eq!(
+            records(" [ {\"a\":1} , 2,\"x,y\" ] ", &EVENTS).unwrap(),
+            ["{\"a\":1}", "2", "\"x,y\""]
+        );
+        assert_eq!(records("\u{feff}[1]", &EVENTS).unwrap(), ["1"]);
+        assert_eq!(records("[]", &EVENTS).unwrap(), [""; 0]);
+        assert_eq!(
+            records(r#"{"message_id":"x"}"#, &EVENTS).unwrap(),
+            [r#"{"message_id":"x"}"#]
+        );
+        assert_eq!(
+            records(r#"{"delivery_status":[{"a":1},{}]}"#, &STATUS).unwrap(),
+            ["{\"a\":1}", "{}"]
+        );
+        assert_eq!(
+            records(r#"{"delivery_status":{"a":1}}"#, &STATUS).unwrap(),
+            ["{\"a\":1}"]
+        );
+        assert_eq!(
+            records(r#"{"incoming_message":[{"a":1}]}"#, &INCOMING).unwrap(),
+            ["{\"a\":1}"]
+        );
+    }
+
+    #[test]
+    fn says_what_a_body_is_instead() {
+        for (body, says) in [
+            ("", "the body is empty"),
+            ("null", "the body is neither a JSON array nor a JSON object"),
+            ("17", "the body is neither a JSON array nor a JSON object"),
+            (
+                "[1,",
+                "the body cannot be read: it ends too early (line 1, column 3)",
+            ),
+            (
+                "[1] [2]",
+                "the body cannot be read: it is not JSON (line 1, column 5)",
+            ),
+            (
+                "{\"a\"}",
+                "the body cannot be read: it is not JSON (line 1, column 5)",
+            ),
+            (
+                r#"{"events":[]}"#,
+                "the body has no known envelope: expected [{\"message_id\":…}]",
+            ),
+        ] {
+            assert_eq!(records(body, &EVENTS).unwrap_err(), says, "{body}");
+        }
+        assert_eq!(
+            records(r#"{"delivery_status":null}"#, &STATUS).unwrap_err(),
+            "delivery_status holds neither a list nor a record"
+        );
+        let error = Batch::parse(Verified::from_own_queue(b"[\"\xff\"]"), &EVENTS)
+            .err()
+            .unwrap();
+        assert_eq!(error.0, "the body is not UTF-8 from byte 2");
+    }
+
+    #[test]
+    fn deep_nesting_is_walked_without_recursion() {
+        let deep = format!("[{}{}]", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(records(&deep, &EVENTS).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_body_of_some_records_keeps_the_envelope() {
+        let body = r#"{"account":{"id":7},"delivery_status":[{"ncmessage_id":"x","status":"sent"}],"v":2}"#;
+        let batch = Batch::parse(Verified::from_own_queue(body.as_bytes()), &STATUS).unwrap();
+        let (before, after) = batch.around();
+        assert_eq!(
+            format!("{before}1,2{after}"),
+            r#"{"account":{"id":7},"v":2,"delivery_status":[1,2]}"#
+        );
+        let event = batch.read(batch.records().next().unwrap()).unwrap();
+        assert_eq!(
+            Value::Object(event.envelope),
+            serde_json::json!({"account":{"id":7},"v":2})
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(body in prop::collection::vec(any::<u8>(), 0..300)) {
+            if let Ok(batch) = Batch::parse(Verified::from_own_queue(&body), &INCOMING) {
+                for record in batch.records() {
+                    let _ = batch.read(record);
+                }
+            }
+        }
+
+        #[test]
+        fn walking_gives_each_value_once(values in prop::collection::vec("[a-z,\\]\\[{}\"\\\\ ]{0,12}", 0..20)) {
+            let body = serde_json::to_string(&values).unwrap();
+            let walked: Vec<String> = records(&body, &EVENTS).unwrap().iter().map(|r| serde_json::from_str(r).unwrap()).collect();
+            prop_assert_eq!(walked, values);
+        }
+    }
+}

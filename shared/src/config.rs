@@ -1,0 +1,232 @@
+//! The environment, read once at start. Every missing or wrong variable is reported together.
+
+use std::{fmt, time::Duration};
+
+use crate::{aws::Roots, item::Arrival};
+
+/// All that is wrong with the environment, one line each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigError(Vec<String>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the environment is not complete: {}", self.0.join("; "))
+    }
+}
+
+/// What a receiver needs to know.
+#[derive(Debug, Clone)]
+pub struct ReceiverConfig {
+    /// `WEBHOOK_AUTH`: a policy or where it is kept. Not shown by `Debug`.
+    pub webhook_auth: Hidden,
+    /// `AUTH_REFRESH_SECONDS` (300): how often a kept policy is fetched again.
+    pub auth_refresh: Duration,
+    /// `ACK_BUDGET_MS` (2000): within which a request is answered.
+    pub ack_budget: Duration,
+    /// `MAX_BODY_BYTES` (6291456): the most that a function URL delivers.
+    pub max_body_bytes: usize,
+    /// Table and queues.
+    pub storage: StorageConfig,
+}
+
+/// Where events go.
+#[derive(Debug, Clone)]
+pub struct StorageConfig {
+    /// `EVENTS_TABLE`.
+    pub events_table: String,
+    /// `RETRY_QUEUE_URL`.
+    pub retry_queue_url: String,
+    /// `DEAD_LETTER_QUEUE_URL`.
+    pub dead_letter_queue_url: String,
+    /// `RETENTION_DAYS` (180): 0 keeps events for ever.
+    pub retention_days: u32,
+    /// `LATE_AFTER_HOURS` (72).
+    pub late_after_hours: u32,
+    /// `TLS_ROOTS` (`amazon`): `system` for proxies and other partitions.
+    pub roots: Roots,
+}
+
+impl StorageConfig {
+    /// The arrival of what arrives at `at`, epoch milliseconds.
+    pub fn arrival(&self, at: i64) -> Arrival {
+        Arrival {
+            at,
+            retention_days: self.retention_days,
+            late_after_hours: self.late_after_hours,
+        }
+    }
+}
+
+/// A value that may hold a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hidden(pub String);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[REDACTED]")
+    }
+}
+
+impl ReceiverConfig {
+    /// Reads a receiver's variables through `lookup`, which is [`std::env::var`] outside tests.
+    ///
+    /// # Errors
+    /// [`ConfigError`] lists every variable that is missing or wrong.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(lookup);
+        let config = Self {
+            webhook_auth: Hidden(reader.text("WEBHOOK_AUTH")),
+            auth_refresh: Duration::from_secs(reader.number("AUTH_REFRESH_SECONDS", 300, 1, 86_400)),
+            ack_budget: Duration::from_millis(reader.number("ACK_BUDGET_MS", 2000, 100, 60_000)),
+            max_body_bytes: reader.number("MAX_BODY_BYTES", 6_291_456, 1, 6_291_456),
+            storage: reader.storage(),
+        };
+        reader.finish(config)
+    }
+}
+
+impl StorageConfig {
+    /// Reads the variables of a function that is not called from outside.
+    ///
+    /// # Errors
+    /// [`ConfigError`] lists every variable that is missing or wrong.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(lookup);
+        let config = reader.storage();
+        reader.finish(config)
+    }
+}
+
+/// The process environment.
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+struct Reader<L> {
+    lookup: L,
+    faults: Vec<String>,
+}
+
+impl<L: Fn(&str) -> Option<String>> Reader<L> {
+    fn new(lookup: L) -> Self {
+        Self {
+            lookup,
+            faults: Vec::new(),
+        }
+    }
+
+    fn storage(&mut self) -> StorageConfig {
+        StorageConfig {
+            events_table: self.text("EVENTS_TABLE"),
+            retry_queue_url: self.url("RETRY_QUEUE_URL"),
+            dead_letter_queue_url: self.url("DEAD_LETTER_QUEUE_URL"),
+            retention_days: self.number("RETENTION_DAYS", 180, 0, 36_500),
+            late_after_hours: self.number("LATE_AFTER_HOURS", 72, 1, 87_600),
+            roots: self.roots(),
+        }
+    }
+
+    fn text(&mut self, name: &str) -> String {
+        let value = (self.lookup)(name).unwrap_or_default();
+        if value.trim().is_empty() {
+            self.faults.push(format!("{name} is missing"));
+        }
+        value
+    }
+
+    fn url(&mut self, name: &str) -> String {
+        let value = self.text(name);
+        if !value.is_empty() && !value.starts_with("https://") && !value.starts_with("http://") {
+            self.faults.push(format!("{name} must be the queue's URL"));
+        }
+        value
+    }
+
+    fn number<N>(&mut self, name: &str, default: N, least: N, most: N) -> N
+    where
+        N: std::str::FromStr + PartialOrd + fmt::Display + Copy,
+    {
+        match (self.lookup)(name)
+            .filter(|v| !v.trim().is_empty())
+            .map(|v| v.trim().parse::<N>())
+        {
+            None => default,
+            Some(Ok(n)) if n >= least && n <= most => n,
+            Some(_) => {
+                self.faults
+                    .push(format!("{name} must be a whole number from {least} to {most}"));
+                default
+            }
+        }
+    }
+
+    fn roots(&mut self) -> Roots {
+        match (self.lookup)("TLS_ROOTS").as_deref() {
+            None | Some("" | "amazon") => Roots::Amazon,
+            Some("system") => Roots::System,
+            Some(_) => {
+                self.faults.push("TLS_ROOTS must be amazon or system".into());
+                Roots::Amazon
+            }
+        }
+    }
+
+    fn finish<C>(self, config: C) -> Result<C, ConfigError> {
+        if self.faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError(self.faults))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &'static [(&'static str, &'static str)]) -> Result<ReceiverConfig, ConfigError> {
+        ReceiverConfig::read(|name| {
+            pairs
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, v)| (*v).to_owned())
+        })
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once() {
+        assert_eq!(
+            read(&[
+                ("RETRY_QUEUE_URL", "my-queue"),
+                ("RETENTION_DAYS", "-1"),
+                ("ACK_BUDGET_MS", "soon"),
+                ("TLS_ROOTS", "x")
+            ])
+            .unwrap_err()
+            .to_string(),
+            "the environment is not complete: WEBHOOK_AUTH is missing; \
+             ACK_BUDGET_MS must be a whole number from 100 to 60000; EVENTS_TABLE is missing; \
+             RETRY_QUEUE_URL must be the queue's URL; DEAD_LETTER_QUEUE_URL is missing; \
+             RETENTION_DAYS must be a whole number from 0 to 36500; TLS_ROOTS must be amazon or system"
+        );
+    }
+
+    #[test]
+    fn defaults_are_the_documented_ones_and_the_policy_is_not_shown() {
+        let config = read(&[
+            ("EVENTS_TABLE", "events"),
+            ("RETRY_QUEUE_URL", "https://sqs/retry"),
+            ("DEAD_LETTER_QUEUE_URL", "https://sqs/dead"),
+            ("WEBHOOK_AUTH", "hunter2"),
+            ("RETENTION_DAYS", ""),
+        ])
+        .unwrap();
+        assert_eq!(config.auth_refresh, Duration::from_mins(5));
+        assert_eq!(config.ack_budget, Duration::from_secs(2));
+        assert_eq!(config.max_body_bytes, 6_291_456);
+        assert_eq!(config.storage.retention_days, 180);
+        assert_eq!(config.storage.late_after_hours, 72);
+        assert_eq!(config.storage.roots, Roots::Amazon);
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

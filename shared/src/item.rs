@@ -1,0 +1,400 @@
+//! An event as a table item, and back. Owns the attribute names, DynamoDB's limits and the
+//! question whether two items tell the same.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    event::{Attribute, Channel, EpochMillis, Event, MessageId, Status, Unreadable},
+    key::{Distinction, StatusKey},
+    provider::Format,
+    record::DEEPEST,
+    time,
+};
+
+/// A table item: attribute name to value.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// Partition key: the message id (S).
+pub const MESSAGE_ID: &str = "message_id";
+/// Sort key, see [`StatusKey`] (S).
+pub const STATUS_KEY: &str = "status_key";
+/// Partition key of `recipient-index`: the person's number, digits only (S).
+pub const RECIPIENT: &str = "recipient";
+/// Sort key of both indexes: when it happened, epoch milliseconds (N).
+pub const EVENT_TIME: &str = "event_time";
+/// Partition key of `day-index`: UTC day and shard, `2026-11-21#00` (S).
+pub const DAY_SHARD: &str = "day_shard";
+/// When the event first arrived, epoch milliseconds (N).
+pub const RECEIVED_AT: &str = "received_at";
+/// Time to live, epoch seconds (N).
+pub const EXPIRES_AT: &str = "expires_at";
+/// See [`Channel`] (S).
+pub const CHANNEL: &str = "channel";
+/// See [`Status`] (S).
+pub const STATUS: &str = "status";
+/// Whose webhook it was (S).
+pub const PROVIDER: &str = "provider";
+/// Which of the provider's record shapes it was (S).
+pub const FORMAT: &str = "format";
+/// True if it arrived more than `LATE_AFTER_HOURS` after it happened (BOOL).
+pub const LATE: &str = "late";
+/// True if the record gave no usable time; `event_time` is then the arrival (BOOL).
+pub const UNDATED: &str = "undated";
+/// See [`Event::extra`] (M).
+pub const EXTRA: &str = "extra";
+/// See [`Event::as_sent`] (M).
+pub const AS_SENT: &str = "as_sent";
+/// See [`Event::envelope`] (M).
+pub const ENVELOPE: &str = "envelope";
+/// See [`Event::verbatim`] (S).
+pub const VERBATIM: &str = "verbatim";
+
+/// What the arrival may change without making it another event.
+const OF_THE_ARRIVAL: [&str; 6] = [RECEIVED_AT, EXPIRES_AT, LATE, DAY_SHARD, AS_SENT, VERBATIM];
+
+/// One partition takes 1,000 writes a second, so a day takes 16,000:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>
+pub const DAY_SHARDS: u8 = 16;
+
+/// `DynamoDB`'s limit for an item, names included:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
+pub const MAX_ITEM_BYTES: usize = 400 * 1024;
+
+/// When and under which rules an event arrived.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival {
+    /// Epoch milliseconds.
+    pub at: EpochMillis,
+    /// Days until the item expires; 0 keeps it for ever.
+    pub retention_days: u32,
+    /// Hours between event and arrival after which it counts as late.
+    pub late_after_hours: u32,
+}
+
+impl Arrival {
+    /// Whether an event of this time arrives late.
+    pub fn is_late(&self, event_time: Option<EpochMillis>) -> bool {
+        event_time.is_some_and(|at| self.at.saturating_sub(at) > i64::from(self.late_after_hours) * 3_600_000)
+    }
+}
+
+/// The item of an event.
+///
+/// # Errors
+/// [`Unreadable`] if it is larger than an item may be.
+pub fn build(event: Event, arrival: Arrival) -> Result<Item, Unreadable> {
+    let key = status_key(&event);
+    let late = arrival.is_late(event.event_time);
+    let at = event.event_time.unwrap_or(arrival.at);
+    let mut item = Item::with_capacity(28);
+    let mut put = |name: &str, value: AttributeValue| item.insert(name.to_owned(), value);
+
+    put(
+        DAY_SHARD,
+        AttributeValue::S(day_shard(at, event.message_id.as_str())),
+    );
+    put(STATUS_KEY, AttributeValue::S(key.into_string()));
+    put(CHANNEL, text(event.channel.as_str()));
+    put(STATUS, text(event.status.as_str()));
+    put(EVENT_TIME, number(at));
+    put(RECEIVED_AT, number(arrival.at));
+    put(PROVIDER, text(event.format.provider));
+    put(FORMAT, text(event.format.name));
+    if let Some(recipient) = event.recipient {
+        put(RECIPIENT, AttributeValue::S(recipient));
+    }
+    if late {
+        put(LATE, AttributeValue::Bool(true));
+    }
+    if event.event_time.is_none() {
+        put(UNDATED, AttributeValue::Bool(true));
+    }
+    if arrival.retention_days > 0 {
+        put(
+            EXPIRES_AT,
+            number(arrival.at / 1000 + i64::from(arrival.retention_days) * 86_400),
+        );
+    }
+    for (attribute, value) in event.attributes {
+        put(attribute.name(), to_attribute(value, 1));
+    }
+    for (name, fields) in [
+        (EXTRA, event.extra),
+        (AS_SENT, event.as_sent),
+        (ENVELOPE, event.envelope),
+    ] {
+        if !fields.is_empty() {
+            put(name, to_attribute(Value::Object(fields), 0));
+        }
+    }
+    if let Some(record) = event.verbatim {
+        put(VERBATIM, AttributeValue::S(record));
+    }
+    put(MESSAGE_ID, AttributeValue::S(event.message_id.into_string()));
+
+    match size(&item) {
+        bytes if bytes > MAX_ITEM_BYTES => Err(Unreadable(format!(
+            "the record makes an item of {bytes} bytes; a table item holds {MAX_ITEM_BYTES}"
+        ))),
+        _ => Ok(item),
+    }
+}
+
+/// The event an item was built from. `None` if the item is not one of ours.
+pub fn event(item: &Item) -> Option<Event> {
+    let text_at = |name: &str| item.get(name).and_then(|v| v.as_s().ok()).cloned();
+    let map_at = |name: &str| match item.get(name).map(from_attribute) {
+        Some(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    };
+    let undated = item.contains_key(UNDATED);
+    Some(Event {
+        format: Format::by_name(&text_at(FORMAT)?)?,
+        message_id: MessageId::new(text_at(MESSAGE_ID)?).ok()?,
+        channel: Channel::from_word(&text_at(CHANNEL)?),
+        status: Status::from_word(&text_at(STATUS)?).ok()?,
+        event_time: number_at(item, EVENT_TIME).filter(|_| !undated),
+        recipient: text_at(RECIPIENT),
+        event_id: None,
+        attributes: Attribute::ALL
+            .into_iter()
+            .filter_map(|a| Some((a, from_attribute(item.get(a.name())?))))
+            .collect(),
+        extra: map_at(EXTRA),
+        as_sent: map_at(AS_SENT),
+        envelope: map_at(ENVELOPE),
+        verbatim: text_at(VERBATIM),
+    })
+}
+
+/// An item as JSON, every attribute under its name.
+pub fn to_json(item: &Item) -> Map<String, Value> {
+    item.iter()
+        .map(|(name, value)| (name.clone(), from_attribute(value)))
+        .collect()
+}
+
+/// A number attribute as an integer.
+pub fn number_at(item: &Item, name: &str) -> Option<i64> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+/// The names of the attributes in which two items with one key differ; empty for a duplicate.
+/// What belongs to the arrival does not count, nor does the difference between absent and empty.
+pub fn differences(one: &Item, other: &Item) -> Vec<String> {
+    let undated = one.contains_key(UNDATED) || other.contains_key(UNDATED);
+    let counts =
+        |name: &str| !OF_THE_ARRIVAL.contains(&name) && !(undated && (name == EVENT_TIME || name == UNDATED));
+    let mut names: Vec<&String> = one.keys().chain(other.keys()).filter(|n| counts(n)).collect();
+    names.sort();
+    names.dedup();
+    names
+        .into_iter()
+        .filter(|name| match (one.get(*name), other.get(*name)) {
+            (Some(a), Some(b)) => !same(a, b),
+            (Some(a), None) | (None, Some(a)) => !is_empty(a),
+            (None, None) => false,
+        })
+        .cloned()
+        .collect()
+}
+
+fn same(one: &AttributeValue, other: &AttributeValue) -> bool {
+    match (one, other) {
+        // The table normalises numbers: `1e3` comes back as `1000`.
+        (AttributeValue::N(a), AttributeValue::N(b)) => a == b || same_number(a, b),
+        (AttributeValue::L(a), AttributeValue::L(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (AttributeValue::M(a), AttributeValue::M(b)) => {
+            let covers = |a: &Item, b: &Item| {
+                a.iter()
+                    .all(|(name, value)| b.get(name).map_or(is_empty(value), |other| same(value, other)))
+            };
+            covers(a, b) && covers(b, a)
+        }
+        (a, b) => a == b || (is_empty(a) && is_empty(b)),
+    }
+}
+
+#[expect(clippy::float_cmp, reason = "two spellings of one number parse to one float")]
+fn same_number(one: &str, other: &str) -> bool {
+    matches!((one.parse::<f64>(), other.parse::<f64>()), (Ok(a), Ok(b)) if a == b)
+}
+
+fn is_empty(value: &AttributeValue) -> bool {
+    match value {
+        AttributeValue::Null(_) => true,
+        AttributeValue::S(text) => text.is_empty(),
+        AttributeValue::L(list) => list.iter().all(is_empty),
+        AttributeValue::M(fields) => fields.values().all(is_empty),
+        _ => false,
+    }
+}
+
+fn status_key(event: &Event) -> StatusKey {
+    let digest = if event.status.repeats() && event.event_id.is_none() {
+        content_digest(event)
+    } else {
+        String::new()
+    };
+    let distinction = match &event.event_id {
+        Some(id) => Distinction::EventId(id),
+        None => Distinction::Content(event.event_time, &digest),
+    };
+    StatusKey::new(&event.channel, &event.status, distinction)
+}
+
+/// A digest of what an event says, apart from its time and the provider's wording: the same for
+/// every delivery of one event, with or without empty fields, in any field order.
+fn content_digest(event: &Event) -> String {
+    let mut hash = Sha256::new();
+    for (attribute, value) in &event.attributes {
+        hash.update(attribute.name());
+        hash_value(value, &mut hash);
+    }
+    hash.update(event.recipient.as_deref().unwrap_or_default());
+    for fields in [&event.extra, &event.envelope] {
+        hash_fields(fields, &mut hash);
+    }
+    crate::key::digest([hash.finalize().as_slice()])
+}
+
+fn hash_value(value: &Value, hash: &mut Sha256) {
+    match value {
+        Value::Null => hash.update("z"),
+        Value::Bool(b) => hash.update(if *b { "t" } else { "f" }),
+        Value::Number(n) => {
+            hash.update("n");
+            hash.update(n.to_string());
+        }
+        Value::String(text) => {
+            hash.update("s");
+            hash.update(text.len().to_le_bytes());
+            hash.update(text);
+        }
+        Value::Array(list) => {
+            hash.update("[");
+            for value in list {
+                hash_value(value, hash);
+            }
+            hash.update("]");
+        }
+        Value::Object(fields) => hash_fields(fields, hash),
+    }
+}
+
+fn hash_fields(fields: &Map<String, Value>, hash: &mut Sha256) {
+    // Sorted here, because whether the map is sorted depends on a feature of another crate.
+    let mut sorted: Vec<_> = fields
+        .iter()
+        .filter(|(_, value)| !crate::provider::is_empty(value))
+        .collect();
+    sorted.sort_by_key(|(name, _)| *name);
+    hash.update("{");
+    for (name, value) in sorted {
+        hash.update(name.len().to_le_bytes());
+        hash.update(name);
+        hash_value(value, hash);
+    }
+    hash.update("}");
+}
+
+/// The day index's partition of an event. The message decides the shard, so that it is the same
+/// for every delivery.
+fn day_shard(at: EpochMillis, message_id: &str) -> String {
+    // FNV-1a: stable across versions, which std's hasher does not promise.
+    let hash = message_id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!(
+        "{}#{:02}",
+        time::utc_day(at),
+        (hash >> 32) % u64::from(DAY_SHARDS)
+    )
+}
+
+/// The bytes an item counts for, by the documented rules:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
+pub fn size(item: &Item) -> usize {
+    item.iter()
+        .map(|(name, value)| name.len() + value_size(value))
+        .sum()
+}
+
+fn value_size(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(digits) => {
+            let significant = digits.bytes().filter(u8::is_ascii_digit).count();
+            significant.div_ceil(2) + 1 + usize::from(digits.starts_with('-'))
+        }
+        AttributeValue::L(list) => 3 + list.iter().map(|v| 1 + value_size(v)).sum::<usize>(),
+        AttributeValue::M(fields) => {
+            3 + fields
+                .iter()
+                .map(|(name, v)| 1 + name.len() + value_size(v))
+                .sum::<usize>()
+        }
+        _ => 1,
+    }
+}
+
+fn text(value: &str) -> AttributeValue {
+    AttributeValue::S(value.to_owned())
+}
+
+fn number(value: i64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+/// What the table cannot hold is written as JSON text or left out; [`Event::verbatim`] then has it.
+fn to_attribute(value: Value, depth: usize) -> AttributeValue {
+    match value {
+        Value::Null => AttributeValue::Null(true),
+        Value::Bool(b) => AttributeValue::Bool(b),
+        Value::Number(n) => {
+            let in_range = n
+                .as_f64()
+                .is_some_and(|f| f == 0.0 || (1e-100..1e100).contains(&f.abs()));
+            if in_range {
+                AttributeValue::N(n.to_string())
+            } else {
+                AttributeValue::S(n.to_string())
+            }
+        }
+        Value::String(text) => AttributeValue::S(text),
+        nested if depth > DEEPEST => AttributeValue::S(nested.to_string()),
+        Value::Array(list) => {
+            AttributeValue::L(list.into_iter().map(|v| to_attribute(v, depth + 1)).collect())
+        }
+        Value::Object(fields) => AttributeValue::M(
+            fields
+                .into_iter()
+                .filter(|(name, _)| crate::record::storable_name(name))
+                .map(|(name, v)| (name, to_attribute(v, depth + 1)))
+                .collect(),
+        ),
+    }
+}
+
+fn from_attribute(value: &AttributeValue) -> Value {
+    match value {
+        AttributeValue::S(text) => Value::String(text.clone()),
+        AttributeValue::N(digits) => digits
+            .parse::<i64>()
+            .map(Value::from)
+            .or_else(|_| digits.parse::<u64>().map(Value::from))
+            .or_else(|_| digits.parse::<f64>().map(Value::from))
+            .unwrap_or_else(|_| Value::String(digits.clone())),
+        AttributeValue::Bool(b) => Value::Bool(*b),
+        AttributeValue::L(list) => Value::Array(list.iter().map(from_attribute).collect()),
+        AttributeValue::M(fields) => Value::Object(to_json(fields)),
+        AttributeValue::Ss(list) | AttributeValue::Ns(list) => Value::from(list.clone()),
+        _ => Value::Null,
+    }
+}

@@ -1,0 +1,148 @@
+//! The sort key: what makes an event the same event.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::event::{Channel, EpochMillis, Status};
+
+/// Longest channel or status word that goes into a key as it is; a longer one is cut and told
+/// apart by a digest, so that the key stays under DynamoDB's 1,024 bytes.
+const LONGEST_WORD: usize = 96;
+
+/// `word`, or its beginning and a digest if it is too long for a key.
+pub(crate) fn bounded(word: String) -> String {
+    if word.len() <= LONGEST_WORD {
+        return word;
+    }
+    let mut end = LONGEST_WORD - 24;
+    while !word.is_char_boundary(end) {
+        end -= 1;
+    }
+    let digest = digest([word.as_bytes()]);
+    format!("{}~{digest}", word.get(..end).unwrap_or_default())
+}
+
+/// The table's sort key, `<CHANNEL>#<status>`, and `#<what tells two of them apart>` for events
+/// that may repeat. Never longer than 1,024 bytes:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StatusKey(String);
+
+/// What tells two events of one message and one repeatable status apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distinction<'a> {
+    /// The provider's own id of the event.
+    EventId(&'a str),
+    /// The event's time and a digest of its content, where the provider gives no id.
+    Content(Option<EpochMillis>, &'a str),
+}
+
+impl StatusKey {
+    /// The key of an event. `distinction` is asked for only if the status repeats.
+    pub fn new(channel: &Channel, status: &Status, distinction: Distinction<'_>) -> Self {
+        let mut key = String::with_capacity(48);
+        escape(channel.as_str(), &mut key);
+        key.push('#');
+        escape(status.as_str(), &mut key);
+        if status.repeats() {
+            key.push('#');
+            match distinction {
+                // A digest for what is long: three escaped bytes for each would pass the limit.
+                Distinction::EventId(id) if id.len() > LONGEST_WORD => key.push_str(&digest([id.as_bytes()])),
+                Distinction::EventId(id) => escape(id, &mut key),
+                Distinction::Content(at, content) => {
+                    if let Some(at) = at {
+                        key.push_str(&at.to_string());
+                    }
+                    key.push('.');
+                    key.push_str(content);
+                }
+            }
+        }
+        Self(key)
+    }
+
+    /// The key as it is stored.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The key as it is stored.
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+/// `%` and `#` become `%25` and `%23`: parts joined by `#` can then be told apart again, so two
+/// different events never make one key.
+fn escape(part: &str, key: &mut String) {
+    for c in part.chars() {
+        match c {
+            '#' => key.push_str("%23"),
+            '%' => key.push_str("%25"),
+            c => key.push(c),
+        }
+    }
+}
+
+/// 128 bits of SHA-256 in 22 characters: enough that no accident gives one digest to two contents.
+pub(crate) fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    use base64::Engine as _;
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part);
+    }
+    let hash = hash.finalize();
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(hash.get(..16).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn key(channel: &str, status: &str, id: &str) -> String {
+        StatusKey::new(
+            &Channel::from_word(channel),
+            &Status::from_word(status).unwrap(),
+            Distinction::EventId(id),
+        )
+        .into_string()
+    }
+
+    #[test]
+    fn only_repeatable_events_carry_a_third_part() {
+        assert_eq!(key("RCS", "Delivered", "x"), "RCS#delivered");
+        assert_eq!(key("rcs", "Clicked", "e#1%"), "RCS#clicked#e%231%25");
+        assert_eq!(key("Push", "Template paused", "7"), "PUSH#template_paused#7");
+        assert_eq!(
+            StatusKey::new(
+                &Channel::from_word("RCS"),
+                &Status::Clicked,
+                Distinction::Content(Some(5), "abc")
+            )
+            .as_str(),
+            "RCS#clicked#5.abc"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_events_share_a_key(
+            a in (".{0,300}", "[a-zA-Z#% ]{0,300}x", ".{0,300}"),
+            b in (".{0,300}", "[a-zA-Z#% ]{0,300}x", ".{0,300}"),
+        ) {
+            let parts = |t: &(String, String, String)| (Channel::from_word(&t.0), Status::from_word(&t.1).unwrap());
+            let same = parts(&a) == parts(&b) && (!parts(&a).1.repeats() || a.2 == b.2);
+            let (ka, kb) = (key(&a.0, &a.1, &a.2), key(&b.0, &b.1, &b.2));
+            prop_assert_eq!(ka == kb, same, "{} {}", ka, kb);
+            prop_assert!(ka.len() <= 1024);
+        }
+
+        #[test]
+        fn separators_do_not_move(left in "[#%a]{0,6}", right in "[#%a]{0,6}", other in "[#%a]{0,6}") {
+            let of = |c: &str, id: &str| StatusKey::new(&Channel::from_word(c), &Status::Clicked, Distinction::EventId(id));
+            let (one, two) = (of(&left, &right), of(&other, &format!("{left}{right}")));
+            prop_assert_eq!(one == two, left == other && right == format!("{left}{right}"));
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! What goes into a queue: one envelope for the retry queue and the dead-letter queue, so that a
+//! message that SQS itself moves to the dead-letter queue already reads like one.
+
+use std::io::{Read as _, Write as _};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use serde::{Deserialize, Serialize};
+
+use crate::event::EpochMillis;
+
+/// SQS's limit for a message and for a batch of them, with its attributes:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
+pub const MAX_MESSAGE_BYTES: usize = 1_048_576;
+
+/// Left for the message attributes `reason` and `function`.
+const FOR_ATTRIBUTES: usize = 1_024;
+
+/// SQS bills by 64 KiB: below, a body that a person can read costs no more than a compressed one.
+const READABLE_BYTES: usize = 60 * 1024;
+
+/// A decompressed body is never larger than what a receiver takes; this bounds what a forged
+/// message can make us allocate.
+const MAX_UNPACKED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Why a body is in a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reason {
+    /// Not JSON, or no known envelope.
+    Malformed,
+    /// JSON, but not an event.
+    Unreadable,
+    /// An event with this key is stored, and it says something else.
+    Conflict,
+    /// The table did not take it; in the dead-letter queue: not after any number of tries.
+    Exhausted,
+}
+
+impl Reason {
+    /// The word in the message and its attribute.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Unreadable => "unreadable",
+            Self::Conflict => "conflict",
+            Self::Exhausted => "exhausted",
+        }
+    }
+}
+
+/// A body that could not be stored, with what a person or `redrive` needs to know of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// Why it is here.
+    pub reason: Reason,
+    /// In words.
+    pub detail: String,
+    /// The receiver it came to.
+    pub function: String,
+    /// When it first arrived, epoch milliseconds.
+    pub received_at: EpochMillis,
+    /// What came, whole: posted to `function` again it would be read the same way.
+    pub body: Vec<u8>,
+}
+
+/// How `body` is written, where it is not text as it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Encoding {
+    #[serde(rename = "base64")]
+    Base64,
+    #[serde(rename = "gzip+base64")]
+    GzipBase64,
+}
+
+/// One part of a letter that was too large for one message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The same for all parts of a letter.
+    pub id: String,
+    /// From 1.
+    pub part: usize,
+    /// How many there are.
+    pub parts: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Written {
+    version: u8,
+    reason: Reason,
+    #[serde(default)]
+    detail: String,
+    function: String,
+    received_at: EpochMillis,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    encoding: Option<Encoding>,
+    #[serde(default, flatten, skip_serializing_if = "Option::is_none")]
+    part: Option<Part>,
+    body: String,
+}
+
+const VERSION: u8 = 1;
+
+/// A queue message that is not a letter, or not all of one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LetterError {
+    /// Somebody else wrote it.
+    #[error("the message is not a letter of this program: {0}")]
+    Foreign(String),
+    /// One of several parts.
+    #[error("the message is part {} of {} of a letter", .0.part, .0.parts)]
+    Partial(Part),
+}
+
+impl Letter {
+    /// The letter's message, or its messages where it is too large for one.
+    pub fn write(&self) -> Vec<String> {
+        let plain = match std::str::from_utf8(&self.body) {
+            Ok(text) => self.message(None, None, text.to_owned()),
+            Err(_) => self.message(Some(Encoding::Base64), None, STANDARD.encode(&self.body)),
+        };
+        if plain.len() <= READABLE_BYTES {
+            return vec![plain];
+        }
+        drop(plain);
+        let packed = STANDARD.encode(gzip(&self.body));
+        let room = MAX_MESSAGE_BYTES - FOR_ATTRIBUTES;
+        let overhead = self
+            .message(Some(Encoding::GzipBase64), Some(some_part()), String::new())
+            .len();
+        if packed.len() + overhead <= room {
+            return vec![self.message(Some(Encoding::GzipBase64), None, packed)];
+        }
+        let each = room.saturating_sub(overhead).max(1);
+        let id = crate::key::digest([self.body.as_slice(), &self.received_at.to_le_bytes()]);
+        let parts = packed.len().div_ceil(each);
+        packed
+            .as_bytes()
+            .chunks(each)
+            .enumerate()
+            .map(|(i, chunk)| {
+                let part = Part {
+                    id: id.clone(),
+                    part: i + 1,
+                    parts,
+                };
+                let text = String::from_utf8_lossy(chunk).into_owned();
+                self.message(Some(Encoding::GzipBase64), Some(part), text)
+            })
+            .collect()
+    }
+
+    fn message(&self, encoding: Option<Encoding>, part: Option<Part>, body: String) -> String {
+        let written = Written {
+            version: VERSION,
+            reason: self.reason,
+            detail: self.detail.clone(),
+            function: self.function.clone(),
+            received_at: self.received_at,
+            encoding,
+            part,
+            body,
+        };
+        let json = serde_json::to_string(&written).unwrap_or_default();
+        // SQS takes every character but these two; JSON has an escape for them.
+        json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
+    }
+
+    /// Reads a message that holds a whole letter. Safe on untrusted input.
+    ///
+    /// # Errors
+    /// [`LetterError`] if it is a part of one, or no letter at all.
+    pub fn read(message: &str) -> Result<Self, LetterError> {
+        let written = parse(message)?;
+        match written.part.clone() {
+            Some(part) => Err(LetterError::Partial(part)),
+            None => Self::unpack(written),
+        }
+    }
+
+    /// Puts the parts of one letter together, in any order.
+    ///
+    /// # Errors
+    /// [`LetterError`] if one is missing or does not belong.
+    pub fn join<'a>(messages: impl IntoIterator<Item = &'a str>) -> Result<Self, LetterError> {
+        let mut parts = messages
+            .into_iter()
+            .map(|message| {
+                let mut written = parse(message)?;
+                match written.part.take() {
+                    Some(part) => Ok((part, written)),
+                    None => Err(foreign("not a part")),
+                }
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        parts.sort_by_key(|(part, _)| part.part);
+        parts.dedup_by_key(|(part, _)| part.part);
+        let mut parts = parts.into_iter();
+        let (first, mut whole) = parts.next().ok_or_else(|| foreign("no parts"))?;
+        let mut have = 1;
+        for (part, written) in parts {
+            if part.id != first.id {
+                return Err(foreign("parts of different letters"));
+            }
+            have += 1;
+            whole.body.push_str(&written.body);
+        }
+        if have == first.parts {
+            Self::unpack(whole)
+        } else {
+            Err(LetterError::Partial(first))
+        }
+    }
+
+    fn unpack(written: Written) -> Result<Self, LetterError> {
+        let bytes = |text: &str| {
+            STANDARD
+                .decode(text)
+                .map_err(|_| foreign("its body is not base64"))
+        };
+        let body = match written.encoding {
+            None => written.body.into_bytes(),
+            Some(Encoding::Base64) => bytes(&written.body)?,
+            Some(Encoding::GzipBase64) => gunzip(&bytes(&written.body)?)?,
+        };
+        Ok(Self {
+            reason: written.reason,
+            detail: written.detail,
+            function: written.function,
+            received_at: written.received_at,
+            body,
+        })
+    }
+}
+
+fn parse(message: &str) -> Result<Written, LetterError> {
+    let written: Written =
+        serde_json::from_str(message).map_err(|e| foreign(&crate::record::describe(&e)))?;
+    if written.version == VERSION {
+        Ok(written)
+    } else {
+        Err(foreign("its version is another one"))
+    }
+}
+
+fn foreign(why: &str) -> LetterError {
+    LetterError::Foreign(why.to_owned())
+}
+
+/// The longest a part's numbers can be, to know the room they take.
+fn some_part() -> Part {
+    Part {
+        id: "x".repeat(22),
+        part: 999,
+        parts: 999,
+    }
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    // Writing to memory does not fail.
+    let _ = encoder.write_all(body);
+    encoder.finish().unwrap_or_default()
+}
+
+fn gunzip(packed: &[u8]) -> Result<Vec<u8>, LetterError> {
+    let mut body = Vec::new();
+    GzDecoder::new(packed)
+        .take(MAX_UNPACKED_BYTES + 1)
+        .read_to_end(&mut body)
+        .map_err(|_| foreign("its body is not gzip"))?;
+    if body.len() as u64 > MAX_UNPACKED_BYTES {
+        return Err(foreign("its body is larger than any this program takes"));
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn letter(body: Vec<u8>) -> Letter {
+        Letter {
+            reason: Reason::Conflict,
+            detail: "it differs in remarks".into(),
+            function: "event-webhook".into(),
+            received_at: 1_704_876_828_000,
+            body,
+        }
+    }
+
+    #[test]
+    fn a_small_letter_is_the_documented_json() {
+        let messages = letter(b"[{\"a\":1}]".to_vec()).write();
+        assert_eq!(
+            serde_json::from_str::<Value>(&messages[0]).unwrap(),
+            json!({"version":1,"reason":"conflict","detail":"it differs in remarks","function":"event-webhook",
+                   "received_at":1_704_876_828_000_i64,"body":"[{\"a\":1}]"})
+        );
+        assert_eq!(messages.len(), 1);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_and_characters_sqs_refuses_get_through() {
+        for body in [
+            b"\xff\xfe\x00".to_vec(),
+            "\u{fffe}\u{ffff}\u{0}\u{1}".as_bytes().to_vec(),
+        ] {
+            let letter = letter(body);
+            let messages = letter.write();
+            assert!(messages[0].chars().all(|c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)));
+            assert_eq!(Letter::read(&messages[0]), Ok(letter));
+        }
+    }
+
+    #[test]
+    fn a_large_letter_is_compressed_and_a_larger_one_cut() {
+        let repetitive = letter(b"{\"message_id\":\"x\"},".repeat(300_000));
+        let messages = repetitive.write();
+        assert_eq!(messages.len(), 1);
+        assert_eq!(Letter::read(&messages[0]), Ok(repetitive));
+
+        // Noise does not compress.
+        let mut state = 1_u64;
+        let noise: Vec<u8> = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state.to_le_bytes()[7]
+        })
+        .take(6 * 1024 * 1024)
+        .collect();
+        let incompressible = letter(noise);
+        let mut messages = incompressible.write();
+        assert!(messages.len() > 8);
+        assert!(
+            messages
+                .iter()
+                .all(|m| m.len() <= MAX_MESSAGE_BYTES - FOR_ATTRIBUTES)
+        );
+        assert!(matches!(
+            Letter::read(&messages[2]),
+            Err(LetterError::Partial(Part { part: 3, .. }))
+        ));
+        messages.reverse();
+        messages.push(messages[0].clone());
+        assert_eq!(
+            Letter::join(messages.iter().map(String::as_str)),
+            Ok(incompressible)
+        );
+        assert!(Letter::join(messages.iter().skip(2).take(3).map(String::as_str)).is_err());
+    }
+
+    #[test]
+    fn what_is_no_letter_is_told() {
+        for text in [
+            "",
+            "[]",
+            "{}",
+            "hello",
+            r#"{"version":2,"reason":"conflict","function":"f","received_at":1,"body":""}"#,
+        ] {
+            assert!(
+                matches!(Letter::read(text), Err(LetterError::Foreign(_))),
+                "{text}"
+            );
+        }
+        let bad = r#"{"version":1,"reason":"conflict","function":"f","received_at":1,"encoding":"gzip+base64","body":"AAAA"}"#;
+        assert_eq!(Letter::read(bad), Err(foreign("its body is not gzip")));
+    }
+
+    proptest! {
+        #[test]
+        fn every_body_comes_back(body in prop::collection::vec(any::<u8>(), 0..2000)) {
+            let letter = letter(body);
+            prop_assert_eq!(Letter::join_or_read(&letter.write()), Ok(letter));
+        }
+    }
+
+    impl Letter {
+        fn join_or_read(messages: &[String]) -> Result<Self, LetterError> {
+            match messages {
+                [one] => Self::read(one),
+                several => Self::join(several.iter().map(String::as_str)),
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The receivers' shared house: types, provider formats and the one way of a request.
+//!
+//! Data runs downhill, and each step owns one module:
+//!
+//! | step | module |
+//! |---|---|
+//! | a function URL's request comes in | [`lambda`], [`receiver`] |
+//! | somebody vouches for its bytes | [`auth`] |
+//! | a body becomes records | [`batch`], [`record`] |
+//! | a record becomes an event | [`provider`], [`time`], [`event`] |
+//! | an event becomes an item with a key | [`item`], [`key`] |
+//! | the item is stored, or the record queued or put aside | [`storage`], [`store`], [`queue`], [`letter`] |
+//! | the sender is answered, the operator told | [`answer`], [`metrics`], [`logging`] |
+//!
+//! [`state`] reads the other way: from a message's events to what became of it.
+
+pub mod answer;
+pub mod auth;
+pub mod aws;
+pub mod batch;
+pub mod config;
+pub mod event;
+pub mod item;
+pub mod key;
+pub mod lambda;
+pub mod letter;
+pub mod logging;
+pub mod mask;
+pub mod metrics;
+pub mod provider;
+pub mod queue;
+pub mod receiver;
+pub mod record;
+pub mod state;
+pub mod storage;
+pub mod store;
+pub mod time;

@@ -1,0 +1,79 @@
+//! Metrics in CloudWatch's embedded format: the names that alarms and dashboards are built from.
+//!
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+
+use std::time::Duration;
+
+use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics_cloudwatch_embedded::{Builder, Collector};
+
+use crate::{answer::Answer, storage::Tally};
+
+/// The CloudWatch namespace.
+pub const NAMESPACE: &str = "NetcoreWebhooks";
+
+/// Counted per function and provider (dimensions `Function`, `Provider`).
+pub const PER_PROVIDER: [&str; 7] = [
+    "Received",
+    "Stored",
+    "Duplicates",
+    "Conflicts",
+    "Late",
+    "Queued",
+    "DeadLettered",
+];
+
+/// Counted per function (dimension `Function`).
+pub const PER_FUNCTION: [&str; 5] = ["Requests", "Unauthorised", "Malformed", "Rejected", "Unavailable"];
+
+/// Measured per function, in milliseconds (dimension `Function`).
+pub const TIME_TO_ANSWER: &str = "TimeToAnswer";
+
+/// Starts collecting. Returns nothing if something else collects already.
+pub fn start() -> Option<&'static Collector> {
+    let collector = Builder::new().cloudwatch_namespace(NAMESPACE).init().ok()?;
+    for name in PER_PROVIDER.into_iter().chain(PER_FUNCTION) {
+        describe_counter!(name, Unit::Count, "");
+    }
+    describe_histogram!(TIME_TO_ANSWER, Unit::Milliseconds, "");
+    Some(collector)
+}
+
+/// Writes what was counted since the last flush to standard output, where CloudWatch reads it.
+pub fn flush(collector: &Collector) {
+    if let Err(error) = collector.flush(std::io::stdout().lock()) {
+        tracing::error!(%error, "metrics could not be written");
+    }
+}
+
+/// Counts a request and how it ended.
+pub fn request(function: &'static str, answer: &Answer, took: Duration) {
+    counter!("Requests", "Function" => function).increment(1);
+    let ended = match answer {
+        Answer::Unauthorised => Some("Unauthorised"),
+        Answer::Rejected { .. } => Some("Malformed"),
+        Answer::MethodNotAllowed | Answer::TooLarge { .. } | Answer::Forbidden => Some("Rejected"),
+        Answer::Unavailable => Some("Unavailable"),
+        Answer::Checked | Answer::Accepted(_) => None,
+    };
+    if let Some(name) = ended {
+        counter!(name, "Function" => function).increment(1);
+    }
+    histogram!(TIME_TO_ANSWER, "Function" => function).record(took.as_secs_f64() * 1000.0);
+}
+
+/// Counts what became of records. `received` is left out by `redrive`, which did not receive them.
+pub fn tally(function: &'static str, provider: &'static str, tally: &Tally, received: bool) {
+    let count = |name: &'static str, n: usize| {
+        if n > 0 {
+            counter!(name, "Function" => function, "Provider" => provider).increment(n as u64);
+        }
+    };
+    count("Received", if received { tally.received } else { 0 });
+    count("Stored", tally.stored);
+    count("Duplicates", tally.duplicates);
+    count("Conflicts", tally.conflicts);
+    count("Late", tally.late);
+    count("Queued", tally.queued);
+    count("DeadLettered", tally.dead_lettered);
+}

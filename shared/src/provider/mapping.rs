@@ -1,0 +1,229 @@
+//! One field at a time between a provider's record and an event, in both directions.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{FormatId, Role};
+use crate::{
+    event::{Attribute, Channel, EpochMillis, Event, MessageId, Status, Unreadable},
+    record::Record,
+    time,
+};
+
+/// An event in the making.
+pub(super) struct Draft<'a> {
+    /// The fields nobody took yet.
+    pub(super) record: Record<'a>,
+    pub(super) message_id: Option<MessageId>,
+    pub(super) channel: Option<Channel>,
+    pub(super) status: Option<Status>,
+    pub(super) event_time: Option<EpochMillis>,
+    pub(super) recipient: Option<String>,
+    pub(super) event_id: Option<String>,
+    pub(super) attributes: BTreeMap<Attribute, Value>,
+    pub(super) as_sent: Map<String, Value>,
+    /// Set where a documented field is missing: rebuilding would invent it.
+    pub(super) keep_verbatim: bool,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(record: Record<'a>) -> Self {
+        Self {
+            keep_verbatim: !record.is_exact(),
+            record,
+            message_id: None,
+            channel: None,
+            status: None,
+            event_time: None,
+            recipient: None,
+            event_id: None,
+            attributes: BTreeMap::new(),
+            as_sent: Map::new(),
+        }
+    }
+
+    /// Takes `field` out of the record and gives it its role. Keeps the provider's wording in
+    /// `as_sent` wherever [`write`] would not give it back.
+    pub(super) fn map(&mut self, field: &'static str, role: Role) -> Result<(), Unreadable> {
+        let Some(value) = self.record.take(field) else {
+            if let Role::Channel { documented: true } = role {
+                self.keep_verbatim = true;
+            }
+            return Ok(());
+        };
+        match role {
+            Role::MessageId => {
+                let id = text_of(&value)
+                    .ok_or_else(|| Unreadable(format!("the record's {field} is not a text")))?;
+                self.note(field, value, |sent| sent.as_str() == Some(id.as_str()));
+                self.message_id = Some(MessageId::new(id)?);
+            }
+            Role::Recipient { plus } => {
+                self.recipient = text_of(&value).as_deref().and_then(phone_digits);
+                let digits = self.recipient.clone();
+                self.note(field, value, |sent| {
+                    let sent = sent.as_str().unwrap_or_default();
+                    let sent = if plus {
+                        sent.strip_prefix('+').unwrap_or_default()
+                    } else {
+                        sent
+                    };
+                    digits.as_deref() == Some(sent)
+                });
+            }
+            Role::Channel { documented } => {
+                let channel = text_of(&value)
+                    .filter(|word| !word.trim().is_empty())
+                    .map(|w| Channel::from_word(&w));
+                self.note(field, value, |sent| {
+                    documented
+                        && channel
+                            .as_ref()
+                            .is_some_and(|c| sent.as_str() == Some(c.as_str()))
+                });
+                self.channel = channel;
+            }
+            Role::Status(spell) => {
+                let word = text_of(&value)
+                    .ok_or_else(|| Unreadable(format!("the record's {field} is not a text")))?;
+                let status = Status::from_word(&word)?;
+                self.note(field, value, |sent| {
+                    spell(&status).is_some_and(|spelt| sent.as_str() == Some(spelt))
+                });
+                self.status = Some(status);
+            }
+            Role::Time(unit) => {
+                self.event_time = time::read(&value);
+                let written = self.event_time.and_then(|at| unit.write(at));
+                self.note(field, value, |sent| written.as_ref() == Some(sent));
+            }
+            Role::Text(attribute) => match value {
+                Value::String(text) if !text.is_empty() => {
+                    self.attributes.insert(attribute, Value::String(text));
+                }
+                value => {
+                    if let Some(text) = text_of(&value).filter(|text| !text.is_empty()) {
+                        self.attributes.insert(attribute, Value::String(text));
+                    }
+                    self.as_sent.insert(field.to_owned(), value);
+                }
+            },
+            Role::Texts(attribute) => self.map_texts(field, value, attribute),
+            Role::Any(attribute) => {
+                if is_empty(&value) {
+                    self.as_sent.insert(field.to_owned(), value);
+                } else {
+                    self.attributes.insert(attribute, value);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn map_texts(&mut self, field: &'static str, value: Value, attribute: Attribute) {
+        let list = match &value {
+            Value::Array(list) => list.iter().filter_map(text_of).collect(),
+            other => text_of(other)
+                .filter(|text| !text.is_empty())
+                .into_iter()
+                .collect::<Vec<_>>(),
+        };
+        let list: Vec<Value> = list.into_iter().map(Value::String).collect();
+        let said = Value::Array(list);
+        let empty = is_empty(&said);
+        if empty || said != value {
+            self.as_sent.insert(field.to_owned(), value);
+        }
+        if !empty {
+            self.attributes.insert(attribute, said);
+        }
+    }
+
+    /// Keeps the provider's wording unless it is what [`write`] gives back.
+    fn note(&mut self, field: &'static str, sent: Value, given_back: impl FnOnce(&Value) -> bool) {
+        if !given_back(&sent) {
+            self.as_sent.insert(field.to_owned(), sent);
+        }
+    }
+
+    /// Removes an attribute that is a text and returns it; leaves any other where it is.
+    pub(super) fn take_text(&mut self, attribute: Attribute) -> Option<String> {
+        match self.attributes.remove(&attribute) {
+            Some(Value::String(text)) => Some(text),
+            Some(other) => {
+                self.attributes.insert(attribute, other);
+                None
+            }
+            None => None,
+        }
+    }
+
+    pub(super) fn finish(self, format: FormatId, text: &str) -> Result<Event, Unreadable> {
+        let missing = |what| Unreadable(format!("the record has no {what}"));
+        Ok(Event {
+            format,
+            message_id: self.message_id.ok_or_else(|| missing(format.id_field()))?,
+            channel: self.channel.unwrap_or_else(|| Channel::from_word(Channel::RCS)),
+            status: self.status.ok_or_else(|| missing("status"))?,
+            event_time: self.event_time,
+            recipient: self.recipient,
+            event_id: self.event_id.filter(|id| !id.is_empty()),
+            attributes: self.attributes,
+            extra: self.record.into_rest(),
+            as_sent: self.as_sent,
+            envelope: Map::new(),
+            verbatim: self.keep_verbatim.then(|| text.to_owned()),
+        })
+    }
+}
+
+/// The field's value as the provider writes it, where the event says it. The inverse of [`Draft::map`].
+pub(super) fn write(event: &Event, role: Role) -> Option<Value> {
+    match role {
+        Role::MessageId => Some(event.message_id.as_str().into()),
+        Role::Recipient { plus } => event.recipient.as_ref().map(|digits| {
+            if plus {
+                format!("+{digits}").into()
+            } else {
+                digits.as_str().into()
+            }
+        }),
+        Role::Channel { documented } => documented.then(|| event.channel.as_str().into()),
+        Role::Status(spell) => spell(&event.status).map(Value::from),
+        Role::Time(unit) => event.event_time.and_then(|at| unit.write(at)),
+        Role::Text(attribute) | Role::Texts(attribute) | Role::Any(attribute) => {
+            event.attributes.get(&attribute).cloned()
+        }
+    }
+}
+
+/// A string, or a number or boolean as one.
+pub(super) fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(n) => Some(n.to_string()),
+        Value::Bool(b) => Some(b.to_string()),
+        _ => None,
+    }
+}
+
+/// Absent and empty mean the same to Netcore.
+pub(crate) fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// The digits of something written like a phone number; E.164 allows 15, a few more are let pass.
+pub(super) fn phone_digits(text: &str) -> Option<String> {
+    let written_like_one = text
+        .chars()
+        .all(|c| c.is_ascii_digit() || matches!(c, '+' | ' ' | '-' | '(' | ')' | '.'));
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    (written_like_one && (4..=20).contains(&digits.len())).then_some(digits)
+}

@@ -1,0 +1,161 @@
+//! The providers' record formats. Each file is one format: a table of its fields and what the
+//! table cannot say. Reading and rebuilding are the same loop over that table, so that what one
+//! takes apart the other puts together.
+
+mod mapping;
+pub mod netcore_delivery_status;
+pub mod netcore_events;
+pub mod netcore_incoming;
+pub mod rcs_gateway;
+pub mod whatsapp_incoming;
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::{
+    event::{Attribute, Event, Status, Unreadable},
+    record::Record,
+    time::Unit,
+};
+use mapping::Draft;
+pub(crate) use mapping::is_empty;
+
+/// Reference to one of [`ALL`].
+pub type FormatId = &'static Format;
+
+/// One provider's shape of a record.
+pub struct Format {
+    /// The name in the table (`format`) and in logs.
+    pub name: &'static str,
+    /// Whose it is: the table's `provider` and the metrics' dimension.
+    pub provider: &'static str,
+    /// The field of the envelope that holds the records; `None` for a bare array or object.
+    pub envelope: Option<&'static str>,
+    /// The listed fields.
+    fields: &'static [(&'static str, Role)],
+    /// What follows from several fields at once.
+    derive: fn(&mut Draft<'_>),
+    /// The inverse of what `derive` moved.
+    restore: fn(&Event, &mut Map<String, Value>),
+}
+
+/// What a listed field becomes, and with it how the provider writes it.
+#[derive(Debug, Clone, Copy)]
+enum Role {
+    /// The message id; required.
+    MessageId,
+    /// The person's number, as digits or with a plus before them.
+    Recipient { plus: bool },
+    /// The channel's word; `documented` says whether the provider always writes it.
+    Channel { documented: bool },
+    /// The status, as the provider spells the listed ones.
+    Status(fn(&Status) -> Option<&'static str>),
+    /// When it happened.
+    Time(Unit),
+    /// A string.
+    Text(Attribute),
+    /// A list of strings.
+    Texts(Attribute),
+    /// Whatever it holds.
+    Any(Attribute),
+}
+
+/// Every known format.
+pub static ALL: [FormatId; 5] = [
+    &netcore_events::FORMAT,
+    &netcore_incoming::FORMAT,
+    &netcore_delivery_status::FORMAT,
+    &whatsapp_incoming::FORMAT,
+    &rcs_gateway::FORMAT,
+];
+
+impl Format {
+    /// The format of a stored event.
+    pub fn by_name(name: &str) -> Option<FormatId> {
+        ALL.into_iter().find(|format| format.name == name)
+    }
+
+    /// The record's field that holds the message id; a record without it is of another format.
+    pub fn id_field(&self) -> &'static str {
+        self.fields
+            .iter()
+            .find_map(|(field, role)| matches!(role, Role::MessageId).then_some(*field))
+            .unwrap_or_default()
+    }
+
+    /// One record's text as an event. Safe on untrusted input.
+    ///
+    /// # Errors
+    /// [`Unreadable`] says what is missing or wrong, without quoting the record.
+    pub fn read(&'static self, text: &str) -> Result<Event, Unreadable> {
+        self.read_record(Record::parse(text)?, text)
+    }
+
+    fn read_record(&'static self, record: Record<'_>, text: &str) -> Result<Event, Unreadable> {
+        let mut draft = Draft::new(record);
+        for (field, role) in self.fields {
+            draft.map(field, *role)?;
+        }
+        (self.derive)(&mut draft);
+        draft.finish(self, text)
+    }
+}
+
+/// One record's text as an event of the first of `formats` that knows its id field.
+///
+/// # Errors
+/// [`Unreadable`] if none does, or the one that does cannot read it.
+pub fn read(formats: &[FormatId], text: &str) -> Result<Event, Unreadable> {
+    let record = Record::parse(text)?;
+    match formats.iter().find(|f| recognises(f, &record)) {
+        Some(format) => format.read_record(record, text),
+        None => Err(Unreadable(format!(
+            "the record has no field {}",
+            formats
+                .iter()
+                .map(|f| f.id_field())
+                .collect::<Vec<_>>()
+                .join(" or ")
+        ))),
+    }
+}
+
+/// RCS and `WhatsApp` messages share their id field; the `WhatsApp` ones name their content
+/// `<type>_type`.
+fn recognises(format: &Format, record: &Record<'_>) -> bool {
+    record.get(format.id_field()).is_some()
+        && (format.name != netcore_incoming::FORMAT.name || !whatsapp_incoming::is_one(record))
+}
+
+/// The provider's record, rebuilt from an event: every field it had, with the value it had.
+pub fn rebuild(event: &Event) -> Map<String, Value> {
+    if let Some(text) = &event.verbatim
+        && let Ok(Value::Object(record)) = serde_json::from_str(text)
+    {
+        return record;
+    }
+    let mut record = event.extra.clone();
+    for (field, role) in event.format.fields {
+        if let Some(value) = mapping::write(event, *role) {
+            record.insert((*field).to_owned(), value);
+        }
+    }
+    (event.format.restore)(event, &mut record);
+    record.extend(event.as_sent.clone());
+    record
+}
+
+impl fmt::Debug for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl PartialEq for Format {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Format {}

@@ -1,0 +1,48 @@
+//! Netcore Webhooks v2: `{"delivery_status":[…]}`, with the price of each message.
+//!
+//! The records name no channel. Their billing categories and per-message pricing are `WhatsApp`'s,
+//! and so is the sibling format for incoming messages, so that is the channel.
+
+use super::{Format, Role, mapping::Draft};
+use crate::{
+    event::{Attribute, Channel, Status},
+    time::Unit,
+};
+
+/// `{"delivery_status":[{"ncmessage_id","recipient","status","received_at","pricing",…}]}`
+pub static FORMAT: Format = Format {
+    name: "netcore-delivery-status",
+    provider: "netcore",
+    envelope: Some("delivery_status"),
+    fields: &[
+        ("ncmessage_id", Role::MessageId),
+        ("status", Role::Status(spell)),
+        ("channel", Role::Channel { documented: false }),
+        ("received_at", Role::Time(Unit::SecondsText)),
+        ("recipient", Role::Recipient { plus: false }),
+        ("phoneNumber", Role::Text(Attribute::BotId)),
+        ("pricing", Role::Any(Attribute::Pricing)),
+        ("source", Role::Text(Attribute::Source)),
+        ("status_remark", Role::Text(Attribute::Remarks)),
+        ("x-apiheader", Role::Text(Attribute::CallbackData)),
+    ],
+    derive,
+    restore: |_, _| {},
+};
+
+fn derive(draft: &mut Draft<'_>) {
+    draft
+        .channel
+        .get_or_insert_with(|| Channel::from_word(Channel::WHATSAPP));
+}
+
+fn spell(status: &Status) -> Option<&'static str> {
+    Some(match status {
+        Status::Sent => "sent",
+        Status::Delivered => "delivered",
+        Status::Read => "read",
+        Status::Clicked => "clicked",
+        Status::Failed => "failed",
+        _ => return None,
+    })
+}

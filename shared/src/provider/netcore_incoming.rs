@@ -1,0 +1,106 @@
+//! Netcore incoming RCS messages: what a person wrote, sent or tapped.
+//!
+//! In every documented sample the *person* is in `to` (`+91…`) and the *bot* in `from`; a record
+//! the other way round is read by what looks like a phone number.
+
+use serde_json::{Map, Value};
+
+use super::{
+    Format, Role,
+    mapping::{Draft, phone_digits, text_of},
+};
+use crate::{
+    event::{Attribute, Channel, Event, Status},
+    time::Unit,
+};
+
+const TAP: &str = "suggestionResponse";
+
+/// `[{"message_id","from","to","received_at","message_type","message_details",…}]`
+pub static FORMAT: Format = Format {
+    name: "netcore-incoming",
+    provider: "netcore",
+    envelope: None,
+    fields: &[
+        ("message_id", Role::MessageId),
+        ("channel", Role::Channel { documented: false }),
+        ("received_at", Role::Time(Unit::Millis)),
+        ("to", Role::Recipient { plus: true }),
+        ("from", Role::Text(Attribute::BotId)),
+        ("message_type", Role::Text(Attribute::MessageType)),
+        ("message_details", Role::Any(Attribute::Content)),
+    ],
+    derive,
+    restore,
+};
+
+fn derive(draft: &mut Draft<'_>) {
+    draft
+        .channel
+        .get_or_insert_with(|| Channel::from_word(Channel::RCS));
+    person_from_either_side(draft);
+    let tap = match draft.attributes.get_mut(&Attribute::Content) {
+        Some(Value::Object(details)) => details.remove(TAP),
+        _ => None,
+    };
+    if let Some(tap) = tap {
+        if draft
+            .attributes
+            .get(&Attribute::Content)
+            .is_some_and(super::mapping::is_empty)
+        {
+            draft.attributes.remove(&Attribute::Content);
+        }
+        if let Some(answered) = answered_message(&tap) {
+            draft.attributes.insert(Attribute::InReplyTo, answered.into());
+        }
+        draft.attributes.insert(Attribute::Click, tap);
+        draft.status = Some(Status::Clicked);
+    } else {
+        draft.status = Some(Status::Received);
+    }
+}
+
+fn restore(event: &Event, record: &mut Map<String, Value>) {
+    if let Some(tap) = event.attributes.get(&Attribute::Click) {
+        let details = record
+            .entry("message_details")
+            .or_insert_with(|| Value::Object(Map::new()));
+        if let Value::Object(details) = details {
+            details.insert(TAP.to_owned(), tap.clone());
+        }
+    }
+}
+
+fn person_from_either_side(draft: &mut Draft<'_>) {
+    if draft.recipient.is_some() {
+        return;
+    }
+    let Some(Value::String(from)) = draft.attributes.get(&Attribute::BotId) else {
+        return;
+    };
+    let Some(digits) = phone_digits(from) else { return };
+    let from = Value::String(from.clone());
+    draft.attributes.remove(&Attribute::BotId);
+    if let Some(bot) = draft.as_sent.get("to").and_then(text_of) {
+        draft.attributes.insert(Attribute::BotId, bot.into());
+    }
+    draft.recipient = Some(digits);
+    draft.as_sent.entry("from").or_insert(from);
+    // Without a `to` there is nothing to give back, and rebuilding must not invent one.
+    if !draft.as_sent.contains_key("to") {
+        draft.keep_verbatim = true;
+    }
+}
+
+/// `metadata` is JSON inside a string; its `msgId` is the outbound message that was answered.
+fn answered_message(tap: &Value) -> Option<String> {
+    let metadata = match tap.get("metadata")? {
+        Value::String(text) => crate::record::value(text).ok()?,
+        other => other.clone(),
+    };
+    metadata
+        .get("msgId")
+        .and_then(text_of)
+        .filter(|id| !id.is_empty())
+}

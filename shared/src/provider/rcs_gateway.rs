@@ -1,0 +1,114 @@
+//! Callbacks of an RCS gateway: one object per POST. `type` mixes content, state and interaction;
+//! with `direction` it says what happened.
+
+use serde_json::{Map, Value};
+
+use super::{
+    Format, Role,
+    mapping::{Draft, is_empty, text_of},
+};
+use crate::{
+    event::{Attribute, Event, Status},
+    time::Unit,
+};
+
+/// `{"reference","event_id","direction","user_id","timestamp","channel","type","message",…}`
+pub static FORMAT: Format = Format {
+    name: "rcs-gateway",
+    provider: "rcs-gateway",
+    envelope: None,
+    fields: &[
+        ("reference", Role::MessageId),
+        ("channel", Role::Channel { documented: true }),
+        ("timestamp", Role::Time(Unit::Iso)),
+        ("user_id", Role::Recipient { plus: false }),
+        ("type", Role::Text(Attribute::MessageType)),
+        ("campaign_name", Role::Text(Attribute::Campaign)),
+        ("message", Role::Any(Attribute::Content)),
+    ],
+    derive,
+    restore,
+};
+
+const CONTENT: [&str; 11] = [
+    "text", "image", "video", "audio", "document", "contact", "location", "richcard", "carousel", "basic",
+    "single",
+];
+
+fn derive(draft: &mut Draft<'_>) {
+    draft.event_id = draft.record.get("event_id").and_then(text_of);
+    let block = draft
+        .record
+        .get("status")
+        .filter(|s| !is_empty(s))
+        .and_then(text_of);
+    let kind = match draft.attributes.get(&Attribute::MessageType) {
+        Some(Value::String(kind)) => kind.clone(),
+        _ => String::new(),
+    };
+    let inbound = draft
+        .record
+        .get("direction")
+        .and_then(Value::as_str)
+        .is_some_and(|d| d.trim().eq_ignore_ascii_case("inbound"));
+    let Some(status) = block
+        .as_ref()
+        .map(|_| Status::Blocked)
+        .or_else(|| status_of(&kind, inbound))
+    else {
+        return;
+    };
+    let reason = match block {
+        // A text in `message` is then content like any other, so that both can be given back.
+        Some(reason) => Some(reason),
+        None if tells_reason(&status) => draft.take_text(Attribute::Content),
+        None => None,
+    };
+    if let Some(reason) = reason {
+        draft.attributes.insert(Attribute::Remarks, reason.into());
+    }
+    draft.status = Some(status);
+}
+
+fn restore(event: &Event, record: &mut Map<String, Value>) {
+    let reason_from_block = record
+        .get("status")
+        .is_some_and(|s| !is_empty(s) && text_of(s).is_some());
+    if !reason_from_block
+        && tells_reason(&event.status)
+        && let Some(reason) = event.attributes.get(&Attribute::Remarks)
+    {
+        record.insert("message".to_owned(), reason.clone());
+    }
+}
+
+/// Of a failure `message` is the reason in words, of anything else the content.
+fn tells_reason(status: &Status) -> bool {
+    matches!(status, Status::Failed | Status::Blocked)
+}
+
+/// `None` if the type holds no word at all.
+fn status_of(kind: &str, inbound: bool) -> Option<Status> {
+    let word: String = kind
+        .chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect();
+    Some(match word.as_str() {
+        "delivered" => Status::Delivered,
+        "read" => Status::Read,
+        "suggestionresponse" => Status::Clicked,
+        "exception" | "error" => Status::Failed,
+        // Some versions of the gateway put the block's reason into `type`.
+        "prepaidblocked" | "bloqueadoporduplicidade" => Status::Blocked,
+        "suggestion" if inbound => Status::Clicked,
+        content if content == "suggestion" || CONTENT.contains(&content) => {
+            if inbound {
+                Status::Received
+            } else {
+                Status::Sent
+            }
+        }
+        _ => return Status::from_word(kind).ok(),
+    })
+}

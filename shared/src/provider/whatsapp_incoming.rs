@@ -1,0 +1,91 @@
+//! Netcore incoming `WhatsApp` messages: `{"incoming_message":[…]}`, each kind of content in a
+//! field of its own, `<type>_type`.
+
+use serde_json::{Map, Value};
+
+use super::{
+    Format, Role,
+    mapping::{Draft, text_of},
+};
+use crate::{
+    event::{Attribute, Channel, Event, Status},
+    record::Record,
+    time::Unit,
+};
+
+const KINDS: [&str; 11] = [
+    "text_type",
+    "image_type",
+    "video_type",
+    "audio_type",
+    "document_type",
+    "location_type",
+    "reaction_type",
+    "button_type",
+    "sticker_type",
+    "contacts_type",
+    "interactive_type",
+];
+
+/// `{"incoming_message":[{"message_id","from","received_at","message_type","context","text_type"}]}`
+pub static FORMAT: Format = Format {
+    name: "whatsapp-incoming",
+    provider: "netcore",
+    envelope: Some("incoming_message"),
+    fields: &[
+        ("message_id", Role::MessageId),
+        ("channel", Role::Channel { documented: false }),
+        ("received_at", Role::Time(Unit::SecondsText)),
+        ("from", Role::Recipient { plus: false }),
+        ("to", Role::Text(Attribute::BotId)),
+        ("message_type", Role::Text(Attribute::MessageType)),
+    ],
+    derive,
+    restore,
+};
+
+/// Whether a record without its envelope is one of these.
+pub(super) fn is_one(record: &Record<'_>) -> bool {
+    KINDS.iter().any(|kind| record.get(kind).is_some())
+}
+
+fn derive(draft: &mut Draft<'_>) {
+    draft
+        .channel
+        .get_or_insert_with(|| Channel::from_word(Channel::WHATSAPP));
+    let content: Map<String, Value> = KINDS
+        .iter()
+        .filter_map(|kind| Some(((*kind).to_owned(), draft.record.take(kind)?)))
+        .collect();
+    // A quick-reply button is a suggestion that was tapped.
+    let tapped = matches!(
+        draft.attributes.get(&Attribute::MessageType),
+        Some(Value::String(kind)) if kind.eq_ignore_ascii_case("button")
+    );
+    let (status, holder) = if tapped {
+        (Status::Clicked, Attribute::Click)
+    } else {
+        (Status::Received, Attribute::Content)
+    };
+    draft.status = Some(status);
+    if !content.is_empty() {
+        draft.attributes.insert(holder, Value::Object(content));
+    }
+    let answered = draft.record.get("context").and_then(|context| {
+        ["ncmessage_id", "message_id"]
+            .iter()
+            .filter_map(|field| context.get(field).and_then(text_of))
+            .find(|id| !id.is_empty())
+    });
+    if let Some(answered) = answered {
+        draft.attributes.insert(Attribute::InReplyTo, answered.into());
+    }
+}
+
+fn restore(event: &Event, record: &mut Map<String, Value>) {
+    for holder in [Attribute::Click, Attribute::Content] {
+        if let Some(Value::Object(content)) = event.attributes.get(&holder) {
+            record.extend(content.clone());
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! A receiver: the way of a request from bytes to answer, the same for every provider.
+//!
+//! method → size → source address → authentication → parse → store, queue or put aside → answer
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use http::{HeaderMap, Method, Response};
+use lambda_http::{Body, Request, RequestExt as _, request::RequestContext};
+use tokio::time::Instant;
+
+use crate::{
+    answer::Answer,
+    auth::{LivePolicy, PolicyError, Unauthorised, Unverified, Verdict, Verified},
+    aws::{self, Patience},
+    batch::Batch,
+    config::ReceiverConfig,
+    letter::{Letter, Reason},
+    metrics,
+    provider::FormatId,
+    storage::{Deadlines, Storage, Tally},
+    time,
+};
+
+/// What tells one receiver from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receiver {
+    /// The function's name: in its URL, in metrics, in letters.
+    pub function: &'static str,
+    /// The record formats it takes.
+    pub formats: &'static [FormatId],
+}
+
+impl Receiver {
+    /// Whose webhooks it takes.
+    pub fn provider(&self) -> &'static str {
+        self.formats.first().map_or("", |format| format.provider)
+    }
+}
+
+/// A receiver at work. Cheap to clone; clones share clients and policy.
+#[derive(Clone)]
+pub struct Ingest(Arc<Parts>);
+
+struct Parts {
+    receiver: Receiver,
+    config: ReceiverConfig,
+    policy: LivePolicy,
+    storage: Storage,
+}
+
+/// What of the budget storing may use; the rest is for queueing what is left.
+const STORE_SHARE: f64 = 0.6;
+
+impl Ingest {
+    /// Builds clients and reads the policy, once.
+    ///
+    /// # Errors
+    /// [`PolicyError`] if there is no usable policy.
+    pub async fn start(receiver: Receiver, config: ReceiverConfig) -> Result<Self, PolicyError> {
+        let aws = aws::load(config.storage.roots, Patience::within(config.ack_budget)).await;
+        let policy =
+            LivePolicy::start(&config.webhook_auth.0, config.auth_refresh, &aws, time::now()).await?;
+        let storage = Storage::new(config.storage.clone(), &aws);
+        Ok(Self(Arc::new(Parts {
+            receiver,
+            config,
+            policy,
+            storage,
+        })))
+    }
+
+    /// Answers one request, counts it and logs one line of it. Never fails: what goes wrong is an
+    /// answer.
+    pub async fn handle(self, request: Request) -> Response<Body> {
+        let started = Instant::now();
+        let parts = &*self.0;
+        let method = request.method().clone();
+        let request_id = request
+            .lambda_context_ref()
+            .map(|context| context.request_id.clone())
+            .unwrap_or_default();
+        let bytes = request.body().len();
+        let (answer, tally) = parts.answer(request, started).await;
+        let (took, function) = (started.elapsed(), parts.receiver.function);
+        metrics::request(function, &answer, took);
+        metrics::tally(function, parts.receiver.provider(), &tally, true);
+        tracing::info!(
+            function,
+            request_id,
+            outcome = answer.outcome(),
+            status = answer.status().as_u16(),
+            bytes,
+            received = tally.received,
+            stored = tally.stored,
+            duplicates = tally.duplicates,
+            conflicts = tally.conflicts,
+            late = tally.late,
+            queued = tally.queued,
+            dead_lettered = tally.dead_lettered,
+            lost = tally.lost,
+            duration_ms = milliseconds(took),
+            "request"
+        );
+        answer.respond(&method)
+    }
+}
+
+fn milliseconds(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1e6).round() / 1e3
+}
+
+impl Parts {
+    async fn answer(&self, request: Request, started: Instant) -> (Answer, Tally) {
+        let none = Tally::default();
+        match *request.method() {
+            Method::POST => {}
+            Method::GET | Method::HEAD => return (Answer::Checked, none),
+            _ => return (Answer::MethodNotAllowed, none),
+        }
+        let limit = self.config.max_body_bytes;
+        if request.body().len() > limit {
+            return (Answer::TooLarge { limit }, none);
+        }
+        let now = time::now();
+        let policy = self.policy.current(now).await;
+        match policy.sources().judge(source_ip(&request), request.headers()) {
+            Verdict::Allowed => {}
+            Verdict::Reported => tracing::warn!(
+                function = self.receiver.function,
+                "the source address is not on the list"
+            ),
+            Verdict::Refused => return (Answer::Forbidden, none),
+        }
+        let (headers, body) = split(request);
+        let unverified = Unverified {
+            headers: &headers,
+            body: &body,
+        };
+        match policy.verify(unverified, now) {
+            Ok(verified) => self.ingest(verified, now, started).await,
+            Err(Unauthorised) => (Answer::Unauthorised, none),
+        }
+    }
+
+    async fn ingest(&self, verified: Verified<'_>, now: i64, started: Instant) -> (Answer, Tally) {
+        let until = Deadlines {
+            store: started + self.config.ack_budget.mul_f64(STORE_SHARE),
+            queue: started + self.config.ack_budget,
+        };
+        let batch = match Batch::parse(verified, self.receiver.formats) {
+            Ok(batch) => batch,
+            Err(malformed) => {
+                return self
+                    .reject(verified, now, until, Reason::Malformed, malformed.to_string(), 1)
+                    .await;
+            }
+        };
+        let function = self.receiver.function;
+        let tally = self
+            .storage
+            .ingest(function, &batch, self.storage.arrival(now), until)
+            .await;
+        if tally.readable == 0 {
+            let why = match batch.records().next().map(|record| batch.read(record)) {
+                Some(Err(unreadable)) => format!("not one record can be read: {unreadable}"),
+                // Read, but too large for an item.
+                Some(Ok(_)) => "not one record fits a table item".to_owned(),
+                None => "the body holds no record".to_owned(),
+            };
+            return self
+                .reject(verified, now, until, Reason::Unreadable, why, tally.received)
+                .await;
+        }
+        let answer = if tally.lost == 0 {
+            Answer::Accepted(tally)
+        } else {
+            Answer::Unavailable
+        };
+        (answer, tally)
+    }
+
+    /// Keeps a body that holds nothing readable. Its records count as dead-lettered.
+    async fn reject(
+        &self,
+        verified: Verified<'_>,
+        now: i64,
+        until: Deadlines,
+        reason: Reason,
+        why: String,
+        records: usize,
+    ) -> (Answer, Tally) {
+        let letter = Letter {
+            reason,
+            detail: why.clone(),
+            function: self.receiver.function.to_owned(),
+            received_at: now,
+            body: verified.body().to_vec(),
+        };
+        let kept = self.storage.put_body_aside(letter, until.queue).await;
+        let records = records.max(1);
+        let tally = Tally {
+            received: records,
+            dead_lettered: if kept { records } else { 0 },
+            lost: if kept { 0 } else { records },
+            ..Tally::default()
+        };
+        let answer = if kept {
+            Answer::Rejected { why }
+        } else {
+            Answer::Unavailable
+        };
+        (answer, tally)
+    }
+}
+
+/// The address that the platform saw.
+fn source_ip(request: &Request) -> Option<IpAddr> {
+    match request.request_context_ref()? {
+        RequestContext::ApiGatewayV2(context) => context.http.source_ip.as_deref()?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Takes the body out without copying it.
+fn split(request: Request) -> (HeaderMap, Vec<u8>) {
+    let (parts, body) = request.into_parts();
+    let bytes = match body {
+        Body::Text(text) => text.into_bytes(),
+        Body::Binary(bytes) => bytes,
+        _ => Vec::new(),
+    };
+    (parts.headers, bytes)
+}

@@ -1,0 +1,331 @@
+//! One provider record as parsed: its fields, and whether they say everything its text says.
+//!
+//! Safe on untrusted input: depth is bounded by the parser, and nothing panics.
+
+use std::{borrow::Cow, collections::HashSet, fmt};
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use crate::event::Unreadable;
+
+/// `DynamoDB` nests 32 levels deep; two are ours (`extra` and the value itself):
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
+pub(crate) const DEEPEST: usize = 28;
+
+/// The fields of one record. Taking a field removes it; what is left at the end is `extra`.
+#[derive(Debug)]
+pub struct Record<'a> {
+    fields: Vec<(Cow<'a, str>, Value)>,
+    exact: bool,
+}
+
+impl<'a> Record<'a> {
+    /// Parses one JSON object.
+    ///
+    /// # Errors
+    /// [`Unreadable`] if `text` is not an object, or is nested more than 128 levels deep.
+    pub fn parse(text: &'a str) -> Result<Self, Unreadable> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let record = RecordVisitor
+            .deserialize_with(&mut json)
+            .map_err(|e| Unreadable(format!("the record cannot be read: {}", describe(&e))))?;
+        json.end()
+            .map_err(|e| Unreadable(format!("the record cannot be read: {}", describe(&e))))?;
+        Ok(record)
+    }
+
+    /// Removes the field and returns its value. `None` if it is absent or `null`-less missing;
+    /// a `null` is returned as such.
+    pub fn take(&mut self, name: &str) -> Option<Value> {
+        let at = self.fields.iter().position(|(field, _)| field == name)?;
+        Some(self.fields.swap_remove(at).1)
+    }
+
+    /// The field's value.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.fields
+            .iter()
+            .find(|(field, _)| field == name)
+            .map(|(_, value)| value)
+    }
+
+    /// Whether the fields say everything the text says. False after a field name that came twice,
+    /// a number no `f64` holds, or a nesting no table attribute holds.
+    pub fn is_exact(&self) -> bool {
+        self.exact
+    }
+
+    /// What nobody took.
+    pub fn into_rest(self) -> Map<String, Value> {
+        self.fields
+            .into_iter()
+            .map(|(name, value)| (name.into_owned(), value))
+            .collect()
+    }
+}
+
+/// A parser's complaint without the text it complains about: input is never quoted.
+pub(crate) fn describe(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Eof => "it ends too early",
+        serde_json::error::Category::Data => "it is not a JSON object",
+        serde_json::error::Category::Syntax if error.to_string().starts_with("recursion") => {
+            "it is nested too deep"
+        }
+        _ => "it is not JSON",
+    };
+    format!("{what} (line {}, column {})", error.line(), error.column())
+}
+
+struct RecordVisitor;
+
+impl RecordVisitor {
+    fn deserialize_with<'de, D: Deserializer<'de>>(self, json: D) -> Result<Record<'de>, D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for RecordVisitor {
+    type Value = Record<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields: Vec<(Cow<'de, str>, Value)> = Vec::with_capacity(16);
+        let mut exact = true;
+        let mut seen = HashSet::new();
+        while let Some(name) = map.next_key_seed(NameSeed)? {
+            let value = map.next_value_seed(ValueSeed {
+                depth: 1,
+                exact: &mut exact,
+            })?;
+            exact &= storable_name(&name);
+            // A scan is faster than a set for the dozen fields of every known format.
+            let twice = match fields.len() {
+                0..=32 => fields.iter().any(|(field, _)| *field == name),
+                33 => {
+                    seen.extend(fields.iter().map(|(field, _)| field.to_string()));
+                    !seen.insert(name.to_string())
+                }
+                _ => !seen.insert(name.to_string()),
+            };
+            if twice {
+                exact = false;
+            } else {
+                fields.push((name, value));
+            }
+        }
+        Ok(Record { fields, exact })
+    }
+}
+
+/// `DynamoDB` refuses empty attribute names and ones over 64 KiB.
+pub(crate) fn storable_name(name: &str) -> bool {
+    !name.is_empty() && name.len() < 65_536
+}
+
+/// Borrows a field name where it holds no escape sequence.
+pub(crate) struct NameSeed;
+
+impl<'de> DeserializeSeed<'de> for NameSeed {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NameSeed {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field name")
+    }
+
+    fn visit_borrowed_str<E>(self, v: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(v))
+    }
+
+    fn visit_str<E>(self, v: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(v.to_owned()))
+    }
+}
+
+/// Reads a value like `serde_json::Value` does, and notes what that type cannot hold.
+struct ValueSeed<'e> {
+    depth: usize,
+    exact: &'e mut bool,
+}
+
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ValueSeed<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, v: bool) -> Result<Value, E> {
+        Ok(Value::Bool(v))
+    }
+
+    fn visit_i64<E>(self, v: i64) -> Result<Value, E> {
+        Ok(Value::from(v))
+    }
+
+    fn visit_u64<E>(self, v: u64) -> Result<Value, E> {
+        Ok(Value::from(v))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, v: f64) -> Result<Value, E> {
+        // The table gives `5.0` back as `5`, integers this large have lost digits already, and
+        // below 1e-100 the table's own range ends.
+        if v.fract() == 0.0 || v.abs() < 1e-100 {
+            *self.exact = false;
+        }
+        Number::from_f64(v)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("a number that is not finite"))
+    }
+
+    fn visit_str<E>(self, v: &str) -> Result<Value, E> {
+        Ok(Value::String(v.to_owned()))
+    }
+
+    fn visit_string<E>(self, v: String) -> Result<Value, E> {
+        Ok(Value::String(v))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let Self { depth, exact } = self;
+        *exact &= depth < DEEPEST;
+        let mut values = Vec::new();
+        while let Some(value) = seq.next_element_seed(ValueSeed {
+            depth: depth + 1,
+            exact: &mut *exact,
+        })? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let Self { depth, exact } = self;
+        *exact &= depth < DEEPEST;
+        let mut fields = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let value = map.next_value_seed(ValueSeed {
+                depth: depth + 1,
+                exact: &mut *exact,
+            })?;
+            *exact &= storable_name(&name);
+            if fields.insert(name, value).is_some() {
+                *exact = false;
+            }
+        }
+        Ok(Value::Object(fields))
+    }
+}
+
+/// Reads a JSON value with the same bounds as a record's fields.
+///
+/// # Errors
+/// The parser's own.
+pub(crate) fn value(text: &str) -> Result<Value, serde_json::Error> {
+    let mut exact = true;
+    let mut json = serde_json::Deserializer::from_str(text);
+    let value = ValueSeed {
+        depth: 1,
+        exact: &mut exact,
+    }
+    .deserialize(&mut json)?;
+    json.end()?;
+    if exact {
+        Ok(value)
+    } else {
+        Err(serde_json::Error::custom("the value cannot be kept exactly"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn takes_fields_and_keeps_the_rest() {
+        let mut record = Record::parse(r#"{"a":1,"b":"x","c":{"d":[true,null]},"\u0065":-2.5}"#).unwrap();
+        assert_eq!(record.take("b"), Some(json!("x")));
+        assert_eq!(record.take("b"), None);
+        assert!(record.is_exact());
+        assert_eq!(
+            Value::Object(record.into_rest()),
+            json!({"a":1,"c":{"d":[true,null]},"e":-2.5})
+        );
+    }
+
+    #[test]
+    fn notes_what_fields_cannot_say() {
+        for text in [
+            r#"{"a":1,"a":2}"#,
+            r#"{"a":{"b":1,"b":2}}"#,
+            r#"{"a":123456789012345678901234567890}"#,
+            r#"{"a":1e300}"#,
+            r#"{"a":1e-200}"#,
+            r#"{"a":-0.0}"#,
+            r#"{"":1}"#,
+            r#"{"a":[{"":1}]}"#,
+        ] {
+            assert!(!Record::parse(text).unwrap().is_exact(), "{text}");
+        }
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(40), "]".repeat(40));
+        assert!(!Record::parse(&deep).unwrap().is_exact());
+        let many: Vec<String> = (0..40).map(|i| format!("\"f{i}\":1")).collect();
+        assert!(
+            Record::parse(&format!("{{{}}}", many.join(",")))
+                .unwrap()
+                .is_exact()
+        );
+        assert!(
+            !Record::parse(&format!("{{{},\"f3\":2}}", many.join(",")))
+                .unwrap()
+                .is_exact()
+        );
+    }
+
+    #[test]
+    fn refuses_without_quoting() {
+        let error = Record::parse("[\"919999999999\"]").unwrap_err();
+        assert_eq!(
+            error.0,
+            "the record cannot be read: it is not a JSON object (line 1, column 0)"
+        );
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(500), "]".repeat(500));
+        let error = Record::parse(&deep).unwrap_err().0;
+        assert!(error.contains("nested too deep"), "{error}");
+        assert!(Record::parse("{} {}").is_err());
+        assert!(Record::parse("").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_on_anything(text in ".{0,200}") {
+            let _ = Record::parse(&text);
+        }
+    }
+}
