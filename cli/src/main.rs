@@ -1,2 +1,253 @@
-//! t
-fn main(){}
+//! The command `netcore-webhooks`.
+#![expect(clippy::print_stdout, reason = "a command's answer goes to standard output")]
+
+use std::{
+    io::IsTerminal as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use netcore_webhooks::{
+    dead_letters::{DeadLetters, Filter, described},
+    get,
+    local::QueueOptions,
+    place::Target,
+    serve::{Options, POLICY, Server},
+    sign,
+};
+use tracing_subscriber::EnvFilter;
+use webhook_ingest::{config::environment, time};
+
+/// Receives RCS, SMS and WhatsApp webhooks and shows what became of the messages.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    /// The folder of the local instance.
+    #[arg(long, global = true, default_value = ".local")]
+    data: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every function in one process on this machine (the default).
+    Serve(Serve),
+    /// Sign a file as a sender would and print the curl line that posts it.
+    Sign {
+        /// The file to post.
+        file: PathBuf,
+        /// Where to.
+        #[arg(long, default_value = "http://127.0.0.1:9000/lambda-url/event-webhook/")]
+        url: String,
+        /// The policy, or where it is kept; default: the local instance's.
+        #[arg(long, env = "WEBHOOK_AUTH", hide_env_values = true)]
+        auth: Option<String>,
+    },
+    /// Show a message's timeline, or the latest events of a number.
+    Get {
+        /// A message id or a number.
+        name: String,
+    },
+    /// Look after what needs a person.
+    #[command(subcommand)]
+    DeadLetters(Letters),
+}
+
+#[derive(clap::Args)]
+struct Serve {
+    /// The address to listen on.
+    #[arg(long, default_value = "127.0.0.1:9000")]
+    listen: SocketAddr,
+    /// Keep nothing on disk.
+    #[arg(long)]
+    memory: bool,
+}
+
+#[derive(Subcommand)]
+enum Letters {
+    /// One line for each letter; numbers of people are masked.
+    List(Filter),
+    /// Letters with their bodies, as JSON.
+    Show(Filter),
+    /// Send letters to the retry queue, where they are tried again.
+    Redrive(Filter),
+    /// Write letters to a file, one JSON object a line.
+    Export {
+        #[command(flatten)]
+        filter: Filter,
+        /// The file; it must not exist yet.
+        #[arg(long)]
+        to: PathBuf,
+        /// Delete them from the queue once they are on disk.
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Delete letters, after writing them to a file in the data folder.
+    Discard {
+        #[command(flatten)]
+        filter: Filter,
+        /// Really do it; without, only say what would be deleted.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| EnvFilter::new("warn,webhook_ingest=info,redrive=info")),
+        )
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "an error goes to standard error")]
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
+    let data = cli.data;
+    let default = Serve {
+        listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
+        memory: false,
+    };
+    match cli.command.unwrap_or(Command::Serve(default)) {
+        Command::Serve(options) => serve(&data, options).await,
+        Command::Sign { file, url, auth } => {
+            let auth = match auth {
+                Some(auth) => auth,
+                None => std::fs::read_to_string(data.join(POLICY))
+                    .context("no policy: give --auth, or start `netcore-webhooks serve` once to make one")?,
+            };
+            println!("{}", sign::curl_line(&file, &auth, &url).await?);
+            Ok(())
+        }
+        Command::Get { name } => {
+            let target = Target::find(&data).await?;
+            print!("{}", get::timeline(&target, &name).await?);
+            Ok(())
+        }
+        Command::DeadLetters(command) => dead_letters(&data, command).await,
+    }
+}
+
+async fn serve(data: &Path, options: Serve) -> anyhow::Result<()> {
+    let server = Server::start(Options {
+        listen: options.listen,
+        data: (!options.memory).then(|| data.to_owned()),
+        auth: environment("WEBHOOK_AUTH"),
+        queues: QueueOptions::default(),
+    })
+    .await?;
+    let base = format!("http://{}", server.address);
+    println!("Receivers");
+    for receiver in redrive::RECEIVERS {
+        println!("  {base}/lambda-url/{}/", receiver.function);
+    }
+    println!("API\n  {base}/api/messages/<message id>");
+    println!("Tables and queues, for any AWS tool (region local, any credentials)");
+    println!("  AWS_ENDPOINT_URL_DYNAMODB={}", server.local.place.dynamodb);
+    println!("  AWS_ENDPOINT_URL_SQS={}", server.local.place.sqs);
+    println!("Try it\n  {}", sample(&server.auth, &base));
+    println!("ready");
+    stopped().await;
+    println!("stopping: requests under way are finished");
+    server.stop().await;
+    Ok(())
+}
+
+/// A line to paste: a message that is sent just now.
+fn sample(auth: &str, base: &str) -> String {
+    let now = time::now();
+    let body = serde_json::json!([{
+        "message_id": "try-1", "mobile": "919999999999", "status": "Sent", "channel": "RCS",
+        "event_time": now / 1000,
+    }])
+    .to_string();
+    let headers = match webhook_ingest::auth::Policy::parse(auth) {
+        Ok(policy) => policy.sign(body.as_bytes(), now),
+        // A reference to a secret: what signs is not shown.
+        Err(_) => Vec::new(),
+    };
+    sign::line(&headers, &body, &format!("{base}/lambda-url/event-webhook/"))
+}
+
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}
+
+async fn dead_letters(data: &Path, command: Letters) -> anyhow::Result<()> {
+    let queue = DeadLetters::of(&Target::find(data).await?);
+    match command {
+        Letters::List(filter) => {
+            let letters = queue.hold(&filter).await?;
+            queue.release(&letters).await?;
+            let now = time::now();
+            println!(
+                "{:<8}  {:>7}  {:<10}  {:<16}  {:>9}  detail",
+                "id", "age", "reason", "function", "bytes"
+            );
+            for found in &letters {
+                println!("{}", found.row(now));
+            }
+        }
+        Letters::Show(filter) => {
+            let letters = queue.hold(&filter).await?;
+            queue.release(&letters).await?;
+            for found in &letters {
+                println!("{}", serde_json::to_string_pretty(&described(found))?);
+            }
+        }
+        Letters::Redrive(filter) => {
+            let letters = queue.hold(&filter).await?;
+            let all = letters.len();
+            println!(
+                "{} of {all} letters sent to the retry queue",
+                queue.redrive(letters).await?
+            );
+        }
+        Letters::Export { filter, to, remove } => {
+            let count = queue.export(queue.hold(&filter).await?, &to, remove).await?;
+            println!("{count} letters written to {}", to.display());
+        }
+        Letters::Discard { filter, yes: false } => {
+            let letters = queue.hold(&filter).await?;
+            queue.release(&letters).await?;
+            println!("{} letters would be deleted; add --yes to do it", letters.len());
+        }
+        Letters::Discard { filter, yes: true } => {
+            let (count, file) = queue.discard(queue.hold(&filter).await?, data).await?;
+            println!("{count} letters deleted; they are kept in {}", file.display());
+        }
+    }
+    Ok(())
+}

@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
-use aws_sdk_dynamodb::{config::StalledStreamProtectionConfig, error::SdkError};
+use aws_config::{
+    BehaviorVersion, ConfigLoader, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
+};
+use aws_sdk_dynamodb::{
+    config::{Credentials, StalledStreamProtectionConfig},
+    error::SdkError,
+};
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
@@ -56,15 +61,62 @@ impl Patience {
     }
 }
 
-/// Loads region, credentials and endpoints from the environment, as every SDK does.
-pub async fn load(roots: Roots, patience: Patience) -> SdkConfig {
-    let store = match roots {
-        Roots::Amazon => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
-        Roots::System => TrustStore::default(),
-    };
+/// The clients that every function needs, and the configuration they share.
+#[derive(Clone)]
+pub struct Aws {
+    /// For further clients.
+    pub config: SdkConfig,
+    /// The tables.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// The queues.
+    pub sqs: aws_sdk_sqs::Client,
+}
+
+/// Servers on this machine that speak the protocols of DynamoDB and SQS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalEndpoints {
+    /// URL of the one for tables.
+    pub dynamodb: String,
+    /// URL of the one for queues.
+    pub sqs: String,
+}
+
+impl Aws {
+    /// Takes region, credentials and endpoints from the environment, as every SDK does.
+    pub async fn from_environment(roots: Roots, patience: Patience) -> Self {
+        let store = match roots {
+            Roots::Amazon => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
+            Roots::System => TrustStore::default(),
+        };
+        let config = loader(store, patience).load().await;
+        Self {
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            sqs: aws_sdk_sqs::Client::new(&config),
+            config,
+        }
+    }
+
+    /// Talks to servers on this machine, with credentials that are none.
+    pub async fn local(endpoints: &LocalEndpoints, patience: Patience) -> Self {
+        let config = loader(TrustStore::empty(), patience)
+            .region(Region::from_static("local"))
+            .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+            .load()
+            .await;
+        let dynamodb = aws_sdk_dynamodb::config::Builder::from(&config).endpoint_url(&endpoints.dynamodb);
+        let sqs = aws_sdk_sqs::config::Builder::from(&config).endpoint_url(&endpoints.sqs);
+        Self {
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+            sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
+            config,
+        }
+    }
+}
+
+fn loader(trusted: TrustStore, patience: Patience) -> ConfigLoader {
     let mut http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
-    // Building a context checks nothing and cannot fail; the default would fall back to the machine's roots.
-    if let Ok(context) = TlsContext::builder().with_trust_store(store).build() {
+    // Building a context checks nothing and cannot fail; the default would read the machine's roots.
+    if let Ok(context) = TlsContext::builder().with_trust_store(trusted).build() {
         http = http.tls_context(context);
     }
     aws_config::defaults(BehaviorVersion::latest())
@@ -83,13 +135,11 @@ pub async fn load(roots: Roots, patience: Patience) -> SdkConfig {
         )
         // Requests and answers are small and bounded by the attempt's timeout.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .load()
-        .await
 }
 
 /// What went wrong with a call that got no answer of the service. The error's own text is not
 /// used: its debug form holds requests and answers, and with them what they carry.
-pub(crate) fn failure<E, R>(error: &SdkError<E, R>) -> &'static str {
+pub fn failure<E, R>(error: &SdkError<E, R>) -> &'static str {
     match error {
         SdkError::TimeoutError(_) => "no answer in time",
         SdkError::DispatchFailure(e) if e.is_timeout() => "no connection in time",

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, value::RawValue};
 use crate::{
     auth::Verified,
     event::{Event, Unreadable},
+    letter::Letter,
     provider::{self, FormatId},
     record,
 };
@@ -127,10 +128,42 @@ impl<'a> Batch<'a> {
         Ok(event)
     }
 
-    /// What stands before and after records, joined by commas, in a body of them.
-    pub fn around(&self) -> (&str, &'static str) {
-        (&self.around.0, self.around.1)
+    /// A body of some of the records, in the envelope they came in.
+    pub fn body_of(&self, records: &[&str]) -> Vec<u8> {
+        let (before, after) = &self.around;
+        format!("{before}{}{after}", records.join(",")).into_bytes()
     }
+
+    /// The letter, once for every few of its records: each small enough for a queue message.
+    pub fn split(&self, letter: &Letter) -> Vec<Letter> {
+        let records: Vec<&str> = self.records().collect();
+        by_bytes(&records)
+            .into_iter()
+            .map(|chunk| Letter {
+                body: self.body_of(chunk),
+                ..letter.clone()
+            })
+            .collect()
+    }
+}
+
+/// Records in one letter for the retry queue: at most this many bytes of them, so that even what
+/// does not compress fits a message (base64 makes three bytes four).
+const LETTER_BYTES: usize = 700 * 1024;
+
+/// Runs of records that fit a letter; one that is larger stands alone.
+pub(crate) fn by_bytes<'r, 'a>(records: &'r [&'a str]) -> Vec<&'r [&'a str]> {
+    let mut chunks = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (i, record) in records.iter().enumerate() {
+        if bytes + record.len() > LETTER_BYTES && i > start {
+            chunks.extend(records.get(start..i));
+            (start, bytes) = (i, 0);
+        }
+        bytes += record.len() + 1;
+    }
+    chunks.extend(records.get(start..).filter(|rest| !rest.is_empty()));
+    chunks
 }
 
 /// JSON's white space, RFC 8259 section 2.
@@ -288,16 +321,27 @@ mod tests {
     fn a_body_of_some_records_keeps_the_envelope() {
         let body = r#"{"account":{"id":7},"delivery_status":[{"ncmessage_id":"x","status":"sent"}],"v":2}"#;
         let batch = Batch::parse(Verified::from_own_queue(body.as_bytes()), &STATUS).unwrap();
-        let (before, after) = batch.around();
-        assert_eq!(
-            format!("{before}1,2{after}"),
-            r#"{"account":{"id":7},"v":2,"delivery_status":[1,2]}"#
-        );
+        let body = String::from_utf8(batch.body_of(&["1", "2"])).unwrap();
+        assert_eq!(body, r#"{"account":{"id":7},"v":2,"delivery_status":[1,2]}"#);
         let event = batch.read(batch.records().next().unwrap()).unwrap();
         assert_eq!(
             Value::Object(event.envelope),
             serde_json::json!({"account":{"id":7},"v":2})
         );
+    }
+
+    #[test]
+    fn chunks_hold_every_record_once() {
+        let records: Vec<String> = (0..50).map(|i| "x".repeat(i * 40_000)).collect();
+        let records: Vec<&str> = records.iter().map(String::as_str).collect();
+        let chunks = by_bytes(&records);
+        assert_eq!(chunks.concat(), records);
+        assert!(
+            chunks
+                .iter()
+                .all(|c| c.len() == 1 || c.iter().map(|r| r.len()).sum::<usize>() <= LETTER_BYTES)
+        );
+        assert!(by_bytes(&[]).is_empty());
     }
 
     proptest! {

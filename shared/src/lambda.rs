@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use lambda_http::{Error, Request, service_fn};
 
 use crate::{
+    aws::{Aws, Patience},
     config::{ReceiverConfig, environment},
     logging, metrics,
     receiver::{Ingest, Receiver},
@@ -16,7 +17,8 @@ pub fn run(receiver: Receiver) -> ExitCode {
     logging::start();
     block_on(async move {
         let config = ReceiverConfig::read(environment)?;
-        let ingest = Ingest::start(receiver, config).await?;
+        let aws = Aws::from_environment(config.storage.roots, Patience::within(config.ack_budget)).await;
+        let ingest = Ingest::start(receiver, config, &aws).await?;
         let collector = metrics::start();
         lambda_http::run_concurrent(service_fn(move |request: Request| {
             let ingest = ingest.clone();

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::{
     answer::Answer,
     auth::{LivePolicy, PolicyError, Unauthorised, Unverified, Verdict, Verified},
-    aws::{self, Patience},
+    aws::Aws,
     batch::Batch,
     config::ReceiverConfig,
     letter::{Letter, Reason},
@@ -52,15 +52,14 @@ struct Parts {
 const STORE_SHARE: f64 = 0.6;
 
 impl Ingest {
-    /// Builds clients and reads the policy, once.
+    /// Reads the policy, once; clients are shared with `aws`.
     ///
     /// # Errors
     /// [`PolicyError`] if there is no usable policy.
-    pub async fn start(receiver: Receiver, config: ReceiverConfig) -> Result<Self, PolicyError> {
-        let aws = aws::load(config.storage.roots, Patience::within(config.ack_budget)).await;
-        let policy =
-            LivePolicy::start(&config.webhook_auth.0, config.auth_refresh, &aws, time::now()).await?;
-        let storage = Storage::new(config.storage.clone(), &aws);
+    pub async fn start(receiver: Receiver, config: ReceiverConfig, aws: &Aws) -> Result<Self, PolicyError> {
+        let auth = &config.webhook_auth.0;
+        let policy = LivePolicy::start(auth, config.auth_refresh, &aws.config, time::now()).await?;
+        let storage = Storage::new(config.storage.clone(), aws);
         Ok(Self(Arc::new(Parts {
             receiver,
             config,

@@ -42,6 +42,20 @@ fn rank(status: &Status) -> u8 {
     }
 }
 
+/// In which order events of one instant are told.
+pub fn order(status: &Status) -> u8 {
+    match status {
+        Status::Sent => 0,
+        Status::NotSent | Status::Blocked => 1,
+        Status::Failed => 2,
+        Status::Delivered => 3,
+        Status::Read => 4,
+        Status::Clicked => 5,
+        Status::Received => 6,
+        Status::Other(_) => 7,
+    }
+}
+
 /// One leg per channel, in the order in which they began; within one instant, fallback last.
 pub fn legs(sightings: &[Sighting]) -> Vec<Leg> {
     let mut channels: Vec<&Channel> = sightings.iter().map(|s| &s.channel).collect();

@@ -8,7 +8,8 @@ use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    batch::Batch,
+    aws::Aws,
+    batch::{self, Batch},
     config::StorageConfig,
     event::Unreadable,
     item::{self, Arrival},
@@ -19,10 +20,6 @@ use crate::{
 
 /// Writes under way at once: as many as keep one slow core busy, few enough for 128 MB.
 const IN_FLIGHT: usize = 32;
-
-/// Records in one retry letter: at most this many bytes of them, so that even what does not
-/// compress fits a message (base64 makes three bytes four).
-const RETRY_BYTES: usize = 700 * 1024;
 
 /// One letter for each dead record up to this many; beyond, letters hold several, so that a body
 /// of ten thousand can be put aside within the budget.
@@ -86,12 +83,11 @@ enum Written<'a> {
 
 impl Storage {
     /// Clients for the table and the queues of a configuration.
-    pub fn new(config: StorageConfig, aws: &aws_config::SdkConfig) -> Self {
-        let sqs = aws_sdk_sqs::Client::new(aws);
+    pub fn new(config: StorageConfig, aws: &Aws) -> Self {
         Self {
-            table: DynamoStore::new(aws_sdk_dynamodb::Client::new(aws), config.events_table.clone()),
-            retry: SqsQueue::new(sqs.clone(), config.retry_queue_url.clone()),
-            dead: SqsQueue::new(sqs, config.dead_letter_queue_url.clone()),
+            table: DynamoStore::new(aws.dynamodb.clone(), config.events_table.clone()),
+            retry: SqsQueue::new(aws.sqs.clone(), config.retry_queue_url.clone()),
+            dead: SqsQueue::new(aws.sqs.clone(), config.dead_letter_queue_url.clone()),
             config,
         }
     }
@@ -104,7 +100,13 @@ impl Storage {
     /// Stores a batch's records concurrently, queues what is left at the deadline and puts aside
     /// what cannot be stored. If not one record could be read, nothing is put aside: `readable` is
     /// then 0, and the body as a whole is the caller's to keep.
-    pub async fn ingest(&self, function: &str, batch: &Batch<'_>, arrival: Arrival, until: Deadlines) -> Tally {
+    pub async fn ingest(
+        &self,
+        function: &str,
+        batch: &Batch<'_>,
+        arrival: Arrival,
+        until: Deadlines,
+    ) -> Tally {
         let (mut tally, later, mut dead) = self.store(batch, arrival, until.store).await;
         if tally.readable == 0 {
             return tally;
@@ -256,12 +258,15 @@ impl Storage {
         records: &[&str],
         deadline: Instant,
     ) -> usize {
-        let chunks = by_bytes(records, RETRY_BYTES);
+        let chunks = batch::by_bytes(records);
         let letters: Vec<Letter> = chunks
             .iter()
-            .map(|chunk| {
-                let detail = format!("{} events could not be stored in time", chunk.len());
-                letter(function, batch, arrival, Reason::Exhausted, detail, chunk)
+            .map(|chunk| Letter {
+                reason: Reason::Exhausted,
+                detail: format!("{} events could not be stored in time", chunk.len()),
+                function: function.to_owned(),
+                received_at: arrival.at,
+                body: batch.body_of(chunk),
             })
             .collect();
         let sent = self.retry.send(&letters, deadline).await;
@@ -297,7 +302,13 @@ impl Storage {
                     detail = format!("{detail} (and {} more records)", group.len() - 1);
                 }
                 let records: Vec<&str> = group.iter().map(|d| d.record).collect();
-                Some(letter(function, batch, arrival, first.reason, detail, &records))
+                Some(Letter {
+                    reason: first.reason,
+                    detail,
+                    function: function.to_owned(),
+                    received_at: arrival.at,
+                    body: batch.body_of(&records),
+                })
             })
             .collect();
         let sent = self.dead.send(&letters, deadline).await;
@@ -313,7 +324,8 @@ impl Storage {
     /// it goes if need be, SQS moves it to the dead-letter queue after some tries.
     pub async fn put_body_aside(&self, letter: Letter, deadline: Instant) -> bool {
         let letters = [letter];
-        self.dead.send(&letters, deadline).await == [true] || self.retry.send(&letters, deadline).await == [true]
+        self.dead.send(&letters, deadline).await == [true]
+            || self.retry.send(&letters, deadline).await == [true]
     }
 }
 
@@ -324,58 +336,4 @@ fn conflicts(dead: &[Dead<'_>]) -> usize {
 fn build(event: crate::event::Event, arrival: Arrival) -> Result<(item::Item, bool), Unreadable> {
     let late = arrival.is_late(event.event_time);
     Ok((item::build(event, arrival)?, late))
-}
-
-fn letter(
-    function: &str,
-    batch: &Batch<'_>,
-    arrival: Arrival,
-    reason: Reason,
-    detail: String,
-    records: &[&str],
-) -> Letter {
-    let (before, after) = batch.around();
-    Letter {
-        reason,
-        detail,
-        function: function.to_owned(),
-        received_at: arrival.at,
-        body: format!("{before}{}{after}", records.join(",")).into_bytes(),
-    }
-}
-
-/// Runs of records of at most `most` bytes together; a larger one alone.
-fn by_bytes<'r, 'a>(records: &'r [&'a str], most: usize) -> Vec<&'r [&'a str]> {
-    let mut chunks = Vec::new();
-    let (mut start, mut bytes) = (0, 0);
-    for (i, record) in records.iter().enumerate() {
-        if bytes + record.len() > most && i > start {
-            chunks.extend(records.get(start..i));
-            (start, bytes) = (i, 0);
-        }
-        bytes += record.len() + 1;
-    }
-    chunks.extend(records.get(start..).filter(|rest| !rest.is_empty()));
-    chunks
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn chunks_hold_every_record_once() {
-        let records: Vec<String> = (0..50).map(|i| "x".repeat(i)).collect();
-        let records: Vec<&str> = records.iter().map(String::as_str).collect();
-        for most in [1, 10, 49, 100, 10_000] {
-            let chunks = by_bytes(&records, most);
-            assert_eq!(chunks.concat(), records);
-            assert!(
-                chunks
-                    .iter()
-                    .all(|c| c.len() == 1 || c.iter().map(|r| r.len()).sum::<usize>() <= most)
-            );
-        }
-        assert!(by_bytes(&[], 10).is_empty());
-    }
 }

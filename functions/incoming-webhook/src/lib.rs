@@ -1,6 +1,9 @@
 //! Netcore incoming messages: what people wrote, sent or tapped, over RCS or `WhatsApp`.
 
-use webhook_ingest::{provider::{netcore_incoming, whatsapp_incoming}, receiver::Receiver};
+use webhook_ingest::{
+    provider::{netcore_incoming, whatsapp_incoming},
+    receiver::Receiver,
+};
 
 /// This function's name and formats.
 pub const RECEIVER: Receiver = Receiver {

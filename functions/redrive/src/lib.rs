@@ -9,7 +9,7 @@ use lambda_runtime::LambdaEvent;
 use tokio::time::Instant;
 use webhook_ingest::{
     auth::Verified,
-    aws::{self, Patience},
+    aws::Aws,
     batch::Batch,
     config::StorageConfig,
     letter::Letter,
@@ -32,7 +32,9 @@ pub const RECEIVERS: [Receiver; 5] = [
 
 /// The receiver of a name.
 pub fn receiver(function: &str) -> Option<Receiver> {
-    RECEIVERS.into_iter().find(|receiver| receiver.function == function)
+    RECEIVERS
+        .into_iter()
+        .find(|receiver| receiver.function == function)
 }
 
 /// What of the function's time is kept for putting records aside and answering.
@@ -46,10 +48,9 @@ pub struct Redrive {
 
 impl Redrive {
     /// Builds the clients, once.
-    pub async fn start(config: StorageConfig) -> Self {
-        let aws = aws::load(config.roots, Patience::unhurried()).await;
+    pub fn start(config: StorageConfig, aws: &Aws) -> Self {
         Self {
-            storage: Arc::new(Storage::new(config, &aws)),
+            storage: Arc::new(Storage::new(config, aws)),
         }
     }
 
@@ -60,7 +61,12 @@ impl Redrive {
         for message in event.payload.records {
             let id = message.message_id.clone().unwrap_or_default();
             if let Err(why) = self.store(&message, ends).await {
-                tracing::warn!(function = FUNCTION, sqs_message_id = id, why, "a message goes back to the queue");
+                tracing::warn!(
+                    function = FUNCTION,
+                    sqs_message_id = id,
+                    why,
+                    "a message goes back to the queue"
+                );
                 response.add_failure(id);
             }
         }

@@ -6,6 +6,7 @@ use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use redrive::Redrive;
 use webhook_ingest::{
+    aws::{Aws, Patience},
     config::{StorageConfig, environment},
     lambda, logging, metrics,
 };
@@ -13,7 +14,9 @@ use webhook_ingest::{
 fn main() -> ExitCode {
     logging::start();
     lambda::block_on(async {
-        let redrive = Redrive::start(StorageConfig::read(environment)?).await;
+        let config = StorageConfig::read(environment)?;
+        let aws = Aws::from_environment(config.roots, Patience::unhurried()).await;
+        let redrive = Redrive::start(config, &aws);
         let collector = metrics::start();
         lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<SqsEvent>| {
             let redrive = redrive.clone();

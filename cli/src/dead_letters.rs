@@ -1,0 +1,367 @@
+//! `dead-letters`: what needs a person. Looks, shows, exports, sends back, discards; nothing leaves
+//! the queue before it is safe elsewhere.
+
+use std::{
+    collections::BTreeMap,
+    fs::OpenOptions,
+    io::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use aws_sdk_sqs::{
+    Client,
+    types::{Message, MessageSystemAttributeName},
+};
+use clap::Args;
+use redrive::receiver;
+use serde_json::json;
+use tokio::time::Instant;
+use webhook_ingest::{
+    auth::Verified,
+    batch::Batch,
+    event::EpochMillis,
+    letter::{Letter, LetterError, Reason},
+    mask,
+    queue::SqsQueue,
+    time,
+};
+
+use crate::place::Target;
+
+/// While a command works on messages nobody else sees them, in seconds.
+const HIDDEN_SECONDS: i32 = 120;
+
+/// Which letters.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Filter {
+    /// Only these ids (as `list` prints them; a beginning suffices).
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Only letters of this reason.
+    #[arg(long, value_parser = ["malformed", "unreadable", "conflict", "exhausted"])]
+    pub reason: Option<String>,
+    /// Only letters of this function.
+    #[arg(long)]
+    pub function: Option<String>,
+    /// Only letters that arrived at least this many hours ago.
+    #[arg(long, value_name = "HOURS")]
+    pub older_than: Option<u32>,
+    /// Look at no more than this many messages.
+    #[arg(long, default_value_t = 10_000)]
+    pub limit: usize,
+}
+
+/// One letter and the messages it lies in.
+pub struct Found {
+    /// The id of its first message, or of the parts it is cut into.
+    pub id: String,
+    /// The letter, or why it is none.
+    pub letter: Result<Letter, String>,
+    /// When it was put into the queue, epoch milliseconds.
+    pub sent_at: EpochMillis,
+    handles: Vec<String>,
+}
+
+impl Found {
+    fn is_wanted(&self, filter: &Filter, now: EpochMillis) -> bool {
+        let letter = self.letter.as_ref().ok();
+        let since = letter.map_or(self.sent_at, |letter| letter.received_at);
+        (filter.ids.is_empty() || filter.ids.iter().any(|id| self.id.starts_with(id.as_str())))
+            && filter
+                .reason
+                .as_deref()
+                .is_none_or(|r| letter.is_some_and(|l| l.reason.as_str() == r))
+            && filter
+                .function
+                .as_deref()
+                .is_none_or(|f| letter.is_some_and(|l| l.function == f))
+            && filter
+                .older_than
+                .is_none_or(|hours| now - since >= i64::from(hours) * 3_600_000)
+    }
+
+    /// One line for a list, numbers of people masked.
+    pub fn row(&self, now: EpochMillis) -> String {
+        let age = Duration::from_millis(u64::try_from(now - self.sent_at).unwrap_or_default());
+        let (what, function, bytes, detail) = match &self.letter {
+            Ok(letter) => (
+                letter.reason.as_str(),
+                letter.function.as_str(),
+                letter.body.len(),
+                letter.detail.as_str(),
+            ),
+            Err(why) => ("foreign", "-", 0, why.as_str()),
+        };
+        let minutes = age.as_secs() / 60;
+        let age = format!("{}h{:02}m", minutes / 60, minutes % 60);
+        format!(
+            "{:<8}  {age:>7}  {what:<10}  {function:<16}  {bytes:>9}  {}",
+            self.id.get(..8).unwrap_or(&self.id),
+            mask::digits(detail)
+        )
+    }
+}
+
+/// The dead-letter queue, held while a command works on it.
+pub struct DeadLetters {
+    client: Client,
+    dead: String,
+    retry: SqsQueue,
+}
+
+impl DeadLetters {
+    /// The dead-letter queue of a target.
+    pub fn of(target: &Target) -> Self {
+        Self {
+            client: target.aws.sqs.clone(),
+            dead: target.storage.dead_letter_queue_url.clone(),
+            retry: SqsQueue::new(target.aws.sqs.clone(), target.storage.retry_queue_url.clone()),
+        }
+    }
+
+    /// Receives what is in the queue and returns what the filter wants, the oldest first; the rest
+    /// is put back at once. What is returned stays hidden until it is released or deleted.
+    ///
+    /// # Errors
+    /// If the queue does not answer.
+    pub async fn hold(&self, filter: &Filter) -> anyhow::Result<Vec<Found>> {
+        let mut messages: BTreeMap<String, Message> = BTreeMap::new();
+        while messages.len() < filter.limit {
+            let received = self
+                .client
+                .receive_message()
+                .queue_url(&self.dead)
+                .max_number_of_messages(10)
+                .visibility_timeout(HIDDEN_SECONDS)
+                // Long polling asks all of SQS's servers; short polling may miss messages.
+                .wait_time_seconds(1)
+                .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+                .send()
+                .await
+                .context("the dead-letter queue does not answer")?;
+            if received.messages().is_empty() {
+                break;
+            }
+            for message in received.messages.unwrap_or_default() {
+                messages.insert(message.message_id().unwrap_or_default().to_owned(), message);
+            }
+        }
+        let now = time::now();
+        let (wanted, unwanted): (Vec<Found>, Vec<Found>) = assembled(messages.into_values())
+            .into_iter()
+            .partition(|found| found.is_wanted(filter, now));
+        self.release(&unwanted).await?;
+        let mut wanted = wanted;
+        wanted.sort_by_key(|found| found.sent_at);
+        Ok(wanted)
+    }
+
+    /// Makes letters visible to others again.
+    ///
+    /// # Errors
+    /// If the queue does not answer; they then become visible by themselves.
+    pub async fn release(&self, letters: &[Found]) -> anyhow::Result<()> {
+        for handle in letters.iter().flat_map(|found| &found.handles) {
+            self.client
+                .change_message_visibility()
+                .queue_url(&self.dead)
+                .receipt_handle(handle)
+                .visibility_timeout(0)
+                .send()
+                .await
+                .context("a letter could not be put back; it shows again within two minutes")?;
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, found: &Found) -> anyhow::Result<()> {
+        for handle in &found.handles {
+            self.client
+                .delete_message()
+                .queue_url(&self.dead)
+                .receipt_handle(handle)
+                .send()
+                .await
+                .context("a letter could not be deleted; it stays in the queue")?;
+        }
+        Ok(())
+    }
+
+    /// Sends letters to the retry queue, and deletes each once it is there. Returns how many.
+    ///
+    /// # Errors
+    /// If a queue does not answer. Letters that cannot be sent back stay; the log says why.
+    pub async fn redrive(&self, letters: Vec<Found>) -> anyhow::Result<usize> {
+        let mut sent = 0;
+        let mut stay = Vec::new();
+        for found in letters {
+            let again = match &found.letter {
+                Ok(letter) => for_redrive(letter),
+                Err(why) => Err(anyhow::anyhow!("{why}")),
+            };
+            let in_queue = match again {
+                Ok(letters) => {
+                    let deadline = Instant::now() + Duration::from_secs(30);
+                    self.retry
+                        .send(&letters, deadline)
+                        .await
+                        .into_iter()
+                        .all(|sent| sent)
+                }
+                Err(error) => {
+                    tracing::warn!(id = found.id, %error, "a letter cannot be sent back; export it");
+                    false
+                }
+            };
+            if in_queue {
+                self.delete(&found).await?;
+                sent += 1;
+            } else {
+                stay.push(found);
+            }
+        }
+        self.release(&stay).await?;
+        Ok(sent)
+    }
+
+    /// Writes letters to a file, one JSON object a line, and with `remove` deletes each that is on
+    /// disk. Returns how many.
+    ///
+    /// # Errors
+    /// If the file exists or cannot be written; nothing is deleted then.
+    pub async fn export(&self, letters: Vec<Found>, file: &Path, remove: bool) -> anyhow::Result<usize> {
+        let mut out = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(file)
+            .with_context(|| format!("{} cannot be made (it must not exist yet)", file.display()))?;
+        for found in &letters {
+            writeln!(out, "{}", described(found))?;
+        }
+        out.sync_all()?;
+        if remove {
+            for found in &letters {
+                self.delete(found).await?;
+            }
+        } else {
+            self.release(&letters).await?;
+        }
+        Ok(letters.len())
+    }
+
+    /// Deletes letters for good, after writing them to a file of the folder. Returns how many, and
+    /// the file.
+    ///
+    /// # Errors
+    /// If the file cannot be written; nothing is deleted then.
+    pub async fn discard(&self, letters: Vec<Found>, folder: &Path) -> anyhow::Result<(usize, PathBuf)> {
+        std::fs::create_dir_all(folder)?;
+        let file = folder.join(format!("discarded-{}.jsonl", time::now()));
+        let count = self.export(letters, &file, true).await?;
+        Ok((count, file))
+    }
+}
+
+/// A letter with its body, as JSON: for a person's eyes or a file.
+pub fn described(found: &Found) -> serde_json::Value {
+    match &found.letter {
+        Ok(letter) => {
+            let (encoding, body) = match String::from_utf8(letter.body.clone()) {
+                Ok(text) => (None, text),
+                Err(bytes) => {
+                    use base64::Engine as _;
+                    let engine = base64::engine::general_purpose::STANDARD;
+                    (Some("base64"), engine.encode(bytes.as_bytes()))
+                }
+            };
+            json!({
+                "id": found.id,
+                "reason": letter.reason.as_str(),
+                "detail": letter.detail,
+                "function": letter.function,
+                "received_at": letter.received_at,
+                "encoding": encoding,
+                "body": body,
+            })
+        }
+        Err(why) => json!({"id": found.id, "detail": why}),
+    }
+}
+
+/// Messages as letters; the parts of one are put together.
+fn assembled(messages: impl Iterator<Item = Message>) -> Vec<Found> {
+    let mut found = Vec::new();
+    let mut parts: BTreeMap<String, Vec<Message>> = BTreeMap::new();
+    for message in messages {
+        match Letter::read(message.body().unwrap_or_default()) {
+            Ok(letter) => found.push(one(
+                message.message_id().unwrap_or_default(),
+                Ok(letter),
+                &[&message],
+            )),
+            Err(LetterError::Partial(part)) => parts.entry(part.id).or_default().push(message),
+            Err(error @ LetterError::Foreign(_)) => {
+                found.push(one(
+                    message.message_id().unwrap_or_default(),
+                    Err(error.to_string()),
+                    &[&message],
+                ));
+            }
+        }
+    }
+    found.extend(parts.into_iter().map(|(id, messages)| {
+        let letter = Letter::join(messages.iter().filter_map(Message::body));
+        let messages: Vec<&Message> = messages.iter().collect();
+        one(
+            &id,
+            letter.map_err(|e| format!("not all parts are here: {e}")),
+            &messages,
+        )
+    }));
+    found
+}
+
+fn one(id: &str, letter: Result<Letter, String>, messages: &[&Message]) -> Found {
+    let sent = |message: &&Message| -> Option<EpochMillis> {
+        let sent = message
+            .attributes()?
+            .get(&MessageSystemAttributeName::SentTimestamp)?;
+        sent.parse().ok()
+    };
+    Found {
+        id: id.to_owned(),
+        letter,
+        sent_at: messages.iter().filter_map(sent).min().unwrap_or_default(),
+        handles: messages
+            .iter()
+            .filter_map(|m| m.receipt_handle().map(str::to_owned))
+            .collect(),
+    }
+}
+
+/// The letter as the retry queue takes it. `redrive` reads one message at a time, so one that is
+/// cut into parts is made into several of fewer records.
+fn for_redrive(letter: &Letter) -> anyhow::Result<Vec<Letter>> {
+    let again = Letter {
+        reason: Reason::Exhausted,
+        detail: format!(
+            "sent back by hand; was {}: {}",
+            letter.reason.as_str(),
+            letter.detail
+        ),
+        ..letter.clone()
+    };
+    if again.write().len() == 1 {
+        return Ok(vec![again]);
+    }
+    let receiver =
+        receiver(&letter.function).with_context(|| format!("no function is called {}", letter.function))?;
+    let batch = Batch::parse(Verified::from_own_queue(&letter.body), receiver.formats)?;
+    let letters = batch.split(&again);
+    if letters.iter().any(|letter| letter.write().len() > 1) {
+        bail!("one of its records is larger than a queue message");
+    }
+    Ok(letters)
+}

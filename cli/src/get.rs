@@ -1,0 +1,168 @@
+//! `get`: a message's timeline, or a person's latest events, in the terminal.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context as _, bail};
+use dashboard::Dashboard;
+use http::{HeaderMap, Method};
+use jiff::Timestamp;
+use lambda_http::{Body, RequestExt as _};
+use serde_json::Value;
+
+use crate::{function_url, place::Target};
+
+/// Asks the dashboard's own API, in this process, and lays its answer out for reading.
+///
+/// # Errors
+/// If nothing is stored under the name, or the table does not answer.
+pub async fn timeline(target: &Target, name: &str) -> anyhow::Result<String> {
+    let dashboard = Dashboard::start(&target.storage, &target.aws);
+    if let Some(message) = ask(&dashboard, &format!("/api/messages/{}", encoded(name))).await? {
+        return Ok(told(&message));
+    }
+    let digits: String = name.chars().filter(char::is_ascii_digit).collect();
+    let like_a_number = name.chars().all(|c| c.is_ascii_digit() || "+ -()".contains(c)) && !digits.is_empty();
+    if like_a_number {
+        let answer = ask(&dashboard, &format!("/api/recipients/{digits}")).await?;
+        let events = answer
+            .as_ref()
+            .and_then(|a| a.get("events")?.as_array())
+            .context("no events in the answer")?;
+        if !events.is_empty() {
+            return Ok(list(&digits, events));
+        }
+    }
+    bail!("nothing is stored of {name}: neither a message of this id nor events of this number");
+}
+
+async fn ask(dashboard: &Dashboard, path: &str) -> anyhow::Result<Option<Value>> {
+    let here = std::net::Ipv4Addr::LOCALHOST.into();
+    let event = function_url::event(&Method::GET, path, "", &HeaderMap::new(), b"", here).to_string();
+    let request =
+        lambda_http::request::from_str(&event)?.with_lambda_context(lambda_runtime::Context::default());
+    let response = dashboard.clone().handle(request).await;
+    let body: Value = match response.body() {
+        Body::Text(text) => serde_json::from_str(text)?,
+        _ => Value::Null,
+    };
+    match response.status().as_u16() {
+        200 => Ok(Some(body)),
+        404 => Ok(None),
+        _ => bail!(
+            "{}",
+            body.get("error")
+                .and_then(Value::as_str)
+                .unwrap_or("the table does not answer")
+        ),
+    }
+}
+
+fn told(message: &Value) -> String {
+    let mut out = String::new();
+    let text = |name: &str| {
+        message
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or("-")
+            .to_owned()
+    };
+    let _ = writeln!(out, "message   {}", text("message_id"));
+    let _ = writeln!(out, "recipient {}", text("recipient"));
+    let since = message
+        .get("state_time")
+        .and_then(Value::as_i64)
+        .map(utc)
+        .unwrap_or_default();
+    let _ = writeln!(
+        out,
+        "state     {} on {} since {since}",
+        text("state"),
+        text("channel")
+    );
+    let _ = writeln!(out);
+    for event in message
+        .get("events")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let _ = writeln!(out, "  {}", row(event));
+    }
+    let journey = message
+        .get("journey")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    if journey.len() > 1 {
+        let _ = writeln!(out, "\njourney");
+        for leg in &journey {
+            let of = |name: &str| leg.get(name).and_then(Value::as_str).unwrap_or("-");
+            let _ = writeln!(
+                out,
+                "  {:<9} {:<10} {}",
+                of("channel"),
+                of("state"),
+                of("message_id")
+            );
+        }
+    }
+    out
+}
+
+fn list(number: &str, events: &[Value]) -> String {
+    let mut out = format!("latest events of {number}, the newest first\n\n");
+    for event in events {
+        let id = event.get("message_id").and_then(Value::as_str).unwrap_or("-");
+        let _ = writeln!(out, "  {}  {id}", row(event));
+    }
+    out
+}
+
+fn row(event: &Value) -> String {
+    let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
+    let at = event
+        .get("event_time")
+        .and_then(Value::as_i64)
+        .map(utc)
+        .unwrap_or_default();
+    let late = if event.get("late").is_some() {
+        "  (late)"
+    } else {
+        ""
+    };
+    let said = match text("remarks") {
+        "" => event
+            .pointer("/click/text")
+            .or_else(|| event.pointer("/content/text"))
+            .and_then(Value::as_str)
+            .unwrap_or_default(),
+        remarks => remarks,
+    };
+    // Words from strangers: a terminal must not obey them.
+    let said: String = said
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(80)
+        .collect();
+    format!("{at}  {:<9} {:<10} {said}{late}", text("channel"), text("status"))
+        .trim_end()
+        .to_owned()
+}
+
+fn utc(at: i64) -> String {
+    Timestamp::from_millisecond(at)
+        .map(|at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
+        .unwrap_or_default()
+}
+
+fn encoded(segment: &str) -> String {
+    segment
+        .bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}

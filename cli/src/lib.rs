@@ -1,0 +1,14 @@
+//! The operator's side of netcore-webhooks: the local receiver and the commands.
+//!
+//! [`serve`] runs every function on the embedded servers of [`local`]; [`function_url`] shapes
+//! requests as AWS does. [`sign`], [`get`] and [`dead_letters`] are commands; [`place`] finds the
+//! table and queues they work on.
+
+pub mod dead_letters;
+pub mod function_url;
+pub mod get;
+pub mod local;
+pub mod place;
+mod poller;
+pub mod serve;
+pub mod sign;

@@ -1,0 +1,165 @@
+//! SQS in this process, put behind HTTP, with a journal that lets messages survive a restart.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context as _;
+use aws_sdk_sqs::{Client, types::QueueAttributeName};
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::{Request, State},
+    response::Response,
+};
+use http::StatusCode;
+use tokio::{
+    sync::{Mutex, watch},
+    task::JoinHandle,
+};
+use winterbaume_core::{MockRequest, MockService as _};
+use winterbaume_sqs::SqsService;
+
+use super::{Place, QueueOptions, journal::Journal, listen, until};
+
+/// A batch of messages, and the JSON around it.
+const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024;
+
+struct Front {
+    service: SqsService,
+    journal: Option<Mutex<Journal>>,
+}
+
+pub(super) async fn start(
+    data: Option<&Path>,
+    stopped: watch::Receiver<bool>,
+) -> anyhow::Result<(String, JoinHandle<()>)> {
+    let journal = data.map(Journal::begin).transpose()?.map(Mutex::new);
+    let front = Arc::new(Front {
+        service: SqsService::new(),
+        journal,
+    });
+    let (listener, url) = listen().await?;
+    let app = Router::new().fallback(handle).with_state(front);
+    let task = tokio::spawn(async move {
+        let served = axum::serve(listener, app)
+            .with_graceful_shutdown(until(stopped))
+            .await;
+        if let Err(error) = served {
+            tracing::error!(%error, "the local SQS ended");
+        }
+    });
+    Ok((url, task))
+}
+
+async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, MAX_REQUEST_BYTES).await else {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+        return response;
+    };
+    let action = parts
+        .headers
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok())
+        .and_then(|target| target.split_once('.'))
+        .map(|(_, action)| action.to_owned())
+        .unwrap_or_default();
+    let answer = front
+        .service
+        .handle(MockRequest {
+            method: parts.method.to_string(),
+            uri: "https://sqs.local.amazonaws.com/".into(),
+            headers: parts.headers,
+            body: body.clone(),
+        })
+        .await;
+    if let Some(journal) = &front.journal
+        && answer.status == 200
+    {
+        // Written before the caller knows that the message was taken.
+        if let Err(error) = journal.lock().await.note(&action, &body, &answer.body) {
+            tracing::error!(%error, "the journal of the queues could not be written");
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            return response;
+        }
+    }
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.headers_mut() = answer.headers;
+    response
+}
+
+/// Creates the retry queue and the dead-letter queue it moves messages to. Returns their URLs.
+pub(super) async fn create(client: &Client, options: QueueOptions) -> anyhow::Result<(String, String)> {
+    let dead = queue(client, "netcore-webhooks-dead-letters", options, None).await?;
+    let attributes = client
+        .get_queue_attributes()
+        .queue_url(&dead)
+        .attribute_names(QueueAttributeName::QueueArn)
+        .send()
+        .await?;
+    let arn = attributes
+        .attributes()
+        .and_then(|all| all.get(&QueueAttributeName::QueueArn))
+        .context("the dead-letter queue has no ARN")?;
+    let policy = serde_json::json!({
+        "deadLetterTargetArn": arn,
+        "maxReceiveCount": options.max_receive_count.to_string(),
+    });
+    let retry = queue(
+        client,
+        "netcore-webhooks-retry",
+        options,
+        Some(policy.to_string()),
+    )
+    .await?;
+    Ok((retry, dead))
+}
+
+async fn queue(
+    client: &Client,
+    name: &str,
+    options: QueueOptions,
+    redrive: Option<String>,
+) -> anyhow::Result<String> {
+    let created = client
+        .create_queue()
+        .queue_name(name)
+        .attributes(
+            QueueAttributeName::VisibilityTimeout,
+            options.visibility_timeout_seconds.to_string(),
+        )
+        .attributes(QueueAttributeName::MaximumMessageSize, "1048576")
+        .attributes(QueueAttributeName::MessageRetentionPeriod, "1209600");
+    let created = match redrive {
+        Some(policy) => created.attributes(QueueAttributeName::RedrivePolicy, policy),
+        None => created,
+    };
+    let created = created
+        .send()
+        .await
+        .with_context(|| format!("queue {name} could not be created"))?;
+    created
+        .queue_url
+        .with_context(|| format!("queue {name} has no URL"))
+}
+
+/// Puts the messages of the last run back into their queues.
+pub(super) async fn restore(data: Option<&Path>, place: &Place, client: &Client) -> anyhow::Result<()> {
+    let Some(folder) = data else { return Ok(()) };
+    for message in Journal::left_over(folder)? {
+        let url = [&place.retry_queue_url, &place.dead_letter_queue_url]
+            .into_iter()
+            .find(|url| message.is_of(url))
+            .context("the journal names a queue that does not exist")?;
+        let mut send = client.send_message().queue_url(url).message_body(&message.body);
+        for (name, value) in message.attributes()? {
+            send = send.message_attributes(name, value);
+        }
+        send.send()
+            .await
+            .context("a message of the last run could not be put back")?;
+    }
+    Journal::forget_left_over(folder)
+}

@@ -1,0 +1,49 @@
+//! Which table and queues a command works on: those of the environment, else those of a local
+//! instance that is running.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, bail};
+use webhook_ingest::{
+    aws::{Aws, Patience},
+    config::{StorageConfig, environment},
+};
+
+use crate::{local::Place, serve::PLACE};
+
+/// Clients and names.
+pub struct Target {
+    /// Clients.
+    pub aws: Aws,
+    /// Names.
+    pub storage: StorageConfig,
+}
+
+impl Target {
+    /// The target of `EVENTS_TABLE`, `RETRY_QUEUE_URL` and `DEAD_LETTER_QUEUE_URL`, or of the
+    /// instance that runs with this data folder.
+    ///
+    /// # Errors
+    /// If only some of the variables are set, or no instance is running.
+    pub async fn find(data: &Path) -> anyhow::Result<Self> {
+        const VARIABLES: [&str; 3] = ["EVENTS_TABLE", "RETRY_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"];
+        if VARIABLES.iter().any(|name| environment(name).is_some()) {
+            let storage = StorageConfig::read(environment)?;
+            let aws = Aws::from_environment(storage.roots, Patience::unhurried()).await;
+            return Ok(Self { aws, storage });
+        }
+        let file = data.join(PLACE);
+        let Ok(text) = fs::read_to_string(&file) else {
+            bail!(
+                "nothing to work on: start `netcore-webhooks serve` with the data folder {}, or set {} for a stack in AWS",
+                data.display(),
+                VARIABLES.join(", ")
+            );
+        };
+        let place: Place = serde_json::from_str(&text)
+            .with_context(|| format!("{} is damaged; start serve again", file.display()))?;
+        let aws = place.aws(Patience::unhurried()).await;
+        let storage = place.storage();
+        Ok(Self { aws, storage })
+    }
+}

@@ -1,0 +1,83 @@
+//! What Lambda's event source mapping does in AWS: hands messages of the retry queue to `redrive`
+//! and deletes those it does not name as failed.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_lambda_events::sqs::SqsEvent;
+use aws_sdk_sqs::{Client, types::Message};
+use lambda_runtime::{Context, LambdaEvent};
+use redrive::Redrive;
+use serde_json::json;
+use tokio::sync::watch;
+use webhook_ingest::aws::Patience;
+
+use crate::local::Place;
+
+/// The batch that the template configures.
+const BATCH: i32 = 5;
+const LONG_POLL_SECONDS: i32 = 1;
+const FUNCTION_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Polls until told to stop.
+pub(crate) async fn run(place: Place, stopped: watch::Receiver<bool>) {
+    let aws = place.aws(Patience::unhurried()).await;
+    let redrive = Redrive::start(place.storage(), &aws);
+    while !*stopped.borrow() {
+        if let Err(error) = poll(&aws.sqs, &place.retry_queue_url, &redrive).await {
+            tracing::warn!(%error, "the retry queue could not be polled");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+async fn poll(sqs: &Client, queue: &str, redrive: &Redrive) -> anyhow::Result<()> {
+    let received = sqs
+        .receive_message()
+        .queue_url(queue)
+        .max_number_of_messages(BATCH)
+        .wait_time_seconds(LONG_POLL_SECONDS)
+        .send()
+        .await?;
+    let messages = received.messages();
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let response = redrive.clone().handle(event(messages)?).await;
+    for message in messages {
+        let failed = response
+            .batch_item_failures
+            .iter()
+            .any(|f| Some(f.item_identifier.as_str()) == message.message_id());
+        if !failed && let Some(handle) = message.receipt_handle() {
+            sqs.delete_message()
+                .queue_url(queue)
+                .receipt_handle(handle)
+                .send()
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+fn event(messages: &[Message]) -> anyhow::Result<LambdaEvent<SqsEvent>> {
+    let records: Vec<_> = messages
+        .iter()
+        .map(|message| {
+            json!({
+                "messageId": message.message_id(),
+                "receiptHandle": message.receipt_handle(),
+                "body": message.body(),
+                "attributes": {},
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+            })
+        })
+        .collect();
+    let mut context = Context::default();
+    let deadline = SystemTime::now() + FUNCTION_TIMEOUT;
+    context.deadline = u64::try_from(deadline.duration_since(UNIX_EPOCH)?.as_millis())?;
+    Ok(LambdaEvent::new(
+        serde_json::from_value(json!({"Records": records}))?,
+        context,
+    ))
+}

@@ -1,0 +1,54 @@
+//! `sign`: what a sender would send. Signs a file for a policy and prints the curl line.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::Context as _;
+use webhook_ingest::{
+    auth::LivePolicy,
+    aws::{Aws, Patience, Roots},
+    time,
+};
+
+/// The curl line that posts a file with the headers that the policy's first scheme asks for.
+///
+/// # Errors
+/// If the file cannot be read or there is no usable policy.
+pub async fn curl_line(file: &Path, auth: &str, url: &str) -> anyhow::Result<String> {
+    let body = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let aws = Aws::from_environment(Roots::System, Patience::unhurried()).await;
+    let now = time::now();
+    let policy = LivePolicy::start(auth, Duration::from_mins(5), &aws.config, now).await?;
+    let headers = policy.current(now).await.sign(&body, now);
+    Ok(line(&headers, &format!("@{}", file.display()), url))
+}
+
+/// A curl line for a POST of JSON.
+pub fn line(headers: &[(String, String)], data: &str, url: &str) -> String {
+    let mut line = format!("curl -sS {}", quoted(url));
+    let json = ("content-type".to_owned(), "application/json".to_owned());
+    for (name, value) in headers.iter().chain([&json]) {
+        line.push_str(" -H ");
+        line.push_str(&quoted(&format!("{name}: {value}")));
+    }
+    line.push_str(" --data-binary ");
+    line.push_str(&quoted(data));
+    line
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_safe_to_paste() {
+        assert_eq!(
+            line(&[("x".into(), "it's".into())], "@a b.json", "http://h/"),
+            r"curl -sS 'http://h/' -H 'x: it'\''s' -H 'content-type: application/json' --data-binary '@a b.json'"
+        );
+    }
+}

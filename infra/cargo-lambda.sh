@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Creates, without SAM, what the functions need, and deploys them with cargo-lambda.
+# No alarms, no dashboard, no parameters, partition aws only: the rest is in template.yaml. Run it once for one prefix.
+#
+# Usage: infra/cargo-lambda.sh [prefix]        (default netcore-webhooks)
+# Before: cargo lambda build --release --arm64, and the authentication policy in /<prefix>/auth.
+set -euo pipefail
+
+prefix=${1:-netcore-webhooks}
+region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region)}}
+account=$(aws sts get-caller-identity --query Account --output text)
+table=$prefix-events
+table_arn=arn:aws:dynamodb:$region:$account:table/$table
+retry_arn=arn:aws:sqs:$region:$account:$prefix-retry
+dead_arn=arn:aws:sqs:$region:$account:$prefix-dead-letters
+receivers="event-webhook fallback-sms incoming-webhook delivery-status rcs-callback"
+
+aws dynamodb create-table --table-name "$table" --billing-mode PAY_PER_REQUEST \
+  --attribute-definitions AttributeName=message_id,AttributeType=S AttributeName=status_key,AttributeType=S \
+  AttributeName=recipient,AttributeType=S AttributeName=day_shard,AttributeType=S AttributeName=event_time,AttributeType=N \
+  --key-schema AttributeName=message_id,KeyType=HASH AttributeName=status_key,KeyType=RANGE \
+  --global-secondary-indexes \
+  "IndexName=recipient-index,KeySchema=[{AttributeName=recipient,KeyType=HASH},{AttributeName=event_time,KeyType=RANGE}],Projection={ProjectionType=ALL}" \
+  "IndexName=day-index,KeySchema=[{AttributeName=day_shard,KeyType=HASH},{AttributeName=event_time,KeyType=RANGE}],Projection={ProjectionType=ALL}" \
+  --stream-specification StreamEnabled=true,StreamViewType=NEW_IMAGE \
+  --sse-specification Enabled=true --deletion-protection-enabled >/dev/null
+aws dynamodb wait table-exists --table-name "$table"
+aws dynamodb update-time-to-live --table-name "$table" \
+  --time-to-live-specification Enabled=true,AttributeName=expires_at >/dev/null
+aws dynamodb update-continuous-backups --table-name "$table" \
+  --point-in-time-recovery-specification PointInTimeRecoveryEnabled=true >/dev/null
+
+tls_only() {
+  echo '{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Deny\",\"Principal\":\"*\",\"Action\":\"sqs:*\",\"Resource\":\"'"$1"'\",\"Condition\":{\"Bool\":{\"aws:SecureTransport\":\"false\"}}}]}'
+}
+dead_url=$(aws sqs create-queue --queue-name "$prefix-dead-letters" --query QueueUrl --output text --attributes '{
+  "MessageRetentionPeriod":"1209600","MaximumMessageSize":"1048576","VisibilityTimeout":"120","SqsManagedSseEnabled":"true",
+  "RedriveAllowPolicy":"{\"redrivePermission\":\"byQueue\",\"sourceQueueArns\":[\"'"$retry_arn"'\"]}",
+  "Policy":"'"$(tls_only "$dead_arn")"'"}')
+retry_url=$(aws sqs create-queue --queue-name "$prefix-retry" --query QueueUrl --output text --attributes '{
+  "MessageRetentionPeriod":"1209600","MaximumMessageSize":"1048576","VisibilityTimeout":"360","SqsManagedSseEnabled":"true",
+  "RedrivePolicy":"{\"deadLetterTargetArn\":\"'"$dead_arn"'\",\"maxReceiveCount\":\"5\"}",
+  "Policy":"'"$(tls_only "$retry_arn")"'"}')
+
+statement() { # actions, resources; each a JSON string or list
+  echo '{"Effect":"Allow","Action":'"$1"',"Resource":'"$2"'}'
+}
+logs() { # functions
+  local arns=""
+  for name in "$@"; do
+    aws logs create-log-group --log-group-name "/aws/lambda/$prefix-$name"
+    aws logs put-retention-policy --log-group-name "/aws/lambda/$prefix-$name" --retention-in-days 30
+    arns+=",\"arn:aws:logs:$region:$account:log-group:/aws/lambda/$prefix-$name:*\""
+  done
+  statement '["logs:CreateLogStream","logs:PutLogEvents"]' "[${arns#,}]"
+}
+role() { # name, statements...
+  local name=$prefix-$1 IFS=,
+  shift
+  aws iam create-role --role-name "$name" --query Role.Arn --output text --assume-role-policy-document \
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"lambda.amazonaws.com"}}]}'
+  aws iam put-role-policy --role-name "$name" --policy-name "$name" \
+    --policy-document '{"Version":"2012-10-17","Statement":['"$*"']}'
+}
+# shellcheck disable=SC2086
+receiver_role=$(role receiver \
+  "$(statement '"dynamodb:PutItem"' "\"$table_arn\"")" \
+  "$(statement '"sqs:SendMessage"' "[\"$retry_arn\",\"$dead_arn\"]")" \
+  "$(statement '"ssm:GetParameter"' "\"arn:aws:ssm:$region:$account:parameter/$prefix/auth\"")" \
+  "$(logs $receivers)")
+redrive_role=$(role redrive \
+  "$(statement '"dynamodb:PutItem"' "\"$table_arn\"")" \
+  "$(statement '["sqs:ReceiveMessage","sqs:DeleteMessage","sqs:GetQueueAttributes"]' "\"$retry_arn\"")" \
+  "$(statement '"sqs:SendMessage"' "\"$dead_arn\"")" \
+  "$(logs redrive)")
+dashboard_role=$(role dashboard \
+  "$(statement '["dynamodb:GetItem","dynamodb:Query"]' "[\"$table_arn\",\"$table_arn/index/recipient-index\",\"$table_arn/index/day-index\"]")" \
+  "$(statement '"sqs:GetQueueAttributes"' "[\"$retry_arn\",\"$dead_arn\"]")" \
+  "$(statement '"sqs:ReceiveMessage"' "\"$dead_arn\"")" \
+  "$(logs dashboard)")
+# A new role is not known everywhere at once, and Lambda refuses one it does not know.
+sleep "${ROLE_WAIT_SECONDS:-15}"
+
+deploy() { # function, role, timeout, options...
+  local name=$1 role_arn=$2 timeout=$3
+  shift 3
+  cargo lambda deploy "$prefix-$name" --binary-name "$name" --role "$role_arn" --memory 256 --timeout "$timeout" \
+    --env-var "EVENTS_TABLE=$table" --env-var "RETRY_QUEUE_URL=$retry_url" --env-var "DEAD_LETTER_QUEUE_URL=$dead_url" \
+    --env-var RUST_LOG=info --env-var TLS_ROOTS=amazon "$@"
+}
+for name in $receivers; do
+  # With --enable-function-url cargo-lambda makes the URL public and adds both permissions that this needs.
+  deploy "$name" "$receiver_role" 10 --env-var "WEBHOOK_AUTH=ssm:/$prefix/auth" --enable-function-url
+done
+deploy redrive "$redrive_role" 60
+aws lambda create-event-source-mapping --function-name "$prefix-redrive" --event-source-arn "$retry_arn" \
+  --batch-size 5 --function-response-types ReportBatchItemFailures --scaling-config MaximumConcurrency=5 >/dev/null
+deploy dashboard "$dashboard_role" 29
+aws lambda create-function-url-config --function-name "$prefix-dashboard" --auth-type AWS_IAM >/dev/null
+
+echo
+for name in $receivers dashboard; do
+  printf '%-17s %s\n' "$name" "$(aws lambda get-function-url-config --function-name "$prefix-$name" --query FunctionUrl --output text)"
+done
+printf 'EVENTS_TABLE=%s\nRETRY_QUEUE_URL=%s\nDEAD_LETTER_QUEUE_URL=%s\n' "$table" "$retry_url" "$dead_url"

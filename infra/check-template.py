@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+"""Checks template.yaml, as SAM transforms it, for what the linters do not know.
+
+Each public URL has both permissions it needs, no policy of ours has a wildcard resource,
+no secret stands in a variable, every metric of ours is one that the code emits, and every
+alarm names a section of the runbook.
+
+Usage: check-template.py [template.yaml [metrics.txt]]
+"""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+
+from samtranslator.model.exceptions import InvalidDocumentException  # noqa: E402
+from samtranslator.translator.transform import transform  # noqa: E402
+from samtranslator.yaml_helper import yaml_parse  # noqa: E402
+
+INFRA = Path(__file__).resolve().parent
+NAMESPACE = "NetcoreWebhooks"
+# The only value WEBHOOK_AUTH may have, and what its parameters must take and refuse.
+WEBHOOK_AUTH = {"Fn::If": ["AuthInParameterStore", {"Fn::Sub": "ssm:${WebhookAuthParameter}"},
+                           {"Fn::Sub": "secretsmanager:${WebhookAuthSecretArn}"}]}
+REFERENCES = {
+    "WebhookAuthParameter": ["/netcore-webhooks/auth", "/auth"],
+    "WebhookAuthSecretArn": ["", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:netcore/auth-AbCdEf",
+                             "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:auth-AbCdEf"],
+}
+NO_REFERENCES = ['{"accept":"anything"}', '{"accept":[{"type":"header","name":"x","values":["s"]}]}', "plain-secret",
+                 "name", "/", "/a/", '/n{"accept":"anything"}', "*", "/*", "arn:aws:secretsmanager:*:123456789012:secret:auth-AbCdEf"]
+SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSPHRASE|CREDENTIAL|PRIVATE|API_?KEY|AUTH$")
+
+
+class NoManagedPolicies:
+    def load(self):
+        return {}
+
+
+def transformed(template):
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            # The transform accepts only code that is already uploaded.
+            resource.setdefault("Properties", {})["CodeUri"] = "s3://bucket/code.zip"
+    template.get("Globals", {}).get("Function", {}).pop("CodeUri", None)
+    return transform(template, {}, NoManagedPolicies())
+
+
+def of_type(resources, *types):
+    return [(name, r["Properties"]) for name, r in resources.items() if r["Type"] in types]
+
+
+def ref(value):
+    return value.get("Ref") if isinstance(value, dict) else value
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+def function_urls(resources, problems):
+    """A URL with AuthType NONE answers 403 unless both permissions are there; the others must have neither."""
+    permissions = of_type(resources, "AWS::Lambda::Permission")
+    urls = of_type(resources, "AWS::Lambda::Url")
+    if not urls:
+        problems.append("no function URL at all")
+    for name, url in urls:
+        function = ref(url["TargetFunctionArn"])
+        for_all = [p for _, p in permissions if ref(p["FunctionName"]) == function and p["Principal"] == "*"]
+        through_url = any(p["Action"] == "lambda:InvokeFunctionUrl" and p.get("FunctionUrlAuthType") == "NONE"
+                          for p in for_all)
+        invoke = any(p["Action"] == "lambda:InvokeFunction" and p.get("InvokedViaFunctionUrl") is True for p in for_all)
+        if url["AuthType"] == "NONE":
+            if not through_url:
+                problems.append(f"{name}: public, but without the permission lambda:InvokeFunctionUrl")
+            if not invoke:
+                problems.append(f"{name}: public, but without the permission lambda:InvokeFunction")
+        elif url["AuthType"] != "AWS_IAM":
+            problems.append(f"{name}: AuthType must be the literal NONE or AWS_IAM, not {url['AuthType']}")
+        elif for_all:
+            problems.append(f"{name}: AWS_IAM, yet everybody may call {function}")
+        authenticates = "WEBHOOK_AUTH" in variables(resources[function]["Properties"])
+        if authenticates != (url["AuthType"] == "NONE"):
+            problems.append(f"{function}: a public URL and WEBHOOK_AUTH belong together")
+
+
+def statements(resources):
+    for name, role in of_type(resources, "AWS::IAM::Role"):
+        for policy in role.get("Policies", []):
+            for statement in as_list(policy["PolicyDocument"]["Statement"]):
+                yield name, statement
+    for name, policy in of_type(resources, "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::SQS::QueuePolicy",
+                                "AWS::SNS::TopicPolicy", "AWS::Events::EventBusPolicy"):
+        for statement in as_list(policy["PolicyDocument"]["Statement"]):
+            yield name, statement
+
+
+def strings(value):
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from strings(inner)
+
+
+def least_privilege(resources, problems):
+    for name, role in of_type(resources, "AWS::IAM::Role"):
+        for arn in role.get("ManagedPolicyArns", []):
+            problems.append(f"{name}: the managed policy {arn} has wildcards we do not see")
+    for name, statement in statements(resources):
+        if not isinstance(statement, dict) or "Effect" not in statement:
+            problems.append(f"{name}: a statement behind an intrinsic function cannot be checked")
+            continue
+        if statement["Effect"] != "Allow":
+            continue
+        actions = as_list(statement.get("Action", "*"))
+        if "NotAction" in statement or "NotResource" in statement:
+            problems.append(f"{name}: NotAction and NotResource allow what nobody listed")
+        for action in actions:
+            if "*" in action or "?" in action:
+                problems.append(f"{name}: wildcard action {action}")
+        for text in strings(statement.get("Resource", "*")):
+            if "*" in text or "?" in text:
+                problems.append(f"{name}: wildcard resource {text} for {', '.join(actions)}")
+
+
+def variables(function):
+    return function.get("Environment", {}).get("Variables", {})
+
+
+def no_plain_secrets(template, resources, problems):
+    for parameter, accepted in REFERENCES.items():
+        pattern = template["Parameters"][parameter]["AllowedPattern"]
+        for value in accepted:
+            if not re.fullmatch(pattern, value):
+                problems.append(f"parameter {parameter} refuses the reference {value!r}")
+        for value in NO_REFERENCES:
+            if re.fullmatch(pattern, value):
+                problems.append(f"parameter {parameter} accepts what is no reference: {value}")
+    for name, function in of_type(resources, "AWS::Lambda::Function"):
+        for variable, value in variables(function).items():
+            if variable == "WEBHOOK_AUTH":
+                if value != WEBHOOK_AUTH:
+                    problems.append(f"{name}: WEBHOOK_AUTH must be the reference built from its parameters, nothing else")
+            elif SECRET_NAME.search(variable):
+                problems.append(f"{name}: the variable {variable} looks like a secret in plain text")
+            for text in strings(value):
+                if '"accept"' in text or "whsec_" in text or "{{resolve:" in text:
+                    problems.append(f"{name}: the variable {variable} holds a secret in plain text")
+
+
+def metric_names(resources):
+    for name, alarm in of_type(resources, "AWS::CloudWatch::Alarm"):
+        if alarm.get("Namespace") == NAMESPACE:
+            yield name, alarm["MetricName"]
+        for query in alarm.get("Metrics", []):
+            metric = query.get("MetricStat", {}).get("Metric", {})
+            if metric.get("Namespace") == NAMESPACE:
+                yield name, metric["MetricName"]
+    for name, dashboard in of_type(resources, "AWS::CloudWatch::Dashboard"):
+        body = dashboard["DashboardBody"]
+        body = body.get("Fn::Sub", body) if isinstance(body, dict) else body
+        for widget in json.loads(body)["widgets"]:
+            for metric in widget["properties"].get("metrics", []):
+                if metric[0] == NAMESPACE:
+                    yield name, metric[1]
+                elif isinstance(metric[0], dict) and NAMESPACE in metric[0].get("expression", ""):
+                    found = re.findall(r'MetricName="(\w+)"', metric[0]["expression"])
+                    yield from ((name, metric_name) for metric_name in found or ["(no MetricName in a search)"])
+
+
+def metrics(resources, known, problems):
+    used = list(metric_names(resources))
+    if not used:
+        problems.append("no alarm or dashboard uses a metric of ours")
+    for name, metric in used:
+        if metric not in known:
+            problems.append(f"{name}: the metric {metric} is not in metrics.txt")
+
+
+def runbook(resources, problems):
+    headings = re.findall(r"^#+ (.+)$", (INFRA.parent / "docs" / "operate.md").read_text(), re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    for name, alarm in of_type(resources, "AWS::CloudWatch::Alarm"):
+        section = re.search(r"docs/operate\.md#([a-z-]+)$", alarm.get("AlarmDescription", ""))
+        if not section:
+            problems.append(f"{name}: the description does not end with its section of docs/operate.md")
+        elif section[1] not in anchors:
+            problems.append(f"{name}: docs/operate.md has no section {section[1]}")
+
+
+def main():
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else INFRA.parent / "template.yaml"
+    known = Path(sys.argv[2]) if len(sys.argv) > 2 else INFRA / "metrics.txt"
+    template = yaml_parse(path.read_text())
+    try:
+        resources = transformed(yaml_parse(path.read_text()))["Resources"]
+    except InvalidDocumentException as error:
+        for cause in error.causes:
+            print(f"{path.name}: {cause.message}", file=sys.stderr)
+        return 1
+    problems = []
+    function_urls(resources, problems)
+    least_privilege(resources, problems)
+    no_plain_secrets(template, resources, problems)
+    metrics(resources, set(known.read_text().split()), problems)
+    runbook(resources, problems)
+    for problem in problems:
+        print(f"{path.name}: {problem}", file=sys.stderr)
+    if problems:
+        return 1
+    public = sum(1 for _, url in of_type(resources, "AWS::Lambda::Url") if url["AuthType"] == "NONE")
+    print(f"{path.name}: {public} public URLs with both permissions, no wildcard resource, no plain secret, metrics known")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""Breaks copies of template.yaml, one fault each, and sees that check-template.py names the fault."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+INFRA = Path(__file__).resolve().parent
+
+# (what stands in the template, what the fault puts there, what the check must say)
+FAULTS = [
+    ("        AuthType: NONE\n", "        AuthType: !Ref FanOut\n", "must be the literal NONE or AWS_IAM"),
+    ("        AuthType: AWS_IAM\n", "        AuthType: NONE\n", "a public URL and WEBHOOK_AUTH belong together"),
+    ("      Role: !GetAtt RedriveRole.Arn\n", "", "the managed policy arn"),
+    ("                Action: dynamodb:PutItem\n                Resource: !GetAtt EventsTable.Arn\n",
+     "                Action: dynamodb:PutItem\n                Resource: \"*\"\n", "wildcard resource *"),
+    ("${EventsTable.Arn}/index/day-index", "${EventsTable.Arn}/index/*", "wildcard resource ${EventsTable.Arn}/index/*"),
+    ("                Action: dynamodb:PutItem\n", "                Action: dynamodb:*\n", "wildcard action dynamodb:*"),
+    ('WEBHOOK_AUTH: !If [AuthInParameterStore, !Sub "ssm:${WebhookAuthParameter}", !Sub "secretsmanager:${WebhookAuthSecretArn}"]',
+     "WEBHOOK_AUTH: '{\"accept\":\"anything\"}'", "nothing else"),
+    ("        RUST_LOG: !Ref LogFilter\n", "        API_TOKEN: abc\n", "API_TOKEN looks like a secret"),
+    ("AllowedPattern: ^(/[A-Za-z0-9_.-]{1,128}){1,15}$", "AllowedPattern: .*", "accepts what is no reference"),
+    ("AllowedPattern: ^(/[A-Za-z0-9_.-]{1,128}){1,15}$", "AllowedPattern: ^[a-z]+$", "refuses the reference"),
+    ("MetricName: Unavailable\n", "MetricName: Unreachable\n", "the metric Unreachable is not in metrics.txt"),
+    ("docs/operate.md#dead-letters", "docs/operate.md#dead-mail", "no section dead-mail"),
+    ('MetricName=\\"Stored\\"', 'MetricName=\\"Saved\\"', "the metric Saved is not in metrics.txt"),
+]
+
+
+def check(template):
+    return subprocess.run([sys.executable, INFRA / "check-template.py", template, INFRA / "metrics.txt"],
+                          capture_output=True, text=True)
+
+
+def main():
+    whole = (INFRA.parent / "template.yaml").read_text()
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        broken = Path(folder) / "template.yaml"
+        for old, new, message in FAULTS:
+            if old not in whole:
+                print(f"the template no longer has {old.strip()!r}: adapt this fault", file=sys.stderr)
+                failed += 1
+                continue
+            broken.write_text(whole.replace(old, new, 1))
+            result = check(broken)
+            if result.returncode != 1 or message not in result.stderr:
+                print(f"not noticed: {new.strip()!r} (expected {message!r})\n{result.stderr}", file=sys.stderr)
+                failed += 1
+    print(f"check-template.py noticed {len(FAULTS) - failed} of {len(FAULTS)} faults")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
