@@ -14,7 +14,7 @@ use netcore_webhooks::{
     dead_letters::{DeadLetters, Filter, described},
     get,
     local::QueueOptions,
-    place::Target,
+    place::{Needs, Target},
     serve::{Options, POLICY, Server},
     sign,
 };
@@ -141,7 +141,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Get { name } => {
-            let target = Target::find(&data).await?;
+            let target = Target::find(&data, Needs::Table).await?;
             print!("{}", get::timeline(&target, &name).await?);
             Ok(())
         }
@@ -206,7 +206,7 @@ async fn stopped() {
 }
 
 async fn dead_letters(data: &Path, command: Letters) -> anyhow::Result<()> {
-    let queue = DeadLetters::of(&Target::find(data).await?);
+    let queue = DeadLetters::of(&Target::find(data, Needs::Queues).await?);
     match command {
         Letters::List(filter) => {
             let letters = queue.hold(&filter).await?;

@@ -19,16 +19,41 @@ pub struct Target {
     pub storage: StorageConfig,
 }
 
+/// What a command needs of a stack in AWS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// `EVENTS_TABLE`.
+    Table,
+    /// `RETRY_QUEUE_URL` and `DEAD_LETTER_QUEUE_URL`.
+    Queues,
+}
+
+impl Needs {
+    fn variables(self) -> &'static [&'static str] {
+        match self {
+            Self::Table => &["EVENTS_TABLE"],
+            Self::Queues => &["RETRY_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"],
+        }
+    }
+}
+
 impl Target {
-    /// The target of `EVENTS_TABLE`, `RETRY_QUEUE_URL` and `DEAD_LETTER_QUEUE_URL`, or of the
-    /// instance that runs with this data folder.
+    /// The target that the environment names, or the instance that runs with this data folder.
     ///
     /// # Errors
     /// If only some of the variables are set, or no instance is running.
-    pub async fn find(data: &Path) -> anyhow::Result<Self> {
-        const VARIABLES: [&str; 3] = ["EVENTS_TABLE", "RETRY_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"];
-        if VARIABLES.iter().any(|name| environment(name).is_some()) {
-            let storage = StorageConfig::read(environment)?;
+    pub async fn find(data: &Path, needs: Needs) -> anyhow::Result<Self> {
+        if needs.variables().iter().any(|name| environment(name).is_some()) {
+            // What the command does not use need not be set.
+            let unused = |name: &str| match name {
+                "EVENTS_TABLE" | "RETRY_QUEUE_URL" | "DEAD_LETTER_QUEUE_URL"
+                    if !needs.variables().contains(&name) =>
+                {
+                    Some("https://not.set.invalid/".to_owned())
+                }
+                _ => None,
+            };
+            let storage = StorageConfig::read(|name| environment(name).or_else(|| unused(name)))?;
             let aws = Aws::from_environment(storage.roots, Patience::unhurried()).await;
             return Ok(Self { aws, storage });
         }
@@ -37,7 +62,7 @@ impl Target {
             bail!(
                 "nothing to work on: start `netcore-webhooks serve` with the data folder {}, or set {} for a stack in AWS",
                 data.display(),
-                VARIABLES.join(", ")
+                needs.variables().join(" and ")
             );
         };
         let place: Place = serde_json::from_str(&text)

@@ -2,12 +2,23 @@
 
 use http::{Method, Response, StatusCode, header};
 use lambda_http::Body;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::storage::Tally;
 
 /// Seconds after which a sender may come again when nothing could be kept.
 const RETRY_AFTER_SECONDS: &str = "30";
+
+/// What a sender is told of its records, in the documented order.
+#[derive(Serialize)]
+struct Counts {
+    received: usize,
+    stored: usize,
+    duplicates: usize,
+    queued: usize,
+    dead_lettered: usize,
+}
 
 /// How a request ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,9 +77,9 @@ impl Answer {
 
     /// The answer to a request of this method.
     pub fn respond(&self, method: &Method) -> Response<Body> {
-        let error = |text: &str| json!({ "error": text });
+        let error = |text: &str| json!({ "error": text }).to_string();
         let body = match self {
-            Self::Checked => json!({"ready": true}),
+            Self::Checked => json!({"ready": true}).to_string(),
             Self::MethodNotAllowed => error("send webhooks with POST"),
             Self::TooLarge { limit } => error(&format!(
                 "the body is larger than {limit} bytes; send fewer records at once"
@@ -76,19 +87,20 @@ impl Answer {
             Self::Forbidden => error("requests are not accepted from this address"),
             Self::Unauthorised => error("missing, wrong or stale authentication"),
             Self::Rejected { why } => error(&format!("{why}; the body is kept in the dead-letter queue")),
-            Self::Accepted(tally) => json!({
-                "received": tally.received,
-                "stored": tally.stored,
-                "duplicates": tally.duplicates,
-                "queued": tally.queued,
-                "dead_lettered": tally.dead_lettered,
-            }),
+            Self::Accepted(tally) => serde_json::to_string(&Counts {
+                received: tally.received,
+                stored: tally.stored,
+                duplicates: tally.duplicates,
+                queued: tally.queued,
+                dead_lettered: tally.dead_lettered,
+            })
+            .unwrap_or_default(),
             Self::Unavailable => error("nothing could be kept just now; send the same body again"),
         };
         let mut response = Response::new(if *method == Method::HEAD {
             Body::Empty
         } else {
-            Body::Text(body.to_string())
+            Body::Text(body)
         });
         *response.status_mut() = self.status();
         let headers = response.headers_mut();

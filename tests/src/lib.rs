@@ -1,1 +1,21 @@
-//! What the tests of the whole share.
+//! What the tests of the whole share: a stage with a table, queues and proxies before them, real
+//! function binaries on a Lambda Runtime API, bodies to post, and a reader of what was kept.
+//!
+//! [`scene`] sets the stage, [`binary`] puts a function on it, [`fixtures`] says what is posted,
+//! [`ledger`] what became of it.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a broken stage fails the test that stands on it, and its message says where"
+)]
+
+pub mod binary;
+pub mod fixtures;
+pub mod ledger;
+pub mod proxy;
+pub mod runtime_api;
+pub mod scene;

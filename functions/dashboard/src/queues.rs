@@ -66,8 +66,8 @@ impl Queues {
             .receive_message()
             .queue_url(&self.dead)
             .max_number_of_messages(LOOK)
-            // Zero: a look does not hide the message from anybody.
-            .visibility_timeout(0)
+            // One second, the shortest that every implementation takes: a look hides nothing for long.
+            .visibility_timeout(1)
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
             .send()
             .await

@@ -1,0 +1,23 @@
+//! Any bytes as a queue message, and any bytes as a letter's body: nothing panics, and what is
+//! written is read again.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use webhook_ingest::letter::{Letter, Reason};
+
+fuzz_target!(|input: &[u8]| {
+    if let Ok(text) = std::str::from_utf8(input) {
+        let _ = Letter::read(text);
+        let _ = Letter::join([text, text]);
+    }
+    let letter = Letter {
+        reason: Reason::Exhausted,
+        detail: "d".into(),
+        function: "event-webhook".into(),
+        received_at: 1,
+        body: input.to_vec(),
+    };
+    let messages = letter.write();
+    assert_eq!(messages.len(), 1);
+    assert_eq!(Letter::read(&messages[0]), Ok(letter));
+});

@@ -1,0 +1,54 @@
+//! Any bytes as authentication headers: nothing panics, and nobody gets in without the secret.
+#![no_main]
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use libfuzzer_sys::fuzz_target;
+use std::sync::OnceLock;
+use webhook_ingest::auth::{Policy, Unverified};
+
+const NAMES: [&str; 8] = [
+    "x-webhook-signature",
+    "x-signature",
+    "x-timestamp",
+    "webhook-id",
+    "webhook-timestamp",
+    "webhook-signature",
+    "x-netcore-token",
+    "authorization",
+];
+
+fn policy() -> &'static Policy {
+    static POLICY: OnceLock<Policy> = OnceLock::new();
+    POLICY.get_or_init(|| {
+        Policy::parse(
+            r#"{"accept":[
+            {"type":"hmac","header":"x-webhook-signature","prefix":"sha256=","secrets":["a long secret that no mutation finds"]},
+            {"type":"hmac","header":"x-signature","encoding":"base64","timestamp_header":"x-timestamp","signed":"{timestamp}.{body}","secrets":["another long secret that no mutation finds"]},
+            {"type":"standard-webhooks","secrets":["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]},
+            {"type":"header","name":"x-netcore-token","values":["a third long secret that no mutation finds"]},
+            {"type":"basic","username":"netcore","passwords":["a fourth long secret that no mutation finds"]}],
+          "sources":{"mode":"report","preset":"netcore","trusted_proxies":["10.0.0.0/8"]}}"#,
+        )
+        .expect("a policy")
+    })
+}
+
+fuzz_target!(|input: &[u8]| {
+    let mut headers = HeaderMap::new();
+    let mut lines = input.split(|byte| *byte == b'\n');
+    let body = lines.next().unwrap_or_default();
+    for line in lines {
+        let Some((which, value)) = line.split_first() else { continue };
+        let name = NAMES[usize::from(*which) % NAMES.len()];
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            headers.append(HeaderName::from_static(name), value.clone());
+            headers.append("x-forwarded-for", value);
+        }
+    }
+    let request = Unverified { headers: &headers, body };
+    assert!(policy().verify(request, 1_704_876_900_000).is_err());
+    let _ = policy().sources().judge("10.1.2.3".parse().ok(), &headers);
+    if let Ok(text) = std::str::from_utf8(input) {
+        let _ = Policy::parse(text);
+    }
+});

@@ -1,0 +1,114 @@
+//! What is posted: the providers' sample bodies, made batches of any size, and their signed
+//! requests as function URL events.
+
+use std::{net::IpAddr, path::Path};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use netcore_webhooks::function_url;
+use serde_json::{Value, json};
+use webhook_ingest::{auth::Policy, time};
+
+/// The policy of every function on a stage, unless its test says otherwise.
+pub const AUTH: &str = r#"{"accept":[{"type":"hmac","header":"x-webhook-signature","prefix":"sha256=","secrets":["correct-horse-battery-staple"]}]}"#;
+
+/// Documentation addresses, RFC 5737.
+const SENDER: [u8; 4] = [203, 0, 113, 7];
+
+/// A function's sample bodies, by file name.
+pub fn samples(function: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(function);
+    let mut samples: Vec<_> = std::fs::read_dir(folder)
+        .expect("a folder of fixtures")
+        .map(|file| {
+            let path = file.expect("a file").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            (name, std::fs::read(path).expect("a readable file"))
+        })
+        .collect();
+    samples.sort();
+    samples
+}
+
+/// `count` events of as many messages, from the `first` on: each some 500 bytes, with ids that do
+/// not compress, as real ones do not.
+pub fn events(first: usize, count: usize) -> Vec<Value> {
+    (first..first + count).map(event).collect()
+}
+
+fn event(number: usize) -> Value {
+    let noise = |salt: u64| scramble(number as u64 ^ (salt << 40));
+    let mobile = 910_000_000_000 + number;
+    let status = ["Sent", "Delivered", "Read", "Failed"][number % 4];
+    json!({
+        "message_id": format!("api-337-{mobile}-{:016x}{:016x}-1704876827", noise(1), noise(2)),
+        "mobile": mobile.to_string(),
+        "status": status,
+        "channel": "RCS",
+        "event_time": 1_704_876_833 + number,
+        "callbackdata": format!("order-{:016x}{:016x}", noise(3), noise(4)),
+        "requestid": format!("{:016x}{:016x}", noise(5), noise(6)),
+        "tags": ["campaign-2024-01", "12"],
+        "type": "Template",
+        "last_channel": "",
+        "remarks": "",
+        "click_data": {},
+        "template_name": format!("welcome_back_{:016x}{:016x}", noise(7), noise(8)),
+        "agent": "netcore-demo-agent",
+    })
+}
+
+/// `SplitMix64`: the same noise in every run.
+fn scramble(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Records as a body.
+pub fn body(records: &[Value]) -> Vec<u8> {
+    serde_json::to_vec(records).expect("JSON")
+}
+
+/// A signed POST that a function URL delivers as text.
+pub fn post(body: &[u8]) -> Value {
+    signed(AUTH, body, "application/json")
+}
+
+/// A signed POST that a function URL delivers in base64.
+pub fn post_base64(body: &[u8]) -> Value {
+    signed(AUTH, body, "application/octet-stream")
+}
+
+/// A POST signed for a policy.
+pub fn signed(policy: &str, body: &[u8], content_type: &str) -> Value {
+    let signature = Policy::parse(policy).expect("a policy").sign(body, time::now());
+    let mut headers: Vec<(&str, &str)> = vec![("content-type", content_type)];
+    headers.extend(
+        signature
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    );
+    request(&Method::POST, &headers, body)
+}
+
+/// Any request to a receiver.
+pub fn request(method: &Method, headers: &[(&str, &str)], body: &[u8]) -> Value {
+    request_to(method, "/", "", headers, body)
+}
+
+/// Any request to any path.
+pub fn request_to(method: &Method, path: &str, query: &str, headers: &[(&str, &str)], body: &[u8]) -> Value {
+    let headers: HeaderMap = headers
+        .iter()
+        .map(|(name, value)| {
+            (
+                name.parse::<HeaderName>().expect("a header's name"),
+                HeaderValue::from_str(value).expect("a header's value"),
+            )
+        })
+        .collect();
+    function_url::event(method, path, query, &headers, body, IpAddr::from(SENDER))
+}

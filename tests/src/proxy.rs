@@ -1,0 +1,436 @@
+//! A proxy before the embedded DynamoDB or SQS that can be told at run time to misbehave, and
+//! that keeps count of what passes: calls by operation, and what batches of messages hold.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioIo},
+};
+use serde_json::{Value, json};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+
+/// One call on its way.
+pub struct Call<'a> {
+    /// The operation, as in `x-amz-target`: `PutItem`.
+    pub operation: &'a str,
+    /// The how many-th call of this operation it is, from 1.
+    pub number: usize,
+    /// The request.
+    pub body: &'a [u8],
+}
+
+impl Call<'_> {
+    /// Whether the request holds this text.
+    pub fn mentions(&self, text: &str) -> bool {
+        self.body
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
+    }
+}
+
+/// What becomes of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Treatment {
+    /// It is forwarded, and so is the answer.
+    Pass,
+    /// 400 as of a table without capacity, or of a queue that is asked too often.
+    Throttle,
+    /// 500 with the error of a service in trouble.
+    ServerError,
+    /// No answer, ever.
+    Hang,
+    /// It is kept until the proxy is told something else, and then forwarded.
+    Hold,
+    /// The connection breaks; nothing is forwarded.
+    Cut,
+    /// It is forwarded, and the connection breaks before the answer.
+    CutAfter,
+    /// It is forwarded after a while.
+    Slow(Duration),
+    /// Of a batch of messages, each entry whose place is a multiple of this is failed, from 0.
+    FailEntries(usize),
+}
+
+type Rule = Arc<dyn Fn(&Call<'_>) -> Treatment + Send + Sync>;
+
+/// A `SendMessageBatch` that reached the proxy, in the numbers that SQS limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SentBatch {
+    /// Messages.
+    pub entries: usize,
+    /// Bytes of all messages, attributes included.
+    pub bytes: usize,
+}
+
+/// A running proxy. It stops when this is dropped.
+pub struct Proxy {
+    /// Where it is found.
+    pub url: String,
+    shared: Arc<Shared>,
+    refuse: watch::Sender<bool>,
+    listening: watch::Receiver<bool>,
+    task: JoinHandle<()>,
+}
+
+struct Shared {
+    upstream: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+    rule: watch::Sender<Rule>,
+    under_way: watch::Sender<usize>,
+    counts: Mutex<BTreeMap<String, usize>>,
+    batches: Mutex<Vec<SentBatch>>,
+}
+
+impl Proxy {
+    /// A proxy before `upstream`, letting everything pass.
+    ///
+    /// # Errors
+    /// If no port is free.
+    pub async fn start(upstream: &str) -> anyhow::Result<Self> {
+        // Bound and never listening: keeps the port ours while connections are refused.
+        let reserved = TcpSocket::new_v4()?;
+        reserved.set_reuseaddr(true)?;
+        reserved.bind(([127, 0, 0, 1], 0).into())?;
+        let address = reserved.local_addr()?;
+        let shared = Arc::new(Shared {
+            upstream: upstream.trim_end_matches('/').to_owned(),
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            rule: watch::Sender::new(Arc::new(|_: &Call<'_>| Treatment::Pass)),
+            under_way: watch::Sender::new(0),
+            counts: Mutex::default(),
+            batches: Mutex::default(),
+        });
+        let (refuse, refused) = watch::channel(false);
+        let (listens, mut listening) = watch::channel(false);
+        let task = tokio::spawn(run(reserved, address, shared.clone(), refused, listens));
+        listening.wait_for(|listening| *listening).await?;
+        Ok(Self {
+            url: format!("http://{address}"),
+            shared,
+            refuse,
+            listening,
+            task,
+        })
+    }
+
+    /// Treats every call like this from now on.
+    pub fn always(&self, treatment: Treatment) {
+        self.decide(move |_| treatment);
+    }
+
+    /// Asks `rule` what to do with each call from now on.
+    pub fn decide(&self, rule: impl Fn(&Call<'_>) -> Treatment + Send + Sync + 'static) {
+        self.shared.rule.send_replace(Arc::new(rule));
+    }
+
+    /// Breaks every connection and refuses new ones.
+    pub async fn refuse(&self) {
+        self.switch(true).await;
+    }
+
+    /// Takes connections and lets everything pass.
+    pub async fn recover(&self) {
+        self.always(Treatment::Pass);
+        self.switch(false).await;
+    }
+
+    async fn switch(&self, refuse: bool) {
+        self.refuse.send_replace(refuse);
+        let mut listening = self.listening.clone();
+        listening
+            .wait_for(|listening| *listening != refuse)
+            .await
+            .expect("the proxy runs");
+    }
+
+    /// How many calls of an operation came, however they were treated.
+    pub fn calls(&self, operation: &str) -> usize {
+        lock(&self.shared.counts)
+            .get(operation)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Every operation that came, and how often.
+    pub fn operations(&self) -> BTreeMap<String, usize> {
+        lock(&self.shared.counts).clone()
+    }
+
+    /// Every batch of messages that came.
+    pub fn batches(&self) -> Vec<SentBatch> {
+        lock(&self.shared.batches).clone()
+    }
+
+    /// Forgets what was counted.
+    pub fn forget(&self) {
+        lock(&self.shared.counts).clear();
+        lock(&self.shared.batches).clear();
+    }
+
+    /// Waits until this many calls are under way at once.
+    pub async fn until_under_way(&self, calls: usize) {
+        let mut under_way = self.shared.under_way.subscribe();
+        under_way
+            .wait_for(|now| *now == calls)
+            .await
+            .expect("the proxy runs");
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn run(
+    reserved: TcpSocket,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    mut refused: watch::Receiver<bool>,
+    listens: watch::Sender<bool>,
+) {
+    loop {
+        let listener = listen(address).expect("the port is reserved");
+        listens.send_replace(true);
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                stop = refused.wait_for(|refuse| *refuse) => match stop {
+                    Ok(_) => break,
+                    Err(_) => return,
+                },
+                accepted = listener.accept() => if let Ok((stream, _)) = accepted {
+                    connections.spawn(serve(stream, shared.clone()));
+                },
+                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            }
+        }
+        drop(listener);
+        connections.shutdown().await;
+        listens.send_replace(false);
+        if refused.wait_for(|refuse| !*refuse).await.is_err() {
+            break;
+        }
+    }
+    drop(reserved);
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(1024)
+}
+
+async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request| {
+        let shared = shared.clone();
+        async move { shared.treat(request).await }
+    });
+    // A cut is an error here, and so is a client that goes away.
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+/// The connection ends without an answer.
+#[derive(Debug)]
+struct Cut;
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cut")
+    }
+}
+
+impl std::error::Error for Cut {}
+
+/// Counts a call as under way until it is dropped.
+struct UnderWay<'a>(&'a watch::Sender<usize>);
+
+impl<'a> UnderWay<'a> {
+    fn begin(gauge: &'a watch::Sender<usize>) -> Self {
+        gauge.send_modify(|calls| *calls += 1);
+        Self(gauge)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|calls| *calls -= 1);
+    }
+}
+
+impl Shared {
+    async fn treat(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
+        let _under_way = UnderWay::begin(&self.under_way);
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
+        let operation = parts
+            .headers
+            .get("x-amz-target")
+            .and_then(|target| target.to_str().ok()?.split_once('.'))
+            .map_or_else(String::new, |(_, operation)| operation.to_owned());
+        let number = self.count(&operation, &body);
+        let mut rule = self.rule.subscribe();
+        let treatment = {
+            let decide = rule.borrow_and_update().clone();
+            decide(&Call {
+                operation: &operation,
+                number,
+                body: &body,
+            })
+        };
+        let request = Request::from_parts(parts, body);
+        match treatment {
+            Treatment::Pass => self.forward(request).await,
+            Treatment::Throttle => Ok(error(StatusCode::BAD_REQUEST, throttling(&operation))),
+            Treatment::ServerError => Ok(error(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "com.amazonaws#InternalServerError",
+            )),
+            Treatment::Hang => {
+                std::future::pending::<Infallible>().await;
+                Err(Cut)
+            }
+            Treatment::Hold => {
+                rule.changed().await.map_err(|_| Cut)?;
+                self.forward(request).await
+            }
+            Treatment::Cut => Err(Cut),
+            Treatment::CutAfter => {
+                self.forward(request).await?;
+                Err(Cut)
+            }
+            Treatment::Slow(delay) => {
+                tokio::time::sleep(delay).await;
+                self.forward(request).await
+            }
+            Treatment::FailEntries(every) => self.fail_entries(request, every).await,
+        }
+    }
+
+    fn count(&self, operation: &str, body: &[u8]) -> usize {
+        if operation == "SendMessageBatch" {
+            lock(&self.batches).push(measure(body));
+        }
+        let mut counts = lock(&self.counts);
+        let count = counts.entry(operation.to_owned()).or_default();
+        *count += 1;
+        *count
+    }
+
+    async fn forward(&self, request: Request<Bytes>) -> Result<Response<Full<Bytes>>, Cut> {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let mut forwarded = Request::new(Full::new(body));
+        *forwarded.method_mut() = parts.method;
+        *forwarded.uri_mut() = format!("{}{path}", self.upstream).parse().map_err(|_| Cut)?;
+        *forwarded.headers_mut() = parts.headers;
+        // Its length may be another one now.
+        forwarded.headers_mut().remove(http::header::CONTENT_LENGTH);
+        let (parts, body) = self
+            .client
+            .request(forwarded)
+            .await
+            .map_err(|_| Cut)?
+            .into_parts();
+        let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
+        Ok(Response::from_parts(parts, Full::new(body)))
+    }
+
+    async fn fail_entries(
+        &self,
+        request: Request<Bytes>,
+        every: usize,
+    ) -> Result<Response<Full<Bytes>>, Cut> {
+        let (parts, body) = request.into_parts();
+        let mut batch: Value = serde_json::from_slice(&body).map_err(|_| Cut)?;
+        let entries = batch["Entries"].as_array().cloned().unwrap_or_default();
+        let (fail, pass): (Vec<_>, Vec<_>) = entries
+            .into_iter()
+            .enumerate()
+            .partition(|(place, _)| place % every == 0);
+        let failed: Vec<Value> = fail
+            .iter()
+            .map(|(_, entry)| json!({"Id": entry["Id"], "SenderFault": false, "Code": "InternalError"}))
+            .collect();
+        let mut answer = json!({"Successful": [], "Failed": failed});
+        if !pass.is_empty() {
+            batch["Entries"] = pass.into_iter().map(|(_, entry)| entry).collect();
+            let taken = self
+                .forward(Request::from_parts(parts, batch.to_string().into()))
+                .await?;
+            let taken = taken.into_body().collect().await.map_err(|_| Cut)?.to_bytes();
+            let taken: Value = serde_json::from_slice(&taken).map_err(|_| Cut)?;
+            answer["Successful"] = taken["Successful"].clone();
+        }
+        Ok(aws_json(StatusCode::OK, &answer))
+    }
+}
+
+fn throttling(operation: &str) -> &'static str {
+    if operation.contains("Message") {
+        "com.amazonaws.sqs#RequestThrottled"
+    } else {
+        "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"
+    }
+}
+
+fn error(status: StatusCode, kind: &str) -> Response<Full<Bytes>> {
+    aws_json(status, &json!({"__type": kind, "message": "injected by a test"}))
+}
+
+fn aws_json(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        http::header::CONTENT_TYPE,
+        http::HeaderValue::from_static("application/x-amz-json-1.0"),
+    );
+    response
+}
+
+/// As SQS counts: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
+fn measure(body: &[u8]) -> SentBatch {
+    let batch: Value = serde_json::from_slice(body).unwrap_or_default();
+    let length = |value: &Value| value.as_str().map_or(0, str::len);
+    let entries = batch["Entries"].as_array().cloned().unwrap_or_default();
+    let bytes = entries
+        .iter()
+        .map(|entry| {
+            let attributes = entry["MessageAttributes"].as_object();
+            let attributes = attributes
+                .into_iter()
+                .flatten()
+                .map(|(name, value)| name.len() + length(&value["DataType"]) + length(&value["StringValue"]));
+            length(&entry["MessageBody"]) + attributes.sum::<usize>()
+        })
+        .sum();
+    SentBatch {
+        entries: entries.len(),
+        bytes,
+    }
+}

@@ -1,0 +1,244 @@
+//! Every event is in the table once, whoever posts it how often, in which order and through how
+//! many processes, and each costs one write and no read.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "this is all tests, helpers included"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures::future::join_all;
+use integration_tests::{
+    binary::Function,
+    fixtures::{body, events, post},
+    ledger::{self, keys},
+    scene::Scene,
+};
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+use serde_json::{Value, json};
+use webhook_ingest::{
+    event::{Channel, Status},
+    item::{self, Item},
+    letter::Reason,
+    state::{self, Sighting},
+};
+
+/// No write is tried twice because a busy machine was slow.
+const PATIENT: (&str, &str) = ("ACK_BUDGET_MS", "60000");
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_simultaneous_posts_through_several_processes_store_each_event_once() {
+    const POSTS: usize = 100;
+    let scene = Scene::set().await;
+    let receivers = ["event-webhook", "fallback-sms", "event-webhook", "fallback-sms"];
+    let concurrent = [PATIENT, ("AWS_LAMBDA_MAX_CONCURRENCY", "8")];
+    let receivers: Vec<Function> =
+        join_all(receivers.iter().map(|name| scene.function(name, &concurrent))).await;
+    let batch = body(&events(0, 12));
+
+    let event = post(&batch);
+    let posts = (0..POSTS).map(|i| receivers[i % receivers.len()].request(&event));
+    let answers = join_all(posts).await;
+
+    let expected: BTreeSet<_> = keys("event-webhook", &batch).into_iter().collect();
+    assert_eq!(expected.len(), 12);
+    assert_eq!(scene.ledger.stored().await, expected);
+    for answer in &answers {
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(
+            answer.count("stored") + answer.count("duplicates"),
+            12,
+            "{}",
+            answer.body
+        );
+    }
+    let stored: usize = answers.iter().map(|answer| answer.count("stored")).sum();
+    assert_eq!(stored, 12, "each event is new to exactly one answer");
+    assert_eq!(
+        scene.table.operations(),
+        BTreeMap::from([("PutItem".to_owned(), POSTS * 12)]),
+        "one write per event posted, and nothing else"
+    );
+    assert_eq!(scene.queues.operations(), BTreeMap::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_event_twice_in_one_body_is_stored_once() {
+    let scene = Scene::set().await;
+    let receiver = scene.function("event-webhook", &[PATIENT]).await;
+    let one = events(0, 1);
+    let answer = receiver.request(&post(&body(&vec![one[0].clone(); 50]))).await;
+    assert_eq!(
+        answer.json(),
+        json!({"received": 50, "stored": 1, "duplicates": 49, "queued": 0, "dead_lettered": 0})
+    );
+    assert_eq!(scene.ledger.items().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_content_under_the_same_key_is_a_conflict_and_the_stored_event_stays() {
+    let scene = Scene::set().await;
+    let receiver = scene.function("event-webhook", &[PATIENT]).await;
+    let first = events(0, 2);
+    assert_eq!(receiver.request(&post(&body(&first))).await.count("stored"), 2);
+    let before = sorted(scene.ledger.items().await);
+
+    // One is the same as before, one says something else of the same message and status.
+    let mut second = first.clone();
+    second[1]["remarks"] = json!("handset unreachable");
+    let answer = receiver.request(&post(&body(&second))).await;
+
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.json(),
+        json!({"received": 2, "stored": 0, "duplicates": 1, "queued": 0, "dead_lettered": 1})
+    );
+    assert_eq!(sorted(scene.ledger.items().await), before);
+    let dead = ledger::letters(&scene.ledger.take_dead().await);
+    assert_eq!(dead.len(), 1);
+    assert_eq!(dead[0].reason, Reason::Conflict);
+    assert_eq!(dead[0].function, "event-webhook");
+    assert!(dead[0].detail.contains("remarks"), "{}", dead[0].detail);
+    let kept: Value = serde_json::from_slice(&dead[0].body).unwrap();
+    assert_eq!(kept, json!([second[1]]), "the letter holds what came, whole");
+    assert_eq!(scene.table.calls("GetItem") + scene.table.calls("Query"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_clicks_a_second_apart_are_two_events_and_one_click_twice_is_one() {
+    let scene = Scene::set().await;
+    let receiver = scene.function("event-webhook", &[PATIENT]).await;
+    let click = json!({
+        "message_id": "api-337-919209209291-417c-1704877390", "mobile": "919209209291", "channel": "RCS",
+        "status": "Clicked", "event_time": 1_704_877_756, "type": "Template",
+        "click_data": {"type": "ACTION", "suggestionType": "url_action", "text": "Visit", "postbackData": "x"},
+    });
+    let mut later = click.clone();
+    later["event_time"] = json!(1_704_877_757);
+    let mut elsewhere = click.clone();
+    elsewhere["click_data"]["text"] = json!("Call");
+
+    let clicks = body(&[click.clone(), later, elsewhere, click]);
+    let answer = receiver.request(&post(&clicks)).await;
+    assert_eq!(answer.count("stored"), 3, "{}", answer.body);
+    assert_eq!(answer.count("duplicates"), 1, "{}", answer.body);
+    let again = receiver.request(&post(&clicks)).await;
+    assert_eq!(again.count("duplicates"), 4, "{}", again.body);
+    assert_eq!(scene.ledger.items().await.len(), 3);
+}
+
+/// All that may be told of one message, by RCS and its fallback.
+fn story() -> Vec<Value> {
+    let record = |channel: &str, status: &str, at: u64| {
+        json!({
+            "message_id": "api-337-919209209291-3c90-1704876827", "mobile": "919209209291", "channel": channel,
+            "status": status, "event_time": 1_704_876_827 + at, "callbackdata": "7890986", "tags": ["12"],
+        })
+    };
+    let click = |text: &str, at: u64| {
+        let mut click = record("RCS", "Clicked", at);
+        click["click_data"] = json!({"type": "ACTION", "suggestionType": "url_action", "text": text});
+        click
+    };
+    vec![
+        record("RCS", "Sent", 0),
+        record("RCS", "Not sent", 1),
+        record("RCS", "Failed", 1),
+        record("RCS", "Delivered", 5),
+        record("RCS", "Read", 9),
+        click("Visit", 20),
+        click("Visit", 21),
+        click("Call", 21),
+        record("RCS", "Paused by carrier", 2),
+        record("SMS", "Sent", 3),
+        record("SMS", "Delivered", 3),
+        record("SMS", "Failed", 3),
+    ]
+}
+
+#[test]
+fn any_order_and_any_duplicates_give_the_same_items_and_the_same_state() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (scene, receiver) = runtime.block_on(async {
+        let scene = Scene::set().await;
+        let receiver = scene.function("event-webhook", &[PATIENT]).await;
+        (scene, receiver)
+    });
+    let story = story();
+    let outcome_of = |bodies: Vec<Vec<Value>>| {
+        runtime.block_on(async {
+            scene.ledger.clear().await;
+            for records in bodies {
+                let answer = receiver.request(&post(&body(&records))).await;
+                assert_eq!(answer.status, 200, "{}", answer.body);
+                assert_eq!(answer.count("dead_lettered") + answer.count("queued"), 0);
+            }
+            let items = sorted(scene.ledger.items().await);
+            (state_of(&items), items)
+        })
+    };
+    let (state, items) = outcome_of(vec![story.clone()]);
+    assert_eq!(items.len(), story.len());
+    assert_eq!(state, "RCS read");
+
+    // Every event at least once, some more often, in any order, cut into bodies anywhere.
+    let everything = (0..story.len()).collect::<Vec<_>>();
+    let retold = prop::collection::vec(0..story.len(), 0..12)
+        .prop_map(move |again| [everything.clone(), again].concat())
+        .prop_shuffle();
+    let mut runner = TestRunner::new(Config {
+        cases: 40,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    runner
+        .run(&(retold, 1_usize..8), |(order, at_once)| {
+            let bodies = order
+                .chunks(at_once)
+                .map(|chunk| chunk.iter().map(|i| story[*i].clone()).collect());
+            let (retold_state, retold_items) = outcome_of(bodies.collect());
+            prop_assert_eq!(&retold_items, &items);
+            prop_assert_eq!(&retold_state, &state);
+            Ok(())
+        })
+        .unwrap();
+    runtime.block_on(async { drop((receiver, scene)) });
+}
+
+/// Items in the order of their keys, without what belongs to the arrival.
+fn sorted(items: Vec<Item>) -> Vec<BTreeMap<String, AttributeValue>> {
+    let mut items = items;
+    items.sort_by_key(ledger::key);
+    items
+        .into_iter()
+        .map(|item| {
+            item.into_iter()
+                .filter(|(name, _)| name != item::RECEIVED_AT && name != item::EXPIRES_AT)
+                .collect()
+        })
+        .collect()
+}
+
+fn state_of(items: &[BTreeMap<String, AttributeValue>]) -> String {
+    let sightings: Vec<Sighting> = items
+        .iter()
+        .map(|item| Sighting {
+            channel: Channel::from_word(item[item::CHANNEL].as_s().unwrap()),
+            status: Status::from_word(item[item::STATUS].as_s().unwrap()).unwrap(),
+            at: item[item::EVENT_TIME].as_n().unwrap().parse().unwrap(),
+        })
+        .collect();
+    let legs = state::legs(&sightings);
+    let present = state::present(&legs).unwrap();
+    format!("{} {}", present.channel.as_str(), present.state)
+}
