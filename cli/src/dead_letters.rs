@@ -19,7 +19,6 @@ use redrive::receiver;
 use serde_json::json;
 use tokio::time::Instant;
 use webhook_ingest::{
-    auth::Verified,
     batch::Batch,
     event::EpochMillis,
     letter::{Letter, LetterError, Reason},
@@ -358,7 +357,7 @@ fn for_redrive(letter: &Letter) -> anyhow::Result<Vec<Letter>> {
     }
     let receiver =
         receiver(&letter.function).with_context(|| format!("no function is called {}", letter.function))?;
-    let batch = Batch::parse(Verified::from_own_queue(&letter.body), receiver.formats)?;
+    let batch = Batch::parse(letter.verified(), receiver.formats)?;
     let letters = batch.split(&again);
     if letters.iter().any(|letter| letter.write().len() > 1) {
         bail!("one of its records is larger than a queue message");

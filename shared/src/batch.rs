@@ -3,9 +3,9 @@
 //!
 //! Safe on untrusted input.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, ops::Range};
 
-use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer as _, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
@@ -24,8 +24,10 @@ pub struct Malformed(String);
 /// The records of one body.
 pub struct Batch<'a> {
     formats: &'a [FormatId],
-    /// The records, with commas between them.
-    list: &'a str,
+    /// What the records lie in.
+    text: &'a str,
+    /// Where each lies in it: four bytes a place, since a body may hold millions of empty records.
+    places: Vec<Range<u32>>,
     /// What goes before and after records to make a body of them again.
     around: (String, &'static str),
     /// Fields of the envelope beside the records.
@@ -42,10 +44,7 @@ impl<'a> Batch<'a> {
             .map_err(|e| Malformed(format!("the body is not UTF-8 from byte {}", e.valid_up_to())))?;
         let text = text.trim_start_matches('\u{feff}').trim_matches(JSON_SPACE);
         match text.as_bytes().first() {
-            Some(b'[') => {
-                serde_json::from_str::<IgnoredAny>(text).map_err(|e| not_json(&e))?;
-                Ok(Self::bare(formats, inside(text)))
-            }
+            Some(b'[') => Ok(Self::bare(formats, text, places(text)?)),
             Some(b'{') => Self::object(text, formats),
             Some(_) => Err(Malformed(
                 "the body is neither a JSON array nor a JSON object".into(),
@@ -54,10 +53,11 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn bare(formats: &'a [FormatId], list: &'a str) -> Self {
+    fn bare(formats: &'a [FormatId], text: &'a str, places: Vec<Range<u32>>) -> Self {
         Self {
             formats,
-            list,
+            text,
+            places,
             around: ("[".into(), "]"),
             envelope: Map::new(),
         }
@@ -78,7 +78,7 @@ impl<'a> Batch<'a> {
                 .iter()
                 .any(|format| fields.iter().any(|(field, _)| field == format.id_field()));
             return if is_record {
-                Ok(Self::bare(formats, text))
+                Ok(Self::bare(formats, text, one_place(text)?))
             } else {
                 Err(Malformed(format!(
                     "the body has no known envelope: expected {}",
@@ -87,9 +87,9 @@ impl<'a> Batch<'a> {
             };
         };
         let records = fields.remove(at).1.get();
-        let list = match records.as_bytes().first() {
-            Some(b'[') => inside(records),
-            Some(b'{') => records,
+        let places = match records.as_bytes().first() {
+            Some(b'[') => places(records)?,
+            Some(b'{') => one_place(records)?,
             _ => return Err(Malformed(format!("{name} holds neither a list nor a record"))),
         };
         let mut before = String::from("{");
@@ -107,15 +107,18 @@ impl<'a> Batch<'a> {
         before.extend(["\"", name, "\":["]);
         Ok(Self {
             formats,
-            list,
+            text: records,
+            places,
             around: (before, "]}"),
             envelope: beside,
         })
     }
 
     /// The records' texts, in order.
-    pub fn records(&self) -> Records<'a> {
-        Records { rest: self.list }
+    pub fn records(&self) -> impl Iterator<Item = &'a str> + use<'a, '_> {
+        self.places
+            .iter()
+            .filter_map(|place| self.text.get(place.start as usize..place.end as usize))
     }
 
     /// One record's text as an event.
@@ -169,10 +172,43 @@ pub(crate) fn by_bytes<'r, 'a>(records: &'r [&'a str]) -> Vec<&'r [&'a str]> {
 /// JSON's white space, RFC 8259 section 2.
 const JSON_SPACE: [char; 4] = [' ', '\n', '\r', '\t'];
 
-fn inside(list: &str) -> &str {
-    list.strip_prefix('[')
-        .and_then(|list| list.strip_suffix(']'))
-        .unwrap_or(list)
+/// Where a list's values lie in its text. Checks on the way that the text is JSON.
+fn places(list: &str) -> Result<Vec<Range<u32>>, Malformed> {
+    let mut json = serde_json::Deserializer::from_str(list);
+    json.deserialize_seq(Places { list })
+        .and_then(|places| json.end().map(|()| places))
+        .map_err(|e| not_json(&e))
+}
+
+/// The place of a record that is not in a list.
+fn one_place(record: &str) -> Result<Vec<Range<u32>>, Malformed> {
+    let end = u32::try_from(record.len()).map_err(|_| Malformed("the body is larger than 4 GiB".into()))?;
+    Ok(std::iter::once(0..end).collect())
+}
+
+/// Notes where each value of a list begins and ends.
+struct Places<'a> {
+    list: &'a str,
+}
+
+impl<'de> Visitor<'de> for Places<'de> {
+    type Value = Vec<Range<u32>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut places = Vec::new();
+        while let Some(value) = seq.next_element::<&'de RawValue>()? {
+            // The value's text is a part of the list's: the distance of their addresses is its place.
+            let start = value.get().as_ptr().addr() - self.list.as_ptr().addr();
+            let place = u32::try_from(start)
+                .and_then(|start| Ok(start..u32::try_from(start as usize + value.get().len())?));
+            places.push(place.map_err(A::Error::custom)?);
+        }
+        Ok(places)
+    }
 }
 
 fn not_json(error: &serde_json::Error) -> Malformed {
@@ -188,32 +224,6 @@ fn expected(formats: &[FormatId]) -> String {
         })
         .collect();
     known.join(" or ")
-}
-
-/// The texts of a list's records, one at a time.
-pub struct Records<'a> {
-    rest: &'a str,
-}
-
-impl<'a> Iterator for Records<'a> {
-    type Item = &'a str;
-
-    fn next(&mut self) -> Option<&'a str> {
-        self.rest = self.rest.trim_start_matches([' ', '\n', '\r', '\t', ',']);
-        if self.rest.is_empty() {
-            return None;
-        }
-        let mut values = serde_json::Deserializer::from_str(self.rest).into_iter::<&RawValue>();
-        match values.next() {
-            Some(Ok(value)) => {
-                self.rest = self.rest.get(values.byte_offset()..).unwrap_or_default();
-                Some(value.get())
-            }
-            // The list was checked when it was found. Should a value still be unreadable, the
-            // remainder is one unreadable record: nothing is dropped.
-            _ => Some(std::mem::take(&mut self.rest)),
-        }
-    }
 }
 
 /// An object's fields with their values unread.
@@ -246,7 +256,7 @@ mod tests {
     static INCOMING: [FormatId; 2] = [&netcore_incoming::FORMAT, &whatsapp_incoming::FORMAT];
 
     fn records(body: &str, formats: &'static [FormatId]) -> Result<Vec<String>, String> {
-        let batch = Batch::parse(Verified::from_own_queue(body.as_bytes()), formats).map_err(|e| e.0)?;
+        let batch = Batch::parse(Verified::before(body.as_bytes()), formats).map_err(|e| e.0)?;
         Ok(batch.records().map(str::to_owned).collect())
     }
 
@@ -305,7 +315,7 @@ mod tests {
             records(r#"{"delivery_status":null}"#, &STATUS).unwrap_err(),
             "delivery_status holds neither a list nor a record"
         );
-        let error = Batch::parse(Verified::from_own_queue(b"[\"\xff\"]"), &EVENTS)
+        let error = Batch::parse(Verified::before(b"[\"\xff\"]"), &EVENTS)
             .err()
             .unwrap();
         assert_eq!(error.0, "the body is not UTF-8 from byte 2");
@@ -320,7 +330,7 @@ mod tests {
     #[test]
     fn a_body_of_some_records_keeps_the_envelope() {
         let body = r#"{"account":{"id":7},"delivery_status":[{"ncmessage_id":"x","status":"sent"}],"v":2}"#;
-        let batch = Batch::parse(Verified::from_own_queue(body.as_bytes()), &STATUS).unwrap();
+        let batch = Batch::parse(Verified::before(body.as_bytes()), &STATUS).unwrap();
         let body = String::from_utf8(batch.body_of(&["1", "2"])).unwrap();
         assert_eq!(body, r#"{"account":{"id":7},"v":2,"delivery_status":[1,2]}"#);
         let event = batch.read(batch.records().next().unwrap()).unwrap();
@@ -347,7 +357,7 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(body in prop::collection::vec(any::<u8>(), 0..300)) {
-            if let Ok(batch) = Batch::parse(Verified::from_own_queue(&body), &INCOMING) {
+            if let Ok(batch) = Batch::parse(Verified::before(&body), &INCOMING) {
                 for record in batch.records() {
                     let _ = batch.read(record);
                 }

@@ -104,6 +104,20 @@ impl Status {
     /// # Errors
     /// [`Unreadable`] if the word holds no letter or digit.
     pub fn from_word(word: &str) -> Result<Self, Unreadable> {
+        // The spellings of every documented sample, without building a word for them.
+        const KNOWN: [Status; 5] = [
+            Status::Sent,
+            Status::Delivered,
+            Status::Read,
+            Status::Clicked,
+            Status::Failed,
+        ];
+        if let Some(known) = KNOWN
+            .iter()
+            .find(|status| status.as_str().eq_ignore_ascii_case(word))
+        {
+            return Ok(known.clone());
+        }
         let word = snake_case(word);
         Ok(match word.as_str() {
             "" => return Err(Unreadable::new("the record's status is empty")),

@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use serde::{Deserialize, Serialize};
 
-use crate::event::EpochMillis;
+use crate::{auth::Verified, event::EpochMillis};
 
 /// SQS's limit for a message and for a batch of them, with its attributes:
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
@@ -113,6 +113,12 @@ pub enum LetterError {
 }
 
 impl Letter {
+    /// The body, which was verified before the letter was written. Who may write to our queues is
+    /// their policy's to say.
+    pub fn verified(&self) -> Verified<'_> {
+        Verified::before(&self.body)
+    }
+
     /// The letter's message, or its messages where it is too large for one.
     pub fn write(&self) -> Vec<String> {
         let plain = match std::str::from_utf8(&self.body) {

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use jiff::{Timestamp, civil, tz::TimeZone};
+use jiff::{Timestamp, civil, tz::Offset};
 use serde_json::Value;
 
 use crate::event::EpochMillis;
@@ -98,17 +98,13 @@ fn from_iso(s: &str) -> Option<EpochMillis> {
         return Some(at.as_millisecond());
     }
     let local: civil::DateTime = s.parse().ok()?;
-    let at = local.to_zoned(TimeZone::UTC).ok()?;
-    Some(at.timestamp().as_millisecond())
+    Some(Offset::UTC.to_timestamp(local).ok()?.as_millisecond())
 }
 
 /// The UTC day of a time, `2026-11-21`.
 pub fn utc_day(at: EpochMillis) -> String {
-    Timestamp::from_millisecond(at)
-        .unwrap_or(Timestamp::UNIX_EPOCH)
-        .to_zoned(TimeZone::UTC)
-        .date()
-        .to_string()
+    let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
+    Offset::UTC.to_datetime(at).date().to_string()
 }
 
 #[cfg(test)]

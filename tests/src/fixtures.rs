@@ -56,6 +56,7 @@ fn event(number: usize) -> Value {
         "click_data": {},
         "template_name": format!("welcome_back_{:016x}{:016x}", noise(7), noise(8)),
         "agent": "netcore-demo-agent",
+        "carrier": {"mcc": "404", "mnc": "45", "circle": "Delhi"},
     })
 }
 

@@ -7,11 +7,10 @@ use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemA
 use netcore_webhooks::local::Place;
 use serde_json::{Value, json};
 use webhook_ingest::{
-    auth::Verified,
     aws::{Aws, Patience},
     batch::Batch,
     item::{self, Arrival, Item},
-    letter::{Letter, LetterError},
+    letter::{Letter, LetterError, Reason},
 };
 
 /// An event's place in the table: message id and status key. A record that is no event has
@@ -173,7 +172,14 @@ pub fn keys_in(letters: &[Letter]) -> Vec<Key> {
 /// The keys that a function gives to the records of a body.
 pub fn keys(function: &str, body: &[u8]) -> Vec<Key> {
     let receiver = redrive::receiver(function).expect("a receiver");
-    let batch = Batch::parse(Verified::from_own_queue(body), receiver.formats).expect("a batch");
+    let letter = Letter {
+        reason: Reason::Exhausted,
+        detail: String::new(),
+        function: function.to_owned(),
+        received_at: 0,
+        body: body.to_vec(),
+    };
+    let batch = Batch::parse(letter.verified(), receiver.formats).expect("a batch");
     let arrival = Arrival {
         at: 0,
         retention_days: 0,
@@ -214,4 +220,13 @@ pub fn sqs_event(messages: &[Message]) -> Value {
         })
         .collect();
     json!({"Records": records})
+}
+
+/// The messages that `redrive` names as failed.
+pub fn failures(response: &Value) -> Vec<String> {
+    let failed = response["batchItemFailures"].as_array().expect("a list");
+    failed
+        .iter()
+        .map(|failure| failure["itemIdentifier"].as_str().expect("an id").to_owned())
+        .collect()
 }

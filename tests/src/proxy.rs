@@ -61,7 +61,7 @@ pub enum Treatment {
     Cut,
     /// It is forwarded, and the connection breaks before the answer.
     CutAfter,
-    /// It is forwarded after a while.
+    /// It is forwarded, and the answer comes after a while.
     Slow(Duration),
     /// Of a batch of messages, each entry whose place is a multiple of this is failed, from 0.
     FailEntries(usize),
@@ -325,8 +325,9 @@ impl Shared {
                 Err(Cut)
             }
             Treatment::Slow(delay) => {
+                let answer = self.forward(request).await;
                 tokio::time::sleep(delay).await;
-                self.forward(request).await
+                answer
             }
             Treatment::FailEntries(every) => self.fail_entries(request, every).await,
         }

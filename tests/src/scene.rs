@@ -1,9 +1,15 @@
 //! The stage of one test: an embedded table and queues, a proxy before each, and functions that
 //! know only the proxies.
 
+use aws_sdk_sqs::types::Message;
 use netcore_webhooks::local::{Local, Place, QueueOptions};
 
-use crate::{binary::Function, fixtures, ledger::Ledger, proxy::Proxy};
+use crate::{
+    binary::Function,
+    fixtures,
+    ledger::{Ledger, failures, sqs_event},
+    proxy::Proxy,
+};
 
 /// A running stage. Everything on it ends when it is dropped.
 pub struct Scene {
@@ -52,5 +58,25 @@ impl Scene {
         environment.push(("WEBHOOK_AUTH", fixtures::AUTH.to_owned()));
         environment.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
         Function::start(name, environment).await
+    }
+
+    /// Hands the retry queue to `redrive` as the event source mapping does, until nothing is
+    /// visible in it. Returns how often `redrive` gave a message back.
+    pub async fn drain(&self, redrive: &Function) -> usize {
+        let mut returned = 0;
+        loop {
+            let messages = self.ledger.receive().await;
+            if messages.is_empty() {
+                return returned;
+            }
+            let reply = redrive.invoke(&sqs_event(&messages)).await;
+            let failed = failures(&reply.payload);
+            returned += failed.len();
+            let done: Vec<Message> = messages
+                .into_iter()
+                .filter(|message| !failed.iter().any(|id| Some(id.as_str()) == message.message_id()))
+                .collect();
+            self.ledger.delete(&done).await;
+        }
     }
 }

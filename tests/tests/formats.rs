@@ -35,9 +35,153 @@ const FOLDERS: [(&str, &str, bool); 6] = [
 ];
 
 const EVENTS: &str = r#"
+event-webhook/clicked                 RCS      clicked   919209209291  1704877756000 api-337-919209209291-417c614cf4ae2688c47c4098091f9d04-1704877390
+event-webhook/delivered               RCS      delivered 919209209291  1704876833000 api-337-919209209291-3c9094b5cd72fdcaafbb633502afa672-1704876827
+event-webhook/dialer_click            RCS      clicked   919209209291  1704877907000 api-337-919209209291-417c614cf4ae2688c47c4098091f9d04-1704877390
+event-webhook/failed                  RCS      failed    919209209291  1691766278000 api-77865-919209209291-7ccfc842d1203d1f7f45cb5979e9c57b-1691766276
+event-webhook/not_sent                RCS      not_sent  919209209291  1691766278000 api-77865-919209209291-7ccfc842d1203d1f7f45cb5979e9c57b-1691766276
+event-webhook/read                    RCS      read      919209209291  1704877597000 api-337-919209209291-4f3406fc8aede5feef7801bfb75cfb97-1704877442
+event-webhook/reply                   RCS      clicked   919209209291  1704878040000 api-337-919209209291-417c614cf4ae2688c47c4098091f9d04-1704877390
+event-webhook/sent                    RCS      sent      91920920929   1704876828000 api-337-91920920929-3c9094b5cd72fdcaafbb633502afa672-1704876827
+fallback-sms/clicked                  SMS      clicked   918989898989  1745402753000 api-337-918989898989-9c64eaa99bd7478ebb3936790c9abb78-1745396579
+fallback-sms/delivered                SMS      delivered 919999999999  1762494360000 sms-337-4b285fb81844-fG2uBk2yZaj3TkwN-0efbe2a86-1762494360
+fallback-sms/failed                   SMS      failed    919999999999  1762494360000 sms-337-4b285fb81844-fG2uBk2yZaj3TkwN-0efbe2a86-1762494360
+fallback-sms/sent                     SMS      sent      919999999999  1762494360000 sms-337-4b285fb81844-fG2uBk2yZaj3TkwN-0efbe2a86-1762494360
+delivery-status/delivered             WHATSAPP delivered 918657856504  1764585432000 bab1e073-51c9-4566-8008-30d33b6bedfd
+delivery-status/failed                WHATSAPP failed    918657856504  1764587102000 f12a9c22-8b37-4b75-bd1d-12ab45c90877
+delivery-status/read                  WHATSAPP read      916361467892  1764693401000 3694d58b-fc29-4563-b0d4-923c2ae43555
+delivery-status/sent                  WHATSAPP sent      918657856504  1764585991000 859c535b-8d46-46ed-9afb-9082262a8dfb
+incoming-webhook/audio                RCS      received  918983190458  1708683532677 MxZ1GbicGSQ1-Y0v1Ykhc5jQ
+incoming-webhook/contact_file         RCS      received  918983190458  1708685558205 MxsNby9QVrT8y7wGA0DNGGKA
+incoming-webhook/contact_text         RCS      received  918983190728  1708685816004 Mxff1kVthpTPCfEXOABYEWeA
+incoming-webhook/emoji                RCS      received  918983190458  1708681750341 MxXiODXzJUR42jX=6ZeIAeqw
+incoming-webhook/gif                  RCS      received  918983190458  1708682136369 MxXKrq2MgYTbqsUfXzUwWYPg
+incoming-webhook/image                RCS      received  918983190458  1708675207299 MxQT995BvzTsqcpe-21oE0wA
+incoming-webhook/java_file            RCS      received  918983190458  1708685047935 MxA2pVZPMSQW2Xcz16LFFxiQ
+incoming-webhook/location             RCS      received  918983190458  1708685490505 MxF5mGBQsfQpygOdyLGeVkZw
+incoming-webhook/pdf                  RCS      received  918983190458  1708684413874 MxSYhAOHBiSfWJIqNhjL4Taw
+incoming-webhook/sticker              RCS      received  918983190458  1708682613996 MxhKEgbl1iR96k9dlpbSYAmQ
+incoming-webhook/text                 RCS      received  918983190458  1708675048204 MxDB2zvbOSQbKVMUsKCplu3w
+incoming-webhook/text_file            RCS      received  918983190458  1708684526506 Mx9bsAlq3vSfaNRYBpRMU7Og
+incoming-webhook/url_click            RCS      clicked   918983190458  1708673752001 MxYCqkrTseTPOSfw9lvlLBaw
+incoming-webhook/video                RCS      received  918983190458  1708680651935 MxAy54yPx=QiOI9FMTzWpM4g
+incoming-webhook/word                 RCS      received  918983190458  1708684719054 MxkpDvH3PJR7CJDh1gZ9jl4w
+incoming-webhook/xlsx                 RCS      received  918983190458  1708684649781 Mxg5wr5-4PSRy7HgMu2VvodQ
+incoming-webhook-whatsapp/answer      WHATSAPP received  919960432580  1567090844000 ABEGkZlgQyWAAgo-sDVSUOa9jH9z
+incoming-webhook-whatsapp/audio       WHATSAPP received  919960432580  1567090838000 ABEGkZlgQyWAAgo-sDVSUOa9jH3z
+incoming-webhook-whatsapp/button      WHATSAPP clicked   919960432580  1725950000000 ABEGkZlgQyWAAgo-sDVSUOa9jH7z
+incoming-webhook-whatsapp/button_text WHATSAPP clicked   919960432580  1725950001000 ABEGkZlgQyWAAgo-sDVSUOa9jH8z
+incoming-webhook-whatsapp/document    WHATSAPP received  919960432580  1567090839000 ABEGkZlgQyWAAgo-sDVSUOa9jH4z
+incoming-webhook-whatsapp/image       WHATSAPP received  919960432580  1567090836000 ABEGkZlgQyWAAgo-sDVSUOa9jH1z
+incoming-webhook-whatsapp/location    WHATSAPP received  919960432580  1567090840000 ABEGkZlgQyWAAgo-sDVSUOa9jH5z
+incoming-webhook-whatsapp/reaction    WHATSAPP received  919960432580  1567090841000 ABEGkZlgQyWAAgo-sDVSUOa9jH6z
+incoming-webhook-whatsapp/text        WHATSAPP received  919960432580  1567090835000 ABEGkZlgQyWAAgo-sDVSUOa9jH0z
+incoming-webhook-whatsapp/video       WHATSAPP received  919960432580  1567090837000 ABEGkZlgQyWAAgo-sDVSUOa9jH2z
+rcs-callback/blocked_duplicate_status RCS      blocked   5511987654321 1748960525123 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b14
+rcs-callback/blocked_duplicate_type   RCS      blocked   5511987654321 1748960525123 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b15
+rcs-callback/blocked_prepaid_account  RCS      blocked   5511987654321 1748960525123 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b13
+rcs-callback/blocked_prepaid_client   RCS      blocked   5511987654321 1748960525123 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b12
+rcs-callback/delivered                RCS      delivered 5511987654321 1748960527456 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b01
+rcs-callback/error_502                RCS      failed    5511987654321 1748960526900 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b19
+rcs-callback/error_503                RCS      failed    5511987654321 1748960526900 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b20
+rcs-callback/exception_401            RCS      failed    5511987654321 1748960526900 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b16
+rcs-callback/exception_403            RCS      failed    5511987654321 1748960526900 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b17
+rcs-callback/exception_404            RCS      failed    5511987654321 1748960526900 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b18
+rcs-callback/fallback_sms_delivered   SMS      delivered 5511987654321 1748960532000 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b17
+rcs-callback/fallback_sms_sent        SMS      sent      5511987654321 1748960528100 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b17
+rcs-callback/inbound_image            RCS      received  5511987654321 1748962920010 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b22
+rcs-callback/inbound_location         RCS      received  5511987654321 1748963040010 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b24
+rcs-callback/inbound_text             RCS      received  5511987654321 1748962860010 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b21
+rcs-callback/inbound_video            RCS      received  5511987654321 1748962980010 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b23
+rcs-callback/outbound_audio           RCS      sent      5511987654321 1748960525000 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b04
+rcs-callback/outbound_basic           RCS      sent      5511987654321 1748960529000 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b10
+rcs-callback/outbound_carousel        RCS      sent      5511987654321 1748960528750 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b09
+rcs-callback/outbound_contact         RCS      sent      5511987654321 1748960525000 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b06
+rcs-callback/outbound_document        RCS      sent      5511987654321 1748960525000 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b05
+rcs-callback/outbound_image           RCS      sent      5511987654321 1748960525000 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b02
+rcs-callback/outbound_location        RCS      sent      5511987654321 1748960526001 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b07
+rcs-callback/outbound_richCard        RCS      sent      5511987654321 1748960527250 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b08
+rcs-callback/outbound_single          RCS      sent      5511987654321 1748960530000 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b11
+rcs-callback/outbound_text            RCS      sent      5511987654321 1748960525123 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b01
+rcs-callback/outbound_video           RCS      sent      5511987654321 1748960525500 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b03
+rcs-callback/read                     RCS      read      5511987654321 1748960700001 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b01
+rcs-callback/suggestion_link          RCS      clicked   5511987654321 1748960771030 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b08
+rcs-callback/suggestion_reply         RCS      clicked   5511987654321 1748960771030 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b08
 "#;
 
 const DETAILS: &str = r#"
+event-webhook/clicked                 #<time>.<digest> request_id=54713f490c2e5d4f639f5192961fb2ce callback_data=7890986 tags=["12"] message_type=Template click={postbackData,suggestionType,text,type} provider=netcore as_sent={last_channel,remarks}
+event-webhook/delivered               - request_id=f95e99645268169422abc9cd0ae3a8b7 callback_data=7890986 tags=["12"] message_type=Template provider=netcore as_sent={click_data,last_channel,remarks}
+event-webhook/dialer_click            #<time>.<digest> request_id=54713f490c2e5d4f639f5192961fb2ce callback_data=7890986 tags=["12"] message_type=Template click={postbackData,suggestionType,text,type} provider=netcore as_sent={last_channel,remarks}
+event-webhook/failed                  - request_id=492b87ba7ce0332234767d7de1ec49f3 callback_data=7890986 tags=["12"] message_type=Template remarks=Number is RCS disabled or Bot is not launched with the number's provider provider=netcore as_sent={last_channel}
+event-webhook/not_sent                - request_id=492b87ba7ce0332234767d7de1ec49f3 callback_data=7890986 tags=["12"] message_type=Template remarks=Number is RCS disabled or Bot is not launched with the number's provider provider=netcore as_sent={last_channel}
+event-webhook/read                    - request_id=643988d1aee3de27700f105e16b928bf callback_data=7890986 tags=["12"] message_type=Template provider=netcore as_sent={click_data,last_channel,remarks}
+event-webhook/reply                   #<time>.<digest> request_id=54713f490c2e5d4f639f5192961fb2ce callback_data=7890986 tags=["12"] message_type=Template click={postbackData,suggestionType,text,type} provider=netcore as_sent={last_channel,remarks}
+event-webhook/sent                    - request_id=f95e99645268169422abc9cd0ae3a8b7 callback_data=7890986 tags=["12"] message_type=Template provider=netcore as_sent={click_data,last_channel,remarks}
+fallback-sms/clicked                  #<time>.<digest> bot_id=682 request_id=78f6424c827e51db4ebaaccf1211229c tags=["12"] message_type=Template click={postbackData,text,type} provider=netcore as_sent={callbackdata,last_channel,remarks}
+fallback-sms/delivered                - bot_id=682 request_id=bc23705a4cc2e5e5275751b30ac5682b callback_data=7890986 tags=["12"] message_type=Text last_channel=RCS provider=netcore as_sent={remarks}
+fallback-sms/failed                   - bot_id=682 request_id=bc23705a4cc2e5e5275751b30ac5682b callback_data=7890986 tags=["12"] message_type=Text last_channel=RCS provider=netcore as_sent={remarks}
+fallback-sms/sent                     - bot_id=682 request_id=bc23705a4cc2e5e5275751b30ac5682b callback_data=7890986 tags=["12"] message_type=Text last_channel=RCS provider=netcore as_sent={remarks}
+delivery-status/delivered             - bot_id=912249757556 pricing={billable,category,pricing_model,type} provider=netcore as_sent={source,status_remark,x-apiheader}
+delivery-status/failed                - bot_id=912249757556 remarks=Operator rejected the message provider=netcore as_sent={source,x-apiheader}
+delivery-status/read                  - bot_id=919867644673 callback_data=kiran pricing={billable,category,pricing_model,type} source=kiran provider=netcore as_sent={status_remark}
+delivery-status/sent                  - bot_id=912249757556 pricing={billable,category,pricing_model,type} provider=netcore as_sent={source,status_remark,x-apiheader}
+incoming-webhook/audio                #<time>.<digest> bot_id=fG2uBk2yZaj3TkwN message_type=audio content={userFile} provider=netcore extra={from_name}
+incoming-webhook/contact_file         #<time>.<digest> bot_id=fG2uBk2yZaj3TkwN message_type=text content={userFile} provider=netcore extra={from_name}
+incoming-webhook/contact_text         #<time>.<digest> bot_id=fG2uBk2yZaj3TkwN message_type=text content={text} provider=netcore extra={from_name}
+incoming-webhook/emoji                #<time>.<digest> bot_id=fG2uBk2yZaj3TkwN message_type=text content={text} provider=netcore extra={from_name}
+incoming-webhook/gif                  #<time>.<digest> bot_id=fG2uBk2yZaj3TkwN message_type=image content={userFile} provider=netcore extra={from_name}
+incoming-webhook/image                #<time>.<digest> bot_id=fG2uBk2yZaj3TkwN message_type=image content={userFile} provider=netcore extra={from_name}
+incoming-webhook/java_file            #<time>.<digest> bot_id=fG2uBk2yZaj3TkwN message_type=text content={userFile} provider=netcore extra={from_name}
+incoming-webhook/location             #<time>.<digest> bot_id=fG2uBk2yZaj3TkwN message_type=location content={location} provider=netcore extra={from_name}
+incoming-webhook/pdf                  #<time>.<digest> bot_id=fG2uBk2yZaj3TkwN message_type=application content={userFile} provider=netcore extra={from_name}
+incoming-webhook/sticker              #<time>.<digest> bot_id=fG2uBk2yZaj3TkwN message_type=image content={userFile} provider=netcore extra={from_name}
+incoming-webhook/text                 #<time>.<digest> bot_id=fG2uBk2yZaj3TkwN message_type=text content={text} provider=netcore extra={from_name}
+incoming-webhook/text_file            #<time>.<digest> bot_id=fG2uBk2yZaj3TkwN message_type=text content={userFile} provider=netcore extra={from_name}
+incoming-webhook/url_click            #<time>.<digest> bot_id=fG2uBk2yZaj3TkwN message_type=click click={metadata,postbackData,text,type} in_reply_to=api-337-918983190458-f1f39df91ec6b9e8e078267c7dc549a9-1708673518 provider=netcore extra={from_name}
+incoming-webhook/video                #<time>.<digest> bot_id=fG2uBk2yZaj3TkwN message_type=video content={userFile} provider=netcore extra={from_name}
+incoming-webhook/word                 #<time>.<digest> bot_id=fG2uBk2yZaj3TkwN message_type=application content={userFile} provider=netcore extra={from_name}
+incoming-webhook/xlsx                 #<time>.<digest> bot_id=fG2uBk2yZaj3TkwN message_type=application content={userFile} provider=netcore extra={from_name}
+incoming-webhook-whatsapp/answer      #<time>.<digest> message_type=TEXT content={text_type} in_reply_to=gBEGkZlgQyWAAgnHeaqYq0jtJbd provider=netcore extra={context}
+incoming-webhook-whatsapp/audio       #<time>.<digest> message_type=AUDIO content={audio_type} provider=netcore
+incoming-webhook-whatsapp/button      #<time>.<digest> message_type=BUTTON click={button_type} in_reply_to=859c535b-8d46-46ed-9afb-9082262a8dfb provider=netcore extra={context}
+incoming-webhook-whatsapp/button_text #<time>.<digest> message_type=button click={text_type} in_reply_to=859c535b-8d46-46ed-9afb-9082262a8dfb provider=netcore extra={context}
+incoming-webhook-whatsapp/document    #<time>.<digest> message_type=DOCUMENT content={document_type} provider=netcore extra={context}
+incoming-webhook-whatsapp/image       #<time>.<digest> message_type=IMAGE content={image_type} provider=netcore extra={context}
+incoming-webhook-whatsapp/location    #<time>.<digest> message_type=LOCATION content={location_type} provider=netcore extra={context}
+incoming-webhook-whatsapp/reaction    #<time>.<digest> message_type=REACTION content={reaction_type} provider=netcore extra={context}
+incoming-webhook-whatsapp/text        #<time>.<digest> message_type=TEXT content={text_type} provider=netcore extra={context}
+incoming-webhook-whatsapp/video       #<time>.<digest> message_type=VIDEO content={video_type} provider=netcore extra={context}
+rcs-callback/blocked_duplicate_status - message_type=text remarks=bloqueado por duplicidade content={text} campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,status,vars} as_sent={timestamp}
+rcs-callback/blocked_duplicate_type   - message_type=bloqueado por duplicidade campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={message,timestamp}
+rcs-callback/blocked_prepaid_account  - message_type=PREPAID_BLOCKED remarks=Limite de créditos da conta atingido 48213 campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+rcs-callback/blocked_prepaid_client   - message_type=PREPAID_BLOCKED remarks=Limite de créditos do cliente atingido campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+rcs-callback/delivered                - message_type=DELIVERED campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={message,timestamp}
+rcs-callback/error_502                - message_type=ERROR remarks=Request failed with status code 502: Bad Gateway. campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+rcs-callback/error_503                - message_type=ERROR remarks=Request failed with status code 503: Service Unavailable campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+rcs-callback/exception_401            - message_type=EXCEPTION remarks=Request failed with status code 401: Failed to fetch the authentication token. campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+rcs-callback/exception_403            - message_type=EXCEPTION remarks=Request failed with status code 403: Device does not support RCS. campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+rcs-callback/exception_404            - message_type=EXCEPTION remarks=Request failed with status code 404: Device does not support RCS. campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+rcs-callback/fallback_sms_delivered   - message_type=DELIVERED campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={message,timestamp}
+rcs-callback/fallback_sms_sent        - message_type=text content={text} campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+rcs-callback/inbound_image            evt-22-in message_type=image content={fileName,fileSizeBytes,fileUri,mimeType} provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={campaign_name,timestamp}
+rcs-callback/inbound_location         evt-24-in message_type=location content={latitude,longitude} provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={campaign_name,timestamp}
+rcs-callback/inbound_text             evt-21-in message_type=text content={text} provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={campaign_name,timestamp}
+rcs-callback/inbound_video            evt-23-in message_type=video content={fileName,fileSizeBytes,fileUri,mimeType} provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={campaign_name,timestamp}
+rcs-callback/outbound_audio           - message_type=audio content={fileUrl} campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+rcs-callback/outbound_basic           - message_type=basic content={text} campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+rcs-callback/outbound_carousel        - message_type=carousel content={items,width} campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+rcs-callback/outbound_contact         - message_type=contact content={contacts} campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+rcs-callback/outbound_document        - message_type=document content={fileName,fileUrl} campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+rcs-callback/outbound_image           - message_type=image content={fileUrl,thumbnailUrl} campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+rcs-callback/outbound_location        - message_type=location content={label,latitude,longitude} campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+rcs-callback/outbound_richCard        - message_type=richCard content={description,media,suggestions,title} campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+rcs-callback/outbound_single          - message_type=single content={text} campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+rcs-callback/outbound_text            - message_type=text content={text} campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+rcs-callback/outbound_video           - message_type=video content={fileUrl,thumbnailUrl} campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+rcs-callback/read                     - message_type=READ campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={message,timestamp}
+rcs-callback/suggestion_link          evt-08-tap-1 message_type=suggestionResponse click={suggestionResponse} campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+rcs-callback/suggestion_reply         evt-08-tap-2 message_type=suggestionResponse click={suggestionResponse} campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,7 +230,7 @@ async fn every_sample_is_stored_as_the_event_it_tells_of() {
     assert_lines(&events, EVENTS);
     assert_lines(&details, DETAILS);
     assert_eq!(instance.depths().await, [0, 0]);
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 /// Bodies nobody documents but somebody sends: `(what, function, body, channel, status,
@@ -196,7 +340,7 @@ async fn bodies_are_read_liberally() {
         let again = instance.post(function, body.to_string()).await;
         assert_eq!(again.counts(), [1, 0, 1, 0, 0], "{what}");
     }
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,7 +362,7 @@ async fn what_nobody_listed_is_kept_under_its_own_name() {
     );
     assert_eq!(stored["as_sent"], json!({"status": "Template Paused"}));
     assert_eq!(stored["envelope"], json!({"account": "acme"}));
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,7 +383,7 @@ async fn the_order_of_fields_makes_no_other_event() {
         assert_eq!(instance.post(function, one).await.counts(), [1, 1, 0, 0, 0]);
         assert_eq!(instance.post(function, other).await.counts(), [1, 0, 1, 0, 0]);
     }
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -259,7 +403,7 @@ async fn one_body_may_hold_every_sample_of_its_function() {
         instance.post("event-webhook", body).await.counts(),
         [all, 0, all, 0, 0]
     );
-    instance.server.stop().await;
+    instance.stop().await;
 }
 
 proptest! {
@@ -457,7 +601,7 @@ fn event_line(name: &str, id: &str, item: &Item) -> String {
 /// The other attributes: texts in full, of maps and lists the names or the length.
 fn detail_line(name: &str, key: &str, item: &Item) -> String {
     let stored = item::to_json(item);
-    let third = key.splitn(3, '#').nth(2).map_or("", |third| {
+    let third = key.splitn(3, '#').nth(2).map_or("-", |third| {
         if third.contains('.') {
             "#<time>.<digest>"
         } else {

@@ -8,7 +8,6 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_runtime::LambdaEvent;
 use tokio::time::Instant;
 use webhook_ingest::{
-    auth::Verified,
     aws::Aws,
     batch::Batch,
     config::StorageConfig,
@@ -81,8 +80,8 @@ impl Redrive {
         }
         let letter = Letter::read(message.body.as_deref().unwrap_or_default()).map_err(|e| e.to_string())?;
         let receiver = receiver(&letter.function).ok_or("no function of its name takes webhooks")?;
-        let batch = Batch::parse(Verified::from_own_queue(&letter.body), receiver.formats)
-            .map_err(|malformed| malformed.to_string())?;
+        let batch =
+            Batch::parse(letter.verified(), receiver.formats).map_err(|malformed| malformed.to_string())?;
         let until = Deadlines {
             store: ends - RESERVE,
             queue: ends,

@@ -39,9 +39,8 @@ impl<'a> Verified<'a> {
         self.body
     }
 
-    /// A body that this program itself put into a queue after verifying it. Who may write to the
-    /// queue is the queue's policy.
-    pub fn from_own_queue(body: &'a [u8]) -> Self {
+    /// A body that was verified before it went into one of our queues; only a letter has one.
+    pub(crate) fn before(body: &'a [u8]) -> Self {
         Self { body }
     }
 }

@@ -1,6 +1,6 @@
 //! One field at a time between a provider's record and an event, in both directions.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::{Map, Value};
 
@@ -54,49 +54,46 @@ impl<'a> Draft<'a> {
         };
         match role {
             Role::MessageId => {
-                let id = text_of(&value)
-                    .ok_or_else(|| Unreadable(format!("the record's {field} is not a text")))?;
-                self.note(field, value, |sent| sent.as_str() == Some(id.as_str()));
+                let id = match value {
+                    Value::String(id) => id,
+                    other => {
+                        let id = text_of(&other).ok_or_else(|| not_a_text(field))?;
+                        self.as_sent.insert(field.to_owned(), other);
+                        id
+                    }
+                };
                 self.message_id = Some(MessageId::new(id)?);
             }
             Role::Recipient { plus } => {
-                self.recipient = text_of(&value).as_deref().and_then(phone_digits);
-                let digits = self.recipient.clone();
-                self.note(field, value, |sent| {
-                    let sent = sent.as_str().unwrap_or_default();
-                    let sent = if plus {
-                        sent.strip_prefix('+').unwrap_or_default()
-                    } else {
-                        sent
-                    };
-                    digits.as_deref() == Some(sent)
+                self.recipient = text_in(&value).and_then(|text| phone_digits(&text));
+                let digits = self.recipient.as_deref();
+                let given_back = value.as_str().is_some_and(|sent| {
+                    let sent = if plus { sent.strip_prefix('+') } else { Some(sent) };
+                    digits.is_some() && digits == sent
                 });
+                self.note(field, value, given_back);
             }
             Role::Channel { documented } => {
-                let channel = text_of(&value)
+                let channel = text_in(&value)
                     .filter(|word| !word.trim().is_empty())
-                    .map(|w| Channel::from_word(&w));
-                self.note(field, value, |sent| {
-                    documented
-                        && channel
-                            .as_ref()
-                            .is_some_and(|c| sent.as_str() == Some(c.as_str()))
-                });
+                    .map(|word| Channel::from_word(&word));
+                let given_back = documented
+                    && channel
+                        .as_ref()
+                        .is_some_and(|c| value.as_str() == Some(c.as_str()));
+                self.note(field, value, given_back);
                 self.channel = channel;
             }
             Role::Status(spell) => {
-                let word = text_of(&value)
-                    .ok_or_else(|| Unreadable(format!("the record's {field} is not a text")))?;
-                let status = Status::from_word(&word)?;
-                self.note(field, value, |sent| {
-                    spell(&status).is_some_and(|spelt| sent.as_str() == Some(spelt))
-                });
+                let status = Status::from_word(&text_in(&value).ok_or_else(|| not_a_text(field))?)?;
+                let given_back = spell(&status).is_some_and(|spelt| value.as_str() == Some(spelt));
+                self.note(field, value, given_back);
                 self.status = Some(status);
             }
             Role::Time(unit) => {
                 self.event_time = time::read(&value);
-                let written = self.event_time.and_then(|at| unit.write(at));
-                self.note(field, value, |sent| written.as_ref() == Some(sent));
+                let given_back = self.event_time.and_then(|at| unit.write(at)).as_ref() == Some(&value);
+                self.note(field, value, given_back);
             }
             Role::Text(attribute) => match value {
                 Value::String(text) if !text.is_empty() => {
@@ -141,8 +138,8 @@ impl<'a> Draft<'a> {
     }
 
     /// Keeps the provider's wording unless it is what [`write`] gives back.
-    fn note(&mut self, field: &'static str, sent: Value, given_back: impl FnOnce(&Value) -> bool) {
-        if !given_back(&sent) {
+    fn note(&mut self, field: &'static str, sent: Value, given_back: bool) {
+        if !given_back {
             self.as_sent.insert(field.to_owned(), sent);
         }
     }
@@ -198,14 +195,23 @@ pub(super) fn write(event: &Event, role: Role) -> Option<Value> {
     }
 }
 
+fn not_a_text(field: &str) -> Unreadable {
+    Unreadable(format!("the record's {field} is not a text"))
+}
+
 /// A string, or a number or boolean as one.
-pub(super) fn text_of(value: &Value) -> Option<String> {
+fn text_in(value: &Value) -> Option<Cow<'_, str>> {
     match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(n) => Some(n.to_string()),
-        Value::Bool(b) => Some(b.to_string()),
+        Value::String(text) => Some(Cow::Borrowed(text)),
+        Value::Number(n) => Some(Cow::Owned(n.to_string())),
+        Value::Bool(b) => Some(Cow::Owned(b.to_string())),
         _ => None,
     }
+}
+
+/// [`text_in`], to keep.
+pub(super) fn text_of(value: &Value) -> Option<String> {
+    text_in(value).map(Cow::into_owned)
 }
 
 /// Absent and empty mean the same to Netcore.

@@ -20,6 +20,7 @@ use netcore_webhooks::{
     serve::{Options, Server},
 };
 use serde_json::Value;
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use webhook_ingest::{
     aws::{Aws, Patience},
     item::Item,
@@ -32,10 +33,20 @@ pub(crate) const TOKEN: (&str, &str) = ("x-netcore-token", "t0ken");
 pub(crate) const POLICY: &str =
     r#"{"accept":[{"type":"header","name":"x-netcore-token","values":["t0ken"]}]}"#;
 
+/// Held by every instance of this process. A body of megabytes is answered in time only by a
+/// machine that does not run the other tests at the same moment.
+static MACHINE: RwLock<()> = RwLock::const_new(());
+
+enum Share {
+    Some(RwLockReadGuard<'static, ()>),
+    All(RwLockWriteGuard<'static, ()>),
+}
+
 pub(crate) struct Instance {
     pub(crate) server: Server,
     pub(crate) aws: Aws,
     client: HttpClient,
+    share: Share,
 }
 
 /// What a sender was answered.
@@ -103,7 +114,16 @@ impl Instance {
         Self::with_policy(POLICY).await
     }
 
+    /// With no other instance of this process beside it.
+    pub(crate) async fn alone() -> Self {
+        Self::on(Share::All(MACHINE.write().await), POLICY).await
+    }
+
     pub(crate) async fn with_policy(policy: &str) -> Self {
+        Self::on(Share::Some(MACHINE.read().await), policy).await
+    }
+
+    async fn on(share: Share, policy: &str) -> Self {
         let server = Server::start(Options {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             data: None,
@@ -117,7 +137,13 @@ impl Instance {
             server,
             aws,
             client: HttpClient::new(),
+            share,
         }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.server.stop().await;
+        drop(self.share);
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -128,6 +154,26 @@ impl Instance {
     pub(crate) async fn post(&self, function: &str, body: impl Into<Bytes>) -> Answer {
         let headers = [TOKEN, ("content-type", "application/json")];
         self.post_with(function, &headers, body).await
+    }
+
+    /// Posts a body again while it is refused with 503, as a sender does: what a machine under
+    /// load does not keep in time it says so of.
+    pub(crate) async fn post_until_kept(&self, function: &str, body: &[u8]) -> Answer {
+        for _ in 0..10 {
+            let answer = self.post(function, body.to_vec()).await;
+            if answer.status != 503 {
+                return answer;
+            }
+            assert_eq!(answer.header("retry-after"), Some("30"));
+            // Parts of the letter that did not get through whole.
+            self.empty_dead_letters().await;
+        }
+        panic!("{} bytes were not kept in ten attempts", body.len());
+    }
+
+    async fn empty_dead_letters(&self) {
+        let url = &self.server.local.place.dead_letter_queue_url;
+        self.aws.sqs.purge_queue().queue_url(url).send().await.unwrap();
     }
 
     pub(crate) async fn post_with(
