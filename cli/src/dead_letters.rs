@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fs::OpenOptions,
     io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,6 +13,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use aws_sdk_sqs::{
     Client,
+    error::ProvideErrorMetadata as _,
     types::{Message, MessageSystemAttributeName},
 };
 use clap::Args;
@@ -19,18 +21,19 @@ use redrive::receiver;
 use serde_json::json;
 use tokio::time::Instant;
 use webhook_ingest::{
+    aws,
     batch::Batch,
     event::EpochMillis,
     letter::{Letter, LetterError, Reason},
     mask,
-    queue::SqsQueue,
+    queue::{self, SqsQueue},
     time,
 };
 
 use crate::place::Target;
 
 /// While a command works on messages nobody else sees them, in seconds.
-const HIDDEN_SECONDS: i32 = 120;
+const HIDDEN_SECONDS: i32 = 600;
 
 /// Which letters.
 #[derive(Debug, Clone, Default, Args)]
@@ -56,14 +59,26 @@ pub struct Filter {
 pub struct Found {
     /// The id of its first message, or of the parts it is cut into.
     pub id: String,
-    /// The letter, or why it is none.
-    pub letter: Result<Letter, String>,
+    /// The letter, or why it is none, and then the messages' texts.
+    pub letter: Result<Letter, NoLetter>,
     /// When it was put into the queue, epoch milliseconds.
     pub sent_at: EpochMillis,
     handles: Vec<String>,
 }
 
+/// Messages that are no letter.
+pub struct NoLetter {
+    why: String,
+    /// Whether some parts of a letter are missing: they may be hidden just now.
+    is_partial: bool,
+    messages: Vec<String>,
+}
+
 impl Found {
+    fn is_partial(&self) -> bool {
+        matches!(&self.letter, Err(none) if none.is_partial)
+    }
+
     fn is_wanted(&self, filter: &Filter, now: EpochMillis) -> bool {
         let letter = self.letter.as_ref().ok();
         let since = letter.map_or(self.sent_at, |letter| letter.received_at);
@@ -78,12 +93,12 @@ impl Found {
                 .is_none_or(|f| letter.is_some_and(|l| l.function == f))
             && filter
                 .older_than
-                .is_none_or(|hours| now - since >= i64::from(hours) * 3_600_000)
+                .is_none_or(|hours| now.saturating_sub(since) >= i64::from(hours) * 3_600_000)
     }
 
     /// One line for a list, numbers of people masked.
     pub fn row(&self, now: EpochMillis) -> String {
-        let age = Duration::from_millis(u64::try_from(now - self.sent_at).unwrap_or_default());
+        let age = Duration::from_millis(u64::try_from(now.saturating_sub(self.sent_at)).unwrap_or_default());
         let (what, function, bytes, detail) = match &self.letter {
             Ok(letter) => (
                 letter.reason.as_str(),
@@ -91,7 +106,7 @@ impl Found {
                 letter.body.len(),
                 letter.detail.as_str(),
             ),
-            Err(why) => ("foreign", "-", 0, why.as_str()),
+            Err(none) => ("foreign", "-", 0, none.why.as_str()),
         };
         let minutes = age.as_secs() / 60;
         let age = format!("{}h{:02}m", minutes / 60, minutes % 60);
@@ -140,39 +155,44 @@ impl DeadLetters {
                 .send()
                 .await
                 .context("the dead-letter queue does not answer")?;
-            if received.messages().is_empty() {
-                break;
-            }
+            let before = messages.len();
             for message in received.messages.unwrap_or_default() {
                 messages.insert(message.message_id().unwrap_or_default().to_owned(), message);
+            }
+            // Nothing, or nothing new: the first ones are showing again.
+            if messages.len() == before {
+                break;
             }
         }
         let now = time::now();
         let (wanted, unwanted): (Vec<Found>, Vec<Found>) = assembled(messages.into_values())
             .into_iter()
             .partition(|found| found.is_wanted(filter, now));
-        self.release(&unwanted).await?;
+        self.release(&unwanted).await;
         let mut wanted = wanted;
         wanted.sort_by_key(|found| found.sent_at);
         Ok(wanted)
     }
 
-    /// Makes letters visible to others again.
-    ///
-    /// # Errors
-    /// If the queue does not answer; they then become visible by themselves.
-    pub async fn release(&self, letters: &[Found]) -> anyhow::Result<()> {
+    /// Makes letters visible to others again. One that cannot be put back becomes visible by itself.
+    pub async fn release(&self, letters: &[Found]) {
         for handle in letters.iter().flat_map(|found| &found.handles) {
-            self.client
+            let put_back = self
+                .client
                 .change_message_visibility()
                 .queue_url(&self.dead)
                 .receipt_handle(handle)
                 .visibility_timeout(0)
                 .send()
-                .await
-                .context("a letter could not be put back; it shows again within two minutes")?;
+                .await;
+            if let Err(error) = put_back {
+                let why = error.code().unwrap_or_else(|| aws::failure(&error));
+                tracing::warn!(
+                    why,
+                    "a letter could not be put back; it shows again within ten minutes"
+                );
+            }
         }
-        Ok(())
     }
 
     async fn delete(&self, found: &Found) -> anyhow::Result<()> {
@@ -198,16 +218,12 @@ impl DeadLetters {
         for found in letters {
             let again = match &found.letter {
                 Ok(letter) => for_redrive(letter),
-                Err(why) => Err(anyhow::anyhow!("{why}")),
+                Err(none) => Err(anyhow::anyhow!("{}", none.why)),
             };
             let in_queue = match again {
                 Ok(letters) => {
                     let deadline = Instant::now() + Duration::from_secs(30);
-                    self.retry
-                        .send(&letters, deadline)
-                        .await
-                        .into_iter()
-                        .all(|sent| sent)
+                    self.retry.send(queue::all(&letters), deadline).await.is_empty()
                 }
                 Err(error) => {
                     tracing::warn!(id = found.id, %error, "a letter cannot be sent back; export it");
@@ -221,7 +237,7 @@ impl DeadLetters {
                 stay.push(found);
             }
         }
-        self.release(&stay).await?;
+        self.release(&stay).await;
         Ok(sent)
     }
 
@@ -234,20 +250,22 @@ impl DeadLetters {
         let mut out = OpenOptions::new()
             .write(true)
             .create_new(true)
+            // It holds numbers and texts of people.
+            .mode(0o600)
             .open(file)
             .with_context(|| format!("{} cannot be made (it must not exist yet)", file.display()))?;
         for found in &letters {
             writeln!(out, "{}", described(found))?;
         }
         out.sync_all()?;
-        if remove {
-            for found in &letters {
-                self.delete(found).await?;
-            }
-        } else {
-            self.release(&letters).await?;
+        let (removed, kept): (Vec<Found>, Vec<Found>) = letters
+            .into_iter()
+            .partition(|found| remove && !found.is_partial());
+        for found in &removed {
+            self.delete(found).await?;
         }
-        Ok(letters.len())
+        self.release(&kept).await;
+        Ok(removed.len() + kept.len())
     }
 
     /// Deletes letters for good, after writing them to a file of the folder. Returns how many, and
@@ -285,7 +303,7 @@ pub fn described(found: &Found) -> serde_json::Value {
                 "body": body,
             })
         }
-        Err(why) => json!({"id": found.id, "detail": why}),
+        Err(none) => json!({"id": found.id, "detail": none.why, "messages": none.messages}),
     }
 }
 
@@ -294,44 +312,37 @@ fn assembled(messages: impl Iterator<Item = Message>) -> Vec<Found> {
     let mut found = Vec::new();
     let mut parts: BTreeMap<String, Vec<Message>> = BTreeMap::new();
     for message in messages {
+        let id = message.message_id().unwrap_or_default().to_owned();
         match Letter::read(message.body().unwrap_or_default()) {
-            Ok(letter) => found.push(one(
-                message.message_id().unwrap_or_default(),
-                Ok(letter),
-                &[&message],
-            )),
             Err(LetterError::Partial(part)) => parts.entry(part.id).or_default().push(message),
-            Err(error @ LetterError::Foreign(_)) => {
-                found.push(one(
-                    message.message_id().unwrap_or_default(),
-                    Err(error.to_string()),
-                    &[&message],
-                ));
-            }
+            letter => found.push(one(&id, letter, &[message])),
         }
     }
     found.extend(parts.into_iter().map(|(id, messages)| {
         let letter = Letter::join(messages.iter().filter_map(Message::body));
-        let messages: Vec<&Message> = messages.iter().collect();
-        one(
-            &id,
-            letter.map_err(|e| format!("not all parts are here: {e}")),
-            &messages,
-        )
+        one(&id, letter, &messages)
     }));
     found
 }
 
-fn one(id: &str, letter: Result<Letter, String>, messages: &[&Message]) -> Found {
-    let sent = |message: &&Message| -> Option<EpochMillis> {
+fn one(id: &str, letter: Result<Letter, LetterError>, messages: &[Message]) -> Found {
+    let sent = |message: &Message| -> Option<EpochMillis> {
         let sent = message
             .attributes()?
             .get(&MessageSystemAttributeName::SentTimestamp)?;
         sent.parse().ok()
     };
+    let none = |error: LetterError| NoLetter {
+        why: error.to_string(),
+        is_partial: matches!(error, LetterError::Partial(_)),
+        messages: messages
+            .iter()
+            .filter_map(|m| m.body().map(str::to_owned))
+            .collect(),
+    };
     Found {
         id: id.to_owned(),
-        letter,
+        letter: letter.map_err(none),
         sent_at: messages.iter().filter_map(sent).min().unwrap_or_default(),
         handles: messages
             .iter()

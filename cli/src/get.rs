@@ -18,7 +18,7 @@ use crate::{function_url, place::Target};
 pub async fn timeline(target: &Target, name: &str) -> anyhow::Result<String> {
     let dashboard = Dashboard::start(&target.storage, &target.aws);
     if let Some(message) = ask(&dashboard, &format!("/api/messages/{}", encoded(name))).await? {
-        return Ok(told(&message));
+        return Ok(harmless(&told(&message)));
     }
     let digits: String = name.chars().filter(char::is_ascii_digit).collect();
     let like_a_number = name.chars().all(|c| c.is_ascii_digit() || "+ -()".contains(c)) && !digits.is_empty();
@@ -29,7 +29,7 @@ pub async fn timeline(target: &Target, name: &str) -> anyhow::Result<String> {
             .and_then(|a| a.get("events")?.as_array())
             .context("no events in the answer")?;
         if !events.is_empty() {
-            return Ok(list(&digits, events));
+            return Ok(harmless(&list(&digits, events)));
         }
     }
     bail!("nothing is stored of {name}: neither a message of this id nor events of this number");
@@ -118,6 +118,13 @@ fn list(number: &str, events: &[Value]) -> String {
     out
 }
 
+/// Ids, channels and texts come from strangers: a terminal must not obey them.
+fn harmless(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
+        .collect()
+}
+
 fn row(event: &Value) -> String {
     let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
     let at = event
@@ -138,10 +145,9 @@ fn row(event: &Value) -> String {
             .unwrap_or_default(),
         remarks => remarks,
     };
-    // Words from strangers: a terminal must not obey them.
     let said: String = said
         .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if c == '\n' { ' ' } else { c })
         .take(80)
         .collect();
     format!("{at}  {:<9} {:<10} {said}{late}", text("channel"), text("status"))

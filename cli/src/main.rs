@@ -2,7 +2,6 @@
 #![expect(clippy::print_stdout, reason = "a command's answer goes to standard output")]
 
 use std::{
-    io::IsTerminal as _,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -18,8 +17,7 @@ use netcore_webhooks::{
     serve::{Options, POLICY, Server},
     sign,
 };
-use tracing_subscriber::EnvFilter;
-use webhook_ingest::{config::environment, time};
+use webhook_ingest::{config::environment, logging, time};
 
 /// Receives RCS, SMS and WhatsApp webhooks and shows what became of the messages.
 #[derive(Parser)]
@@ -98,15 +96,7 @@ enum Letters {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            EnvFilter::try_from_default_env()
-                .unwrap_or_else(|_| EnvFilter::new("warn,webhook_ingest=info,redrive=info")),
-        )
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .with_writer(std::io::stderr)
-        .init();
+    logging::start_terminal("warn,webhook_ingest=info,redrive=info");
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
@@ -210,7 +200,7 @@ async fn dead_letters(data: &Path, command: Letters) -> anyhow::Result<()> {
     match command {
         Letters::List(filter) => {
             let letters = queue.hold(&filter).await?;
-            queue.release(&letters).await?;
+            queue.release(&letters).await;
             let now = time::now();
             println!(
                 "{:<8}  {:>7}  {:<10}  {:<16}  {:>9}  detail",
@@ -222,7 +212,7 @@ async fn dead_letters(data: &Path, command: Letters) -> anyhow::Result<()> {
         }
         Letters::Show(filter) => {
             let letters = queue.hold(&filter).await?;
-            queue.release(&letters).await?;
+            queue.release(&letters).await;
             for found in &letters {
                 println!("{}", serde_json::to_string_pretty(&described(found))?);
             }
@@ -241,7 +231,7 @@ async fn dead_letters(data: &Path, command: Letters) -> anyhow::Result<()> {
         }
         Letters::Discard { filter, yes: false } => {
             let letters = queue.hold(&filter).await?;
-            queue.release(&letters).await?;
+            queue.release(&letters).await;
             println!("{} letters would be deleted; add --yes to do it", letters.len());
         }
         Letters::Discard { filter, yes: true } => {

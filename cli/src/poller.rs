@@ -9,7 +9,7 @@ use lambda_runtime::{Context, LambdaEvent};
 use redrive::Redrive;
 use serde_json::json;
 use tokio::sync::watch;
-use webhook_ingest::aws::Patience;
+use webhook_ingest::{aws::Patience, config::StorageConfig};
 
 use crate::local::Place;
 
@@ -19,9 +19,9 @@ const LONG_POLL_SECONDS: i32 = 1;
 const FUNCTION_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Polls until told to stop.
-pub(crate) async fn run(place: Place, stopped: watch::Receiver<bool>) {
+pub(crate) async fn run(place: Place, storage: StorageConfig, stopped: watch::Receiver<bool>) {
     let aws = place.aws(Patience::unhurried()).await;
-    let redrive = Redrive::start(place.storage(), &aws);
+    let redrive = Redrive::start(storage, &aws);
     while !*stopped.borrow() {
         if let Err(error) = poll(&aws.sqs, &place.retry_queue_url, &redrive).await {
             tracing::warn!(%error, "the retry queue could not be polled");

@@ -25,7 +25,7 @@ use redrive::RECEIVERS;
 use tokio::{net::TcpListener, sync::watch};
 use webhook_ingest::{
     aws::Patience,
-    config::{Hidden, ReceiverConfig, environment},
+    config::{Hidden, ReceiverConfig, StorageConfig, environment},
     receiver::Ingest,
 };
 
@@ -67,6 +67,8 @@ pub struct Server {
     stop: watch::Sender<bool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     data: Option<PathBuf>,
+    /// Held as long as the folder is in use.
+    _lock: Option<fs::File>,
 }
 
 struct Functions {
@@ -92,20 +94,19 @@ impl Server {
                 options.listen
             )
         })?;
-        if let Some(folder) = &options.data {
-            fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-        }
+        let lock = options.data.as_deref().map(lock).transpose()?;
         let auth = match options.auth {
             Some(auth) => auth,
             None => policy(options.data.as_deref())?,
         };
         let local = Local::start(options.data.as_deref(), options.queues).await?;
-        let functions = Arc::new(functions(&local, &auth).await?);
+        let (functions, storage) = functions(&local, &auth).await?;
+        let functions = Arc::new(functions);
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![
             tokio::spawn(http(listener, functions, stopped.clone())),
-            tokio::spawn(poller::run(local.place.clone(), stopped)),
+            tokio::spawn(poller::run(local.place.clone(), storage, stopped)),
         ];
         if let Some(folder) = &options.data {
             fs::write(folder.join(PLACE), serde_json::to_string_pretty(&local.place)?)?;
@@ -117,6 +118,7 @@ impl Server {
             stop,
             tasks,
             data: options.data,
+            _lock: lock,
         })
     }
 
@@ -133,7 +135,20 @@ impl Server {
     }
 }
 
-async fn functions(local: &Local, auth: &str) -> anyhow::Result<Functions> {
+/// Two instances in one folder would write over each other's queues.
+fn lock(folder: &Path) -> anyhow::Result<fs::File> {
+    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let lock = fs::File::create(folder.join("lock"))?;
+    lock.try_lock().with_context(|| {
+        format!(
+            "another instance uses the folder {}; choose another --data",
+            folder.display()
+        )
+    })?;
+    Ok(lock)
+}
+
+async fn functions(local: &Local, auth: &str) -> anyhow::Result<(Functions, StorageConfig)> {
     let place = &local.place;
     // The same variables as in AWS; those that say where things are stored come from the embedded servers.
     let stored: HashMap<&str, String> = place.environment().into_iter().collect();
@@ -150,10 +165,8 @@ async fn functions(local: &Local, auth: &str) -> anyhow::Result<Functions> {
         };
         receivers.insert(receiver.function, Ingest::start(receiver, config, &aws).await?);
     }
-    Ok(Functions {
-        receivers,
-        dashboard: Dashboard::start(&config.storage, &aws),
-    })
+    let dashboard = Dashboard::start(&config.storage, &aws);
+    Ok((Functions { receivers, dashboard }, config.storage))
 }
 
 /// A policy with a random token, kept in the data folder so that it survives a restart.

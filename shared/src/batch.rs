@@ -69,11 +69,11 @@ impl<'a> Batch<'a> {
             .deserialize_map(ShallowFields)
             .and_then(|fields| json.end().map(|()| fields))
             .map_err(|e| not_json(&e))?;
-        let envelope = formats
-            .iter()
-            .filter_map(|format| format.envelope)
-            .find_map(|name| Some((name, fields.iter().position(|(field, _)| field == name)?)));
-        let Some((name, at)) = envelope else {
+        let envelope = formats.iter().enumerate().find_map(|(i, format)| {
+            let name = format.envelope?;
+            Some((i, name, fields.iter().position(|(field, _)| field == name)?))
+        });
+        let Some((format, name, at)) = envelope else {
             let is_record = formats
                 .iter()
                 .any(|format| fields.iter().any(|(field, _)| field == format.id_field()));
@@ -87,6 +87,9 @@ impl<'a> Batch<'a> {
             };
         };
         let records = fields.remove(at).1.get();
+        if fields.iter().any(|(field, _)| field == name) {
+            return Err(Malformed(format!("{name} comes twice")));
+        }
         let places = match records.as_bytes().first() {
             Some(b'[') => places(records)?,
             Some(b'{') => one_place(records)?,
@@ -105,8 +108,14 @@ impl<'a> Batch<'a> {
             beside.insert(field.into_owned(), value);
         }
         before.extend(["\"", name, "\":["]);
+        if before.len() > MOST_BESIDE {
+            return Err(Malformed(format!(
+                "the fields beside {name} are longer than {MOST_BESIDE} bytes"
+            )));
+        }
         Ok(Self {
-            formats,
+            // What its envelope names is nothing else.
+            formats: formats.get(format..=format).unwrap_or(formats),
             text: records,
             places,
             around: (before, "]}"),
@@ -168,6 +177,9 @@ pub(crate) fn by_bytes<'r, 'a>(records: &'r [&'a str]) -> Vec<&'r [&'a str]> {
     chunks.extend(records.get(start..).filter(|rest| !rest.is_empty()));
     chunks
 }
+
+/// Fields beside the records go into every event and every letter.
+const MOST_BESIDE: usize = 16 * 1024;
 
 /// JSON's white space, RFC 8259 section 2.
 const JSON_SPACE: [char; 4] = [' ', '\n', '\r', '\t'];

@@ -54,7 +54,15 @@ pub const ENVELOPE: &str = "envelope";
 pub const VERBATIM: &str = "verbatim";
 
 /// What the arrival may change without making it another event.
-const OF_THE_ARRIVAL: [&str; 6] = [RECEIVED_AT, EXPIRES_AT, LATE, DAY_SHARD, AS_SENT, VERBATIM];
+const OF_THE_ARRIVAL: [&str; 7] = [
+    RECEIVED_AT,
+    EXPIRES_AT,
+    LATE,
+    DAY_SHARD,
+    AS_SENT,
+    VERBATIM,
+    ENVELOPE,
+];
 
 /// One partition takes 1,000 writes a second, so a day takes 16,000:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>
@@ -258,9 +266,7 @@ fn content_digest(event: &Event) -> String {
         hash_value(value, &mut hash);
     }
     hash.update(event.recipient.as_deref().unwrap_or_default());
-    for fields in [&event.extra, &event.envelope] {
-        hash_fields(fields, &mut hash);
-    }
+    hash_fields(&event.extra, &mut hash);
     crate::key::digest([hash.finalize().as_slice()])
 }
 

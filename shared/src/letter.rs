@@ -121,14 +121,9 @@ impl Letter {
 
     /// The letter's message, or its messages where it is too large for one.
     pub fn write(&self) -> Vec<String> {
-        let plain = match std::str::from_utf8(&self.body) {
-            Ok(text) => self.message(None, None, text.to_owned()),
-            Err(_) => self.message(Some(Encoding::Base64), None, STANDARD.encode(&self.body)),
-        };
-        if plain.len() <= READABLE_BYTES {
-            return vec![plain];
+        if let Some(readable) = self.readable() {
+            return vec![readable];
         }
-        drop(plain);
         let packed = STANDARD.encode(gzip(&self.body));
         let room = MAX_MESSAGE_BYTES - FOR_ATTRIBUTES;
         let overhead = self
@@ -156,6 +151,18 @@ impl Letter {
             .collect()
     }
 
+    /// The message with the body as it came, if that is small.
+    fn readable(&self) -> Option<String> {
+        if self.body.len() > READABLE_BYTES {
+            return None;
+        }
+        let message = match std::str::from_utf8(&self.body) {
+            Ok(text) => self.message(None, None, text.to_owned()),
+            Err(_) => self.message(Some(Encoding::Base64), None, STANDARD.encode(&self.body)),
+        };
+        (message.len() <= READABLE_BYTES).then_some(message)
+    }
+
     fn message(&self, encoding: Option<Encoding>, part: Option<Part>, body: String) -> String {
         let written = Written {
             version: VERSION,
@@ -169,7 +176,10 @@ impl Letter {
         };
         let json = serde_json::to_string(&written).unwrap_or_default();
         // SQS takes every character but these two; JSON has an escape for them.
-        json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
+        if json.contains(['\u{fffe}', '\u{ffff}']) {
+            return json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
+        }
+        json
     }
 
     /// Reads a message that holds a whole letter. Safe on untrusted input.

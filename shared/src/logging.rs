@@ -25,7 +25,21 @@ pub fn start() {
         .try_init();
 }
 
+/// The same for a person's terminal: lines of text on standard error, by `RUST_LOG` or `default`.
+pub fn start_terminal(default: &str) {
+    let by_variable = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .with_filter(filter_fn(harmless));
+    let _ = tracing_subscriber::registry()
+        .with(by_variable)
+        .with(lines)
+        .try_init();
+}
+
 fn harmless(line: &Metadata<'_>) -> bool {
-    const OURS: [&str; 3] = ["webhook_ingest", "redrive", "dashboard"];
+    const OURS: [&str; 4] = ["webhook_ingest", "redrive", "dashboard", "netcore_webhooks"];
     OURS.iter().any(|ours| line.target().starts_with(ours)) || *line.level() <= LOUDEST_LIBRARY
 }

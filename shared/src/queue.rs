@@ -1,11 +1,13 @@
 //! An SQS queue: sends letters in full batches, as many as the time allows.
 
+use std::{borrow::Cow, collections::BTreeSet};
+
 use aws_sdk_sqs::{
     Client,
     error::ProvideErrorMetadata as _,
     types::{MessageAttributeValue, SendMessageBatchRequestEntry},
 };
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::Instant;
 
 use crate::letter::{Letter, MAX_MESSAGE_BYTES, Reason};
@@ -13,7 +15,7 @@ use crate::letter::{Letter, MAX_MESSAGE_BYTES, Reason};
 /// SQS's limit for entries in a batch.
 const MAX_ENTRIES: usize = 10;
 /// Batches under way at once.
-const IN_FLIGHT: usize = 4;
+const IN_FLIGHT: usize = 2;
 /// An entry that SQS failed for a reason of its own is sent again this often.
 const TRIES: usize = 3;
 
@@ -22,6 +24,14 @@ const TRIES: usize = 3;
 pub struct SqsQueue {
     client: Client,
     url: String,
+}
+
+/// Letters to send, each made when its turn comes.
+pub type Letters<'l> = Box<dyn Iterator<Item = Cow<'l, Letter>> + Send + 'l>;
+
+/// Letters that exist already.
+pub fn all(letters: &[Letter]) -> Letters<'_> {
+    Box::new(letters.iter().map(Cow::Borrowed))
 }
 
 /// A message to send, and the letter it belongs to.
@@ -47,38 +57,40 @@ impl SqsQueue {
         Self { client, url }
     }
 
-    /// Sends letters until the deadline. For each letter, in order: whether all of it is in the queue.
-    pub async fn send(&self, letters: &[Letter], deadline: Instant) -> Vec<bool> {
-        let outgoing: Vec<Outgoing> = letters
-            .iter()
-            .enumerate()
-            .flat_map(|(i, letter)| {
-                letter.write().into_iter().map(move |body| Outgoing {
-                    letter: i,
-                    reason: letter.reason,
-                    function: letter.function.clone(),
-                    body,
-                })
+    /// Sends letters until the deadline. Letters are written one after the other as they are sent,
+    /// so that no more than a few batches are in memory. Returns the places of those that are not,
+    /// or not wholly, in the queue.
+    pub async fn send(&self, letters: Letters<'_>, deadline: Instant) -> BTreeSet<usize> {
+        let messages = letters.enumerate().flat_map(|(place, letter)| {
+            let (reason, function) = (letter.reason, letter.function.clone());
+            letter.write().into_iter().map(move |body| Outgoing {
+                letter: place,
+                reason,
+                function: function.clone(),
+                body,
             })
-            .collect();
-        let mut sent = vec![true; letters.len()];
-        let batches: Vec<Vec<Outgoing>> = batches(outgoing);
-        let failed: Vec<Vec<usize>> = stream::iter(batches)
-            .map(|batch| async move {
-                let all: Vec<usize> = batch.iter().map(|o| o.letter).collect();
-                tokio::time::timeout_at(deadline, self.send_batch(batch))
-                    .await
-                    .unwrap_or(all)
-            })
-            .buffer_unordered(IN_FLIGHT)
-            .collect()
-            .await;
-        for letter in failed.into_iter().flatten() {
-            if let Some(whole) = sent.get_mut(letter) {
-                *whole = false;
+        });
+        let mut batches: Box<dyn Iterator<Item = Vec<Outgoing>> + Send + '_> = Box::new(batches(messages));
+        let mut under_way = FuturesUnordered::new();
+        let mut failed = BTreeSet::new();
+        loop {
+            while under_way.len() < IN_FLIGHT
+                && let Some(batch) = batches.next()
+            {
+                under_way.push(self.send_until(batch, deadline));
+            }
+            match under_way.next().await {
+                Some(places) => failed.extend(places),
+                None => return failed,
             }
         }
-        sent
+    }
+
+    async fn send_until(&self, batch: Vec<Outgoing>, deadline: Instant) -> Vec<usize> {
+        let all: Vec<usize> = batch.iter().map(|o| o.letter).collect();
+        tokio::time::timeout_at(deadline, self.send_batch(batch))
+            .await
+            .unwrap_or(all)
     }
 
     /// Sends one batch and what SQS failed of it again. Returns the letters that did not get through.
@@ -140,23 +152,19 @@ fn entry(id: usize, outgoing: &Outgoing) -> Option<SendMessageBatchRequestEntry>
 }
 
 /// Full batches: ten entries or one mebibyte, whichever comes first.
-fn batches(outgoing: Vec<Outgoing>) -> Vec<Vec<Outgoing>> {
-    let mut batches: Vec<Vec<Outgoing>> = Vec::new();
-    let mut bytes = 0;
-    for message in outgoing {
-        let size = message.size();
-        match batches.last_mut() {
-            Some(batch) if batch.len() < MAX_ENTRIES && bytes + size <= MAX_MESSAGE_BYTES => {
-                bytes += size;
-                batch.push(message);
-            }
-            _ => {
-                bytes = size;
-                batches.push(vec![message]);
-            }
+fn batches(messages: impl Iterator<Item = Outgoing>) -> impl Iterator<Item = Vec<Outgoing>> {
+    let mut messages = messages.peekable();
+    std::iter::from_fn(move || {
+        let mut batch = vec![messages.next()?];
+        let mut bytes = batch.iter().map(Outgoing::size).sum::<usize>();
+        while batch.len() < MAX_ENTRIES
+            && let Some(message) = messages.next_if(|next| bytes + next.size() <= MAX_MESSAGE_BYTES)
+        {
+            bytes += message.size();
+            batch.push(message);
         }
-    }
-    batches
+        Some(batch)
+    })
 }
 
 #[cfg(test)]
@@ -174,8 +182,9 @@ mod tests {
 
     #[test]
     fn batches_are_full_but_never_too_large() {
-        let sizes =
-            |outgoing: Vec<Outgoing>| -> Vec<usize> { batches(outgoing).iter().map(Vec::len).collect() };
+        let sizes = |outgoing: Vec<Outgoing>| -> Vec<usize> {
+            batches(outgoing.into_iter()).map(|batch| batch.len()).collect()
+        };
         assert_eq!(sizes(vec![message(10); 25]), [10, 10, 5]);
         assert_eq!(sizes(vec![message(300_000); 7]), [3, 3, 1]);
         assert_eq!(
@@ -183,7 +192,7 @@ mod tests {
             [1, 2]
         );
         assert_eq!(sizes(vec![]), [0; 0]);
-        for batch in batches(vec![message(200_000); 30]) {
+        for batch in batches(vec![message(200_000); 30].into_iter()) {
             assert!(batch.iter().map(Outgoing::size).sum::<usize>() <= MAX_MESSAGE_BYTES);
         }
     }

@@ -195,7 +195,7 @@ impl Parts {
             received_at: now,
             body: verified.body().to_vec(),
         };
-        let kept = self.storage.put_body_aside(letter, until.queue).await;
+        let kept = self.storage.put_body_aside(&letter, until.queue).await;
         let records = records.max(1);
         let tally = Tally {
             received: records,

@@ -35,8 +35,7 @@ impl<'a> Record<'a> {
         Ok(record)
     }
 
-    /// Removes the field and returns its value. `None` if it is absent or `null`-less missing;
-    /// a `null` is returned as such.
+    /// Removes the field and returns its value; `None` if it is absent.
     pub fn take(&mut self, name: &str) -> Option<Value> {
         let at = self.fields.iter().position(|(field, _)| field == name)?;
         Some(self.fields.swap_remove(at).1)

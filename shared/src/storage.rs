@@ -2,7 +2,7 @@
 //! or put aside for a person. What could not be made durable is counted as lost, and only then is
 //! the sender asked to come again.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until};
@@ -14,7 +14,7 @@ use crate::{
     event::Unreadable,
     item::{self, Arrival},
     letter::{Letter, Reason},
-    queue::SqsQueue,
+    queue::{self, SqsQueue},
     store::{DynamoStore, PutError},
 };
 
@@ -113,7 +113,7 @@ impl Storage {
         }
         let (queued, left) = tokio::join!(
             self.queue(function, batch, arrival, &later, until.queue),
-            self.put_aside(function, batch, arrival, &mut dead, until.queue),
+            self.put_aside(function, batch, arrival, &mut dead, half_way(until.queue)),
         );
         // What the dead-letter queue did not take is as safe in the other: `redrive` finds the same fault.
         let queued = queued + self.queue(function, batch, arrival, &left, until.queue).await;
@@ -129,12 +129,17 @@ impl Storage {
     pub async fn restore(&self, letter: &Letter, batch: &Batch<'_>, until: Deadlines) -> Tally {
         let arrival = self.arrival(letter.received_at);
         let (mut tally, later, mut dead) = self.store(batch, arrival, until.store).await;
+        if !later.is_empty() {
+            // The letter comes back whole; putting its dead records aside now would do it again then.
+            tally.lost = later.len() + dead.len();
+            return tally;
+        }
         let left = self
             .put_aside(&letter.function, batch, arrival, &mut dead, until.queue)
             .await;
         tally.dead_lettered = dead.len() - left.len();
         tally.conflicts = conflicts(&dead);
-        tally.lost = later.len() + left.len();
+        tally.lost = left.len();
         tally
     }
 
@@ -155,7 +160,9 @@ impl Storage {
         let stop = sleep_until(deadline);
         tokio::pin!(stop);
         loop {
+            // The clock is asked for every record: millions of unreadable ones never wait for a write.
             while writes.len() < IN_FLIGHT
+                && Instant::now() < deadline
                 && let Some(record) = records.next()
             {
                 tally.received += 1;
@@ -171,7 +178,12 @@ impl Storage {
                     Err(Unreadable(detail)) => dead.push(Dead {
                         record,
                         reason: Reason::Unreadable,
-                        detail,
+                        // Beyond the first hundred found again when it is told: of millions it would not fit.
+                        detail: if dead.len() < DEAD_LETTERS {
+                            detail
+                        } else {
+                            String::new()
+                        },
                     }),
                 }
             }
@@ -259,23 +271,21 @@ impl Storage {
         deadline: Instant,
     ) -> usize {
         let chunks = batch::by_bytes(records);
-        let letters: Vec<Letter> = chunks
-            .iter()
-            .map(|chunk| Letter {
+        let letters = chunks.iter().map(|chunk| {
+            Cow::Owned(Letter {
                 reason: Reason::Exhausted,
                 detail: format!("{} events could not be stored in time", chunk.len()),
                 function: function.to_owned(),
                 received_at: arrival.at,
                 body: batch.body_of(chunk),
             })
-            .collect();
-        let sent = self.retry.send(&letters, deadline).await;
-        chunks
+        });
+        let failed = self.retry.send(Box::new(letters), deadline).await;
+        let sent = chunks
             .iter()
-            .zip(sent)
-            .filter(|(_, sent)| *sent)
-            .map(|(chunk, _)| chunk.len())
-            .sum()
+            .enumerate()
+            .filter(|(place, _)| !failed.contains(place));
+        sent.map(|(_, chunk)| chunk.len()).sum()
     }
 
     /// Puts records aside for a person. Returns those that the dead-letter queue did not take.
@@ -293,40 +303,52 @@ impl Storage {
             .chunk_by(|one, next| one.reason == next.reason)
             .flat_map(|same_reason| same_reason.chunks(at_most))
             .collect();
-        let letters: Vec<Letter> = groups
+        let letters = groups.iter().filter_map(|group| {
+            let first = group.first()?;
+            let mut detail = match first.detail.as_str() {
+                "" => batch
+                    .read(first.record)
+                    .err()
+                    .map_or_else(String::new, |why| why.0),
+                known => known.to_owned(),
+            };
+            if group.len() > 1 {
+                detail = format!("{detail} (and {} more records)", group.len() - 1);
+            }
+            let records: Vec<&str> = group.iter().map(|d| d.record).collect();
+            Some(Cow::Owned(Letter {
+                reason: first.reason,
+                detail,
+                function: function.to_owned(),
+                received_at: arrival.at,
+                body: batch.body_of(&records),
+            }))
+        });
+        let failed = self.dead.send(Box::new(letters), deadline).await;
+        let left = groups
             .iter()
-            .filter_map(|group| {
-                let first = group.first()?;
-                let mut detail = first.detail.clone();
-                if group.len() > 1 {
-                    detail = format!("{detail} (and {} more records)", group.len() - 1);
-                }
-                let records: Vec<&str> = group.iter().map(|d| d.record).collect();
-                Some(Letter {
-                    reason: first.reason,
-                    detail,
-                    function: function.to_owned(),
-                    received_at: arrival.at,
-                    body: batch.body_of(&records),
-                })
-            })
-            .collect();
-        let sent = self.dead.send(&letters, deadline).await;
-        groups
-            .iter()
-            .zip(sent)
-            .filter(|(_, sent)| !sent)
-            .flat_map(|(group, _)| group.iter().map(|d| d.record))
+            .enumerate()
+            .filter(|(place, _)| failed.contains(place));
+        left.flat_map(|(_, group)| group.iter().map(|d| d.record))
             .collect()
     }
 
     /// Keeps a whole body for a person. Returns whether it is durable. From the retry queue, where
     /// it goes if need be, SQS moves it to the dead-letter queue after some tries.
-    pub async fn put_body_aside(&self, letter: Letter, deadline: Instant) -> bool {
-        let letters = [letter];
-        self.dead.send(&letters, deadline).await == [true]
-            || self.retry.send(&letters, deadline).await == [true]
+    pub async fn put_body_aside(&self, letter: &Letter, deadline: Instant) -> bool {
+        let letters = std::slice::from_ref(letter);
+        self.dead
+            .send(queue::all(letters), half_way(deadline))
+            .await
+            .is_empty()
+            || self.retry.send(queue::all(letters), deadline).await.is_empty()
     }
+}
+
+/// A queue that hangs leaves the other one its half of the time.
+fn half_way(deadline: Instant) -> Instant {
+    let now = Instant::now();
+    now + deadline.saturating_duration_since(now) / 2
 }
 
 fn conflicts(dead: &[Dead<'_>]) -> usize {

@@ -97,7 +97,15 @@ impl Function {
     /// # Panics
     /// If it fails or does not answer; the message holds what it wrote.
     pub async fn invoke(&self, event: &Value) -> Reply {
-        match self.api.invoke(event, TIMEOUT).await {
+        self.invoke_within(event, TIMEOUT).await
+    }
+
+    /// Invokes it with any event as a function with this timeout.
+    ///
+    /// # Panics
+    /// If it fails or does not answer in time; the message holds what it wrote.
+    pub async fn invoke_within(&self, event: &Value, timeout: Duration) -> Reply {
+        match self.api.invoke(event, timeout).await {
             Ok(reply) => reply,
             Err(error) => panic!("{error:#}\n{}", self.lines().join("\n")),
         }

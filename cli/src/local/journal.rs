@@ -2,7 +2,7 @@
 //! embedded SQS keeps nothing over a restart; this does, also over a crash.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs::{File, OpenOptions},
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
@@ -36,6 +36,11 @@ pub(super) struct Message {
 }
 
 impl Message {
+    /// The queue's name.
+    pub(super) fn queue(&self) -> &str {
+        &self.queue
+    }
+
     pub(super) fn is_of(&self, queue_url: &str) -> bool {
         queue_url.rsplit('/').next() == Some(self.queue.as_str())
     }
@@ -89,6 +94,8 @@ impl Journal {
             return Ok(Vec::new());
         }
         let mut messages = BTreeMap::new();
+        // A delete may be noted before the send it belongs to: they come on different connections.
+        let mut deleted = BTreeSet::new();
         for (number, line) in BufReader::new(File::open(&path)?).lines().enumerate() {
             // The last line may be cut off by a crash; then its message was never acknowledged.
             match serde_json::from_str(&line?) {
@@ -96,13 +103,14 @@ impl Journal {
                     messages.insert(id, message);
                 }
                 Ok(Line::Deleted { id }) => {
-                    messages.remove(&id);
+                    deleted.insert(id);
                 }
                 Err(error) => {
                     tracing::warn!(line = number + 1, %error, "a line of the journal is not readable");
                 }
             }
         }
+        messages.retain(|id, _| !deleted.contains(id));
         Ok(messages.into_values().collect())
     }
 

@@ -151,8 +151,14 @@ pub(super) async fn restore(data: Option<&Path>, place: &Place, client: &Client)
     for message in Journal::left_over(folder)? {
         let url = [&place.retry_queue_url, &place.dead_letter_queue_url]
             .into_iter()
-            .find(|url| message.is_of(url))
-            .context("the journal names a queue that does not exist")?;
+            .find(|url| message.is_of(url));
+        let Some(url) = url else {
+            tracing::warn!(
+                queue = message.queue(),
+                "a message of a queue that serve does not create is dropped"
+            );
+            continue;
+        };
         let mut send = client.send_message().queue_url(url).message_body(&message.body);
         for (name, value) in message.attributes()? {
             send = send.message_attributes(name, value);

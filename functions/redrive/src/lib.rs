@@ -39,6 +39,9 @@ pub fn receiver(function: &str) -> Option<Receiver> {
 /// What of the function's time is kept for putting records aside and answering.
 const RESERVE: Duration = Duration::from_secs(3);
 
+/// Of that, for the answer: without one, the good messages of a batch would come again too.
+const ANSWER: Duration = Duration::from_secs(1);
+
 /// `redrive` at work. Cheap to clone.
 #[derive(Clone)]
 pub struct Redrive {
@@ -84,7 +87,7 @@ impl Redrive {
             Batch::parse(letter.verified(), receiver.formats).map_err(|malformed| malformed.to_string())?;
         let until = Deadlines {
             store: ends - RESERVE,
-            queue: ends,
+            queue: ends - ANSWER,
         };
         let tally = self.storage.restore(&letter, &batch, until).await;
         metrics::tally(FUNCTION, receiver.provider(), &tally, false);

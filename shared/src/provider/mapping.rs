@@ -23,6 +23,8 @@ pub(super) struct Draft<'a> {
     pub(super) event_id: Option<String>,
     pub(super) attributes: BTreeMap<Attribute, Value>,
     pub(super) as_sent: Map<String, Value>,
+    /// Listed fields that mean nothing to us.
+    pub(super) unlisted: Map<String, Value>,
     /// Set where a documented field is missing: rebuilding would invent it.
     pub(super) keep_verbatim: bool,
 }
@@ -40,6 +42,7 @@ impl<'a> Draft<'a> {
             event_id: None,
             attributes: BTreeMap::new(),
             as_sent: Map::new(),
+            unlisted: Map::new(),
         }
     }
 
@@ -66,6 +69,10 @@ impl<'a> Draft<'a> {
             }
             Role::Recipient { plus } => {
                 self.recipient = text_in(&value).and_then(|text| phone_digits(&text));
+                if self.recipient.is_none() {
+                    self.leave(field, value);
+                    return Ok(());
+                }
                 let digits = self.recipient.as_deref();
                 let given_back = value.as_str().is_some_and(|sent| {
                     let sent = if plus { sent.strip_prefix('+') } else { Some(sent) };
@@ -92,6 +99,10 @@ impl<'a> Draft<'a> {
             }
             Role::Time(unit) => {
                 self.event_time = time::read(&value);
+                if self.event_time.is_none() {
+                    self.leave(field, value);
+                    return Ok(());
+                }
                 let given_back = self.event_time.and_then(|at| unit.write(at)).as_ref() == Some(&value);
                 self.note(field, value, given_back);
             }
@@ -99,12 +110,13 @@ impl<'a> Draft<'a> {
                 Value::String(text) if !text.is_empty() => {
                     self.attributes.insert(attribute, Value::String(text));
                 }
-                value => {
-                    if let Some(text) = text_of(&value).filter(|text| !text.is_empty()) {
+                value => match text_of(&value).filter(|text| !text.is_empty()) {
+                    Some(text) => {
                         self.attributes.insert(attribute, Value::String(text));
+                        self.as_sent.insert(field.to_owned(), value);
                     }
-                    self.as_sent.insert(field.to_owned(), value);
-                }
+                    None => self.leave(field, value),
+                },
             },
             Role::Texts(attribute) => self.map_texts(field, value, attribute),
             Role::Any(attribute) => {
@@ -119,21 +131,26 @@ impl<'a> Draft<'a> {
     }
 
     fn map_texts(&mut self, field: &'static str, value: Value, attribute: Attribute) {
-        let list = match &value {
-            Value::Array(list) => list.iter().filter_map(text_of).collect(),
-            other => text_of(other)
-                .filter(|text| !text.is_empty())
-                .into_iter()
-                .collect::<Vec<_>>(),
+        let texts: Option<Vec<Value>> = match &value {
+            Value::Array(list) => list.iter().map(|v| text_of(v).map(Value::String)).collect(),
+            one => text_of(one).map(|text| vec![Value::String(text)]),
         };
-        let list: Vec<Value> = list.into_iter().map(Value::String).collect();
-        let said = Value::Array(list);
-        let empty = is_empty(&said);
-        if empty || said != value {
-            self.as_sent.insert(field.to_owned(), value);
+        match texts.map(Value::Array) {
+            Some(texts) if !is_empty(&texts) => {
+                self.note(field, value.clone(), texts == value);
+                self.attributes.insert(attribute, texts);
+            }
+            _ => self.leave(field, value),
         }
-        if !empty {
-            self.attributes.insert(attribute, said);
+    }
+
+    /// A listed field that means nothing to us is one of the fields nobody listed: it stays a part of
+    /// what the event says.
+    fn leave(&mut self, field: &'static str, sent: Value) {
+        if is_empty(&sent) {
+            self.as_sent.insert(field.to_owned(), sent);
+        } else {
+            self.unlisted.insert(field.to_owned(), sent);
         }
     }
 
@@ -158,6 +175,8 @@ impl<'a> Draft<'a> {
 
     pub(super) fn finish(self, format: FormatId, text: &str) -> Result<Event, Unreadable> {
         let missing = |what| Unreadable(format!("the record has no {what}"));
+        let mut extra = self.record.into_rest();
+        extra.extend(self.unlisted);
         Ok(Event {
             format,
             message_id: self.message_id.ok_or_else(|| missing(format.id_field()))?,
@@ -167,7 +186,7 @@ impl<'a> Draft<'a> {
             recipient: self.recipient,
             event_id: self.event_id.filter(|id| !id.is_empty()),
             attributes: self.attributes,
-            extra: self.record.into_rest(),
+            extra,
             as_sent: self.as_sent,
             envelope: Map::new(),
             verbatim: self.keep_verbatim.then(|| text.to_owned()),
@@ -214,13 +233,13 @@ pub(super) fn text_of(value: &Value) -> Option<String> {
     text_in(value).map(Cow::into_owned)
 }
 
-/// Absent and empty mean the same to Netcore.
+/// Absent and empty mean the same to Netcore, and so do a list and an object of nothing else.
 pub(crate) fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),
-        Value::Array(list) => list.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
+        Value::Array(list) => list.iter().all(is_empty),
+        Value::Object(fields) => fields.values().all(is_empty),
         Value::Bool(_) | Value::Number(_) => false,
     }
 }

@@ -121,11 +121,17 @@ pub fn read(formats: &[FormatId], text: &str) -> Result<Event, Unreadable> {
     }
 }
 
-/// RCS and `WhatsApp` messages share their id field; the `WhatsApp` ones name their content
-/// `<type>_type`.
+/// Events and messages share their id field. An incoming message says from whom to whom it went;
+/// one over `WhatsApp` names its content `<type>_type`.
 fn recognises(format: &Format, record: &Record<'_>) -> bool {
-    record.get(format.id_field()).is_some()
-        && (format.name != netcore_incoming::FORMAT.name || !whatsapp_incoming::is_one(record))
+    let has = |field: &str| record.get(field).is_some();
+    has(format.id_field())
+        && match format.name {
+            "netcore-incoming" => {
+                (has("message_details") || has("from") || has("to")) && !whatsapp_incoming::is_one(record)
+            }
+            _ => true,
+        }
 }
 
 /// The provider's record, rebuilt from an event: every field it had, with the value it had.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Format, Role,
-    mapping::{Draft, phone_digits, text_of},
+    mapping::{Draft, is_empty, phone_digits, text_of},
 };
 use crate::{
     event::{Attribute, Channel, Event, Status},
@@ -40,15 +40,13 @@ fn derive(draft: &mut Draft<'_>) {
         .get_or_insert_with(|| Channel::from_word(Channel::RCS));
     person_from_either_side(draft);
     let tap = match draft.attributes.get_mut(&Attribute::Content) {
-        Some(Value::Object(details)) => details.remove(TAP),
+        Some(Value::Object(details)) if details.get(TAP).is_some_and(|tap| !is_empty(tap)) => {
+            details.remove(TAP)
+        }
         _ => None,
     };
     if let Some(tap) = tap {
-        if draft
-            .attributes
-            .get(&Attribute::Content)
-            .is_some_and(super::mapping::is_empty)
-        {
+        if draft.attributes.get(&Attribute::Content).is_some_and(is_empty) {
             draft.attributes.remove(&Attribute::Content);
         }
         if let Some(answered) = answered_message(&tap) {
@@ -82,14 +80,18 @@ fn person_from_either_side(draft: &mut Draft<'_>) {
     let Some(digits) = phone_digits(from) else { return };
     let from = Value::String(from.clone());
     draft.attributes.remove(&Attribute::BotId);
-    if let Some(bot) = draft.as_sent.get("to").and_then(text_of) {
-        draft.attributes.insert(Attribute::BotId, bot.into());
-    }
     draft.recipient = Some(digits);
     draft.as_sent.entry("from").or_insert(from);
-    // Without a `to` there is nothing to give back, and rebuilding must not invent one.
-    if !draft.as_sent.contains_key("to") {
-        draft.keep_verbatim = true;
+    match draft.unlisted.remove("to") {
+        Some(bot) => {
+            if let Some(text) = text_of(&bot) {
+                draft.attributes.insert(Attribute::BotId, text.into());
+            }
+            draft.as_sent.insert("to".to_owned(), bot);
+        }
+        // Without a `to` there is nothing to give back, and rebuilding must not invent one.
+        None if !draft.as_sent.contains_key("to") => draft.keep_verbatim = true,
+        None => {}
     }
 }
 
