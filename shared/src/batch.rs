@@ -327,6 +327,18 @@ mod tests {
             records(r#"{"delivery_status":null}"#, &STATUS).unwrap_err(),
             "delivery_status holds neither a list nor a record"
         );
+        assert_eq!(
+            records(r#"{"delivery_status":[1],"delivery_status":[2]}"#, &STATUS).unwrap_err(),
+            "delivery_status comes twice"
+        );
+        let wide = format!(
+            "{{\"x\":\"{}\",\"delivery_status\":[1]}}",
+            "y".repeat(MOST_BESIDE)
+        );
+        assert_eq!(
+            records(&wide, &STATUS).unwrap_err(),
+            "the fields beside delivery_status are longer than 16384 bytes"
+        );
         let error = Batch::parse(Verified::before(b"[\"\xff\"]"), &EVENTS)
             .err()
             .unwrap();

@@ -404,3 +404,148 @@ fn from_attribute(value: &AttributeValue) -> Value {
         _ => Value::Null,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        batch::Batch,
+        letter::{Letter, Reason},
+        provider::{
+            self, FormatId, netcore_delivery_status, netcore_events, netcore_incoming, whatsapp_incoming,
+        },
+    };
+
+    static EVENTS: [FormatId; 1] = [&netcore_events::FORMAT];
+
+    fn arrival(at: EpochMillis) -> Arrival {
+        Arrival {
+            at,
+            retention_days: 180,
+            late_after_hours: 72,
+        }
+    }
+
+    fn items_of(body: &str, formats: &[FormatId], at: EpochMillis) -> Vec<Item> {
+        let letter = Letter {
+            reason: Reason::Malformed,
+            detail: String::new(),
+            function: String::new(),
+            received_at: 0,
+            body: body.as_bytes().to_vec(),
+        };
+        let batch = Batch::parse(letter.verified(), formats).unwrap();
+        let read = |text| build(batch.read(text).unwrap(), arrival(at)).unwrap();
+        batch.records().map(read).collect()
+    }
+
+    fn item_of(record: &str) -> Item {
+        items_of(record, &EVENTS, 1_704_900_000_000).remove(0)
+    }
+
+    fn key(item: &Item) -> &str {
+        item[STATUS_KEY].as_s().unwrap()
+    }
+
+    #[test]
+    fn another_delivery_of_one_event_is_a_duplicate() {
+        let one = item_of(
+            r#"{"message_id":"m","status":"Sent","channel":"RCS","event_time":1704876828,"remarks":"","x":1.5}"#,
+        );
+        for other in [
+            r#"{"x":1.5,"event_time":"1704876828","channel":"rcs","status":"SENT","message_id":"m"}"#,
+            r#"{"message_id":"m","status":"Sent","channel":"RCS","event_time":1704876828000,"x":1.5,"click_data":{"text":""},"y":null}"#,
+        ] {
+            let other = item_of(other);
+            assert_eq!(key(&one), key(&other));
+            assert_eq!(differences(&one, &other), [""; 0]);
+        }
+        let changed = item_of(
+            r#"{"message_id":"m","status":"Sent","channel":"RCS","event_time":1704876829,"remarks":"late","x":1.5}"#,
+        );
+        assert_eq!(differences(&one, &changed), ["event_time", "remarks"]);
+    }
+
+    #[test]
+    fn an_event_without_a_time_is_the_same_whenever_it_comes() {
+        let sent = r#"{"message_id":"m","status":"Sent","channel":"RCS"}"#;
+        let early = items_of(sent, &EVENTS, 1_704_900_000_000).remove(0);
+        let later = items_of(sent, &EVENTS, 1_705_900_000_000).remove(0);
+        assert_eq!(differences(&early, &later), [""; 0]);
+        assert_eq!(number_at(&early, EVENT_TIME), Some(1_704_900_000_000));
+        assert_eq!(early[UNDATED], AttributeValue::Bool(true));
+    }
+
+    #[test]
+    fn taps_are_told_apart_by_whatever_differs() {
+        let tap = |more: &str| {
+            item_of(&format!(
+                r#"{{"message_id":"m","status":"Clicked","channel":"RCS",{more}}}"#
+            ))
+        };
+        let keys: std::collections::BTreeSet<String> = [
+            r#""event_time":1704876828"#,
+            r#""event_time":1704876829"#,
+            r#""event_time":"10/01/2024 08:53:48""#,
+            r#""event_time":"10/01/2024 08:53:49""#,
+            r#""event_time":1704876828,"callbackdata":{"tap":1}"#,
+            r#""event_time":1704876828,"callbackdata":{"tap":2}"#,
+            r#""event_time":1704876828,"click_data":{"text":"a"}"#,
+        ]
+        .iter()
+        .map(|more| key(&tap(more)).to_owned())
+        .collect();
+        assert_eq!(keys.len(), 7);
+        let empty = tap(r#""event_time":1704876828,"click_data":{"text":""},"tags":[""],"remarks":"""#);
+        assert_eq!(key(&empty), key(&tap(r#""event_time":1704876828"#)));
+    }
+
+    #[test]
+    fn the_envelope_belongs_to_the_delivery() {
+        static STATUS: [FormatId; 1] = [&netcore_delivery_status::FORMAT];
+        let body = |batch: u8| {
+            format!(
+                r#"{{"batch":{batch},"delivery_status":[{{"ncmessage_id":"m","status":"clicked","received_at":"1704876828"}}]}}"#
+            )
+        };
+        let (one, two) = (
+            items_of(&body(1), &STATUS, 1_704_900_000_000).remove(0),
+            items_of(&body(2), &STATUS, 1_704_900_000_000).remove(0),
+        );
+        assert_eq!(key(&one), key(&two));
+        assert_eq!(differences(&one, &two), [""; 0]);
+        assert_eq!(to_json(&two)["envelope"]["batch"], 2);
+    }
+
+    #[test]
+    fn what_an_envelope_names_is_nothing_else() {
+        static INCOMING: [FormatId; 2] = [&netcore_incoming::FORMAT, &whatsapp_incoming::FORMAT];
+        let body = r#"{"incoming_message":[{"message_id":"m","from":"919960432580","message_type":"ORDER","order_type":{"n":1}}]}"#;
+        let item = items_of(body, &INCOMING, 1_704_900_000_000).remove(0);
+        assert_eq!(item[CHANNEL].as_s().unwrap(), "WHATSAPP");
+        assert_eq!(item[RECIPIENT].as_s().unwrap(), "919960432580");
+    }
+
+    #[test]
+    fn an_item_gives_back_its_record_and_counts_its_bytes() {
+        let text = r#"{"message_id":"m","status":"Failed","channel":"RCS","event_time":-5,"tags":[1,"a"],"x":{"deep":[5.0]}}"#;
+        let item = item_of(text);
+        let sent: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(Value::Object(provider::rebuild(&event(&item).unwrap())), sent);
+        let small = Item::from([("ab".to_owned(), AttributeValue::S("cde".into()))]);
+        assert_eq!(size(&small), 5);
+        let number = Item::from([("n".to_owned(), AttributeValue::N("1704876828000".into()))]);
+        assert_eq!(size(&number), 1 + 7 + 1);
+    }
+
+    #[test]
+    fn an_item_over_the_limit_is_refused() {
+        let text = format!(
+            r#"{{"message_id":"m","status":"Sent","channel":"RCS","x":"{}"}}"#,
+            "y".repeat(MAX_ITEM_BYTES)
+        );
+        let event = provider::read(&EVENTS, &text).unwrap();
+        let error = build(event, arrival(1)).unwrap_err();
+        assert!(error.0.contains("a table item holds 409600"), "{error}");
+    }
+}

@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(sizes(vec![message(10); 25]), [10, 10, 5]);
         assert_eq!(sizes(vec![message(300_000); 7]), [3, 3, 1]);
         assert_eq!(
-            sizes(vec![message(1_000_000), message(40_000), message(20_000)]),
+            sizes(vec![message(1_000_000), message(49_000), message(20_000)]),
             [1, 2]
         );
         assert_eq!(sizes(vec![]), [0; 0]);
