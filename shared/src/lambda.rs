@@ -11,10 +11,6 @@ use crate::{
     receiver::{Ingest, Receiver},
 };
 
-/// The SDK makes some hundred small allocations per call; this allocator saves a tenth of their time.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Runs a receiver until the platform ends it. Serves several requests at once where the platform
 /// asks for it (`AWS_LAMBDA_MAX_CONCURRENCY`).
 pub fn run(receiver: Receiver) -> ExitCode {

@@ -291,7 +291,7 @@ fn liberties() -> Vec<(&'static str, &'static str, Value, &'static str)> {
         ("no details", "incoming-webhook", json!([incoming(json!({"message_details": {}}))]), "RCS received 918983190458 1708675048204"),
         ("a tap beside a text", "incoming-webhook", json!([incoming(json!({"message_details": {"text": "hi", "suggestionResponse": {"metadata": {"msgId": "out-1"}, "type": "REPLY"}}}))]), "RCS clicked 918983190458 1708675048204"),
         ("a tap whose metadata is no JSON", "incoming-webhook", json!([incoming(json!({"message_details": {"suggestionResponse": {"metadata": "{", "type": "REPLY"}}}))]), "RCS clicked 918983190458 1708675048204"),
-        ("a tap that is null", "incoming-webhook", json!([incoming(json!({"message_details": {"suggestionResponse": null}}))]), "RCS clicked 918983190458 1708675048204"),
+        ("a tap that is null", "incoming-webhook", json!([incoming(json!({"message_details": {"suggestionResponse": null}}))]), "RCS received 918983190458 1708675048204"),
         ("as documented", "incoming-webhook", json!({"incoming_message": [whatsapp(json!({}))]}), "WHATSAPP received 919960432580 1567090835000"),
         ("one object in the envelope", "incoming-webhook", json!({"incoming_message": whatsapp(json!({}))}), "WHATSAPP received 919960432580 1567090835000"),
         ("a list without the envelope", "incoming-webhook", json!([whatsapp(json!({}))]), "WHATSAPP received 919960432580 1567090835000"),

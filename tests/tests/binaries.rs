@@ -1,0 +1,556 @@
+//! The real binaries on a Lambda Runtime API: what each function answers, what it says when it
+//! cannot start, and what operators see of it, down to what they must never see.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "this is all tests, helpers included"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::join_all;
+use http::Method;
+use integration_tests::{
+    binary::{Answer, FUNCTIONS, Function},
+    fixtures::{AUTH, body, events, post, post_base64, request, request_to, samples, signed},
+    ledger::{self, keys, sqs_event},
+    proxy::Treatment::{Hold, Pass, ServerError},
+    scene::Scene,
+};
+use serde_json::{Value, json};
+use webhook_ingest::{
+    auth::Policy,
+    letter::{Letter, Reason},
+    metrics, time,
+};
+
+const RECEIVERS: [&str; 5] = [
+    "event-webhook",
+    "fallback-sms",
+    "incoming-webhook",
+    "delivery-status",
+    "rcs-callback",
+];
+
+/// A receiver's bodies: the samples, or what its documentation describes.
+fn bodies(receiver: &str) -> Vec<Vec<u8>> {
+    if receiver != "rcs-callback" {
+        return samples(receiver).into_iter().map(|(_, body)| body).collect();
+    }
+    let callback = |kind: &str, message: Value| {
+        json!({"reference": "7e1b", "event_id": "a93f", "direction": "outbound", "user_id": "5511912345678",
+            "timestamp": "2026-01-01T00:00:00Z", "channel": "RCS", "type": kind, "message": message})
+        .to_string()
+        .into_bytes()
+    };
+    vec![
+        callback("text", json!({"text": "hello"})),
+        callback("DELIVERED", Value::Null),
+        callback("EXCEPTION", json!("number is not RCS enabled")),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_receiver_stores_its_sample_bodies() {
+    let scene = Scene::set().await;
+    let mut expected = BTreeSet::new();
+    for name in RECEIVERS {
+        let receiver = scene.function(name, &[]).await;
+        for body in bodies(name) {
+            let answer = receiver.request(&post(&body)).await;
+            assert_eq!(answer.status, 200, "{name}: {}", answer.body);
+            assert_eq!(answer.headers["content-type"], "application/json");
+            let records = keys(name, &body);
+            assert_eq!(
+                answer.count("stored") + answer.count("duplicates"),
+                records.len(),
+                "{name}: {}",
+                answer.body
+            );
+            expected.extend(records);
+        }
+    }
+    assert!(expected.len() > 30);
+    assert_eq!(scene.ledger.stored().await, expected);
+    assert_eq!(scene.queues.operations(), BTreeMap::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_verifies_as_text_and_in_base64() {
+    let scene = Scene::set().await;
+    let receiver = scene.function("event-webhook", &[]).await;
+    let body = body(&events(0, 3));
+    let encoded = post_base64(&body);
+    assert_eq!(encoded["isBase64Encoded"], true);
+    let answer = receiver.request(&encoded).await;
+    assert_eq!((answer.status, answer.count("stored")), (200, 3));
+    let plain = post(&body);
+    assert_eq!(plain["isBase64Encoded"], false);
+    let answer = receiver.request(&plain).await;
+    assert_eq!((answer.status, answer.count("duplicates")), (200, 3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn methods_and_sizes_are_answered_before_anything_is_read() {
+    let scene = Scene::set().await;
+    for name in RECEIVERS {
+        let receiver = scene.function(name, &[("MAX_BODY_BYTES", "1000")]).await;
+        let get = receiver.request(&request(&Method::GET, &[], b"")).await;
+        assert_eq!((get.status, get.json()), (200, json!({"ready": true})));
+        let head = receiver.request(&request(&Method::HEAD, &[], b"")).await;
+        assert_eq!((head.status, head.body.as_str()), (200, ""));
+        for method in [Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS] {
+            let answer = receiver.request(&request(&method, &[], b"")).await;
+            assert_eq!(answer.status, 405, "{name} {method}");
+            assert_eq!(answer.headers["allow"], "GET, HEAD, POST");
+        }
+        let large = receiver.request(&post(&[b' '; 1001])).await;
+        assert_eq!(large.status, 413, "{name}");
+        let large = receiver.request(&post_base64(&[b' '; 1001])).await;
+        assert_eq!(large.status, 413, "{name}");
+        // At the limit it is read, and found to be empty.
+        let largest = receiver.request(&post(&[b' '; 1000])).await;
+        assert_eq!(largest.status, 400, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_kind_of_wrong_authentication_gets_one_identical_answer() {
+    const POLICY: &str = r#"{"accept":[
+        {"type":"hmac","header":"x-signature","encoding":"base64","timestamp_header":"x-timestamp",
+         "signed":"{timestamp}.{body}","tolerance_seconds":300,"secrets":["new","old"]},
+        {"type":"header","name":"x-netcore-token","values":["a-token"]},
+        {"type":"basic","username":"netcore","passwords":["a-password"]}]}"#;
+    let scene = Scene::set().await;
+    let receiver = scene.function("event-webhook", &[("WEBHOOK_AUTH", POLICY)]).await;
+    let body = body(&events(0, 1));
+    let good = receiver.request(&signed(POLICY, &body, "application/json")).await;
+    assert_eq!(good.status, 200, "{}", good.body);
+    scene.table.forget();
+
+    let at = |seconds: i64| {
+        Policy::parse(POLICY)
+            .unwrap()
+            .sign(&body, time::now() + seconds * 1000)
+    };
+    let mut attempts: Vec<Vec<(String, String)>> = vec![
+        vec![],
+        at(-3600),
+        at(3600),
+        // One of two headers.
+        at(0)[..1].to_vec(),
+        at(0)[1..].to_vec(),
+    ];
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    for wrong in ["", "short", "AAAA", &"A".repeat(44), &"A".repeat(10_000)] {
+        let mut headers = at(0);
+        headers.retain(|(name, _)| name != "x-signature");
+        headers.push(header("x-signature", wrong));
+        attempts.push(headers);
+        attempts.push(vec![header("x-netcore-token", wrong)]);
+        attempts.push(vec![header("authorization", &format!("Basic {wrong}"))]);
+    }
+    let mut answers = BTreeSet::new();
+    for attempt in &attempts {
+        let headers: Vec<(&str, &str)> = attempt.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        // Not JSON: nobody may notice.
+        for body in [body.as_slice(), b"{"] {
+            let answer = receiver.request(&request(&Method::POST, &headers, body)).await;
+            answers.insert((answer.status, json!(answer.headers).to_string(), answer.body));
+        }
+    }
+    assert_eq!(answers.len(), 1, "{answers:#?}");
+    assert_eq!(answers.first().unwrap().0, 401);
+    assert_eq!(scene.table.operations(), BTreeMap::new());
+    assert_eq!(scene.queues.operations(), BTreeMap::new());
+}
+
+/// The one line that a function writes before it gives up.
+async fn refusal(name: &str, environment: Vec<(&str, String)>) -> String {
+    let (status, lines) = Function::start(name, environment).await.ended().await;
+    assert_eq!(status.code(), Some(1), "{name}: {lines:?}");
+    assert_eq!(lines.len(), 1, "{name}: {lines:?}");
+    let line: Value = serde_json::from_str(&lines[0]).expect("a JSON line");
+    assert_eq!(line["level"], "ERROR");
+    line["error"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_environment_is_told_whole_and_ends_the_function() {
+    let region = ("AWS_REGION", "local".to_owned());
+    for name in FUNCTIONS {
+        let error = refusal(name, vec![region.clone()]).await;
+        for variable in ["EVENTS_TABLE", "RETRY_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"] {
+            assert!(error.contains(variable), "{name}: {error}");
+        }
+        assert_eq!(
+            error.contains("WEBHOOK_AUTH"),
+            RECEIVERS.contains(&name),
+            "{name}: {error}"
+        );
+    }
+    let wrong = [
+        ("RETRY_QUEUE_URL", "retry"),
+        ("ACK_BUDGET_MS", "soon"),
+        ("RETENTION_DAYS", "-1"),
+        ("WEBHOOK_AUTH", AUTH),
+    ];
+    let wrong = wrong.map(|(name, value)| (name, value.to_owned()));
+    let error = refusal("event-webhook", [&[region.clone()], wrong.as_slice()].concat()).await;
+    for variable in [
+        "EVENTS_TABLE",
+        "RETRY_QUEUE_URL",
+        "DEAD_LETTER_QUEUE_URL",
+        "ACK_BUDGET_MS",
+        "RETENTION_DAYS",
+    ] {
+        assert!(error.contains(variable), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_that_is_none_ends_the_function_and_shows_no_secret() {
+    let scene = Scene::set().await;
+    for (policy, says) in [
+        (r#"{"accept":[]}"#, "accept is empty"),
+        (
+            r#"{"accept":[{"type":"header","name":"x","values":["hush-1"],"hush-2":1}]}"#,
+            "accept[0]",
+        ),
+        (r#"{"accept":[{"type":"hush-3"}]}"#, "type must be"),
+        ("hush-4", "not JSON"),
+    ] {
+        let mut environment = scene.place.environment();
+        environment.push(("WEBHOOK_AUTH", policy.to_owned()));
+        let error = refusal("delivery-status", environment).await;
+        assert!(error.contains("WEBHOOK_AUTH") && error.contains(says), "{error}");
+        // A field's name may be told, what stands in a value may not.
+        assert!(
+            !error.contains("hush-1") && !error.contains("hush-3") && !error.contains("hush-4"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_request_is_one_log_line() {
+    let scene = Scene::set().await;
+    let receiver = scene.function("event-webhook", &[]).await;
+    let good = post(&body(&events(0, 3)));
+    let expected = [
+        (good.clone(), "accepted", 200, [3, 3, 0, 0, 0]),
+        (good, "accepted", 200, [3, 0, 3, 0, 0]),
+        (post(b"{}"), "rejected", 400, [1, 0, 0, 0, 1]),
+        (request(&Method::POST, &[], b"[]"), "unauthorised", 401, [0; 5]),
+        (request(&Method::PUT, &[], b""), "method_not_allowed", 405, [0; 5]),
+        (request(&Method::GET, &[], b""), "checked", 200, [0; 5]),
+    ];
+    let mut ids = Vec::new();
+    for (event, outcome, status, counts) in expected {
+        let answer = receiver.request(&event).await;
+        assert_eq!(answer.status, status);
+        let line = receiver.log_of(&answer).await;
+        assert_eq!(line["function"], "event-webhook");
+        assert_eq!(line["outcome"], outcome);
+        assert_eq!(line["status"], status);
+        assert_eq!(line["level"], "INFO");
+        assert!(line["timestamp"].is_string() && line["bytes"].is_u64());
+        assert!(line["duration_ms"].as_f64().unwrap() >= 0.0);
+        let names = ["received", "stored", "duplicates", "queued", "dead_lettered"];
+        assert_eq!(names.map(|name| line[name].as_u64().unwrap()), counts, "{line}");
+        for name in ["conflicts", "late", "lost"] {
+            assert!(line[name].is_u64(), "{line}");
+        }
+        ids.push(answer.request_id);
+    }
+    let logged: Vec<String> = json_lines(&receiver)
+        .filter(|line| line["message"] == "request")
+        .map(|line| line["request_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(logged, ids, "one line each, in order");
+}
+
+fn json_lines(function: &Function) -> impl Iterator<Item = Value> {
+    let parse = |line: String| -> Value {
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("not a JSON line: {line}"))
+    };
+    function.lines().into_iter().map(parse)
+}
+
+/// What the lines in CloudWatch's embedded format count: by metric, summed over the lines, with
+/// the dimensions it has.
+fn counted(function: &Function) -> BTreeMap<String, (f64, BTreeMap<String, Value>)> {
+    let mut metrics: BTreeMap<String, (f64, BTreeMap<String, Value>)> = BTreeMap::new();
+    for line in json_lines(function).filter(|line| line.get("_aws").is_some()) {
+        assert!(line["_aws"]["Timestamp"].is_u64(), "{line}");
+        for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
+            assert_eq!(directive["Namespace"], metrics::NAMESPACE);
+            let dimensions: Vec<&str> = directive["Dimensions"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .flat_map(|set| set.as_array().unwrap())
+                .map(|name| name.as_str().unwrap())
+                .collect();
+            let dimensions: BTreeMap<String, Value> = dimensions
+                .into_iter()
+                .map(|name| (name.to_owned(), line[name].clone()))
+                .collect();
+            for metric in directive["Metrics"].as_array().unwrap() {
+                let name = metric["Name"].as_str().unwrap();
+                let value = &line[name];
+                let values = value["Values"].as_array().cloned();
+                let sum: f64 = values
+                    .unwrap_or_else(|| vec![value.clone()])
+                    .iter()
+                    .map(|value| value.as_f64().unwrap())
+                    .sum();
+                let unit = if name == metrics::TIME_TO_ANSWER {
+                    "Milliseconds"
+                } else {
+                    "Count"
+                };
+                assert_eq!(metric["Unit"], unit, "{line}");
+                let entry = metrics.entry(name.to_owned()).or_default();
+                entry.0 += sum;
+                entry.1.clone_from(&dimensions);
+            }
+        }
+    }
+    metrics
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_have_the_documented_names_dimensions_and_values() {
+    let scene = Scene::set().await;
+    let receiver = scene.function("fallback-sms", &[]).await;
+    let status = async |event: &Value| receiver.request(event).await.status;
+    let mut conflict = events(0, 1);
+    conflict[0]["remarks"] = json!("something else");
+
+    assert_eq!(status(&request(&Method::GET, &[], b"")).await, 200);
+    assert_eq!(status(&post(&body(&events(0, 5)))).await, 200);
+    assert_eq!(status(&post(&body(&events(0, 2)))).await, 200);
+    assert_eq!(status(&post(&body(&conflict))).await, 200);
+    assert_eq!(status(&post(b"not JSON")).await, 400);
+    assert_eq!(status(&request(&Method::POST, &[], b"[]")).await, 401);
+    assert_eq!(status(&request(&Method::PUT, &[], b"")).await, 405);
+    scene.table.always(ServerError);
+    assert_eq!(status(&post(&body(&events(5, 4)))).await, 200);
+    scene.queues.always(ServerError);
+    assert_eq!(status(&post(&body(&events(9, 3)))).await, 503);
+
+    // The last request's line is written before its answer; its reader may be a little behind.
+    receiver.line(|line| line.get("Unavailable").is_some()).await;
+    let metrics = counted(&receiver);
+    let function = BTreeMap::from([("Function".to_owned(), json!("fallback-sms"))]);
+    let mut provider = function.clone();
+    provider.insert("Provider".to_owned(), json!("netcore"));
+    let counts: BTreeMap<&str, f64> = metrics
+        .iter()
+        .filter(|(name, _)| *name != metrics::TIME_TO_ANSWER)
+        .map(|(name, (sum, _))| (name.as_str(), *sum))
+        .collect();
+    assert_eq!(
+        counts,
+        BTreeMap::from([
+            ("Requests", 9.0),
+            ("Received", 16.0),
+            ("Stored", 5.0),
+            ("Late", 5.0),
+            ("Duplicates", 2.0),
+            ("Conflicts", 1.0),
+            ("DeadLettered", 2.0),
+            ("Queued", 4.0),
+            ("Malformed", 1.0),
+            ("Unauthorised", 1.0),
+            ("Rejected", 1.0),
+            ("Unavailable", 1.0),
+        ])
+    );
+    for name in metrics::PER_PROVIDER {
+        assert_eq!(metrics[name].1, provider, "{name}");
+    }
+    for name in metrics::PER_FUNCTION.into_iter().chain([metrics::TIME_TO_ANSWER]) {
+        assert_eq!(metrics[name].1, function, "{name}");
+    }
+    let emitted: BTreeSet<&str> = metrics.keys().map(String::as_str).collect();
+    let documented = include_str!("../../infra/metrics.txt");
+    assert_eq!(emitted, documented.lines().collect::<BTreeSet<_>>());
+}
+
+/// What must never be in a line of log, whoever wrote it.
+const SECRETS: [&str; 7] = [
+    "correct-horse-battery-staple",
+    "aws-secret-key",
+    "a-token-that-is-wrong",
+    "919876543210",
+    "zephyr-callback",
+    "zephyr-remark",
+    "zephyr-nonsense",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_line_holds_a_secret_a_number_or_content_whatever_rust_log_says() {
+    let scene = Scene::set().await;
+    let loud = [("RUST_LOG", "trace"), ("AWS_SECRET_ACCESS_KEY", "aws-secret-key")];
+    let mut record = events(0, 1).remove(0);
+    record["message_id"] = json!("api-337-919876543210-3c9094b5-1704876827");
+    record["mobile"] = json!("919876543210");
+    record["callbackdata"] = json!("zephyr-callback");
+    let mut conflict = record.clone();
+    conflict["remarks"] = json!("zephyr-remark");
+    let mut unreadable = conflict.clone();
+    unreadable.as_object_mut().unwrap().remove("message_id");
+    let good = body(&[record.clone()]);
+    let bad = body(&[conflict, unreadable, events(1, 1).remove(0)]);
+
+    let receiver = scene.function("event-webhook", &loud).await;
+    let wrong = request(
+        &Method::POST,
+        &[("x-webhook-signature", "sha256=a-token-that-is-wrong")],
+        &good,
+    );
+    for (event, status) in [
+        (post(&good), 200),
+        (post(&good), 200),
+        (post(&bad), 200),
+        (post_base64(&good), 200),
+        (post(b"[{\"message_id\":\"919876543210\", zephyr-nonsense"), 400),
+        (wrong, 401),
+    ] {
+        assert_eq!(receiver.request(&event).await.status, status);
+    }
+    scene.table.always(ServerError);
+    assert_eq!(receiver.request(&post(&good)).await.status, 200);
+    scene.queues.always(ServerError);
+    let last = receiver.request(&post(&bad)).await;
+    assert_eq!(last.status, 503);
+    receiver.log_of(&last).await;
+    scene.queues.recover().await;
+
+    let redrive = scene.function("redrive", &loud).await;
+    let letter = Letter {
+        reason: Reason::Exhausted,
+        detail: String::new(),
+        function: "event-webhook".into(),
+        received_at: time::now(),
+        body: bad,
+    };
+    scene.ledger.send(&letter.write()[0]).await;
+    scene.ledger.send("zephyr-nonsense 919876543210").await;
+    let messages = scene.ledger.take_retries().await;
+    redrive.invoke(&sqs_event(&messages)).await;
+    scene.table.recover().await;
+    redrive.invoke(&sqs_event(&messages)).await;
+    redrive.line(|line| line["message"] == "message").await;
+
+    let dashboard = scene.function("dashboard", &loud).await;
+    for path in [
+        "/api/messages/api-337-919876543210-3c9094b5-1704876827",
+        "/api/recipients/919876543210",
+        "/api/dead-letters",
+    ] {
+        let answer = dashboard.request(&get(path)).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+
+    let signature = Policy::parse(AUTH).unwrap().sign(&good, 0).remove(0).1;
+    let signature = signature.trim_start_matches("sha256=");
+    for function in [&receiver, &redrive, &dashboard] {
+        for line in function.lines() {
+            for secret in SECRETS.into_iter().chain([signature]) {
+                assert!(!line.contains(secret), "{secret} in {line}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_process_serves_as_many_requests_at_once_as_the_platform_says() {
+    let scene = Scene::set().await;
+    let environment = [("AWS_LAMBDA_MAX_CONCURRENCY", "4"), ("ACK_BUDGET_MS", "60000")];
+    let receiver = scene.function("event-webhook", &environment).await;
+    // No write is answered before four of them are under way: one request after the other could
+    // never get there.
+    scene.table.always(Hold);
+    let posts: Vec<Value> = (0..4).map(|i| post(&body(&events(i, 1)))).collect();
+    let answers = join_all(posts.iter().map(|event| receiver.request(event)));
+    let release = async {
+        scene.table.until_under_way(4).await;
+        scene.table.always(Pass);
+    };
+    let (answers, ()) = tokio::join!(answers, release);
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.status == 200 && answer.count("stored") == 1)
+    );
+    assert_eq!(scene.ledger.items().await.len(), 4);
+    for answer in &answers {
+        let line = receiver.log_of(answer).await;
+        assert_eq!(line["stored"], 1);
+    }
+}
+
+fn get(path: &str) -> Value {
+    request_to(&Method::GET, path, "", &[], b"")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_dashboard_tells_what_was_stored() {
+    let scene = Scene::set().await;
+    let receiver = scene.function("event-webhook", &[]).await;
+    let dashboard = scene.function("dashboard", &[]).await;
+    let status_of = async |path: &str| -> (u16, Value) {
+        let answer: Answer = dashboard.request(&get(path)).await;
+        (answer.status, answer.json())
+    };
+    assert_eq!(status_of("/healthz").await, (200, json!({"status": "ok"})));
+
+    let mut told = events(0, 1);
+    told.push(told[0].clone());
+    told[1]["status"] = json!("Read");
+    let records = [told.clone(), vec![json!({"status": "Sent"})]].concat();
+    assert_eq!(receiver.request(&post(&body(&records))).await.count("stored"), 2);
+
+    let id = told[0]["message_id"].as_str().unwrap();
+    let (status, message) = status_of(&format!("/api/messages/{id}")).await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        (&message["message_id"], &message["state"]),
+        (&json!(id), &json!("read"))
+    );
+    assert_eq!(message["events"].as_array().unwrap().len(), 2);
+    let number = told[0]["mobile"].as_str().unwrap();
+    let (status, person) = status_of(&format!("/api/recipients/{number}")).await;
+    assert_eq!((status, person["events"].as_array().unwrap().len()), (200, 2));
+    let (status, queues) = status_of("/api/dead-letters").await;
+    assert_eq!(status, 200);
+    assert_eq!(queues["depths"]["dead_letter"]["visible"], 1);
+    assert_eq!(queues["newest"][0]["reason"], "unreadable");
+
+    assert_eq!(status_of("/api/messages/nobody-knows").await.0, 404);
+    assert_eq!(status_of("/no/such/path").await.0, 404);
+    let written = dashboard
+        .request(&request_to(&Method::POST, "/api/dead-letters", "", &[], b""))
+        .await;
+    assert_eq!(
+        (written.status, &written.headers["allow"]),
+        (405, &json!("GET, HEAD"))
+    );
+    // A look takes nothing away.
+    assert_eq!(ledger::letters(&until_visible(&scene).await).len(), 1);
+}
+
+/// The dead letters, once a look at them has passed.
+async fn until_visible(scene: &Scene) -> Vec<aws_sdk_sqs::types::Message> {
+    loop {
+        let dead = scene.ledger.take_dead().await;
+        if !dead.is_empty() {
+            return dead;
+        }
+        tokio::task::yield_now().await;
+    }
+}
