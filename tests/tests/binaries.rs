@@ -2,7 +2,9 @@
 //! cannot start, and what operators see of it, down to what they must never see.
 
 #![allow(
+    clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "this is all tests, helpers included"
 )]
@@ -197,7 +199,11 @@ async fn a_wrong_environment_is_told_whole_and_ends_the_function() {
         ("WEBHOOK_AUTH", AUTH),
     ];
     let wrong = wrong.map(|(name, value)| (name, value.to_owned()));
-    let error = refusal("event-webhook", [&[region.clone()], wrong.as_slice()].concat()).await;
+    let error = refusal(
+        "event-webhook",
+        [std::slice::from_ref(&region), wrong.as_slice()].concat(),
+    )
+    .await;
     for variable in [
         "EVENTS_TABLE",
         "RETRY_QUEUE_URL",

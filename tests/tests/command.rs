@@ -963,7 +963,7 @@ async fn dead_letters_go_back_and_are_stored_or_come_again() {
         .map(|i| {
             event(
                 &format!("large-{i}"),
-                &json!({"remarks": hex(&noise_of(i, 60_000))}),
+                &json!({"remarks": STANDARD.encode(noise_of(i, 60_000))}),
             )
         })
         .collect();
@@ -993,10 +993,6 @@ async fn dead_letters_go_back_and_are_stored_or_come_again() {
 
 fn noise_of(seed: usize, bytes: usize) -> Vec<u8> {
     noise(bytes + seed).split_off(seed)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Asks again until the answer is the wanted one.

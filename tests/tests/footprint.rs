@@ -14,7 +14,7 @@ const EVENTS: usize = 12_000;
 const MOST_KIB: usize = 64 * 1024;
 /// `ACK_BUDGET_MS` by default, what the contract adds to it, and what an unoptimised function
 /// beside the tables it calls needs to read and write 6 MB of JSON.
-const IN_TIME: Duration = Duration::from_millis(2000 + 500 + 1500);
+const IN_TIME: Duration = Duration::from_secs(4);
 
 async fn large_batch(scene: &Scene) -> (Function, Answer) {
     let receiver = scene.function("event-webhook", &[]).await;
@@ -22,12 +22,6 @@ async fn large_batch(scene: &Scene) -> (Function, Answer) {
     assert!((5_900_000..=6_291_456).contains(&batch.len()), "{}", batch.len());
     let answer = receiver.request(&post(&batch)).await;
     let peak = receiver.peak_memory_kib();
-    println!(
-        "{} bytes: {} after {:?}, at most {peak} KiB",
-        batch.len(),
-        answer.body,
-        answer.took
-    );
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(answer.count("received"), EVENTS);
     assert_eq!(answer.count("stored") + answer.count("queued"), EVENTS);
@@ -53,6 +47,5 @@ async fn six_megabytes_fit_with_the_table_well_and_with_the_table_hanging() {
         receiver.request(&post(&body(&events(0, EVENTS)))).await;
     }
     let peak = receiver.peak_memory_kib();
-    println!("after four of them: at most {peak} KiB");
     assert!(peak < MOST_KIB, "held {peak} KiB");
 }

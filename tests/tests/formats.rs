@@ -34,7 +34,8 @@ const FOLDERS: [(&str, &str, bool); 6] = [
     ("rcs-callback", "rcs-callback", false),
 ];
 
-const EVENTS: &str = r#"
+/// File, channel, status, recipient, event time and message id of every sample.
+const EVENTS: &str = "
 event-webhook/clicked                 RCS      clicked   919209209291  1704877756000 api-337-919209209291-417c614cf4ae2688c47c4098091f9d04-1704877390
 event-webhook/delivered               RCS      delivered 919209209291  1704876833000 api-337-919209209291-3c9094b5cd72fdcaafbb633502afa672-1704876827
 event-webhook/dialer_click            RCS      clicked   919209209291  1704877907000 api-337-919209209291-417c614cf4ae2688c47c4098091f9d04-1704877390
@@ -107,8 +108,9 @@ rcs-callback/outbound_video           RCS      sent      5511987654321 174896052
 rcs-callback/read                     RCS      read      5511987654321 1748960700001 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b01
 rcs-callback/suggestion_link          RCS      clicked   5511987654321 1748960771030 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b08
 rcs-callback/suggestion_reply         RCS      clicked   5511987654321 1748960771030 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b08
-"#;
+";
 
+/// File, third part of the status key, and the other attributes: texts in full, of maps the names.
 const DETAILS: &str = r#"
 event-webhook/clicked                 #<time>.<digest> request_id=54713f490c2e5d4f639f5192961fb2ce callback_data=7890986 tags=["12"] message_type=Template click={postbackData,suggestionType,text,type} provider=netcore as_sent={last_channel,remarks}
 event-webhook/delivered               - request_id=f95e99645268169422abc9cd0ae3a8b7 callback_data=7890986 tags=["12"] message_type=Template provider=netcore as_sent={click_data,last_channel,remarks}
@@ -233,8 +235,8 @@ async fn every_sample_is_stored_as_the_event_it_tells_of() {
     instance.stop().await;
 }
 
-/// Bodies nobody documents but somebody sends: `(what, function, body, channel, status,
-/// recipient, event time)`. Each is one record with the message id `m`.
+/// Bodies nobody documents but somebody sends: `(what, function, body, "channel status
+/// recipient event-time")`. Each is one record with the message id `m`.
 #[rustfmt::skip]
 fn liberties() -> Vec<(&'static str, &'static str, Value, &'static str)> {
     let event = |fields: Value| with(json!({"message_id": "m", "mobile": "919209209291", "status": "Sent", "channel": "RCS", "event_time": 1_704_876_828}), fields);
@@ -291,6 +293,7 @@ fn liberties() -> Vec<(&'static str, &'static str, Value, &'static str)> {
         ("no details", "incoming-webhook", json!([incoming(json!({"message_details": {}}))]), "RCS received 918983190458 1708675048204"),
         ("a tap beside a text", "incoming-webhook", json!([incoming(json!({"message_details": {"text": "hi", "suggestionResponse": {"metadata": {"msgId": "out-1"}, "type": "REPLY"}}}))]), "RCS clicked 918983190458 1708675048204"),
         ("a tap whose metadata is no JSON", "incoming-webhook", json!([incoming(json!({"message_details": {"suggestionResponse": {"metadata": "{", "type": "REPLY"}}}))]), "RCS clicked 918983190458 1708675048204"),
+        ("a tap beside what is empty", "incoming-webhook", json!([incoming(json!({"message_details": {"text": null, "userFile": {}, "suggestionResponse": {"type": "REPLY"}}}))]), "RCS clicked 918983190458 1708675048204"),
         ("a tap that is null", "incoming-webhook", json!([incoming(json!({"message_details": {"suggestionResponse": null}}))]), "RCS received 918983190458 1708675048204"),
         ("as documented", "incoming-webhook", json!({"incoming_message": [whatsapp(json!({}))]}), "WHATSAPP received 919960432580 1567090835000"),
         ("one object in the envelope", "incoming-webhook", json!({"incoming_message": whatsapp(json!({}))}), "WHATSAPP received 919960432580 1567090835000"),
