@@ -535,7 +535,10 @@ async fn the_dashboard_tells_what_was_stored() {
     let (status, queues) = status_of("/api/dead-letters").await;
     assert_eq!(status, 200);
     let depths = &queues["depths"]["dead_letter"];
-    assert_eq!(depths["visible"].as_u64().unwrap() + depths["in_flight"].as_u64().unwrap(), 1);
+    assert_eq!(
+        depths["visible"].as_u64().unwrap() + depths["in_flight"].as_u64().unwrap(),
+        1
+    );
     assert_eq!(queues["newest"][0]["reason"], "unreadable");
 
     assert_eq!(status_of("/api/messages/nobody-knows").await.0, 404);
