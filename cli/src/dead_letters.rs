@@ -247,17 +247,10 @@ impl DeadLetters {
     /// # Errors
     /// If the file exists or cannot be written; nothing is deleted then.
     pub async fn export(&self, letters: Vec<Found>, file: &Path, remove: bool) -> anyhow::Result<usize> {
-        let mut out = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            // It holds numbers and texts of people.
-            .mode(0o600)
-            .open(file)
-            .with_context(|| format!("{} cannot be made (it must not exist yet)", file.display()))?;
-        for found in &letters {
-            writeln!(out, "{}", described(found))?;
+        if let Err(error) = write(&letters, file) {
+            self.release(&letters).await;
+            return Err(error);
         }
-        out.sync_all()?;
         let (removed, kept): (Vec<Found>, Vec<Found>) = letters
             .into_iter()
             .partition(|found| remove && !found.is_partial());
@@ -279,6 +272,21 @@ impl DeadLetters {
         let count = self.export(letters, &file, true).await?;
         Ok((count, file))
     }
+}
+
+fn write(letters: &[Found], file: &Path) -> anyhow::Result<()> {
+    let mut out = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        // It holds numbers and texts of people.
+        .mode(0o600)
+        .open(file)
+        .with_context(|| format!("{} cannot be made (it must not exist yet)", file.display()))?;
+    for found in letters {
+        writeln!(out, "{}", described(found))?;
+    }
+    out.sync_all()?;
+    Ok(())
 }
 
 /// A letter with its body, as JSON: for a person's eyes or a file.

@@ -96,7 +96,7 @@ enum Letters {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::start_terminal("warn,webhook_ingest=info,redrive=info");
+    logging::start_terminal("warn,webhook_ingest=info,redrive=info,dynoxide=error");
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),

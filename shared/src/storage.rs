@@ -113,7 +113,7 @@ impl Storage {
         }
         let (queued, left) = tokio::join!(
             self.queue(function, batch, arrival, &later, until.queue),
-            self.put_aside(function, batch, arrival, &mut dead, half_way(until.queue)),
+            self.put_aside(function, batch, arrival, &mut dead, most_of(until.queue)),
         );
         // What the dead-letter queue did not take is as safe in the other: `redrive` finds the same fault.
         let queued = queued + self.queue(function, batch, arrival, &left, until.queue).await;
@@ -338,17 +338,17 @@ impl Storage {
     pub async fn put_body_aside(&self, letter: &Letter, deadline: Instant) -> bool {
         let letters = std::slice::from_ref(letter);
         self.dead
-            .send(queue::all(letters), half_way(deadline))
+            .send(queue::all(letters), most_of(deadline))
             .await
             .is_empty()
             || self.retry.send(queue::all(letters), deadline).await.is_empty()
     }
 }
 
-/// A queue that hangs leaves the other one its half of the time.
-fn half_way(deadline: Instant) -> Instant {
+/// A queue that hangs leaves the other one a third of the time.
+fn most_of(deadline: Instant) -> Instant {
     let now = Instant::now();
-    now + deadline.saturating_duration_since(now) / 2
+    now + deadline.saturating_duration_since(now) * 2 / 3
 }
 
 fn conflicts(dead: &[Dead<'_>]) -> usize {

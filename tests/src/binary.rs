@@ -216,6 +216,15 @@ fn build() -> anyhow::Result<PathBuf> {
     for function in FUNCTIONS {
         cargo.args(["-p", function]);
     }
+    // Build scripts watch these; inherited from this crate's own run they would rebuild the world.
+    for (name, _) in std::env::vars_os() {
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+        {
+            cargo.env_remove(name);
+        }
+    }
     let status = cargo.status().context("cargo does not start")?;
     anyhow::ensure!(status.success(), "cargo build: {status}");
     Ok(folder.to_owned())

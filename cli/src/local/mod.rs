@@ -30,7 +30,7 @@ pub struct QueueOptions {
 impl Default for QueueOptions {
     fn default() -> Self {
         Self {
-            visibility_timeout_seconds: 30,
+            visibility_timeout_seconds: 90,
             max_receive_count: 5,
         }
     }

@@ -37,9 +37,11 @@ impl Queues {
     /// Depths of both queues, and up to ten dead letters, the newest of them first. SQS offers no
     /// order, so of a deep queue this is a sample.
     pub(crate) async fn look(&self) -> Result<Value, Refusal> {
-        let (retry, dead, newest) =
-            tokio::join!(self.depth(&self.retry), self.depth(&self.dead), self.newest());
-        Ok(json!({"depths": {"retry": retry?, "dead_letter": dead?}, "newest": newest?}))
+        // Looked at first: the embedded SQS counts a message that was received before only while it
+        // is hidden.
+        let newest = self.newest().await?;
+        let (retry, dead) = tokio::try_join!(self.depth(&self.retry), self.depth(&self.dead))?;
+        Ok(json!({"depths": {"retry": retry, "dead_letter": dead}, "newest": newest}))
     }
 
     async fn depth(&self, url: &str) -> Result<Value, Refusal> {

@@ -46,7 +46,8 @@ fn derive(draft: &mut Draft<'_>) {
         _ => None,
     };
     if let Some(tap) = tap {
-        if draft.attributes.get(&Attribute::Content).is_some_and(is_empty) {
+        // Only what is empty to the letter: rebuilding makes `{}` again, and no `{"text":null}`.
+        if draft.attributes.get(&Attribute::Content) == Some(&Value::Object(Map::new())) {
             draft.attributes.remove(&Attribute::Content);
         }
         if let Some(answered) = answered_message(&tap) {

@@ -67,10 +67,18 @@ fn derive(draft: &mut Draft<'_>) {
     if let Some(reason) = reason {
         draft.attributes.insert(Attribute::Remarks, reason.into());
     }
+    if status == Status::Clicked
+        && let Some(tap) = draft.attributes.remove(&Attribute::Content)
+    {
+        draft.attributes.insert(Attribute::Click, tap);
+    }
     draft.status = Some(status);
 }
 
 fn restore(event: &Event, record: &mut Map<String, Value>) {
+    if let Some(tap) = event.attributes.get(&Attribute::Click) {
+        record.insert("message".to_owned(), tap.clone());
+    }
     let reason_from_block = record
         .get("status")
         .is_some_and(|s| !is_empty(s) && text_of(s).is_some());
