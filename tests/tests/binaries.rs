@@ -306,7 +306,7 @@ fn counted(function: &Function) -> BTreeMap<String, (f64, BTreeMap<String, Value
             for metric in directive["Metrics"].as_array().unwrap() {
                 let name = metric["Name"].as_str().unwrap();
                 let value = &line[name];
-                let values = value["Values"].as_array().cloned();
+                let values = value.as_array().cloned();
                 let sum: f64 = values
                     .unwrap_or_else(|| vec![value.clone()])
                     .iter()

@@ -1,8 +1,8 @@
 //! Read-only answers about what became of messages: a JSON API over the events table and a look
 //! into the queues.
 //!
-//! [`api`] owns paths and status codes, [`table`] the queries, [`timeline`] what they mean,
-//! [`queues`] the depths.
+//! `api` owns paths and status codes, `table` the queries, `timeline` what they mean,
+//! `queues` the depths.
 
 mod api;
 mod queues;
