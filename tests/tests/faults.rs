@@ -424,3 +424,30 @@ async fn without_table_and_dead_letter_queue_the_retry_queue_keeps_everything() 
     );
     assert_eq!(no_events(&ledger::letters(&scene.ledger.take_dead().await)), 7);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hanging_dead_letter_queue_leaves_the_retry_queue_its_time() {
+    let scene = Scene::set().await;
+    let receiver = scene.function(RECEIVER, &[]).await;
+    let dead_letter_queue = scene.place.dead_letter_queue_url.clone();
+    scene.queues.decide(move |call| {
+        if call.mentions(&dead_letter_queue) {
+            Hang
+        } else {
+            Pass
+        }
+    });
+    let batch = body(&[events(0, 10), unreadable(4)].concat());
+    let answer = receiver.request(&post(&batch)).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    in_time(&answer);
+    assert_eq!((answer.count("stored"), answer.count("queued")), (10, 4));
+    let refused = receiver.request(&post(b"not JSON")).await;
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    in_time(&refused);
+    let letters = ledger::letters(&scene.ledger.take_retries().await);
+    assert_eq!(
+        letters.iter().filter(|letter| letter.body == b"not JSON").count(),
+        1
+    );
+}
