@@ -1,0 +1,177 @@
+// Starts the page: who is signed in, which view the address names, and where the focus goes.
+//
+// The view lives in the hash, because numbers of people must not get into server logs or referrers.
+
+import { SIGN_IN, get, remove } from "./api.js";
+import { fill, h } from "./dom.js";
+import { looksLikeNumber, zone } from "./format.js";
+import { failed } from "./states.js";
+import * as deadLetters from "./dead-letters.js";
+import * as live from "./live.js";
+import * as message from "./message.js";
+import * as number from "./number.js";
+import * as overview from "./overview.js";
+import * as signIn from "./sign-in.js";
+
+const VIEWS = { overview, message, number, live, "dead-letters": deadLetters };
+const ROLES = { viewer: "Viewer", agent: "Agent", operator: "Operator" };
+
+const main = document.getElementById("main");
+const search = document.getElementById("search");
+const field = document.getElementById("q");
+const who = document.getElementById("who");
+const announcer = document.getElementById("announcer");
+
+let session = null;
+let current = null;
+let signingIn = false;
+// Where a search that found nothing was sent on from; not part of the address.
+let hint = null;
+
+/** What the address names. */
+function route() {
+  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?", 2);
+  const [name, ...rest] = path.split("/");
+  const parameters = Object.fromEntries(new URLSearchParams(query));
+  if (!Object.hasOwn(VIEWS, name)) return { name: "overview", parameters: {} };
+  if (name === "message" || name === "number") {
+    let id = rest.join("/");
+    try {
+      id = decodeURIComponent(id);
+    } catch {
+      // Not percent-encoded, as when typed by hand: taken as it is.
+    }
+    if (name === "number" && !id) return { name: "message", parameters: {} };
+    return { name, parameters: { id } };
+  }
+  return { name, parameters };
+}
+
+function hashOf(name, parameters) {
+  if (name === "message" || name === "number") return `#/${name}/${encodeURIComponent(parameters)}`;
+  const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value)).toString();
+  return `#/${name}${query ? `?${query}` : ""}`;
+}
+
+/** Goes to a view; `back` leads where the reader was. */
+function go(name, parameters) {
+  const hash = hashOf(name, parameters);
+  if (location.hash === hash) show();
+  else location.hash = hash;
+}
+
+/** Goes to a view in the place of the present one. */
+function replace(name, parameters, passed = null) {
+  hint = passed;
+  history.replaceState(null, "", hashOf(name, parameters));
+  show();
+}
+
+let announcing = null;
+function announce(text) {
+  // Emptied first: the same words twice are otherwise said once.
+  announcer.textContent = "";
+  clearTimeout(announcing);
+  announcing = setTimeout(() => { announcer.textContent = text; }, 100);
+}
+
+function show() {
+  if (!session || signingIn) return;
+  const { name, parameters } = route();
+  const passed = hint;
+  hint = null;
+  const view = VIEWS[name];
+  document.title = `${view.title(parameters)} · netcore-webhooks`;
+  const shownAs = name === "number" ? "message" : name;
+  for (const link of document.querySelectorAll("#views a")) {
+    if (link.dataset.view === shownAs) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  field.value = parameters.id ?? "";
+  const same = current?.name === name && current.id === parameters.id;
+  const first = current === null;
+  if (current?.name !== name) {
+    current?.leave.abort();
+    const leave = new AbortController();
+    current = { name, leave };
+    fill(main);
+    current.view = view.mount({ main, signal: leave.signal, session, go, replace, announce });
+  }
+  current.id = parameters.id;
+  current.view.update({ ...parameters, ...passed });
+  // Filters keep the focus where it is; another view begins at its heading.
+  if (!first && !same) {
+    window.scrollTo(0, 0);
+    main.querySelector("h1")?.focus({ preventScroll: true });
+  }
+}
+
+function identify(answer) {
+  session = answer;
+  signingIn = false;
+  search.hidden = false;
+  document.getElementById("views").hidden = false;
+  fill(
+    who,
+    h("span", { class: "role", title: session.may.see_numbers ? "Sees numbers" : "Numbers are masked" }, ROLES[session.role] ?? session.role),
+    session.sign_in && h("button", { type: "button", class: "link", onclick: signOut }, "Sign out"),
+  );
+  current?.leave.abort();
+  current = null;
+  show();
+}
+
+async function signOut() {
+  try {
+    await remove("api/session");
+  } catch (error) {
+    announce(error.message);
+    return;
+  }
+  ask();
+}
+
+function ask() {
+  if (signingIn) return;
+  signingIn = true;
+  session = null;
+  current?.leave.abort();
+  current = null;
+  fill(who);
+  search.hidden = true;
+  document.getElementById("views").hidden = true;
+  document.title = "Sign in · netcore-webhooks";
+  signIn.show({
+    main,
+    done: (answer) => {
+      identify(answer);
+      main.querySelector("h1")?.focus({ preventScroll: true });
+    },
+  });
+}
+
+async function start() {
+  try {
+    identify(await get("api/session"));
+  } catch (error) {
+    if (error.signIn || error.status === 401) return ask();
+    fill(main, h("h1", { tabindex: "-1" }, "The dashboard did not start"), failed(error, start));
+  }
+}
+
+window.addEventListener(SIGN_IN, ask);
+window.addEventListener("hashchange", show);
+document.getElementById("skip").addEventListener("click", (event) => {
+  // The hash names the view, so the link must not change it.
+  event.preventDefault();
+  main.focus();
+});
+search.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const text = field.value.trim();
+  if (!text) return;
+  go(looksLikeNumber(text) ? "number" : "message", text);
+});
+document.getElementById("zone").textContent = ` (${zone()})`;
+
+start();

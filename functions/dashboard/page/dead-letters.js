@@ -1,0 +1,228 @@
+// What needs a person: how deep the queues are, why letters lie there, and what can be done.
+
+import { get, latest, post } from "./api.js";
+import { fill, foreign, h, table } from "./dom.js";
+import { figure, number, plural, when } from "./format.js";
+import { empty, failed, into } from "./states.js";
+
+const REASONS = {
+  malformed: ["Malformed", "not JSON, or no envelope that the function knows"],
+  unreadable: ["Unreadable", "a record without what makes it an event"],
+  conflict: ["Conflict", "an event with a known key says something else; the first was kept"],
+  exhausted: ["Retries used up", "it could not be stored again and again"],
+};
+/** A look at the queue hides what it saw for a second. */
+const HIDDEN_MS = 1300;
+const LOOKS = 4;
+
+const wait = (ms, signal) =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => { clearTimeout(timer); reject(signal.reason); }, { once: true });
+  });
+
+export const title = () => "Dead letters";
+
+export function mount({ main, signal, session, announce }) {
+  const run = latest(signal);
+  const body = h("div", { class: "results" });
+  const refresh = h("button", { type: "button", onclick: () => load() }, "Refresh");
+  let depths = null;
+  let letters = [];
+  fill(
+    main,
+    h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Dead letters"), h("p", { class: "sub" }, "Bodies that no function could store. Nothing leaves the queue unless you say so.")),
+    h("p", { class: "tools" }, refresh),
+    body,
+  );
+
+  async function load() {
+    const look = async (inner) => {
+      let answer = await get("api/dead-letters", { content: "masked" }, { signal: inner });
+      // Somebody (or this page) has just looked: those letters are hidden for a moment.
+      for (let turn = 1; turn < LOOKS && answer.newest.length < Math.min(10, total(answer.depths)); turn += 1) {
+        await wait(HIDDEN_MS, inner);
+        const next = await get("api/dead-letters", { content: "masked" }, { signal: inner });
+        answer = next.newest.length >= answer.newest.length ? next : { ...answer, depths: next.depths };
+      }
+      return answer;
+    };
+    const done = await into(body, "the queues", run, look, (answer) => {
+      depths = answer.depths;
+      letters = answer.newest;
+      draw();
+    });
+    if (done) announce(`${plural(total(depths), "dead letter")}.`);
+  }
+
+  const total = (of) => of.dead_letter.visible + of.dead_letter.in_flight;
+
+  function draw() {
+    const all = total(depths);
+    fill(
+      body,
+      h(
+        "dl",
+        { class: "cards", "aria-label": "Depth of the queues" },
+        card("Dead letters", "dead", all, all ? "need a person" : "nothing needs a person", all ? "failed" : "delivered"),
+        card("Waiting to be retried", "retry", depths.retry.visible + depths.retry.in_flight, `${number(depths.retry.in_flight)} being tried now`, "sent"),
+      ),
+      letters.length > 0 && why(),
+      all === 0 && !letters.length
+        ? empty("No dead letters", h("p", null, "Everything that was received is stored or on its way."))
+        : h(
+            "section",
+            { "aria-labelledby": "letters" },
+            h("h2", { id: "letters" }, "Letters"),
+            h("p", { class: "said-short" }, all > letters.length ? `${plural(letters.length, "letter")} of about ${number(all)}: a sample, because the queue keeps no order.` : `${plural(letters.length, "letter")}, the newest first.`),
+            h("ol", { class: "groups" }, letters.map(item)),
+          ),
+    );
+  }
+
+  const card = (name, key, value, note, word) =>
+    h("div", { class: `card s-${word}`, "data-kpi": key }, h("dt", null, name), h("dd", null, figure(value, { class: "big" })), h("dd", { class: "note" }, note));
+
+  function why() {
+    const counts = new Map();
+    for (const letter of letters) counts.set(letter.reason ?? "", (counts.get(letter.reason ?? "") ?? 0) + 1);
+    return h(
+      "section",
+      { class: "panel", "aria-labelledby": "why" },
+      h("h2", { id: "why" }, "Reasons"),
+      table({
+        caption: "Reasons of the letters shown below",
+        head: ["Reason", "What it means", "Letters"],
+        rows: [...counts].sort((a, b) => b[1] - a[1]).map(([reason, count]) => [nameOf(reason), REASONS[reason]?.[1] ?? "not written by these functions, or a piece of a large letter", figure(count)]),
+        numeric: [2],
+      }),
+    );
+  }
+
+  const nameOf = (reason) => (reason ? (REASONS[reason]?.[0] ?? foreign(reason, { most: 60 })) : "Foreign");
+
+  function item(letter) {
+    const id = `letter-${letters.indexOf(letter)}`;
+    const content = h("div", { class: "letter-content" });
+    const told = h("div", { class: "letter-told" });
+    const box = h(
+      "li",
+      { class: "group panel", "data-letter": letter.id, "aria-labelledby": id },
+      h("h3", { id }, nameOf(letter.reason), letter.function && [" in ", foreign(letter.function, { most: 60 })]),
+      letter.detail && h("p", { class: "remark" }, foreign(letter.detail)),
+      h(
+        "dl",
+        { class: "facts" },
+        letter.received_at !== undefined && [h("dt", null, "Received"), h("dd", null, when(letter.received_at))],
+        h("dt", null, "In the queue since"),
+        h("dd", null, when(letter.sent_at)),
+        letter.body_bytes !== undefined && [h("dt", null, "Body"), h("dd", null, plural(letter.body_bytes, "byte"))],
+        letter.parts !== undefined && [h("dt", null, "Piece"), h("dd", null, `${number(letter.part)} of ${number(letter.parts)} of letter `, foreign(letter.letter, { most: 80 }))],
+        h("dt", null, "Id"),
+        h("dd", null, foreign(letter.id, { most: 120, class: "id" })),
+      ),
+      h(
+        "p",
+        { class: "tools" },
+        letter.body !== undefined && h("button", { type: "button", "data-do": "show", "aria-expanded": "false", onclick: (event) => reveal(event.currentTarget, letter, content) }, "Show content"),
+        session.may.redrive && h("button", { type: "button", "data-do": "redrive", onclick: () => act("redrive", letter, box, told) }, "Try again (redrive)"),
+        session.may.discard && h("button", { type: "button", class: "danger", "data-do": "discard", onclick: () => act("discard", letter, box, told) }, "Discard"),
+      ),
+      content,
+      told,
+    );
+    return box;
+  }
+
+  /** The body as it came, where the role may see it; else with its digits masked. */
+  async function reveal(button, letter, place) {
+    if (button.getAttribute("aria-expanded") === "true") {
+      fill(place);
+      button.setAttribute("aria-expanded", "false");
+      fill(button, "Show content");
+      return;
+    }
+    button.disabled = true;
+    fill(place, h("p", { class: "loading", role: "status" }, "Loading the content…"));
+    try {
+      const found = session.may.see_numbers ? await whole(letter.id) : letter;
+      const encoded = found.encoding === "base64";
+      fill(
+        place,
+        h("p", { class: "muted" }, encoded ? "Not text; shown in base64." : session.may.see_numbers ? "As it was received." : "Digits are masked for your role."),
+        h("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Content of the letter" }, foreign(found.body === "" ? "(empty)" : found.body, { tag: "pre", most: 20_000 })),
+      );
+      button.setAttribute("aria-expanded", "true");
+      fill(button, "Hide content");
+    } catch (error) {
+      if (signal.aborted) return;
+      fill(place, failed(error, () => reveal(button, letter, place)));
+    } finally {
+      button.disabled = false;
+      if (document.activeElement === document.body) button.focus();
+    }
+  }
+
+  async function whole(id) {
+    for (let turn = 0; turn < LOOKS; turn += 1) {
+      if (turn) await wait(HIDDEN_MS, signal);
+      const answer = await get("api/dead-letters", { content: "full" }, { signal });
+      const found = answer.newest.find((letter) => letter.id === id);
+      if (found) return found;
+    }
+    throw new Error("The queue did not show this letter just now: it may be handled elsewhere, or lie deeper in the queue.");
+  }
+
+  async function act(what, letter, box, told) {
+    const sure = await confirm(
+      what === "redrive"
+        ? { title: "Try this letter again?", text: "It goes to the retry queue and is read again by the function. If it fails again, it comes back here.", yes: "Try again" }
+        : { title: "Discard this letter?", text: "It is deleted from the queue for good; what it says will never be stored.", yes: "Discard", danger: true },
+    );
+    if (!sure) return;
+    for (const button of box.querySelectorAll("button")) button.disabled = true;
+    fill(told, h("p", { class: "loading", role: "status" }, what === "redrive" ? "Sending it back…" : "Discarding…"));
+    try {
+      await post(`api/dead-letters/${encodeURIComponent(letter.id)}/${what}`, {}, { signal });
+    } catch (error) {
+      if (signal.aborted) return;
+      for (const button of box.querySelectorAll("button")) button.disabled = false;
+      fill(told, failed(error, () => act(what, letter, box, told)));
+      told.querySelector("button").focus();
+      return;
+    }
+    announce(what === "redrive" ? "The letter was sent to the retry queue." : "The letter was discarded.");
+    letters = letters.filter((other) => other !== letter);
+    depths = { ...depths, dead_letter: { visible: Math.max(0, total(depths) - 1), in_flight: 0 } };
+    draw();
+    refresh.focus();
+    await wait(HIDDEN_MS, signal).then(load, () => {});
+  }
+
+  /** Asks before something is done. The dialog keeps and gives back the focus itself. */
+  function confirm({ title: heading, text, yes, danger }) {
+    return new Promise((resolve) => {
+      const dialog = h(
+        "dialog",
+        { "aria-labelledby": "sure-title", "aria-describedby": "sure-text" },
+        h("h2", { id: "sure-title" }, heading),
+        h("p", { id: "sure-text" }, text),
+        h(
+          "p",
+          { class: "tools" },
+          h("button", { type: "button", autofocus: true, onclick: () => dialog.close("") }, "Cancel"),
+          h("button", { type: "button", class: danger ? "danger" : "primary", onclick: () => dialog.close("yes") }, yes),
+        ),
+      );
+      dialog.addEventListener("close", () => {
+        dialog.remove();
+        resolve(dialog.returnValue === "yes");
+      });
+      signal.addEventListener("abort", () => dialog.close(""), { once: true });
+      document.body.append(dialog);
+      dialog.showModal();
+    });
+  }
+
+  return { update: load };
+}

@@ -1,0 +1,120 @@
+// Makes elements. Everything shown goes through here as text: nothing in this page parses HTML.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+// Where a link may lead: to a view or to this deployment's own API. Content of webhooks never
+// becomes a link, and this makes sure of it.
+const LINK = /^(#|api\/|openapi\.json$)/;
+
+// Characters that are invisible or reorder text: shown by their code so that no text can pose as another.
+const UNSEEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/;
+
+/** An element with properties and children. `on…` are listeners, `class`, `aria-…` and the rest are attributes. */
+export function h(tag, props, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(props ?? {})) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "value") element.value = value;
+    else if (name === "style") throw new Error("styles belong into app.css");
+    else if (name === "href" && !LINK.test(value)) throw new Error("a link leads only to a view or to the API");
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  put(element, children);
+  return element;
+}
+
+/** Appends children: nodes, texts, lists of them; nothing for null and false. */
+export function put(parent, ...children) {
+  for (const child of children.flat(Infinity)) {
+    if (child === undefined || child === null || child === false) continue;
+    parent.append(child instanceof Node ? child : String(child));
+  }
+  return parent;
+}
+
+/** Replaces what an element holds. */
+export function fill(parent, ...children) {
+  parent.replaceChildren();
+  return put(parent, ...children);
+}
+
+/** An SVG element; only for drawings of this page, never with content of a webhook. */
+export function svg(tag, props, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(props ?? {})) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+/** A decorative icon drawn as one path on a 16 by 16 field. */
+export function icon(path) {
+  return svg(
+    "svg",
+    { viewBox: "0 0 16 16", width: "16", height: "16", "aria-hidden": "true", focusable: "false", class: "icon" },
+    svg("path", { d: path }),
+  );
+}
+
+/** Text of a webhook: isolated in its direction, unseen characters by their code, long ones folded. */
+export function foreign(value, { most = 600, tag = "bdi", ...props } = {}) {
+  const text = String(value);
+  const element = h(tag, { dir: "auto", ...props, class: `foreign ${props.class ?? ""}`.trim() });
+  if (text.length <= most) return visible(element, text);
+  const rest = h("button", { type: "button", class: "link more" }, `Show all ${text.length.toLocaleString()} characters`);
+  visible(element, `${cut(text, most)}…`);
+  rest.addEventListener("click", () => {
+    element.replaceChildren();
+    visible(element, text);
+    element.tabIndex = -1;
+    rest.remove();
+    element.focus();
+  });
+  const both = document.createDocumentFragment();
+  both.append(element, " ", rest);
+  return both;
+}
+
+/** A text cut to a length, never through a surrogate pair. */
+export function cut(text, most) {
+  return text.slice(0, most).replace(/[\ud800-\udbff]$/, "");
+}
+
+function visible(element, text) {
+  if (!UNSEEN.test(text)) {
+    element.append(text);
+    return element;
+  }
+  let plain = "";
+  for (const char of text) {
+    if (!UNSEEN.test(char)) {
+      plain += char;
+      continue;
+    }
+    if (plain) element.append(plain);
+    plain = "";
+    element.append(h("span", { class: "code-point" }, `U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`));
+  }
+  if (plain) element.append(plain);
+  return element;
+}
+
+/** A table with a caption; the first cell of each row is its heading. Cells are nodes or texts. */
+export function table({ caption, head, rows, foot, numeric = [], className = "" }) {
+  const cell = (tag, scope) => (content, column) =>
+    h(tag, { scope, class: numeric.includes(column) ? "num" : undefined }, content);
+  const row = (cells) =>
+    h("tr", null, cells.map((content, column) => (column === 0 ? cell("th", "row") : cell("td"))(content, column)));
+  return h(
+    "div",
+    { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" },
+    h(
+      "table",
+      { class: className },
+      h("caption", null, caption),
+      h("thead", null, h("tr", null, head.map(cell("th", "col")))),
+      h("tbody", null, rows.map(row)),
+      foot && h("tfoot", null, row(foot)),
+    ),
+  );
+}

@@ -1,0 +1,115 @@
+// Shows single events, the same way in every view.
+
+import { h, foreign } from "./dom.js";
+import { figure, utc, when } from "./format.js";
+import { badge, chip, tone } from "./status.js";
+import { said } from "./story.js";
+
+// Shown in this order in an event's details; what is not listed follows.
+const NAMES = {
+  message_id: "Message id",
+  status: "Status",
+  status_key: "Status key",
+  channel: "Channel",
+  event_time: "Happened",
+  received_at: "Arrived here",
+  recipient: "Number",
+  provider: "Provider",
+  format: "Format",
+  bot_id: "Bot",
+  campaign: "Campaign",
+  tags: "Tags",
+  message_type: "Message type",
+  remarks: "Remarks",
+  last_channel: "Channel before",
+  request_id: "Request id",
+  callback_data: "Callback data",
+  source: "Source",
+  in_reply_to: "In reply to",
+  click: "Click",
+  content: "Content",
+  pricing: "Price",
+  late: "Came late",
+  undated: "Came without a time",
+  extra: "Other fields",
+};
+const TIMES = ["event_time", "received_at"];
+
+/** What identifies an event. */
+export const keyOf = (event) => JSON.stringify([event.message_id, event.status_key]);
+
+/** A link to a message; plain text where the id is masked and cannot be followed. */
+export function messageLink(id, text = id) {
+  const shown = foreign(text, { most: 120 });
+  if (id.includes("*")) return shown;
+  return h("a", { href: `#/message/${encodeURIComponent(id)}` }, shown);
+}
+
+/** A link to a person's events; plain text where the number is masked. */
+export function numberLink(number) {
+  if (!number) return null;
+  const shown = foreign(number, { most: 40 });
+  if (number.includes("*")) return shown;
+  return h("a", { href: `#/number/${encodeURIComponent(number)}` }, shown);
+}
+
+/** What an event says beyond its status: the reason of a failure, what was tapped or written. */
+export function remark(event) {
+  const words = said(event);
+  const parts = [];
+  if (event.remarks) parts.push(h("span", { class: "remark" }, foreign(event.remarks)));
+  if (words) parts.push(h("q", { class: "said" }, foreign(words)));
+  return parts;
+}
+
+/** Everything that is stored of an event, folded away. */
+export function details(event) {
+  const box = h("details", { class: "details" }, h("summary", null, "All fields"));
+  // Made when opened: most are never looked at.
+  box.addEventListener("toggle", () => {
+    if (box.open && box.childElementCount === 1) box.append(fields(event));
+  });
+  return box;
+}
+
+function fields(event) {
+  const names = [...Object.keys(NAMES), ...Object.keys(event)].filter((name, index, all) => name in event && all.indexOf(name) === index);
+  return h("dl", null, names.map((name) => [h("dt", null, NAMES[name] ?? foreign(name, { most: 80 })), h("dd", null, value(name, event[name]))]));
+}
+
+function value(name, it) {
+  if (TIMES.includes(name)) return [when(it), h("br"), h("span", { class: "muted" }, utc(it))];
+  if (name === "in_reply_to" || name === "message_id") return messageLink(String(it));
+  if (name === "recipient") return numberLink(String(it));
+  if (it === true) return "yes";
+  if (typeof it === "number") return figure(it);
+  if (Array.isArray(it) && it.every((item) => typeof item === "string")) return it.map((item, index) => [index ? ", " : null, foreign(item)]);
+  if (typeof it === "object") return foreign(JSON.stringify(it, null, 2), { tag: "pre" });
+  return foreign(it);
+}
+
+/** One event as an item of a list. */
+export function row(event, { message = true, number = true } = {}) {
+  return h(
+    "li",
+    { class: `event ${tone(event.status)}`, "data-key": keyOf(event) },
+    h("div", { class: "event-head" }, when(event.event_time), badge(event.channel), chip(event.status), flags(event)),
+    (message || number) &&
+      h(
+        "div",
+        { class: "event-who" },
+        message && messageLink(event.message_id),
+        number && event.recipient && h("span", { class: "to" }, h("span", { class: "muted" }, "Number "), numberLink(event.recipient)),
+      ),
+    h("div", { class: "event-said" }, remark(event)),
+    details(event),
+  );
+}
+
+/** What is unusual about an event's time. */
+export function flags(event) {
+  return [
+    event.late && h("span", { class: "flag" }, "came late"),
+    event.undated && h("span", { class: "flag" }, "time of arrival"),
+  ];
+}

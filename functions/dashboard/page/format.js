@@ -1,0 +1,92 @@
+// Numbers, times, days and phone numbers as a reader wants to see them.
+
+import { h } from "./dom.js";
+
+const exact = new Intl.NumberFormat();
+const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
+const share = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
+const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const localClock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const localDate = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const utcDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
+const utcDayShort = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
+
+/** Above this a number is shown rounded, with the exact one beside it. */
+const LARGE = 100_000;
+
+export const number = (value) => exact.format(value);
+
+/** A number that a test, a copy or a tooltip can read exactly, however it is shown. */
+export function figure(value, props) {
+  const large = Math.abs(value) >= LARGE;
+  return h("data", { ...props, value, title: large ? exact.format(value) : undefined }, large ? compact.format(value) : exact.format(value));
+}
+
+/** `part` of `whole` in percent; a dash where there is no whole. */
+export const percent = (part, whole) => (whole > 0 ? share.format(part / whole) : "–");
+
+/** "1 message", "2 messages". */
+export const plural = (count, one, many = `${one}s`) => `${exact.format(count)} ${count === 1 ? one : many}`;
+
+const valid = (ms) => Number.isFinite(ms) && Math.abs(ms) <= 8.64e15;
+
+/** The exact time in UTC, as text. */
+export function utc(ms) {
+  return valid(ms) ? `${new Date(ms).toISOString().replace("T", " ").replace("Z", "")} UTC` : "no usable time";
+}
+
+/** A time in the reader's zone with the exact UTC time in its title. */
+export function when(ms, { clock = false } = {}) {
+  if (!valid(ms)) return h("span", { class: "muted" }, "no usable time");
+  const date = new Date(ms);
+  return h("time", { datetime: date.toISOString(), title: utc(ms) }, (clock ? localClock : local).format(date));
+}
+
+/** The day in the reader's zone, for headings between events. */
+export const dayOf = (ms) => (valid(ms) ? localDate.format(new Date(ms)) : "No usable time");
+
+/** How long something took, in at most two units. */
+export function duration(ms) {
+  const size = Math.abs(ms);
+  if (size < 1000) return `${Math.round(size)} ms`;
+  const units = [["d", 86_400_000], ["h", 3_600_000], ["min", 60_000], ["s", 1000]];
+  const first = units.findIndex(([, length]) => size >= length);
+  const [name, length] = units[first];
+  const whole = Math.floor(size / length);
+  const next = units[first + 1];
+  const rest = next ? Math.floor((size % length) / next[1]) : 0;
+  return rest ? `${whole} ${name} ${rest} ${next[0]}` : `${whole} ${name}`;
+}
+
+/** The UTC day of a time, as `YYYY-MM-DD`. */
+export const dayText = (ms) => new Date(ms).toISOString().slice(0, 10);
+
+/** A UTC day some days away. */
+export const dayPlus = (day, days) => dayText(Date.parse(`${day}T00:00:00Z`) + days * 86_400_000);
+
+/** Whether a text is a day of the calendar. */
+export function isDay(text) {
+  const time = Date.parse(`${text}T00:00:00Z`);
+  return /^\d{4}-\d{2}-\d{2}$/.test(text ?? "") && Number.isFinite(time) && dayText(time) === text;
+}
+
+/** How many days a range holds, both ends included. */
+export const daysIn = (from, to) => Math.round((Date.parse(to) - Date.parse(from)) / 86_400_000) + 1;
+
+export const dayName = (day) => utcDay.format(Date.parse(`${day}T00:00:00Z`));
+export const dayNameShort = (day) => utcDayShort.format(Date.parse(`${day}T00:00:00Z`));
+
+/** All days of a range. */
+export function days(from, to) {
+  return Array.from({ length: Math.max(0, daysIn(from, to)) }, (_, index) => dayPlus(from, index));
+}
+
+/** Whether a search text looks like a phone number rather than like an id. */
+export const looksLikeNumber = (text) => /^[\d+\s-]+$/.test(text) && /\d/.test(text);
+
+/** The reader's zone with its distance from UTC. */
+export function zone() {
+  const parts = new Intl.DateTimeFormat(undefined, { timeZoneName: "longOffset" }).formatToParts(new Date());
+  const offset = parts.find((part) => part.type === "timeZoneName")?.value ?? "";
+  return `${Intl.DateTimeFormat().resolvedOptions().timeZone}, ${offset}`;
+}

@@ -1,0 +1,183 @@
+// Events as they arrive. Asks every few seconds while somebody looks; new ones never move what is
+// under the reader's finger.
+
+import { address, get, latest, now } from "./api.js";
+import { fill, h } from "./dom.js";
+import { keyOf, row } from "./events.js";
+import { dayPlus, dayText, plural } from "./format.js";
+import { empty, failed, howToStart, loading } from "./states.js";
+import { CHANNELS, ORDER, STATUSES, channelName } from "./status.js";
+
+const EVERY_MS = 4000;
+const SLOWEST_MS = 60_000;
+const PAGE = 100;
+/** With a filter a page may hold nothing and still not be the last one. */
+const PAGES_AT_START = 10;
+const PAGES_LATER = 3;
+/** So long after midnight UTC the day before is still asked for: its last events are on their way. */
+const AFTER_MIDNIGHT_MS = 10 * 60_000;
+const MOST_ROWS = 500;
+const DAY_MS = 86_400_000;
+
+export const title = () => "Live";
+
+export function mount({ main, signal, go, announce }) {
+  let run = null;
+  let filters = { channel: "", status: "" };
+  let shown = new Map();
+  let held = new Map();
+  let day = null;
+  let paused = false;
+  let started = false;
+  let timer = null;
+  let misses = 0;
+
+  const pause = h("button", { type: "button", id: "pause", onclick: () => { paused = !paused; told(); paused ? stop() : poll(); } });
+  const choice = (name, label, values, text) => {
+    const select = h("select", { id: name }, h("option", { value: "" }, "All"), values.map((value) => h("option", { value }, text(value))));
+    select.addEventListener("change", () => go("live", { ...filters, [name]: select.value }));
+    return { select, field: h("div", { class: "field" }, h("label", { for: name }, label), select) };
+  };
+  const channel = choice("channel", "Channel", CHANNELS, channelName);
+  const state = choice("status", "Status", ORDER, (word) => STATUSES[word].label);
+  const csv = h("a", { class: "button", href: "#/live", download: "events.csv" }, "Download today as CSV");
+  const bar = h("p", { class: "live-bar" });
+  const arrived = h("button", { type: "button", class: "arrived", onclick: release });
+  const list = h("ol", { class: "events", "aria-label": "Events, the newest first" });
+  const place = h("div", { class: "results" });
+
+  fill(
+    main,
+    h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Live"), h("p", { class: "sub" }, "Events of this UTC day by the time they happened.")),
+    h("form", { class: "filters", "aria-label": "Filters", onsubmit: (event) => event.preventDefault() }, channel.field, state.field, pause, csv),
+    bar,
+    place,
+  );
+
+  const hidden = () => document.visibilityState === "hidden";
+  document.addEventListener("visibilitychange", () => { told(); hidden() ? stop() : poll(); }, { signal });
+  signal.addEventListener("abort", stop);
+
+  function told(problem) {
+    fill(pause, paused ? "Continue" : "Pause");
+    arrived.textContent = `Show ${plural(held.size, "new event")}`;
+    const say = problem ?? (paused ? "Paused." : hidden() ? "Waits until you look." : "Watching.");
+    bar.className = `live-bar ${problem ? "is-failed" : paused ? "is-paused" : "is-on"}`;
+    fill(bar, h("span", { class: "live-state" }, say), held.size > 0 && arrived);
+  }
+
+  function stop() {
+    clearTimeout(timer);
+    timer = null;
+  }
+
+  /** All new events of a day: pages are read until one holds something known. */
+  async function news(of, inner) {
+    const found = [];
+    let cursor = null;
+    const pages = started ? PAGES_LATER : PAGES_AT_START;
+    for (let turn = 0; turn < pages; turn += 1) {
+      const answer = await get("api/events", { day: of, ...filters, limit: PAGE, cursor }, { signal: inner });
+      const fresh = answer.events.filter((event) => !shown.has(keyOf(event)) && !held.has(keyOf(event)));
+      found.push(...fresh);
+      cursor = answer.cursor;
+      if (cursor === null || fresh.length < answer.events.length || (!started && found.length >= PAGE)) break;
+    }
+    return found;
+  }
+
+  async function poll() {
+    stop();
+    if (paused || hidden() || signal.aborted) return;
+    try {
+      const time = now();
+      day = dayText(time);
+      csv.setAttribute("href", address("api/events", { day, ...filters, format: "csv" }));
+      const wanted = time % DAY_MS < AFTER_MIDNIGHT_MS && started ? [day, dayPlus(day, -1)] : [day];
+      const fresh = await run(async (inner) => (await Promise.all(wanted.map((one) => news(one, inner)))).flat());
+      if (!fresh) return;
+      misses = 0;
+      take(fresh);
+      started = true;
+      told();
+    } catch (error) {
+      misses += 1;
+      if (!started) {
+        fill(place, failed(error, () => { fill(place, loading("events")); poll(); }));
+      }
+      told(`${error.message} Trying again in ${Math.round(pauseFor() / 1000)} s.`);
+    }
+    if (!paused && !hidden() && !signal.aborted) {
+      stop();
+      timer = setTimeout(poll, pauseFor());
+    }
+  }
+
+  const pauseFor = () => Math.min(SLOWEST_MS, EVERY_MS * 2 ** misses);
+
+  /** Somebody reads, points at or has the focus in the list: it stays as it is. */
+  function inUse() {
+    if (!list.isConnected || !list.childElementCount) return false;
+    const selection = document.getSelection();
+    return (
+      list.matches(":hover") ||
+      list.contains(document.activeElement) ||
+      list.getBoundingClientRect().top < 0 ||
+      list.querySelector("details[open]") !== null ||
+      (selection && !selection.isCollapsed && list.contains(selection.anchorNode))
+    );
+  }
+
+  function take(fresh) {
+    for (const event of fresh) held.set(keyOf(event), event);
+    if (!started) {
+      release();
+      return;
+    }
+    if (!fresh.length) return;
+    announce(`${plural(fresh.length, "new event")}.`);
+    if (!inUse()) release();
+  }
+
+  /** Shows what has been held back, in its place by time. */
+  function release() {
+    const had = document.activeElement === arrived;
+    const fresh = [...held.values()].sort((a, b) => a.event_time - b.event_time);
+    for (const event of fresh) {
+      const item = row(event);
+      if (started) item.classList.add("is-new");
+      const next = [...list.children].find((other) => shown.get(other.dataset.key).event_time <= event.event_time);
+      list.insertBefore(item, next ?? null);
+      shown.set(keyOf(event), event);
+    }
+    held = new Map();
+    while (list.childElementCount > MOST_ROWS) list.lastElementChild.remove();
+    if (shown.size && !list.isConnected) fill(place, list);
+    if (!shown.size) {
+      const filtered = filters.channel || filters.status;
+      fill(place, empty(filtered ? "Nothing passes the filters yet" : "No events today yet", h("p", null, `Today is ${day} in UTC. This view goes on asking.`), !filtered && howToStart()));
+    }
+    told();
+    if (had) {
+      window.scrollTo({ top: 0 });
+      list.firstElementChild?.querySelector("a, summary")?.focus();
+    }
+  }
+
+  return {
+    update(parameters) {
+      filters = { channel: parameters.channel ?? "", status: parameters.status ?? "" };
+      channel.select.value = filters.channel;
+      state.select.value = filters.status;
+      shown = new Map();
+      held = new Map();
+      started = false;
+      misses = 0;
+      run = latest(signal);
+      fill(list);
+      fill(place, loading("events"));
+      told();
+      poll();
+    },
+  };
+}

@@ -1,0 +1,334 @@
+// The overview: what was sent in a range of days and what became of it.
+
+import { get, latest, now } from "./api.js";
+import { lines } from "./charts.js";
+import { fill, foreign, h, icon, table } from "./dom.js";
+import { dayName, dayNameShort, dayPlus, dayText, days, daysIn, figure, isDay, number, percent, plural, when } from "./format.js";
+import { empty, failed, howToStart, into } from "./states.js";
+import { CHANNELS, badge, channelName, chip, inOrder, status, tone } from "./status.js";
+
+const PRESETS = [["Today", 1], ["7 days", 7], ["30 days", 30], ["90 days", 90]];
+const MOST_DAYS = 366;
+/** Up to this many days the chart shows hours. */
+const HOURLY_DAYS = 2;
+const REASONS_AT_FIRST = 8;
+
+export const title = () => "Overview";
+
+export function mount({ main, signal, go, announce }) {
+  const run = latest(signal);
+  let filters = null;
+  let offers = { bots: [], channels: CHANNELS, tags: [] };
+  const form = h("form", { class: "filters", "aria-label": "Range and filters" });
+  const results = h("div", { class: "results" });
+  const heading = h("p", { class: "sub" });
+  fill(main, h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Overview"), heading), form, results);
+  form.addEventListener("submit", (event) => event.preventDefault());
+
+  const change = (changes) => go("overview", { ...filters, ...changes });
+
+  function read(parameters) {
+    const today = dayText(now());
+    const to = isDay(parameters.to) ? parameters.to : today;
+    const from = isDay(parameters.from) ? parameters.from : dayPlus(to, -29);
+    return { from, to, bot: parameters.bot ?? "", channel: parameters.channel ?? "", tag: parameters.tag ?? "" };
+  }
+
+  function controls() {
+    const today = dayText(now());
+    const focused = document.activeElement?.closest("form") === form ? document.activeElement.id : null;
+    const preset = ([name, length]) => {
+      const from = dayPlus(today, 1 - length);
+      return h(
+        "button",
+        { type: "button", id: `preset-${length}`, "aria-pressed": String(filters.from === from && filters.to === today), onclick: () => change({ from, to: today }) },
+        name,
+      );
+    };
+    const day = (name, label) => {
+      const input = h("input", { type: "date", id: name, value: filters[name], max: today, required: true });
+      input.addEventListener("change", () => isDay(input.value) && change({ [name]: input.value }));
+      return h("div", { class: "field" }, h("label", { for: name }, label), input);
+    };
+    const choice = (name, label, values, shown = (value) => value) => {
+      const all = [...new Set([...values, filters[name]])].filter(Boolean);
+      const select = h(
+        "select",
+        { id: name },
+        h("option", { value: "" }, "All"),
+        all.map((value) => h("option", { value }, shown(value).slice(0, 60))),
+      );
+      select.value = filters[name];
+      select.addEventListener("change", () => change({ [name]: select.value }));
+      return h("div", { class: "field" }, h("label", { for: name }, label), select);
+    };
+    fill(
+      form,
+      h("div", { class: "presets", role: "group", "aria-label": "Range" }, PRESETS.map(preset)),
+      day("from", "From (UTC day)"),
+      day("to", "To (UTC day)"),
+      choice("channel", "Channel", offers.channels, channelName),
+      choice("bot", "Bot", offers.bots),
+      choice("tag", "Tag", offers.tags),
+      h("button", { type: "button", id: "refresh", onclick: show }, "Refresh"),
+    );
+    if (focused) form.querySelector(`#${CSS.escape(focused)}`)?.focus();
+  }
+
+  async function show() {
+    const length = daysIn(filters.from, filters.to);
+    if (length < 1 || length > MOST_DAYS) {
+      const why = length < 1 ? "The range ends before it begins." : `A range holds at most ${MOST_DAYS} days.`;
+      fill(results, failed(new Error(why)));
+      return;
+    }
+    const done = await into(results, "the figures", run, (inner) => get("api/summary", filters, { signal: inner }), (summary) => {
+      offers = {
+        bots: summary.bots,
+        channels: [...new Set([...CHANNELS, ...summary.channels])],
+        tags: summary.tags,
+      };
+      controls();
+      fill(
+        heading,
+        `${dayName(summary.from)} – ${dayName(summary.to)}, ${plural(daysIn(summary.from, summary.to), "UTC day")}. `,
+        summary.updated_at === null ? "Nothing is counted yet." : ["Counted up to ", when(summary.updated_at), "."],
+      );
+      draw(summary);
+    });
+    if (done) announce("The overview is up to date.");
+  }
+
+  let drawing = new AbortController();
+  signal.addEventListener("abort", () => drawing.abort());
+
+  function draw(summary) {
+    drawing.abort();
+    drawing = new AbortController();
+    const totals = add(summary);
+    if (totals.events === 0) {
+      const filtered = filters.bot || filters.channel || filters.tag;
+      fill(
+        results,
+        summary.updated_at === null && !filtered
+          ? empty("No events yet", ...howToStart())
+          : empty(
+              "Nothing in this range",
+              h("p", null, filtered ? "No event of these days passes the filters." : "No event happened on these days."),
+              filtered && h("button", { type: "button", onclick: () => change({ bot: "", channel: "", tag: "" }) }, "Remove the filters"),
+              h("button", { type: "button", onclick: () => change({ from: dayPlus(dayText(now()), 1 - 90), to: dayText(now()) }) }, "Show 90 days"),
+            ),
+      );
+      return;
+    }
+    fill(
+      results,
+      cards(summary, totals),
+      volume(summary, drawing.signal),
+      h("div", { class: "pair" }, funnel(summary), fallback(summary)),
+      h("div", { class: "pair" }, reasons(summary), h("div", { class: "stack" }, billing(summary), types(summary))),
+    );
+  }
+
+  return {
+    update(parameters) {
+      filters = read(parameters);
+      controls();
+      show();
+    },
+  };
+}
+
+function add(summary) {
+  const sum = (name) => summary.funnel.reduce((all, channel) => all + channel[name], 0);
+  const totals = Object.fromEntries(["sent", "delivered", "read", "clicked", "failed", "not_sent", "blocked"].map((name) => [name, sum(name)]));
+  totals.events = summary.counts.reduce((all, { count }) => all + count, 0);
+  totals.received = summary.counts.filter(({ status: word }) => word === "received").reduce((all, { count }) => all + count, 0);
+  return totals;
+}
+
+function cards(summary, totals) {
+  const unreached = totals.failed + totals.not_sent + totals.blocked;
+  const { attempts, fell_back: fellBack, delivered } = summary.fallback;
+  const billable = summary.billing.filter((entry) => entry.billable).reduce((all, { messages }) => all + messages, 0);
+  const card = (name, key, value, word, note) =>
+    h("div", { class: `card ${tone(word)}`, "data-kpi": key }, h("dt", null, icon(status(word).icon), name), h("dd", null, figure(value, { class: "big" })), h("dd", { class: "note" }, note));
+  return h(
+    "dl",
+    { class: "cards", "aria-label": "Key figures" },
+    card("Sent", "sent", totals.sent, "sent", "over all channels"),
+    card("Delivered", "delivered", totals.delivered, "delivered", `${percent(totals.delivered, totals.sent)} of sent`),
+    card("Read", "read", totals.read, "read", `${percent(totals.read, totals.delivered)} of delivered`),
+    card("Clicks", "clicked", totals.clicked, "clicked", `${percent(totals.clicked, totals.read)} of read; several by one person count`),
+    card("Did not arrive", "unreached", unreached, "failed", `${number(totals.failed)} failed, ${number(totals.not_sent)} not sent, ${number(totals.blocked)} blocked`),
+    card("Fell back to SMS", "fell_back", fellBack, "not_sent", attempts ? `${percent(fellBack, attempts)} of RCS; ${number(delivered)} delivered` : "no RCS message in this range"),
+    card("Incoming", "received", totals.received, "received", "messages people wrote or sent"),
+    card("Billable messages", "billable", billable, "other", summary.billing.length ? "by the prices in the events" : "no event carried a price"),
+  );
+}
+
+function panel(name, ...children) {
+  const id = `panel-${name.toLowerCase().replace(/[^a-z]+/g, "-")}`;
+  return h("section", { class: "panel", "aria-labelledby": id }, h("h2", { id }, name), children);
+}
+
+function volume(summary, signal) {
+  const hourly = daysIn(summary.from, summary.to) <= HOURLY_DAYS && summary.hours.length > 0;
+  const keys = hourly
+    ? days(summary.from, summary.to).flatMap((day) => Array.from({ length: 24 }, (_, hour) => `${day}T${String(hour).padStart(2, "0")}`))
+    : days(summary.from, summary.to);
+  const place = new Map(keys.map((key, index) => [key, index]));
+  const series = {};
+  for (const entry of hourly ? summary.hours : summary.counts) {
+    const index = place.get(hourly ? entry.hour : entry.day);
+    if (index === undefined) continue;
+    (series[entry.status] ??= new Array(keys.length).fill(0))[index] += entry.count;
+  }
+  const words = inOrder(Object.keys(series));
+  const totals = words.map((word) => series[word].reduce((a, b) => a + b, 0));
+  const label = (word) => status(word).label.slice(0, 40);
+  const titleOf = (key) => (hourly ? `${dayName(key.slice(0, 10))}, ${key.slice(11)}:00–${key.slice(11)}:59 UTC` : `${dayName(key)} (UTC)`);
+  const shortOf = (key) => (hourly ? `${dayNameShort(key.slice(0, 10))} ${key.slice(11)}h` : dayNameShort(key));
+
+  const sums = keys.map((_, index) => words.reduce((all, word) => all + series[word][index], 0));
+  const busiest = sums.indexOf(Math.max(...sums));
+  const said =
+    `${plural(totals.reduce((a, b) => a + b, 0), "event")} in ${plural(keys.length, hourly ? "UTC hour" : "UTC day")}: ` +
+    `${words.map((word, index) => `${label(word)} ${number(totals[index])}`).join(", ")}. ` +
+    `The busiest ${hourly ? "hour" : "day"} was ${titleOf(keys[busiest])} with ${plural(sums[busiest], "event")}.`;
+
+  const chart = h("div", { class: "chart" }, h("p", { class: "loading" }, "Drawing…"));
+  lines({ series, labels: keys.map(shortOf), titles: keys.map(titleOf), summary: said, signal })
+    .then((drawn) => fill(chart, drawn))
+    .catch(() => {
+      if (!signal.aborted) fill(chart, h("p", { class: "muted" }, "The chart could not be loaded; the table below holds the same figures."));
+    });
+
+  return panel(
+    "Volume over time",
+    h("p", { class: "said-short" }, said),
+    chart,
+    unfolding("Figures as a table", () =>
+      table({
+        caption: `Events by status for each UTC ${hourly ? "hour" : "day"}`,
+        head: [hourly ? "Hour (UTC)" : "Day (UTC)", ...words.map(label)],
+        rows: keys.map((key, index) => [hourly ? `${key.replace("T", " ")}:00` : key, ...words.map((word) => number(series[word][index]))]),
+        foot: ["Total", ...totals.map(number)],
+        numeric: words.map((_, index) => index + 1),
+      }),
+    ),
+  );
+}
+
+/** A table that is made when it is asked for. */
+function unfolding(name, make) {
+  const box = h("details", { class: "details" }, h("summary", null, name));
+  box.addEventListener("toggle", () => box.open && box.childElementCount === 1 && box.append(make()));
+  return box;
+}
+
+/** A bar beside its number: decoration, the number says the same. */
+function bar(value, most, word) {
+  const filled = h("span", { class: `bar-fill ${tone(word)}` });
+  filled.style.width = `${most > 0 ? Math.min(100, (value / most) * 100) : 0}%`;
+  return h("span", { class: "bar", "aria-hidden": "true" }, filled);
+}
+
+function funnel(summary) {
+  const channels = summary.funnel.filter((entry) => entry.sent + entry.delivered + entry.read + entry.clicked + entry.failed + entry.not_sent + entry.blocked > 0);
+  if (!channels.length) return panel("From sent to clicked", h("p", { class: "muted" }, "No message was sent in this range."));
+  return panel(
+    "From sent to clicked",
+    channels.map((entry) => {
+      const most = Math.max(entry.sent, entry.delivered, entry.read, entry.clicked);
+      const step = (word, whole) => [chip(word), figure(entry[word], { "data-step": word }), whole === null ? "" : percent(entry[word], whole), bar(entry[word], most, word)];
+      const lost = entry.failed + entry.not_sent + entry.blocked;
+      return [
+        table({
+          caption: channelName(entry.channel),
+          head: ["Step", "Events", "Of the step before", h("span", { class: "hidden" }, "Bar")],
+          rows: [step("sent", null), step("delivered", entry.sent), step("read", entry.delivered), step("clicked", entry.read)],
+          numeric: [1, 2],
+          className: "bars",
+        }),
+        h("p", { class: "after" }, lost ? `Did not arrive: ${number(entry.failed)} failed, ${number(entry.not_sent)} not sent, ${number(entry.blocked)} blocked.` : "None failed."),
+      ];
+    }),
+  );
+}
+
+function fallback(summary) {
+  const { attempts, fell_back: fellBack, delivered, failed: lost, clicked } = summary.fallback;
+  const name = "Fallback to SMS";
+  if (!fellBack) {
+    return panel(name, h("p", { class: "lead" }, attempts ? `None of ${plural(attempts, "RCS message")} fell back to SMS.` : "No RCS message in this range."));
+  }
+  const open = Math.max(0, fellBack - delivered - lost);
+  const rows = [["Tried over RCS", attempts, "sent"], ["Fell back to SMS", fellBack, "not_sent"], ["SMS delivered", delivered, "delivered"], ["SMS failed", lost, "failed"], ["No report yet", open, "other"], ["SMS clicks", clicked, "clicked"]];
+  const most = Math.max(...rows.map(([, value]) => value));
+  return panel(
+    name,
+    h("p", { class: "lead" }, `${percent(fellBack, attempts)} of ${plural(attempts, "RCS message")} fell back to SMS; ${percent(delivered, fellBack)} of those were delivered.`),
+    table({
+      caption: "How the fallback ended",
+      head: ["Step", "Messages", "Share", h("span", { class: "hidden" }, "Bar")],
+      rows: rows.map(([label, value, word], index) => [label, figure(value), index ? percent(value, index === 1 ? attempts : fellBack) : "", bar(value, most, word)]),
+      numeric: [1, 2],
+      className: "bars",
+    }),
+  );
+}
+
+function reasons(summary) {
+  const name = "Why messages did not arrive";
+  const all = [...summary.failures].sort((a, b) => b.count - a.count);
+  if (!all.length) return panel(name, h("p", { class: "muted" }, "No message failed in this range."));
+  const total = all.reduce((sum, { count }) => sum + count, 0);
+  const draw = (shown) =>
+    table({
+      caption: "Reasons as the providers put them",
+      head: ["Reason", "Channel", "Events", "Share", h("span", { class: "hidden" }, "Bar")],
+      rows: shown.map((entry) => [entry.reason ? foreign(entry.reason, { most: 200 }) : "No reason given", badge(entry.channel), figure(entry.count), percent(entry.count, total), bar(entry.count, all[0].count, "failed")]),
+      numeric: [2, 3],
+      className: "bars",
+    });
+  const place = h("div", null, draw(all.slice(0, REASONS_AT_FIRST)));
+  const more = h("button", { type: "button", class: "link" }, `Show all ${number(all.length)} reasons`);
+  more.addEventListener("click", () => {
+    fill(place, draw(all));
+    more.remove();
+    place.querySelector(".scroll").focus();
+  });
+  return panel(name, place, all.length > REASONS_AT_FIRST && more);
+}
+
+function billing(summary) {
+  const name = "Billable by category";
+  if (!summary.billing.length) return panel(name, h("p", { class: "muted" }, "No event carried a price in this range."));
+  const rows = [...summary.billing].sort((a, b) => Number(b.billable) - Number(a.billable) || b.messages - a.messages);
+  return panel(
+    name,
+    table({
+      caption: "Messages by price category",
+      head: ["Category", "Billed", "Messages", "Events with a price"],
+      rows: rows.map((entry) => [entry.category ? foreign(entry.category, { most: 80 }) : "No category", entry.billable ? "Billable" : "Free", figure(entry.messages), figure(entry.count)]),
+      numeric: [2, 3],
+    }),
+    h("p", { class: "after muted" }, "Several events of one message carry its price; messages are an estimate from them."),
+  );
+}
+
+function types(summary) {
+  const name = "Message types";
+  if (!summary.message_types.length) return panel(name, h("p", { class: "muted" }, "No event named its message type in this range."));
+  const rows = [...summary.message_types].sort((a, b) => b.count - a.count);
+  return panel(
+    name,
+    table({
+      caption: "Events by message type",
+      head: ["Type", "Channel", "Events"],
+      rows: rows.slice(0, 20).map((entry) => [foreign(entry.message_type || "not named", { most: 80 }), badge(entry.channel), figure(entry.count)]),
+      numeric: [2],
+    }),
+  );
+}

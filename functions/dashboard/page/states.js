@@ -1,0 +1,47 @@
+// What is shown when there is nothing (yet) to show: loading, empty, failed.
+
+import { h, fill } from "./dom.js";
+
+export const loading = (what) => h("p", { class: "loading", role: "status" }, `Loading ${what}…`);
+
+export const empty = (title, ...more) => h("div", { class: "empty" }, h("h2", null, title), more);
+
+/** How the first events get here. */
+export function howToStart() {
+  return [
+    h("p", null, "Nothing is counted until a provider calls. To get events here:"),
+    h(
+      "ol",
+      null,
+      h("li", null, "In Netcore’s settings, paste the function’s URL as the webhook and add the custom header that the function expects; the deployment’s output names both."),
+      h("li", null, "On your own machine, start the local receiver and run ", h("code", null, "netcore-webhooks simulate"), "."),
+    ),
+  ];
+}
+
+/** An error with a way out of it. */
+export const failed = (error, retry) =>
+  h(
+    "div",
+    { class: "failed", role: "alert" },
+    h("p", null, h("strong", null, "That did not work. "), error.message),
+    retry && h("button", { type: "button", onclick: retry }, "Try again"),
+  );
+
+/** Runs a load into a place: says that it loads only where nothing is shown yet, and offers to retry. */
+export async function into(place, what, run, load, show) {
+  if (!place.childElementCount || place.querySelector(".failed, .loading")) fill(place, loading(what));
+  place.setAttribute("aria-busy", "true");
+  const again = () => into(place, what, run, load, show);
+  try {
+    const answer = await run(load);
+    if (answer === undefined) return false;
+    place.removeAttribute("aria-busy");
+    show(answer);
+    return true;
+  } catch (error) {
+    place.removeAttribute("aria-busy");
+    fill(place, failed(error, again));
+    return false;
+  }
+}

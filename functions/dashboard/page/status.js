@@ -1,0 +1,44 @@
+// What statuses and channels are called and how they are drawn: a word, a shape and a colour, so
+// that the colour is never the only sign.
+
+import { h, icon, foreign } from "./dom.js";
+
+// `dash` and `point` tell lines of a chart apart without colour.
+export const STATUSES = {
+  sent: { label: "Sent", icon: "M2 8h10M8 4l4 4-4 4", dash: [], point: "circle" },
+  delivered: { label: "Delivered", icon: "M3 8.5 6.5 12 13 4.5", dash: [], point: "rect" },
+  read: { label: "Read", icon: "M1 8.5 4.5 12 10 5M7.5 11l1 1L15 4.5", dash: [7, 3], point: "triangle" },
+  clicked: { label: "Clicked", icon: "M4 2.5v10l2.8-2.4 1.7 3.9 1.8-.8-1.7-3.8 3.7-.3z", dash: [2, 3], point: "star" },
+  failed: { label: "Failed", icon: "M4 4l8 8M12 4l-8 8", dash: [], point: "crossRot" },
+  not_sent: { label: "Not sent", icon: "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2M5 8h6", dash: [7, 3], point: "rectRot" },
+  blocked: { label: "Blocked", icon: "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2M3.8 3.8l8.4 8.4", dash: [2, 3], point: "cross" },
+  received: { label: "Received", icon: "M14 8H4M8 4 4 8l4 4", dash: [10, 3, 2, 3], point: "rectRounded" },
+};
+
+const OTHER = { icon: "M8 5.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5", dash: [1, 2], point: "dash" };
+
+export const ORDER = Object.keys(STATUSES);
+
+export const CHANNELS = ["RCS", "SMS", "WHATSAPP"];
+
+const CHANNEL_NAMES = { WHATSAPP: "WhatsApp" };
+
+/** What is known of a status; an unlisted one keeps the provider's word. */
+export const status = (word) => (Object.hasOwn(STATUSES, word) ? STATUSES[word] : { ...OTHER, label: word });
+
+/** The class that carries a status' colour. */
+export const tone = (word) => `s-${Object.hasOwn(STATUSES, word) ? word : "other"}`;
+
+/** A status as a label with its shape. */
+export const chip = (word) =>
+  h("span", { class: `chip ${tone(word)}` }, icon(status(word).icon), Object.hasOwn(STATUSES, word) ? status(word).label : foreign(word, { most: 40 }));
+
+export const channelName = (channel) => CHANNEL_NAMES[channel] ?? channel;
+
+/** A channel as a label. */
+export const badge = (channel) => h("span", { class: "badge" }, foreign(channelName(channel), { most: 40 }));
+
+const place = (word) => (ORDER.includes(word) ? ORDER.indexOf(word) : ORDER.length);
+
+/** Statuses in the order of a message's life, unlisted ones after them by name. */
+export const inOrder = (words) => [...new Set(words)].sort((a, b) => place(a) - place(b) || a.localeCompare(b));

@@ -1,0 +1,114 @@
+// Says in one sentence what became of a message. Pure functions of the API's answer.
+
+import { duration } from "./format.js";
+import { channelName } from "./status.js";
+import { cut } from "./dom.js";
+
+const FAILURES = ["failed", "not_sent", "blocked"];
+const SUCCESS = ["delivered", "read"];
+const LONGEST_REASON = 160;
+
+const VERBS = { sent: "Sent", delivered: "Delivered", read: "Read", failed: "Failed", not_sent: "Not sent", blocked: "Blocked", received: "Received" };
+const AFTER = { failed: "failed", not_sent: "could not be sent", blocked: "was blocked" };
+
+const clip = (text) => {
+  const one = text.replace(/\s+/g, " ").trim();
+  return one.length > LONGEST_REASON ? `${cut(one, LONGEST_REASON)}…` : one;
+};
+const clause = (text) => clip(text).replace(/[.\s]+$/, "");
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** What a person wrote, sent or tapped, in short; null where an event carries nothing of the kind. */
+export function said(event) {
+  const { click, content } = event;
+  if (isObject(click)) {
+    const tap = isObject(click.suggestionResponse) ? click.suggestionResponse : isObject(click.button_type) ? click.button_type : click;
+    const text = [tap.text, tap.postbackData, tap.payload].find((value) => typeof value === "string" && value.trim());
+    if (text) return text.trim();
+  }
+  if (typeof content === "string" && content.trim()) return content.trim();
+  if (!isObject(content)) return null;
+  if (typeof content.text === "string" && content.text.trim()) return content.text.trim();
+  const file = content.userFile?.payload ?? (content.fileName || content.fileUrl || content.fileUri ? content : null);
+  if (isObject(file)) return `File ${file.fileName ?? file.fileUrl ?? file.fileUri ?? ""}`.trim() + (file.mimeType ? ` (${file.mimeType})` : "");
+  const spot = isObject(content.location) ? content.location : content;
+  if (spot.latitude !== undefined && spot.longitude !== undefined) return `Location ${spot.latitude}, ${spot.longitude}`;
+  if (typeof content.title === "string") return [content.title, content.description].filter((value) => typeof value === "string").join(": ");
+  for (const [kind, part] of Object.entries(content)) {
+    if (!kind.endsWith("_type") || !isObject(part)) continue;
+    const text = [part.text, part.caption, part.filename, part.emoji].find((value) => typeof value === "string" && value.trim());
+    if (text) return text.trim();
+  }
+  return null;
+}
+
+/** Why a leg failed, as the provider put it. */
+export function reason(events, leg) {
+  return events.findLast(
+    (event) => event.message_id === leg.message_id && event.channel === leg.channel && FAILURES.includes(event.status) && event.remarks,
+  )?.remarks;
+}
+
+/** The leg that speaks for the journey: the one that got furthest if any arrived, else the one tried last. */
+export function present(journey) {
+  const arrived = journey.filter((leg) => SUCCESS.includes(leg.state));
+  return arrived.findLast((leg) => leg.state === "read") ?? arrived.at(-1) ?? journey.at(-1);
+}
+
+/** All events of a journey in order of time. */
+export function everything(message) {
+  const seen = new Set();
+  return [...message.events, ...message.linked, ...message.answers]
+    .filter((event) => {
+      const key = JSON.stringify([event.message_id, event.status_key]);
+      return !seen.has(key) && seen.add(key);
+    })
+    .sort((a, b) => a.event_time - b.event_time);
+}
+
+/** The first answer: one sentence, and whether it tells of success. */
+export function headline(message) {
+  const events = everything(message);
+  const leg = present(message.journey);
+  if (!leg) return { text: "Nothing is known of this message yet.", state: "other" };
+  const own = (event) => event.message_id === leg.message_id && event.channel === leg.channel;
+  const clicks = events.filter((event) => event.status === "clicked");
+  const legClicked = clicks.some(own);
+  const over = `over ${channelName(leg.channel)}`;
+
+  let text = `${VERBS[leg.state] ?? `“${clip(leg.state)}”`} ${over}`;
+  if (leg.state === "read" && legClicked) text = `Read and clicked ${over}`;
+  const others = message.journey.filter((other) => other !== leg);
+  const before = others.filter((other) => FAILURES.includes(other.state));
+  const beside = others.filter((other) => !FAILURES.includes(other.state));
+
+  if (before.length) {
+    const why = before.map((other) => {
+      const remark = reason(events, other);
+      return `${channelName(other.channel)} ${AFTER[other.state]}${remark ? `: ${clause(remark)}` : ""}`;
+    });
+    text += `${SUCCESS.includes(leg.state) || leg.state === "sent" ? "" : " too,"} after ${why.join("; ")}`;
+  }
+  if (FAILURES.includes(leg.state)) {
+    const remark = reason(events, leg);
+    if (remark) text += before.length ? ` (${channelName(leg.channel)}: ${clause(remark)})` : `: ${clause(remark)}`;
+  }
+  if (leg.state === "sent") text += "; no delivery is reported yet";
+  if (leg.state === "delivered") text += "; not read as far as is known";
+  if (leg.state === "read") {
+    const sent = events.find((event) => own(event) && event.status === "sent");
+    if (sent && leg.state_time > sent.event_time) text += `, ${duration(leg.state_time - sent.event_time)} after it was sent`;
+  }
+  if (beside.length) {
+    text += `; also ${beside.map((other) => `${(VERBS[other.state] ?? other.state).toLowerCase()} over ${channelName(other.channel)}`).join(", ")}`;
+  }
+  if (leg.state === "received") {
+    const words = events.filter(own).map(said).find(Boolean);
+    if (words) text += `: “${clip(words)}”`;
+  }
+  text += ".";
+
+  const answer = message.answers.map(said).findLast(Boolean) ?? (legClicked ? clicks.filter(own).map(said).findLast(Boolean) : null);
+  if (answer && leg.state !== "received") text += message.answers.length ? ` The person answered: “${clip(answer)}”.` : ` Tapped: “${clip(answer)}”.`;
+  return { text, state: leg.state };
+}
