@@ -9,6 +9,7 @@ pub mod function_url;
 pub mod get;
 pub mod local;
 pub mod place;
-mod poller;
+mod retry_poller;
 pub mod serve;
 pub mod sign;
+mod stream_poller;

@@ -32,7 +32,7 @@ use webhook_ingest::{
 use crate::{
     function_url,
     local::{Local, QueueOptions},
-    poller,
+    retry_poller, stream_poller,
 };
 
 /// The file in the data folder that says where a running instance is.
@@ -106,7 +106,13 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![
             tokio::spawn(http(listener, functions, stopped.clone())),
-            tokio::spawn(poller::run(local.place.clone(), storage, stopped)),
+            tokio::spawn(retry_poller::run(local.place.clone(), storage, stopped.clone())),
+            tokio::spawn(stream_poller::run(
+                local.place.clone(),
+                local.database.clone(),
+                local.uncounted,
+                stopped,
+            )),
         ];
         if let Some(folder) = &options.data {
             fs::write(folder.join(PLACE), serde_json::to_string_pretty(&local.place)?)?;

@@ -97,6 +97,30 @@ impl StorageConfig {
     }
 }
 
+/// What `projector` needs to know.
+#[derive(Debug, Clone)]
+pub struct RollupsConfig {
+    /// `ROLLUPS_TABLE`.
+    pub rollups_table: String,
+    /// `TLS_ROOTS` (`amazon`).
+    pub roots: Roots,
+}
+
+impl RollupsConfig {
+    /// Reads the variables of a function that only counts.
+    ///
+    /// # Errors
+    /// [`ConfigError`] lists every variable that is missing or wrong.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(lookup);
+        let config = Self {
+            rollups_table: reader.text("ROLLUPS_TABLE"),
+            roots: reader.roots(),
+        };
+        reader.finish(config)
+    }
+}
+
 /// The process environment.
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()

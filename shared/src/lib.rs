@@ -12,7 +12,8 @@
 //! | the item is stored, or the record queued or put aside | [`storage`], [`store`], [`queue`], [`letter`] |
 //! | the sender is answered, the operator told | [`answer`], [`metrics`], [`logging`] |
 //!
-//! [`state`] reads the other way: from a message's events to what became of it.
+//! [`state`] reads the other way: from a message's events to what became of it. [`rollup`] names the
+//! counters that are kept of them.
 
 pub mod answer;
 pub mod auth;
@@ -31,6 +32,7 @@ pub mod provider;
 pub mod queue;
 pub mod receiver;
 pub mod record;
+pub mod rollup;
 pub mod state;
 pub mod storage;
 pub mod store;

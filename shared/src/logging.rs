@@ -40,6 +40,12 @@ pub fn start_terminal(default: &str) {
 }
 
 fn harmless(line: &Metadata<'_>) -> bool {
-    const OURS: [&str; 4] = ["webhook_ingest", "redrive", "dashboard", "netcore_webhooks"];
+    const OURS: [&str; 5] = [
+        "webhook_ingest",
+        "redrive",
+        "projector",
+        "dashboard",
+        "netcore_webhooks",
+    ];
     OURS.iter().any(|ours| line.target().starts_with(ours)) || *line.level() <= LOUDEST_LIBRARY
 }

@@ -29,10 +29,17 @@ pub const PER_FUNCTION: [&str; 5] = ["Requests", "Unauthorised", "Malformed", "R
 /// Measured per function, in milliseconds (dimension `Function`).
 pub const TIME_TO_ANSWER: &str = "TimeToAnswer";
 
+/// Counted by `projector` (dimension `Function`): events counted, delivered again, and no events at all.
+pub const OF_THE_PROJECTOR: [&str; 3] = ["Projected", "Replayed", "Unprojectable"];
+
 /// Starts collecting. Returns nothing if something else collects already.
 pub fn start() -> Option<&'static Collector> {
     let collector = Builder::new().cloudwatch_namespace(NAMESPACE).init().ok()?;
-    for name in PER_PROVIDER.into_iter().chain(PER_FUNCTION) {
+    for name in PER_PROVIDER
+        .into_iter()
+        .chain(PER_FUNCTION)
+        .chain(OF_THE_PROJECTOR)
+    {
         describe_counter!(name, Unit::Count, "");
     }
     describe_histogram!(TIME_TO_ANSWER, Unit::Milliseconds, "");
@@ -76,4 +83,13 @@ pub fn tally(function: &'static str, provider: &'static str, tally: &Tally, rece
     count("Late", tally.late);
     count("Queued", tally.queued);
     count("DeadLettered", tally.dead_lettered);
+}
+
+/// Counts what became of a batch of the stream.
+pub fn projected(function: &'static str, fresh: usize, replayed: usize, unprojectable: usize) {
+    for (name, n) in OF_THE_PROJECTOR.into_iter().zip([fresh, replayed, unprojectable]) {
+        if n > 0 {
+            counter!(name, "Function" => function).increment(n as u64);
+        }
+    }
 }

@@ -19,13 +19,14 @@ use tokio::{
 use crate::runtime_api::{Reply, RuntimeApi};
 
 /// Every function there is a binary of.
-pub const FUNCTIONS: [&str; 7] = [
+pub const FUNCTIONS: [&str; 8] = [
     "event-webhook",
     "fallback-sms",
     "incoming-webhook",
     "delivery-status",
     "rcs-callback",
     "redrive",
+    "projector",
     "dashboard",
 ];
 

@@ -3,6 +3,7 @@
 
 use aws_sdk_sqs::types::Message;
 use netcore_webhooks::local::{Local, Place, QueueOptions};
+use serde_json::Value;
 
 use crate::{
     binary::Function,
@@ -21,7 +22,7 @@ pub struct Scene {
     pub ledger: Ledger,
     /// What functions are told: the proxies' addresses.
     pub place: Place,
-    _local: Local,
+    local: Local,
 }
 
 impl Scene {
@@ -47,7 +48,7 @@ impl Scene {
             table,
             queues,
             place,
-            _local: local,
+            local,
         }
     }
 
@@ -58,6 +59,11 @@ impl Scene {
         environment.push(("WEBHOOK_AUTH", fixtures::AUTH.to_owned()));
         environment.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
         Function::start(name, environment).await
+    }
+
+    /// All records of the events table's stream, in order, as Lambda delivers them.
+    pub fn stream(&self) -> Vec<Value> {
+        self.local.stream().expect("the stream is read")
     }
 
     /// Hands the retry queue to `redrive` as the event source mapping does, until nothing is

@@ -3,11 +3,13 @@
 
 mod journal;
 mod queues;
+pub(crate) mod stream;
 mod tables;
 
 use std::path::Path;
 
 use anyhow::Context as _;
+use dynoxide::Database;
 use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use webhook_ingest::{
@@ -17,6 +19,8 @@ use webhook_ingest::{
 
 /// The name of the events table.
 pub const EVENTS_TABLE: &str = "netcore-webhooks-events";
+/// The name of the counters' table.
+pub const ROLLUPS_TABLE: &str = "netcore-webhooks-rollups";
 
 /// How the queues behave.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +49,8 @@ pub struct Place {
     pub sqs: String,
     /// The events table.
     pub events_table: String,
+    /// The counters' table.
+    pub rollups_table: String,
     /// The retry queue.
     pub retry_queue_url: String,
     /// The dead-letter queue.
@@ -77,6 +83,7 @@ impl Place {
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("EVENTS_TABLE", self.events_table.clone()),
+            ("ROLLUPS_TABLE", self.rollups_table.clone()),
             ("RETRY_QUEUE_URL", self.retry_queue_url.clone()),
             ("DEAD_LETTER_QUEUE_URL", self.dead_letter_queue_url.clone()),
             ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.clone()),
@@ -92,6 +99,9 @@ impl Place {
 pub struct Local {
     /// Where they are found.
     pub place: Place,
+    /// Whether the folder held events that were never counted.
+    pub uncounted: bool,
+    pub(crate) database: Database,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -104,22 +114,48 @@ impl Local {
     /// If the folder cannot be written or no port is free.
     pub async fn start(data: Option<&Path>, queues: QueueOptions) -> anyhow::Result<Self> {
         let (stop, stopped) = watch::channel(false);
-        let (dynamodb, table_tasks) = tables::start(data, stopped.clone()).await?;
+        let (database, dynamodb, table_tasks) = tables::start(data, stopped.clone()).await?;
         let (sqs, queue_task) = queues::start(data, stopped).await?;
         let mut place = Place {
             dynamodb,
             sqs,
             events_table: EVENTS_TABLE.to_owned(),
+            rollups_table: ROLLUPS_TABLE.to_owned(),
             retry_queue_url: String::new(),
             dead_letter_queue_url: String::new(),
         };
         let aws = place.aws(Patience::unhurried()).await;
-        tables::create(&aws.dynamodb).await?;
+        let uncounted = tables::create(&aws.dynamodb).await?;
         (place.retry_queue_url, place.dead_letter_queue_url) = queues::create(&aws.sqs, queues).await?;
         queues::restore(data, &place, &aws.sqs).await?;
         let mut tasks = table_tasks;
         tasks.push(queue_task);
-        Ok(Self { place, stop, tasks })
+        Ok(Self {
+            place,
+            uncounted,
+            database,
+            stop,
+            tasks,
+        })
+    }
+
+    /// All records of the events table's stream, in order, in the form in which Lambda delivers them.
+    ///
+    /// # Errors
+    /// If the stream cannot be read.
+    pub fn stream(&self) -> anyhow::Result<Vec<serde_json::Value>> {
+        const PAGE: usize = 1000;
+        let mut all = Vec::new();
+        let mut position = stream::beginning(&self.database)?;
+        loop {
+            let (records, next) = stream::after(&self.database, &position, PAGE)?;
+            let is_last = records.is_empty();
+            all.extend(records);
+            if is_last {
+                return Ok(all);
+            }
+            position = next;
+        }
     }
 
     /// Stops the servers after the requests under way.

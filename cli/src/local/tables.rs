@@ -1,4 +1,4 @@
-//! DynamoDB on SQLite, and the events table in it.
+//! DynamoDB on SQLite, and the tables in it: events with their stream, and counters.
 
 use std::{path::Path, time::Duration};
 
@@ -7,30 +7,34 @@ use aws_sdk_dynamodb::{
     Client,
     types::{
         AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-        ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
+        ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
     },
 };
 use dynoxide::Database;
 use tokio::{sync::watch, task::JoinHandle};
-use webhook_ingest::item;
+use webhook_ingest::{item, rollup};
 
-use super::{EVENTS_TABLE, listen, until};
+use super::{EVENTS_TABLE, ROLLUPS_TABLE, listen, stream, until};
 
 /// How often expired items are removed. In AWS it takes up to some days.
 const SWEEP: Duration = Duration::from_mins(1);
 
+/// The database, its URL, and the tasks that serve it.
 pub(super) async fn start(
     data: Option<&Path>,
     stopped: watch::Receiver<bool>,
-) -> anyhow::Result<(String, Vec<JoinHandle<()>>)> {
-    let database = match data {
+) -> anyhow::Result<(Database, String, Vec<JoinHandle<()>>)> {
+    let path = match data {
         Some(folder) => {
             let file = folder.join("tables.sqlite");
-            let path = file.to_str().context("the data folder's path is not UTF-8")?;
-            Database::new(path).with_context(|| format!("{path} cannot be opened"))?
+            file.to_str()
+                .context("the data folder's path is not UTF-8")?
+                .to_owned()
         }
-        None => Database::memory()?,
+        None => stream::memory(),
     };
+    let database = Database::new(&path).with_context(|| format!("{path} cannot be opened"))?;
+    stream::prepare(&path)?;
     let (listener, url) = listen().await?;
     let sweep = {
         let (database, stopped) = (database.clone(), stopped.clone());
@@ -41,12 +45,13 @@ pub(super) async fn start(
             }
         })
     };
+    let served = database.clone();
     let server = tokio::spawn(async move {
-        if let Err(error) = dynoxide::server::serve_with_shutdown(listener, database, until(stopped)).await {
+        if let Err(error) = dynoxide::server::serve_with_shutdown(listener, served, until(stopped)).await {
             tracing::error!(error, "the local DynamoDB ended");
         }
     });
-    Ok((url, vec![server, sweep]))
+    Ok((database, url, vec![server, sweep]))
 }
 
 async fn sweep(database: Database) {
@@ -60,36 +65,62 @@ async fn sweep(database: Database) {
     }
 }
 
-/// Creates the events table with its indexes, unless it exists.
-pub(super) async fn create(client: &Client) -> anyhow::Result<()> {
+/// Creates the tables that do not exist yet. Returns whether there are events that were never
+/// counted: in a folder of a version that kept no counters.
+pub(super) async fn create(client: &Client) -> anyhow::Result<bool> {
     let tables = client
         .list_tables()
         .send()
         .await
         .context("the local DynamoDB does not answer")?;
-    if tables.table_names().iter().any(|name| name == EVENTS_TABLE) {
-        return Ok(());
+    let exists = |wanted: &str| tables.table_names().iter().any(|name| name == wanted);
+    let counts = exists(ROLLUPS_TABLE);
+    if !counts {
+        create_rollups(client).await?;
     }
-    let attribute = |name: &str, kind: ScalarAttributeType| {
-        AttributeDefinition::builder()
-            .attribute_name(name)
-            .attribute_type(kind)
-            .build()
-    };
-    let key = |name: &str, kind: KeyType| {
-        KeySchemaElement::builder()
-            .attribute_name(name)
-            .key_type(kind)
-            .build()
-    };
-    let index = |name: &str, partition: &str| -> anyhow::Result<GlobalSecondaryIndex> {
-        Ok(GlobalSecondaryIndex::builder()
-            .index_name(name)
-            .key_schema(key(partition, KeyType::Hash)?)
-            .key_schema(key(item::EVENT_TIME, KeyType::Range)?)
-            .projection(Projection::builder().projection_type(ProjectionType::All).build())
-            .build()?)
-    };
+    if !exists(EVENTS_TABLE) {
+        create_events(client).await?;
+        return Ok(false);
+    }
+    if !counts {
+        client
+            .update_table()
+            .table_name(EVENTS_TABLE)
+            .stream_specification(new_images()?)
+            .send()
+            .await
+            .context("the stream could not be switched on")?;
+    }
+    Ok(!counts)
+}
+
+fn attribute(name: &str, kind: ScalarAttributeType) -> anyhow::Result<AttributeDefinition> {
+    let definition = AttributeDefinition::builder().attribute_name(name);
+    Ok(definition.attribute_type(kind).build()?)
+}
+
+fn key(name: &str, kind: KeyType) -> anyhow::Result<KeySchemaElement> {
+    let key = KeySchemaElement::builder().attribute_name(name);
+    Ok(key.key_type(kind).build()?)
+}
+
+fn index(name: &str, partition: &str) -> anyhow::Result<GlobalSecondaryIndex> {
+    Ok(GlobalSecondaryIndex::builder()
+        .index_name(name)
+        .key_schema(key(partition, KeyType::Hash)?)
+        .key_schema(key(item::EVENT_TIME, KeyType::Range)?)
+        .projection(Projection::builder().projection_type(ProjectionType::All).build())
+        .build()?)
+}
+
+fn new_images() -> anyhow::Result<StreamSpecification> {
+    Ok(StreamSpecification::builder()
+        .stream_enabled(true)
+        .stream_view_type(StreamViewType::NewImage)
+        .build()?)
+}
+
+async fn create_events(client: &Client) -> anyhow::Result<()> {
     client
         .create_table()
         .table_name(EVENTS_TABLE)
@@ -103,15 +134,35 @@ pub(super) async fn create(client: &Client) -> anyhow::Result<()> {
         .key_schema(key(item::STATUS_KEY, KeyType::Range)?)
         .global_secondary_indexes(index("recipient-index", item::RECIPIENT)?)
         .global_secondary_indexes(index("day-index", item::DAY_SHARD)?)
+        .stream_specification(new_images()?)
         .send()
         .await
         .context("the events table could not be created")?;
+    expire(client, EVENTS_TABLE, item::EXPIRES_AT).await
+}
+
+async fn create_rollups(client: &Client) -> anyhow::Result<()> {
+    client
+        .create_table()
+        .table_name(ROLLUPS_TABLE)
+        .billing_mode(BillingMode::PayPerRequest)
+        .attribute_definitions(attribute(rollup::SERIES, ScalarAttributeType::S)?)
+        .attribute_definitions(attribute(rollup::PERIOD, ScalarAttributeType::S)?)
+        .key_schema(key(rollup::SERIES, KeyType::Hash)?)
+        .key_schema(key(rollup::PERIOD, KeyType::Range)?)
+        .send()
+        .await
+        .context("the counters' table could not be created")?;
+    expire(client, ROLLUPS_TABLE, rollup::EXPIRES_AT).await
+}
+
+async fn expire(client: &Client, table: &str, attribute: &str) -> anyhow::Result<()> {
     client
         .update_time_to_live()
-        .table_name(EVENTS_TABLE)
+        .table_name(table)
         .time_to_live_specification(
             TimeToLiveSpecification::builder()
-                .attribute_name(item::EXPIRES_AT)
+                .attribute_name(attribute)
                 .enabled(true)
                 .build()?,
         )

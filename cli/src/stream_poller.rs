@@ -1,0 +1,93 @@
+//! What Lambda's event source mapping does in AWS: hands the records of the events table's stream to
+//! `projector`, in order, and hands them again until they are counted.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use dynoxide::Database;
+use lambda_runtime::{Context, LambdaEvent};
+use projector::{Projector, StreamEvent, rebuild::rebuild, rollups::Rollups};
+use serde_json::{Value, json};
+use tokio::{sync::watch, time::sleep};
+use webhook_ingest::aws::Patience;
+
+use crate::local::{
+    Place,
+    stream::{self, Position},
+};
+
+/// The batch that the template configures.
+const BATCH: usize = 500;
+/// The template waits five seconds for a batch to fill; here somebody looks at the page.
+const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+const FUNCTION_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Polls until told to stop; before, counts what a folder of an earlier version never counted.
+pub(crate) async fn run(
+    place: Place,
+    database: Database,
+    uncounted: bool,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let aws = place.aws(Patience::unhurried()).await;
+    if uncounted {
+        let rollups = Rollups::new(aws.dynamodb.clone(), place.rollups_table.clone());
+        if let Err(error) = rebuild(&rollups, &place.events_table, |_| ()).await {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "run `rollups rebuild`: the events of this folder are not counted"
+            );
+        }
+    }
+    let projector = Projector::start(place.rollups_table.clone(), &aws);
+    let mut position = None;
+    loop {
+        let pause = match poll(&projector, &database, &mut position).await {
+            Ok(BATCH..) => Duration::ZERO,
+            Ok(_) => PAUSE,
+            Err(error) => {
+                tracing::warn!(%error, "the stream could not be read on");
+                PAUSE_AFTER_FAILURE
+            }
+        };
+        tokio::select! {
+            _ = stopped.wait_for(|stop| *stop) => break,
+            () = sleep(pause) => {}
+        }
+    }
+}
+
+/// Hands one batch over and moves on if it was counted; returns how many records it had.
+async fn poll(
+    projector: &Projector,
+    database: &Database,
+    position: &mut Option<Position>,
+) -> anyhow::Result<usize> {
+    let (read, at) = (database.clone(), position.take());
+    let (at, records, next) = tokio::task::spawn_blocking(move || {
+        let at = at.map_or_else(|| stream::beginning(&read), Ok)?;
+        let (records, next) = stream::after(&read, &at, BATCH)?;
+        anyhow::Ok((at, records, next))
+    })
+    .await??;
+    let count = records.len();
+    if count == 0 {
+        *position = Some(next);
+        return Ok(0);
+    }
+    let response = projector.clone().handle(event(records)?).await;
+    let counted = response.batch_item_failures.is_empty();
+    *position = Some(if counted { next } else { at });
+    anyhow::ensure!(counted, "a batch was not counted; it comes again");
+    Ok(count)
+}
+
+fn event(records: Vec<Value>) -> anyhow::Result<LambdaEvent<StreamEvent>> {
+    let mut context = Context::default();
+    let deadline = SystemTime::now() + FUNCTION_TIMEOUT;
+    context.deadline = u64::try_from(deadline.duration_since(UNIX_EPOCH)?.as_millis())?;
+    Ok(LambdaEvent::new(
+        serde_json::from_value(json!({ "Records": records }))?,
+        context,
+    ))
+}

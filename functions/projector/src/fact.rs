@@ -1,0 +1,289 @@
+//! What an event adds to the counters: a pure function of its item.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use sha2::{Digest as _, Sha256};
+use webhook_ingest::{
+    event::{Attribute, EpochMillis, Status},
+    item::{CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECEIVED_AT, STATUS, STATUS_KEY, number_at},
+    mask,
+    rollup::{self, Counter, Scope},
+    time,
+};
+
+/// An event's first so many different tags are counted: each makes four items of a transaction,
+/// which holds 100.
+const MOST_TAGS: usize = 20;
+/// A longer reason is cut to as many characters.
+const LONGEST_REASON: usize = 160;
+/// Stands for the words of a provider that are too many to count one by one.
+const OTHER: &str = "other";
+
+/// One event, as the counters see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// Tells it from every other event that arrived in the same second.
+    pub mark: [u8; 8],
+    /// When it arrived, epoch milliseconds.
+    pub received_at: EpochMillis,
+    /// The UTC day and hour it happened.
+    pub day: String,
+    /// `2026-11-21T10`.
+    pub hour: String,
+    /// Who sent the message.
+    pub bot: Option<String>,
+    /// The sender's labels.
+    pub tags: Vec<String>,
+    /// The status, which days and hours count.
+    pub status: Counter,
+    /// What only days count.
+    pub of_the_day: Vec<Counter>,
+}
+
+impl Fact {
+    /// What an event's item adds. `None` if it is none of ours.
+    pub fn of(item: &Item) -> Option<Self> {
+        let text = |name: &str| item.get(name)?.as_s().ok().map(String::as_str);
+        let (message_id, status_key) = (text(MESSAGE_ID)?, text(STATUS_KEY)?);
+        let (channel, status) = (text(CHANNEL)?.to_owned(), text(STATUS)?.to_owned());
+        let at = number_at(item, EVENT_TIME)?;
+        let mut of_the_day = Vec::new();
+        if let Some(message_type) = text(Attribute::MessageType.name()).filter(|t| !t.is_empty()) {
+            of_the_day.push(Counter::Kind {
+                channel: channel.clone(),
+                message_type: rollup::word(message_type),
+            });
+        }
+        if is_failure(&status) {
+            of_the_day.push(Counter::Failure {
+                channel: channel.clone(),
+                reason: reason(text(Attribute::Remarks.name()).unwrap_or_default()),
+            });
+        }
+        of_the_day.extend(billing(item, &channel, &status));
+        Some(Self {
+            mark: mark(message_id, status_key),
+            received_at: number_at(item, RECEIVED_AT)?,
+            day: time::utc_day(at),
+            hour: rollup::hour_of(at),
+            bot: text(Attribute::BotId.name())
+                .filter(|b| !b.is_empty())
+                .map(rollup::word),
+            tags: tags(item),
+            status: Counter::Status { channel, status },
+            of_the_day,
+        })
+    }
+
+    /// The series it counts in.
+    pub fn scopes(&self) -> Vec<Scope> {
+        let bots = [None, self.bot.clone()]
+            .into_iter()
+            .take(1 + usize::from(self.bot.is_some()));
+        bots.flat_map(|bot| {
+            let tags = self.tags.iter().cloned().map(Some);
+            std::iter::once(None).chain(tags).map(move |tag| Scope {
+                bot: bot.clone(),
+                tag,
+            })
+        })
+        .collect()
+    }
+
+    /// The same with every word of the provider's own choice folded into one, for an item that is full.
+    pub fn folded(mut self) -> Self {
+        let fold = |counter: &mut Counter| match counter {
+            Counter::Status { status, .. } => fold_status(status),
+            Counter::Billing { category, status, .. } => {
+                OTHER.clone_into(category);
+                fold_status(status);
+            }
+            Counter::Failure { reason, .. } => OTHER.clone_into(reason),
+            Counter::Kind { message_type, .. } => OTHER.clone_into(message_type),
+        };
+        fold(&mut self.status);
+        self.of_the_day.iter_mut().for_each(fold);
+        self
+    }
+}
+
+fn fold_status(status: &mut String) {
+    if matches!(Status::from_word(status), Ok(Status::Other(_)) | Err(_)) {
+        OTHER.clone_into(status);
+    }
+}
+
+fn is_failure(status: &str) -> bool {
+    [Status::Failed, Status::NotSent, Status::Blocked]
+        .iter()
+        .any(|s| s.as_str() == status)
+}
+
+/// Eight bytes suffice: a busy second has some thousand events, so two share a mark once in 10¹³ seconds.
+fn mark(message_id: &str, status_key: &str) -> [u8; 8] {
+    let mut hash = Sha256::new();
+    hash.update(message_id.len().to_le_bytes());
+    hash.update(message_id);
+    hash.update(status_key);
+    let digest: [u8; 32] = hash.finalize().into();
+    let [a, b, c, d, e, f, g, h, ..] = digest;
+    [a, b, c, d, e, f, g, h]
+}
+
+/// The provider's text without numbers of people: counters outlive the events they count.
+fn reason(remarks: &str) -> String {
+    let text: String = mask::digits(remarks.trim())
+        .chars()
+        .take(LONGEST_REASON)
+        .collect();
+    if text.is_empty() {
+        "no reason given".to_owned()
+    } else {
+        text
+    }
+}
+
+fn tags(item: &Item) -> Vec<String> {
+    let mut tags: Vec<String> = match item.get(Attribute::Tags.name()) {
+        Some(AttributeValue::L(list)) => list.iter().filter_map(|tag| tag.as_s().ok()).cloned().collect(),
+        Some(AttributeValue::S(tag)) => vec![tag.clone()],
+        _ => Vec::new(),
+    };
+    tags.iter_mut().for_each(|tag| *tag = rollup::word(tag));
+    tags.retain(|tag| !tag.is_empty());
+    tags.sort();
+    tags.dedup();
+    tags.truncate(MOST_TAGS);
+    tags
+}
+
+fn billing(item: &Item, channel: &str, status: &str) -> Option<Counter> {
+    let pricing = item.get(Attribute::Pricing.name())?.as_m().ok()?;
+    let billable = match pricing.get("billable") {
+        Some(AttributeValue::Bool(b)) => *b,
+        Some(AttributeValue::S(text)) => text.eq_ignore_ascii_case("true") || text == "1",
+        Some(AttributeValue::N(number)) => number == "1",
+        _ => return None,
+    };
+    let category = pricing.get("category").and_then(|c| c.as_s().ok());
+    Some(Counter::Billing {
+        channel: channel.to_owned(),
+        category: category
+            .filter(|c| !c.is_empty())
+            .map_or_else(|| "uncategorised".to_owned(), |c| rollup::word(c)),
+        billable,
+        status: status.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(extra: &[(&str, AttributeValue)]) -> Item {
+        let text = |t: &str| AttributeValue::S(t.into());
+        let mut item = Item::from([
+            (MESSAGE_ID.into(), text("api-337-919209209291")),
+            (STATUS_KEY.into(), text("RCS#failed")),
+            (CHANNEL.into(), text("RCS")),
+            (STATUS.into(), text("failed")),
+            (EVENT_TIME.into(), AttributeValue::N("1704876828000".into())),
+            (RECEIVED_AT.into(), AttributeValue::N("1704876829500".into())),
+        ]);
+        item.extend(
+            extra
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone())),
+        );
+        item
+    }
+
+    fn text(t: &str) -> AttributeValue {
+        AttributeValue::S(t.into())
+    }
+
+    #[test]
+    fn a_failure_counts_its_reason_without_numbers() {
+        let fact = Fact::of(&item(&[("remarks", text("919209209291 is not reachable"))])).unwrap();
+        assert_eq!(
+            fact.of_the_day,
+            [Counter::Failure {
+                channel: "RCS".into(),
+                reason: "*********291 is not reachable".into()
+            }]
+        );
+        assert_eq!(
+            (fact.day.as_str(), fact.hour.as_str()),
+            ("2024-01-10", "2024-01-10T08")
+        );
+    }
+
+    #[test]
+    fn every_combination_of_bot_and_tag_is_a_scope() {
+        let tags = AttributeValue::L(vec![text("b"), text("a"), text("b"), text(" ")]);
+        let fact = Fact::of(&item(&[("tags", tags), ("bot_id", text("682"))])).unwrap();
+        let scope = |bot: Option<&str>, tag: Option<&str>| Scope {
+            bot: bot.map(Into::into),
+            tag: tag.map(Into::into),
+        };
+        assert_eq!(
+            fact.scopes(),
+            [
+                scope(None, None),
+                scope(None, Some("a")),
+                scope(None, Some("b")),
+                scope(Some("682"), None),
+                scope(Some("682"), Some("a")),
+                scope(Some("682"), Some("b")),
+            ]
+        );
+    }
+
+    #[test]
+    fn prices_are_read_in_any_spelling() {
+        for (billable, expected) in [
+            (AttributeValue::Bool(true), true),
+            (text("TRUE"), true),
+            (text("false"), false),
+            (AttributeValue::N("1".into()), true),
+        ] {
+            let pricing = AttributeValue::M(Item::from([
+                ("billable".into(), billable),
+                ("category".into(), text("marketing")),
+            ]));
+            let fact = Fact::of(&item(&[("pricing", pricing)])).unwrap();
+            assert!(fact.of_the_day.contains(&Counter::Billing {
+                channel: "RCS".into(),
+                category: "marketing".into(),
+                billable: expected,
+                status: "failed".into(),
+            }));
+        }
+    }
+
+    #[test]
+    fn folding_keeps_what_is_listed() {
+        let unlisted = Fact::of(&item(&[
+            ("status", text("template_paused")),
+            ("message_type", text("x")),
+        ]))
+        .unwrap()
+        .folded();
+        assert_eq!(
+            unlisted.status,
+            Counter::Status {
+                channel: "RCS".into(),
+                status: "other".into()
+            }
+        );
+        let listed = Fact::of(&item(&[])).unwrap();
+        assert_eq!(listed.clone().folded().status, listed.status);
+    }
+
+    #[test]
+    fn what_is_no_event_counts_nothing() {
+        let mut broken = item(&[]);
+        broken.remove(RECEIVED_AT);
+        assert_eq!(Fact::of(&broken), None);
+        assert_eq!(Fact::of(&Item::new()), None);
+    }
+}

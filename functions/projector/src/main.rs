@@ -1,0 +1,30 @@
+//! The `projector` function.
+
+use std::process::ExitCode;
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use projector::{Projector, StreamEvent};
+use webhook_ingest::{
+    aws::{Aws, Patience},
+    config::{RollupsConfig, environment},
+    lambda, logging, metrics,
+};
+
+fn main() -> ExitCode {
+    logging::start();
+    lambda::block_on(async {
+        let config = RollupsConfig::read(environment)?;
+        let aws = Aws::from_environment(config.roots, Patience::unhurried()).await;
+        let projector = Projector::start(config.rollups_table, &aws);
+        let collector = metrics::start();
+        lambda_runtime::run(service_fn(move |event: LambdaEvent<StreamEvent>| {
+            let projector = projector.clone();
+            async move {
+                let response = projector.handle(event).await;
+                collector.inspect(|collector| metrics::flush(collector));
+                Ok::<_, Error>(response)
+            }
+        }))
+        .await
+    })
+}

@@ -1,0 +1,326 @@
+//! The counters against a plain recount of the events: whatever is delivered again, split, shuffled,
+//! at once or through faults, every event is counted once.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "this is all tests, helpers included"
+)]
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+use integration_tests::{
+    binary::Function,
+    fixtures::{body, events, post, samples},
+    proxy::Treatment::{CutAfter, Pass, ServerError, Throttle},
+    scene::Scene,
+};
+use netcore_webhooks::local::Place;
+use projector::{rebuild::rebuild, rollups::Rollups};
+use serde_json::{Value, json};
+use webhook_ingest::{aws::Patience, item, rollup::Counter};
+
+/// `series` without its generation, `period`, counter → count.
+type Counts = BTreeMap<(String, String, String), u64>;
+
+/// Counts again from the events' items, one at a time and without the projector's code.
+async fn recount(scene: &Scene) -> Counts {
+    let mut counts = Counts::new();
+    for event in scene.ledger.items().await {
+        let event = Value::Object(item::to_json(&event));
+        let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        let (channel, status) = (text("channel"), text("status"));
+        let second = event["event_time"].as_i64().unwrap() / 1000;
+        let day = webhook_ingest::time::utc_day(second * 1000);
+        let hour = format!("{day}T{:02}", second / 3600 % 24);
+        let mut series = vec!["all".to_owned()];
+        let mut tags: Vec<&str> = event["tags"].as_array().map_or(Vec::new(), |tags| {
+            tags.iter()
+                .filter_map(Value::as_str)
+                .filter(|tag| !tag.is_empty())
+                .collect()
+        });
+        tags.dedup();
+        series.extend(tags.iter().map(|tag| format!("tag={tag}")));
+        if !text("bot_id").is_empty() {
+            series.push(format!("bot={}", text("bot_id")));
+            series.extend(tags.iter().map(|tag| format!("bot={}&tag={tag}", text("bot_id"))));
+        }
+        let of_status = Counter::Status {
+            channel: channel.clone(),
+            status: status.clone(),
+        }
+        .name();
+        let mut of_day = vec![of_status.clone()];
+        if !text("message_type").is_empty() {
+            of_day.push(
+                Counter::Kind {
+                    channel: channel.clone(),
+                    message_type: text("message_type"),
+                }
+                .name(),
+            );
+        }
+        if ["failed", "not_sent", "blocked"].contains(&status.as_str()) {
+            let reason = match text("remarks") {
+                none if none.is_empty() => "no reason given".to_owned(),
+                remarks => remarks,
+            };
+            of_day.push(
+                Counter::Failure {
+                    channel: channel.clone(),
+                    reason,
+                }
+                .name(),
+            );
+        }
+        if let Some(billable) = event["pricing"]["billable"].as_bool() {
+            let category = event["pricing"]["category"].as_str().unwrap().to_owned();
+            of_day.push(
+                Counter::Billing {
+                    channel,
+                    category,
+                    billable,
+                    status,
+                }
+                .name(),
+            );
+        }
+        for series in series {
+            for counter in &of_day {
+                *counts
+                    .entry((series.clone(), format!("day#{day}"), counter.clone()))
+                    .or_default() += 1;
+            }
+            *counts
+                .entry((series, format!("hour#{hour}"), of_status.clone()))
+                .or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// What the counters' table holds for a generation.
+async fn counted(place: &Place, generation: &str) -> Counts {
+    let client = place.aws(Patience::unhurried()).await.dynamodb;
+    let mut counts = Counts::new();
+    let mut pages = client
+        .scan()
+        .table_name(&place.rollups_table)
+        .into_paginator()
+        .send();
+    while let Some(page) = pages.next().await {
+        for row in page.unwrap().items.unwrap_or_default() {
+            let row = item::to_json(&row);
+            let Some((of, series)) = row["series"].as_str().unwrap().split_once('#') else {
+                continue;
+            };
+            for (name, count) in &row {
+                if of == generation && Counter::parse(name).is_some() {
+                    let key = (
+                        series.to_owned(),
+                        row["period"].as_str().unwrap().to_owned(),
+                        name.clone(),
+                    );
+                    counts.insert(key, count.as_u64().unwrap());
+                }
+            }
+        }
+    }
+    counts
+}
+
+/// Every sample of every receiver and some hundred more events, stored by the real binaries.
+async fn store(scene: &Scene) {
+    for function in [
+        "event-webhook",
+        "fallback-sms",
+        "incoming-webhook",
+        "delivery-status",
+        "rcs-callback",
+    ] {
+        // Nothing goes to the queue because a busy machine was slow.
+        let receiver = scene.function(function, &[("ACK_BUDGET_MS", "60000")]).await;
+        for (name, sample) in samples(function) {
+            let answer = receiver.request(&post(&sample)).await;
+            assert_eq!(answer.status, 200, "{name}: {}", answer.body);
+        }
+        if function == "event-webhook" {
+            let mut more = events(0, 300);
+            for (place, event) in more.iter_mut().enumerate() {
+                event["nc_bot_id"] = json!((place % 3).to_string());
+                event["event_time"] = json!(1_704_876_833 + place * 600);
+            }
+            assert_eq!(receiver.request(&post(&body(&more))).await.status, 200);
+        }
+    }
+}
+
+async fn deliver(projector: &Function, records: &[Value]) -> Vec<Value> {
+    let reply = projector.invoke(&json!({ "Records": records })).await;
+    reply.payload["batchItemFailures"].as_array().unwrap().clone()
+}
+
+/// The same disorder in every run.
+fn shuffled<T>(mut list: Vec<T>) -> Vec<T> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    for place in (1..list.len()).rev() {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        list.swap(place, usize::try_from(state % (place as u64 + 1)).unwrap());
+    }
+    list
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_delivery_counts_every_event_once() {
+    let scene = Scene::set().await;
+    store(&scene).await;
+    let records = scene.stream();
+    let expected = recount(&scene).await;
+    let events = scene.ledger.items().await.len();
+    assert_eq!(records.len(), events);
+    assert!(events > 350, "{events}");
+
+    let projectors = join_all((0..3).map(|_| scene.function("projector", &[]))).await;
+    // The stream as it is; then split otherwise, in disorder and by three at once, twice.
+    for batch in records.chunks(100) {
+        assert_eq!(deliver(&projectors[0], batch).await, Vec::<Value>::new());
+    }
+    assert_eq!(counted(&scene.place, "0").await, expected);
+    let batches: Vec<Vec<Value>> = shuffled(records).chunks(37).map(<[Value]>::to_vec).collect();
+    let again = shuffled([batches.clone(), batches].concat());
+    for three in again.chunks(3) {
+        let deliveries = three
+            .iter()
+            .zip(&projectors)
+            .map(|(batch, projector)| deliver(projector, batch));
+        for failures in join_all(deliveries).await {
+            assert_eq!(failures, Vec::<Value>::new());
+        }
+    }
+    assert_eq!(counted(&scene.place, "0").await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_delivery_may_be_shuffled_split_repeated_and_simultaneous() {
+    let scene = Scene::set().await;
+    store(&scene).await;
+    let expected = recount(&scene).await;
+    let projectors = join_all((0..3).map(|_| scene.function("projector", &[]))).await;
+    let records = scene.stream();
+    let batches: Vec<Vec<Value>> = shuffled([records.clone(), records].concat())
+        .chunks(61)
+        .map(<[Value]>::to_vec)
+        .collect();
+    for three in batches.chunks(3) {
+        let deliveries = three
+            .iter()
+            .zip(&projectors)
+            .map(|(batch, projector)| deliver(projector, batch));
+        for failures in join_all(deliveries).await {
+            assert_eq!(failures, Vec::<Value>::new());
+        }
+    }
+    assert_eq!(counted(&scene.place, "0").await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_fails_makes_the_batch_come_again_from_where_it_failed() {
+    let scene = Scene::set().await;
+    store(&scene).await;
+    let expected = recount(&scene).await;
+    let records = scene.stream();
+    let projector = scene.function("projector", &[]).await;
+    for treatment in [ServerError, Throttle] {
+        // The first three commits pass; what follows fails for longer than the function has.
+        scene.table.decide(move |call| match call.operation {
+            "TransactWriteItems" if call.number > 3 => treatment,
+            _ => Pass,
+        });
+        let reply = projector
+            .invoke_within(&json!({ "Records": records }), std::time::Duration::from_secs(4))
+            .await;
+        let failures = reply.payload["batchItemFailures"].as_array().unwrap();
+        assert_eq!(failures.len(), 1, "{}", reply.payload);
+        let first = records
+            .iter()
+            .position(|record| record["dynamodb"]["SequenceNumber"] == failures[0]["itemIdentifier"]);
+        assert!(first.is_some_and(|first| first > 0), "{}", reply.payload);
+        scene.table.recover().await;
+        scene.table.forget();
+    }
+    // Commits that were made but not answered are found made.
+    scene.table.decide(|call| match call.operation {
+        "TransactWriteItems" if call.number % 2 == 1 => CutAfter,
+        _ => Pass,
+    });
+    assert_eq!(deliver(&projector, &records).await, Vec::<Value>::new());
+    assert_eq!(counted(&scene.place, "0").await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_new_event_is_passed_over() {
+    let scene = Scene::set().await;
+    store(&scene).await;
+    let expected = recount(&scene).await;
+    let mut records = scene.stream();
+    let mut removed = records[0].clone();
+    removed["eventName"] = json!("REMOVE");
+    let mut changed = records[1].clone();
+    changed["eventName"] = json!("MODIFY");
+    let mut foreign = records[2].clone();
+    foreign["dynamodb"]["NewImage"] = json!({"series": {"S": "x"}});
+    let mut broken = records[3].clone();
+    broken["dynamodb"]["NewImage"] = json!("nonsense");
+    records.extend([
+        removed,
+        changed,
+        foreign,
+        broken,
+        json!({}),
+        json!({"eventName": "INSERT"}),
+    ]);
+    let projector = scene.function("projector", &[]).await;
+    assert_eq!(deliver(&projector, &records).await, Vec::<Value>::new());
+    let log = projector.line(|line| line["message"] == "batch").await;
+    assert_eq!(log["unprojectable"], 3, "{log}");
+    assert_eq!(counted(&scene.place, "0").await, expected);
+    assert_eq!(deliver(&projector, &[]).await, Vec::<Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_counts_the_table_anew_while_events_arrive() {
+    let scene = Scene::set().await;
+    store(&scene).await;
+    let aws = scene.place.aws(Patience::unhurried()).await;
+    let rollups = Rollups::new(aws.dynamodb.clone(), scene.place.rollups_table.clone());
+    let projector = scene.function("projector", &[]).await;
+    let mut old = scene.stream();
+    let rest = old.split_off(100);
+    assert_eq!(deliver(&projector, &old).await, Vec::<Value>::new());
+
+    // Half of the stream is delivered while the table is read, and all of it again afterwards.
+    let during = async {
+        for batch in rest.chunks(20) {
+            assert_eq!(deliver(&projector, batch).await, Vec::<Value>::new());
+        }
+    };
+    let (rebuilt, ()) = tokio::join!(rebuild(&rollups, &scene.place.events_table, |_| ()), during);
+    let rebuilt = rebuilt.unwrap();
+    assert_eq!(rebuilt.events as usize, old.len() + rest.len());
+    assert_eq!(rebuilt.skipped, 0);
+    for batch in scene.stream().chunks(90) {
+        assert_eq!(deliver(&projector, batch).await, Vec::<Value>::new());
+    }
+    let current = rollups.generations().await.unwrap();
+    assert_eq!(current.next, None);
+    assert_ne!(current.current, "0");
+    assert_eq!(
+        counted(&scene.place, &current.current).await,
+        recount(&scene).await
+    );
+    assert_eq!(counted(&scene.place, "0").await, Counts::new());
+}
