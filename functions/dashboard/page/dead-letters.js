@@ -2,6 +2,7 @@
 
 import { get, latest, post } from "./api.js";
 import { fill, foreign, h, table } from "./dom.js";
+import { fact } from "./events.js";
 import { figure, number, plural, when } from "./format.js";
 import { empty, failed, into } from "./states.js";
 
@@ -113,13 +114,11 @@ export function mount({ main, signal, session, announce }) {
       h(
         "dl",
         { class: "facts" },
-        letter.received_at !== undefined && [h("dt", null, "Received"), h("dd", null, when(letter.received_at))],
-        h("dt", null, "In the queue since"),
-        h("dd", null, when(letter.sent_at)),
-        letter.body_bytes !== undefined && [h("dt", null, "Body"), h("dd", null, plural(letter.body_bytes, "byte"))],
-        letter.parts !== undefined && [h("dt", null, "Piece"), h("dd", null, `${number(letter.part)} of ${number(letter.parts)} of letter `, foreign(letter.letter, { most: 80 }))],
-        h("dt", null, "Id"),
-        h("dd", null, foreign(letter.id, { most: 120, class: "id" })),
+        letter.received_at !== undefined && fact("Received", when(letter.received_at)),
+        fact("In the queue since", when(letter.sent_at)),
+        letter.body_bytes !== undefined && fact("Body", plural(letter.body_bytes, "byte")),
+        letter.parts !== undefined && fact("Piece", `${number(letter.part)} of ${number(letter.parts)} of letter `, foreign(letter.letter, { most: 80 })),
+        fact("Id", foreign(letter.id, { most: 120, class: "id" })),
       ),
       h(
         "p",

@@ -106,6 +106,9 @@ export function row(event, { message = true, number = true } = {}) {
   );
 }
 
+/** A name and its value in a list of facts. */
+export const fact = (name, ...value) => h("div", null, h("dt", null, name), h("dd", null, value));
+
 /** What is unusual about an event's time. */
 export function flags(event) {
   return [

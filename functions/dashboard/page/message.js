@@ -2,13 +2,15 @@
 
 import { ApiError, get, latest, messagePath } from "./api.js";
 import { fill, foreign, h, icon } from "./dom.js";
-import { details, flags, messageLink, numberLink, remark } from "./events.js";
+import { details, fact, flags, keyOf, messageLink, numberLink, remark } from "./events.js";
 import { dayOf, duration, plural, when } from "./format.js";
 import { empty, into } from "./states.js";
 import { badge, channelName, chip, status, tone } from "./status.js";
 import { everything, headline, present } from "./story.js";
 
 const NUMBER_DIGITS = { least: 6, most: 15 };
+/** More channels than this share the last lane: a drawing of more says less. */
+const MOST_LANES = 3;
 
 export const title = ({ id }) => (id ? `Message ${id}` : "Messages");
 
@@ -80,13 +82,11 @@ function draw(message, body, reload) {
     h(
       "dl",
       { class: "facts" },
-      number && [h("dt", null, "Number"), h("dd", null, numberLink(number))],
-      h("dt", null, "State"),
-      h("dd", null, chip(present(message.journey)?.state ?? message.state ?? "other")),
-      message.state_time !== null && message.state_time !== undefined && [h("dt", null, "Since"), h("dd", null, when(present(message.journey)?.state_time ?? message.state_time))],
-      message.provider && [h("dt", null, "Provider"), h("dd", null, foreign(message.provider))],
-      h("dt", null, "Took"),
-      h("dd", null, events.length > 1 ? `${duration(Math.max(...times) - Math.min(...times))}, ${plural(events.length, "event")}` : plural(events.length, "event")),
+      number && fact("Number", numberLink(number)),
+      fact("State", chip(present(message.journey)?.state ?? message.state ?? "unknown")),
+      fact("Since", when(present(message.journey)?.state_time ?? message.state_time)),
+      message.provider && fact("Provider", foreign(message.provider)),
+      fact("Events", events.length > 1 ? `${events.length} within ${duration(times.at(-1) - times[0])}` : String(events.length)),
     ),
     journey(message),
     timeline(message, events),
@@ -120,41 +120,81 @@ function journey(message) {
 
 /** Events of the whole journey in order of time, one lane for each channel and one for answers. */
 function timeline(message, events) {
-  const answers = new Set(message.answers.map((event) => `${event.message_id} ${event.status_key}`));
-  const lanes = [...new Set(message.journey.map((leg) => leg.channel))];
-  const many = lanes.length > 1;
-  let day = null;
-  let before = null;
-  const items = events.flatMap((event) => {
-    const isAnswer = answers.has(`${event.message_id} ${event.status_key}`);
-    const lane = Math.min(2, Math.max(0, lanes.indexOf(event.channel)));
-    const today = dayOf(event.event_time);
-    const gap = before === null ? null : event.event_time - before;
-    const heading = today === day ? null : h("li", { class: "day" }, today);
-    day = today;
-    before = event.event_time;
-    const item = h(
-      "li",
-      { class: `step ${tone(event.status)} lane-${lane}${isAnswer ? " is-answer" : ""}`, "data-channel": event.channel, "data-status": event.status },
-      h("span", { class: "dot" }, icon(status(event.status).icon)),
-      h(
-        "div",
-        { class: "step-body" },
-        h("div", { class: "event-head" }, chip(event.status), badge(event.channel), when(event.event_time, { clock: true }), gap > 0 && h("span", { class: "muted" }, `+${duration(gap)}`), isAnswer && h("span", { class: "flag" }, "answer"), flags(event)),
-        h("div", { class: "event-said" }, remark(event)),
-        event.message_id !== message.message_id &&
-          h("div", { class: "event-who" }, h("span", { class: "muted" }, isAnswer ? "Answer " : "Message "), messageLink(event.message_id), isAnswer && event.in_reply_to && event.in_reply_to !== message.message_id && [h("span", { class: "muted" }, " to "), messageLink(event.in_reply_to)]),
-        isAnswer && event.in_reply_to === message.message_id && h("div", { class: "muted" }, "in reply to this message"),
-        details(event),
-      ),
+  const answers = new Set(message.answers.map(keyOf));
+  const channels = [...new Set(message.journey.map((leg) => leg.channel))];
+  const count = Math.min(MOST_LANES, Math.max(1, channels.length)) + (answers.size ? 1 : 0);
+  const laneOf = (event) => {
+    if (answers.has(keyOf(event))) return count - 1;
+    return Math.min(Math.max(0, channels.indexOf(event.channel)), MOST_LANES - 1);
+  };
+  const lanes = events.map(laneOf);
+  // Where a lane begins it branches off the lane before it; an answer, off the message it answers.
+  const ends = Array.from({ length: count }, (_, lane) => lanes.lastIndexOf(lane));
+  const origins = events.map((event, index) => {
+    const lane = lanes[index];
+    let from = null;
+    if (answers.has(keyOf(event))) {
+      const answered = events.findIndex((other) => other.message_id === event.in_reply_to && !answers.has(keyOf(other)));
+      from = answered >= 0 && answered < index ? lanes[answered] : null;
+    } else if (index > 0 && lanes.indexOf(lane) === index) {
+      from = lanes[index - 1];
+    }
+    if (from === null || from >= lane) return null;
+    ends[from] = Math.max(ends[from], index);
+    return from;
+  });
+  const rails = (index, heading) =>
+    h(
+      "span",
+      { class: "rails", "aria-hidden": "true" },
+      Array.from({ length: count }, (_, lane) => {
+        const first = lanes.indexOf(lane);
+        const up = first >= 0 && index > first && index <= ends[lane];
+        const down = heading ? up : first >= 0 && index < ends[lane] && index >= first;
+        return h(
+          "span",
+          { class: `rail${up ? " up" : ""}${down ? " down" : ""}` },
+          !heading && origins[index] === lane && h("span", { class: `hop hop-${lanes[index] - lane}` }),
+          !heading && lanes[index] === lane && h("span", { class: "dot" }, icon(status(events[index].status).icon)),
+        );
+      }),
     );
-    return heading ? [heading, item] : [item];
+  let day = null;
+  const items = events.flatMap((event, index) => {
+    const isAnswer = answers.has(keyOf(event));
+    const gap = index ? event.event_time - events[index - 1].event_time : 0;
+    const today = dayOf(event.event_time);
+    const heading = today === day ? [] : [h("li", { class: "step day" }, rails(index, true), h("div", null, today))];
+    day = today;
+    const other = event.message_id !== message.message_id;
+    return [
+      ...heading,
+      h(
+        "li",
+        { class: `step ${tone(event.status)}${isAnswer ? " is-answer" : ""}`, "data-channel": event.channel, "data-status": event.status },
+        rails(index, false),
+        h(
+          "div",
+          { class: "step-body" },
+          h("div", { class: "event-head" }, chip(event.status), badge(event.channel), when(event.event_time, { clock: true }), gap > 0 && h("span", { class: "muted" }, `+${duration(gap)}`), isAnswer && h("span", { class: "flag" }, "answer"), flags(event)),
+          h("div", { class: "event-said" }, remark(event)),
+          other &&
+            h(
+              "div",
+              { class: "event-who" },
+              h("span", null, h("span", { class: "muted" }, isAnswer ? "Answer " : "Message "), messageLink(event.message_id)),
+              isAnswer && event.in_reply_to && h("span", null, h("span", { class: "muted" }, "to "), event.in_reply_to === message.message_id ? "this message" : messageLink(event.in_reply_to)),
+            ),
+          details(event),
+        ),
+      ),
+    ];
   });
   return h(
     "section",
     { class: "panel", "aria-labelledby": "timeline" },
     h("h2", { id: "timeline" }, "Timeline"),
-    h("p", { class: "said-short" }, `${plural(events.length, "event")} in order of time${many ? `, ${lanes.map((lane) => channelName(lane)).join(" then ")}` : ""}${answers.size ? `, with ${plural(answers.size, "answer")}` : ""}.`),
+    h("p", { class: "said-short" }, `${plural(events.length, "event")} in order of time${channels.length > 1 ? `, ${channels.map(channelName).join(" then ")}` : ""}${answers.size ? `, with ${plural(answers.size, "answer")}` : ""}.`),
     h("ol", { class: "timeline" }, items),
   );
 }

@@ -101,17 +101,11 @@ export function mount({ main, signal, replace, announce }) {
     }
     fill(tools, h("a", { class: "button", href: address(recipientPath(number), { format: "csv" }), download: "events.csv" }, "Download as CSV"), h("span", { class: "muted" }, " up to 10,000 events, the newest first"));
     const opened = new Set([...body.querySelectorAll(".group > details[open]")].map((box) => box.dataset.group));
-    const groups = new Map();
-    const ids = new Set([...events.values()].map((event) => event.message_id));
-    for (const event of events.values()) {
-      // An answer belongs to what it answers, if that is on this list.
-      const id = ids.has(event.in_reply_to) ? event.in_reply_to : event.message_id;
-      groups.set(id, [...(groups.get(id) ?? []), event]);
-    }
+    const groups = grouped([...events.values()]);
     fill(
       body,
-      h("p", { class: "said-short" }, `${plural(groups.size, "message")}, ${plural(events.size, "event")}${cursor === null ? "" : " so far"}, the newest first.`),
-      h("ol", { class: "groups" }, [...groups].map(([id, list]) => group(id, list, opened))),
+      h("p", { class: "said-short" }, `${plural(groups.length, "message")}, ${plural(events.size, "event")}${cursor === null ? "" : " so far"}, the newest first.`),
+      h("ol", { class: "groups" }, groups.map((one) => group(one, opened))),
       cursor === null
         ? h("p", { class: "end muted", tabindex: "-1" }, "These are all events of this number.")
         : h("p", { class: "more-events" }, h("button", { type: "button", onclick: (event) => more(event.currentTarget) }, "Load older events")),
@@ -128,13 +122,55 @@ export function mount({ main, signal, replace, announce }) {
   };
 }
 
-function group(id, list, opened) {
-  const own = list.filter((event) => event.message_id === id);
-  const channels = [...new Set(own.map((event) => event.channel))];
-  const top = own.reduce((best, event) => (RANK.indexOf(event.status) > RANK.indexOf(best.status) ? event : best), own[0]);
-  const answers = list.filter((event) => event.message_id !== id || event.status === "received").length;
-  const box = h("details", { "data-group": id }, h("summary", null, plural(list.length, "event"), answers ? `, ${plural(answers, "answer")}` : null));
-  const open = () => box.childElementCount === 1 && box.append(h("ol", { class: "events" }, list.map((event) => row(event, { message: event.message_id !== id, number: false }))));
+/**
+ * Events by what they belong to: a message with its answers, and with its fallback on another
+ * channel, which shares the request. The newest first, as the events are.
+ */
+function grouped(events) {
+  const ids = new Set(events.map((event) => event.message_id));
+  const byMessage = new Map();
+  for (const event of events) {
+    // An answer belongs to what it answers, if that is on this list.
+    const id = ids.has(event.in_reply_to) ? event.in_reply_to : event.message_id;
+    byMessage.set(id, [...(byMessage.get(id) ?? []), event]);
+  }
+  const groups = [];
+  const byRequest = new Map();
+  for (const [id, list] of byMessage) {
+    const own = list.filter((event) => event.message_id === id);
+    const request = own.find((event) => event.request_id)?.request_id;
+    const legs = legsOf(id, own);
+    const other = request === undefined ? undefined : byRequest.get(request);
+    if (other && !legs.some((leg) => other.legs.some((known) => known.channel === leg.channel))) {
+      other.legs.push(...legs);
+      other.events.push(...list);
+      continue;
+    }
+    const one = { id, legs, events: [...list] };
+    groups.push(one);
+    if (request !== undefined) byRequest.set(request, one);
+  }
+  for (const one of groups) {
+    one.legs.sort((a, b) => a.began - b.began);
+    one.events.sort((a, b) => b.event_time - a.event_time);
+  }
+  return groups;
+}
+
+/** For each channel of a message the event that got furthest. */
+function legsOf(id, own) {
+  return [...new Set(own.map((event) => event.channel))].map((channel) => {
+    const list = own.filter((event) => event.channel === channel);
+    const top = list.reduce((best, event) => (RANK.indexOf(event.status) > RANK.indexOf(best.status) ? event : best));
+    return { id, channel, top, began: Math.min(...list.map((event) => event.event_time)) };
+  });
+}
+
+function group({ id, legs, events }, opened) {
+  const ids = new Set(legs.map((leg) => leg.id));
+  const answers = events.filter((event) => !ids.has(event.message_id)).length;
+  const box = h("details", { "data-group": id }, h("summary", null, plural(events.length, "event"), answers ? `, ${plural(answers, "answer")}` : null));
+  const open = () => box.childElementCount === 1 && box.append(h("ol", { class: "events" }, events.map((event) => row(event, { message: event.message_id !== legs[0].id, number: false }))));
   box.addEventListener("toggle", () => box.open && open());
   if (opened.has(id)) {
     open();
@@ -143,8 +179,19 @@ function group(id, list, opened) {
   return h(
     "li",
     { class: "group panel" },
-    h("h2", null, messageLink(id)),
-    h("p", { class: "event-head" }, when(list[0].event_time), channels.map(badge), chip(top.status), top.remarks && h("span", { class: "remark" }, foreign(top.remarks, { most: 160 }))),
+    h("h2", null, messageLink(legs[0].id)),
+    legs.map((leg, index) =>
+      h(
+        "p",
+        { class: "event-head" },
+        index > 0 && h("span", { class: "muted" }, "then"),
+        badge(leg.channel),
+        chip(leg.top.status),
+        when(leg.top.event_time),
+        leg.id !== legs[0].id && messageLink(leg.id),
+        leg.top.remarks && h("span", { class: "remark" }, foreign(leg.top.remarks, { most: 160 })),
+      ),
+    ),
     box,
   );
 }

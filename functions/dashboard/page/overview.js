@@ -264,15 +264,15 @@ function fallback(summary) {
     return panel(name, h("p", { class: "lead" }, attempts ? `None of ${plural(attempts, "RCS message")} fell back to SMS.` : "No RCS message in this range."));
   }
   const open = Math.max(0, fellBack - delivered - lost);
-  const rows = [["Tried over RCS", attempts, "sent"], ["Fell back to SMS", fellBack, "not_sent"], ["SMS delivered", delivered, "delivered"], ["SMS failed", lost, "failed"], ["No report yet", open, "other"], ["SMS clicks", clicked, "clicked"]];
+  const rows = [["Sent as SMS", fellBack, "sent"], ["Delivered", delivered, "delivered"], ["Failed", lost, "failed"], ["No report yet", open, "other"], ["Clicks", clicked, "clicked"]];
   const most = Math.max(...rows.map(([, value]) => value));
   return panel(
     name,
     h("p", { class: "lead" }, `${percent(fellBack, attempts)} of ${plural(attempts, "RCS message")} fell back to SMS; ${percent(delivered, fellBack)} of those were delivered.`),
     table({
       caption: "How the fallback ended",
-      head: ["Step", "Messages", "Share", h("span", { class: "hidden" }, "Bar")],
-      rows: rows.map(([label, value, word], index) => [label, figure(value), index ? percent(value, index === 1 ? attempts : fellBack) : "", bar(value, most, word)]),
+      head: ["End", "Messages", "Of those sent", h("span", { class: "hidden" }, "Bar")],
+      rows: rows.map(([label, value, word], index) => [label, figure(value), index ? percent(value, fellBack) : "", bar(value, most, word)]),
       numeric: [1, 2],
       className: "bars",
     }),
@@ -288,7 +288,7 @@ function reasons(summary) {
     table({
       caption: "Reasons as the providers put them",
       head: ["Reason", "Channel", "Events", "Share", h("span", { class: "hidden" }, "Bar")],
-      rows: shown.map((entry) => [entry.reason ? foreign(entry.reason, { most: 200 }) : "No reason given", badge(entry.channel), figure(entry.count), percent(entry.count, total), bar(entry.count, all[0].count, "failed")]),
+      rows: shown.map((entry) => [entry.reason ? foreign(entry.reason, { most: 120 }) : "No reason given", badge(entry.channel), figure(entry.count), percent(entry.count, total), bar(entry.count, all[0].count, "failed")]),
       numeric: [2, 3],
       className: "bars",
     });

@@ -94,7 +94,8 @@ export function headline(message) {
     if (remark) text += before.length ? ` (${channelName(leg.channel)}: ${clause(remark)})` : `: ${clause(remark)}`;
   }
   if (leg.state === "sent") text += "; no delivery is reported yet";
-  if (leg.state === "delivered") text += "; not read as far as is known";
+  // An SMS reports no reading: silence about it says nothing.
+  if (leg.state === "delivered" && leg.channel !== "SMS") text += "; not read as far as is known";
   if (leg.state === "read") {
     const sent = events.find((event) => own(event) && event.status === "sent");
     if (sent && leg.state_time > sent.event_time) text += `, ${duration(leg.state_time - sent.event_time)} after it was sent`;
