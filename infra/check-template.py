@@ -2,8 +2,8 @@
 """Checks template.yaml, as SAM transforms it, for what the linters do not know.
 
 Each public URL has both permissions it needs, no policy of ours has a wildcard resource,
-no secret stands in a variable, every metric of ours is one that the code emits, and every
-alarm names a section of the runbook.
+no secret stands in a variable, every metric of ours is one that the code emits, the stream's
+reader skips nothing, and every alarm names a section of the runbook.
 
 Usage: check-template.py [template.yaml [metrics.txt]]
 """
@@ -22,13 +22,23 @@ from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
 INFRA = Path(__file__).resolve().parent
 NAMESPACE = "NetcoreWebhooks"
-# The only value WEBHOOK_AUTH may have, and what its parameters must take and refuse.
-WEBHOOK_AUTH = {"Fn::If": ["AuthInParameterStore", {"Fn::Sub": "ssm:${WebhookAuthParameter}"},
-                           {"Fn::Sub": "secretsmanager:${WebhookAuthSecretArn}"}]}
+# The variables that say who may call a public URL, and under which condition it is public; None: always.
+GUARDS = {"WEBHOOK_AUTH": None, "DASHBOARD_AUTH": "SignsIn"}
+# The only values these variables may have, and what their parameters must take and refuse.
+POLICIES = {
+    "WEBHOOK_AUTH": {"Fn::If": ["AuthInParameterStore", {"Fn::Sub": "ssm:${WebhookAuthParameter}"},
+                                {"Fn::Sub": "secretsmanager:${WebhookAuthSecretArn}"}]},
+    "DASHBOARD_AUTH": {"Fn::If": ["SignsInByParameterStore", {"Fn::Sub": "ssm:${DashboardAuthParameter}"},
+                                  {"Fn::If": ["SignsInBySecretsManager", {"Fn::Sub": "secretsmanager:${DashboardAuthSecretArn}"},
+                                              {"Ref": "AWS::NoValue"}]}]},
+}
+SECRET_ARNS = ["", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:netcore/auth-AbCdEf",
+               "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:auth-AbCdEf"]
 REFERENCES = {
     "WebhookAuthParameter": ["/netcore-webhooks/auth", "/auth"],
-    "WebhookAuthSecretArn": ["", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:netcore/auth-AbCdEf",
-                             "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:auth-AbCdEf"],
+    "WebhookAuthSecretArn": SECRET_ARNS,
+    "DashboardAuthParameter": ["", "/netcore-webhooks/dashboard"],
+    "DashboardAuthSecretArn": SECRET_ARNS,
 }
 NO_REFERENCES = ['{"accept":"anything"}', '{"accept":[{"type":"header","name":"x","values":["s"]}]}', "plain-secret",
                  "name", "/", "/a/", '/n{"accept":"anything"}', "*", "/*", "arn:aws:secretsmanager:*:123456789012:secret:auth-AbCdEf"]
@@ -61,30 +71,43 @@ def as_list(value):
     return value if isinstance(value, list) else [value]
 
 
+def authentication(auth_type):
+    """The types a URL may have, each with the condition under which it has it; None: always."""
+    if isinstance(auth_type, str):
+        return [(auth_type, None)]
+    condition, public, private = auth_type.get("Fn::If", [None, auth_type, auth_type])
+    return [(public, condition), (private, f"not {condition}")]
+
+
 def function_urls(resources, problems):
     """A URL with AuthType NONE answers 403 unless both permissions are there; the others must have neither."""
-    permissions = of_type(resources, "AWS::Lambda::Permission")
+    permissions = [p["Properties"] | {"Condition": p.get("Condition")} for p in resources.values()
+                   if p["Type"] == "AWS::Lambda::Permission"]
     urls = of_type(resources, "AWS::Lambda::Url")
     if not urls:
         problems.append("no function URL at all")
     for name, url in urls:
         function = ref(url["TargetFunctionArn"])
-        for_all = [p for _, p in permissions if ref(p["FunctionName"]) == function and p["Principal"] == "*"]
-        through_url = any(p["Action"] == "lambda:InvokeFunctionUrl" and p.get("FunctionUrlAuthType") == "NONE"
-                          for p in for_all)
-        invoke = any(p["Action"] == "lambda:InvokeFunction" and p.get("InvokedViaFunctionUrl") is True for p in for_all)
-        if url["AuthType"] == "NONE":
-            if not through_url:
-                problems.append(f"{name}: public, but without the permission lambda:InvokeFunctionUrl")
-            if not invoke:
-                problems.append(f"{name}: public, but without the permission lambda:InvokeFunction")
-        elif url["AuthType"] != "AWS_IAM":
-            problems.append(f"{name}: AuthType must be the literal NONE or AWS_IAM, not {url['AuthType']}")
-        elif for_all:
-            problems.append(f"{name}: AWS_IAM, yet everybody may call {function}")
-        authenticates = "WEBHOOK_AUTH" in variables(resources[function]["Properties"])
-        if authenticates != (url["AuthType"] == "NONE"):
-            problems.append(f"{function}: a public URL and WEBHOOK_AUTH belong together")
+        guards = [GUARDS[v] for v in variables(resources[function]["Properties"]) if v in GUARDS]
+        for auth_type, condition in authentication(url["AuthType"]):
+            for_all = [p for p in permissions if ref(p["FunctionName"]) == function and p["Principal"] == "*"
+                       and p["Condition"] in (None, condition)]
+            through_url = any(p["Action"] == "lambda:InvokeFunctionUrl" and p.get("FunctionUrlAuthType") == "NONE"
+                              for p in for_all)
+            invoke = any(p["Action"] == "lambda:InvokeFunction" and p.get("InvokedViaFunctionUrl") is True
+                         for p in for_all)
+            if auth_type == "NONE":
+                if not through_url:
+                    problems.append(f"{name}: public, but without the permission lambda:InvokeFunctionUrl")
+                if not invoke:
+                    problems.append(f"{name}: public, but without the permission lambda:InvokeFunction")
+            elif auth_type != "AWS_IAM":
+                problems.append(f"{name}: AuthType must be the literal NONE or AWS_IAM, not {auth_type}")
+            elif for_all:
+                problems.append(f"{name}: AWS_IAM, yet everybody may call {function}")
+            # WEBHOOK_AUTH guards a URL that is always public, DASHBOARD_AUTH one that is under a condition.
+            if (condition in guards) != (auth_type == "NONE"):
+                problems.append(f"{function}: a public URL and a variable that says who may call belong together")
 
 
 def statements(resources):
@@ -145,9 +168,9 @@ def no_plain_secrets(template, resources, problems):
                 problems.append(f"parameter {parameter} accepts what is no reference: {value}")
     for name, function in of_type(resources, "AWS::Lambda::Function"):
         for variable, value in variables(function).items():
-            if variable == "WEBHOOK_AUTH":
-                if value != WEBHOOK_AUTH:
-                    problems.append(f"{name}: WEBHOOK_AUTH must be the reference built from its parameters, nothing else")
+            if variable in POLICIES:
+                if value != POLICIES[variable]:
+                    problems.append(f"{name}: {variable} must be the reference built from its parameters, nothing else")
             elif SECRET_NAME.search(variable):
                 problems.append(f"{name}: the variable {variable} looks like a secret in plain text")
             for text in strings(value):
@@ -184,6 +207,18 @@ def metrics(resources, known, problems):
             problems.append(f"{name}: the metric {metric} is not in metrics.txt")
 
 
+def streams(resources, problems):
+    """The counters are right only if no record of a stream is skipped."""
+    mappings = [(name, m) for name, m in of_type(resources, "AWS::Lambda::EventSourceMapping") if "StartingPosition" in m]
+    if not mappings:
+        problems.append("nothing reads the table's stream")
+    for name, mapping in mappings:
+        if (mapping.get("MaximumRetryAttempts"), mapping.get("MaximumRecordAgeInSeconds")) != (-1, -1):
+            problems.append(f"{name}: a stream's records must be tried until they expire")
+        if mapping.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
+            problems.append(f"{name}: without ReportBatchItemFailures one record holds the whole batch back")
+
+
 def runbook(resources, problems):
     headings = re.findall(r"^#+ (.+)$", (INFRA.parent / "docs" / "operate.md").read_text(), re.MULTILINE)
     anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
@@ -210,13 +245,16 @@ def main():
     least_privilege(resources, problems)
     no_plain_secrets(template, resources, problems)
     metrics(resources, set(known.read_text().split()), problems)
+    streams(resources, problems)
     runbook(resources, problems)
     for problem in problems:
         print(f"{path.name}: {problem}", file=sys.stderr)
     if problems:
         return 1
-    public = sum(1 for _, url in of_type(resources, "AWS::Lambda::Url") if url["AuthType"] == "NONE")
-    print(f"{path.name}: {public} public URLs with both permissions, no wildcard resource, no plain secret, metrics known")
+    public = sum(auth_type == "NONE" for _, url in of_type(resources, "AWS::Lambda::Url")
+                 for auth_type, _ in authentication(url["AuthType"]))
+    print(f"{path.name}: {public} URLs that are or may be public, with both permissions; no wildcard resource, "
+          "no plain secret, metrics known, nothing skipped by the stream's reader")
     return 0
 
 

@@ -33,12 +33,19 @@ echo "== cfn-lint"
 echo "== sam validate"
 "$venv/bin/sam" validate --lint --template-file template.yaml
 echo "== checkov"
-# With FanOut on: checkov leaves out what a condition switches off.
-sed '/^  FanOut:$/,/Default:/s/"false"/"true"/' template.yaml >"$scratch/template.yaml"
-if cmp -s template.yaml "$scratch/template.yaml"; then
-  echo "the parameter FanOut is no longer where lint.sh switches it on" >&2
-  exit 1
-fi
+# With everything switched on: checkov leaves out what a condition switches off.
+cp template.yaml "$scratch/template.yaml"
+while read -r parameter off on; do
+  sed -i "/^  $parameter:\$/,/Default:/s/Default: $off\$/Default: $on/" "$scratch/template.yaml"
+  if ! grep -A 3 "^  $parameter:\$" "$scratch/template.yaml" | grep -q "Default: $on\$"; then
+    echo "the parameter $parameter is no longer where lint.sh switches it on" >&2
+    exit 1
+  fi
+done <<'PARAMETERS'
+FanOut "false" "true"
+DashboardAccess AWS_IAM SIGN_IN
+DashboardRedrive "false" "true"
+PARAMETERS
 for file in "$scratch/template.yaml" infra/examples/*.yaml; do
   checkov_passes "$file"
 done

@@ -1,0 +1,42 @@
+"""What `sam build` left: a binary for every function, and none that Amazon Linux 2023 cannot start."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from glibc import needed, number
+
+BUILD = Path(os.environ["DEPLOYED_BUILD"])
+ROOT = Path(__file__).parents[2]
+# https://docs.aws.amazon.com/linux/al2023/ug/compare-with-al2.html
+NEWEST = "2.34"
+
+
+def binaries():
+    return sorted(BUILD.glob("*/bootstrap"))
+
+
+def check(newest, *files):
+    return subprocess.run([sys.executable, Path(__file__).with_name("glibc.py"), newest, *files], text=True,
+                          capture_output=True)
+
+
+def test_there_is_one_for_every_function():
+    functions = {path.name for path in (ROOT / "functions").iterdir() if (path / "Cargo.toml").exists()}
+    assert len(binaries()) == len(functions)
+
+
+def test_none_needs_a_newer_glibc():
+    result = check(NEWEST, *binaries())
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("glibc 2.") == len(binaries())
+
+
+def test_a_newer_need_would_be_seen():
+    binary = binaries()[0]
+    major, minor = number(needed(binary))
+    assert check(f"{major}.{minor}", binary).returncode == 0
+    result = check(f"{major}.{minor - 1}", binary)
+    assert result.returncode == 1 and f"needs glibc {major}.{minor}" in result.stderr
+    assert check(NEWEST).returncode == 1

@@ -1,0 +1,209 @@
+"""The life of a stack, in order: deployed, called, disturbed, updated, removed."""
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from stage import STACK, eventually
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+# Two formats, one function.
+FUNCTION_OF = {"incoming-webhook-whatsapp": "incoming-webhook"}
+RECEIVERS = ["event-webhook", "fallback-sms", "incoming-webhook", "delivery-status", "rcs-callback"]
+NOTHING = {"received": 0, "stored": 0, "duplicates": 0, "queued": 0, "dead_lettered": 0}
+
+
+def samples():
+    """(function, name, body) of every sample the providers document."""
+    return [(FUNCTION_OF.get(folder.name, folder.name), f"{folder.name}/{file.name}", file.read_bytes())
+            for folder in sorted(FIXTURES.iterdir()) for file in sorted(folder.glob("*.json"))]
+
+
+def records(body):
+    """The records of a body, read without any code under test."""
+    body = json.loads(body)
+    if isinstance(body, dict):
+        body = body.get("incoming_message") or body.get("delivery_status") or [body]
+    return body
+
+
+def message_id(record):
+    return record.get("message_id") or record.get("ncmessage_id") or record["reference"]
+
+
+def events(name, count=1):
+    """A body of events of as many messages, in Netcore's shape."""
+    return json.dumps([{
+        "message_id": f"{name}-{number}", "mobile": f"9190000{number:05}", "status": "Sent", "channel": "RCS",
+        "event_time": 1767225600 + number, "callbackdata": "order-7", "requestid": f"request-{name}", "tags": ["spring"],
+        "type": "Text", "last_channel": "", "remarks": "", "click_data": {}} for number in range(count)]).encode()
+
+
+def answer(**counts):
+    return NOTHING | counts
+
+
+def test_the_template_deploys(stage):
+    stage.keep_policy([stage.token], [stage.secret])
+    code, said = stage.deploy()
+    assert code == 0, said
+    assert all(stage.url(function).startswith("https://") for function in RECEIVERS)
+    assert stage.items() == []
+
+
+@pytest.mark.parametrize("function", RECEIVERS)
+def test_every_address_can_be_checked(stage, function):
+    for method in ["HEAD", "GET"]:
+        assert stage.call(stage.url(function), method).status == 200
+    refused = stage.call(stage.url(function), "PUT")
+    assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD, POST")
+
+
+def test_every_sample_is_stored_once(stage):
+    expected = set()
+    for function, name, body in samples():
+        answered = stage.post(function, body)
+        count = len(records(body))
+        assert (answered.status, answered.json()) == (200, answer(received=count, stored=count)), name
+        expected |= {message_id(record) for record in records(body)}
+    assert len(expected) > 50
+    items = stage.items()
+    assert {item["message_id"]["S"] for item in items} == expected
+    assert len(items) == sum(len(records(body)) for _, _, body in samples())
+
+
+def test_the_same_again_is_known(stage):
+    before = sorted(stage.items(), key=str)
+    for function, name, body in samples():
+        answered = stage.post_signed(function, body)
+        count = len(records(body))
+        assert (answered.status, answered.json()) == (200, answer(received=count, duplicates=count)), name
+    assert sorted(stage.items(), key=str) == before
+
+
+def test_twenty_at_once_store_one(stage):
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: stage.post("event-webhook", events("at-once")), range(20)))
+    assert [a.status for a in answers] == [200] * 20
+    assert sum(a.json()["stored"] for a in answers) == 1
+    assert sum(a.json()["duplicates"] for a in answers) == 19
+    assert len(stage.events_of("at-once-0")) == 1
+
+
+@pytest.mark.parametrize("function", RECEIVERS)
+def test_a_wrong_token_stores_nothing(stage, function):
+    for answered in [stage.post(function, events("forged"), token="guessed"),
+                     stage.call(stage.url(function), body=events("forged"))]:
+        assert answered.status == 401, answered
+    assert stage.events_of("forged-0") == []
+    assert stage.depth("RetryQueueUrl") == stage.depth("DeadLetterQueueUrl") == 0
+
+
+def test_what_nobody_can_read_waits_for_a_person(stage):
+    answered = stage.post("event-webhook", b'{"neither": "one nor the other"')
+    assert answered.status == 400
+    [message] = stage.take("DeadLetterQueueUrl")
+    letter = json.loads(message["Body"])
+    assert (letter["reason"], letter["function"]) == ("malformed", "event-webhook")
+    assert letter["body"] == '{"neither": "one nor the other"'
+    assert message["MessageAttributes"]["reason"]["StringValue"] == "malformed"
+
+
+def test_another_story_under_the_same_key_is_a_conflict(stage):
+    first = events("conflict")
+    assert stage.post("event-webhook", first).json() == answer(received=1, stored=1)
+    second = first.replace(b'"remarks": ""', b'"remarks": "something else"')
+    assert stage.post("event-webhook", second).json() == answer(received=1, dead_lettered=1)
+    [message] = stage.take("DeadLetterQueueUrl")
+    letter = json.loads(message["Body"])
+    assert letter["reason"] == "conflict"
+    assert "remarks" not in stage.events_of("conflict-0")[0]
+
+
+def test_what_cannot_be_stored_is_queued_and_stored_by_redrive(stage):
+    # redrive rests meanwhile, so that the message can be seen waiting.
+    functions = stage.client("lambda")
+    [source] = functions.list_event_source_mappings(FunctionName=f"{STACK}-redrive")["EventSourceMappings"]
+    functions.update_event_source_mapping(UUID=source["UUID"], Enabled=False)
+    before = stage.change_environment("event-webhook", AWS_ENDPOINT_URL_DYNAMODB="http://127.0.0.1:9")
+    answered = stage.post("event-webhook", events("queued", 25))
+    assert (answered.status, answered.json()) == (200, answer(received=25, queued=25))
+    assert answered.took < 2.5, answered
+    assert stage.depth("RetryQueueUrl") >= 1
+    assert stage.events_of("queued-0") == []
+
+    stage.change_environment("event-webhook", **before)
+    functions.update_event_source_mapping(UUID=source["UUID"], Enabled=True)
+    eventually(lambda: stage.depth("RetryQueueUrl"), lambda depth: depth == 0)
+    assert all(len(stage.events_of(f"queued-{number}")) == 1 for number in range(25))
+    assert stage.post("event-webhook", events("queued", 25)).json() == answer(received=25, duplicates=25)
+    assert stage.depth("DeadLetterQueueUrl") == 0
+
+
+def test_poison_ends_in_the_dead_letter_queue(stage):
+    sqs, queue = stage.client("sqs"), stage.outputs["RetryQueueUrl"]
+    stored = len(stage.items())
+    # Seconds instead of the six minutes between two tries.
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "2"})
+    sqs.send_message(QueueUrl=queue, MessageBody="not a letter")
+    eventually(lambda: stage.depth("DeadLetterQueueUrl"), lambda depth: depth == 1)
+    [message] = stage.take("DeadLetterQueueUrl")
+    assert message["Body"] == "not a letter"
+    assert stage.depth("RetryQueueUrl") == 0
+    assert len(stage.items()) == stored
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "360"})
+
+
+def test_a_rotated_secret_counts_without_a_deployment(stage):
+    old, stage.token = stage.token, os.urandom(16).hex()
+    stage.keep_policy([stage.token], [stage.secret])
+    # AuthRefreshSeconds is 10 here.
+    eventually(lambda: stage.post("event-webhook", events("rotated")).status, lambda status: status == 200, seconds=15)
+    assert stage.post("event-webhook", events("rotated"), token=old).status == 401
+
+
+def test_an_update_keeps_the_data(stage):
+    before = sorted(stage.items(), key=str)
+    names = dict(stage.outputs)
+    code, said = stage.deploy(RetentionDays="7")
+    assert code == 0, said
+    assert stage.outputs == names
+    assert sorted(stage.items(), key=str) == before
+
+    assert stage.post("event-webhook", events("updated")).json() == answer(received=1, stored=1)
+    [item] = stage.events_of("updated-0")
+    days = (int(item["expires_at"]["N"]) - int(item["received_at"]["N"]) / 1000) / 86400
+    assert 6.9 < days < 7.1
+
+
+def test_a_wrong_parameter_is_refused_with_a_reason(stage):
+    before = stage.items()
+    for name, value in [("RetentionDays", "-1"), ("ProtectData", "perhaps"), ("WebhookAuthParameter", "plain-secret")]:
+        code, said = stage.deploy(**{name: value})
+        assert code != 0 and name in said, said
+    assert stage.items() == before
+
+
+def test_nothing_is_left_when_it_is_deleted(stage):
+    code, said = stage.delete()
+    assert code == 0, said
+
+    def left():
+        look = {
+            "functions": lambda: stage.client("lambda").list_functions()["Functions"],
+            "event sources": lambda: stage.client("lambda").list_event_source_mappings()["EventSourceMappings"],
+            "tables": lambda: stage.client("dynamodb").list_tables()["TableNames"],
+            "queues": lambda: stage.client("sqs").list_queues().get("QueueUrls", []),
+            "log groups": lambda: stage.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"],
+            "alarms": lambda: stage.client("cloudwatch").describe_alarms()["MetricAlarms"],
+            "dashboards": lambda: stage.client("cloudwatch").list_dashboards()["DashboardEntries"],
+            "topics": lambda: stage.client("sns").list_topics()["Topics"],
+            "roles": stage.roles,
+        }
+        return {name: found for name, look in look.items() if (found := look())}
+
+    eventually(left, lambda found: not found, seconds=30)
+    assert stage.call(stage.url("event-webhook"), "GET").status in (403, 404)
