@@ -22,8 +22,8 @@ let skew = 0;
 export const now = () => Date.now() + skew;
 
 async function ask(method, path, { signal, body, limit = LIMIT_MS } = {}) {
-  const signals = [AbortSignal.timeout(limit)];
-  if (signal) signals.push(signal);
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(new DOMException("took too long", "TimeoutError")), limit);
   let response;
   let answer;
   try {
@@ -33,7 +33,7 @@ async function ask(method, path, { signal, body, limit = LIMIT_MS } = {}) {
       credentials: "same-origin",
       headers: body === undefined ? { accept: "application/json" } : { accept: "application/json", "content-type": "application/json" },
       body: body === undefined ? undefined : JSON.stringify(body),
-      signal: AbortSignal.any(signals),
+      signal: signal ? AbortSignal.any([patience.signal, signal]) : patience.signal,
     });
     answer = response.status === 204 ? null : await response.json().catch((error) => {
       if (error.name === "SyntaxError") return undefined;
@@ -45,6 +45,8 @@ async function ask(method, path, { signal, body, limit = LIMIT_MS } = {}) {
       throw new ApiError(`The server did not answer within ${limit / 1000} seconds.`);
     }
     throw new ApiError("The server cannot be reached. Check the connection and try again.");
+  } finally {
+    clearTimeout(timer);
   }
   const date = Date.parse(response.headers.get("date") ?? "");
   // The header has whole seconds: a smaller difference says nothing.

@@ -21,6 +21,12 @@ const DAY_MS = 86_400_000;
 
 export const title = () => "Live";
 
+/** The UTC days to ask for at a time: today, and for a while after midnight yesterday too. */
+export function daysToAsk(time, started) {
+  const today = dayText(time);
+  return started && time % DAY_MS < AFTER_MIDNIGHT_MS ? [today, dayPlus(today, -1)] : [today];
+}
+
 export function mount({ main, signal, go, announce }) {
   let run = null;
   let filters = { channel: "", status: "" };
@@ -93,8 +99,7 @@ export function mount({ main, signal, go, announce }) {
       const time = now();
       day = dayText(time);
       csv.setAttribute("href", address("api/events", { day, ...filters, format: "csv" }));
-      const wanted = time % DAY_MS < AFTER_MIDNIGHT_MS && started ? [day, dayPlus(day, -1)] : [day];
-      const fresh = await run(async (inner) => (await Promise.all(wanted.map((one) => news(one, inner)))).flat());
+      const fresh = await run(async (inner) => (await Promise.all(daysToAsk(time, started).map((one) => news(one, inner)))).flat());
       if (!fresh) return;
       misses = 0;
       take(fresh);

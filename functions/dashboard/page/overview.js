@@ -2,7 +2,7 @@
 
 import { get, latest, now } from "./api.js";
 import { lines } from "./charts.js";
-import { fill, foreign, h, icon, table } from "./dom.js";
+import { cut, fill, foreign, h, icon, table } from "./dom.js";
 import { dayName, dayNameShort, dayPlus, dayText, days, daysIn, figure, isDay, number, percent, plural, when } from "./format.js";
 import { empty, failed, howToStart, into } from "./states.js";
 import { CHANNELS, badge, channelName, chip, inOrder, status, tone } from "./status.js";
@@ -34,45 +34,48 @@ export function mount({ main, signal, go, announce }) {
     return { from, to, bot: parameters.bot ?? "", channel: parameters.channel ?? "", tag: parameters.tag ?? "" };
   }
 
+  // Made once and only kept in step: a list that somebody has just opened must not be replaced.
+  const presets = PRESETS.map(([name, length]) => {
+    const button = h("button", { type: "button", onclick: () => change(presetRange(length)) }, name);
+    return { button, length };
+  });
+  const presetRange = (length) => ({ from: dayPlus(dayText(now()), 1 - length), to: dayText(now()) });
+  const day = (name, label) => {
+    const input = h("input", { type: "date", id: name, required: true });
+    input.addEventListener("change", () => isDay(input.value) && change({ [name]: input.value }));
+    return { name, input, field: h("div", { class: "field" }, h("label", { for: name }, label), input) };
+  };
+  const choice = (name, label, offered, shown = (value) => value) => {
+    const select = h("select", { id: name });
+    select.addEventListener("change", () => change({ [name]: select.value }));
+    return { name, select, offered, shown, field: h("div", { class: "field" }, h("label", { for: name }, label), select) };
+  };
+  const range = [day("from", "From (UTC day)"), day("to", "To (UTC day)")];
+  const choices = [choice("channel", "Channel", "channels", channelName), choice("bot", "Bot", "bots"), choice("tag", "Tag", "tags")];
+  fill(
+    form,
+    h("div", { class: "presets", role: "group", "aria-label": "Range" }, presets.map(({ button }) => button)),
+    range.map(({ field }) => field),
+    choices.map(({ field }) => field),
+    h("button", { type: "button", onclick: () => show() }, "Refresh"),
+  );
+
   function controls() {
-    const today = dayText(now());
-    const focused = document.activeElement?.closest("form") === form ? document.activeElement.id : null;
-    const preset = ([name, length]) => {
-      const from = dayPlus(today, 1 - length);
-      return h(
-        "button",
-        { type: "button", id: `preset-${length}`, "aria-pressed": String(filters.from === from && filters.to === today), onclick: () => change({ from, to: today }) },
-        name,
-      );
-    };
-    const day = (name, label) => {
-      const input = h("input", { type: "date", id: name, value: filters[name], max: today, required: true });
-      input.addEventListener("change", () => isDay(input.value) && change({ [name]: input.value }));
-      return h("div", { class: "field" }, h("label", { for: name }, label), input);
-    };
-    const choice = (name, label, values, shown = (value) => value) => {
-      const all = [...new Set([...values, filters[name]])].filter(Boolean);
-      const select = h(
-        "select",
-        { id: name },
-        h("option", { value: "" }, "All"),
-        all.map((value) => h("option", { value }, shown(value).slice(0, 60))),
-      );
+    for (const { button, length } of presets) {
+      const { from, to } = presetRange(length);
+      button.setAttribute("aria-pressed", String(filters.from === from && filters.to === to));
+    }
+    for (const { name, input } of range) {
+      input.value = filters[name];
+      input.max = dayText(now());
+    }
+    for (const { name, select, offered, shown } of choices) {
+      const wanted = ["", ...new Set([...offers[offered], filters[name]])].filter((value, index) => value || index === 0);
+      if (JSON.stringify(wanted) !== JSON.stringify([...select.options].map(({ value }) => value))) {
+        fill(select, wanted.map((value) => h("option", { value }, value ? cut(shown(value), 60) : "All")));
+      }
       select.value = filters[name];
-      select.addEventListener("change", () => change({ [name]: select.value }));
-      return h("div", { class: "field" }, h("label", { for: name }, label), select);
-    };
-    fill(
-      form,
-      h("div", { class: "presets", role: "group", "aria-label": "Range" }, PRESETS.map(preset)),
-      day("from", "From (UTC day)"),
-      day("to", "To (UTC day)"),
-      choice("channel", "Channel", offers.channels, channelName),
-      choice("bot", "Bot", offers.bots),
-      choice("tag", "Tag", offers.tags),
-      h("button", { type: "button", id: "refresh", onclick: show }, "Refresh"),
-    );
-    if (focused) form.querySelector(`#${CSS.escape(focused)}`)?.focus();
+    }
   }
 
   async function show() {
@@ -116,7 +119,7 @@ export function mount({ main, signal, go, announce }) {
               "Nothing in this range",
               h("p", null, filtered ? "No event of these days passes the filters." : "No event happened on these days."),
               filtered && h("button", { type: "button", onclick: () => change({ bot: "", channel: "", tag: "" }) }, "Remove the filters"),
-              h("button", { type: "button", onclick: () => change({ from: dayPlus(dayText(now()), 1 - 90), to: dayText(now()) }) }, "Show 90 days"),
+              h("button", { type: "button", onclick: () => change(presetRange(90)) }, "Show 90 days"),
             ),
       );
       return;

@@ -1,0 +1,68 @@
+// Starts and stops the command `netcore-webhooks serve` on a free port, with a policy of its own.
+
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const HEADER = "x-netcore-token";
+const READY_MS = 30_000;
+
+/** An instance that keeps nothing on disk. `options` are further arguments of `serve`. */
+export async function start({ options = [], environment = {} } = {}) {
+  const command = process.env.NETCORE_WEBHOOKS;
+  if (!command) throw new Error("NETCORE_WEBHOOKS names no command; start the tests with tests/browser/run");
+  const data = await mkdtemp(join(tmpdir(), "netcore-webhooks-"));
+  const token = randomBytes(16).toString("hex");
+  const auth = JSON.stringify({ accept: [{ type: "header", name: HEADER, values: [token] }] });
+  const server = spawn(command, ["--data", data, "serve", "--memory", "--listen", "127.0.0.1:0", ...options], {
+    env: { ...process.env, WEBHOOK_AUTH: auth, ...environment },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let told = "";
+  server.stdout.setEncoding("utf8");
+  server.stderr.setEncoding("utf8");
+  server.stderr.on("data", (text) => { told += text; });
+  const base = await new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`not ready after ${READY_MS / 1000} s:\n${told}`)), READY_MS);
+    server.once("error", reject);
+    server.once("exit", (code) => reject(new Error(`ended with ${code}:\n${told}`)));
+    server.stdout.on("data", (text) => {
+      told += text;
+      if (!/^ready$/m.test(told)) return;
+      clearTimeout(timer);
+      resolve(/(http:\/\/127\.0\.0\.1:\d+)\/lambda-url\//.exec(told)[1]);
+    });
+  }).catch(async (error) => {
+    server.kill();
+    await rm(data, { recursive: true, force: true });
+    throw error;
+  });
+  return {
+    base,
+    auth,
+    data,
+    command,
+    async stop() {
+      if (server.exitCode === null) {
+        const ended = new Promise((resolve) => server.once("exit", resolve));
+        server.kill("SIGTERM");
+        await ended;
+      }
+      await rm(data, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Posts a body as a provider would. */
+export async function post({ base, auth }, name, body) {
+  const { name: header, values } = JSON.parse(auth).accept[0];
+  const response = await fetch(`${base}/lambda-url/${name}/`, {
+    method: "POST",
+    headers: { "content-type": "application/json", [header]: values[0] },
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  });
+  const text = await response.text();
+  return { status: response.status, answer: response.headers.get("content-type")?.includes("json") ? JSON.parse(text) : text };
+}

@@ -1,0 +1,96 @@
+// Text of a webhook stays text: nothing of it runs, becomes an element, or leads anywhere.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { api, browser, figuresShown } from "../lib/browser.js";
+import { dayOf, evil, letters } from "../lib/cases.js";
+
+const open = browser();
+
+/** What hostile text would leave behind if it were anything but text. */
+async function harmless(page) {
+  const found = await page.evaluate(() => ({
+    ran: window.pwned ?? null,
+    images: [...document.images].filter((image) => !image.src.endsWith("/assets/icon.svg")).length,
+    scripts: [...document.scripts].filter((script) => !script.src.startsWith(location.origin)).length,
+    styles: document.querySelectorAll("style, main [style]:not(.bar-fill):not(canvas)").length,
+    handlers: [...document.querySelectorAll("*")].filter((element) => element.getAttributeNames().some((name) => name.startsWith("on"))).length,
+    links: [...document.links].map((link) => link.getAttribute("href")).filter((href) => !/^(#|api\/|openapi\.json$)/.test(href)),
+    visible: getComputedStyle(document.body).display !== "none",
+  }));
+  assert.deepEqual(found, { ran: null, images: 0, scripts: 0, styles: 0, handlers: 0, links: [], visible: true });
+}
+
+const unfold = async (page) => {
+  await page.evaluate(() => { for (const box of document.querySelectorAll("main details")) box.open = true; });
+  // Details are filled when they open; opening tells of itself a moment later.
+  await page.waitForFunction(() => [...document.querySelectorAll("main details")].every((box) => box.childElementCount > 1));
+};
+
+test("a hostile message is shown literally", async (t) => {
+  const page = await open(t, `#/message/${encodeURIComponent(evil.id)}`);
+  await page.locator(".timeline").waitFor();
+  await unfold(page);
+  await harmless(page);
+  const text = await page.locator("main").innerText();
+  for (const piece of evil.pieces) assert.ok(text.includes(piece), piece);
+  assert.ok(text.includes(evil.id), "its id");
+  assert.ok(text.includes(evil.answer), "its answer");
+  assert.ok(text.includes("U+202E"), "what reorders text is shown by its code");
+  assert.ok(!(await page.locator("main").evaluate((main) => main.textContent)).includes("\u202e"));
+});
+
+test("ten thousand characters are folded and can be unfolded", async (t) => {
+  const page = await open(t, `#/message/${encodeURIComponent(evil.id)}`);
+  const step = page.locator('.timeline > li[data-status="failed"] .event-said');
+  await step.waitFor();
+  assert.ok(!(await step.innerText()).includes(evil.long));
+  await step.getByRole("button", { name: /Show all 10,\d{3} characters/ }).click();
+  assert.ok((await step.innerText()).includes(evil.long));
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+});
+
+test("hostile events are shown literally in a person's list", async (t) => {
+  const page = await open(t, `#/number/${evil.number}`);
+  await page.locator(".groups > li").first().waitFor();
+  await unfold(page);
+  await unfold(page);
+  await harmless(page);
+  const { events } = await api(`api/recipients/${evil.number}?limit=200`);
+  const shown = await page.locator("[data-key]").evaluateAll((items) => items.map((item) => item.dataset.key));
+  assert.deepEqual(new Set(shown), new Set(events.map((event) => JSON.stringify([event.message_id, event.status_key]))));
+  assert.ok(events.length >= 8, String(events.length));
+});
+
+test("hostile bots, tags, reasons and types are shown literally in the overview", async (t) => {
+  const day = dayOf(1);
+  const page = await open(t, `#/overview?${new URLSearchParams({ from: day, to: day, bot: evil.bot })}`);
+  await figuresShown(page);
+  await page.locator("canvas").waitFor();
+  await page.getByText("Figures as a table").click();
+  await harmless(page);
+  const text = await page.locator("main").innerText();
+  for (const piece of [evil.image, evil.script]) assert.ok(text.includes(piece), piece);
+  assert.equal(await page.getByLabel("Bot").inputValue(), evil.bot);
+  assert.ok((await page.getByLabel("Tag").locator("option").allInnerTexts()).some((option) => option.includes("<img src=x")));
+});
+
+test("hostile texts in the address are shown literally", async (t) => {
+  for (const hash of [`#/message/${encodeURIComponent(evil.image)}`, `#/overview?bot=${encodeURIComponent(evil.script)}`, `#/live?channel=${encodeURIComponent(evil.image)}`, "#/message/%E0%A4%A", "#/__proto__", "#/number/"]) {
+    const page = await open(t, hash);
+    await page.getByRole("heading", { level: 1 }).waitFor();
+    await page.waitForLoadState("networkidle");
+    await harmless(page);
+  }
+});
+
+test("a hostile dead letter is shown literally", async (t) => {
+  const page = await open(t, "#/dead-letters");
+  await page.locator("[data-letter]").first().waitFor();
+  for (const button of await page.getByRole("button", { name: "Show content" }).all()) {
+    await button.click();
+    await page.locator(".letter-content .loading").waitFor({ state: "detached" });
+  }
+  await harmless(page);
+  assert.ok((await page.locator("main").innerText()).includes(JSON.stringify(letters.evil).slice(1, -1)));
+});

@@ -1,0 +1,186 @@
+// How the page is to use: accessibility, keyboard, phone, dark, weight and speed.
+
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import axe from "axe-core";
+import { browser, figuresShown } from "../lib/browser.js";
+import { evil, journey, many } from "../lib/cases.js";
+
+const open = browser();
+const MOST_BYTES = 300 * 1024;
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+
+const unfold = (page) => page.evaluate(() => { for (const box of document.querySelectorAll("main details")) box.open = true; });
+
+const VIEWS = [
+  ["overview", "", async (page) => {
+    await figuresShown(page);
+    await page.locator("canvas").waitFor();
+    await unfold(page);
+  }],
+  ["message", `#/message/${journey.sms}`, async (page) => {
+    await page.locator(".timeline").waitFor();
+    await unfold(page);
+  }],
+  ["hostile", `#/message/${encodeURIComponent(evil.id)}`, (page) => page.locator(".timeline").waitFor()],
+  ["number", `#/number/${journey.number}`, async (page) => {
+    await page.locator(".groups > li").first().waitFor();
+    await unfold(page);
+  }],
+  ["search", "#/message", (page) => page.getByRole("heading", { name: "Find a message" }).waitFor()],
+  ["nothing", "#/message/no-such-message", (page) => page.getByRole("heading", { name: "No message and no person found" }).waitFor()],
+  ["live", "#/live", (page) => page.getByText("Watching.").waitFor()],
+  ["dead-letters", "#/dead-letters", async (page) => {
+    await page.locator("[data-letter]").first().waitFor();
+    await page.getByRole("button", { name: "Show content" }).first().click();
+    await page.locator(".letter-content pre").first().waitFor();
+  }],
+  ["question", "#/dead-letters", async (page) => {
+    await page.getByRole("button", { name: "Discard" }).first().click();
+    await page.getByRole("dialog").waitFor();
+  }],
+];
+
+/** Goes to a view as a reader does, without loading the page anew. */
+const visit = (page, hash) => page.evaluate((to) => { location.hash = to; }, hash || "#/overview");
+
+async function judge(page) {
+  const { violations, passes } = await page.evaluate((tags) => window.axe.run(document, { runOnly: { type: "tag", values: tags } }), RULES);
+  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target, failureSummary }) => `${target} ${failureSummary}`).join(" | ")}`), []);
+  return passes.length;
+}
+
+for (const colorScheme of ["light", "dark"]) {
+  test(`axe finds nothing wrong in any view, ${colorScheme}`, async (t) => {
+    let rules = 0;
+    const page = await open(t, "", { colorScheme, reducedMotion: "reduce" });
+    await page.evaluate(axe.source);
+    for (const [name, hash, ready] of VIEWS) {
+      await visit(page, hash);
+      await ready(page);
+      rules += await judge(page);
+      await shot(page, `${name}-${colorScheme}`);
+    }
+    t.diagnostic(`${VIEWS.length} views, ${rules} rules passed, 0 violations`);
+  });
+}
+
+test("light and dark differ, and both follow the system while the page is open", async (t) => {
+  const page = await open(t, "", { colorScheme: "light" });
+  await figuresShown(page);
+  await page.locator("canvas").waitFor();
+  const seen = () => page.evaluate(() => {
+    const canvas = document.querySelector("canvas");
+    return [getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color, canvas.toDataURL().length && canvas.toDataURL()];
+  });
+  const light = await seen();
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.waitForFunction((before) => getComputedStyle(document.body).backgroundColor !== before, light[0]);
+  const dark = await seen();
+  assert.notEqual(dark[0], light[0]);
+  assert.notEqual(dark[1], light[1]);
+  assert.notEqual(dark[2], light[2], "the chart is painted anew");
+});
+
+test("no view scrolls sideways on a phone of 360 px", async (t) => {
+  const page = await open(t, "", { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
+  for (const [name, hash, ready] of VIEWS) {
+    await visit(page, hash);
+    await ready(page);
+    const wide = await page.evaluate(() => ({ page: document.documentElement.scrollWidth, window: document.documentElement.clientWidth }));
+    assert.ok(wide.page <= wide.window && wide.window === 360, `${name}: ${JSON.stringify(wide)}`);
+    await shot(page, `${name}-phone`);
+  }
+});
+
+test("every control of every view is reached by keyboard, with visible focus and no trap", async (t) => {
+  const page = await open(t);
+  for (const [name, hash, ready] of VIEWS.filter(([view]) => !["question", "hostile"].includes(view))) {
+    await visit(page, hash);
+    await ready(page);
+    await page.evaluate(() => { document.activeElement.blur(); window.scrollTo(0, 0); });
+    const wanted = await page.evaluate(() => {
+      for (const element of document.querySelectorAll("[data-stop]")) delete element.dataset.stop;
+      const all = [...document.querySelectorAll("a[href], button, input, select, summary, [tabindex='0']")].filter((element) => element.checkVisibility() && !element.disabled);
+      all.forEach((element, index) => { element.dataset.stop = index; });
+      return all.length;
+    });
+    const reached = new Set();
+    let bare = [];
+    // A date field has several stops of its own.
+    for (let turn = 0; turn < wanted * 2 + 20; turn += 1) {
+      await page.keyboard.press("Tab");
+      const stop = await page.evaluate(() => {
+        const element = document.activeElement;
+        if (!element || element === document.body) return null;
+        const style = getComputedStyle(element);
+        return { index: element.dataset.stop, outlined: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2, what: element.outerHTML.slice(0, 80) };
+      });
+      if (!stop) break;
+      reached.add(stop.index);
+      if (!stop.outlined) bare.push(stop.what);
+    }
+    bare = [...new Set(bare)];
+    assert.deepEqual(bare, [], `${name}: focus that is not seen`);
+    assert.equal([...reached].filter((index) => index !== undefined).length, wanted, `${name}: not all were reached`);
+  }
+});
+
+test("the skip link leads past the navigation and leaves the view alone", async (t) => {
+  const page = await open(t, "#/message");
+  await page.getByRole("heading", { name: "Find a message" }).waitFor();
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the content");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "main");
+  assert.match(page.url(), /#\/message$/);
+});
+
+test("by keyboard alone: a search, a message, and back", async (t) => {
+  const page = await open(t);
+  await figuresShown(page);
+  for (let turn = 0; turn < 20 && (await page.evaluate(() => document.activeElement.id)) !== "q"; turn += 1) await page.keyboard.press("Tab");
+  await page.keyboard.type(many.number);
+  await page.keyboard.press("Enter");
+  await page.locator(".groups > li").first().waitFor();
+  for (let turn = 0; turn < 10 && !(await page.evaluate(() => document.activeElement.closest(".group h2"))); turn += 1) await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await page.locator(".timeline").waitFor();
+  await page.keyboard.press("Alt+ArrowLeft");
+  await page.locator(".groups > li").first().waitFor();
+});
+
+test("the page is light, and soon there", async (t) => {
+  const sizes = [];
+  const page = await open(t, "", {
+    prepare: async (fresh) => {
+      fresh.on("requestfinished", (request) => sizes.push(request.sizes().then(async (size) => ({ url: request.url(), bytes: size.responseBodySize, encoding: (await request.response())?.headers()["content-encoding"] ?? "none" }))));
+      await fresh.addInitScript(() => {
+        new MutationObserver((_, observer) => {
+          if (!document.querySelector(".card")) return;
+          observer.disconnect();
+          requestAnimationFrame(() => { window.firstView = performance.now(); });
+        }).observe(document, { childList: true, subtree: true });
+      });
+    },
+  });
+  await figuresShown(page);
+  await page.locator("canvas").waitFor();
+  await page.waitForLoadState("networkidle");
+  const files = (await Promise.all(sizes)).filter(({ url }) => !url.includes("/api/"));
+  const sum = files.reduce((all, { bytes }) => all + bytes, 0);
+  t.diagnostic(`first view usable after ${Math.round(await page.evaluate(() => window.firstView))} ms`);
+  t.diagnostic(`${files.length} files, ${(sum / 1024).toFixed(1)} KiB as transferred`);
+  assert.ok(files.some(({ url }) => url.includes("chart.umd")), "the chart's library is counted");
+  assert.ok(sum < MOST_BYTES, `${sum} bytes; ${files.map(({ url, bytes, encoding }) => `${new URL(url).pathname} ${bytes} ${encoding}`).join(", ")}`);
+});
+
+/** Pictures to look at, where somebody wants them. */
+async function shot(page, name) {
+  if (!process.env.SHOTS) return;
+  const folder = fileURLToPath(new URL("../out/", import.meta.url));
+  mkdirSync(folder, { recursive: true });
+  await page.screenshot({ path: `${folder}${name}.png`, fullPage: name !== "question-light" && name !== "question-dark" });
+}

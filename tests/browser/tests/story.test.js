@@ -1,0 +1,100 @@
+// What the page says in words: pure functions of the API's answers, without a browser.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isDay, days, daysIn, duration, looksLikeNumber, percent } from "../../../functions/dashboard/page/format.js";
+import { daysToAsk } from "../../../functions/dashboard/page/live.js";
+import { inOrder } from "../../../functions/dashboard/page/status.js";
+import { headline, present, said } from "../../../functions/dashboard/page/story.js";
+
+const at = Date.UTC(2026, 10, 21, 12);
+const event = (message_id, channel, status, seconds, more = {}) => ({ message_id, channel, status, status_key: `${channel}#${status}#${seconds}`, event_time: at + seconds * 1000, ...more });
+const leg = (message_id, channel, state, seconds) => ({ message_id, channel, state, state_time: at + seconds * 1000 });
+const message = (journey, events, answers = []) => ({ message_id: journey[0]?.message_id ?? "m", journey, events, linked: [], answers });
+
+test("one sentence tells what became of a message", () => {
+  const cases = [
+    [message([leg("m", "RCS", "sent", 0)], [event("m", "RCS", "sent", 0)]), "Sent over RCS; no delivery is reported yet."],
+    [message([leg("m", "RCS", "delivered", 5)], [event("m", "RCS", "delivered", 5)]), "Delivered over RCS; not read as far as is known."],
+    [message([leg("m", "WHATSAPP", "read", 125)], [event("m", "WHATSAPP", "sent", 0), event("m", "WHATSAPP", "read", 125)]), "Read over WhatsApp, 2 min 5 s after it was sent."],
+    [message([leg("m", "RCS", "failed", 5)], [event("m", "RCS", "failed", 5, { remarks: "Operator rejected the message." })]), "Failed over RCS: Operator rejected the message."],
+    [message([leg("m", "RCS", "blocked", 5)], [event("m", "RCS", "blocked", 5)]), "Blocked over RCS."],
+    [
+      message([leg("m", "RCS", "not_sent", 0), leg("s", "SMS", "delivered", 9)], [event("m", "RCS", "not_sent", 0, { remarks: "no RCS" }), event("s", "SMS", "delivered", 9)]),
+      "Delivered over SMS after RCS could not be sent: no RCS.",
+    ],
+    [
+      message([leg("m", "RCS", "failed", 0), leg("s", "SMS", "failed", 9)], [event("m", "RCS", "failed", 0, { remarks: "off" }), event("s", "SMS", "failed", 9, { remarks: "barred" })]),
+      "Failed over SMS too, after RCS failed: off (SMS: barred).",
+    ],
+    [message([leg("m", "RCS", "delivered", 0), leg("s", "SMS", "sent", 9)], [event("m", "RCS", "delivered", 0)]), "Delivered over RCS; not read as far as is known; also sent over SMS."],
+    [message([leg("m", "RCS", "queued", 0)], [event("m", "RCS", "queued", 0)]), "“queued” over RCS."],
+    [message([leg("m", "RCS", "received", 0)], [event("m", "RCS", "received", 0, { content: { text: "Hello" } })]), "Received over RCS: “Hello”."],
+    [
+      message([leg("m", "RCS", "read", 60)], [event("m", "RCS", "clicked", 60, { click: { text: "Visit Now" } })]),
+      "Read and clicked over RCS. Tapped: “Visit Now”.",
+    ],
+    [
+      message([leg("m", "RCS", "delivered", 0)], [event("m", "RCS", "delivered", 0)], [event("a", "RCS", "received", 60, { content: { text: "Thanks" }, in_reply_to: "m" })]),
+      "Delivered over RCS; not read as far as is known. The person answered: “Thanks”.",
+    ],
+    [message([], []), "Nothing is known of this message yet."],
+  ];
+  for (const [given, expected] of cases) assert.equal(headline(given).text, expected);
+});
+
+test("a reason of ten thousand characters does not fill the sentence", () => {
+  const { text } = headline(message([leg("m", "RCS", "failed", 0)], [event("m", "RCS", "failed", 0, { remarks: "😀".repeat(5000) })]));
+  assert.ok(text.length < 250, String(text.length));
+  assert.ok(text.isWellFormed?.() ?? true);
+});
+
+test("the leg that arrived speaks, else the one tried last", () => {
+  const legs = [leg("m", "RCS", "failed", 0), leg("s", "SMS", "delivered", 1), leg("w", "WHATSAPP", "failed", 2)];
+  assert.equal(present(legs).channel, "SMS");
+  assert.equal(present([legs[0], legs[2]]).channel, "WHATSAPP");
+  assert.equal(present([leg("m", "RCS", "read", 0), legs[1]]).channel, "RCS");
+  assert.equal(present([]), undefined);
+});
+
+test("what a person said is found in every shape that is documented, and nowhere else", () => {
+  assert.equal(said({ click: { text: "Yes", postbackData: "y" } }), "Yes");
+  assert.equal(said({ click: { suggestionResponse: { text: "See it" } } }), "See it");
+  assert.equal(said({ click: { button_type: { payload: "YES", text: "Yes, please" } } }), "Yes, please");
+  assert.equal(said({ content: { text: " Hell " } }), "Hell");
+  assert.equal(said({ content: { userFile: { payload: { fileName: "a.pdf", mimeType: "application/pdf" } } } }), "File a.pdf (application/pdf)");
+  assert.equal(said({ content: { location: { latitude: 46.2, longitude: 10.3 } } }), "Location 46.2, 10.3");
+  assert.equal(said({ content: { latitude: -23.5, longitude: -46.6 } }), "Location -23.5, -46.6");
+  assert.equal(said({ content: { text_type: { text: "hello" } } }), "hello");
+  assert.equal(said({ content: { reaction_type: { emoji: "👍🏽" } } }), "👍🏽");
+  assert.equal(said({ content: { title: "Spring", description: "Half price" } }), "Spring: Half price");
+  for (const nothing of [{}, { click: {} }, { click: null }, { content: {} }, { content: [] }, { content: 5 }, { click: { text: 5 } }]) assert.equal(said(nothing), null, JSON.stringify(nothing));
+});
+
+test("a search text is a number or an id by its looks", () => {
+  for (const number of ["919209209291", "+91 92092 09291", "91-9209-209291"]) assert.ok(looksLikeNumber(number), number);
+  for (const id of ["api-337-919209209291-3c90-1704876827", "MxDB2zvbOSQbKVMUsKCplu3w", "(91) 9209", "+", "- -"]) assert.ok(!looksLikeNumber(id), id);
+});
+
+test("days are days of the calendar, in UTC", () => {
+  assert.deepEqual(days("2026-02-27", "2026-03-02"), ["2026-02-27", "2026-02-28", "2026-03-01", "2026-03-02"]);
+  assert.equal(daysIn("2024-01-01", "2024-12-31"), 366);
+  assert.ok(isDay("2024-02-29"));
+  for (const bad of ["2026-02-29", "2026-2-1", "today", "", undefined, "2026-11-21T00"]) assert.ok(!isDay(bad), String(bad));
+});
+
+test("after midnight the day before is still asked for, but not at the start", () => {
+  const midnight = Date.UTC(2026, 10, 22);
+  assert.deepEqual(daysToAsk(midnight - 1, true), ["2026-11-21"]);
+  assert.deepEqual(daysToAsk(midnight, true), ["2026-11-22", "2026-11-21"]);
+  assert.deepEqual(daysToAsk(midnight + 10 * 60_000, true), ["2026-11-22"]);
+  assert.deepEqual(daysToAsk(midnight, false), ["2026-11-22"]);
+});
+
+test("numbers and durations are told in words", () => {
+  assert.equal(duration(0), "0 ms");
+  assert.equal(duration(61_000), "1 min 1 s");
+  assert.equal(duration(90_000_000), "1 d 1 h");
+  assert.equal(percent(1, 0), "–");
+  assert.deepEqual(inOrder(["zeta", "clicked", "sent", "alpha", "sent"]), ["sent", "clicked", "alpha", "zeta"]);
+});

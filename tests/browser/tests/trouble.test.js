@@ -1,0 +1,87 @@
+// When the API fails or is slow. These answers are made up by the test; all others are real.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { browser, figuresShown, heading, kpi } from "../lib/browser.js";
+import { figures, journey } from "../lib/cases.js";
+
+const open = browser();
+const broken = { status: 503, contentType: "application/json", body: JSON.stringify({ error: "the events table does not answer just now; try again" }) };
+
+test("an error is told in words and can be retried, in every view", async (t) => {
+  for (const [hash, path, works] of [
+    ["", "**/api/summary*", (page) => figuresShown(page)],
+    [`#/message/${journey.rcs}`, "**/api/messages/*", (page) => page.locator(".timeline").waitFor()],
+    [`#/number/${journey.number}`, "**/api/recipients/*", (page) => page.locator(".groups > li").first().waitFor()],
+    ["#/live", "**/api/events*", (page) => page.getByText("Watching.").waitFor()],
+    ["#/dead-letters", "**/api/dead-letters*", (page) => page.locator('[data-kpi="dead"]').waitFor()],
+  ]) {
+    const page = await open(t, hash, { prepare: (fresh) => fresh.route(path, (route) => route.fulfill(broken)) });
+    const alert = page.getByRole("alert");
+    await alert.getByText("The events table does not answer just now; try again.").waitFor();
+    await page.unroute(path);
+    await alert.getByRole("button", { name: "Try again" }).click();
+    await works(page);
+    assert.equal(await alert.count(), 0, hash);
+  }
+});
+
+test("an answer that is no JSON, and none at all, are told in words", async (t) => {
+  const page = await open(t, "", { prepare: (fresh) => fresh.route("**/api/summary*", (route) => route.fulfill({ status: 502, contentType: "text/html", body: "<h1>Bad gateway</h1>" })) });
+  await page.getByRole("alert").getByText("The server answered 502 without saying why.").waitFor();
+  await page.unroute("**/api/summary*");
+  await page.route("**/api/summary*", (route) => route.abort("connectionrefused"));
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByText("The server cannot be reached.", { exact: false }).waitFor();
+});
+
+test("a dashboard that does not start says so and starts when it can", async (t) => {
+  const page = await open(t, "", { prepare: (fresh) => fresh.route("**/api/session", (route) => route.fulfill(broken)) });
+  await heading(page, "The dashboard did not start").waitFor();
+  await page.unroute("**/api/session");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await figuresShown(page);
+});
+
+test("a request that never ends is given up after its limit", async (t) => {
+  const page = await open(t, "", {
+    prepare: async (fresh) => {
+      await fresh.clock.install();
+      await fresh.route("**/api/summary*", () => {});
+    },
+  });
+  await page.getByText("Loading the figures…").waitFor();
+  await page.clock.fastForward(16_000);
+  await page.getByRole("alert").getByText("The server did not answer within 15 seconds.").waitFor();
+  await page.unroute("**/api/summary*");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await figuresShown(page);
+});
+
+test("a late answer of an old question never replaces a newer one", async (t) => {
+  let late;
+  const page = await open(t, `#/overview?from=${figures.from}&to=${figures.to}`);
+  await figuresShown(page);
+  const answered = new Promise((resolve) => { late = resolve; });
+  await page.route(/\/api\/summary.*bot=/, async (route) => {
+    const response = await route.fetch();
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await route.fulfill({ response }).catch(() => {});
+    late();
+  });
+  const all = await kpi(page, "sent");
+  await page.getByLabel("Bot").selectOption(figures.bot);
+  await page.locator(".results[aria-busy]").waitFor();
+  await page.getByLabel("Bot").selectOption("");
+  await page.locator(".results:not([aria-busy])").waitFor();
+  await answered;
+  await page.waitForTimeout(200);
+  assert.equal(await kpi(page, "sent"), all);
+
+  // The same when another view is opened meanwhile.
+  await page.getByLabel("Bot").selectOption(figures.bot);
+  await page.getByRole("navigation").getByRole("link", { name: "Dead letters" }).click();
+  await page.locator('[data-kpi="dead"]').waitFor();
+  await page.waitForTimeout(1800);
+  assert.equal(await page.locator('[data-kpi="sent"]').count(), 0);
+});

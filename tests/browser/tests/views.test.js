@@ -1,0 +1,252 @@
+// Each view on real data: what it shows, how it is found, and what the address holds.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { api, base, browser, figuresShown, heading } from "../lib/browser.js";
+import { digits, figures, journey, many, read, today } from "../lib/cases.js";
+import { post } from "../lib/instance.js";
+
+const open = browser();
+const instance = { base, auth: process.env.WEBHOOK_AUTH };
+
+const find = async (page, text) => {
+  await page.getByRole("searchbox").fill(text);
+  await page.keyboard.press("Enter");
+};
+
+test("the overview shows figures, a chart, its summary and its table", async (t) => {
+  const page = await open(t);
+  await heading(page, "Overview").waitFor();
+  await figuresShown(page);
+  for (const name of ["Volume over time", "From sent to clicked", "Fallback to SMS", "Why messages did not arrive", "Billable by category", "Message types"]) {
+    await page.getByRole("heading", { level: 2, name }).waitFor();
+  }
+  const chart = page.getByRole("img", { name: /events in 30 UTC days/ });
+  await chart.waitFor();
+  const painted = await chart.evaluate((canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0));
+  assert.ok(painted, "the chart is drawn");
+  const table = page.getByRole("table", { name: /Events by status for each UTC day/ });
+  assert.equal(await table.count(), 0, "the table is folded away");
+  await page.getByText("Figures as a table").focus();
+  await page.keyboard.press("Enter");
+  assert.equal(await table.locator("tbody tr").count(), 30);
+});
+
+test("lines of the chart can be switched off by buttons that say so", async (t) => {
+  const page = await open(t);
+  const sent = page.getByRole("list", { name: "Lines of the chart" }).getByRole("button", { name: "Sent", exact: true });
+  assert.equal(await sent.getAttribute("aria-pressed"), "true");
+  await sent.press("Enter");
+  assert.equal(await sent.getAttribute("aria-pressed"), "false");
+});
+
+test("filters change the figures and the address; reload and back restore them", async (t) => {
+  const page = await open(t, `#/overview?from=${figures.from}&to=${figures.to}`);
+  await figuresShown(page);
+  const all = Number(await page.locator('[data-kpi="sent"] data').getAttribute("value"));
+  await page.getByLabel("Bot").focus();
+  await page.getByLabel("Bot").selectOption(figures.bot);
+  await page.waitForFunction((before) => Number(document.querySelector('.results:not([aria-busy]) [data-kpi="sent"] data')?.value) < before, all);
+  assert.match(page.url(), new RegExp(`bot=${figures.bot}`));
+  assert.equal(await page.evaluate(() => document.activeElement.id), "bot", "the focus stays on the filter");
+  const filtered = await page.locator('[data-kpi="sent"] data').getAttribute("value");
+
+  await page.reload();
+  await figuresShown(page);
+  assert.equal(await page.locator('[data-kpi="sent"] data').getAttribute("value"), filtered);
+  assert.equal(await page.getByLabel("Bot").inputValue(), figures.bot);
+  assert.equal(await page.getByLabel("From (UTC day)").inputValue(), figures.from);
+
+  await page.goBack();
+  await page.waitForFunction((before) => Number(document.querySelector('.results:not([aria-busy]) [data-kpi="sent"] data')?.value) === before, all);
+  assert.equal(await page.getByLabel("Bot").inputValue(), "");
+});
+
+test("the range picker goes by presets and by days, and refuses a range that ends before it begins", async (t) => {
+  const page = await open(t);
+  await figuresShown(page);
+  await page.getByRole("button", { name: "7 days" }).click();
+  await page.getByText("7 UTC days", { exact: false }).first().waitFor();
+  assert.equal(await page.getByRole("button", { name: "7 days" }).getAttribute("aria-pressed"), "true");
+  await page.getByLabel("To (UTC day)").fill(figures.to);
+  await page.getByLabel("From (UTC day)").fill(figures.to);
+  await page.waitForURL(`**/#/overview?from=${figures.to}&to=${figures.to}`);
+  await page.getByRole("img", { name: /24 UTC hours/ }).waitFor();
+  await page.goto(`${base}/#/overview?from=${figures.to}&to=${figures.from}`);
+  await page.getByRole("alert").getByText("ends before it begins").waitFor();
+});
+
+test("a range without events says so and offers a way out", async (t) => {
+  const page = await open(t, "#/overview?from=2020-01-01&to=2020-01-02");
+  await page.getByRole("heading", { name: "Nothing in this range" }).waitFor();
+  await page.getByRole("button", { name: "Show 90 days" }).click();
+  await figuresShown(page);
+});
+
+test("a search by id shows the journey over RCS and SMS as one story", async (t) => {
+  const page = await open(t);
+  await find(page, ` ${journey.sms} `);
+  await heading(page, `Message ${journey.sms}`).waitFor();
+  await page.getByText(`Delivered over SMS after RCS failed: ${journey.reason}. The person answered: “Yes, please deliver”.`).waitFor();
+  assert.equal(decodeURIComponent(new URL(page.url()).hash), `#/message/${journey.sms}`);
+
+  const legs = page.locator(".legs > li");
+  assert.deepEqual(await legs.evaluateAll((items) => items.map((item) => item.dataset.leg)), ["RCS", "SMS"]);
+  const steps = await page.locator(".timeline > li[data-status]").evaluateAll((items) => items.map((item) => `${item.dataset.channel} ${item.dataset.status}`));
+  assert.deepEqual(steps, ["RCS failed", "SMS sent", "SMS delivered", "RCS clicked"]);
+  const answer = page.locator(".timeline .is-answer");
+  assert.match(await answer.innerText(), /Yes, please deliver/);
+  assert.match(await answer.innerText(), /to this message/);
+
+  await legs.getByRole("link", { name: journey.rcs }).click();
+  await heading(page, `Message ${journey.rcs}`).waitFor();
+  await page.getByText(/^Delivered over SMS after RCS failed/).waitFor();
+  await page.goBack();
+  await heading(page, `Message ${journey.sms}`).waitFor();
+});
+
+test("an event's details hold every stored field and the exact UTC time", async (t) => {
+  const page = await open(t, `#/message/${read.id}`);
+  await page.getByText(/^Read and clicked over RCS, 2 min after it was sent\. Tapped: “Visit Now”\.$/).waitFor();
+  const { events } = await api(`api/messages/${read.id}`);
+  const step = page.locator('.timeline > li[data-status="read"]');
+  await step.getByText("All fields").click();
+  const event = events.find(({ status }) => status === "read");
+  const told = await step.locator("dl").innerText();
+  assert.ok(told.includes(`${new Date(event.event_time).toISOString().replace("T", " ").replace("Z", "")} UTC`), told);
+  for (const value of [event.request_id, event.provider, event.format, event.recipient, event.status_key]) assert.ok(told.includes(value), value);
+  assert.equal(await step.locator("dl > dt").count(), Object.keys(event).length);
+  const time = step.locator(".event-head time");
+  assert.equal(await time.getAttribute("datetime"), new Date(event.event_time).toISOString());
+  assert.match(await time.getAttribute("title"), / UTC$/);
+});
+
+test("a search by number shows the person's messages, pages and a CSV file", async (t) => {
+  const page = await open(t);
+  await find(page, "+91 90000-00104");
+  await page.getByText(`50 messages, 50 events so far, the newest first.`).waitFor();
+  await page.getByRole("button", { name: "Load older events" }).click();
+  await page.getByText(`${many.count} messages, ${many.count} events, the newest first.`).waitFor();
+  assert.equal(await page.locator(".groups > li").count(), many.count);
+  await page.waitForFunction(() => document.activeElement?.matches(".end"), null, { timeout: 5000 });
+
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Download as CSV" }).click()]);
+  const { readFile } = await import("node:fs/promises");
+  const csv = await readFile(await download.path(), "utf8");
+  assert.equal(csv.trimEnd().split(/\r?\n/).length, many.count + 1);
+  assert.ok(csv.includes("many-069"));
+});
+
+test("a fallback is one entry of a person's list, with its answer", async (t) => {
+  const page = await open(t, `#/number/${journey.number}`);
+  const entry = page.locator(".groups > li");
+  await entry.first().waitFor();
+  assert.equal(await entry.count(), 1);
+  const told = (await entry.innerText()).replace(/\s+/g, " ");
+  assert.match(told, /RCS Failed.*then SMS Delivered.*4 events, 1 answer/);
+  await entry.getByText("4 events").click();
+  assert.equal(await entry.locator("ol.events > li").count(), 4);
+});
+
+test("digits and dashes are a number first and an id if there is no such person", async (t) => {
+  const page = await open(t);
+  await find(page, digits.id);
+  await heading(page, `Message ${digits.id}`).waitFor();
+  await page.getByText("Sent over RCS; no delivery is reported yet.").waitFor();
+  assert.equal(decodeURIComponent(new URL(page.url()).hash), `#/message/${digits.id}`);
+});
+
+test("a number that looks like an id is found, and what is nowhere is said to be nowhere", async (t) => {
+  const page = await open(t);
+  await find(page, `(91) ${digits.number.slice(2)}`);
+  await page.getByText("1 message, 1 event, the newest first.").waitFor();
+  await find(page, "no-such-message");
+  await page.getByRole("heading", { name: "No message and no person found" }).waitFor();
+  await find(page, "+91 00000 00000");
+  await page.getByRole("heading", { name: "Nothing is stored for this number" }).waitFor();
+});
+
+test("live shows an event as it arrives, holds it back from a reader, pauses and filters", async (t) => {
+  const page = await open(t, "#/live");
+  await page.getByText("Watching.").waitFor();
+  const send = (id, status = "Sent") =>
+    post(instance, "event-webhook", [{ message_id: id, mobile: "919000000107", status, channel: "RCS", requestid: id, event_time: Math.floor(Date.now() / 1000) }]);
+  const stamp = Date.now();
+  await send(`live-${stamp}-1`);
+  await page.locator(".events > li", { hasText: `live-${stamp}-1` }).waitFor();
+  assert.match(await page.locator("#announcer").textContent(), /new event/);
+
+  // With the focus in the list nothing may move.
+  const link = page.getByRole("link", { name: `live-${stamp}-1` });
+  await link.focus();
+  const place = await link.boundingBox();
+  await send(`live-${stamp}-2`, "Failed");
+  await page.getByRole("button", { name: /Show \d+ new event/ }).waitFor();
+  assert.deepEqual(await link.boundingBox(), place);
+  assert.equal(await page.getByRole("link", { name: `live-${stamp}-2` }).count(), 0);
+  await page.getByRole("button", { name: /Show \d+ new event/ }).click();
+  await page.getByRole("link", { name: `live-${stamp}-2` }).waitFor();
+
+  await page.getByRole("button", { name: "Pause" }).click();
+  await page.getByText("Paused.").waitFor();
+  let asked = 0;
+  page.on("request", (request) => { if (request.url().includes("/api/events")) asked += 1; });
+  await page.waitForTimeout(5000);
+  assert.equal(asked, 0, "nothing is asked while paused");
+  await page.getByRole("button", { name: "Continue" }).click();
+  await page.getByText("Watching.").waitFor();
+
+  await page.locator("main select#status").selectOption("failed");
+  await page.waitForURL(/#\/live\?status=failed$/);
+  await page.getByRole("link", { name: `live-${stamp}-2` }).waitFor();
+  assert.equal(await page.getByRole("link", { name: `live-${stamp}-1` }).count(), 0);
+  assert.match(await page.getByRole("link", { name: "Download today as CSV" }).getAttribute("href"), new RegExp(`^api/events\\?day=${today()}&status=failed&format=csv$`));
+});
+
+test("live does not ask while nobody looks", async (t) => {
+  const page = await open(t, "#/live");
+  await page.getByText("Watching.").waitFor();
+  // Headless pages are always visible: the page is told otherwise.
+  await page.evaluate(() => {
+    Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  });
+  await page.getByText("Waits until you look.").waitFor();
+  let asked = 0;
+  page.on("request", (request) => { if (request.url().includes("/api/events")) asked += 1; });
+  await page.waitForTimeout(5000);
+  assert.equal(asked, 0);
+  await page.evaluate(() => {
+    delete document.visibilityState;
+    document.dispatchEvent(new Event("visibilitychange"));
+  });
+  await page.waitForRequest(/\/api\/events/);
+});
+
+test("the view moves with the address, and the focus with the view", async (t) => {
+  const page = await open(t);
+  await figuresShown(page);
+  for (const [link, title] of [["Messages", "Find a message"], ["Live", "Live"], ["Dead letters", "Dead letters"], ["Overview", "Overview"]]) {
+    await page.getByRole("navigation").getByRole("link", { name: link }).click();
+    await heading(page, title).waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement.tagName), "H1", link);
+    assert.equal(await page.getByRole("navigation").locator("[aria-current]").innerText(), link);
+    assert.match(await page.title(), /netcore-webhooks$/);
+  }
+  await page.goBack();
+  await heading(page, "Dead letters").waitFor();
+  await page.goForward();
+  await heading(page, "Overview").waitFor();
+});
+
+test("numbers of people are never in the address that a server sees, nor in a referrer", async (t) => {
+  const asked = [];
+  const page = await open(t, `#/number/${journey.number}`, { prepare: (fresh) => fresh.on("request", (request) => asked.push([request.url(), request.headers().referer ?? ""])) });
+  await page.locator(".groups > li").first().waitFor();
+  await page.reload();
+  await page.locator(".groups > li").first().waitFor();
+  for (const [url, referrer] of asked) {
+    assert.equal(referrer, "");
+    if (!url.includes("/api/")) assert.ok(!url.split("#")[0].includes(journey.number), url);
+  }
+});
