@@ -30,6 +30,8 @@ export function mount({ main, signal, session, announce }) {
   const refresh = h("button", { type: "button", onclick: () => load() }, "Refresh");
   let depths = null;
   let letters = [];
+  // One look brings the bodies of all; the next would have to wait until they are visible again.
+  const bodies = new Map();
   fill(
     main,
     h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Dead letters"), h("p", { class: "sub" }, "Bodies that no function could store. Nothing leaves the queue unless you say so.")),
@@ -163,12 +165,12 @@ export function mount({ main, signal, session, announce }) {
   }
 
   async function whole(id) {
-    for (let turn = 0; turn < LOOKS; turn += 1) {
+    for (let turn = 0; turn < LOOKS && !bodies.has(id); turn += 1) {
       if (turn) await wait(HIDDEN_MS, signal);
       const answer = await get("api/dead-letters", { content: "full" }, { signal });
-      const found = answer.newest.find((letter) => letter.id === id);
-      if (found) return found;
+      for (const letter of answer.newest) bodies.set(letter.id, letter);
     }
+    if (bodies.has(id)) return bodies.get(id);
     throw new Error("The queue did not show this letter just now: it may be handled elsewhere, or lie deeper in the queue.");
   }
 

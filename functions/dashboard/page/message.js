@@ -76,6 +76,7 @@ function draw(message, body, reload) {
   const events = everything(message);
   const number = message.recipient ?? events.find((event) => event.recipient)?.recipient;
   const times = events.map((event) => event.event_time);
+  const answered = message.events.find((event) => event.in_reply_to)?.in_reply_to;
   fill(
     body,
     h("p", { class: `answer ${tone(first.state)}` }, icon(status(first.state).icon), h("span", { class: "foreign", dir: "auto" }, foreign(first.text, { most: 2000 }))),
@@ -83,12 +84,13 @@ function draw(message, body, reload) {
       "dl",
       { class: "facts" },
       number && fact("Number", numberLink(number)),
-      fact("State", chip(present(message.journey)?.state ?? message.state ?? "unknown")),
+      fact("State", chip(first.state)),
       fact("Since", when(present(message.journey)?.state_time ?? message.state_time)),
+      answered && fact("In reply to", messageLink(answered)),
       message.provider && fact("Provider", foreign(message.provider)),
       fact("Events", events.length > 1 ? `${events.length} within ${duration(times.at(-1) - times[0])}` : String(events.length)),
     ),
-    journey(message),
+    message.journey.length > 1 && journey(message),
     timeline(message, events),
     h("p", null, h("button", { type: "button", onclick: reload }, "Refresh")),
   );
@@ -100,7 +102,7 @@ function journey(message) {
   return h(
     "section",
     { class: "panel", "aria-labelledby": "journey" },
-    h("h2", { id: "journey" }, message.journey.length > 1 ? "The way over the channels" : "Channel"),
+    h("h2", { id: "journey" }, "The way over the channels"),
     h(
       "ol",
       { class: "legs" },
@@ -111,7 +113,7 @@ function journey(message) {
           h("div", { class: "leg-head" }, badge(leg.channel), chip(leg.state)),
           h("div", null, when(leg.state_time)),
           leg.message_id === message.message_id ? h("div", { class: "muted" }, "this message") : h("div", { class: "leg-id" }, messageLink(leg.message_id)),
-          leg === speaks && message.journey.length > 1 && h("div", { class: "muted" }, "decides the outcome"),
+          leg === speaks && h("div", { class: "muted" }, "decides the outcome"),
         ),
       ),
     ),

@@ -55,6 +55,11 @@ export function present(journey) {
   return arrived.findLast((leg) => leg.state === "read") ?? arrived.at(-1) ?? journey.at(-1);
 }
 
+/** Whether a message is what a person wrote, sent or tapped, not something that was sent to them. */
+export const isIncoming = (message) =>
+  message.events.length > 0 &&
+  message.events.every((event) => event.status === "received" || (event.status === "clicked" && (event.in_reply_to !== undefined || event.format?.includes("incoming"))));
+
 /** All events of a journey in order of time. */
 export function everything(message) {
   const seen = new Set();
@@ -69,6 +74,11 @@ export function everything(message) {
 /** The first answer: one sentence, and whether it tells of success. */
 export function headline(message) {
   const events = everything(message);
+  if (isIncoming(message)) {
+    const last = message.events.at(-1);
+    const words = message.events.map(said).findLast(Boolean);
+    return { text: `${last.status === "clicked" ? "Tapped" : "Received"} over ${channelName(last.channel)}${words ? `: “${clip(words)}”` : ""}.`, state: last.status };
+  }
   const leg = present(message.journey);
   if (!leg) return { text: "Nothing is known of this message yet.", state: "other" };
   const own = (event) => event.message_id === leg.message_id && event.channel === leg.channel;
@@ -103,13 +113,9 @@ export function headline(message) {
   if (beside.length) {
     text += `; also ${beside.map((other) => `${(VERBS[other.state] ?? other.state).toLowerCase()} over ${channelName(other.channel)}`).join(", ")}`;
   }
-  if (leg.state === "received") {
-    const words = events.filter(own).map(said).find(Boolean);
-    if (words) text += `: “${clip(words)}”`;
-  }
   text += ".";
 
   const answer = message.answers.map(said).findLast(Boolean) ?? (legClicked ? clicks.filter(own).map(said).findLast(Boolean) : null);
-  if (answer && leg.state !== "received") text += message.answers.length ? ` The person answered: “${clip(answer)}”.` : ` Tapped: “${clip(answer)}”.`;
+  if (answer) text += message.answers.length ? ` The person answered: “${clip(answer)}”.` : ` Tapped: “${clip(answer)}”.`;
   return { text, state: leg.state };
 }

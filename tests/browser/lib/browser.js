@@ -57,6 +57,23 @@ export const api = async (path) => {
   return response.json();
 };
 
+/** Goes to a view as a reader does, without loading the page anew. */
+export const visit = (page, hash) => page.evaluate((to) => { location.hash = to; }, hash || "#/overview");
+
+/** Opens everything that is folded away; what is inside may hold more of it. */
+export async function unfold(page) {
+  for (;;) {
+    const opened = await page.evaluate(() => {
+      const closed = [...document.querySelectorAll("main details:not([open])")];
+      for (const box of closed) box.open = true;
+      return closed.length;
+    });
+    // Details are filled when they tell that they were opened, a moment later.
+    await page.waitForFunction(() => [...document.querySelectorAll("main details[open]")].every((box) => box.childElementCount > 1));
+    if (!opened) return;
+  }
+}
+
 /** What a card of key figures says, exactly. */
 export const kpi = async (page, name) => Number(await page.locator(`[data-kpi="${name}"] data`).getAttribute("value"));
 

@@ -30,6 +30,8 @@ test("one sentence tells what became of a message", () => {
     [message([leg("m", "RCS", "delivered", 0), leg("s", "SMS", "sent", 9)], [event("m", "RCS", "delivered", 0)]), "Delivered over RCS; not read as far as is known; also sent over SMS."],
     [message([leg("m", "RCS", "queued", 0)], [event("m", "RCS", "queued", 0)]), "“queued” over RCS."],
     [message([leg("m", "RCS", "received", 0)], [event("m", "RCS", "received", 0, { content: { text: "Hello" } })]), "Received over RCS: “Hello”."],
+    [message([leg("m", "RCS", "read", 0)], [event("m", "RCS", "clicked", 0, { click: { text: "Yes" }, in_reply_to: "n" })]), "Tapped over RCS: “Yes”."],
+    [message([leg("m", "WHATSAPP", "read", 0)], [event("m", "WHATSAPP", "clicked", 0, { format: "whatsapp-incoming" })]), "Tapped over WhatsApp."],
     [
       message([leg("m", "RCS", "read", 60)], [event("m", "RCS", "clicked", 60, { click: { text: "Visit Now" } })]),
       "Read and clicked over RCS. Tapped: “Visit Now”.",

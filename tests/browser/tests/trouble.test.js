@@ -2,13 +2,14 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { browser, figuresShown, heading, kpi } from "../lib/browser.js";
+import { browser, figuresShown, heading, kpi, visit } from "../lib/browser.js";
 import { figures, journey } from "../lib/cases.js";
 
 const open = browser();
 const broken = { status: 503, contentType: "application/json", body: JSON.stringify({ error: "the events table does not answer just now; try again" }) };
 
 test("an error is told in words and can be retried, in every view", async (t) => {
+  const page = await open(t, "#/message");
   for (const [hash, path, works] of [
     ["", "**/api/summary*", (page) => figuresShown(page)],
     [`#/message/${journey.rcs}`, "**/api/messages/*", (page) => page.locator(".timeline").waitFor()],
@@ -16,7 +17,8 @@ test("an error is told in words and can be retried, in every view", async (t) =>
     ["#/live", "**/api/events*", (page) => page.getByText("Watching.").waitFor()],
     ["#/dead-letters", "**/api/dead-letters*", (page) => page.locator('[data-kpi="dead"]').waitFor()],
   ]) {
-    const page = await open(t, hash, { prepare: (fresh) => fresh.route(path, (route) => route.fulfill(broken)) });
+    await page.route(path, (route) => route.fulfill(broken));
+    await visit(page, hash);
     const alert = page.getByRole("alert");
     await alert.getByText("The events table does not answer just now; try again.").waitFor();
     await page.unroute(path);
