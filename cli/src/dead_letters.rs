@@ -2,7 +2,6 @@
 //! the queue before it is safe elsewhere.
 
 use std::{
-    collections::BTreeMap,
     fs::OpenOptions,
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
@@ -10,268 +9,113 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
-use aws_sdk_sqs::{
-    Client,
-    error::ProvideErrorMetadata as _,
-    types::{Message, MessageSystemAttributeName},
-};
+use anyhow::Context as _;
 use clap::Args;
-use redrive::receiver;
-use serde_json::json;
-use tokio::time::Instant;
-use webhook_ingest::{
-    aws,
-    batch::Batch,
-    event::EpochMillis,
-    letter::{Letter, LetterError, Reason},
-    mask,
-    queue::{self, SqsQueue},
-    time,
-};
-
-use crate::place::Target;
-
-/// While a command works on messages nobody else sees them, in seconds.
-const HIDDEN_SECONDS: i32 = 600;
+use redrive::dead_letters::{DeadLetters, Filter, Found, described};
+use webhook_ingest::{event::EpochMillis, mask, time};
 
 /// Which letters.
-#[derive(Debug, Clone, Default, Args)]
-pub struct Filter {
+#[derive(Debug, Clone, Args)]
+pub struct Which {
     /// Only these ids (as `list` prints them; a beginning suffices).
     #[arg(value_name = "ID")]
-    pub ids: Vec<String>,
+    ids: Vec<String>,
     /// Only letters of this reason.
     #[arg(long, value_parser = ["malformed", "unreadable", "conflict", "exhausted"])]
-    pub reason: Option<String>,
+    reason: Option<String>,
     /// Only letters of this function.
     #[arg(long)]
-    pub function: Option<String>,
+    function: Option<String>,
     /// Only letters that arrived at least this many hours ago.
     #[arg(long, value_name = "HOURS")]
-    pub older_than: Option<u32>,
+    older_than: Option<u32>,
     /// Look at no more than this many messages.
     #[arg(long, default_value_t = 10_000)]
-    pub limit: usize,
+    limit: usize,
 }
 
-/// One letter and the messages it lies in.
-pub struct Found {
-    /// The id of its first message, or of the parts it is cut into.
-    pub id: String,
-    /// The letter, or why it is none, and then the messages' texts.
-    pub letter: Result<Letter, NoLetter>,
-    /// When it was put into the queue, epoch milliseconds.
-    pub sent_at: EpochMillis,
-    handles: Vec<String>,
-}
-
-/// Messages that are no letter.
-pub struct NoLetter {
-    why: String,
-    /// Whether some parts of a letter are missing: they may be hidden just now.
-    is_partial: bool,
-    messages: Vec<String>,
-}
-
-impl Found {
-    fn is_partial(&self) -> bool {
-        matches!(&self.letter, Err(none) if none.is_partial)
-    }
-
-    fn is_wanted(&self, filter: &Filter, now: EpochMillis) -> bool {
-        let letter = self.letter.as_ref().ok();
-        let since = letter.map_or(self.sent_at, |letter| letter.received_at);
-        (filter.ids.is_empty() || filter.ids.iter().any(|id| self.id.starts_with(id.as_str())))
-            && filter
-                .reason
-                .as_deref()
-                .is_none_or(|r| letter.is_some_and(|l| l.reason.as_str() == r))
-            && filter
-                .function
-                .as_deref()
-                .is_none_or(|f| letter.is_some_and(|l| l.function == f))
-            && filter
-                .older_than
-                .is_none_or(|hours| now.saturating_sub(since) >= i64::from(hours) * 3_600_000)
-    }
-
-    /// One line for a list, numbers of people masked.
-    pub fn row(&self, now: EpochMillis) -> String {
-        let age = Duration::from_millis(u64::try_from(now.saturating_sub(self.sent_at)).unwrap_or_default());
-        let (what, function, bytes, detail) = match &self.letter {
-            Ok(letter) => (
-                letter.reason.as_str(),
-                letter.function.as_str(),
-                letter.body.len(),
-                letter.detail.as_str(),
-            ),
-            Err(none) => ("foreign", "-", 0, none.why.as_str()),
-        };
-        let minutes = age.as_secs() / 60;
-        let age = format!("{}h{:02}m", minutes / 60, minutes % 60);
-        format!(
-            "{:<8}  {age:>7}  {what:<10}  {function:<16}  {bytes:>9}  {}",
-            self.id.get(..8).unwrap_or(&self.id),
-            mask::digits(detail)
-        )
-    }
-}
-
-/// The dead-letter queue, held while a command works on it.
-pub struct DeadLetters {
-    client: Client,
-    dead: String,
-    retry: SqsQueue,
-}
-
-impl DeadLetters {
-    /// The dead-letter queue of a target.
-    pub fn of(target: &Target) -> Self {
+impl From<Which> for Filter {
+    fn from(which: Which) -> Self {
         Self {
-            client: target.aws.sqs.clone(),
-            dead: target.storage.dead_letter_queue_url.clone(),
-            retry: SqsQueue::new(target.aws.sqs.clone(), target.storage.retry_queue_url.clone()),
+            ids: which.ids,
+            reason: which.reason,
+            function: which.function,
+            older_than: which.older_than,
+            limit: which.limit,
         }
     }
+}
 
-    /// Receives what is in the queue and returns what the filter wants, the oldest first; the rest
-    /// is put back at once. What is returned stays hidden until it is released or deleted.
-    ///
-    /// # Errors
-    /// If the queue does not answer.
-    pub async fn hold(&self, filter: &Filter) -> anyhow::Result<Vec<Found>> {
-        let mut messages: BTreeMap<String, Message> = BTreeMap::new();
-        while messages.len() < filter.limit {
-            let received = self
-                .client
-                .receive_message()
-                .queue_url(&self.dead)
-                .max_number_of_messages(10)
-                .visibility_timeout(HIDDEN_SECONDS)
-                // Long polling asks all of SQS's servers; short polling may miss messages.
-                .wait_time_seconds(1)
-                .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
-                .send()
-                .await
-                .context("the dead-letter queue does not answer")?;
-            let before = messages.len();
-            for message in received.messages.unwrap_or_default() {
-                messages.insert(message.message_id().unwrap_or_default().to_owned(), message);
-            }
-            // Nothing, or nothing new: the first ones are showing again.
-            if messages.len() == before {
-                break;
-            }
-        }
-        let now = time::now();
-        let (wanted, unwanted): (Vec<Found>, Vec<Found>) = assembled(messages.into_values())
-            .into_iter()
-            .partition(|found| found.is_wanted(filter, now));
-        self.release(&unwanted).await;
-        let mut wanted = wanted;
-        wanted.sort_by_key(|found| found.sent_at);
-        Ok(wanted)
-    }
+/// What became of letters that were to leave the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exported {
+    /// Written to the file.
+    pub written: usize,
+    /// Deleted from the queue. Of a letter of which parts are missing nothing is deleted.
+    pub deleted: usize,
+}
 
-    /// Makes letters visible to others again. One that cannot be put back becomes visible by itself.
-    pub async fn release(&self, letters: &[Found]) {
-        for handle in letters.iter().flat_map(|found| &found.handles) {
-            let put_back = self
-                .client
-                .change_message_visibility()
-                .queue_url(&self.dead)
-                .receipt_handle(handle)
-                .visibility_timeout(0)
-                .send()
-                .await;
-            if let Err(error) = put_back {
-                let why = error.code().unwrap_or_else(|| aws::failure(&error));
-                tracing::warn!(
-                    why,
-                    "a letter could not be put back; it shows again within ten minutes"
-                );
-            }
-        }
-    }
+/// One line for a list, numbers of people masked.
+pub fn row(found: &Found, now: EpochMillis) -> String {
+    let age = Duration::from_millis(u64::try_from(now.saturating_sub(found.sent_at)).unwrap_or_default());
+    let (what, function, bytes, detail) = match &found.letter {
+        Ok(letter) => (
+            letter.reason.as_str(),
+            letter.function.as_str(),
+            letter.body.len(),
+            letter.detail.as_str(),
+        ),
+        Err(none) => ("foreign", "-", 0, none.why.as_str()),
+    };
+    let minutes = age.as_secs() / 60;
+    let age = format!("{}h{:02}m", minutes / 60, minutes % 60);
+    format!(
+        "{:<8}  {age:>7}  {what:<10}  {function:<16}  {bytes:>9}  {}",
+        found.id.get(..8).unwrap_or(&found.id),
+        mask::digits(detail)
+    )
+}
 
-    async fn delete(&self, found: &Found) -> anyhow::Result<()> {
-        for handle in &found.handles {
-            self.client
-                .delete_message()
-                .queue_url(&self.dead)
-                .receipt_handle(handle)
-                .send()
-                .await
-                .context("a letter could not be deleted; it stays in the queue")?;
-        }
-        Ok(())
+/// Writes letters to a file, one JSON object a line, and with `remove` deletes each that is on disk.
+///
+/// # Errors
+/// If the file exists or cannot be written; nothing is deleted then.
+pub async fn export(
+    queue: &DeadLetters,
+    letters: Vec<Found>,
+    file: &Path,
+    remove: bool,
+) -> anyhow::Result<Exported> {
+    if let Err(error) = write(&letters, file) {
+        queue.release(&letters).await;
+        return Err(error);
     }
+    let written = letters.len();
+    let (removed, kept): (Vec<Found>, Vec<Found>) = letters
+        .into_iter()
+        .partition(|found| remove && !found.is_partial());
+    for found in &removed {
+        queue.delete(found).await?;
+    }
+    queue.release(&kept).await;
+    Ok(Exported {
+        written,
+        deleted: removed.len(),
+    })
+}
 
-    /// Sends letters to the retry queue, and deletes each once it is there. Returns how many.
-    ///
-    /// # Errors
-    /// If a queue does not answer. Letters that cannot be sent back stay; the log says why.
-    pub async fn redrive(&self, letters: Vec<Found>) -> anyhow::Result<usize> {
-        let mut sent = 0;
-        let mut stay = Vec::new();
-        for found in letters {
-            let again = match &found.letter {
-                Ok(letter) => for_redrive(letter),
-                Err(none) => Err(anyhow::anyhow!("{}", none.why)),
-            };
-            let in_queue = match again {
-                Ok(letters) => {
-                    let deadline = Instant::now() + Duration::from_secs(30);
-                    self.retry.send(queue::all(&letters), deadline).await.is_empty()
-                }
-                Err(error) => {
-                    tracing::warn!(id = found.id, %error, "a letter cannot be sent back; export it");
-                    false
-                }
-            };
-            if in_queue {
-                self.delete(&found).await?;
-                sent += 1;
-            } else {
-                stay.push(found);
-            }
-        }
-        self.release(&stay).await;
-        Ok(sent)
-    }
-
-    /// Writes letters to a file, one JSON object a line, and with `remove` deletes each that is on
-    /// disk. Returns how many.
-    ///
-    /// # Errors
-    /// If the file exists or cannot be written; nothing is deleted then.
-    pub async fn export(&self, letters: Vec<Found>, file: &Path, remove: bool) -> anyhow::Result<usize> {
-        if let Err(error) = write(&letters, file) {
-            self.release(&letters).await;
-            return Err(error);
-        }
-        let (removed, kept): (Vec<Found>, Vec<Found>) = letters
-            .into_iter()
-            .partition(|found| remove && !found.is_partial());
-        for found in &removed {
-            self.delete(found).await?;
-        }
-        self.release(&kept).await;
-        Ok(removed.len() + kept.len())
-    }
-
-    /// Deletes letters for good, after writing them to a file of the folder. Returns how many, and
-    /// the file.
-    ///
-    /// # Errors
-    /// If the file cannot be written; nothing is deleted then.
-    pub async fn discard(&self, letters: Vec<Found>, folder: &Path) -> anyhow::Result<(usize, PathBuf)> {
-        std::fs::create_dir_all(folder)?;
-        let file = folder.join(format!("discarded-{}.jsonl", time::now()));
-        let count = self.export(letters, &file, true).await?;
-        Ok((count, file))
-    }
+/// Deletes letters for good, after writing them to a file of the folder, which is returned.
+///
+/// # Errors
+/// If the file cannot be written; nothing is deleted then.
+pub async fn discard(
+    queue: &DeadLetters,
+    letters: Vec<Found>,
+    folder: &Path,
+) -> anyhow::Result<(Exported, PathBuf)> {
+    std::fs::create_dir_all(folder)?;
+    let file = folder.join(format!("discarded-{}.jsonl", time::now()));
+    Ok((export(queue, letters, &file, true).await?, file))
 }
 
 fn write(letters: &[Found], file: &Path) -> anyhow::Result<()> {
@@ -287,99 +131,4 @@ fn write(letters: &[Found], file: &Path) -> anyhow::Result<()> {
     }
     out.sync_all()?;
     Ok(())
-}
-
-/// A letter with its body, as JSON: for a person's eyes or a file.
-pub fn described(found: &Found) -> serde_json::Value {
-    match &found.letter {
-        Ok(letter) => {
-            let (encoding, body) = match String::from_utf8(letter.body.clone()) {
-                Ok(text) => (None, text),
-                Err(bytes) => {
-                    use base64::Engine as _;
-                    let engine = base64::engine::general_purpose::STANDARD;
-                    (Some("base64"), engine.encode(bytes.as_bytes()))
-                }
-            };
-            json!({
-                "id": found.id,
-                "reason": letter.reason.as_str(),
-                "detail": letter.detail,
-                "function": letter.function,
-                "received_at": letter.received_at,
-                "encoding": encoding,
-                "body": body,
-            })
-        }
-        Err(none) => json!({"id": found.id, "detail": none.why, "messages": none.messages}),
-    }
-}
-
-/// Messages as letters; the parts of one are put together.
-fn assembled(messages: impl Iterator<Item = Message>) -> Vec<Found> {
-    let mut found = Vec::new();
-    let mut parts: BTreeMap<String, Vec<Message>> = BTreeMap::new();
-    for message in messages {
-        let id = message.message_id().unwrap_or_default().to_owned();
-        match Letter::read(message.body().unwrap_or_default()) {
-            Err(LetterError::Partial(part)) => parts.entry(part.id).or_default().push(message),
-            letter => found.push(one(&id, letter, &[message])),
-        }
-    }
-    found.extend(parts.into_iter().map(|(id, messages)| {
-        let letter = Letter::join(messages.iter().filter_map(Message::body));
-        one(&id, letter, &messages)
-    }));
-    found
-}
-
-fn one(id: &str, letter: Result<Letter, LetterError>, messages: &[Message]) -> Found {
-    let sent = |message: &Message| -> Option<EpochMillis> {
-        let sent = message
-            .attributes()?
-            .get(&MessageSystemAttributeName::SentTimestamp)?;
-        sent.parse().ok()
-    };
-    let none = |error: LetterError| NoLetter {
-        why: error.to_string(),
-        is_partial: matches!(error, LetterError::Partial(_)),
-        messages: messages
-            .iter()
-            .filter_map(|m| m.body().map(str::to_owned))
-            .collect(),
-    };
-    Found {
-        id: id.to_owned(),
-        letter: letter.map_err(none),
-        sent_at: messages.iter().filter_map(sent).min().unwrap_or_default(),
-        handles: messages
-            .iter()
-            .filter_map(|m| m.receipt_handle().map(str::to_owned))
-            .collect(),
-    }
-}
-
-/// The letter as the retry queue takes it. `redrive` reads one message at a time, so one that is
-/// cut into parts is made into several of fewer records.
-fn for_redrive(letter: &Letter) -> anyhow::Result<Vec<Letter>> {
-    let again = Letter {
-        reason: Reason::Exhausted,
-        detail: format!(
-            "sent back by hand; was {}: {}",
-            letter.reason.as_str(),
-            letter.detail
-        ),
-        ..letter.clone()
-    };
-    if again.write().len() == 1 {
-        return Ok(vec![again]);
-    }
-    let receiver =
-        receiver(&letter.function).with_context(|| format!("no function is called {}", letter.function))?;
-    let batch = Batch::parse(letter.verified(), receiver.formats)?;
-    let letters = batch.split(&again);
-    if letters.iter().any(|letter| letter.write().len() > 1) {
-        bail!("one of its records is larger than a queue message");
-    }
-    Ok(letters)
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, bail};
-use dashboard::Dashboard;
+use dashboard::{Dashboard, DashboardConfig};
 use http::{HeaderMap, Method};
 use jiff::Timestamp;
 use lambda_http::{Body, RequestExt as _};
@@ -16,7 +16,8 @@ use crate::{function_url, place::Target};
 /// # Errors
 /// If nothing is stored under the name, or the table does not answer.
 pub async fn timeline(target: &Target, name: &str) -> anyhow::Result<String> {
-    let dashboard = Dashboard::start(&target.storage, &target.aws);
+    let dashboard =
+        Dashboard::start(&DashboardConfig::of_terminal(target.storage.clone()), &target.aws).await?;
     if let Some(message) = ask(&dashboard, &format!("/api/messages/{}", encoded(name))).await? {
         return Ok(harmless(&told(&message)));
     }

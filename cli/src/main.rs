@@ -10,13 +10,14 @@ use std::{
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use netcore_webhooks::{
-    dead_letters::{DeadLetters, Filter, described},
+    dead_letters::{self, Which},
     get,
     local::QueueOptions,
     place::{Needs, Target},
     serve::{Options, POLICY, Server},
     sign,
 };
+use redrive::dead_letters::{DeadLetters, described};
 use webhook_ingest::{config::environment, logging, time};
 
 /// Receives RCS, SMS and WhatsApp webhooks and shows what became of the messages.
@@ -68,15 +69,15 @@ struct Serve {
 #[derive(Subcommand)]
 enum Letters {
     /// One line for each letter; numbers of people are masked.
-    List(Filter),
+    List(Which),
     /// Letters with their bodies, as JSON.
-    Show(Filter),
+    Show(Which),
     /// Send letters to the retry queue, where they are tried again.
-    Redrive(Filter),
+    Redrive(Which),
     /// Write letters to a file, one JSON object a line.
     Export {
         #[command(flatten)]
-        filter: Filter,
+        filter: Which,
         /// The file; it must not exist yet.
         #[arg(long)]
         to: PathBuf,
@@ -87,7 +88,7 @@ enum Letters {
     /// Delete letters, after writing them to a file in the data folder.
     Discard {
         #[command(flatten)]
-        filter: Filter,
+        filter: Which,
         /// Really do it; without, only say what would be deleted.
         #[arg(long)]
         yes: bool,
@@ -196,10 +197,11 @@ async fn stopped() {
 }
 
 async fn dead_letters(data: &Path, command: Letters) -> anyhow::Result<()> {
-    let queue = DeadLetters::of(&Target::find(data, Needs::Queues).await?);
+    let target = Target::find(data, Needs::Queues).await?;
+    let queue = DeadLetters::new(target.aws.sqs, &target.storage);
     match command {
         Letters::List(filter) => {
-            let letters = queue.hold(&filter).await?;
+            let letters = queue.hold(&filter.into()).await?;
             queue.release(&letters).await;
             let now = time::now();
             println!(
@@ -207,18 +209,18 @@ async fn dead_letters(data: &Path, command: Letters) -> anyhow::Result<()> {
                 "id", "age", "reason", "function", "bytes"
             );
             for found in &letters {
-                println!("{}", found.row(now));
+                println!("{}", dead_letters::row(found, now));
             }
         }
         Letters::Show(filter) => {
-            let letters = queue.hold(&filter).await?;
+            let letters = queue.hold(&filter.into()).await?;
             queue.release(&letters).await;
             for found in &letters {
                 println!("{}", serde_json::to_string_pretty(&described(found))?);
             }
         }
         Letters::Redrive(filter) => {
-            let letters = queue.hold(&filter).await?;
+            let letters = queue.hold(&filter.into()).await?;
             let all = letters.len();
             println!(
                 "{} of {all} letters sent to the retry queue",
@@ -226,17 +228,27 @@ async fn dead_letters(data: &Path, command: Letters) -> anyhow::Result<()> {
             );
         }
         Letters::Export { filter, to, remove } => {
-            let count = queue.export(queue.hold(&filter).await?, &to, remove).await?;
-            println!("{count} letters written to {}", to.display());
+            let letters = queue.hold(&filter.into()).await?;
+            let exported = dead_letters::export(&queue, letters, &to, remove).await?;
+            println!("{} letters written to {}", exported.written, to.display());
         }
         Letters::Discard { filter, yes: false } => {
-            let letters = queue.hold(&filter).await?;
+            let letters = queue.hold(&filter.into()).await?;
             queue.release(&letters).await;
             println!("{} letters would be deleted; add --yes to do it", letters.len());
         }
         Letters::Discard { filter, yes: true } => {
-            let (count, file) = queue.discard(queue.hold(&filter).await?, data).await?;
-            println!("{count} letters deleted; they are kept in {}", file.display());
+            let letters = queue.hold(&filter.into()).await?;
+            let (exported, file) = dead_letters::discard(&queue, letters, data).await?;
+            println!(
+                "{} letters deleted; they are kept in {}",
+                exported.deleted,
+                file.display()
+            );
+            let stay = exported.written - exported.deleted;
+            if stay > 0 {
+                println!("{stay} stay in the queue: parts of them are missing just now");
+            }
         }
     }
     Ok(())

@@ -18,8 +18,8 @@ use axum::{
     extract::{ConnectInfo, Request, State},
     response::Response,
 };
-use dashboard::Dashboard;
-use http::StatusCode;
+use dashboard::{Dashboard, DashboardConfig};
+use http::{HeaderMap, StatusCode, header::HOST};
 use lambda_http::RequestExt as _;
 use redrive::RECEIVERS;
 use tokio::{net::TcpListener, sync::watch};
@@ -74,6 +74,8 @@ pub struct Server {
 struct Functions {
     receivers: HashMap<&'static str, Ingest>,
     dashboard: Dashboard,
+    /// Whether the dashboard asks nobody for a password.
+    open: bool,
 }
 
 impl Server {
@@ -82,9 +84,10 @@ impl Server {
     /// # Errors
     /// If the address is taken, the folder cannot be written, or the policy is none.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
-        if !options.listen.ip().is_loopback() {
+        let open = environment("DASHBOARD_AUTH").is_none_or(|auth| auth.trim().is_empty());
+        if open && !options.listen.ip().is_loopback() {
             bail!(
-                "--listen {}: the dashboard shows personal data to whoever asks, so serve listens on loopback addresses only",
+                "--listen {}: others could see personal data; set DASHBOARD_AUTH, so that the dashboard asks for a password",
                 options.listen
             );
         }
@@ -100,7 +103,7 @@ impl Server {
             None => policy(options.data.as_deref())?,
         };
         let local = Local::start(options.data.as_deref(), options.queues).await?;
-        let (functions, storage) = functions(&local, &auth).await?;
+        let (functions, storage) = functions(&local, &auth, open).await?;
         let functions = Arc::new(functions);
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
@@ -154,7 +157,7 @@ fn lock(folder: &Path) -> anyhow::Result<fs::File> {
     Ok(lock)
 }
 
-async fn functions(local: &Local, auth: &str) -> anyhow::Result<(Functions, StorageConfig)> {
+async fn functions(local: &Local, auth: &str, open: bool) -> anyhow::Result<(Functions, StorageConfig)> {
     let place = &local.place;
     // The same variables as in AWS; those that say where things are stored come from the embedded servers.
     let stored: HashMap<&str, String> = place.environment().into_iter().collect();
@@ -171,8 +174,25 @@ async fn functions(local: &Local, auth: &str) -> anyhow::Result<(Functions, Stor
         };
         receivers.insert(receiver.function, Ingest::start(receiver, config, &aws).await?);
     }
-    let dashboard = Dashboard::start(&config.storage, &aws);
-    Ok((Functions { receivers, dashboard }, config.storage))
+    let dashboard = DashboardConfig::read(|name| match name {
+        // Who sits at this machine looks after it, unless the environment says otherwise.
+        "DASHBOARD_ROLE" | "DASHBOARD_REDRIVE" if environment(name).is_none() => Some(
+            if name == "DASHBOARD_ROLE" {
+                "operator"
+            } else {
+                "true"
+            }
+            .to_owned(),
+        ),
+        _ => stored.get(name).cloned().or_else(|| environment(name)),
+    })?;
+    let dashboard = Dashboard::start(&dashboard, &aws).await?;
+    let functions = Functions {
+        receivers,
+        dashboard,
+        open,
+    };
+    Ok((functions, config.storage))
 }
 
 /// A policy with a random token, kept in the data folder so that it survives a restart.
@@ -239,6 +259,12 @@ async fn answer(
         Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
         None => ("dashboard", path.trim_start_matches('/')),
     };
+    if function == "dashboard" && functions.open && !is_of_this_machine(&parts.headers) {
+        return plain(
+            StatusCode::MISDIRECTED_REQUEST,
+            "the dashboard answers under this machine's own names only: http://127.0.0.1 or http://localhost\n",
+        );
+    }
     let event = event(&parts, &format!("/{rest}"), &body, peer.ip());
     let Ok(event) = lambda_http::request::from_str(&event) else {
         return plain(
@@ -268,6 +294,24 @@ async fn answer(
         _ => Body::empty(),
     };
     Response::from_parts(parts, body)
+}
+
+/// A page elsewhere can point a name of its own at this machine, and would then be let in by the
+/// browser; the name gives it away.
+fn is_of_this_machine(headers: &HeaderMap) -> bool {
+    let host = headers
+        .get(HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost"
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 fn event(parts: &http::request::Parts, path: &str, body: &[u8], source: IpAddr) -> String {

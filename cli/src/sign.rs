@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use anyhow::Context as _;
 use webhook_ingest::{
-    auth::LivePolicy,
+    auth::{Live, Policy},
     aws::{Aws, Patience, Roots},
     time,
 };
@@ -17,7 +17,7 @@ pub async fn curl_line(file: &Path, auth: &str, url: &str) -> anyhow::Result<Str
     let body = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let aws = Aws::from_environment(Roots::System, Patience::unhurried()).await;
     let now = time::now();
-    let policy = LivePolicy::start(auth, Duration::from_mins(5), &aws.config, now).await?;
+    let policy = Live::<Policy>::start(auth, Duration::from_mins(5), &aws.config, now).await?;
     let headers = policy.current(now).await.sign(&body, now);
     Ok(line(&headers, &format!("@{}", file.display()), url))
 }

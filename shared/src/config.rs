@@ -126,20 +126,23 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-struct Reader<L> {
+/// Reads variables one by one and remembers every fault.
+pub struct Reader<L> {
     lookup: L,
     faults: Vec<String>,
 }
 
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
-    fn new(lookup: L) -> Self {
+    /// Reads through `lookup`, which is [`environment`] outside tests.
+    pub fn new(lookup: L) -> Self {
         Self {
             lookup,
             faults: Vec::new(),
         }
     }
 
-    fn storage(&mut self) -> StorageConfig {
+    /// Table and queues.
+    pub fn storage(&mut self) -> StorageConfig {
         StorageConfig {
             events_table: self.text("EVENTS_TABLE"),
             retry_queue_url: self.url("RETRY_QUEUE_URL"),
@@ -150,12 +153,34 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         }
     }
 
-    fn text(&mut self, name: &str) -> String {
+    /// A text that must be there.
+    pub fn text(&mut self, name: &str) -> String {
         let value = (self.lookup)(name).unwrap_or_default();
         if value.trim().is_empty() {
             self.faults.push(format!("{name} is missing"));
         }
         value
+    }
+
+    /// A text that may be missing or empty.
+    pub fn optional(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|value| !value.trim().is_empty())
+    }
+
+    /// One of some words, or the default where there is none.
+    pub fn choice<T: Copy>(&mut self, name: &str, words: &[(&str, T)], default: T) -> T {
+        let Some(value) = self.optional(name) else {
+            return default;
+        };
+        let found = words.iter().find(|(word, _)| *word == value.trim());
+        found.map_or_else(
+            || {
+                let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                self.faults.push(format!("{name} must be {}", words.join(" or ")));
+                default
+            },
+            |(_, choice)| *choice,
+        )
     }
 
     fn url(&mut self, name: &str) -> String {
@@ -166,7 +191,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         value
     }
 
-    fn number<N>(&mut self, name: &str, default: N, least: N, most: N) -> N
+    /// A whole number between two others.
+    pub fn number<N>(&mut self, name: &str, default: N, least: N, most: N) -> N
     where
         N: std::str::FromStr + PartialOrd + fmt::Display + Copy,
     {
@@ -184,18 +210,17 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         }
     }
 
-    fn roots(&mut self) -> Roots {
-        match (self.lookup)("TLS_ROOTS").as_deref() {
-            None | Some("" | "amazon") => Roots::Amazon,
-            Some("system") => Roots::System,
-            Some(_) => {
-                self.faults.push("TLS_ROOTS must be amazon or system".into());
-                Roots::Amazon
-            }
-        }
+    /// `TLS_ROOTS`.
+    pub fn roots(&mut self) -> Roots {
+        let words = [("amazon", Roots::Amazon), ("system", Roots::System)];
+        self.choice("TLS_ROOTS", &words, Roots::Amazon)
     }
 
-    fn finish<C>(self, config: C) -> Result<C, ConfigError> {
+    /// The configuration, if nothing was wrong.
+    ///
+    /// # Errors
+    /// [`ConfigError`] lists every variable that is missing or wrong.
+    pub fn finish<C>(self, config: C) -> Result<C, ConfigError> {
         if self.faults.is_empty() {
             Ok(config)
         } else {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     answer::Answer,
-    auth::{LivePolicy, PolicyError, Unauthorised, Unverified, Verdict, Verified},
+    auth::{Live, Policy, PolicyError, Unauthorised, Unverified, Verdict, Verified},
     aws::Aws,
     batch::Batch,
     config::ReceiverConfig,
@@ -44,7 +44,7 @@ pub struct Ingest(Arc<Parts>);
 struct Parts {
     receiver: Receiver,
     config: ReceiverConfig,
-    policy: LivePolicy,
+    policy: Live<Policy>,
     storage: Storage,
 }
 
@@ -58,7 +58,7 @@ impl Ingest {
     /// [`PolicyError`] if there is no usable policy.
     pub async fn start(receiver: Receiver, config: ReceiverConfig, aws: &Aws) -> Result<Self, PolicyError> {
         let auth = &config.webhook_auth.0;
-        let policy = LivePolicy::start(auth, config.auth_refresh, &aws.config, time::now()).await?;
+        let policy = Live::<Policy>::start(auth, config.auth_refresh, &aws.config, time::now()).await?;
         let storage = Storage::new(config.storage.clone(), aws);
         Ok(Self(Arc::new(Parts {
             receiver,

@@ -1,11 +1,22 @@
-//! Read-only answers about what became of messages: a JSON API over the events table and a look
-//! into the queues.
+//! What became of messages, for people and their tools: a page, a JSON API over the events table and
+//! its counters, and a look into the queues.
 //!
-//! `api` owns paths and status codes, `table` the queries, `timeline` what they mean,
-//! `queues` the depths.
+//! `api` owns paths and status codes, `access` who may see what; `table`, `days` and `summary` are
+//! the queries, `timeline` what they mean, `queues` the dead letters; `answers` are the types that the
+//! answers and `/openapi.json` are written from, `hide` takes numbers out of them; `assets` is the page.
 
+mod access;
+mod answers;
 mod api;
+mod assets;
+mod attempts;
+mod config;
+mod csv;
+mod days;
+mod hide;
+mod openapi;
 mod queues;
+mod summary;
 mod table;
 mod timeline;
 
@@ -13,7 +24,10 @@ use std::sync::Arc;
 
 use http::Response;
 use lambda_http::{Body, Request};
-use webhook_ingest::{aws::Aws, config::StorageConfig};
+use webhook_ingest::{auth::Live, aws::Aws, time};
+
+pub use access::{AccessError, Role};
+pub use config::DashboardConfig;
 
 /// The dashboard at work. Cheap to clone.
 #[derive(Clone)]
@@ -21,33 +35,64 @@ pub struct Dashboard(Arc<Parts>);
 
 struct Parts {
     table: table::EventsTable,
+    counters: summary::Counters,
     queues: queues::Queues,
+    attempts: attempts::Attempts,
+    sign_in: Option<Live<access::SignIn>>,
+    /// Of callers who need no sign-in.
+    role: Role,
+    /// Whether the function may change the queues.
+    redrive: bool,
 }
 
 impl Dashboard {
-    /// A dashboard on a table and its queues.
-    pub fn start(config: &StorageConfig, aws: &Aws) -> Self {
-        Self(Arc::new(Parts {
-            table: table::EventsTable::new(aws.dynamodb.clone(), config.events_table.clone()),
-            queues: queues::Queues::new(aws.sqs.clone(), config),
-        }))
+    /// A dashboard on tables and queues.
+    ///
+    /// # Errors
+    /// [`AccessError`] if the sign-in cannot be fetched or is none.
+    pub async fn start(config: &DashboardConfig, aws: &Aws) -> Result<Self, AccessError> {
+        let sign_in = match &config.auth {
+            Some(auth) => Some(Live::start(&auth.0, config.auth_refresh, &aws.config, time::now()).await?),
+            None => None,
+        };
+        let (dynamodb, rollups) = (&aws.dynamodb, &config.rollups_table);
+        Ok(Self(Arc::new(Parts {
+            table: table::EventsTable::new(dynamodb.clone(), config.storage.events_table.clone()),
+            counters: summary::Counters::new(dynamodb.clone(), rollups.clone()),
+            queues: queues::Queues::new(aws.sqs.clone(), &config.storage),
+            attempts: attempts::Attempts::new(dynamodb.clone(), rollups.clone()),
+            sign_in,
+            role: config.role,
+            redrive: config.redrive,
+        })))
     }
 
-    /// Answers one request of the JSON API. Never fails: what goes wrong is an answer.
+    /// Answers one request. Never fails: what goes wrong is an answer.
     pub async fn handle(self, request: Request) -> Response<Body> {
         api::answer(&self.0, &request).await
     }
 }
 
-/// Why a question has no answer. The first three are the caller's, the last ours.
+/// Why a question has no answer. The last is ours, the others are the caller's.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
     #[error("{0}")]
     BadRequest(String),
+    #[error("sign in first")]
+    SignInFirst,
+    #[error("the password is not right")]
+    WrongPassword,
+    #[error("{0}")]
+    Forbidden(&'static str),
     #[error("{0}")]
     NotFound(String),
-    #[error("the dashboard only reads: use GET")]
-    MethodNotAllowed,
+    #[error("this path does not take this method")]
+    MethodNotAllowed(&'static str),
+    #[error("{0}")]
+    Conflict(String),
+    /// With the seconds until the next try.
+    #[error("too many tries; wait and try again")]
+    TooManyTries(i64),
     #[error("{0}")]
     Unavailable(String),
 }

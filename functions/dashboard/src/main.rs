@@ -2,20 +2,20 @@
 
 use std::process::ExitCode;
 
-use dashboard::Dashboard;
+use dashboard::{Dashboard, DashboardConfig};
 use lambda_http::{Error, Request, service_fn};
 use webhook_ingest::{
     aws::{Aws, Patience},
-    config::{StorageConfig, environment},
+    config::environment,
     lambda, logging,
 };
 
 fn main() -> ExitCode {
     logging::start();
     lambda::block_on(async {
-        let config = StorageConfig::read(environment)?;
-        let aws = Aws::from_environment(config.roots, Patience::unhurried()).await;
-        let dashboard = Dashboard::start(&config, &aws);
+        let config = DashboardConfig::read(environment)?;
+        let aws = Aws::from_environment(config.storage.roots, Patience::unhurried()).await;
+        let dashboard = Dashboard::start(&config, &aws).await?;
         lambda_http::run_concurrent(service_fn(move |request: Request| {
             let dashboard = dashboard.clone();
             async move { Ok::<_, Error>(dashboard.handle(request).await) }

@@ -1,11 +1,14 @@
-//! How deep the queues are, and a look at what lies in the dead-letter queue. Nothing is taken out.
+//! How deep the queues are, a look at what lies in the dead-letter queue, and, where the function
+//! may, its letters sent back or deleted.
 
 use aws_sdk_sqs::{
     Client,
     error::ProvideErrorMetadata as _,
-    types::{MessageSystemAttributeName, QueueAttributeName},
+    types::{Message, MessageSystemAttributeName, QueueAttributeName},
 };
-use serde_json::{Value, json};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use redrive::dead_letters::{self, Filter, Found};
+use serde_json::Value;
 use webhook_ingest::{
     aws,
     config::StorageConfig,
@@ -13,21 +16,30 @@ use webhook_ingest::{
     mask,
 };
 
-use crate::Refusal;
+use crate::{
+    Refusal,
+    answers::{DeadLetter, DeadLetters, Depth, Depths},
+};
 
 /// SQS gives at most this many messages at once.
 const LOOK: i32 = 10;
+/// A look shows the beginning of a body; `dead-letters show` has the whole.
+const SHOWN_BYTES: usize = 20_000;
+/// To find one letter, as many messages are looked through.
+const SEARCHED: usize = 2_000;
 
-/// Both queues, looked at.
+/// Both queues.
 pub(crate) struct Queues {
     client: Client,
     retry: String,
     dead: String,
+    letters: dead_letters::DeadLetters,
 }
 
 impl Queues {
     pub(crate) fn new(client: Client, config: &StorageConfig) -> Self {
         Self {
+            letters: dead_letters::DeadLetters::new(client.clone(), config),
             client,
             retry: config.retry_queue_url.clone(),
             dead: config.dead_letter_queue_url.clone(),
@@ -36,15 +48,60 @@ impl Queues {
 
     /// Depths of both queues, and up to ten dead letters, the newest of them first. SQS offers no
     /// order, so of a deep queue this is a sample.
-    pub(crate) async fn look(&self) -> Result<Value, Refusal> {
+    pub(crate) async fn look(&self, masked: bool) -> Result<DeadLetters, Refusal> {
         // Looked at first: the embedded SQS counts a message that was received before only while it
         // is hidden.
-        let newest = self.newest().await?;
-        let (retry, dead) = tokio::try_join!(self.depth(&self.retry), self.depth(&self.dead))?;
-        Ok(json!({"depths": {"retry": retry, "dead_letter": dead}, "newest": newest}))
+        let newest = self.newest(masked).await?;
+        let (retry, dead_letter) = tokio::try_join!(self.depth(&self.retry), self.depth(&self.dead))?;
+        Ok(DeadLetters {
+            depths: Depths { retry, dead_letter },
+            newest,
+        })
     }
 
-    async fn depth(&self, url: &str) -> Result<Value, Refusal> {
+    /// Sends a letter to the retry queue.
+    pub(crate) async fn redrive(&self, id: &str) -> Result<(), Refusal> {
+        let letter = self.hold(id).await?;
+        let sent = self.letters.redrive(vec![letter]).await.map_err(|e| broken(&e))?;
+        if sent == 0 {
+            return Err(Refusal::Conflict(
+                "it cannot be sent back: the function's log says why; export it with `dead-letters export`"
+                    .into(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Deletes a letter and returns it whole, so that whoever deleted it still has it.
+    pub(crate) async fn discard(&self, id: &str) -> Result<Value, Refusal> {
+        let letter = self.hold(id).await?;
+        if letter.is_partial() {
+            self.letters.release(&[letter]).await;
+            return Err(Refusal::Conflict(
+                "parts of this letter are missing just now; try again later".into(),
+            ));
+        }
+        let described = dead_letters::described(&letter);
+        self.letters.delete(&letter).await.map_err(|e| broken(&e))?;
+        Ok(described)
+    }
+
+    /// The letter whose message has this id, hidden from others.
+    async fn hold(&self, id: &str) -> Result<Found, Refusal> {
+        let filter = Filter {
+            ids: vec![id.to_owned()],
+            limit: SEARCHED,
+            ..Filter::default()
+        };
+        let mut found = self.letters.hold(&filter).await.map_err(|e| broken(&e))?;
+        let letter = found.pop().filter(|letter| letter.id == id);
+        self.letters.release(&found).await;
+        letter.ok_or_else(|| {
+            Refusal::NotFound("this letter is not in the queue any more, or somebody else holds it".into())
+        })
+    }
+
+    async fn depth(&self, url: &str) -> Result<Depth, Refusal> {
         let answer = self
             .client
             .get_queue_attributes()
@@ -53,16 +110,16 @@ impl Queues {
             .attribute_names(QueueAttributeName::ApproximateNumberOfMessagesNotVisible)
             .send()
             .await
-            .map_err(|e| refusal(e.code().unwrap_or_else(|| aws::failure(&e))))?;
+            .map_err(|e| unavailable(e.code().unwrap_or_else(|| aws::failure(&e))))?;
         let number =
             |name: QueueAttributeName| -> Option<u64> { answer.attributes()?.get(&name)?.parse().ok() };
-        Ok(json!({
-            "visible": number(QueueAttributeName::ApproximateNumberOfMessages),
-            "in_flight": number(QueueAttributeName::ApproximateNumberOfMessagesNotVisible),
-        }))
+        Ok(Depth {
+            visible: number(QueueAttributeName::ApproximateNumberOfMessages),
+            in_flight: number(QueueAttributeName::ApproximateNumberOfMessagesNotVisible),
+        })
     }
 
-    async fn newest(&self) -> Result<Vec<Value>, Refusal> {
+    async fn newest(&self, masked: bool) -> Result<Vec<DeadLetter>, Refusal> {
         let answer = self
             .client
             .receive_message()
@@ -73,50 +130,99 @@ impl Queues {
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
             .send()
             .await
-            .map_err(|e| refusal(e.code().unwrap_or_else(|| aws::failure(&e))))?;
-        let mut letters: Vec<(i64, Value)> = answer
-            .messages()
-            .iter()
-            .map(|message| {
-                let sent: i64 = message
-                    .attributes()
-                    .and_then(|a| a.get(&MessageSystemAttributeName::SentTimestamp)?.parse().ok())
-                    .unwrap_or_default();
-                (
-                    sent,
-                    described(
-                        message.message_id().unwrap_or_default(),
-                        sent,
-                        message.body().unwrap_or_default(),
-                    ),
-                )
-            })
-            .collect();
-        letters.sort_by_key(|(sent, _)| std::cmp::Reverse(*sent));
-        Ok(letters.into_iter().map(|(_, letter)| letter).collect())
+            .map_err(|e| unavailable(e.code().unwrap_or_else(|| aws::failure(&e))))?;
+        let mut letters: Vec<DeadLetter> = answer.messages().iter().map(|m| described(m, masked)).collect();
+        letters.sort_by_key(|letter| std::cmp::Reverse(letter.sent_at));
+        Ok(letters)
     }
 }
 
-/// A letter without its body, which holds personal data.
-fn described(id: &str, sent: i64, message: &str) -> Value {
-    match Letter::read(message) {
-        Ok(letter) => json!({
-            "id": id,
-            "sent_at": sent,
-            "reason": letter.reason.as_str(),
-            "detail": mask::digits(&letter.detail),
-            "function": letter.function,
-            "received_at": letter.received_at,
-            "body_bytes": letter.body.len(),
-        }),
-        Err(LetterError::Partial(part)) => json!({
-            "id": id, "sent_at": sent, "part": part.part, "parts": part.parts, "letter": part.id,
-        }),
-        Err(LetterError::Foreign(why)) => json!({"id": id, "sent_at": sent, "detail": why}),
+fn described(message: &Message, masked: bool) -> DeadLetter {
+    let sent = message
+        .attributes()
+        .and_then(|a| a.get(&MessageSystemAttributeName::SentTimestamp)?.parse().ok());
+    let base = DeadLetter {
+        id: message.message_id().unwrap_or_default().to_owned(),
+        sent_at: sent.unwrap_or_default(),
+        ..DeadLetter::default()
+    };
+    match Letter::read(message.body().unwrap_or_default()) {
+        Ok(letter) => {
+            let (encoding, body) = shown(&letter.body, masked);
+            DeadLetter {
+                reason: Some(letter.reason.as_str().to_owned()),
+                detail: Some(mask::digits(&letter.detail)),
+                received_at: Some(letter.received_at),
+                body_bytes: Some(letter.body.len()),
+                function: Some(letter.function),
+                body: Some(body),
+                encoding,
+                ..base
+            }
+        }
+        Err(LetterError::Partial(part)) => DeadLetter {
+            part: Some(part.part),
+            parts: Some(part.parts),
+            letter: Some(part.id),
+            ..base
+        },
+        Err(LetterError::Foreign(why)) => DeadLetter {
+            detail: Some(why),
+            ..base
+        },
     }
 }
 
-fn refusal(why: &str) -> Refusal {
+/// The beginning of a body as text, or in base64 where it is none.
+fn shown(body: &[u8], masked: bool) -> (Option<String>, String) {
+    let beginning = body.get(..SHOWN_BYTES).unwrap_or(body);
+    let text = match std::str::from_utf8(beginning) {
+        Ok(text) => text,
+        // Cut within a character: what comes before it is text.
+        Err(cut) if cut.error_len().is_none() && body.len() > SHOWN_BYTES => {
+            std::str::from_utf8(beginning.get(..cut.valid_up_to()).unwrap_or_default()).unwrap_or_default()
+        }
+        // Bytes cannot be masked, so a masked look shows none.
+        Err(_) if masked => return (Some("base64".into()), String::new()),
+        Err(_) => return (Some("base64".into()), STANDARD.encode(beginning)),
+    };
+    let text = if masked {
+        mask::digits(text)
+    } else {
+        text.to_owned()
+    };
+    (None, text)
+}
+
+fn broken(error: &anyhow::Error) -> Refusal {
+    unavailable(&format!("{error:#}"))
+}
+
+fn unavailable(why: &str) -> Refusal {
     tracing::error!(why, "a queue did not answer");
     Refusal::Unavailable("a queue does not answer just now; try again".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_masks_numbers_and_cuts_what_is_large() {
+        assert_eq!(
+            shown(b"{\"mobile\":\"919876543210\"}", true).1,
+            "{\"mobile\":\"*********210\"}"
+        );
+        assert_eq!(shown(b"919876543210", false), (None, "919876543210".to_owned()));
+        assert_eq!(shown(&[0xff, 0x00], true), (Some("base64".into()), String::new()));
+        assert_eq!(
+            shown(&[0xff, 0x00], false),
+            (Some("base64".into()), "/wA=".into())
+        );
+        let long = "é".repeat(SHOWN_BYTES);
+        let (encoding, text) = shown(long.as_bytes(), false);
+        assert_eq!((encoding, text.len()), (None, SHOWN_BYTES));
+        let odd = format!("a{long}");
+        assert_eq!(shown(odd.as_bytes(), false).1.len(), SHOWN_BYTES - 1);
+    }
 }

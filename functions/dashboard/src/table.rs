@@ -1,7 +1,14 @@
 //! The questions that are asked of the events table. Each is a query on a key, none a scan.
 
-use aws_sdk_dynamodb::{Client, error::ProvideErrorMetadata as _, types::AttributeValue};
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    types::AttributeValue,
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use webhook_ingest::{
     aws,
@@ -9,7 +16,10 @@ use webhook_ingest::{
     item::{CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECIPIENT, number_at},
 };
 
-use crate::Refusal;
+use crate::{
+    Refusal,
+    days::{self, Wanted},
+};
 
 /// A message with more events than this is shown without the rest.
 const MOST_EVENTS: usize = 2_000;
@@ -27,7 +37,7 @@ pub(crate) struct Page {
 }
 
 /// A part of a list.
-pub(crate) struct Events {
+pub(crate) struct Part {
     pub(crate) items: Vec<Item>,
     /// Where the next part begins, if there is one.
     pub(crate) cursor: Option<String>,
@@ -71,8 +81,8 @@ impl EventsTable {
     }
 
     /// A person's events, the newest first.
-    pub(crate) async fn recipient(&self, number: &str, page: Page) -> Result<Events, Refusal> {
-        let start = page.cursor.map(|cursor| key_of(&cursor)).transpose()?;
+    pub(crate) async fn recipient(&self, number: &str, page: Page) -> Result<Part, Refusal> {
+        let start = page.cursor.as_deref().map(key_of).transpose()?;
         let answer = self
             .client
             .query()
@@ -87,23 +97,20 @@ impl EventsTable {
             .send()
             .await
             .map_err(|e| refusal(&e))?;
-        Ok(Events {
+        Ok(Part {
             items: answer.items.unwrap_or_default(),
             cursor: answer.last_evaluated_key.as_ref().map(cursor_of),
         })
     }
 
-    /// Events of other messages that tell of the same sending: to the same person, near in time,
-    /// on another channel, with the same request or callback data. Nothing where there is no
-    /// recipient index.
-    pub(crate) async fn linked(&self, events: &[Item]) -> Result<Vec<Item>, Refusal> {
-        let text = |item: &Item, name: &str| item.get(name).and_then(|v| v.as_s().ok()).cloned();
+    /// What else tells of a message's sending. Nothing where there is no recipient index.
+    pub(crate) async fn around(&self, id: &str, events: &[Item]) -> Result<Around, Refusal> {
         let Some(number) = events.iter().find_map(|item| text(item, RECIPIENT)) else {
-            return Ok(Vec::new());
+            return Ok(Around::default());
         };
         let times = || events.iter().filter_map(|item| number_at(item, EVENT_TIME));
         let (Some(first), Some(last)) = (times().min(), times().max()) else {
-            return Ok(Vec::new());
+            return Ok(Around::default());
         };
         let answer = self
             .client
@@ -113,51 +120,110 @@ impl EventsTable {
             .key_condition_expression("#key = :number AND #time BETWEEN :from AND :to")
             .expression_attribute_names("#key", RECIPIENT)
             .expression_attribute_names("#time", EVENT_TIME)
-            .expression_attribute_values(":number", AttributeValue::S(number))
-            .expression_attribute_values(":from", AttributeValue::N((first - LINK_WINDOW_MS).to_string()))
-            .expression_attribute_values(":to", AttributeValue::N((last + LINK_WINDOW_MS).to_string()))
+            .expression_attribute_values(":number", AttributeValue::S(number.to_owned()))
+            .expression_attribute_values(
+                ":from",
+                AttributeValue::N(first.saturating_sub(LINK_WINDOW_MS).to_string()),
+            )
+            .expression_attribute_values(
+                ":to",
+                AttributeValue::N(last.saturating_add(LINK_WINDOW_MS).to_string()),
+            )
             .limit(LINK_LOOK)
             .send()
             .await;
-        let candidates = match answer {
-            Ok(answer) => answer.items.unwrap_or_default(),
-            Err(error) if lacks_index(&error) => return Ok(Vec::new()),
-            Err(error) => return Err(refusal(&error)),
-        };
-        let shares = |name: &str, item: &Item| {
-            text(item, name)
-                .is_some_and(|value| events.iter().any(|own| text(own, name).as_ref() == Some(&value)))
-        };
-        Ok(candidates
-            .into_iter()
-            .filter(|item| {
-                !shares(MESSAGE_ID, item)
-                    && !shares(CHANNEL, item)
-                    && (shares(Attribute::RequestId.name(), item)
-                        || shares(Attribute::CallbackData.name(), item))
-            })
-            .collect())
+        match answer {
+            Ok(answer) => Ok(Around::of(id, events, answer.items.unwrap_or_default())),
+            Err(error) if lacks_index(&error) => Ok(Around::default()),
+            Err(error) => Err(refusal(&error)),
+        }
+    }
+
+    /// The events of a day, the newest first.
+    pub(crate) async fn day(&self, wanted: &Wanted, page: Page) -> Result<Part, Refusal> {
+        days::page(&self.client, &self.name, wanted, page).await
     }
 }
 
-type QueryFault = aws_sdk_dynamodb::error::SdkError<aws_sdk_dynamodb::operation::query::QueryError>;
+/// A person's other events near a message's own.
+#[derive(Default)]
+pub(crate) struct Around {
+    /// Of messages of the same sending: on another channel, with the same request or callback data.
+    pub(crate) linked: Vec<Item>,
+    /// Incoming, in answer to one of those messages.
+    pub(crate) answers: Vec<Item>,
+}
+
+impl Around {
+    fn of(id: &str, own: &[Item], candidates: Vec<Item>) -> Self {
+        let shares = |name: &str, item: &Item| {
+            text(item, name).is_some_and(|value| own.iter().any(|one| text(one, name) == Some(value)))
+        };
+        let (linked, others): (Vec<Item>, Vec<Item>) = candidates
+            .into_iter()
+            .filter(|item| text(item, MESSAGE_ID) != Some(id))
+            .partition(|item| {
+                !shares(CHANNEL, item)
+                    && (shares(Attribute::RequestId.name(), item)
+                        || shares(Attribute::CallbackData.name(), item))
+            });
+        let ids: BTreeSet<&str> = linked
+            .iter()
+            .filter_map(|item| text(item, MESSAGE_ID))
+            .chain([id])
+            .collect();
+        let answers = others
+            .into_iter()
+            .filter(|item| text(item, Attribute::InReplyTo.name()).is_some_and(|to| ids.contains(to)))
+            .collect();
+        Self { linked, answers }
+    }
+}
+
+fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
+    item.get(name)?.as_s().ok().map(String::as_str)
+}
+
+type QueryFault = SdkError<aws_sdk_dynamodb::operation::query::QueryError>;
 
 fn lacks_index(error: &QueryFault) -> bool {
     error.code() == Some("ValidationException") && error.message().is_some_and(|m| m.contains("index"))
 }
 
-fn refusal(error: &QueryFault) -> Refusal {
+pub(crate) fn refusal(error: &QueryFault) -> Refusal {
     if lacks_index(error) {
         return Refusal::NotFound(
             "the table has no index for this question; the stack switched it off".into(),
         );
     }
     if error.code() == Some("ValidationException") {
-        return Refusal::BadRequest("the cursor does not belong to this list".into());
+        return foreign_cursor();
     }
+    unavailable("the events table", error)
+}
+
+/// The refusal of a question that a table did not answer; the log says why.
+pub(crate) fn unavailable<E: ProvideErrorMetadata>(table: &str, error: &SdkError<E>) -> Refusal {
     let why = error.code().unwrap_or_else(|| aws::failure(error));
-    tracing::error!(why, "the events table did not answer a query");
-    Refusal::Unavailable("the events table does not answer just now; try again".into())
+    tracing::error!(table, why, "a table did not answer");
+    Refusal::Unavailable(format!("{table} does not answer just now; try again"))
+}
+
+/// The refusal of a cursor that is not one of this list.
+pub(crate) fn foreign_cursor() -> Refusal {
+    Refusal::BadRequest("the cursor does not belong to this list".into())
+}
+
+/// A place in a list as an opaque text.
+pub(crate) fn write_cursor(place: &impl Serialize) -> String {
+    // Places are plain data, which always is JSON.
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(place).unwrap_or_default())
+}
+
+/// The place in a list that a text stands for.
+pub(crate) fn read_cursor<P: DeserializeOwned>(cursor: &str) -> Result<P, Refusal> {
+    let json = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| foreign_cursor())?;
+    serde_json::from_slice(&json).map_err(|_| foreign_cursor())
 }
 
 /// A key as an opaque text.
@@ -170,21 +236,17 @@ fn cursor_of(key: &Item) -> String {
             _ => None,
         })
         .collect();
-    URL_SAFE_NO_PAD.encode(Value::Object(fields).to_string())
+    write_cursor(&fields)
 }
 
 fn key_of(cursor: &str) -> Result<Item, Refusal> {
-    let bad = || Refusal::BadRequest("the cursor is not one of this API".into());
-    let json = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| bad())?;
-    let Ok(Value::Object(fields)) = serde_json::from_slice(&json) else {
-        return Err(bad());
-    };
+    let fields: Map<String, Value> = read_cursor(cursor)?;
     fields
         .into_iter()
         .map(|(name, value)| match value {
             Value::String(text) => Ok((name, AttributeValue::S(text))),
             Value::Number(number) => Ok((name, AttributeValue::N(number.to_string()))),
-            _ => Err(bad()),
+            _ => Err(foreign_cursor()),
         })
         .collect()
 }

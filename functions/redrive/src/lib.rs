@@ -2,6 +2,8 @@
 //! responses, so that one bad message returns alone and SQS moves the hopeless ones to the
 //! dead-letter queue. Storing is idempotent, so a message that comes twice changes nothing.
 
+pub mod dead_letters;
+
 use std::{sync::Arc, time::Duration};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};

@@ -8,8 +8,22 @@ use std::{
 
 use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 
-use super::{Policy, PolicyError};
 use crate::{aws, event::EpochMillis};
+
+/// A policy that may be kept outside the variable.
+pub trait Kept: Sized {
+    /// What is wrong with one.
+    type Error: std::error::Error;
+
+    /// Reads it from its text.
+    ///
+    /// # Errors
+    /// Why the text is no such policy; no secret of it.
+    fn parse(text: &str) -> Result<Self, Self::Error>;
+
+    /// The error of a policy that could not be fetched.
+    fn missing(why: String) -> Self::Error;
+}
 
 /// How long a request waits for a fresh policy before it is judged by the one at hand.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -29,25 +43,25 @@ enum Keeper {
 }
 
 /// A policy that follows its keeper.
-pub struct LivePolicy {
+pub struct Live<P> {
     keeper: Keeper,
     refresh_ms: EpochMillis,
-    current: RwLock<Arc<Policy>>,
+    current: RwLock<Arc<P>>,
     /// When it is due again, epoch milliseconds; held while one request fetches for all.
     due: tokio::sync::Mutex<EpochMillis>,
 }
 
-impl LivePolicy {
-    /// Reads `WEBHOOK_AUTH`: a JSON policy, `ssm:<name>` or `secretsmanager:<ARN or name>`.
+impl<P: Kept> Live<P> {
+    /// Reads a variable: a JSON policy, `ssm:<name>` or `secretsmanager:<ARN or name>`.
     ///
     /// # Errors
-    /// [`PolicyError`] if it cannot be fetched or is no policy.
+    /// If it cannot be fetched or is no policy.
     pub async fn start(
         variable: &str,
         refresh: Duration,
         aws: &aws_config::SdkConfig,
         now: EpochMillis,
-    ) -> Result<Self, PolicyError> {
+    ) -> Result<Self, P::Error> {
         let keeper = if let Some(name) = variable.strip_prefix("ssm:") {
             Keeper::Parameter(aws_sdk_ssm::Client::new(aws), name.to_owned())
         } else if let Some(id) = variable.strip_prefix("secretsmanager:") {
@@ -55,14 +69,11 @@ impl LivePolicy {
         } else {
             Keeper::Variable
         };
-        let text = match keeper.fetch(PATIENCE_AT_START).await? {
+        let text = match keeper.fetch(PATIENCE_AT_START).await.map_err(P::missing)? {
             Some(text) => text,
             None => variable.to_owned(),
         };
-        let policy = Policy::parse(&text)?;
-        if policy.accepts_anything() {
-            tracing::warn!("WEBHOOK_AUTH accepts anything: whoever knows the URL can write events");
-        }
+        let policy = P::parse(&text)?;
         let refresh_ms = EpochMillis::try_from(refresh.as_millis()).unwrap_or(EpochMillis::MAX);
         Ok(Self {
             keeper,
@@ -74,7 +85,7 @@ impl LivePolicy {
 
     /// The policy in force at `now`. Fetches it if it is due; if that fails, the last good one
     /// stays in force and the failure is logged.
-    pub async fn current(&self, now: EpochMillis) -> Arc<Policy> {
+    pub async fn current(&self, now: EpochMillis) -> Arc<P> {
         if !matches!(self.keeper, Keeper::Variable)
             && let Ok(mut due) = self.due.try_lock()
             && now >= *due
@@ -93,9 +104,9 @@ impl LivePolicy {
             .clone()
     }
 
-    async fn refresh(&self) -> Result<(), PolicyError> {
-        if let Some(text) = self.keeper.fetch(PATIENCE).await? {
-            let policy = Arc::new(Policy::parse(&text)?);
+    async fn refresh(&self) -> Result<(), P::Error> {
+        if let Some(text) = self.keeper.fetch(PATIENCE).await.map_err(P::missing)? {
+            let policy = Arc::new(P::parse(&text)?);
             *self.current.write().unwrap_or_else(PoisonError::into_inner) = policy;
         }
         Ok(())
@@ -103,7 +114,7 @@ impl LivePolicy {
 }
 
 impl Keeper {
-    async fn fetch(&self, patience: Duration) -> Result<Option<String>, PolicyError> {
+    async fn fetch(&self, patience: Duration) -> Result<Option<String>, String> {
         let fetch = async {
             match self {
                 Self::Variable => Ok(None),
@@ -126,18 +137,18 @@ impl Keeper {
         };
         match tokio::time::timeout(patience, fetch).await {
             Ok(Ok(None)) if !matches!(self, Self::Variable) => {
-                Err(PolicyError("the parameter or secret holds no text".into()))
+                Err("the parameter or secret holds no text".into())
             }
             Ok(fetched) => fetched,
-            Err(_) => Err(PolicyError(format!(
+            Err(_) => Err(format!(
                 "the parameter or secret did not come within {} ms; is its service reachable?",
                 patience.as_millis()
-            ))),
+            )),
         }
     }
 }
 
-fn fault<E: ProvideErrorMetadata, R>(kind: &str, name: &str, error: &SdkError<E, R>) -> PolicyError {
+fn fault<E: ProvideErrorMetadata, R>(kind: &str, name: &str, error: &SdkError<E, R>) -> String {
     let why = error.code().unwrap_or_else(|| aws::failure(error));
-    PolicyError(format!("{kind} {name} could not be read: {why}"))
+    format!("{kind} {name} could not be read: {why}")
 }

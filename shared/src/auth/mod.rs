@@ -11,7 +11,7 @@ mod source;
 
 use http::HeaderMap;
 
-pub use live::LivePolicy;
+pub use live::{Kept, Live};
 pub use policy::{Policy, PolicyError};
 pub use secret::Secret;
 pub use source::{Sources, Verdict};
@@ -49,6 +49,22 @@ impl<'a> Verified<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("missing, wrong or stale authentication")]
 pub struct Unauthorised;
+
+impl Kept for Policy {
+    type Error = PolicyError;
+
+    fn parse(text: &str) -> Result<Self, PolicyError> {
+        let policy = Self::parse(text)?;
+        if policy.accepts_anything() {
+            tracing::warn!("WEBHOOK_AUTH accepts anything: whoever knows the URL can write events");
+        }
+        Ok(policy)
+    }
+
+    fn missing(why: String) -> PolicyError {
+        PolicyError(why)
+    }
+}
 
 impl Policy {
     /// Accepts a request that satisfies any one of the policy's schemes. Safe on untrusted input;

@@ -1,0 +1,237 @@
+//! What the API answers, as types: the answers are written from them, and so is `/openapi.json`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::access::{May, Role};
+
+/// One event: every stored attribute under its name. `message_id`, `status_key`, `status`, `channel`,
+/// `event_time`, `received_at` (both epoch milliseconds), `provider` and `format` are always there.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub(crate) struct Event(pub(crate) Map<String, Value>);
+
+/// A message, its present state and its way over channels.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Message {
+    pub(crate) message_id: String,
+    pub(crate) recipient: Option<String>,
+    pub(crate) provider: Option<String>,
+    pub(crate) channel: Option<String>,
+    /// Folded from the events: the word of a status.
+    pub(crate) state: Option<String>,
+    /// Epoch milliseconds.
+    pub(crate) state_time: Option<i64>,
+    /// In order of time and rank.
+    pub(crate) events: Vec<Event>,
+    /// This message and those it went on as, in the order in which they began.
+    pub(crate) journey: Vec<Leg>,
+    /// Events of the other messages of the journey.
+    pub(crate) linked: Vec<Event>,
+    /// Incoming events that answer a message of the journey.
+    pub(crate) answers: Vec<Event>,
+}
+
+/// One message on one channel.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Leg {
+    pub(crate) message_id: String,
+    pub(crate) channel: String,
+    pub(crate) state: String,
+    /// Epoch milliseconds.
+    pub(crate) state_time: i64,
+}
+
+/// A part of a list, the newest first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Events {
+    /// May be fewer than asked for, even none, while there is a cursor.
+    pub(crate) events: Vec<Event>,
+    /// Where the next part begins; null at the end.
+    pub(crate) cursor: Option<String>,
+}
+
+/// Counts of events by UTC day and hour of the event time.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(crate) struct Summary {
+    /// First day, `YYYY-MM-DD`.
+    pub(crate) from: String,
+    /// Last day.
+    pub(crate) to: String,
+    /// When something was last counted, epoch milliseconds.
+    pub(crate) updated_at: Option<i64>,
+    pub(crate) counts: Vec<DayCount>,
+    /// Empty for ranges over 31 days.
+    pub(crate) hours: Vec<HourCount>,
+    pub(crate) billing: Vec<BillingCount>,
+    /// Failed, not sent and blocked messages by reason, the most frequent first.
+    pub(crate) failures: Vec<FailureCount>,
+    pub(crate) message_types: Vec<TypeCount>,
+    pub(crate) funnel: Vec<Funnel>,
+    pub(crate) fallback: Fallback,
+    /// What `bot` can be in this range.
+    pub(crate) bots: Vec<String>,
+    /// What `tag` can be in this range.
+    pub(crate) tags: Vec<String>,
+    /// What `channel` can be in this range.
+    pub(crate) channels: Vec<String>,
+}
+
+/// Events of a day.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct DayCount {
+    pub(crate) day: String,
+    pub(crate) channel: String,
+    pub(crate) status: String,
+    pub(crate) count: u64,
+}
+
+/// Events of an hour, `2026-11-21T10`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct HourCount {
+    pub(crate) hour: String,
+    pub(crate) channel: String,
+    pub(crate) status: String,
+    pub(crate) count: u64,
+}
+
+/// Events that carry a price.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct BillingCount {
+    pub(crate) category: String,
+    pub(crate) billable: bool,
+    pub(crate) count: u64,
+    /// How many messages those are at least: providers repeat the price with every status.
+    pub(crate) messages: u64,
+}
+
+/// Messages that did not arrive.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct FailureCount {
+    pub(crate) channel: String,
+    pub(crate) reason: String,
+    pub(crate) count: u64,
+}
+
+/// Events by the provider's word for the kind of message.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct TypeCount {
+    pub(crate) channel: String,
+    pub(crate) message_type: String,
+    pub(crate) count: u64,
+}
+
+/// How far messages of a channel came. `clicked` counts clicks.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(crate) struct Funnel {
+    pub(crate) channel: String,
+    pub(crate) sent: u64,
+    pub(crate) delivered: u64,
+    pub(crate) read: u64,
+    pub(crate) clicked: u64,
+    pub(crate) failed: u64,
+    pub(crate) not_sent: u64,
+    pub(crate) blocked: u64,
+}
+
+/// How RCS messages went on as SMS.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(crate) struct Fallback {
+    /// Messages tried over RCS: sent, not sent or blocked.
+    pub(crate) attempts: u64,
+    /// SMS sent.
+    pub(crate) fell_back: u64,
+    pub(crate) delivered: u64,
+    pub(crate) failed: u64,
+    pub(crate) clicked: u64,
+}
+
+/// Both queues.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct DeadLetters {
+    pub(crate) depths: Depths,
+    /// Up to ten, the newest first; of a deep queue a sample, since SQS knows no order.
+    pub(crate) newest: Vec<DeadLetter>,
+}
+
+/// How many messages lie in each queue, about.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Depths {
+    pub(crate) retry: Depth,
+    pub(crate) dead_letter: Depth,
+}
+
+/// Of one queue.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Depth {
+    pub(crate) visible: Option<u64>,
+    /// Received by somebody and not deleted yet.
+    pub(crate) in_flight: Option<u64>,
+}
+
+/// One message of the dead-letter queue: a letter, a part of one, or something foreign.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(crate) struct DeadLetter {
+    /// SQS's id of the message.
+    pub(crate) id: String,
+    /// Epoch milliseconds.
+    pub(crate) sent_at: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) function: Option<String>,
+    /// Epoch milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) received_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) body_bytes: Option<usize>,
+    /// What came; digits masked unless `content=full`. A large one is cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) body: Option<String>,
+    /// `base64` where the body is no text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) encoding: Option<String>,
+    /// Of a letter in parts: which this is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) part: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) parts: Option<usize>,
+    /// Of a letter in parts: which letter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) letter: Option<String>,
+}
+
+/// Who is asking.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Session {
+    pub(crate) role: Role,
+    /// Whether this dashboard has a sign-in.
+    pub(crate) sign_in: bool,
+    pub(crate) may: May,
+}
+
+/// What became of a dead letter: `redriven` or `discarded`, and how many.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub(crate) struct Done(pub(crate) BTreeMap<&'static str, Value>);
+
+/// The function runs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Health {
+    pub(crate) status: &'static str,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Fault {
+    /// For a person.
+    pub(crate) error: String,
+    /// Whether a sign-in would help.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) sign_in: bool,
+}

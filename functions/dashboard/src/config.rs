@@ -1,0 +1,102 @@
+//! The dashboard's variables.
+
+use std::time::Duration;
+
+use webhook_ingest::config::{ConfigError, Hidden, Reader, StorageConfig};
+
+use crate::access::Role;
+
+/// What the dashboard needs to know.
+#[derive(Debug, Clone)]
+pub struct DashboardConfig {
+    /// Table and queues.
+    pub storage: StorageConfig,
+    /// `ROLLUPS_TABLE`.
+    pub rollups_table: String,
+    /// `DASHBOARD_AUTH`: the sign-in, or where it is kept; without it the URL itself must be private.
+    pub auth: Option<Hidden>,
+    /// `AUTH_REFRESH_SECONDS` (300).
+    pub auth_refresh: Duration,
+    /// `DASHBOARD_ROLE` (`agent`): of callers who need no sign-in.
+    pub role: Role,
+    /// `DASHBOARD_REDRIVE` (`false`): whether the function may change the queues.
+    pub redrive: bool,
+    /// `DASHBOARD_ACCESS` (`AWS_IAM`): `SIGN_IN` where the URL is public, which demands `DASHBOARD_AUTH`.
+    pub public: bool,
+}
+
+impl DashboardConfig {
+    /// For somebody who has the rights on the table anyway and asks for events only.
+    pub fn of_terminal(storage: StorageConfig) -> Self {
+        Self {
+            storage,
+            rollups_table: String::new(),
+            auth: None,
+            auth_refresh: Duration::ZERO,
+            role: Role::Operator,
+            redrive: false,
+            public: false,
+        }
+    }
+
+    /// Reads the variables through `lookup`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] lists every variable that is missing or wrong.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(lookup);
+        let roles = Role::ALL.map(|role| (role.as_str(), role));
+        let public = reader.choice(
+            "DASHBOARD_ACCESS",
+            &[("AWS_IAM", false), ("SIGN_IN", true)],
+            false,
+        );
+        let auth = if public {
+            Some(reader.text("DASHBOARD_AUTH"))
+        } else {
+            reader.optional("DASHBOARD_AUTH")
+        };
+        let config = Self {
+            storage: reader.storage(),
+            rollups_table: reader.text("ROLLUPS_TABLE"),
+            auth: auth.map(Hidden),
+            auth_refresh: Duration::from_secs(reader.number("AUTH_REFRESH_SECONDS", 300, 1, 86_400)),
+            role: reader.choice("DASHBOARD_ROLE", &roles, Role::Agent),
+            redrive: reader.choice("DASHBOARD_REDRIVE", &[("false", false), ("true", true)], false),
+            public,
+        };
+        reader.finish(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(more: &[(&str, &str)]) -> Result<DashboardConfig, ConfigError> {
+        let base = [
+            ("EVENTS_TABLE", "events"),
+            ("ROLLUPS_TABLE", "rollups"),
+            ("RETRY_QUEUE_URL", "https://sqs/retry"),
+            ("DEAD_LETTER_QUEUE_URL", "https://sqs/dead"),
+        ];
+        DashboardConfig::read(|name| {
+            let mut pairs = more.iter().chain(&base);
+            pairs
+                .find(|(n, _)| *n == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn a_public_dashboard_demands_a_sign_in() {
+        assert_eq!(
+            read(&[("DASHBOARD_ACCESS", "SIGN_IN"), ("DASHBOARD_ROLE", "boss")])
+                .unwrap_err()
+                .to_string(),
+            "the environment is not complete: DASHBOARD_AUTH is missing; DASHBOARD_ROLE must be viewer or agent or operator"
+        );
+        let config = read(&[]).unwrap();
+        assert!(config.auth.is_none() && !config.redrive && config.role == Role::Agent);
+    }
+}

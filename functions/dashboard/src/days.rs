@@ -1,0 +1,229 @@
+//! The events of a day, the newest first, merged from the day index's shards page by page.
+//!
+//! Every shard is asked for a few events; what is newer than all that any shard still holds back is
+//! shown. So a page costs the same however heavy the day, and may hold fewer events than asked for.
+
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use futures::future::try_join_all;
+use serde::{Deserialize, Serialize};
+use webhook_ingest::item::{
+    CHANNEL, DAY_SHARD, DAY_SHARDS, EVENT_TIME, Item, MESSAGE_ID, STATUS, STATUS_KEY, number_at,
+};
+
+use crate::{
+    Refusal,
+    table::{self, Page, Part},
+};
+
+/// Which events of which day.
+pub(crate) struct Wanted {
+    /// UTC, `2026-11-21`.
+    pub(crate) day: String,
+    pub(crate) channel: Option<String>,
+    pub(crate) status: Option<String>,
+}
+
+/// How far one shard was shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Place {
+    /// Nothing of it was shown.
+    Beginning,
+    /// Time, message id and status key of the last one shown or passed over.
+    After(i64, String, String),
+    /// All of it was shown.
+    End,
+}
+
+struct Fetched {
+    items: Vec<Item>,
+    /// Up to where the shard was read; nothing if to its end.
+    read_to: Option<Item>,
+}
+
+/// One page.
+pub(crate) async fn page(client: &Client, table: &str, wanted: &Wanted, page: Page) -> Result<Part, Refusal> {
+    let places: Vec<Place> = match &page.cursor {
+        None => vec![Place::Beginning; usize::from(DAY_SHARDS)],
+        Some(cursor) => table::read_cursor(cursor)?,
+    };
+    if places.len() != usize::from(DAY_SHARDS) {
+        return Err(table::foreign_cursor());
+    }
+    // A quarter of the page from each of the 16: enough for a page on most days, at a cost of four.
+    let at_once = page.limit.div_ceil(4);
+    let shards = (0..DAY_SHARDS).zip(&places);
+    let fetched =
+        try_join_all(shards.map(|(shard, place)| fetch(client, table, wanted, shard, place, at_once)))
+            .await?;
+    let (items, places) = merged(fetched, places, page.limit);
+    let ended = places.iter().all(|place| *place == Place::End);
+    Ok(Part {
+        items,
+        cursor: (!ended).then(|| table::write_cursor(&places)),
+    })
+}
+
+async fn fetch(
+    client: &Client,
+    table: &str,
+    wanted: &Wanted,
+    shard: u8,
+    place: &Place,
+    limit: usize,
+) -> Result<Fetched, Refusal> {
+    let partition = format!("{}#{shard:02}", wanted.day);
+    let start = match place {
+        Place::End => {
+            return Ok(Fetched {
+                items: Vec::new(),
+                read_to: None,
+            });
+        }
+        Place::Beginning => None,
+        Place::After(time, id, key) => Some(Item::from([
+            (DAY_SHARD.to_owned(), AttributeValue::S(partition.clone())),
+            (EVENT_TIME.to_owned(), AttributeValue::N(time.to_string())),
+            (MESSAGE_ID.to_owned(), AttributeValue::S(id.clone())),
+            (STATUS_KEY.to_owned(), AttributeValue::S(key.clone())),
+        ])),
+    };
+    let mut query = client
+        .query()
+        .table_name(table)
+        .index_name("day-index")
+        .key_condition_expression("#shard = :shard")
+        .expression_attribute_names("#shard", DAY_SHARD)
+        .expression_attribute_values(":shard", AttributeValue::S(partition))
+        .scan_index_forward(false)
+        .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+        .set_exclusive_start_key(start);
+    let mut conditions = Vec::new();
+    for (name, value) in [(CHANNEL, &wanted.channel), (STATUS, &wanted.status)] {
+        if let Some(value) = value {
+            conditions.push(format!("#{name} = :{name}"));
+            query = query
+                .expression_attribute_names(format!("#{name}"), name)
+                .expression_attribute_values(format!(":{name}"), AttributeValue::S(value.clone()));
+        }
+    }
+    if !conditions.is_empty() {
+        query = query.filter_expression(conditions.join(" AND "));
+    }
+    let answer = query.send().await.map_err(|e| table::refusal(&e))?;
+    Ok(Fetched {
+        items: answer.items.unwrap_or_default(),
+        read_to: answer.last_evaluated_key,
+    })
+}
+
+/// The newest of what was fetched that nothing unread can be newer than, and where each shard is then.
+fn merged(fetched: Vec<Fetched>, before: Vec<Place>, limit: usize) -> (Vec<Item>, Vec<Place>) {
+    let time = |item: &Item| number_at(item, EVENT_TIME).unwrap_or_default();
+    let unread = fetched.iter().filter_map(|f| f.read_to.as_ref()).map(time).max();
+    let mut places: Vec<Place> = fetched
+        .iter()
+        .map(|f| f.read_to.as_ref().and_then(place_of).unwrap_or(Place::End))
+        .collect();
+    let of_shards = fetched.into_iter().enumerate();
+    let mut candidates: Vec<(usize, Item)> = of_shards
+        .flat_map(|(shard, fetched)| fetched.items.into_iter().map(move |item| (shard, item)))
+        .collect();
+    // Stable: within a shard the index's own order stays, which a place in it relies on.
+    candidates.sort_by_key(|(_, item)| std::cmp::Reverse(time(item)));
+    let shown = candidates
+        .iter()
+        .take_while(|(_, item)| unread.is_none_or(|unread| time(item) >= unread))
+        .count()
+        .min(limit);
+    let kept_back = candidates.split_off(shown);
+    // A shard of which something was kept back goes on after the last of it that is shown.
+    for (shard, (place, before)) in places.iter_mut().zip(before).enumerate() {
+        if kept_back.iter().any(|(of, _)| *of == shard) {
+            let last = candidates.iter().rev().find(|(of, _)| *of == shard);
+            *place = last.and_then(|(_, item)| place_of(item)).unwrap_or(before);
+        }
+    }
+    (candidates.into_iter().map(|(_, item)| item).collect(), places)
+}
+
+fn place_of(item: &Item) -> Option<Place> {
+    let text = |name: &str| item.get(name)?.as_s().ok().cloned();
+    Some(Place::After(
+        number_at(item, EVENT_TIME)?,
+        text(MESSAGE_ID)?,
+        text(STATUS_KEY)?,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(time: i64, id: &str) -> Item {
+        Item::from([
+            (EVENT_TIME.to_owned(), AttributeValue::N(time.to_string())),
+            (MESSAGE_ID.to_owned(), AttributeValue::S(id.to_owned())),
+            (STATUS_KEY.to_owned(), AttributeValue::S("RCS#sent".to_owned())),
+        ])
+    }
+
+    fn after(time: i64, id: &str) -> Place {
+        Place::After(time, id.to_owned(), "RCS#sent".to_owned())
+    }
+
+    fn ids(items: &[Item]) -> Vec<&str> {
+        items
+            .iter()
+            .map(|item| item[MESSAGE_ID].as_s().unwrap().as_str())
+            .collect()
+    }
+
+    #[test]
+    fn nothing_is_shown_that_something_unread_may_be_newer_than() {
+        let fetched = vec![
+            Fetched {
+                items: vec![item(9, "a"), item(7, "b")],
+                read_to: Some(item(7, "b")),
+            },
+            Fetched {
+                items: vec![item(8, "c"), item(3, "d")],
+                read_to: Some(item(3, "d")),
+            },
+            Fetched {
+                items: vec![item(1, "e")],
+                read_to: None,
+            },
+        ];
+        let (shown, places) = merged(fetched, vec![Place::Beginning; 3], 50);
+        assert_eq!(ids(&shown), ["a", "c", "b"]);
+        assert_eq!(places, [after(7, "b"), after(8, "c"), Place::Beginning]);
+    }
+
+    #[test]
+    fn a_shard_whose_events_are_all_filtered_out_moves_on() {
+        let fetched = vec![
+            Fetched {
+                items: vec![],
+                read_to: Some(item(5, "x")),
+            },
+            Fetched {
+                items: vec![item(4, "y")],
+                read_to: None,
+            },
+        ];
+        let (shown, places) = merged(fetched, vec![Place::Beginning, after(6, "z")], 50);
+        assert_eq!(ids(&shown), Vec::<&str>::new());
+        assert_eq!(places, [after(5, "x"), after(6, "z")]);
+    }
+
+    #[test]
+    fn a_page_ends_at_its_limit_and_goes_on_from_there() {
+        let fetched = vec![Fetched {
+            items: vec![item(3, "a"), item(3, "b"), item(3, "c")],
+            read_to: None,
+        }];
+        let (shown, places) = merged(fetched, vec![Place::Beginning], 2);
+        assert_eq!(ids(&shown), ["a", "b"]);
+        assert_eq!(places, [after(3, "b")]);
+    }
+}
