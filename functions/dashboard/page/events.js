@@ -35,8 +35,8 @@ const NAMES = {
 };
 const TIMES = ["event_time", "received_at"];
 
-/** What identifies an event. */
-export const keyOf = (event) => JSON.stringify([event.message_id, event.status_key]);
+/** What identifies an event; the time too, because masked ids of two messages may look the same. */
+export const keyOf = (event) => JSON.stringify([event.message_id, event.status_key, event.event_time]);
 
 /** A link to a message; plain text where the id is masked and cannot be followed. */
 export function messageLink(id, text = id) {

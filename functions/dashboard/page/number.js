@@ -8,6 +8,8 @@ import { empty, failed, into } from "./states.js";
 import { badge, chip } from "./status.js";
 
 const PAGE = 50;
+/** Who may not see numbers gets no cursor either, because it holds one: a single page, the largest there is. */
+const ONLY_PAGE = 200;
 /** A page may be empty and still not the last one; this many are asked for at once before the reader decides. */
 const PAGES_AT_ONCE = 10;
 
@@ -15,7 +17,7 @@ const RANK = ["received", "sent", "not_sent", "blocked", "failed", "delivered", 
 
 export const title = ({ id }) => `Number ${id}`;
 
-export function mount({ main, signal, replace, announce }) {
+export function mount({ main, signal, session, replace, announce }) {
   const run = latest(signal);
   const heading = h("h1", { tabindex: "-1" });
   const tools = h("p", { class: "tools" });
@@ -25,12 +27,13 @@ export function mount({ main, signal, replace, announce }) {
   let number = "";
   let events = new Map();
   let cursor = null;
+  const limit = session.may.see_numbers ? PAGE : ONLY_PAGE;
 
   const page = async (from, inner) => {
     let next = from;
     const found = [];
     for (let turn = 0; turn < PAGES_AT_ONCE; turn += 1) {
-      const answer = await get(recipientPath(number), { limit: PAGE, cursor: next }, { signal: inner });
+      const answer = await get(recipientPath(number), { limit, cursor: next }, { signal: inner });
       found.push(...answer.events);
       next = answer.cursor;
       if (next === null || found.length) break;
@@ -107,7 +110,7 @@ export function mount({ main, signal, replace, announce }) {
       h("p", { class: "said-short" }, `${plural(groups.length, "message")}, ${plural(events.size, "event")}${cursor === null ? "" : " so far"}, the newest first.`),
       h("ol", { class: "groups" }, groups.map((one) => group(one, opened))),
       cursor === null
-        ? h("p", { class: "end muted", tabindex: "-1" }, "These are all events of this number.")
+        ? h("p", { class: "end muted", tabindex: "-1" }, !session.may.see_numbers && events.size >= ONLY_PAGE ? `Your role sees the newest ${ONLY_PAGE} events of a number.` : "These are all events of this number.")
         : h("p", { class: "more-events" }, h("button", { type: "button", onclick: (event) => more(event.currentTarget) }, "Load older events")),
     );
   }

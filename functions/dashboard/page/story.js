@@ -65,7 +65,7 @@ export function everything(message) {
   const seen = new Set();
   return [...message.events, ...message.linked, ...message.answers]
     .filter((event) => {
-      const key = JSON.stringify([event.message_id, event.status_key]);
+      const key = JSON.stringify([event.message_id, event.status_key, event.event_time]);
       return !seen.has(key) && seen.add(key);
     })
     .sort((a, b) => a.event_time - b.event_time);

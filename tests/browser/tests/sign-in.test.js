@@ -1,0 +1,94 @@
+// Where a deployment asks who somebody is: signing in and out, and what each role sees. On an
+// instance of its own.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import axe from "axe-core";
+import { browser, heading } from "../lib/browser.js";
+import { journey, letters } from "../lib/cases.js";
+import { post, start } from "../lib/instance.js";
+
+const open = browser();
+const PASSWORDS = { viewer: "viewers-have-this-one", agent: "agents-have-this-one", operator: "operators-have-this" };
+let instance;
+
+before(async () => {
+  const auth = { key: "k".repeat(32), hours: 8, sign_in: Object.entries(PASSWORDS).map(([role, password]) => ({ role, password })) };
+  instance = await start({ environment: { DASHBOARD_AUTH: JSON.stringify(auth) } });
+  for (const [name, body] of [...journey.bodies, letters.bodies[0]]) await post(instance, name, body);
+});
+after(() => instance?.stop());
+
+const signIn = async (page, role) => {
+  await page.getByLabel("Password").fill(PASSWORDS[role]);
+  await page.getByLabel("Password").press("Enter");
+};
+
+test("nothing is shown before somebody signs in, and a wrong password is told", async (t) => {
+  const page = await open(t, `#/message/${journey.sms}`, { at: instance.base });
+  await heading(page, "Sign in").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.id), "password");
+  assert.equal(await page.getByRole("navigation").isVisible(), false);
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate(() => window.axe.run());
+  assert.deepEqual(violations.map(({ id }) => id), []);
+
+  await page.getByLabel("Password").fill("not this one at all");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("alert").filter({ hasText: /\w/ }).waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.id), "password");
+
+  await signIn(page, "agent");
+  await page.getByText(/^Delivered over SMS after RCS failed/).waitFor();
+  await page.getByText("Agent", { exact: true }).waitFor();
+  await page.reload();
+  await page.getByText(/^Delivered over SMS after RCS failed/).waitFor();
+
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await heading(page, "Sign in").waitFor();
+  await page.reload();
+  await heading(page, "Sign in").waitFor();
+});
+
+test("an agent sees letters but cannot change the queue; an operator can", async (t) => {
+  const page = await open(t, "#/dead-letters", { at: instance.base });
+  await signIn(page, "agent");
+  const letter = page.locator("[data-letter]");
+  await letter.getByRole("button", { name: "Show content" }).waitFor();
+  assert.equal(await page.getByRole("button", { name: "Discard" }).count(), 0);
+  assert.equal(await page.getByRole("button", { name: "Try again (redrive)" }).count(), 0);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await signIn(page, "operator");
+  await letter.getByRole("button", { name: "Discard" }).waitFor();
+});
+
+test("a viewer sees no number anywhere, and masked ids lead nowhere", async (t) => {
+  const page = await open(t, "#/live", { at: instance.base });
+  await signIn(page, "viewer");
+  await page.getByText("Watching.").waitFor();
+  await post(instance, "event-webhook", [{ message_id: `api-337-${journey.number}-viewer-1`, mobile: journey.number, status: "Sent", channel: "RCS", event_time: Math.floor(Date.now() / 1000) }]);
+  const event = page.locator(".events > li", { hasText: "-viewer-1" });
+  await event.waitFor();
+  assert.match(await event.innerText(), /\*{4}/);
+  assert.equal(await event.getByRole("link").count(), 0);
+  await event.getByText("All fields").click();
+  assert.ok(!(await page.content()).includes(journey.number));
+
+  await page.getByRole("navigation").getByRole("link", { name: "Dead letters" }).click();
+  await page.getByRole("button", { name: "Show content" }).click();
+  await page.getByText("Digits are masked for your role.").waitFor();
+  assert.ok((await page.locator("[data-letter]").innerText()).includes(letters.shown));
+  assert.ok(!(await page.content()).includes(letters.number));
+});
+
+test("a session that ends while the page is open leads to the sign-in and back to the view", async (t) => {
+  const page = await open(t, "", { at: instance.base });
+  await signIn(page, "operator");
+  await heading(page, "Overview").waitFor();
+  await page.context().clearCookies();
+  await page.getByRole("navigation").getByRole("link", { name: "Dead letters" }).click();
+  await heading(page, "Sign in").waitFor();
+  await signIn(page, "operator");
+  await heading(page, "Dead letters").waitFor();
+  await page.locator("[data-letter]").waitFor();
+});
