@@ -186,7 +186,8 @@ async fn functions(local: &Local, auth: &str, open: bool) -> anyhow::Result<(Fun
         ),
         _ => stored.get(name).cloned().or_else(|| environment(name)),
     })?;
-    let dashboard = Dashboard::start(&dashboard, &aws).await?;
+    let unhurried = place.aws(Patience::unhurried()).await;
+    let dashboard = Dashboard::start(&dashboard, &unhurried).await?;
     let functions = Functions {
         receivers,
         dashboard,
