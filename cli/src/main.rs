@@ -17,6 +17,7 @@ use netcore_webhooks::{
     serve::{Options, POLICY, Server},
     sign,
 };
+use projector::{rebuild, rollups::Rollups};
 use redrive::dead_letters::{DeadLetters, described};
 use webhook_ingest::{config::environment, logging, time};
 
@@ -51,6 +52,9 @@ enum Command {
         /// A message id or a number.
         name: String,
     },
+    /// Look after the dashboard's counters.
+    #[command(subcommand)]
+    Rollups(Counters),
     /// Look after what needs a person.
     #[command(subcommand)]
     DeadLetters(Letters),
@@ -64,6 +68,12 @@ struct Serve {
     /// Keep nothing on disk.
     #[arg(long)]
     memory: bool,
+}
+
+#[derive(Subcommand)]
+enum Counters {
+    /// Count every event of the table anew, beside the counters that are read until it is done.
+    Rebuild,
 }
 
 #[derive(Subcommand)]
@@ -136,6 +146,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             print!("{}", get::timeline(&target, &name).await?);
             Ok(())
         }
+        Command::Rollups(Counters::Rebuild) => rebuild(&data).await,
         Command::DeadLetters(command) => dead_letters(&data, command).await,
     }
 }
@@ -153,6 +164,7 @@ async fn serve(data: &Path, options: Serve) -> anyhow::Result<()> {
     for receiver in redrive::RECEIVERS {
         println!("  {base}/lambda-url/{}/", receiver.function);
     }
+    println!("Dashboard\n  {base}/");
     println!("API\n  {base}/api/messages/<message id>");
     println!("Tables and queues, for any AWS tool (region local, any credentials)");
     println!("  AWS_ENDPOINT_URL_DYNAMODB={}", server.local.place.dynamodb);
@@ -194,6 +206,24 @@ async fn stopped() {
             let _ = tokio::signal::ctrl_c().await;
         }
     }
+}
+
+async fn rebuild(data: &Path) -> anyhow::Result<()> {
+    let target = Target::find(data, Needs::Counters).await?;
+    let rollups = Rollups::new(target.aws.dynamodb, target.rollups_table);
+    let progress = |events| println!("{events} events");
+    let rebuilt = rebuild::rebuild(&rollups, &target.storage.events_table, progress).await?;
+    println!(
+        "{} events are counted anew; {} old counters and marks are removed",
+        rebuilt.events, rebuilt.removed
+    );
+    if rebuilt.skipped > 0 {
+        println!(
+            "{} items of the table are no events and were skipped",
+            rebuilt.skipped
+        );
+    }
+    Ok(())
 }
 
 async fn dead_letters(data: &Path, command: Letters) -> anyhow::Result<()> {

@@ -17,6 +17,8 @@ pub struct Target {
     pub aws: Aws,
     /// Names.
     pub storage: StorageConfig,
+    /// The counters' table.
+    pub rollups_table: String,
 }
 
 /// What a command needs of a stack in AWS.
@@ -24,6 +26,8 @@ pub struct Target {
 pub enum Needs {
     /// `EVENTS_TABLE`.
     Table,
+    /// `EVENTS_TABLE` and `ROLLUPS_TABLE`.
+    Counters,
     /// `RETRY_QUEUE_URL` and `DEAD_LETTER_QUEUE_URL`.
     Queues,
 }
@@ -32,6 +36,7 @@ impl Needs {
     fn variables(self) -> &'static [&'static str] {
         match self {
             Self::Table => &["EVENTS_TABLE"],
+            Self::Counters => &["EVENTS_TABLE", "ROLLUPS_TABLE"],
             Self::Queues => &["RETRY_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"],
         }
     }
@@ -54,8 +59,16 @@ impl Target {
                 _ => None,
             };
             let storage = StorageConfig::read(|name| environment(name).or_else(|| unused(name)))?;
+            let rollups_table = environment("ROLLUPS_TABLE").unwrap_or_default();
+            if needs == Needs::Counters && rollups_table.is_empty() {
+                bail!("ROLLUPS_TABLE is missing");
+            }
             let aws = Aws::from_environment(storage.roots, Patience::unhurried()).await;
-            return Ok(Self { aws, storage });
+            return Ok(Self {
+                aws,
+                storage,
+                rollups_table,
+            });
         }
         let file = data.join(PLACE);
         let Ok(text) = fs::read_to_string(&file) else {
@@ -69,6 +82,10 @@ impl Target {
             .with_context(|| format!("{} is damaged; start serve again", file.display()))?;
         let aws = place.aws(Patience::unhurried()).await;
         let storage = place.storage();
-        Ok(Self { aws, storage })
+        Ok(Self {
+            aws,
+            storage,
+            rollups_table: place.rollups_table,
+        })
     }
 }
