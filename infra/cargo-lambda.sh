@@ -11,6 +11,8 @@ region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region)}}
 account=$(aws sts get-caller-identity --query Account --output text)
 table=$prefix-events
 table_arn=arn:aws:dynamodb:$region:$account:table/$table
+rollups=$prefix-rollups
+rollups_arn=arn:aws:dynamodb:$region:$account:table/$rollups
 retry_arn=arn:aws:sqs:$region:$account:$prefix-retry
 dead_arn=arn:aws:sqs:$region:$account:$prefix-dead-letters
 receivers="event-webhook fallback-sms incoming-webhook delivery-status rcs-callback"
@@ -24,11 +26,18 @@ aws dynamodb create-table --table-name "$table" --billing-mode PAY_PER_REQUEST \
   "IndexName=day-index,KeySchema=[{AttributeName=day_shard,KeyType=HASH},{AttributeName=event_time,KeyType=RANGE}],Projection={ProjectionType=ALL}" \
   --stream-specification StreamEnabled=true,StreamViewType=NEW_IMAGE \
   --sse-specification Enabled=true --deletion-protection-enabled >/dev/null
-aws dynamodb wait table-exists --table-name "$table"
-aws dynamodb update-time-to-live --table-name "$table" \
-  --time-to-live-specification Enabled=true,AttributeName=expires_at >/dev/null
-aws dynamodb update-continuous-backups --table-name "$table" \
-  --point-in-time-recovery-specification PointInTimeRecoveryEnabled=true >/dev/null
+aws dynamodb create-table --table-name "$rollups" --billing-mode PAY_PER_REQUEST \
+  --attribute-definitions AttributeName=series,AttributeType=S AttributeName=period,AttributeType=S \
+  --key-schema AttributeName=series,KeyType=HASH AttributeName=period,KeyType=RANGE \
+  --sse-specification Enabled=true --deletion-protection-enabled >/dev/null
+for name in "$table" "$rollups"; do
+  aws dynamodb wait table-exists --table-name "$name"
+  aws dynamodb update-time-to-live --table-name "$name" \
+    --time-to-live-specification Enabled=true,AttributeName=expires_at >/dev/null
+  aws dynamodb update-continuous-backups --table-name "$name" \
+    --point-in-time-recovery-specification PointInTimeRecoveryEnabled=true >/dev/null
+done
+stream_arn=$(aws dynamodb describe-table --table-name "$table" --query Table.LatestStreamArn --output text)
 
 tls_only() {
   echo '{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Deny\",\"Principal\":\"*\",\"Action\":\"sqs:*\",\"Resource\":\"'"$1"'\",\"Condition\":{\"Bool\":{\"aws:SecureTransport\":\"false\"}}}]}'
@@ -73,8 +82,13 @@ redrive_role=$(role redrive \
   "$(statement '["sqs:ReceiveMessage","sqs:DeleteMessage","sqs:GetQueueAttributes"]' "\"$retry_arn\"")" \
   "$(statement '"sqs:SendMessage"' "\"$dead_arn\"")" \
   "$(logs redrive)")
+projector_role=$(role projector \
+  "$(statement '["dynamodb:DescribeStream","dynamodb:GetRecords","dynamodb:GetShardIterator","dynamodb:ListStreams"]' "\"$stream_arn\"")" \
+  "$(statement '["dynamodb:GetItem","dynamodb:BatchGetItem","dynamodb:UpdateItem"]' "\"$rollups_arn\"")" \
+  "$(logs projector)")
 dashboard_role=$(role dashboard \
   "$(statement '["dynamodb:GetItem","dynamodb:Query"]' "[\"$table_arn\",\"$table_arn/index/recipient-index\",\"$table_arn/index/day-index\"]")" \
+  "$(statement '["dynamodb:GetItem","dynamodb:BatchGetItem","dynamodb:Query"]' "\"$rollups_arn\"")" \
   "$(statement '"sqs:GetQueueAttributes"' "[\"$retry_arn\",\"$dead_arn\"]")" \
   "$(statement '"sqs:ReceiveMessage"' "\"$dead_arn\"")" \
   "$(logs dashboard)")
@@ -85,7 +99,7 @@ deploy() { # function, role, timeout, options...
   local name=$1 role_arn=$2 timeout=$3
   shift 3
   cargo lambda deploy "$prefix-$name" --binary-name "$name" --role "$role_arn" --memory 256 --timeout "$timeout" \
-    --env-var "EVENTS_TABLE=$table" --env-var "RETRY_QUEUE_URL=$retry_url" --env-var "DEAD_LETTER_QUEUE_URL=$dead_url" \
+    --env-var "EVENTS_TABLE=$table" --env-var "ROLLUPS_TABLE=$rollups" --env-var "RETRY_QUEUE_URL=$retry_url" --env-var "DEAD_LETTER_QUEUE_URL=$dead_url" \
     --env-var RUST_LOG=info --env-var TLS_ROOTS=amazon "$@"
 }
 for name in $receivers; do
@@ -95,6 +109,11 @@ done
 deploy redrive "$redrive_role" 60
 aws lambda create-event-source-mapping --function-name "$prefix-redrive" --event-source-arn "$retry_arn" \
   --batch-size 5 --function-response-types ReportBatchItemFailures --scaling-config MaximumConcurrency=5 >/dev/null
+deploy projector "$projector_role" 60
+aws lambda create-event-source-mapping --function-name "$prefix-projector" --event-source-arn "$stream_arn" \
+  --starting-position TRIM_HORIZON --batch-size 500 --maximum-batching-window-in-seconds 5 \
+  --function-response-types ReportBatchItemFailures --bisect-batch-on-function-error \
+  --filter-criteria '{"Filters":[{"Pattern":"{\"eventName\":[\"INSERT\"]}"}]}' >/dev/null
 deploy dashboard "$dashboard_role" 29
 aws lambda create-function-url-config --function-name "$prefix-dashboard" --auth-type AWS_IAM >/dev/null
 
@@ -102,4 +121,5 @@ echo
 for name in $receivers dashboard; do
   printf '%-17s %s\n' "$name" "$(aws lambda get-function-url-config --function-name "$prefix-$name" --query FunctionUrl --output text)"
 done
-printf 'EVENTS_TABLE=%s\nRETRY_QUEUE_URL=%s\nDEAD_LETTER_QUEUE_URL=%s\n' "$table" "$retry_url" "$dead_url"
+printf 'EVENTS_TABLE=%s\nROLLUPS_TABLE=%s\nRETRY_QUEUE_URL=%s\nDEAD_LETTER_QUEUE_URL=%s\n' \
+  "$table" "$rollups" "$retry_url" "$dead_url"

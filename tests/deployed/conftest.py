@@ -1,10 +1,15 @@
 """One stage for all tests: what one test leaves in the stack, the next one finds."""
 
 import os
+import sys
+from pathlib import Path
 
 import pytest
 
 from stage import Stage
+
+# For the check of its dashboard.
+sys.path.insert(0, str(Path(__file__).parents[2] / "infra" / "grafana"))
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -18,10 +19,10 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-ROOT = Path(__file__).resolve().parents[2]
 REGION = os.environ["AWS_REGION"]
 STACK = "webhooks-under-test"
 AUTH_PARAMETER = f"/{STACK}/auth"
+SIGN_IN_PARAMETER = f"/{STACK}/dashboard"
 TOKEN_HEADER = "x-netcore-token"
 SIGNATURE_HEADER = "x-webhook-signature"
 # RedriveConcurrency=0: the emulator's poller stops at a number that came from a parameter.
@@ -59,6 +60,17 @@ def policy(tokens, secrets):
     ]})
 
 
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def listens(port):
+    with socket.socket() as there:
+        return there.connect_ex(("127.0.0.1", port)) == 0
+
+
 class Answer:
     """What a function URL answered."""
 
@@ -81,14 +93,14 @@ class Stage:
     def __init__(self, build, scratch, python):
         self.build, self.scratch, self.python = Path(build), Path(scratch), python
         self.token, self.secret = os.urandom(16).hex(), os.urandom(16).hex()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.endpoint = f"https://127.0.0.1:{self.port}"
         # Made by the emulator for itself at its start.
         self.certificate = self.scratch / "tmp" / "ministack-tls" / "server.crt"
         self.outputs = {}
         self.parameters = dict(PARAMETERS)
+        # Of the dashboard's sessions, by role.
+        self.cookies = {}
 
     # ------------------------------------------------------------------ emulator
 
@@ -118,8 +130,7 @@ class Stage:
 
     def listens(self):
         assert self.process.poll() is None, f"the emulator ended:\n{self.log.read_text()[-3000:]}"
-        with socket.socket() as there:
-            return there.connect_ex(("127.0.0.1", self.port)) == 0 and self.certificate.exists()
+        return listens(self.port) and self.certificate.exists()
 
     def __exit__(self, *_):
         self.process.terminate()
@@ -197,6 +208,11 @@ class Stage:
         self.client("ssm").put_parameter(Name=AUTH_PARAMETER, Type="SecureString", Overwrite=True,
                                          Value=policy(tokens, secrets))
 
+    def keep_sign_in(self, passwords):
+        entries = [{"role": role, "password": password} for role, password in passwords.items()]
+        self.client("ssm").put_parameter(Name=SIGN_IN_PARAMETER, Type="SecureString", Overwrite=True,
+                                         Value=json.dumps({"key": os.urandom(32).hex(), "sign_in": entries}))
+
     # ------------------------------------------------------------------ calling
 
     def call(self, url, method="POST", path="/", query=None, headers=None, body=b"", signed=False):
@@ -229,6 +245,35 @@ class Stage:
         """As a sender with a signature posts."""
         signature = hmac.new(self.secret.encode(), body, hashlib.sha256).hexdigest()
         return self.call(self.url(function), headers={SIGNATURE_HEADER: f"sha256={signature}"}, body=body)
+
+    # -------------------------------------------------------------- cargo-lambda
+
+    @contextmanager
+    def cargo_lambda(self, functions):
+        """cargo-lambda's emulator with built functions behind it, on the stack's table and queues."""
+        port = free_port()
+        processes = [subprocess.Popen(
+            ["cargo-lambda", "lambda", "watch", "--only-lambda-apis", "--invoke-address", "127.0.0.1",
+             "--invoke-port", str(port)], cwd=self.scratch, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)]
+        try:
+            eventually(lambda: listens(port), bool)
+            for function in functions:
+                logical = "".join(word.capitalize() for word in function.split("-")) + "Function"
+                name = f"{STACK}-{function}"
+                variables = self.client("lambda").get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+                environment = os.environ | variables | {
+                    "AWS_ENDPOINT_URL": self.endpoint, "SSL_CERT_FILE": str(self.certificate),
+                    "AWS_LAMBDA_RUNTIME_API": f"http://127.0.0.1:{port}/.rt/{function}",
+                    "AWS_LAMBDA_FUNCTION_NAME": function, "AWS_LAMBDA_FUNCTION_VERSION": "1",
+                    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+                }
+                processes.append(subprocess.Popen([self.build / logical / "bootstrap"], env=environment,
+                                                  stdout=subprocess.DEVNULL))
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
 
     # ------------------------------------------------------------------ looking
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -10,9 +11,11 @@ from urllib.parse import unquote
 
 import pytest
 
-from stage import STACK, eventually
+import check as grafana
+from stage import SIGN_IN_PARAMETER, STACK, eventually
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
+GRAFANA = Path(__file__).parents[2] / "infra" / "grafana"
 # Two formats, one function.
 FUNCTION_OF = {"incoming-webhook-whatsapp": "incoming-webhook"}
 RECEIVERS = ["event-webhook", "fallback-sms", "incoming-webhook", "delivery-status", "rcs-callback"]
@@ -190,6 +193,59 @@ def test_the_stream_reaches_the_counters(stage):
     eventually(lambda: counted(stage), lambda found: found == expected)
 
 
+def test_the_dashboard_is_private(stage):
+    url = stage.outputs["DashboardUrl"]
+    for path in ["/", "/healthz", "/api/session"]:
+        assert stage.call(url, "GET", path).status == 403
+    health = stage.call(url, "GET", "/healthz", signed=True)
+    assert (health.status, health.json()) == (200, {"status": "ok"})
+    page = stage.call(url, "GET", "/", signed=True)
+    assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+def test_the_dashboard_tells_what_became_of_a_message(stage):
+    [sent] = records((FIXTURES / "event-webhook" / "read.json").read_bytes())
+    path = f"/api/messages/{sent['message_id']}"
+    message = stage.call(stage.outputs["DashboardUrl"], "GET", path, signed=True).json()
+    assert (message["state"], message["recipient"], len(message["events"])) == ("read", sent["mobile"], 1)
+    assert stage.call(stage.outputs["DashboardUrl"], "GET", "/api/messages/nobody", signed=True).status == 404
+
+
+def test_the_dashboard_counts_as_the_events_do(stage):
+    year = {"from": "2025-01-01", "to": "2025-12-31"}
+    summary = stage.call(stage.outputs["DashboardUrl"], "GET", "/api/summary", query=year, signed=True).json()
+    expected = Counter({key: n for key, n in recounted(stage).items() if key[0].startswith("2025-")})
+    assert Counter({(c["day"], c["channel"], c["status"]): c["count"] for c in summary["counts"]}) == expected
+    assert len(expected) > 3
+
+
+def test_the_grafana_dashboard_fits_the_api(stage):
+    url = stage.outputs["DashboardUrl"]
+    document = stage.call(url, "GET", "/openapi.json", signed=True).json()
+    dashboard = json.loads((GRAFANA / "dashboard.json").read_text())
+    assert grafana.problems(dashboard, document) == []
+    for fault, wrong in [('"/api/summary"', '"/api/sums"'), ('"key": "tag"', '"key": "label"'),
+                         ('"root_selector": "funnel"', '"root_selector": "tunnel"'), ('"retry.visible"', '"retry.seen"')]:
+        broken = json.dumps(dashboard).replace(fault, wrong)
+        assert len(grafana.problems(json.loads(broken), document)) > 0, wrong
+
+    year = {"${__from:date:YYYY-MM-DD}": "2025-01-01", "${__to:date:YYYY-MM-DD}": "2025-12-31"}
+    for title, query in grafana.queries(dashboard):
+        parameters = {p["key"]: year.get(p["value"], "") for p in query["url_options"]["params"]}
+        rows = stage.call(url, "GET", query["url"], query=parameters, signed=True).json()
+        for name in filter(None, query["root_selector"].split(".")):
+            rows = rows[name]
+        # Hours are empty for so long a range.
+        assert rows or query["root_selector"] == "hours", title
+        for row in rows if isinstance(rows, list) else [rows]:
+            for column in query["columns"]:
+                value = row
+                for name in column["selector"].split("."):
+                    value = value[name]
+                assert value is not None, (title, column)
+
+
 def test_a_rotated_secret_counts_without_a_deployment(stage):
     old, stage.token = stage.token, os.urandom(16).hex()
     stage.keep_policy([stage.token], [stage.secret])
@@ -201,7 +257,9 @@ def test_a_rotated_secret_counts_without_a_deployment(stage):
 def test_an_update_keeps_the_data(stage):
     before = sorted(stage.items(), key=str)
     names = dict(stage.outputs)
-    code, said = stage.deploy(RetentionDays="7")
+    stage.keep_sign_in({"operator": "the-operators-password", "viewer": "the-viewers-password"})
+    code, said = stage.deploy(RetentionDays="7", DashboardAccess="SIGN_IN", DashboardAuthParameter=SIGN_IN_PARAMETER,
+                              DashboardRedrive="true")
     assert code == 0, said
     assert stage.outputs == names
     assert sorted(stage.items(), key=str) == before
@@ -211,6 +269,72 @@ def test_an_update_keeps_the_data(stage):
     days = (int(item["expires_at"]["N"]) - int(item["received_at"]["N"]) / 1000) / 86400
     assert 6.9 < days < 7.1
     eventually(lambda: counted(stage), lambda found: found == recounted(stage))
+
+
+def sign_in(stage, password):
+    url = stage.outputs["DashboardUrl"]
+    return stage.call(url, "POST", "/api/session", body=json.dumps({"password": password}).encode())
+
+
+def test_a_browser_signs_in(stage):
+    url = stage.outputs["DashboardUrl"]
+    assert stage.call(url, "GET", "/").status == 200
+    for path in ["/api/session", "/api/summary", "/api/dead-letters", "/api/messages/at-once-0"]:
+        refused = stage.call(url, "GET", path)
+        assert (refused.status, refused.json()["sign_in"]) == (401, True), path
+    for password, role, sees in [("the-operators-password", "operator", True), ("the-viewers-password", "viewer", False)]:
+        opened = sign_in(stage, password)
+        assert opened.status == 200, opened
+        stage.cookies[role] = {"cookie": opened.headers["set-cookie"].split(";")[0]}
+        session = stage.call(url, "GET", "/api/session", headers=stage.cookies[role]).json()
+        assert session == opened.json()
+        assert (session["role"], session["may"]["see_numbers"]) == (role, sees)
+        message = stage.call(url, "GET", "/api/messages/at-once-0", headers=stage.cookies[role]).json()
+        assert (message["recipient"] == "919000000000") == sees
+    forged = {"cookie": stage.cookies["viewer"]["cookie"].replace("viewer", "operator")}
+    assert stage.call(url, "GET", "/api/session", headers=forged).status == 401
+
+
+def test_an_operator_sends_a_dead_letter_back(stage):
+    url = stage.outputs["DashboardUrl"]
+    stage.client("sqs").send_message(QueueUrl=stage.outputs["DeadLetterQueueUrl"], MessageBody=json.dumps({
+        "version": 1, "reason": "exhausted", "detail": "could not be stored in time", "function": "event-webhook",
+        "received_at": 1767225600000, "body": events("sent-back").decode()}))
+    [letter] = eventually(
+        lambda: stage.call(url, "GET", "/api/dead-letters", headers=stage.cookies["operator"]).json()["newest"], bool)
+    path = f"/api/dead-letters/{letter['id']}/redrive"
+    assert stage.call(url, "POST", path, headers=stage.cookies["viewer"], body=b"{}").status == 403
+    # A look hides a letter for a second.
+    eventually(lambda: stage.call(url, "POST", path, headers=stage.cookies["operator"], body=b"{}").status,
+               lambda status: status == 200)
+    eventually(lambda: stage.events_of("sent-back-0"), lambda found: len(found) == 1)
+    assert stage.depth("DeadLetterQueueUrl") == 0
+
+
+def test_guessing_a_password_ends_after_ten_tries(stage):
+    answers = [sign_in(stage, "guessed-guessed") for _ in range(10)]
+    assert [a.status for a in answers[:8]] == [401] * 8
+    assert answers[-1].status == 429 and int(answers[-1].headers["retry-after"]) > 0
+
+
+def test_cargo_lambda_serves_the_same_paths(stage):
+    # What `cargo lambda watch` does once it has compiled a function.
+    with stage.cargo_lambda(RECEIVERS) as address:
+        for function in RECEIVERS:
+            url = f"{address}/lambda-url/{function}/"
+            body = next(body for name, _, body in samples() if name == function)
+            known = curl(url, "-H", f"x-netcore-token: {stage.token}", "-H", "content-type: application/json",
+                         "--data-binary", body.decode())
+            assert known == f"200 {json.dumps(answer(received=1, duplicates=1), separators=(',', ':'))}"
+            assert curl(url, "--data-binary", "[]").startswith("401 ")
+
+
+def curl(url, *arguments):
+    """The status and body of an answer, through the same command as in the README."""
+    said = subprocess.run(["curl", "-sS", url, *arguments, "-w", "\n%{http_code}"], text=True, capture_output=True, timeout=60)
+    assert said.returncode == 0, said.stderr
+    body, _, status = said.stdout.rpartition("\n")
+    return f"{status} {body}"
 
 
 def test_a_wrong_parameter_is_refused_with_a_reason(stage):
