@@ -67,7 +67,7 @@ export function mount({ main, signal, go, announce }) {
   function told(problem) {
     fill(pause, paused ? "Continue" : "Pause");
     arrived.textContent = `Show ${plural(held.size, "new event")}`;
-    const say = problem ?? (paused ? "Paused." : hidden() ? "Waits until you look." : "Watching.");
+    const say = problem ?? (paused ? "Paused." : hidden() ? "Waits until you look." : started ? "Watching." : "Starting…");
     bar.className = `live-bar ${problem ? "is-failed" : paused ? "is-paused" : "is-on"}`;
     fill(bar, h("span", { class: "live-state" }, say), held.size > 0 && arrived);
   }

@@ -66,6 +66,8 @@ export function mount({ main, signal, replace }) {
         return;
       }
       fill(heading, "Message ", foreign(id, { most: 120, class: "id" }));
+      // Another message's story must not stand under this one's name while it loads.
+      fill(body);
       load(id, from !== "number");
     },
   };

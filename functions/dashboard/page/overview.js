@@ -95,7 +95,7 @@ export function mount({ main, signal, go, announce }) {
       fill(
         heading,
         `${dayName(summary.from)} – ${dayName(summary.to)}, ${plural(daysIn(summary.from, summary.to), "UTC day")}. `,
-        summary.updated_at === null ? "Nothing is counted yet." : ["Counted up to ", when(summary.updated_at), "."],
+        summary.updated_at === null ? "Nothing is counted in them." : ["Counted up to ", when(summary.updated_at), "."],
       );
       draw(summary);
     });
@@ -113,14 +113,17 @@ export function mount({ main, signal, go, announce }) {
       const filtered = filters.bot || filters.channel || filters.tag;
       fill(
         results,
-        summary.updated_at === null && !filtered
-          ? empty("No events yet", ...howToStart())
-          : empty(
-              "Nothing in this range",
-              h("p", null, filtered ? "No event of these days passes the filters." : "No event happened on these days."),
-              filtered && h("button", { type: "button", onclick: () => change({ bot: "", channel: "", tag: "" }) }, "Remove the filters"),
-              h("button", { type: "button", onclick: () => change(presetRange(90)) }, "Show 90 days"),
-            ),
+        empty(
+          "No events in this range",
+          h("p", null, filtered ? "No event of these days passes the filters." : "No event happened on these UTC days."),
+          h(
+            "p",
+            { class: "tools" },
+            filtered && h("button", { type: "button", onclick: () => change({ bot: "", channel: "", tag: "" }) }, "Remove the filters"),
+            h("button", { type: "button", onclick: () => change(presetRange(90)) }, "Show 90 days"),
+          ),
+          !filtered && howToStart(),
+        ),
       );
       return;
     }

@@ -9,7 +9,7 @@ export const empty = (title, ...more) => h("div", { class: "empty" }, h("h2", nu
 /** How the first events get here. */
 export function howToStart() {
   return [
-    h("p", null, "Nothing is counted until a provider calls. To get events here:"),
+    h("p", null, "If no provider calls yet, this is how events get here:"),
     h(
       "ol",
       null,

@@ -78,7 +78,7 @@ test("the range picker goes by presets and by days, and refuses a range that end
 
 test("a range without events says so and offers a way out", async (t) => {
   const page = await open(t, "#/overview?from=2020-01-01&to=2020-01-02");
-  await page.getByRole("heading", { name: "Nothing in this range" }).waitFor();
+  await page.getByRole("heading", { name: "No events in this range" }).waitFor();
   await page.getByRole("button", { name: "Show 90 days" }).click();
   await figuresShown(page);
 });
