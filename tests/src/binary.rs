@@ -47,6 +47,8 @@ pub struct Answer {
     pub status: u16,
     /// The headers, names in lower case.
     pub headers: Map<String, Value>,
+    /// The cookies it sets.
+    pub cookies: Vec<String>,
     /// The body.
     pub body: String,
     /// The id that the function knows the request by.
@@ -120,6 +122,13 @@ impl Function {
         Answer {
             status: u16::try_from(payload["statusCode"].as_u64().expect("a status")).expect("a status"),
             headers: payload["headers"].as_object().cloned().unwrap_or_default(),
+            cookies: payload["cookies"].as_array().map_or(Vec::new(), |cookies| {
+                cookies
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned)
+                    .collect()
+            }),
             body: payload["body"].as_str().unwrap_or_default().to_owned(),
             request_id: reply.request_id,
             took: reply.took,

@@ -71,6 +71,7 @@ async fn a_message_is_told_with_its_events_in_order_of_time_and_rank() {
             "message_id": id, "recipient": "919999999999", "provider": "netcore", "channel": "SMS",
             "state": "delivered", "state_time": 1_762_494_360_000_i64,
             "journey": [{"message_id": id, "channel": "SMS", "state": "delivered", "state_time": 1_762_494_360_000_i64}],
+            "linked": [], "answers": [],
         })
     );
     instance.stop().await;

@@ -287,8 +287,22 @@ async fn what_is_no_new_event_is_passed_over() {
     assert_eq!(deliver(&projector, &records).await, Vec::<Value>::new());
     let log = projector.line(|line| line["message"] == "batch").await;
     assert_eq!(log["unprojectable"], 3, "{log}");
+    let events = records.len() - 6;
+    let metrics = projector.line(|line| line.get("Projected").is_some()).await;
+    assert_eq!(
+        (
+            &metrics["Projected"],
+            &metrics["Unprojectable"],
+            &metrics["Function"]
+        ),
+        (&json!(events), &json!(3), &json!("projector")),
+        "{metrics}"
+    );
     assert_eq!(counted(&scene.place, "0").await, expected);
     assert_eq!(deliver(&projector, &[]).await, Vec::<Value>::new());
+    assert_eq!(deliver(&projector, &records[..7]).await, Vec::<Value>::new());
+    let metrics = projector.line(|line| line.get("Replayed").is_some()).await;
+    assert_eq!(metrics["Replayed"], 7, "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -232,6 +232,5 @@ pub(crate) struct Fault {
     /// For a person.
     pub(crate) error: String,
     /// Whether a sign-in would help.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) sign_in: bool,
 }

@@ -348,7 +348,8 @@ fn parameter(request: &Request, name: &str) -> Option<String> {
 }
 
 fn page(request: &Request) -> Result<Page, Refusal> {
-    let limit = match parameter(request, "limit") {
+    let parameters = request.query_string_parameters();
+    let limit = match parameters.first("limit") {
         None => PAGE,
         Some(text) => text
             .parse()

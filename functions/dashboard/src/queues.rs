@@ -95,7 +95,8 @@ impl Queues {
         };
         let held = self.letters.hold(&filter).await.map_err(|e| broken(&e))?;
         // A filter takes beginnings of ids.
-        let (mut wanted, others): (Vec<Found>, Vec<Found>) = held.into_iter().partition(|letter| letter.id == id);
+        let (mut wanted, others): (Vec<Found>, Vec<Found>) =
+            held.into_iter().partition(|letter| letter.id == id);
         self.letters.release(&others).await;
         wanted.pop().ok_or_else(|| {
             Refusal::NotFound("this letter is not in the queue any more, or somebody else holds it".into())

@@ -1,0 +1,612 @@
+//! The dashboard: its numbers against what was posted, its lists to the end, its answers against the
+//! schema it publishes, and who may see what.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected is to fail"
+)]
+
+mod server;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use http::Method;
+use integration_tests::{
+    binary::Function,
+    fixtures::{body, post, request_to},
+    scene::Scene,
+};
+use serde_json::{Value, json};
+use server::{Answer, Instance};
+use webhook_ingest::time;
+
+/// Noon of some day of 2025, in seconds.
+const NOON: i64 = 1_749_988_800;
+const DAY: &str = "2025-06-15";
+
+fn event(number: usize, status: &str, channel: &str, at: i64) -> Value {
+    json!({
+        "message_id": format!("m-{number}"), "mobile": format!("9100000{number:05}"), "status": status,
+        "channel": channel, "event_time": at, "nc_bot_id": if number % 2 == 0 { "682" } else { "683" },
+        "tags": [if number % 3 == 0 { "a&b=c" } else { "x" }], "type": "Template",
+        "remarks": if status == "Failed" { "Operator rejected 919876543210" } else { "" },
+    })
+}
+
+async fn told(instance: &Instance, path: &str) -> Value {
+    let answer = instance.get(path).await;
+    assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+    answer.json()
+}
+
+/// The summary once it counts this many events, or as it is after a while.
+async fn summary(instance: &Instance, query: &str, events: u64) -> Value {
+    for _ in 0..300 {
+        let summary = told(instance, &format!("/api/summary?{query}")).await;
+        if sum(&summary["counts"]) >= events {
+            return summary;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    told(instance, &format!("/api/summary?{query}")).await
+}
+
+fn sum(counts: &Value) -> u64 {
+    counts
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["count"].as_u64().unwrap())
+        .sum()
+}
+
+async fn fill(instance: &Instance) -> Vec<Value> {
+    let mut events = Vec::new();
+    for number in 0..120 {
+        events.push(event(number, "Sent", "RCS", NOON + number as i64));
+        match number % 4 {
+            0 | 1 => events.push(event(number, "Delivered", "RCS", NOON + 3600)),
+            2 => events.push(event(number, "Failed", "RCS", NOON + 3600)),
+            _ => events.push(event(number, "Sent", "SMS", NOON + 86_400)),
+        }
+    }
+    let answer = instance.post("event-webhook", json!(events).to_string()).await;
+    // On a busy machine some may take the way through the retry queue.
+    assert_eq!(answer.counts()[0], 240);
+    let counted = summary(instance, "from=2025-06-01&to=2025-06-30", 240).await;
+    assert_eq!(sum(&counted["counts"]), 240);
+    events
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_summary_counts_what_was_posted_for_every_filter() {
+    let instance = Instance::start().await;
+    fill(&instance).await;
+    let range = "from=2025-06-01&to=2025-06-30";
+    let all = summary(&instance, range, 240).await;
+    assert_eq!(
+        all["counts"],
+        json!([
+            {"day": DAY, "channel": "RCS", "status": "delivered", "count": 60},
+            {"day": DAY, "channel": "RCS", "status": "failed", "count": 30},
+            {"day": DAY, "channel": "RCS", "status": "sent", "count": 120},
+            {"day": "2025-06-16", "channel": "SMS", "status": "sent", "count": 30},
+        ])
+    );
+    assert_eq!(sum(&all["hours"]), 240);
+    assert_eq!(
+        all["hours"][0],
+        json!({"hour": format!("{DAY}T12"), "channel": "RCS", "status": "sent", "count": 120})
+    );
+    assert_eq!(
+        all["failures"],
+        json!([{"channel": "RCS", "reason": "Operator rejected *********210", "count": 30}])
+    );
+    assert_eq!(
+        all["fallback"],
+        json!({"attempts": 120, "fell_back": 30, "delivered": 0, "failed": 0, "clicked": 0})
+    );
+    assert_eq!(
+        (&all["bots"], &all["tags"]),
+        (&json!(["682", "683"]), &json!(["a&b=c", "x"]))
+    );
+    assert_eq!(all["channels"], json!(["RCS", "SMS"]));
+    for (filter, events) in [
+        ("bot=682", 120),
+        ("tag=a%26b%3Dc", 80),
+        ("bot=682&tag=a%26b%3Dc", 40),
+        ("bot=none", 0),
+        ("channel=sms", 30),
+        ("channel=RCS&bot=683", 90),
+    ] {
+        let part = summary(&instance, &format!("{range}&{filter}"), events).await;
+        assert_eq!(sum(&part["counts"]), events, "{filter}");
+        assert_eq!(sum(&part["hours"]), events, "{filter}");
+        // What can be chosen stays to be chosen.
+        assert_eq!(part["bots"], all["bots"], "{filter}");
+    }
+    assert_eq!(
+        told(&instance, "/api/summary?from=2025-06-16&to=2025-06-16").await["counts"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(
+        told(&instance, "/api/summary?from=2025-01-01&to=2025-12-31").await["hours"],
+        json!([])
+    );
+    for wrong in [
+        "from=2025-6-1",
+        "from=x",
+        "from=2025-06-30&to=2025-06-01",
+        "from=2020-01-01&to=2025-06-30",
+        "to=2025-06-31",
+        "from=-9999-01-01",
+    ] {
+        let answer = instance.get(&format!("/api/summary?{wrong}")).await;
+        assert_eq!(answer.status, 400, "{wrong}: {}", answer.text);
+    }
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_is_listed_to_its_end_the_newest_first_and_nothing_twice() {
+    let instance = Instance::start().await;
+    let posted = fill(&instance).await;
+    for (filter, limit) in [
+        ("", 7),
+        ("", 200),
+        ("&status=delivered", 10),
+        ("&channel=RCS&status=Failed", 3),
+        ("&status=read", 5),
+    ] {
+        let mut seen = Vec::new();
+        let mut cursor: Option<String> = None;
+        let mut pages = 0;
+        loop {
+            let at = cursor.map(|c| format!("&cursor={c}")).unwrap_or_default();
+            let page = told(
+                &instance,
+                &format!("/api/events?day={DAY}&limit={limit}{filter}{at}"),
+            )
+            .await;
+            let events = page["events"].as_array().unwrap();
+            assert!(events.len() <= limit);
+            seen.extend(events.iter().map(|e| {
+                (
+                    e["event_time"].as_i64().unwrap(),
+                    e["message_id"].to_string(),
+                    e["status_key"].to_string(),
+                )
+            }));
+            pages += 1;
+            assert!(pages < 300, "{filter}");
+            cursor = page["cursor"].as_str().map(str::to_owned);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert!(seen.is_sorted_by(|a, b| a.0 >= b.0), "{filter}: {seen:?}");
+        let is_wanted = |e: &&Value| {
+            e["event_time"].as_i64().unwrap() < NOON + 40_000
+                && match filter {
+                    "" => true,
+                    "&status=read" => false,
+                    "&status=delivered" => e["status"] == "Delivered",
+                    _ => e["status"] == "Failed",
+                }
+        };
+        let wanted = posted.iter().filter(is_wanted).count();
+        assert_eq!(seen.len(), wanted, "{filter}");
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), wanted, "{filter}");
+    }
+    let table = instance.get(&format!("/api/events?day={DAY}&format=csv")).await;
+    assert_eq!(table.header("content-type"), Some("text/csv; charset=utf-8"));
+    assert_eq!(table.text.lines().count(), 211);
+    for wrong in [
+        "day=2025-06-1",
+        "day=today",
+        "cursor=x",
+        "cursor=W10",
+        "limit=0",
+        "format=xml",
+    ] {
+        let answer = instance.get(&format!("/api/events?{wrong}")).await;
+        assert_eq!(answer.status, 400, "{wrong}: {}", answer.text);
+    }
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journey_is_told_with_its_fallback_and_its_answers() {
+    let instance = Instance::start().await;
+    let of = |id: &str, status: &str, channel: &str, at: i64| {
+        json!({
+            "message_id": id, "mobile": "919876543210", "status": status, "channel": channel, "event_time": at,
+            "requestid": "r-1", "callbackdata": "order-1",
+        })
+    };
+    let events = json!([
+        of("rcs-1", "Sent", "RCS", NOON),
+        of("rcs-1", "Failed", "RCS", NOON + 60),
+        of("sms-1", "Sent", "SMS", NOON + 61),
+        of("sms-1", "Delivered", "SMS", NOON + 65),
+    ]);
+    assert_eq!(
+        instance.post("event-webhook", events.to_string()).await.status,
+        200
+    );
+    let answer = |id: &str, to: &str| {
+        json!([{
+            "message_id": id, "from": "bot", "to": "+919876543210", "received_at": (NOON + 100) * 1000, "message_type": "click",
+            "message_details": {"suggestionResponse": {
+                "metadata": json!({"msgId": to}).to_string(), "postbackData": "yes", "text": "Yes", "type": "REPLY",
+            }},
+        }])
+    };
+    for (id, to) in [("in-1", "rcs-1"), ("in-2", "another")] {
+        assert_eq!(
+            instance
+                .post("incoming-webhook", answer(id, to).to_string())
+                .await
+                .status,
+            200
+        );
+    }
+    for id in ["rcs-1", "sms-1"] {
+        let message = told(&instance, &format!("/api/messages/{id}")).await;
+        let legs: Vec<&Value> = message["journey"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|leg| &leg["message_id"])
+            .collect();
+        assert_eq!(legs, ["rcs-1", "sms-1"]);
+        assert_eq!(message["linked"].as_array().unwrap().len(), 2, "{id}");
+        let answers: Vec<&Value> = message["answers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|a| &a["message_id"])
+            .collect();
+        assert_eq!(answers, ["in-1"], "{id}");
+    }
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_sent_back_or_deleted_one_by_one() {
+    let instance = Instance::alone().await;
+    let json = [("content-type", "application/json")];
+    let act = async |id: &str, action: &str, headers: &[(&str, &str)]| {
+        instance
+            .send(
+                Method::POST,
+                &format!("/api/dead-letters/{id}/{action}"),
+                headers,
+                "{}",
+            )
+            .await
+    };
+    // Readable beside unreadable: only the latter is a letter.
+    for broken in ["[{\"nothing\": 919876543210}]", "not JSON at all"] {
+        assert_eq!(instance.post("event-webhook", broken).await.status, 400);
+    }
+    let look = told(&instance, "/api/dead-letters?content=full").await;
+    let letters = look["newest"].as_array().unwrap().clone();
+    assert_eq!(letters.len(), 2);
+    assert!(letters.iter().any(|l| l["body"] == "not JSON at all"), "{look}");
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    let id = |reason: &str| {
+        letters.iter().find(|l| l["reason"] == reason).unwrap()["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let (unreadable, malformed) = (id("unreadable"), id("malformed"));
+
+    for (headers, status) in [
+        (&[][..], 400),
+        (&[("content-type", "text/plain")][..], 400),
+        (&[json[0], ("origin", "http://elsewhere.example")][..], 403),
+    ] {
+        assert_eq!(act(&malformed, "discard", headers).await.status, status);
+    }
+    assert_eq!(act("unknown", "discard", &json).await.status, 404);
+    assert_eq!(
+        instance
+            .get(&format!("/api/dead-letters/{malformed}/discard"))
+            .await
+            .status,
+        405
+    );
+    let gone = act(&malformed, "discard", &json).await;
+    assert_eq!(gone.status, 200, "{}", gone.text);
+    assert_eq!(gone.json()["letter"]["body"], "not JSON at all");
+    assert_eq!(act(&malformed, "discard", &json).await.status, 404);
+    let back = act(&unreadable, "redrive", &json).await;
+    assert_eq!((back.status, back.json()), (200, json!({"redriven": 1})));
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_are_as_the_published_schema_says() {
+    let instance = Instance::start().await;
+    fill(&instance).await;
+    summary(&instance, "from=2025-06-01&to=2025-06-30", 240).await;
+    instance.post("event-webhook", "no JSON").await;
+    let document = told(&instance, "/openapi.json").await;
+    assert_eq!(document["openapi"], "3.1.0");
+    let mut checked = 0;
+    for (path, real) in [
+        ("/api/messages/{message_id}", "/api/messages/m-2"),
+        ("/api/recipients/{number}", "/api/recipients/910000000002"),
+        ("/api/events", "/api/events?day=2025-06-15"),
+        ("/api/summary", "/api/summary?from=2025-06-01&to=2025-06-30"),
+        ("/api/dead-letters", "/api/dead-letters"),
+        ("/api/session", "/api/session"),
+        ("/healthz", "/healthz"),
+    ] {
+        let responses = &document["paths"][path]["get"]["responses"];
+        for (response, real, status) in [
+            ("200", real.to_owned(), 200),
+            ("default", format!("{real}/not/there"), 404),
+        ] {
+            let mut schema = responses[response]["content"]["application/json"]["schema"].clone();
+            assert!(schema.is_object(), "{path} {response}");
+            schema["components"] = document["components"].clone();
+            let answer = instance.get(&real).await;
+            assert_eq!(answer.status, status, "{real}");
+            let validator = jsonschema::validator_for(&schema).unwrap();
+            let faults: Vec<String> = validator
+                .iter_errors(&answer.json())
+                .map(|e| e.to_string())
+                .collect();
+            assert_eq!(faults, Vec::<String>::new(), "{real}");
+            checked += 1;
+            // A schema that takes anything would prove nothing.
+            assert!(!validator.is_valid(&json!([1])), "{path}");
+        }
+    }
+    let documented = document["paths"].as_object().unwrap();
+    let reads = documented
+        .values()
+        .filter(|path| path.get("get").is_some())
+        .count();
+    assert_eq!(checked, reads * 2);
+    instance.stop().await;
+}
+
+const SIGN_IN: &str = r#"{"key":"0123456789abcdef0123456789abcdef","sign_in":[
+    {"role":"viewer","password":"viewers-password"},{"role":"agent","password":"agents-password"},
+    {"role":"operator","password":"operators-password"}]}"#;
+
+async fn ask(
+    dashboard: &Function,
+    method: Method,
+    path: &str,
+    cookie: &str,
+    body: &str,
+) -> integration_tests::binary::Answer {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let headers = [
+        ("content-type", "application/json"),
+        ("host", "abc.lambda-url.ap-south-1.on.aws"),
+        ("x-forwarded-proto", "https"),
+        ("cookie", cookie),
+    ];
+    dashboard
+        .request(&request_to(&method, path, query, &headers, body.as_bytes()))
+        .await
+}
+
+async fn sign_in(dashboard: &Function, password: &str) -> integration_tests::binary::Answer {
+    let body = json!({ "password": password }).to_string();
+    ask(dashboard, Method::POST, "/api/session", "", &body).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn roles_see_and_do_what_they_may() {
+    let scene = Scene::set().await;
+    let receiver = scene.function("event-webhook", &[]).await;
+    let record = json!({
+        "message_id": "api-337-919876543210-x", "mobile": "919876543210", "status": "Sent", "channel": "RCS",
+        "event_time": time::now() / 1000, "phone_again": 919_876_543_210_u64,
+    });
+    assert_eq!(receiver.request(&post(&body(&[record]))).await.status, 200);
+    assert_eq!(
+        receiver.request(&post(b"{\"mobile\":919876543210}")).await.status,
+        400
+    );
+    let public = [
+        ("DASHBOARD_ACCESS", "SIGN_IN"),
+        ("DASHBOARD_AUTH", SIGN_IN),
+        ("DASHBOARD_REDRIVE", "true"),
+    ];
+    let dashboard = scene.function("dashboard", &public).await;
+
+    for path in [
+        "/api/session",
+        "/api/summary",
+        "/api/events",
+        "/api/messages/x",
+        "/api/dead-letters",
+        "/api/recipients/9",
+    ] {
+        let answer = ask(&dashboard, Method::GET, path, "", "").await;
+        assert_eq!(
+            (answer.status, &answer.json()["sign_in"]),
+            (401, &json!(true)),
+            "{path}"
+        );
+    }
+    for open in ["/healthz", "/openapi.json"] {
+        assert_eq!(
+            ask(&dashboard, Method::GET, open, "", "").await.status,
+            200,
+            "{open}"
+        );
+    }
+    assert_eq!(sign_in(&dashboard, "wrong-password").await.status, 401);
+    for (password, role, sees, redrives) in [
+        ("viewers-password", "viewer", false, false),
+        ("agents-password", "agent", true, false),
+        ("operators-password", "operator", true, true),
+    ] {
+        let answer = sign_in(&dashboard, password).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let may = json!({"see_numbers": sees, "redrive": redrives, "discard": redrives});
+        assert_eq!(answer.json(), json!({"role": role, "sign_in": true, "may": may}));
+        let cookie = answer.cookies[0].clone();
+        for part in [
+            "__Host-session=",
+            "; HttpOnly",
+            "; Secure",
+            "; SameSite=Strict",
+            "; Path=/",
+        ] {
+            assert!(cookie.contains(part), "{cookie}");
+        }
+        let cookie = cookie.split(';').next().unwrap();
+        for path in [
+            "/api/messages/api-337-919876543210-x",
+            "/api/recipients/919876543210",
+            "/api/recipients/919876543210?format=csv",
+            "/api/recipients/919876543210?limit=1",
+            "/api/events",
+            "/api/events?format=csv",
+        ] {
+            let answer = ask(&dashboard, Method::GET, path, cookie, "").await;
+            assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+            assert_eq!(
+                answer.body.contains("9876543"),
+                sees,
+                "{role} {path}: {}",
+                answer.body
+            );
+            assert!(
+                sees || answer.body.contains("*********210"),
+                "{path}: {}",
+                answer.body
+            );
+        }
+        let full = ask(
+            &dashboard,
+            Method::GET,
+            "/api/dead-letters?content=full",
+            cookie,
+            "",
+        )
+        .await;
+        assert_eq!(full.status, if sees { 200 } else { 403 }, "{role}");
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        let discard = ask(
+            &dashboard,
+            Method::POST,
+            "/api/dead-letters/none/discard",
+            cookie,
+            "{}",
+        )
+        .await;
+        assert_eq!(
+            discard.status,
+            if redrives { 404 } else { 403 },
+            "{role}: {}",
+            discard.body
+        );
+        let out = ask(&dashboard, Method::DELETE, "/api/session", cookie, "").await;
+        assert_eq!(out.status, 204);
+        assert!(out.cookies[0].contains("Max-Age=0"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guessing_a_password_is_slowed_down_whatever_environment_is_asked() {
+    let scene = Scene::set().await;
+    let public = [("DASHBOARD_ACCESS", "SIGN_IN"), ("DASHBOARD_AUTH", SIGN_IN)];
+    let environments = [
+        scene.function("dashboard", &public).await,
+        scene.function("dashboard", &public).await,
+    ];
+    let mut answers: BTreeMap<u16, usize> = BTreeMap::new();
+    for guess in 0..30 {
+        let answer = sign_in(&environments[guess % 2], &format!("guess-{guess}")).await;
+        *answers.entry(answer.status).or_default() += 1;
+        if answer.status == 429 {
+            let wait: i64 = answer.headers["retry-after"].as_str().unwrap().parse().unwrap();
+            assert!((1..=900).contains(&wait), "{wait}");
+        }
+    }
+    // Thirty guesses may fall into two windows of a quarter of an hour.
+    assert!(answers[&401] == 10 || answers[&401] == 20, "{answers:?}");
+    let right = sign_in(&environments[0], "operators-password").await;
+    assert!([429, 200].contains(&right.status));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_private_dashboard_gives_its_role_and_a_public_one_does_not_start_without_a_sign_in() {
+    let scene = Scene::set().await;
+    for (role, sees) in [("viewer", false), ("agent", true)] {
+        let dashboard = scene.function("dashboard", &[("DASHBOARD_ROLE", role)]).await;
+        let session = ask(&dashboard, Method::GET, "/api/session", "", "").await.json();
+        assert_eq!(
+            (
+                &session["role"],
+                &session["sign_in"],
+                &session["may"]["see_numbers"]
+            ),
+            (&json!(role), &json!(false), &json!(sees))
+        );
+        assert_eq!(session["may"]["redrive"], false);
+    }
+    for (more, why) in [
+        (
+            &[("DASHBOARD_ACCESS", "SIGN_IN")][..],
+            "DASHBOARD_AUTH is missing",
+        ),
+        (
+            &[("DASHBOARD_ACCESS", "PUBLIC")][..],
+            "DASHBOARD_ACCESS must be AWS_IAM or SIGN_IN",
+        ),
+        (&[("DASHBOARD_AUTH", "{}")][..], "DASHBOARD_AUTH: must be"),
+        (&[("ROLLUPS_TABLE", "")][..], "ROLLUPS_TABLE is missing"),
+    ] {
+        let (status, lines) = scene.function("dashboard", more).await.ended().await;
+        assert!(!status.success());
+        assert!(lines.iter().any(|line| line.contains(why)), "{lines:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_and_its_files_are_guarded_and_only_for_this_machine() {
+    let instance = Instance::start().await;
+    let page = instance.get("/").await;
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(
+        policy.contains("default-src 'none'") && !policy.contains("unsafe"),
+        "{policy}"
+    );
+    for asset in page.text.split('"').filter(|part| part.contains("assets/")) {
+        let path = format!("/{}", asset.trim_start_matches(['.', '/']));
+        assert_eq!(instance.get(&path).await.status, 200, "{path}");
+    }
+    let named = |host: &'static str| [("host", host)];
+    for (host, status) in [
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("localhost:9000", 200),
+        ("[::1]:9000", 200),
+        ("127.0.0.1", 200),
+        ("192.168.1.1", 421),
+        ("", 421),
+    ] {
+        let answer: Answer = instance.send(Method::GET, "/api/session", &named(host), "").await;
+        assert_eq!(answer.status, status, "{host}");
+    }
+    instance.stop().await;
+}
