@@ -1,7 +1,7 @@
 //! The operator's side of netcore-webhooks: the local receiver and the commands.
 //!
 //! [`serve`] runs every function on the embedded servers of [`local`]; [`function_url`] shapes
-//! requests as AWS does. [`sign`], [`get`] and [`dead_letters`] are commands; [`place`] finds the
+//! requests as AWS does. [`sign`], [`get`], [`simulate`] and [`dead_letters`] are commands; [`place`] finds the
 //! table and queues they work on.
 
 pub mod dead_letters;
@@ -12,4 +12,5 @@ pub mod place;
 mod retry_poller;
 pub mod serve;
 pub mod sign;
+pub mod simulate;
 mod stream_poller;

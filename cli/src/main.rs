@@ -15,7 +15,7 @@ use netcore_webhooks::{
     local::QueueOptions,
     place::{Needs, Target},
     serve::{Options, POLICY, Server},
-    sign,
+    sign, simulate,
 };
 use projector::{rebuild, rollups::Rollups};
 use redrive::dead_letters::{DeadLetters, described};
@@ -55,6 +55,8 @@ enum Command {
     /// Look after the dashboard's counters.
     #[command(subcommand)]
     Rollups(Counters),
+    /// Play the providers, then check that every event is stored exactly once.
+    Simulate(simulate::Options),
     /// Look after what needs a person.
     #[command(subcommand)]
     DeadLetters(Letters),
@@ -147,7 +149,19 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Rollups(Counters::Rebuild) => rebuild(&data).await,
+        Command::Simulate(options) => simulate(options, &data).await,
         Command::DeadLetters(command) => dead_letters(&data, command).await,
+    }
+}
+
+async fn simulate(options: simulate::Options, data: &Path) -> anyhow::Result<()> {
+    let simulation = simulate::Simulation::prepare(options, data).await?;
+    let sent = simulation.send().await?;
+    let report = simulation.reconcile(sent).await?;
+    print!("{report}");
+    match report.differences().len() {
+        0 => Ok(()),
+        n => anyhow::bail!("what is stored and what was sent differ in {n} points"),
     }
 }
 

@@ -200,10 +200,22 @@ async fn keep(stream: impl AsyncRead + Unpin, lines: watch::Sender<Vec<String>>)
 /// The folder with the built binaries. Built once per process, in one call of cargo.
 fn binaries() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build().expect("the functions build"))
+    BUILT.get_or_init(|| build(&FUNCTIONS).expect("the functions build"))
 }
 
-fn build() -> anyhow::Result<PathBuf> {
+/// The built command `netcore-webhooks`. Built once per process.
+///
+/// # Panics
+/// If it does not build.
+pub fn command() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let name = "netcore-webhooks";
+    BUILT
+        .get_or_init(|| build(&[name]).expect("the command builds"))
+        .join(name)
+}
+
+fn build(packages: &[&str]) -> anyhow::Result<PathBuf> {
     // target/<profile>/deps/<this test>
     let test = std::env::current_exe()?;
     let folder = test
@@ -221,10 +233,10 @@ fn build() -> anyhow::Result<PathBuf> {
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))
         .arg("--target-dir")
         .arg(folder.parent().context("not in a target folder")?)
-        // Together with this crate, the functions share the dependencies it was built with.
+        // Together with this crate, they share the dependencies it was built with.
         .args(["-p", env!("CARGO_PKG_NAME")]);
-    for function in FUNCTIONS {
-        cargo.args(["-p", function]);
+    for package in packages {
+        cargo.args(["-p", package]);
     }
     // Build scripts watch these; inherited from this crate's own run they would rebuild the world.
     for (name, _) in std::env::vars_os() {

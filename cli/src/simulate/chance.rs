@@ -1,0 +1,81 @@
+//! Chance that can be repeated. What happens is decided by the seed alone; names and ids also by
+//! the moment that a simulation ends at, so that a later one with the same seed meets no old ids.
+
+use std::ops::Range;
+
+use webhook_ingest::event::EpochMillis;
+
+/// Two sources of chance.
+pub(super) struct Chance {
+    events: fastrand::Rng,
+    names: fastrand::Rng,
+}
+
+impl Chance {
+    pub(super) fn new(seed: u64, until: EpochMillis) -> Self {
+        let moment = until.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        Self {
+            events: fastrand::Rng::with_seed(seed),
+            names: fastrand::Rng::with_seed(seed ^ moment),
+        }
+    }
+
+    /// Whether something happens that happens in this share of all cases.
+    pub(super) fn is(&mut self, share: f64) -> bool {
+        self.events.f64() < share
+    }
+
+    pub(super) fn number(&mut self, range: Range<u64>) -> u64 {
+        self.events.u64(range)
+    }
+
+    pub(super) fn place(&mut self, below: usize) -> usize {
+        self.events.usize(0..below.max(1))
+    }
+
+    /// One of a list; what stands there twice comes twice as often.
+    pub(super) fn one_of<T: Copy + Default>(&mut self, list: &[T]) -> T {
+        self.events.choice(list).copied().unwrap_or_default()
+    }
+
+    /// One of a list by its weight.
+    pub(super) fn weighed<T: Copy + Default>(&mut self, list: &[(u32, T)]) -> T {
+        let all: u32 = list.iter().map(|(weight, _)| weight).sum();
+        let mut left = self.events.u32(0..all.max(1));
+        for (weight, value) in list {
+            if left < *weight {
+                return *value;
+            }
+            left -= weight;
+        }
+        T::default()
+    }
+
+    /// A time that things take: half of them take less than `median` milliseconds, and most between
+    /// a part and a multiple of it. `spread` 0.5 makes it three times, 1.2 ten times.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "far from the limits of either, and to the millisecond nobody looks"
+    )]
+    pub(super) fn around(&mut self, median: u32, spread: f64) -> i64 {
+        // Twelve uniform numbers make a good enough normal one.
+        let normal: f64 = (0..12).map(|_| self.events.f64()).sum::<f64>() - 6.0;
+        (f64::from(median) * (spread * normal).exp()).clamp(1.0, 1e10) as i64
+    }
+
+    pub(super) fn hex(&mut self, digits: usize) -> String {
+        (0..digits).map(|_| self.names.digit(16)).collect()
+    }
+
+    /// Letters and digits, as the provider's tokens have them.
+    pub(super) fn token(&mut self, length: usize) -> String {
+        (0..length).map(|_| self.names.alphanumeric()).collect()
+    }
+
+    /// A random UUID, RFC 9562 version 4.
+    pub(super) fn uuid(&mut self) -> String {
+        let variant = self.names.choice(['8', '9', 'a', 'b']).unwrap_or('8');
+        let [time, mid, version, sequence, node] = [8, 4, 3, 3, 12].map(|digits| self.hex(digits));
+        format!("{time}-{mid}-4{version}-{variant}{sequence}-{node}")
+    }
+}

@@ -1,0 +1,205 @@
+//! `simulate`: plays the providers. Makes lives of messages, posts what they tell as the providers
+//! would, then reads everything back and holds it against what was sent.
+
+mod account;
+mod chance;
+mod gateway;
+mod life;
+mod netcore;
+mod options;
+mod people;
+mod report;
+mod sender;
+mod traffic;
+mod whatsapp;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
+
+use anyhow::{Context as _, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+use webhook_ingest::{
+    auth::{Live, Policy},
+    event::EpochMillis,
+    time,
+};
+
+pub use account::Found;
+pub use life::{Form, Happening};
+pub use options::Options;
+pub use report::Report;
+pub use sender::{Counts, Sent};
+pub use traffic::{Expected, Post};
+
+use crate::{
+    place::{Needs, Target},
+    serve::POLICY,
+};
+use chance::Chance;
+use people::World;
+use sender::Sender;
+use traffic::Manner;
+
+/// Which functions are told, and where they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cast {
+    urls: BTreeMap<&'static str, String>,
+}
+
+impl Cast {
+    /// An event as this cast is told it; `None` if nobody here takes it.
+    fn told(&self, happening: Happening) -> Option<Happening> {
+        let takes = |function: &str| self.urls.contains_key(function);
+        let function = match happening.form {
+            form if takes(form.function()) => form.function(),
+            // Each of the two takes both.
+            Form::SmsFallback if takes("event-webhook") => "event-webhook",
+            _ => return None,
+        };
+        Some(Happening {
+            function,
+            ..happening
+        })
+    }
+}
+
+/// Everything a simulation tells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Play {
+    /// Each event once, in order of time.
+    pub told: Vec<Happening>,
+    /// The bodies in order.
+    pub posts: Vec<Post>,
+}
+
+impl Play {
+    /// Writes the play: the same for the same options, seed and end.
+    ///
+    /// # Errors
+    /// If the address is none, or nobody there is told anything.
+    pub fn write(options: &Options, seed: u64, until: EpochMillis) -> anyhow::Result<Self> {
+        let cast = options.cast()?;
+        let mut chance = Chance::new(seed, until);
+        let world = World::new(until, options.days, options.messages, &mut chance);
+        let mut told = life::all(options.messages, options.fallback, &world, &cast, &mut chance);
+        ensure!(
+            !told.is_empty(),
+            "with these options nothing is ever sent to these addresses"
+        );
+        told.sort_by_key(|happening| happening.at);
+        let manner = Manner {
+            batch: options.batch,
+            window: options.shuffle,
+            duplicates: options.duplicates,
+            malformed: options.malformed,
+        };
+        let posts = traffic::posts(&told, &manner, &mut chance);
+        Ok(Self { told, posts })
+    }
+}
+
+/// A simulation that is ready to be run.
+pub struct Simulation {
+    options: Options,
+    seed: u64,
+    until: EpochMillis,
+    play: Play,
+    cast: Cast,
+    sender: Sender,
+    target: Target,
+    began: EpochMillis,
+}
+
+impl Simulation {
+    /// Writes the play and looks whether everybody is there.
+    ///
+    /// # Errors
+    /// If nobody answers at an address, or there is no table to read back from or no policy.
+    pub async fn prepare(options: Options, data: &Path) -> anyhow::Result<Self> {
+        let target = Target::find(data, Needs::Table).await?;
+        let sender = Sender::new(policy(options.auth.as_deref(), data, &target).await?)?;
+        let cast = options.cast()?;
+        for url in cast.urls.values() {
+            sender.look(url).await?;
+        }
+        let began = time::now();
+        let seed = options.seed.map_or_else(random, Ok)?;
+        let until = options.until()?.unwrap_or(began);
+        Ok(Self {
+            play: Play::write(&options, seed, until)?,
+            options,
+            seed,
+            until,
+            cast,
+            sender,
+            target,
+            began,
+        })
+    }
+
+    /// Posts everything.
+    ///
+    /// # Errors
+    /// If the policy is not the receiver's.
+    pub async fn send(&self) -> anyhow::Result<Sent> {
+        let records: usize = self.play.posts.iter().map(|post| post.records).sum();
+        let bar = bar("sending", "records", records);
+        let pace = (self.options.parallel, self.options.rate);
+        let sent = self
+            .sender
+            .send(&self.play.posts, &self.cast.urls, pace, |n| bar.inc(n as u64))
+            .await;
+        bar.finish_and_clear();
+        sent
+    }
+
+    /// Reads everything back.
+    ///
+    /// # Errors
+    /// If the table does not answer. What differs is not an error but in the report.
+    pub async fn reconcile(self, sent: Sent) -> anyhow::Result<Report> {
+        let told = &self.play.told;
+        let on_their_way = sent.counts.queued > 0 || sent.uncertain > 0;
+        let patience = Duration::from_secs(if on_their_way { self.options.wait } else { 0 });
+        let ids: BTreeSet<&str> = told.iter().map(|h| h.message_id.as_str()).collect();
+        let bar = bar("reading back", "messages", ids.len());
+        let found = account::reconcile(&self.target, told, self.began, patience, |n| bar.inc(n as u64)).await;
+        bar.finish_and_clear();
+        Ok(Report {
+            seed: self.seed,
+            until: self.until,
+            messages: self.options.messages,
+            events: told.len(),
+            sent,
+            found: found?,
+            examples: report::examples(told),
+        })
+    }
+}
+
+async fn policy(auth: Option<&str>, data: &Path, target: &Target) -> anyhow::Result<Live<Policy>> {
+    let auth = match auth {
+        Some(auth) => auth.to_owned(),
+        None => std::fs::read_to_string(data.join(POLICY))
+            .context("no policy: give --auth, or start `netcore-webhooks serve` once to make one")?,
+    };
+    Ok(Live::<Policy>::start(&auth, Duration::from_mins(5), &target.aws.config, time::now()).await?)
+}
+
+fn random() -> anyhow::Result<u64> {
+    // Short enough to be typed again.
+    getrandom::u64()
+        .map(|n| n % 1_000_000)
+        .map_err(|e| anyhow::anyhow!("no random numbers: {e}"))
+}
+
+/// Drawn on a terminal only.
+fn bar(what: &'static str, of: &'static str, length: usize) -> ProgressBar {
+    let bar = ProgressBar::new(length as u64).with_prefix(what).with_message(of);
+    let style =
+        ProgressStyle::with_template("{prefix:<12} {bar:40} {human_pos}/{human_len} {msg}, {eta} left");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}

@@ -1,0 +1,185 @@
+//! What a simulation is asked for.
+
+use anyhow::{Context as _, bail};
+use clap::{Args, builder::RangedU64ValueParser};
+use redrive::RECEIVERS;
+use webhook_ingest::event::EpochMillis;
+
+use super::{Cast, life::Form};
+
+/// Plays the providers against receivers, then checks that every event is stored exactly once.
+/// People's numbers are such that nobody has them: `91 0…` and `55 00…`.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Where the receivers are: a base, below which each is at /lambda-url/<function>/; one such
+    /// address, to play only what that function is told; or, several times, <function>=URL.
+    #[arg(long, default_value = "http://127.0.0.1:9000")]
+    pub url: Vec<String>,
+    /// How many messages are sent; each makes one to some ten events.
+    #[arg(long, default_value_t = 1000, value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000_000))]
+    pub messages: usize,
+    /// At most this many events a second; without, as fast as they are answered.
+    #[arg(long, value_parser = positive)]
+    pub rate: Option<f64>,
+    /// Records in a body, for the formats that take several.
+    #[arg(long, default_value_t = 20, value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000))]
+    pub batch: usize,
+    /// Requests at once.
+    #[arg(long, default_value_t = 16, value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000))]
+    pub parallel: usize,
+    /// The share of events that are sent again: a fraction such as 0.05, or 5%.
+    #[arg(long, default_value = "0.05", value_parser = share)]
+    pub duplicates: f64,
+    /// Events come up to this many places late; 0 keeps them in order.
+    #[arg(long, default_value_t = 100)]
+    pub shuffle: usize,
+    /// The share of RCS messages that fail and go on as SMS: a fraction or a percentage.
+    #[arg(long, default_value = "0.12", value_parser = share)]
+    pub fallback: f64,
+    /// Broken bodies beside the good ones, as a share of these: a fraction or a percentage.
+    #[arg(long, default_value = "0.01", value_parser = share)]
+    pub malformed: f64,
+    /// The days over which the messages were sent, up to now.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub days: u32,
+    /// Repeats a simulation: the same seed gives the same lives.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// The moment that counts as now, such as 2026-11-21T10:00:00Z: with --seed, the very same
+    /// bodies again.
+    #[arg(long)]
+    pub until: Option<String>,
+    /// How many seconds to wait for events that were queued.
+    #[arg(long, default_value_t = 120, value_name = "SECONDS")]
+    pub wait: u64,
+    /// The policy, or where it is kept; default: the local instance's.
+    #[arg(long, env = "WEBHOOK_AUTH", hide_env_values = true)]
+    pub auth: Option<String>,
+}
+
+impl Options {
+    pub(super) fn cast(&self) -> anyhow::Result<Cast> {
+        let mut cast = Cast::default();
+        for url in &self.url {
+            add(&mut cast, url)?;
+        }
+        Ok(cast)
+    }
+
+    pub(super) fn until(&self) -> anyhow::Result<Option<EpochMillis>> {
+        let Some(text) = &self.until else { return Ok(None) };
+        let at: jiff::Timestamp = text
+            .parse()
+            .with_context(|| format!("--until {text}: expected a time such as 2026-11-21T10:00:00Z"))?;
+        Ok(Some(at.as_millisecond()))
+    }
+}
+
+fn add(cast: &mut Cast, url: &str) -> anyhow::Result<()> {
+    let known = |name: &str| RECEIVERS.into_iter().map(|r| r.function).find(|f| *f == name);
+    let (name, url) = match url.split_once('=') {
+        Some((name, url)) if !name.contains('/') => (Some(name), url),
+        _ => (None, url),
+    };
+    let parsed: http::Uri = url
+        .parse()
+        .with_context(|| format!("--url {url} is no address"))?;
+    if !matches!(parsed.scheme_str(), Some("http" | "https")) || parsed.authority().is_none() {
+        bail!("--url {url}: expected an address such as http://127.0.0.1:9000");
+    }
+    let base = url.trim_end_matches('/');
+    let name = name.or_else(|| {
+        parsed
+            .path()
+            .strip_prefix("/lambda-url/")
+            .map(|path| path.trim_end_matches('/'))
+    });
+    let Some(name) = name else {
+        for form in Form::ALL {
+            let function = form.function();
+            cast.urls
+                .insert(function, format!("{base}/lambda-url/{function}/"));
+        }
+        return Ok(());
+    };
+    let function = known(name).with_context(|| {
+        let names: Vec<&str> = RECEIVERS.iter().map(|r| r.function).collect();
+        format!(
+            "--url: no receiver is called {name}; there are {}",
+            names.join(", ")
+        )
+    })?;
+    cast.urls.insert(function, format!("{base}/"));
+    Ok(())
+}
+
+/// A share as a fraction of one, or as a percentage.
+fn share(text: &str) -> Result<f64, String> {
+    let (number, whole) = match text.strip_suffix('%') {
+        Some(percent) => (percent.trim(), 100.0),
+        None => (text, 1.0),
+    };
+    match number.parse::<f64>() {
+        Ok(n) if (0.0..=whole).contains(&n) => Ok(n / whole),
+        _ => Err("expected a share from 0 to 1, or from 0% to 100%".to_owned()),
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(n) if n > 0.0 && n.is_finite() => Ok(n),
+        _ => Err("expected a number above 0".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_a_fraction_or_a_percentage() {
+        assert_eq!(share("0.05"), Ok(0.05));
+        assert_eq!(share("5%"), Ok(0.05));
+        assert_eq!(share("1"), Ok(1.0));
+        for bad in ["5", "-0.1", "101%", "x", "", "NaN"] {
+            assert!(share(bad).is_err(), "{bad}");
+        }
+    }
+
+    fn urls(given: &[&str]) -> Result<Vec<(&'static str, String)>, String> {
+        let mut cast = Cast::default();
+        for url in given {
+            add(&mut cast, url).map_err(|e| e.to_string())?;
+        }
+        Ok(cast.urls.into_iter().collect())
+    }
+
+    #[test]
+    fn addresses_are_a_base_one_function_or_several() {
+        assert_eq!(urls(&["http://h:1/"]).unwrap().len(), 5);
+        assert_eq!(
+            urls(&["http://h/lambda-url/rcs-callback/"]),
+            Ok(vec![("rcs-callback", "http://h/lambda-url/rcs-callback/".into())])
+        );
+        assert_eq!(
+            urls(&[
+                "event-webhook=https://a.on.aws/",
+                "fallback-sms=https://b.on.aws/"
+            ]),
+            Ok(vec![
+                ("event-webhook", "https://a.on.aws/".into()),
+                ("fallback-sms", "https://b.on.aws/".into())
+            ])
+        );
+        assert!(
+            urls(&["127.0.0.1:9000"])
+                .unwrap_err()
+                .contains("expected an address")
+        );
+        assert!(
+            urls(&["http://h/lambda-url/redrive/"])
+                .unwrap_err()
+                .contains("no receiver is called redrive")
+        );
+    }
+}

@@ -1,0 +1,247 @@
+//! Who takes part, and when: people with numbers that nobody has, bots, campaigns, and the hours
+//! at which messages are sent.
+
+use webhook_ingest::event::EpochMillis;
+
+use super::chance::Chance;
+
+pub(super) const MINUTE: i64 = 60_000;
+pub(super) const HOUR: i64 = 60 * MINUTE;
+pub(super) const DAY: i64 = 24 * HOUR;
+
+/// India's clocks, where most of the people live.
+const CLOCK: i64 = 5 * HOUR + 30 * MINUTE;
+
+/// How much is sent in each hour of the local day.
+const HOURS: [(u32, i64); 24] = [
+    (2, 0),
+    (1, 1),
+    (1, 2),
+    (1, 3),
+    (1, 4),
+    (2, 5),
+    (4, 6),
+    (9, 7),
+    (18, 8),
+    (32, 9),
+    (44, 10),
+    (46, 11),
+    (38, 12),
+    (28, 13),
+    (26, 14),
+    (28, 15),
+    (34, 16),
+    (44, 17),
+    (52, 18),
+    (48, 19),
+    (34, 20),
+    (18, 21),
+    (8, 22),
+    (4, 23),
+];
+
+/// A sender: its RCS bot, the number that Netcore's SMS events know it by, and its `WhatsApp` number.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Bot {
+    pub(super) key: &'static str,
+    pub(super) name: &'static str,
+    pub(super) number: &'static str,
+    /// `91 09…`: like people's, of a range that nobody has.
+    pub(super) phone: &'static str,
+}
+
+/// The first sends most.
+const BOTS: [(u32, Bot); 3] = [
+    (
+        6,
+        Bot {
+            key: "kT5nWq8LrXc2VbJe",
+            name: "saffron_market_Qe7TzLw2",
+            number: "682",
+            phone: "910900000682",
+        },
+    ),
+    (
+        3,
+        Bot {
+            key: "Zp4HdM7sYu9RgAfC",
+            name: "monsoon_bank_Hx3NvRb8",
+            number: "714",
+            phone: "910900000714",
+        },
+    ),
+    (
+        1,
+        Bot {
+            key: "bN6vKe3JtQw8SxLm",
+            name: "banyan_clinics_Ty5PcGd4",
+            number: "731",
+            phone: "910900000731",
+        },
+    ),
+];
+
+/// What is advertised: name, tag, and what its buttons say.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Campaign {
+    pub(super) name: &'static str,
+    pub(super) tag: &'static str,
+    pub(super) link: &'static str,
+    pub(super) reply: &'static str,
+}
+
+const CAMPAIGNS: [Campaign; 5] = [
+    Campaign {
+        name: "Festival offers",
+        tag: "festival-offers",
+        link: "Shop now",
+        reply: "Remind me",
+    },
+    Campaign {
+        name: "Monsoon sale",
+        tag: "monsoon-sale",
+        link: "See the sale",
+        reply: "Not now",
+    },
+    Campaign {
+        name: "Refer a friend",
+        tag: "refer-a-friend",
+        link: "Invite",
+        reply: "Tell me more",
+    },
+    Campaign {
+        name: "Loan against deposit",
+        tag: "loan-offers",
+        link: "Check your limit",
+        reply: "Call me back",
+    },
+    Campaign {
+        name: "Health check-up",
+        tag: "health-checkup",
+        link: "Book a slot",
+        reply: "Later",
+    },
+];
+
+/// Messages that belong to no campaign: something has happened, and somebody is told.
+const OCCASIONS: [(u32, Campaign); 3] = [
+    (
+        5,
+        Campaign {
+            name: "Order updates",
+            tag: "order-updates",
+            link: "Track it",
+            reply: "Change address",
+        },
+    ),
+    (
+        4,
+        Campaign {
+            name: "One-time passwords",
+            tag: "otp",
+            link: "Open the app",
+            reply: "It was not me",
+        },
+    ),
+    (
+        2,
+        Campaign {
+            name: "Appointments",
+            tag: "appointments",
+            link: "Show the way",
+            reply: "Reschedule",
+        },
+    ),
+];
+
+/// One message about to be sent.
+pub(super) struct Sending {
+    pub(super) at: EpochMillis,
+    /// Nothing is known of what happens later.
+    pub(super) until: EpochMillis,
+    pub(super) bot: Bot,
+    pub(super) campaign: Campaign,
+    pub(super) person: u64,
+}
+
+/// Everybody, and every day of the simulation.
+pub(super) struct World {
+    until: EpochMillis,
+    days: u32,
+    people: u64,
+    launches: Vec<(Campaign, EpochMillis)>,
+}
+
+impl World {
+    pub(super) fn new(until: EpochMillis, days: u32, messages: usize, chance: &mut Chance) -> Self {
+        let mut world = Self {
+            until,
+            days,
+            // A person gets some three messages, so that a number has a history.
+            people: (messages as u64 / 3).max(1),
+            launches: Vec::new(),
+        };
+        for _ in 0..=days / 4 {
+            let launch = (chance.one_of(&CAMPAIGNS), world.moment(chance));
+            world.launches.push(launch);
+        }
+        world
+    }
+
+    /// The next message: of a campaign, soon after its launch, or for an occasion of its own.
+    pub(super) fn sending(&self, chance: &mut Chance) -> Sending {
+        let (campaign, mut at) = if chance.is(0.55) {
+            let (campaign, launch) = chance.one_of(&self.launches);
+            let at = launch + chance.around(20 * 60_000, 0.7);
+            (campaign, at.min(self.until - chance.around(60_000, 0.5)))
+        } else {
+            (chance.weighed(&OCCASIONS), self.moment(chance))
+        };
+        // Some are told of days too late, however short the simulation is.
+        if chance.is(0.01) {
+            at = self.until - 80 * HOUR - chance.around(4 * 3_600_000, 0.5);
+        }
+        Sending {
+            at,
+            until: self.until,
+            bot: chance.weighed(&BOTS),
+            campaign,
+            person: chance.number(0..self.people),
+        }
+    }
+
+    /// A moment of one of the days, by the hours' weights and with quieter weekends.
+    fn moment(&self, chance: &mut Chance) -> EpochMillis {
+        let midnight = (self.until + CLOCK).div_euclid(DAY) * DAY - CLOCK;
+        for _ in 0..20 {
+            let back = i64::try_from(chance.number(0..u64::from(self.days.max(1)))).unwrap_or_default();
+            let day = midnight - back * DAY;
+            let within = i64::try_from(chance.number(0..HOUR.unsigned_abs())).unwrap_or_default();
+            let at = day + chance.weighed(&HOURS) * HOUR + within;
+            // 1970-01-01 was a Thursday.
+            let weekday = ((day + CLOCK).div_euclid(DAY) + 3).rem_euclid(7);
+            let quiet = weekday >= 5 && chance.is(0.4);
+            if at < self.until && !quiet {
+                return at;
+            }
+        }
+        self.until - chance.around(30 * 60_000, 1.0)
+    }
+}
+
+/// A number that nobody has. No national number in India begins with the trunk prefix 0, so
+/// `91 0…` is a number in form only.
+pub(super) fn indian(person: u64) -> String {
+    format!("9100{:08}", scattered(person))
+}
+
+/// A number that nobody has: no area code in Brazil begins with 0, so `55 00…` is a number in form
+/// only.
+pub(super) fn brazilian(person: u64) -> String {
+    format!("55009{:08}", scattered(person))
+}
+
+/// Neighbours look different: the factor and the modulus have no common divisor, so no two meet.
+fn scattered(person: u64) -> u64 {
+    person.wrapping_mul(48_271).wrapping_add(20_261_121) % 100_000_000
+}
