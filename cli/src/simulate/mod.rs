@@ -2,8 +2,11 @@
 //! would, then reads everything back and holds it against what was sent.
 
 mod account;
+mod answers;
 mod chance;
+mod fallback;
 mod gateway;
+mod incoming;
 mod life;
 mod netcore;
 mod options;
@@ -28,10 +31,10 @@ use webhook_ingest::{
 };
 
 pub use account::Found;
+pub use answers::{Counts, Sent};
 pub use life::{Form, Happening};
 pub use options::Options;
 pub use report::Report;
-pub use sender::{Counts, Sent};
 pub use traffic::{Expected, Post};
 
 use crate::{

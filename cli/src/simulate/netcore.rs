@@ -1,5 +1,5 @@
-//! Netcore's RCS messages: events, the SMS that follows where RCS does not reach, and what people
-//! answer. Every record has exactly the fields of the documented samples.
+//! Netcore's RCS messages and their events. Every record has exactly the fields of the documented
+//! samples.
 
 use serde_json::{Value, json};
 use webhook_ingest::event::EpochMillis;
@@ -7,7 +7,7 @@ use webhook_ingest::event::EpochMillis;
 use super::{
     chance::Chance,
     life::{Form, Happening},
-    people::{MINUTE, Sending, indian},
+    people::{Sending, indian},
 };
 
 const NOT_SENT: [&str; 3] = [
@@ -22,30 +22,14 @@ const FAILED: [&str; 5] = [
     "User has blocked the agent",
     "Internal error at the operator",
 ];
-const SMS_FAILED: [&str; 4] = [
-    "Absent subscriber",
-    "Absent subscriber",
-    "DND number",
-    "Template mismatch",
-];
-const ANSWERS: [&str; 8] = [
-    "Yes please",
-    "ok 👍",
-    "When will it arrive?",
-    "haan, bhej do",
-    "STOP",
-    "Is there a discount for two?",
-    "Thank you 😊",
-    "नमस्ते, कीमत क्या है?",
-];
 
 /// One message and what its events share.
-struct Message<'a> {
-    sending: &'a Sending,
-    id: String,
-    number: String,
-    request: String,
-    callback: String,
+pub(super) struct Message<'a> {
+    pub(super) sending: &'a Sending,
+    pub(super) id: String,
+    pub(super) number: String,
+    pub(super) request: String,
+    pub(super) callback: String,
     kind: &'static str,
 }
 
@@ -178,161 +162,6 @@ impl Message<'_> {
             channel: "RCS",
             status,
             at: at / 1000 * 1000,
-            recipient: self.number.clone(),
-        }
-    }
-
-    /// An id of its own; request, callback data and number are shared.
-    fn goes_on_as_sms(&self, failed: EpochMillis, told: &mut Vec<Happening>, chance: &mut Chance) {
-        let sent = failed + 1_000 + chance.around(3_000, 0.6);
-        let id = format!(
-            "sms-337-{}-{}-{}-{}",
-            chance.hex(12),
-            self.sending.bot.key,
-            chance.hex(9),
-            sent / 1000
-        );
-        told.push(self.sms(&id, "Sent", "sent", sent, ""));
-        if chance.is(0.12) {
-            let at = sent + chance.around(60_000, 1.0);
-            told.push(self.sms(&id, "Failed", "failed", at, chance.one_of(&SMS_FAILED)));
-            return;
-        }
-        if chance.is(0.04) {
-            return;
-        }
-        // Often within the second in which it was sent.
-        let delivered = sent + chance.around(2_500, 1.2);
-        told.push(self.sms(&id, "Delivered", "delivered", delivered, ""));
-        if chance.is(0.1) {
-            told.push(self.sms_tap(delivered + 2_000 + chance.around(10 * 60_000, 1.0), chance));
-        }
-    }
-
-    fn sms(&self, id: &str, spelt: &str, status: &'static str, at: EpochMillis, remarks: &str) -> Happening {
-        let record = json!({
-            "callbackdata": self.callback,
-            "channel": "SMS",
-            "event_time": at / 1000,
-            "last_channel": "RCS",
-            "message_id": id,
-            "mobile": self.number,
-            "nc_bot_id": self.sending.bot.number,
-            "remarks": remarks,
-            "requestid": self.request,
-            "status": spelt,
-            "tags": [self.sending.campaign.tag],
-            "type": "Text",
-        });
-        Happening {
-            form: Form::SmsFallback,
-            function: Form::SmsFallback.function(),
-            record,
-            message_id: id.to_owned(),
-            channel: "SMS",
-            status,
-            at: at / 1000 * 1000,
-            recipient: self.number.clone(),
-        }
-    }
-
-    /// As documented: under the id of the RCS message, and without last channel and callback data.
-    fn sms_tap(&self, at: EpochMillis, chance: &mut Chance) -> Happening {
-        let mut tap = self.sms(&self.id, "Clicked", "clicked", at, "");
-        let link = format!("https://shop.example.com/{}", self.sending.campaign.tag);
-        if let Some(fields) = tap.record.as_object_mut() {
-            fields.insert("callbackdata".into(), "".into());
-            fields.insert("last_channel".into(), "".into());
-            fields.insert("type".into(), "Template".into());
-            fields.insert(
-                "click_data".into(),
-                json!({"postbackData": chance.token(7), "text": link, "type": "CLICK"}),
-            );
-        }
-        tap
-    }
-
-    /// A tapped reply also comes as an incoming message, which names the message that it answers.
-    fn tap_as_message(&self, at: EpochMillis, text: &str, chance: &mut Chance) -> Happening {
-        let metadata = json!({
-            "msgId": self.id,
-            "a2pMsgDate": webhook_ingest::time::utc_day(self.sending.at),
-            "templateCode": format!("temp_{}", self.sending.campaign.tag.replace('-', "_")),
-            "templateType": "rich_card",
-            "suggestionType": "reply",
-            "suggestionIndex": 1,
-        });
-        let tap = json!({"suggestionResponse": {
-            "metadata": metadata.to_string(),
-            "postbackData": text,
-            "text": text,
-            "type": "REPLY",
-        }});
-        let later = at + chance.around(400, 0.5);
-        self.incoming("click", &tap, "clicked", later, chance)
-    }
-
-    fn is_answered(&self, at: EpochMillis, told: &mut Vec<Happening>, chance: &mut Chance) {
-        let (kind, details) = match chance.weighed(&[(8, 0), (2, 1), (1, 2)]) {
-            0 => ("text", json!({"text": chance.one_of(&ANSWERS)})),
-            1 => {
-                let uri = |chance: &mut Chance| {
-                    let (folder, file) = (chance.uuid(), chance.hex(60));
-                    format!("https://rcs-user-content.example.com/{folder}/{file}")
-                };
-                let file = json!({"userFile": {
-                    "payload": {
-                        "fileName": format!("{}.jpg", chance.number(1_000_000..9_999_999)),
-                        "fileSizeBytes": chance.number(40_000..900_000),
-                        "fileUri": uri(chance),
-                        "mimeType": "image/jpeg",
-                    },
-                    "thumbnail": {
-                        "fileSizeBytes": chance.number(4_000..12_000),
-                        "fileUri": uri(chance),
-                        "mimeType": "image/jpeg",
-                    },
-                }});
-                ("image", file)
-            }
-            _ => (
-                "location",
-                json!({"location": {"latitude": 19.076, "longitude": 72.8777}}),
-            ),
-        };
-        told.push(self.incoming(kind, &details, "received", at, chance));
-        if chance.is(0.3) {
-            let text = json!({"text": chance.one_of(&ANSWERS)});
-            told.push(self.incoming("text", &text, "received", at + MINUTE, chance));
-        }
-    }
-
-    fn incoming(
-        &self,
-        kind: &str,
-        details: &Value,
-        status: &'static str,
-        at: EpochMillis,
-        chance: &mut Chance,
-    ) -> Happening {
-        let id = format!("Mx{}", chance.token(22));
-        let record = json!({
-            "message_id": id,
-            "from": self.sending.bot.key,
-            "from_name": self.sending.bot.name,
-            "received_at": at,
-            "message_type": kind,
-            "message_details": details,
-            "to": format!("+{}", self.number),
-        });
-        Happening {
-            form: Form::RcsIncoming,
-            function: Form::RcsIncoming.function(),
-            record,
-            message_id: id,
-            channel: "RCS",
-            status,
-            at,
             recipient: self.number.clone(),
         }
     }
