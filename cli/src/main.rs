@@ -10,6 +10,7 @@ use std::{
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use netcore_webhooks::{
+    cost,
     dead_letters::{self, Which},
     get,
     local::QueueOptions,
@@ -57,6 +58,8 @@ enum Command {
     Rollups(Counters),
     /// Play the providers, then check that every event is stored exactly once.
     Simulate(simulate::Options),
+    /// What a month costs in AWS, by part.
+    Cost(cost::Options),
     /// Look after what needs a person.
     #[command(subcommand)]
     DeadLetters(Letters),
@@ -150,6 +153,15 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Rollups(Counters::Rebuild) => rebuild(&data).await,
         Command::Simulate(options) => simulate(options, &data).await,
+        Command::Cost(options) => {
+            let bill = cost::bill(&options);
+            if options.json {
+                println!("{}", serde_json::to_string_pretty(&bill)?);
+            } else {
+                print!("{bill}");
+            }
+            Ok(())
+        }
         Command::DeadLetters(command) => dead_letters(&data, command).await,
     }
 }

@@ -1,0 +1,43 @@
+//! A bill for a terminal.
+
+use std::fmt;
+
+use super::Bill;
+
+impl fmt::Display for Bill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} events a month in {}, list prices without the free tier\n",
+            grouped(self.events),
+            self.region
+        )?;
+        for line in &self.lines {
+            writeln!(
+                f,
+                "{:<40} {:>12.2}   {:>12.3} × ${} for {}",
+                line.part, line.usd, line.quantity, line.price, line.of
+            )?;
+        }
+        writeln!(f, "{:<40} {:>12.2}", "sum, US dollars", self.usd)?;
+        writeln!(f, "{:<40} {:>12.2}", "two-write design", self.two_write_usd)?;
+        writeln!(f, "\nTwo-write design: {}.", self.two_write)?;
+        writeln!(f, "Prices, and the month they were last seen so:")?;
+        for price in &self.prices {
+            writeln!(f, "  {} {} ({})", price.seen, price.source, price.of)?;
+        }
+        Ok(())
+    }
+}
+
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
