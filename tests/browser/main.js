@@ -16,7 +16,7 @@ try {
     .filter((file) => file.endsWith(".test.js") && (!chosen.length || chosen.some((word) => file.includes(word))))
     .map((file) => `tests/${file}`);
   code = await new Promise((resolve) => {
-    const tests = spawn(process.execPath, ["--test", "--test-concurrency=1", "--test-reporter=spec", ...files], {
+    const tests = spawn(process.execPath, ["--test", "--test-concurrency=2", "--test-reporter=spec", ...files], {
       cwd: new URL(".", import.meta.url),
       stdio: "inherit",
       env: { ...process.env, BASE: instance.base, WEBHOOK_AUTH: instance.auth },

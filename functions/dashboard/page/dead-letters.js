@@ -15,6 +15,8 @@ const REASONS = {
 /** A look at the queue hides what it saw for a second. */
 const HIDDEN_MS = 1300;
 const LOOKS = 4;
+/** A look shows so many at most. */
+const MOST_LETTERS = 10;
 
 const wait = (ms, signal) =>
   new Promise((resolve, reject) => {
@@ -28,6 +30,8 @@ export function mount({ main, signal, session, announce }) {
   const run = latest(signal);
   const body = h("div", { class: "results" });
   const refresh = h("button", { type: "button", onclick: () => load() }, "Refresh");
+  const done = h("p", { class: "tools" });
+  const discarded = [];
   let depths = null;
   let letters = [];
   // One look brings the bodies of all; the next would have to wait until they are visible again.
@@ -36,26 +40,32 @@ export function mount({ main, signal, session, announce }) {
     main,
     h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Dead letters"), h("p", { class: "sub" }, "Bodies that no function could store. Nothing leaves the queue unless you say so.")),
     h("p", { class: "tools" }, refresh),
+    done,
     body,
   );
 
-  async function load() {
+  async function load({ again = true } = {}) {
     const look = async (inner) => {
-      let answer = await get("api/dead-letters", { content: "masked" }, { signal: inner });
-      // Somebody (or this page) has just looked: those letters are hidden for a moment.
-      for (let turn = 1; turn < LOOKS && answer.newest.length < Math.min(10, total(answer.depths)); turn += 1) {
+      const found = new Map();
+      for (let turn = 1; ; turn += 1) {
+        const { depths: deep, newest } = await get("api/dead-letters", { content: "masked" }, { signal: inner });
+        for (const letter of newest) found.set(letter.id, letter);
+        // Somebody (or this page) has just looked: those letters are hidden for a moment.
+        if (turn === LOOKS || found.size >= Math.min(MOST_LETTERS, total(deep))) {
+          return { depths: deep, newest: [...found.values()].sort((a, b) => b.sent_at - a.sent_at) };
+        }
         await wait(HIDDEN_MS, inner);
-        const next = await get("api/dead-letters", { content: "masked" }, { signal: inner });
-        answer = next.newest.length >= answer.newest.length ? next : { ...answer, depths: next.depths };
       }
-      return answer;
     };
-    const done = await into(body, "the queues", run, look, (answer) => {
+    const shown = await into(body, "the queues", run, look, (answer) => {
       depths = answer.depths;
       letters = answer.newest;
       draw();
     });
-    if (done) announce(`${plural(total(depths), "dead letter")}.`);
+    if (!shown) return;
+    announce(`${plural(total(depths), "dead letter")}.`);
+    // A queue that is just being looked at by others can seem empty.
+    if (again && !letters.length) await wait(HIDDEN_MS, signal).then(() => load({ again: false }), () => {});
   }
 
   const total = (of) => of.dead_letter.visible + of.dead_letter.in_flight;
@@ -148,9 +158,15 @@ export function mount({ main, signal, session, announce }) {
     try {
       const found = session.may.see_numbers ? await whole(letter.id) : letter;
       const encoded = found.encoding === "base64";
+      const about = encoded
+        ? session.may.see_numbers ? "Not text; shown in base64." : "Not text, so numbers in it cannot be masked; your role does not see it."
+        : session.may.see_numbers ? "As it was received." : "Digits are masked for your role.";
+      const bytes = encoded ? (found.body.length / 4) * 3 : new TextEncoder().encode(found.body).length;
+      // Masking keeps the length; base64 may be up to two bytes too long.
+      const isCut = found.body !== "" && bytes < found.body_bytes;
       fill(
         place,
-        h("p", { class: "muted" }, encoded ? "Not text; shown in base64." : session.may.see_numbers ? "As it was received." : "Digits are masked for your role."),
+        h("p", { class: "muted" }, about, isCut && ` This is the beginning; the whole is shown by the command netcore-webhooks dead-letters show.`),
         h("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Content of the letter" }, foreign(found.body === "" ? "(empty)" : found.body, { tag: "pre", most: 20_000 })),
       );
       button.setAttribute("aria-expanded", "true");
@@ -178,13 +194,14 @@ export function mount({ main, signal, session, announce }) {
     const sure = await confirm(
       what === "redrive"
         ? { title: "Try this letter again?", text: "It goes to the retry queue and is read again by the function. If it fails again, it comes back here.", yes: "Try again" }
-        : { title: "Discard this letter?", text: "It is deleted from the queue for good; what it says will never be stored.", yes: "Discard", danger: true },
+        : { title: "Discard this letter?", text: "It is deleted from the queue; what it says will never be stored. You can save it as a file afterwards, until you leave this view.", yes: "Discard", danger: true },
     );
     if (!sure) return;
     for (const button of box.querySelectorAll("button")) button.disabled = true;
     fill(told, h("p", { class: "loading", role: "status" }, what === "redrive" ? "Sending it back…" : "Discarding…"));
+    let answer;
     try {
-      await post(`api/dead-letters/${encodeURIComponent(letter.id)}/${what}`, {}, { signal });
+      answer = await post(`api/dead-letters/${encodeURIComponent(letter.id)}/${what}`, {}, { signal });
     } catch (error) {
       if (signal.aborted) return;
       for (const button of box.querySelectorAll("button")) button.disabled = false;
@@ -196,8 +213,20 @@ export function mount({ main, signal, session, announce }) {
     letters = letters.filter((other) => other !== letter);
     depths = { ...depths, dead_letter: { visible: Math.max(0, total(depths) - 1), in_flight: 0 } };
     draw();
+    if (answer.letter) discarded.push(answer.letter);
+    fill(done, discarded.length > 0 && [`${plural(discarded.length, "letter")} discarded. `, h("button", { type: "button", class: "link", onclick: save }, "Save what was discarded as a file")]);
     refresh.focus();
-    await wait(HIDDEN_MS, signal).then(load, () => {});
+    await wait(HIDDEN_MS, signal).then(() => load(), () => {});
+  }
+
+  /** What is gone from the queue is kept here until the view is left. */
+  function save() {
+    const url = URL.createObjectURL(new Blob([JSON.stringify(discarded, null, 2)], { type: "application/json" }));
+    const link = h("a", { download: "discarded-letters.json" });
+    // Not by `h`, which lets links lead to views and the API only; this one leads to what the page just wrote.
+    link.href = url;
+    link.click();
+    URL.revokeObjectURL(url);
   }
 
   /** Asks before something is done. The dialog keeps and gives back the focus itself. */
@@ -225,5 +254,5 @@ export function mount({ main, signal, session, announce }) {
     });
   }
 
-  return { update: load };
+  return { update: () => load() };
 }

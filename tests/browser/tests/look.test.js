@@ -62,6 +62,46 @@ for (const colorScheme of ["light", "dark"]) {
   });
 }
 
+for (const colorScheme of ["light", "dark"]) {
+  test(`lines, shapes and borders stand out, ${colorScheme}`, async (t) => {
+    const page = await open(t, "#/message", { colorScheme });
+    await page.getByRole("heading", { name: "Find a message" }).waitFor();
+    const colours = await page.evaluate(() => {
+      const probe = document.createElement("span");
+      document.body.append(probe);
+      const of = (className, value) => {
+        probe.className = className;
+        probe.style.color = value;
+        return getComputedStyle(probe).color.match(/[\d.]+/g).slice(0, 3).map(Number);
+      };
+      const grounds = ["--card", "--bg"].map((name) => of("", `var(${name})`));
+      const statuses = ["sent", "delivered", "read", "clicked", "failed", "not_sent", "blocked", "received", "other"];
+      const shapes = [...statuses.map((word) => [word, of(`s-${word}`, "var(--s)")]), ...["--edge", "--accent", "--danger"].map((name) => [name, of("", `var(${name})`)])];
+      return { grounds, shapes };
+    });
+    const least = Math.min(
+      ...colours.grounds.flatMap((ground) =>
+        colours.shapes.map(([name, colour]) => {
+          const ratio = contrast(ground, colour);
+          assert.ok(ratio >= 3, `${name}: ${ratio.toFixed(2)}`);
+          return ratio;
+        }),
+      ),
+    );
+    t.diagnostic(`least contrast of what is no text: ${least.toFixed(2)}`);
+  });
+}
+
+/** The contrast of two colours as WCAG 2 reckons it. */
+function contrast(...pair) {
+  const light = ([red, green, blue]) => {
+    const [r, g, b] = [red, green, blue].map((value) => (value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const [darker, lighter] = pair.map(light).sort((a, b) => a - b);
+  return (lighter + 0.05) / (darker + 0.05);
+}
+
 test("light and dark differ, and both follow the system while the page is open", async (t) => {
   const page = await open(t, "", { colorScheme: "light" });
   await figuresShown(page);

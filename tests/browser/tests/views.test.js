@@ -1,6 +1,7 @@
 // Each view on real data: what it shows, how it is found, and what the address holds.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { api, base, browser, figuresShown, heading } from "../lib/browser.js";
 import { digits, figures, journey, many, read, today } from "../lib/cases.js";
@@ -131,7 +132,6 @@ test("a search by number shows the person's messages, pages and a CSV file", asy
   await page.waitForFunction(() => document.activeElement?.matches(".end"), null, { timeout: 5000 });
 
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Download as CSV" }).click()]);
-  const { readFile } = await import("node:fs/promises");
   const csv = await readFile(await download.path(), "utf8");
   assert.equal(csv.trimEnd().split(/\r?\n/).length, many.count + 1);
   assert.ok(csv.includes("many-069"));
