@@ -19,6 +19,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+ROOT = Path(__file__).resolve().parents[2]
 REGION = os.environ["AWS_REGION"]
 STACK = "webhooks-under-test"
 AUTH_PARAMETER = f"/{STACK}/auth"
@@ -97,6 +98,7 @@ class Stage:
         self.endpoint = f"https://127.0.0.1:{self.port}"
         # Made by the emulator for itself at its start.
         self.certificate = self.scratch / "tmp" / "ministack-tls" / "server.crt"
+        self.pid_file = self.scratch / "emulator.pid"
         self.outputs = {}
         self.parameters = dict(PARAMETERS)
         # Of the dashboard's sessions, by role.
@@ -121,6 +123,7 @@ class Stage:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen([self.python, "-m", "ministack"], env=environment, stdout=log,
                                             stderr=subprocess.STDOUT, start_new_session=True)
+        self.pid_file.write_text(str(self.process.pid))
         try:
             eventually(self.listens, bool)
         except BaseException:
@@ -139,6 +142,7 @@ class Stage:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self.pid_file.unlink()
         # Warm functions may outlive it. They run from its folder, and nothing else does.
         for pid in self.running():
             os.kill(pid, signal.SIGKILL)
@@ -253,8 +257,8 @@ class Stage:
         """cargo-lambda's emulator with built functions behind it, on the stack's table and queues."""
         port = free_port()
         processes = [subprocess.Popen(
-            ["cargo-lambda", "lambda", "watch", "--only-lambda-apis", "--invoke-address", "127.0.0.1",
-             "--invoke-port", str(port)], cwd=self.scratch, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)]
+            ["cargo-lambda", "lambda", "watch", "--only-lambda-apis", "--ignore-changes", "--invoke-address", "127.0.0.1",
+             "--invoke-port", str(port)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)]
         try:
             eventually(lambda: listens(port), bool)
             for function in functions:

@@ -339,7 +339,7 @@ def curl(url, *arguments):
 
 def test_a_wrong_parameter_is_refused_with_a_reason(stage):
     before, parameters = stage.items(), dict(stage.parameters)
-    for name, value in [("RetentionDays", "-1"), ("WebhookAuthParameter", "plain-secret")]:
+    for name, value in [("RetentionDays", "-1"), ("WebhookAuthParameter", "plain-secret"), ("DashboardAuthParameter", '""')]:
         code, said = stage.deploy(**{name: value})
         assert code != 0 and name in said, said
         stage.parameters = dict(parameters)
