@@ -7,7 +7,7 @@ use aws_config::{
 };
 use aws_sdk_dynamodb::{
     config::{Credentials, StalledStreamProtectionConfig},
-    error::SdkError,
+    error::{ProvideErrorMetadata, SdkError},
 };
 use aws_smithy_http_client::{
     Builder,
@@ -137,9 +137,12 @@ fn loader(trusted: TrustStore, patience: Patience) -> ConfigLoader {
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
-/// What went wrong with a call that got no answer of the service. The error's own text is not
-/// used: its debug form holds requests and answers, and with them what they carry.
-pub fn failure<E, R>(error: &SdkError<E, R>) -> &'static str {
+/// What went wrong with a call: the service's error code, or why there was no answer. The error's
+/// own text is not used: its debug form holds requests and answers, and with them what they carry.
+pub fn failure<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> &str {
+    if let Some(code) = error.as_service_error().and_then(ProvideErrorMetadata::code) {
+        return code;
+    }
     match error {
         SdkError::TimeoutError(_) => "no answer in time",
         SdkError::DispatchFailure(e) if e.is_timeout() => "no connection in time",

@@ -4,7 +4,6 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use aws_sdk_sqs::{
     Client,
-    error::ProvideErrorMetadata as _,
     types::{MessageAttributeValue, SendMessageBatchRequestEntry},
 };
 use futures::{StreamExt as _, stream::FuturesUnordered};
@@ -115,7 +114,7 @@ impl SqsQueue {
                     .filter_map(|s| s.id().parse().ok())
                     .collect(),
                 Err(error) => {
-                    let error = error.code().unwrap_or_else(|| crate::aws::failure(&error));
+                    let error = crate::aws::failure(&error);
                     tracing::error!(error, "the queue did not take a batch");
                     break;
                 }

@@ -63,11 +63,7 @@ fn classify(error: &SdkError<PutItemError>) -> PutError {
             other if other.code() == Some("ValidationException") => {
                 return PutError::Refused(other.message().unwrap_or("ValidationException").to_owned());
             }
-            other => {
-                if let Some(code) = other.code() {
-                    return PutError::Unavailable(code.to_owned());
-                }
-            }
+            _ => {}
         }
     }
     PutError::Unavailable(crate::aws::failure(error).to_owned())

@@ -1,7 +1,7 @@
 // Draws the one chart that needs a chart library: lines over time. The library is fetched when the
 // first chart is drawn; what is drawn is also said in words and shown as a table by the caller.
 
-import { h, svg } from "./dom.js";
+import { h, plain, svg } from "./dom.js";
 import { number } from "./format.js";
 import { inOrder, status, tone } from "./status.js";
 
@@ -54,7 +54,7 @@ export async function lines({ series, labels, titles, summary, signal }) {
     data: {
       labels,
       datasets: words.map((word) => ({
-        label: status(word).label,
+        label: plain(status(word).label, 40),
         data: series[word],
         borderWidth: 2,
         borderDash: status(word).dash,
@@ -75,7 +75,7 @@ export async function lines({ series, labels, titles, summary, signal }) {
           usePointStyle: true,
           callbacks: {
             title: (items) => titles[items[0]?.dataIndex] ?? "",
-            label: (item) => ` ${item.dataset.label.slice(0, 40)}: ${number(item.parsed.y)}`,
+            label: (item) => ` ${item.dataset.label}: ${number(item.parsed.y)}`,
           },
         },
       },
@@ -129,7 +129,7 @@ export async function lines({ series, labels, titles, summary, signal }) {
             },
           },
           sample(word),
-          status(word).label.slice(0, 40),
+          plain(status(word).label, 40),
         ),
       ),
     ),

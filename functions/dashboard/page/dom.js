@@ -75,6 +75,15 @@ export function foreign(value, { most = 600, tag = "bdi", ...props } = {}) {
   return both;
 }
 
+/** A text of a webhook where no elements are possible: its unseen characters by their code, cut to a length. */
+export function plain(value, most = 60) {
+  const text = String(value);
+  const short = text.length > most ? `${cut(text, most)}…` : text;
+  return Array.from(short, (char) => (UNSEEN.test(char) ? `[${codeOf(char)}]` : char)).join("");
+}
+
+const codeOf = (char) => `U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+
 /** A text cut to a length, never through a surrogate pair. */
 export function cut(text, most) {
   return text.slice(0, most).replace(/[\ud800-\udbff]$/, "");
@@ -93,7 +102,7 @@ function visible(element, text) {
     }
     if (plain) element.append(plain);
     plain = "";
-    element.append(h("span", { class: "code-point" }, `U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`));
+    element.append(h("span", { class: "code-point" }, codeOf(char)));
   }
   if (plain) element.append(plain);
   return element;

@@ -2,7 +2,7 @@
 
 import { get, latest, now } from "./api.js";
 import { lines } from "./charts.js";
-import { cut, fill, foreign, h, icon, table } from "./dom.js";
+import { fill, foreign, h, icon, plain, table } from "./dom.js";
 import { dayName, dayNameShort, dayPlus, dayText, days, daysIn, figure, isDay, number, percent, plural, when } from "./format.js";
 import { empty, failed, howToStart, into } from "./states.js";
 import { CHANNELS, badge, channelName, chip, inOrder, status, tone } from "./status.js";
@@ -72,7 +72,7 @@ export function mount({ main, signal, go, announce }) {
     for (const { name, select, offered, shown } of choices) {
       const wanted = ["", ...new Set([...offers[offered], filters[name]])].filter((value, index) => value || index === 0);
       if (JSON.stringify(wanted) !== JSON.stringify([...select.options].map(({ value }) => value))) {
-        fill(select, wanted.map((value) => h("option", { value }, value ? cut(shown(value), 60) : "All")));
+        fill(select, wanted.map((value) => h("option", { value }, value ? plain(shown(value)) : "All")));
       }
       select.value = filters[name];
     }
@@ -131,8 +131,8 @@ export function mount({ main, signal, go, announce }) {
       results,
       cards(summary, totals),
       volume(summary, drawing.signal),
-      h("div", { class: "pair" }, funnel(summary), fallback(summary)),
-      h("div", { class: "pair" }, reasons(summary), h("div", { class: "stack" }, billing(summary), types(summary))),
+      h("div", { class: "pair" }, funnel(summary), h("div", { class: "stack" }, fallback(summary), billing(summary))),
+      h("div", { class: "pair" }, reasons(summary), types(summary)),
     );
   }
 
@@ -192,7 +192,7 @@ function volume(summary, signal) {
   }
   const words = inOrder(Object.keys(series));
   const totals = words.map((word) => series[word].reduce((a, b) => a + b, 0));
-  const label = (word) => status(word).label.slice(0, 40);
+  const label = (word) => plain(status(word).label, 40);
   const titleOf = (key) => (hourly ? `${dayName(key.slice(0, 10))}, ${key.slice(11)}:00–${key.slice(11)}:59 UTC` : `${dayName(key)} (UTC)`);
   const shortOf = (key) => (hourly ? `${dayNameShort(key.slice(0, 10))} ${key.slice(11)}h` : dayNameShort(key));
 
@@ -241,7 +241,10 @@ function bar(value, most, word) {
 }
 
 function funnel(summary) {
-  const channels = summary.funnel.filter((entry) => entry.sent + entry.delivered + entry.read + entry.clicked + entry.failed + entry.not_sent + entry.blocked > 0);
+  const place = ({ channel }) => (CHANNELS.includes(channel) ? CHANNELS.indexOf(channel) : CHANNELS.length);
+  const channels = summary.funnel
+    .filter((entry) => entry.sent + entry.delivered + entry.read + entry.clicked + entry.failed + entry.not_sent + entry.blocked > 0)
+    .sort((a, b) => place(a) - place(b));
   if (!channels.length) return panel("From sent to clicked", h("p", { class: "muted" }, "No message was sent in this range."));
   return panel(
     "From sent to clicked",
@@ -251,7 +254,7 @@ function funnel(summary) {
       const lost = entry.failed + entry.not_sent + entry.blocked;
       return [
         table({
-          caption: channelName(entry.channel),
+          caption: plain(channelName(entry.channel)),
           head: ["Step", "Events", "Of the step before", h("span", { class: "hidden" }, "Bar")],
           rows: [step("sent", null), step("delivered", entry.sent), step("read", entry.delivered), step("clicked", entry.read)],
           numeric: [1, 2],

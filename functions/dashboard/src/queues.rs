@@ -3,7 +3,6 @@
 
 use aws_sdk_sqs::{
     Client,
-    error::ProvideErrorMetadata as _,
     types::{Message, MessageSystemAttributeName, QueueAttributeName},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -112,7 +111,7 @@ impl Queues {
             .attribute_names(QueueAttributeName::ApproximateNumberOfMessagesNotVisible)
             .send()
             .await
-            .map_err(|e| unavailable(e.code().unwrap_or_else(|| aws::failure(&e))))?;
+            .map_err(|e| unavailable(aws::failure(&e)))?;
         let number =
             |name: QueueAttributeName| -> Option<u64> { answer.attributes()?.get(&name)?.parse().ok() };
         Ok(Depth {
@@ -132,7 +131,7 @@ impl Queues {
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
             .send()
             .await
-            .map_err(|e| unavailable(e.code().unwrap_or_else(|| aws::failure(&e))))?;
+            .map_err(|e| unavailable(aws::failure(&e)))?;
         let mut letters: Vec<DeadLetter> = answer.messages().iter().map(|m| described(m, masked)).collect();
         letters.sort_by_key(|letter| std::cmp::Reverse(letter.sent_at));
         Ok(letters)

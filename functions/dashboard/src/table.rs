@@ -204,7 +204,7 @@ pub(crate) fn refusal(error: &QueryFault) -> Refusal {
 
 /// The refusal of a question that a table did not answer; the log says why.
 pub(crate) fn unavailable<E: ProvideErrorMetadata>(table: &str, error: &SdkError<E>) -> Refusal {
-    let why = error.code().unwrap_or_else(|| aws::failure(error));
+    let why = aws::failure(error);
     tracing::error!(table, why, "a table did not answer");
     Refusal::Unavailable(format!("{table} does not answer just now; try again"))
 }

@@ -107,7 +107,7 @@ impl Rollups {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|e| e.code().unwrap_or_else(|| aws::failure(&e)).to_owned())?;
+            .map_err(|e| aws::failure(&e).to_owned())?;
         let item = answer.item.unwrap_or_default();
         let text = |name: &str| item.get(name).and_then(|v| v.as_s().ok()).cloned();
         Ok(Generations {
@@ -248,7 +248,7 @@ impl Rollups {
                 .request_items(&self.table, request)
                 .send()
                 .await
-                .map_err(|e| e.code().unwrap_or_else(|| aws::failure(&e)).to_owned())?;
+                .map_err(|e| aws::failure(&e).to_owned())?;
             let items = answer.responses.unwrap_or_default().into_values().flatten();
             seconds.extend(items.filter_map(second));
             wanted = answer
@@ -276,7 +276,7 @@ impl Rollups {
                 return Err(Failed::Full);
             }
             _ => {
-                let why = error.code().unwrap_or_else(|| aws::failure(&error));
+                let why = aws::failure(&error);
                 return Err(Failed::Again(why.to_owned()));
             }
         };

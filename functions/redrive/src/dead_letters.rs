@@ -6,7 +6,6 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context as _, bail};
 use aws_sdk_sqs::{
     Client,
-    error::ProvideErrorMetadata as _,
     types::{Message, MessageSystemAttributeName},
 };
 use serde_json::json;
@@ -154,7 +153,7 @@ impl DeadLetters {
                 .send()
                 .await;
             if let Err(error) = put_back {
-                let why = error.code().unwrap_or_else(|| aws::failure(&error));
+                let why = aws::failure(&error);
                 tracing::warn!(
                     why,
                     "a letter could not be put back; it shows again within ten minutes"

@@ -149,6 +149,6 @@ impl Keeper {
 }
 
 fn fault<E: ProvideErrorMetadata, R>(kind: &str, name: &str, error: &SdkError<E, R>) -> String {
-    let why = error.code().unwrap_or_else(|| aws::failure(error));
+    let why = aws::failure(error);
     format!("{kind} {name} could not be read: {why}")
 }

@@ -1,19 +1,27 @@
 //! The four ways to prove who sent a body. Each takes the same three things: its configuration
 //! (checked at start), the request, and the time.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use hmac::Hmac as HmacOf;
+mod hmac;
+mod standard_webhooks;
+mod token;
+
 use http::{HeaderMap, HeaderName};
-use serde::Deserialize;
-use sha2::{Digest as _, Sha256, Sha512};
 use subtle::ConstantTimeEq as _;
 
+pub(super) use self::{
+    hmac::Hmac,
+    standard_webhooks::StandardWebhooks,
+    token::{Basic, HeaderValue},
+};
 use super::{PolicyError, Secret, Unverified};
 use crate::event::EpochMillis;
 
 /// A sender who repeats a signature header has a reason (rotation); one who repeats it a
 /// thousand times wants our CPU.
 const MOST_SIGNATURES: usize = 8;
+
+/// How far a sender's clock may be off.
+const DEFAULT_TOLERANCE_SECONDS: u32 = 300;
 
 /// One accepted way.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,353 +46,9 @@ impl Scheme {
         match self {
             Self::Hmac(scheme) => scheme.sign(body, now),
             Self::StandardWebhooks(scheme) => scheme.sign(body, now),
-            Self::Header(scheme) => vec![(scheme.name.to_string(), shown(scheme.values.first()))],
-            Self::Basic(scheme) => {
-                let pair = format!("{}:{}", scheme.username, shown(scheme.passwords.first()));
-                vec![("authorization".into(), format!("Basic {}", STANDARD.encode(pair)))]
-            }
+            Self::Header(scheme) => scheme.sign(),
+            Self::Basic(scheme) => scheme.sign(),
         }
-    }
-}
-
-fn shown(secret: Option<&Secret>) -> String {
-    String::from_utf8_lossy(secret.map_or(&[], |s| s.expose())).into_owned()
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Algorithm {
-    #[default]
-    Sha256,
-    Sha512,
-}
-
-impl Algorithm {
-    fn mac(self, secret: &Secret, parts: &[&[u8]]) -> Vec<u8> {
-        fn run<M: hmac::Mac + hmac::KeyInit>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-            // HMAC takes keys of any length, so this cannot fail; an empty MAC would match nothing.
-            let Ok(mut mac) = <M as hmac::KeyInit>::new_from_slice(key) else {
-                return Vec::new();
-            };
-            for part in parts {
-                mac.update(part);
-            }
-            mac.finalize().into_bytes().to_vec()
-        }
-        match self {
-            Self::Sha256 => run::<HmacOf<Sha256>>(secret.expose(), parts),
-            Self::Sha512 => run::<HmacOf<Sha512>>(secret.expose(), parts),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Encoding {
-    #[default]
-    Hex,
-    Base64,
-}
-
-impl Encoding {
-    fn decode(self, text: &str) -> Option<Vec<u8>> {
-        match self {
-            Self::Hex => hex::decode(text).ok(),
-            Self::Base64 => STANDARD.decode(text).ok(),
-        }
-    }
-
-    fn encode(self, bytes: &[u8]) -> String {
-        match self {
-            Self::Hex => hex::encode(bytes),
-            Self::Base64 => STANDARD.encode(bytes),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct HmacConfig {
-    header: String,
-    #[serde(default)]
-    algorithm: Algorithm,
-    #[serde(default)]
-    encoding: Encoding,
-    #[serde(default)]
-    prefix: String,
-    timestamp_header: Option<String>,
-    signed: Option<String>,
-    tolerance_seconds: Option<u32>,
-    secrets: Vec<Secret>,
-}
-
-/// A keyed digest of the body in a header, optionally together with a time.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Hmac {
-    header: HeaderName,
-    algorithm: Algorithm,
-    encoding: Encoding,
-    prefix: String,
-    timestamp_header: Option<HeaderName>,
-    /// What is signed, as the pieces around `{timestamp}` and `{body}`.
-    signed: Vec<Piece>,
-    tolerance_seconds: u32,
-    secrets: Vec<Secret>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
-    Text(String),
-    Timestamp,
-    Body,
-}
-
-const DEFAULT_TOLERANCE_SECONDS: u32 = 300;
-
-impl Hmac {
-    pub(super) fn new(place: &str, config: HmacConfig) -> Result<Self, PolicyError> {
-        let signed = pieces(
-            &format!("{place}.signed"),
-            config.signed.as_deref().unwrap_or("{body}"),
-        )?;
-        if config.timestamp_header.is_some() != signed.contains(&Piece::Timestamp) {
-            return Err(PolicyError::at(
-                place,
-                "timestamp_header and {timestamp} in signed go together: an unsigned time proves nothing",
-            ));
-        }
-        Ok(Self {
-            header: header_name(&format!("{place}.header"), &config.header)?,
-            algorithm: config.algorithm,
-            encoding: config.encoding,
-            prefix: config.prefix,
-            timestamp_header: config
-                .timestamp_header
-                .map(|name| header_name(&format!("{place}.timestamp_header"), &name))
-                .transpose()?,
-            signed,
-            tolerance_seconds: config.tolerance_seconds.unwrap_or(DEFAULT_TOLERANCE_SECONDS),
-            secrets: not_empty(&format!("{place}.secrets"), config.secrets)?,
-        })
-    }
-
-    fn accepts(&self, request: Unverified<'_>, now: EpochMillis) -> bool {
-        let timestamp = match &self.timestamp_header {
-            None => "",
-            Some(name) => match one(request.headers, name) {
-                Some(text) if is_fresh(text, self.tolerance_seconds, now) => text,
-                _ => return false,
-            },
-        };
-        let signatures = values(request.headers, &self.header)
-            .flat_map(|value| value.split(','))
-            .filter_map(|text| {
-                self.encoding
-                    .decode(text.trim().strip_prefix(self.prefix.as_str())?)
-            });
-        let macs = self.secrets.iter().map(|s| self.mac(s, timestamp, request.body));
-        any_equal(signatures, macs)
-    }
-
-    fn mac(&self, secret: &Secret, timestamp: &str, body: &[u8]) -> Vec<u8> {
-        let parts: Vec<&[u8]> = self
-            .signed
-            .iter()
-            .map(|piece| match piece {
-                Piece::Text(text) => text.as_bytes(),
-                Piece::Timestamp => timestamp.as_bytes(),
-                Piece::Body => body,
-            })
-            .collect();
-        self.algorithm.mac(secret, &parts)
-    }
-
-    fn sign(&self, body: &[u8], now: EpochMillis) -> Vec<(String, String)> {
-        let timestamp = (now / 1000).to_string();
-        let Some(secret) = self.secrets.first() else {
-            return Vec::new();
-        };
-        let signature = self.encoding.encode(&self.mac(secret, &timestamp, body));
-        let mut headers = vec![(self.header.to_string(), format!("{}{signature}", self.prefix))];
-        headers.extend(
-            self.timestamp_header
-                .iter()
-                .map(|name| (name.to_string(), timestamp.clone())),
-        );
-        headers
-    }
-}
-
-fn pieces(place: &str, template: &str) -> Result<Vec<Piece>, PolicyError> {
-    let mut pieces = Vec::new();
-    let mut rest = template;
-    while let Some((text, after)) = rest.split_once('{') {
-        if !text.is_empty() {
-            pieces.push(Piece::Text(text.to_owned()));
-        }
-        let (name, after) = after.split_once('}').unwrap_or((after, ""));
-        pieces.push(match name {
-            "timestamp" => Piece::Timestamp,
-            "body" => Piece::Body,
-            _ => return Err(PolicyError::at(place, "knows only {timestamp} and {body}")),
-        });
-        rest = after;
-    }
-    if !rest.is_empty() {
-        pieces.push(Piece::Text(rest.to_owned()));
-    }
-    if pieces.iter().filter(|p| **p == Piece::Body).count() != 1 {
-        return Err(PolicyError::at(place, "must hold {body} once"));
-    }
-    Ok(pieces)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct StandardWebhooksConfig {
-    secrets: Vec<String>,
-    tolerance_seconds: Option<u32>,
-}
-
-/// Standard Webhooks, symmetric signatures (`v1`):
-/// <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct StandardWebhooks {
-    secrets: Vec<Secret>,
-    tolerance_seconds: u32,
-}
-
-const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
-const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
-const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
-
-impl StandardWebhooks {
-    pub(super) fn new(place: &str, config: &StandardWebhooksConfig) -> Result<Self, PolicyError> {
-        let place = format!("{place}.secrets");
-        let secrets = config
-            .secrets
-            .iter()
-            .enumerate()
-            .map(|(i, secret)| {
-                STANDARD
-                    .decode(secret.strip_prefix("whsec_").unwrap_or(secret))
-                    .map(Secret::new)
-                    .map_err(|_| PolicyError::at(&format!("{place}[{i}]"), "is not base64 after whsec_"))
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            secrets: not_empty(&place, secrets)?,
-            tolerance_seconds: config.tolerance_seconds.unwrap_or(DEFAULT_TOLERANCE_SECONDS),
-        })
-    }
-
-    fn accepts(&self, request: Unverified<'_>, now: EpochMillis) -> bool {
-        let (Some(id), Some(timestamp)) = (
-            one(request.headers, &WEBHOOK_ID),
-            one(request.headers, &WEBHOOK_TIMESTAMP),
-        ) else {
-            return false;
-        };
-        if !is_fresh(timestamp, self.tolerance_seconds, now) {
-            return false;
-        }
-        // Separated by spaces; where a platform joined two headers with a comma, a new one begins at
-        // `v1,` all the same, since base64 holds no comma.
-        let signatures = values(request.headers, &WEBHOOK_SIGNATURE)
-            .flat_map(str::split_ascii_whitespace)
-            .flat_map(|token| token.split("v1,").skip(1))
-            .filter_map(|text| STANDARD.decode(text.trim_end_matches(',')).ok());
-        let macs = self
-            .secrets
-            .iter()
-            .map(|s| mac_v1(s, id, timestamp, request.body));
-        any_equal(signatures, macs)
-    }
-
-    fn sign(&self, body: &[u8], now: EpochMillis) -> Vec<(String, String)> {
-        let (id, timestamp) = (format!("msg_{now}"), (now / 1000).to_string());
-        let Some(secret) = self.secrets.first() else {
-            return Vec::new();
-        };
-        let signature = STANDARD.encode(mac_v1(secret, &id, &timestamp, body));
-        vec![
-            (WEBHOOK_ID.to_string(), id),
-            (WEBHOOK_TIMESTAMP.to_string(), timestamp),
-            (WEBHOOK_SIGNATURE.to_string(), format!("v1,{signature}")),
-        ]
-    }
-}
-
-fn mac_v1(secret: &Secret, id: &str, timestamp: &str, body: &[u8]) -> Vec<u8> {
-    Algorithm::Sha256.mac(secret, &[id.as_bytes(), b".", timestamp.as_bytes(), b".", body])
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct HeaderValueConfig {
-    name: String,
-    values: Vec<Secret>,
-}
-
-/// A token in a header: what Netcore calls the custom header of an endpoint.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct HeaderValue {
-    name: HeaderName,
-    values: Vec<Secret>,
-}
-
-impl HeaderValue {
-    pub(super) fn new(place: &str, config: HeaderValueConfig) -> Result<Self, PolicyError> {
-        Ok(Self {
-            name: header_name(&format!("{place}.name"), &config.name)?,
-            values: not_empty(&format!("{place}.values"), config.values)?,
-        })
-    }
-
-    fn accepts(&self, request: Unverified<'_>) -> bool {
-        one(request.headers, &self.name).is_some_and(|sent| any_secret(&self.values, sent.as_bytes()))
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct BasicConfig {
-    username: String,
-    passwords: Vec<Secret>,
-}
-
-/// HTTP Basic, RFC 7617.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Basic {
-    username: String,
-    passwords: Vec<Secret>,
-}
-
-impl Basic {
-    pub(super) fn new(place: &str, config: BasicConfig) -> Result<Self, PolicyError> {
-        if config.username.is_empty() || config.username.contains(':') {
-            return Err(PolicyError::at(
-                &format!("{place}.username"),
-                "must not be empty or hold a colon",
-            ));
-        }
-        Ok(Self {
-            username: config.username,
-            passwords: not_empty(&format!("{place}.passwords"), config.passwords)?,
-        })
-    }
-
-    fn accepts(&self, request: Unverified<'_>) -> bool {
-        let sent = one(request.headers, &http::header::AUTHORIZATION).and_then(|value| {
-            let (scheme, credentials) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("basic").then_some(())?;
-            STANDARD.decode(credentials.trim()).ok()
-        });
-        let Some(sent) = sent else { return false };
-        let mut parts = sent.splitn(2, |byte| *byte == b':');
-        let (username, password) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        let same_name = equal(username, self.username.as_bytes());
-        any_secret(&self.passwords, password) & same_name
     }
 }
 
@@ -435,18 +99,6 @@ fn any_equal(signatures: impl Iterator<Item = Vec<u8>>, expected: impl Iterator<
     found.into()
 }
 
-/// Whether the sent value is any of the secrets; all are compared, and by digest, so that time
-/// tells neither which one nor how long it is.
-fn any_secret(secrets: &[Secret], sent: &[u8]) -> bool {
-    secrets
-        .iter()
-        .fold(false, |found, secret| found | equal(secret.expose(), sent))
-}
-
-fn equal(one: &[u8], other: &[u8]) -> bool {
-    Sha256::digest(one).ct_eq(&Sha256::digest(other)).into()
-}
-
 fn header_name(place: &str, name: &str) -> Result<HeaderName, PolicyError> {
     HeaderName::try_from(name).map_err(|_| PolicyError::at(place, "is not a header name"))
 }
@@ -463,8 +115,9 @@ fn not_empty(place: &str, secrets: Vec<Secret>) -> Result<Vec<Secret>, PolicyErr
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{hmac::Algorithm, *};
     use crate::auth::{Policy, Unauthorised};
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
     use http::HeaderValue as Value;
     use proptest::prelude::*;
 

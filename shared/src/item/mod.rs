@@ -1,18 +1,23 @@
 //! An event as a table item, and back. Owns the attribute names, DynamoDB's limits and the
 //! question whether two items tell the same.
 
+mod compare;
+mod identity;
+mod value;
+
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
+pub use self::{compare::differences, value::size};
+use self::{
+    identity::{day_shard, status_key},
+    value::{from_attribute, to_attribute},
+};
 use crate::{
     event::{Attribute, Channel, EpochMillis, Event, MessageId, Status, Unreadable},
-    key::{Distinction, StatusKey},
     provider::Format,
-    record::DEEPEST,
-    time,
 };
 
 /// A table item: attribute name to value.
@@ -52,17 +57,6 @@ pub const AS_SENT: &str = "as_sent";
 pub const ENVELOPE: &str = "envelope";
 /// See [`Event::verbatim`] (S).
 pub const VERBATIM: &str = "verbatim";
-
-/// What the arrival may change without making it another event.
-const OF_THE_ARRIVAL: [&str; 7] = [
-    RECEIVED_AT,
-    EXPIRES_AT,
-    LATE,
-    DAY_SHARD,
-    AS_SENT,
-    VERBATIM,
-    ENVELOPE,
-];
 
 /// One partition takes 1,000 writes a second, so a day takes 16,000:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>
@@ -191,218 +185,12 @@ pub fn number_at(item: &Item, name: &str) -> Option<i64> {
     item.get(name)?.as_n().ok()?.parse().ok()
 }
 
-/// The names of the attributes in which two items with one key differ; empty for a duplicate.
-/// What belongs to the arrival does not count, nor does the difference between absent and empty.
-pub fn differences(one: &Item, other: &Item) -> Vec<String> {
-    let undated = one.contains_key(UNDATED) || other.contains_key(UNDATED);
-    let counts =
-        |name: &str| !OF_THE_ARRIVAL.contains(&name) && !(undated && (name == EVENT_TIME || name == UNDATED));
-    let mut names: Vec<&String> = one.keys().chain(other.keys()).filter(|n| counts(n)).collect();
-    names.sort();
-    names.dedup();
-    names
-        .into_iter()
-        .filter(|name| match (one.get(*name), other.get(*name)) {
-            (Some(a), Some(b)) => !same(a, b),
-            (Some(a), None) | (None, Some(a)) => !is_empty(a),
-            (None, None) => false,
-        })
-        .cloned()
-        .collect()
-}
-
-fn same(one: &AttributeValue, other: &AttributeValue) -> bool {
-    match (one, other) {
-        // The table normalises numbers: `1e3` comes back as `1000`.
-        (AttributeValue::N(a), AttributeValue::N(b)) => a == b || same_number(a, b),
-        (AttributeValue::L(a), AttributeValue::L(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
-        }
-        (AttributeValue::M(a), AttributeValue::M(b)) => {
-            let covers = |a: &Item, b: &Item| {
-                a.iter()
-                    .all(|(name, value)| b.get(name).map_or(is_empty(value), |other| same(value, other)))
-            };
-            covers(a, b) && covers(b, a)
-        }
-        (a, b) => a == b || (is_empty(a) && is_empty(b)),
-    }
-}
-
-#[expect(clippy::float_cmp, reason = "two spellings of one number parse to one float")]
-fn same_number(one: &str, other: &str) -> bool {
-    matches!((one.parse::<f64>(), other.parse::<f64>()), (Ok(a), Ok(b)) if a == b)
-}
-
-fn is_empty(value: &AttributeValue) -> bool {
-    match value {
-        AttributeValue::Null(_) => true,
-        AttributeValue::S(text) => text.is_empty(),
-        AttributeValue::L(list) => list.iter().all(is_empty),
-        AttributeValue::M(fields) => fields.values().all(is_empty),
-        _ => false,
-    }
-}
-
-fn status_key(event: &Event) -> StatusKey {
-    let digest = if event.status.repeats() && event.event_id.is_none() {
-        content_digest(event)
-    } else {
-        String::new()
-    };
-    let distinction = match &event.event_id {
-        Some(id) => Distinction::EventId(id),
-        None => Distinction::Content(event.event_time, &digest),
-    };
-    StatusKey::new(&event.channel, &event.status, distinction)
-}
-
-/// A digest of what an event says, apart from its time and the provider's wording: the same for
-/// every delivery of one event, with or without empty fields, in any field order.
-fn content_digest(event: &Event) -> String {
-    let mut hash = Sha256::new();
-    for (attribute, value) in &event.attributes {
-        hash.update(attribute.name());
-        hash_value(value, &mut hash);
-    }
-    hash.update(event.recipient.as_deref().unwrap_or_default());
-    hash_fields(&event.extra, &mut hash);
-    crate::key::digest([hash.finalize().as_slice()])
-}
-
-fn hash_value(value: &Value, hash: &mut Sha256) {
-    match value {
-        Value::Null => hash.update("z"),
-        Value::Bool(b) => hash.update(if *b { "t" } else { "f" }),
-        Value::Number(n) => {
-            hash.update("n");
-            hash.update(n.to_string());
-        }
-        Value::String(text) => {
-            hash.update("s");
-            hash.update(text.len().to_le_bytes());
-            hash.update(text);
-        }
-        Value::Array(list) => {
-            hash.update("[");
-            for value in list {
-                hash_value(value, hash);
-            }
-            hash.update("]");
-        }
-        Value::Object(fields) => hash_fields(fields, hash),
-    }
-}
-
-fn hash_fields(fields: &Map<String, Value>, hash: &mut Sha256) {
-    // Sorted here, because whether the map is sorted depends on a feature of another crate.
-    let mut sorted: Vec<_> = fields
-        .iter()
-        .filter(|(_, value)| !crate::provider::is_empty(value))
-        .collect();
-    sorted.sort_by_key(|(name, _)| *name);
-    hash.update("{");
-    for (name, value) in sorted {
-        hash.update(name.len().to_le_bytes());
-        hash.update(name);
-        hash_value(value, hash);
-    }
-    hash.update("}");
-}
-
-/// The day index's partition of an event. The message decides the shard, so that it is the same
-/// for every delivery.
-fn day_shard(at: EpochMillis, message_id: &str) -> String {
-    // FNV-1a: stable across versions, which std's hasher does not promise.
-    let hash = message_id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!(
-        "{}#{:02}",
-        time::utc_day(at),
-        (hash >> 32) % u64::from(DAY_SHARDS)
-    )
-}
-
-/// The bytes an item counts for, by the documented rules:
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
-pub fn size(item: &Item) -> usize {
-    item.iter()
-        .map(|(name, value)| name.len() + value_size(value))
-        .sum()
-}
-
-fn value_size(value: &AttributeValue) -> usize {
-    match value {
-        AttributeValue::S(text) => text.len(),
-        AttributeValue::N(digits) => {
-            let significant = digits.bytes().filter(u8::is_ascii_digit).count();
-            significant.div_ceil(2) + 1 + usize::from(digits.starts_with('-'))
-        }
-        AttributeValue::L(list) => 3 + list.iter().map(|v| 1 + value_size(v)).sum::<usize>(),
-        AttributeValue::M(fields) => {
-            3 + fields
-                .iter()
-                .map(|(name, v)| 1 + name.len() + value_size(v))
-                .sum::<usize>()
-        }
-        _ => 1,
-    }
-}
-
 fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 
 fn number(value: i64) -> AttributeValue {
     AttributeValue::N(value.to_string())
-}
-
-/// What the table cannot hold is written as JSON text or left out; [`Event::verbatim`] then has it.
-fn to_attribute(value: Value, depth: usize) -> AttributeValue {
-    match value {
-        Value::Null => AttributeValue::Null(true),
-        Value::Bool(b) => AttributeValue::Bool(b),
-        Value::Number(n) => {
-            let in_range = n
-                .as_f64()
-                .is_some_and(|f| f == 0.0 || (1e-100..1e100).contains(&f.abs()));
-            if in_range {
-                AttributeValue::N(n.to_string())
-            } else {
-                AttributeValue::S(n.to_string())
-            }
-        }
-        Value::String(text) => AttributeValue::S(text),
-        nested if depth > DEEPEST => AttributeValue::S(nested.to_string()),
-        Value::Array(list) => {
-            AttributeValue::L(list.into_iter().map(|v| to_attribute(v, depth + 1)).collect())
-        }
-        Value::Object(fields) => AttributeValue::M(
-            fields
-                .into_iter()
-                .filter(|(name, _)| crate::record::storable_name(name))
-                .map(|(name, v)| (name, to_attribute(v, depth + 1)))
-                .collect(),
-        ),
-    }
-}
-
-fn from_attribute(value: &AttributeValue) -> Value {
-    match value {
-        AttributeValue::S(text) => Value::String(text.clone()),
-        AttributeValue::N(digits) => digits
-            .parse::<i64>()
-            .map(Value::from)
-            .or_else(|_| digits.parse::<u64>().map(Value::from))
-            .or_else(|_| digits.parse::<f64>().map(Value::from))
-            .unwrap_or_else(|_| Value::String(digits.clone())),
-        AttributeValue::Bool(b) => Value::Bool(*b),
-        AttributeValue::L(list) => Value::Array(list.iter().map(from_attribute).collect()),
-        AttributeValue::M(fields) => Value::Object(to_json(fields)),
-        AttributeValue::Ss(list) | AttributeValue::Ns(list) => Value::from(list.clone()),
-        _ => Value::Null,
-    }
 }
 
 #[cfg(test)]
