@@ -14,19 +14,12 @@
     reason = "a benchmark that cannot run says why and ends"
 )]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, time::Instant};
 
-use integration_tests::{fixtures, runtime_api::RuntimeApi};
-use netcore_webhooks::local::{Local, Place, QueueOptions};
+use integration_tests::{fixtures, release::Release};
+use netcore_webhooks::local::{Local, QueueOptions};
 use serde_json::Value;
-use tokio::process::{Child, Command};
 
-const TIMEOUT: Duration = Duration::from_mins(1);
 /// Of each measurement; the medians are compared.
 const ROUNDS: usize = 9;
 const BATCHES: usize = 20;
@@ -52,9 +45,6 @@ async fn main() {
         ("ours", root.join("target/release/event-webhook")),
         ("floor", root.join("benches/floor/target/release/floor")),
     ];
-    for (name, binary) in &binaries {
-        assert!(binary.exists(), "{name}: build {} first", binary.display());
-    }
     let mut figures: [Vec<Figures>; 2] = [Vec::new(), Vec::new()];
     for round in 0..ROUNDS {
         for (which, (_, binary)) in binaries.iter().enumerate() {
@@ -100,29 +90,30 @@ fn median(runs: &[Figures]) -> Figures {
     }
 }
 
-async fn measure(binary: &PathBuf, run: usize) -> Figures {
+async fn measure(binary: &Path, run: usize) -> Figures {
     // A fresh table for each: one that fills up would make the later run pay.
     let local = Local::start(None, QueueOptions::default())
         .await
         .expect("embedded servers");
-    let api = RuntimeApi::start().await.expect("a free port");
+    let mut environment = local.place.environment();
+    environment.push(("WEBHOOK_AUTH", fixtures::AUTH.to_owned()));
     let first = event(run, 900_000, 1);
     let started = Instant::now();
-    let child = start(binary, &api, &local.place);
-    invoke(&api, &first).await;
+    let function = Release::start(binary, environment).await;
+    function.ask(&first).await;
     let first_answer_ms = started.elapsed().as_secs_f64() * 1e3;
 
     let batches: Vec<Value> = (0..BATCHES).map(|i| event(run, i * BATCH, BATCH)).collect();
     let singles: Vec<Value> = (0..SINGLES).map(|i| event(run, 500_000 + i, 1)).collect();
-    let batched_us = per_event(&child, &api, &batches, BATCHES * BATCH).await;
-    let alone_us = per_event(&child, &api, &singles, SINGLES).await;
+    let batched_us = per_event(&function, &batches, BATCHES * BATCH).await;
+    let alone_us = per_event(&function, &singles, SINGLES).await;
     let figures = Figures {
         first_answer_ms,
         batched_us,
         alone_us,
-        memory_mib: memory_mib(&child),
+        memory_mib: function.peak_memory_mib(),
     };
-    drop(child);
+    drop(function);
     local.stop().await;
     figures
 }
@@ -132,54 +123,12 @@ fn event(run: usize, first: usize, count: usize) -> Value {
     fixtures::post(&fixtures::body(&fixtures::events(run * 1_000_000 + first, count)))
 }
 
-fn start(binary: &PathBuf, api: &RuntimeApi, place: &Place) -> Child {
-    Command::new(binary)
-        .env_clear()
-        .env("AWS_LAMBDA_RUNTIME_API", api.address())
-        .env("AWS_LAMBDA_FUNCTION_NAME", "event-webhook")
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
-        .env("WEBHOOK_AUTH", fixtures::AUTH)
-        .envs(place.environment())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("it starts")
-}
-
-async fn invoke(api: &RuntimeApi, event: &Value) {
-    let reply = api.invoke(event, TIMEOUT).await.expect("an answer");
-    assert_eq!(reply.payload["statusCode"], 200, "{}", reply.payload);
-}
-
-async fn per_event(child: &Child, api: &RuntimeApi, events: &[Value], count: usize) -> f64 {
-    let before = cpu(child);
+async fn per_event(function: &Release, events: &[Value], count: usize) -> f64 {
+    let before = function.cpu();
     for event in events {
-        invoke(api, event).await;
+        function.ask(event).await;
     }
     #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
     let count = count as f64;
-    cpu(child).saturating_sub(before).as_secs_f64() * 1e6 / count
-}
-
-/// CPU time of all its threads, to the nanosecond: the first field of
-/// <https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat>.
-fn cpu(child: &Child) -> Duration {
-    let tasks = fs::read_dir(format!("/proc/{}/task", child.id().expect("it runs"))).expect("Linux");
-    tasks
-        .filter_map(|task| fs::read_to_string(task.ok()?.path().join("schedstat")).ok())
-        .filter_map(|line| line.split_whitespace().next()?.parse().ok())
-        .map(Duration::from_nanos)
-        .sum()
-}
-
-fn memory_mib(child: &Child) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id().expect("it runs"))).expect("Linux");
-    let peak = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .expect("VmHWM");
-    let kib: f64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
-    kib / 1024.0
+    function.cpu().saturating_sub(before).as_secs_f64() * 1e6 / count
 }

@@ -17,5 +17,6 @@ pub mod binary;
 pub mod fixtures;
 pub mod ledger;
 pub mod proxy;
+pub mod release;
 pub mod runtime_api;
 pub mod scene;

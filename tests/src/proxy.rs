@@ -7,7 +7,7 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -93,6 +93,7 @@ struct Shared {
     client: Client<HttpConnector, Full<Bytes>>,
     rule: watch::Sender<Rule>,
     under_way: watch::Sender<usize>,
+    busy: Mutex<Busy>,
     counts: Mutex<BTreeMap<String, usize>>,
     batches: Mutex<Vec<SentBatch>>,
 }
@@ -113,6 +114,7 @@ impl Proxy {
             client: Client::builder(TokioExecutor::new()).build_http(),
             rule: watch::Sender::new(Arc::new(|_: &Call<'_>| Treatment::Pass)),
             under_way: watch::Sender::new(0),
+            busy: Mutex::default(),
             counts: Mutex::default(),
             batches: Mutex::default(),
         });
@@ -175,6 +177,11 @@ impl Proxy {
     /// Every batch of messages that came.
     pub fn batches(&self) -> Vec<SentBatch> {
         lock(&self.shared.batches).clone()
+    }
+
+    /// For how long so far at least one call was under way.
+    pub fn busy(&self) -> Duration {
+        lock(&self.shared.busy).total
     }
 
     /// Forgets what was counted.
@@ -267,25 +274,40 @@ impl fmt::Display for Cut {
 
 impl std::error::Error for Cut {}
 
+/// For how long calls were under way, however many at once.
+#[derive(Default)]
+struct Busy {
+    total: Duration,
+    since: Option<Instant>,
+}
+
 /// Counts a call as under way until it is dropped.
-struct UnderWay<'a>(&'a watch::Sender<usize>);
+struct UnderWay<'a>(&'a Shared);
 
 impl<'a> UnderWay<'a> {
-    fn begin(gauge: &'a watch::Sender<usize>) -> Self {
-        gauge.send_modify(|calls| *calls += 1);
-        Self(gauge)
+    fn begin(shared: &'a Shared) -> Self {
+        let mut busy = lock(&shared.busy);
+        shared.under_way.send_modify(|calls| *calls += 1);
+        busy.since.get_or_insert_with(Instant::now);
+        Self(shared)
     }
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.0.send_modify(|calls| *calls -= 1);
+        let mut busy = lock(&self.0.busy);
+        self.0.under_way.send_modify(|calls| *calls -= 1);
+        if *self.0.under_way.borrow() == 0
+            && let Some(since) = busy.since.take()
+        {
+            busy.total += since.elapsed();
+        }
     }
 }
 
 impl Shared {
     async fn treat(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
-        let _under_way = UnderWay::begin(&self.under_way);
+        let _under_way = UnderWay::begin(self);
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
         let operation = parts

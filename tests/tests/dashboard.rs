@@ -522,6 +522,18 @@ async fn roles_see_and_do_what_they_may() {
         assert_eq!(out.status, 204);
         assert!(out.cookies[0].contains("Max-Age=0"));
     }
+    let asked = |line: &Value| line["message"] == "request" && line["path"] == "/api/messages/{message_id}";
+    let line = dashboard.line(asked).await;
+    assert_eq!(
+        (&line["method"], &line["status"]),
+        (&json!("GET"), &json!(401)),
+        "{line}"
+    );
+    let lines = dashboard.lines().join("\n");
+    assert!(
+        !lines.contains("9876543210") && !lines.contains("password"),
+        "{lines}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -81,6 +81,26 @@ pub(crate) async fn answer(parts: &Parts, request: &Request) -> Response<Body> {
     response
 }
 
+/// What a path asks for, without the id or number it may hold.
+pub(crate) fn kind(path: &str) -> &'static str {
+    let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+    match segments.as_slice() {
+        [""] => "/",
+        ["assets", ..] => "/assets",
+        ["healthz"] => "/healthz",
+        ["openapi.json"] => "/openapi.json",
+        ["api", "session"] => "/api/session",
+        ["api", "messages", _] => "/api/messages/{message_id}",
+        ["api", "recipients", _] => "/api/recipients/{number}",
+        ["api", "events"] => "/api/events",
+        ["api", "summary"] => "/api/summary",
+        ["api", "dead-letters"] => "/api/dead-letters",
+        ["api", "dead-letters", _, "redrive"] => "/api/dead-letters/{id}/redrive",
+        ["api", "dead-letters", _, "discard"] => "/api/dead-letters/{id}/discard",
+        _ => "another",
+    }
+}
+
 async fn route(parts: &Parts, request: &Request) -> Result<Answer, Refusal> {
     let path = request.uri().path().to_owned();
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();

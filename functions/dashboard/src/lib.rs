@@ -20,14 +20,17 @@ mod summary;
 mod table;
 mod timeline;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use http::Response;
-use lambda_http::{Body, Request};
+use lambda_http::{Body, Request, RequestExt as _};
 use webhook_ingest::{auth::Live, aws::Aws, time};
 
 pub use access::{AccessError, Role};
 pub use config::DashboardConfig;
+
+/// This function's name in logs.
+const FUNCTION: &str = "dashboard";
 
 /// The dashboard at work. Cheap to clone.
 #[derive(Clone)]
@@ -69,7 +72,20 @@ impl Dashboard {
 
     /// Answers one request. Never fails: what goes wrong is an answer.
     pub async fn handle(self, request: Request) -> Response<Body> {
-        api::answer(&self.0, &request).await
+        let started = Instant::now();
+        let response = api::answer(&self.0, &request).await;
+        tracing::info!(
+            function = FUNCTION,
+            request_id = request
+                .lambda_context_ref()
+                .map(|context| context.request_id.as_str()),
+            method = request.method().as_str(),
+            path = api::kind(request.uri().path()),
+            status = response.status().as_u16(),
+            duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "request"
+        );
+        response
     }
 }
 

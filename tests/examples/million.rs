@@ -1,0 +1,253 @@
+//! The dashboard on a full table: what each view takes of the function's CPU and of the table's
+//! capacity, beside a table with a hundredth of the events. What does not depend on the traffic shows
+//! the same figures twice.
+//!
+//! ```sh
+//! cargo build --release -p dashboard
+//! cargo run -p integration-tests --example million -- 1000000
+//! ```
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    reason = "a benchmark that cannot run says why and ends"
+)]
+
+use std::{collections::HashMap, path::Path, time::Instant};
+
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, ReturnConsumedCapacity, WriteRequest};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use http::Method;
+use integration_tests::{fixtures::request_to, proxy::Proxy, release::Release};
+use netcore_webhooks::local::{Local, Place, QueueOptions};
+use projector::{rebuild::rebuild, rollups::Rollups};
+use serde_json::json;
+use webhook_ingest::{
+    aws::{Aws, Patience},
+    item::{self, Arrival, Item},
+    provider::{self, netcore_events},
+    rollup::{self, Scope},
+    time,
+};
+
+const DAY_MS: i64 = 86_400_000;
+const DAYS: i64 = 30;
+const ROUNDS: usize = 50;
+
+#[tokio::main]
+async fn main() {
+    let events = std::env::args()
+        .nth(1)
+        .map_or(1_000_000, |n| n.parse().expect("a number of events"));
+    let binary = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .join("target/release/dashboard");
+    println!(
+        "{:>9}  {:<38} {:>9} {:>9} {:>9} {:>10} {:>7}",
+        "events", "view", "wall ms", "CPU ms", "table ms", "bytes", "calls"
+    );
+    for events in [events / 100, events] {
+        let folder = tempfile::tempdir().unwrap();
+        let local = Local::start(Some(folder.path()), QueueOptions::default())
+            .await
+            .unwrap();
+        let proxy = Proxy::start(&local.place.dynamodb).await.unwrap();
+        let aws = local.place.aws(Patience::unhurried()).await;
+        let began = Instant::now();
+        fill(&aws, &local.place, events).await;
+        let rollups = Rollups::new(aws.dynamodb.clone(), local.place.rollups_table.clone());
+        rebuild(&rollups, &local.place.events_table, |_| ())
+            .await
+            .unwrap();
+        println!(
+            "{events:>9}  filled and counted in {:.0} s",
+            began.elapsed().as_secs_f64()
+        );
+        let place = Place {
+            dynamodb: proxy.url.clone(),
+            ..local.place.clone()
+        };
+        let dashboard = Release::start(&binary, place.environment()).await;
+        measure(&dashboard, &proxy, events).await;
+        units(&aws, &local.place, events).await;
+        local.stop().await;
+    }
+}
+
+/// Lives of messages over the last month, four events each, stored as the receivers store them.
+async fn fill(aws: &Aws, place: &Place, events: usize) {
+    let now = time::now();
+    stream::iter((0..events).collect::<Vec<_>>().chunks(25).map(<[usize]>::to_vec))
+        .map(|numbers| async move {
+            let requests: Vec<WriteRequest> = numbers
+                .into_iter()
+                .map(|number| {
+                    let put = PutRequest::builder()
+                        .set_item(Some(item(number, now)))
+                        .build()
+                        .unwrap();
+                    WriteRequest::builder().put_request(put).build()
+                })
+                .collect();
+            aws.dynamodb
+                .batch_write_item()
+                .set_request_items(Some(HashMap::from([(place.events_table.clone(), requests)])))
+                .send()
+                .await
+                .map(|_| ())
+        })
+        .buffer_unordered(8)
+        .try_collect::<Vec<()>>()
+        .await
+        .unwrap();
+}
+
+fn item(number: usize, now: i64) -> Item {
+    let (message, step) = (number / 4, number % 4);
+    let at = now - (message as i64 * 7919_000) % (DAYS * DAY_MS) + step as i64 * 1000;
+    let mobile = 910_000_000_000 + message % 250_000;
+    let status = ["Sent", "Delivered", "Read", "Clicked"].get(step).unwrap();
+    let record = json!({
+        "message_id": format!("api-337-{mobile}-{message:032x}-{}", at / 1000), "mobile": mobile.to_string(),
+        "status": status, "channel": "RCS", "event_time": at / 1000,
+        "tags": [format!("campaign-{}", message % 12)], "nc_bot_id": format!("{}", 680 + message % 3), "type": "Template",
+        "requestid": format!("{message:032x}"), "callbackdata": format!("order-{message}"), "click_data": {}, "remarks": "",
+    });
+    let event = provider::read(&[&netcore_events::FORMAT], &record.to_string()).expect("an event");
+    let arrival = Arrival {
+        // Longer ago than any stream remembers, so that filling needs no marks.
+        at: at - 30 * DAY_MS,
+        retention_days: 0,
+        late_after_hours: 72,
+    };
+    item::build(event, arrival).expect("an item")
+}
+
+async fn measure(dashboard: &Release, proxy: &Proxy, events: usize) {
+    let day = time::utc_day(time::now() - DAY_MS);
+    let from = time::utc_day(time::now() - (DAYS - 1) * DAY_MS);
+    let id = item(0, time::now());
+    let number = id["recipient"].as_s().unwrap().clone();
+    let id = id["message_id"].as_s().unwrap().clone();
+    for (view, path, query) in [
+        (
+            "overview, 30 days",
+            "/api/summary".to_owned(),
+            format!("from={from}"),
+        ),
+        (
+            "overview of a bot and a tag",
+            "/api/summary".to_owned(),
+            format!("from={from}&bot=680&tag=campaign-0"),
+        ),
+        (
+            "a number's page",
+            format!("/api/recipients/{number}"),
+            String::new(),
+        ),
+        ("a message", format!("/api/messages/{id}"), String::new()),
+        ("a day's page", "/api/events".to_owned(), format!("day={day}")),
+        (
+            "a day's clicks, a page",
+            "/api/events".to_owned(),
+            format!("day={day}&status=clicked"),
+        ),
+    ] {
+        let request = request_to(&Method::GET, &path, &query, &[], b"");
+        let mut walls = Vec::new();
+        let mut bytes = 0;
+        dashboard.ask(&request).await;
+        proxy.forget();
+        let (cpu, table) = (dashboard.cpu(), proxy.busy());
+        for _ in 0..ROUNDS {
+            let reply = dashboard.ask(&request).await;
+            walls.push(reply.took.as_secs_f64() * 1e3);
+            bytes = reply.payload["body"].as_str().map_or(0, str::len);
+        }
+        walls.sort_by(f64::total_cmp);
+        let rounds = ROUNDS as f64;
+        println!(
+            "{events:>9}  {view:<38} {:>9.1} {:>9.2} {:>9.1} {bytes:>10} {:>7.1}",
+            walls[ROUNDS / 2],
+            (dashboard.cpu() - cpu).as_secs_f64() * 1e3 / rounds,
+            (proxy.busy() - table).as_secs_f64() * 1e3 / rounds,
+            proxy.operations().values().sum::<usize>() as f64 / rounds,
+        );
+    }
+    println!("{events:>9}  peak memory {:.1} MiB", dashboard.peak_memory_mib());
+}
+
+/// What the queries behind the views cost, eventually consistent, as the table counts it.
+async fn units(aws: &Aws, place: &Place, events: usize) {
+    let today = time::utc_day(time::now());
+    let from = time::utc_day(time::now() - (DAYS - 1) * DAY_MS);
+    let generation = Rollups::new(aws.dynamodb.clone(), place.rollups_table.clone());
+    let series = Scope::default().series(&generation.generations().await.unwrap().current);
+    let id = item(0, time::now());
+    let counters = |first: String, last: String| {
+        let query = aws.dynamodb.query().table_name(&place.rollups_table);
+        query
+            .key_condition_expression("series = :key AND period BETWEEN :first AND :last")
+            .expression_attribute_values(":key", AttributeValue::S(series.clone()))
+            .expression_attribute_values(":first", AttributeValue::S(first))
+            .expression_attribute_values(":last", AttributeValue::S(last))
+    };
+    let listed = |index: &str, key: &str, value: AttributeValue, limit: i32| {
+        let query = aws
+            .dynamodb
+            .query()
+            .table_name(&place.events_table)
+            .index_name(index)
+            .limit(limit);
+        query
+            .key_condition_expression(format!("{key} = :key"))
+            .expression_attribute_values(":key", value)
+    };
+    let shard = AttributeValue::S(format!("{today}#00"));
+    let message = aws
+        .dynamodb
+        .query()
+        .table_name(&place.events_table)
+        .consistent_read(true);
+    for (what, query) in [
+        (
+            "days of the overview",
+            counters(rollup::day(&from), rollup::day(&today)),
+        ),
+        (
+            "hours of the overview",
+            counters(
+                rollup::hour(&format!("{from}T00")),
+                rollup::hour(&format!("{today}T23")),
+            ),
+        ),
+        (
+            "a number's page of 50",
+            listed("recipient-index", "recipient", id["recipient"].clone(), 50),
+        ),
+        (
+            "a day's page of 50, one shard of 16",
+            listed("day-index", "day_shard", shard, 13),
+        ),
+        (
+            "a message, consistent",
+            message
+                .key_condition_expression("message_id = :key")
+                .expression_attribute_values(":key", id["message_id"].clone()),
+        ),
+    ] {
+        let answer = query
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .unwrap();
+        let units = answer.consumed_capacity.and_then(|c| c.capacity_units).unwrap();
+        println!(
+            "{events:>9}  {what:<38} {units:>9.1} read units for {} items",
+            answer.count
+        );
+    }
+}
