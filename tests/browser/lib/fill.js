@@ -6,10 +6,10 @@ import * as cases from "./cases.js";
 import { post } from "./instance.js";
 
 const run = promisify(execFile);
-const COUNTED_MS = 30_000;
+const COUNTED_MS = 60_000;
 
 export async function fill(instance) {
-  await run(instance.command, ["--data", instance.data, "simulate", "--url", instance.base, "--messages", "300", "--seed", "7"], {
+  await run(instance.command, ["--data", instance.data, "simulate", "--url", instance.base, "--messages", "200", "--seed", "7"], {
     env: { ...process.env, WEBHOOK_AUTH: instance.auth },
     timeout: 60_000,
   });
