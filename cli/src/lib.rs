@@ -1,11 +1,12 @@
 //! The operator's side of netcore-webhooks: the local receiver and the commands.
 //!
 //! [`serve`] runs every function on the embedded servers of [`local`]; [`function_url`] shapes
-//! requests as AWS does. [`sign`], [`get`], [`simulate`], [`cost`] and [`dead_letters`] are commands; [`place`] finds the
+//! requests as AWS does. [`sign`], [`get`], [`simulate`], [`cost`], [`erase`] and [`dead_letters`] are commands; [`place`] finds the
 //! table and queues they work on.
 
 pub mod cost;
 pub mod dead_letters;
+pub mod erase;
 pub mod function_url;
 pub mod get;
 pub mod local;

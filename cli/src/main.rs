@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 use netcore_webhooks::{
     cost,
     dead_letters::{self, Which},
-    get,
+    erase, get,
     local::QueueOptions,
     place::{Needs, Target},
     serve::{Options, POLICY, Server},
@@ -58,6 +58,8 @@ enum Command {
     Rollups(Counters),
     /// Play the providers, then check that every event is stored exactly once.
     Simulate(simulate::Options),
+    /// Remove every trace of a person from the events table; says first what would go.
+    Erase(erase::Options),
     /// What a month costs in AWS, by part.
     Cost(cost::Options),
     /// Look after what needs a person.
@@ -153,6 +155,10 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Rollups(Counters::Rebuild) => rebuild(&data).await,
         Command::Simulate(options) => simulate(options, &data).await,
+        Command::Erase(options) => {
+            print!("{}", erase::run(&options, &data).await?);
+            Ok(())
+        }
         Command::Cost(options) => {
             let bill = cost::bill(&options);
             if options.json {

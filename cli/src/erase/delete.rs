@@ -1,0 +1,71 @@
+//! Deletes events in batches, again as long as the table leaves some of them unprocessed.
+
+use std::{collections::HashMap, time::Duration};
+
+use anyhow::{Context as _, bail};
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
+use futures::{StreamExt as _, TryStreamExt as _};
+use webhook_ingest::item;
+
+use crate::place::Target;
+
+/// `BatchWriteItem` takes as many:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
+const BATCH: usize = 25;
+const IN_FLIGHT: usize = 4;
+const TRIES: u32 = 10;
+
+/// Deletes items by key. Deleting what is gone already is no fault, so it can be done again.
+pub(super) async fn all(
+    target: &Target,
+    keys: &[(String, String)],
+    deleted: impl Fn(usize) + Copy,
+) -> anyhow::Result<()> {
+    futures::stream::iter(keys.chunks(BATCH))
+        .map(|keys| async move {
+            batch(target, keys).await?;
+            deleted(keys.len());
+            anyhow::Ok(())
+        })
+        .buffer_unordered(IN_FLIGHT)
+        .try_collect()
+        .await
+}
+
+async fn batch(target: &Target, keys: &[(String, String)]) -> anyhow::Result<()> {
+    let table = &target.storage.events_table;
+    let mut wanted: Vec<WriteRequest> = keys.iter().map(request).collect::<Result<_, _>>()?;
+    let mut pause = Duration::from_millis(50);
+    for _ in 0..TRIES {
+        let answer = target
+            .aws
+            .dynamodb
+            .batch_write_item()
+            .request_items(table, wanted)
+            .send()
+            .await
+            .context("the events table does not delete; run the same command again to go on")?;
+        wanted = answer
+            .unprocessed_items
+            .and_then(|mut left| left.remove(table))
+            .unwrap_or_default();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
+    }
+    bail!(
+        "the events table is too busy: {} events of a batch are left; run the same command again to go on",
+        wanted.len()
+    );
+}
+
+fn request((id, status): &(String, String)) -> anyhow::Result<WriteRequest> {
+    let key = HashMap::from([
+        (item::MESSAGE_ID.to_owned(), AttributeValue::S(id.clone())),
+        (item::STATUS_KEY.to_owned(), AttributeValue::S(status.clone())),
+    ]);
+    let delete = DeleteRequest::builder().set_key(Some(key)).build()?;
+    Ok(WriteRequest::builder().delete_request(delete).build())
+}

@@ -1,0 +1,184 @@
+//! Finds everything of a person: through `recipient-index` where there is one, and then by reading
+//! the whole table, since ids and texts of other items may name the person too.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use aws_sdk_dynamodb::{error::ProvideErrorMetadata as _, types::AttributeValue};
+use futures::{StreamExt as _, TryStreamExt as _};
+use indicatif::ProgressBar;
+use webhook_ingest::item::{self, Item};
+
+use super::person::{Person, Why};
+use crate::place::Target;
+
+/// Parts of the table that are read at once.
+const SEGMENTS: i32 = 4;
+/// Messages that are asked for at once.
+const IN_FLIGHT: usize = 8;
+/// An id found late may be named in what was read before; so often the table is read again.
+const PASSES: usize = 4;
+
+/// One event to be deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// `RCS` and the like.
+    pub channel: String,
+    /// `sent` and the like.
+    pub status: String,
+    /// Why it is the person's.
+    pub why: Why,
+}
+
+/// Message id and status key to what lies there.
+pub type Traces = BTreeMap<(String, String), Trace>;
+
+/// Everything of a person, and how many events were looked at.
+pub(super) async fn everything(
+    target: &Target,
+    person: &mut Person,
+    quick: bool,
+    bar: &ProgressBar,
+) -> anyhow::Result<Traces> {
+    let mut traces = Traces::new();
+    let mut indexed = Vec::new();
+    for number in &person.numbers {
+        indexed.extend(by_number(target, number).await?);
+    }
+    note(&mut traces, person, &indexed);
+    if quick {
+        let ids: Vec<String> = person.ids.iter().cloned().collect();
+        let messages: Vec<Vec<Item>> = futures::stream::iter(ids)
+            .map(|id| async move { by_message(target, &id).await })
+            .buffer_unordered(IN_FLIGHT)
+            .try_collect()
+            .await?;
+        note(&mut traces, person, &messages.concat());
+        return Ok(traces);
+    }
+    for _ in 0..PASSES {
+        let known = person.ids.len();
+        bar.set_position(0);
+        let found: Vec<Vec<Item>> = futures::stream::iter(0..SEGMENTS)
+            .map(|segment| segment_of(target, person, segment, bar))
+            .buffer_unordered(SEGMENTS.unsigned_abs() as usize)
+            .try_collect()
+            .await?;
+        note(&mut traces, person, &found.concat());
+        if person.ids.len() == known {
+            break;
+        }
+    }
+    Ok(traces)
+}
+
+/// Keeps what is the person's; a message to or from the number is theirs with every event.
+fn note(traces: &mut Traces, person: &mut Person, items: &[Item]) {
+    for item in items {
+        let text = |name: &str| {
+            let text = item.get(name).and_then(|v| v.as_s().ok());
+            text.cloned().unwrap_or_default()
+        };
+        let Some(why) = person.owns(item) else { continue };
+        if why != Why::Mention {
+            person.ids.insert(text(item::MESSAGE_ID));
+        }
+        let trace = Trace {
+            channel: text(item::CHANNEL),
+            status: text(item::STATUS),
+            why,
+        };
+        traces.insert((text(item::MESSAGE_ID), text(item::STATUS_KEY)), trace);
+    }
+}
+
+/// Nothing where there is no such index.
+async fn by_number(target: &Target, number: &str) -> anyhow::Result<Vec<Item>> {
+    let query = target.aws.dynamodb.query();
+    let found: Result<Vec<Item>, _> = query
+        .table_name(&target.storage.events_table)
+        .index_name("recipient-index")
+        .key_condition_expression("#key = :number")
+        .expression_attribute_names("#key", item::RECIPIENT)
+        .expression_attribute_values(":number", AttributeValue::S(number.to_owned()))
+        .into_paginator()
+        .items()
+        .send()
+        .collect()
+        .await;
+    match found {
+        Err(error) if error.code() == Some("ValidationException") => Ok(Vec::new()),
+        found => found.context("recipient-index does not answer"),
+    }
+}
+
+async fn by_message(target: &Target, id: &str) -> anyhow::Result<Vec<Item>> {
+    let query = target.aws.dynamodb.query();
+    query
+        .table_name(&target.storage.events_table)
+        .key_condition_expression("#key = :id")
+        .expression_attribute_names("#key", item::MESSAGE_ID)
+        .expression_attribute_values(":id", AttributeValue::S(id.to_owned()))
+        .consistent_read(true)
+        .into_paginator()
+        .items()
+        .send()
+        .collect::<Result<Vec<Item>, _>>()
+        .await
+        .context("the events table does not answer")
+}
+
+/// The person's items of one part of the table.
+async fn segment_of(
+    target: &Target,
+    person: &Person,
+    segment: i32,
+    bar: &ProgressBar,
+) -> anyhow::Result<Vec<Item>> {
+    let mut found = Vec::new();
+    let mut person = person.clone();
+    let mut pages = target
+        .aws
+        .dynamodb
+        .scan()
+        .table_name(&target.storage.events_table)
+        .segment(segment)
+        .total_segments(SEGMENTS)
+        .consistent_read(true)
+        .into_paginator()
+        .send();
+    while let Some(page) = pages.next().await {
+        let items = page
+            .context("the events table does not answer")?
+            .items
+            .unwrap_or_default();
+        bar.inc(items.len() as u64);
+        for item in items {
+            let why = person.owns(&item);
+            if matches!(why, Some(Why::Recipient | Why::Message))
+                && let Some(AttributeValue::S(id)) = item.get(item::MESSAGE_ID)
+            {
+                person.ids.insert(id.clone());
+            }
+            if why.is_some() {
+                found.push(item);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// About how many events the table holds.
+pub(super) async fn size(target: &Target) -> u64 {
+    let described = target
+        .aws
+        .dynamodb
+        .describe_table()
+        .table_name(&target.storage.events_table)
+        .send()
+        .await;
+    let count = described.ok().and_then(|d| d.table?.item_count);
+    count
+        .and_then(|count| u64::try_from(count).ok())
+        .unwrap_or_default()
+}
