@@ -128,6 +128,8 @@ impl Queues {
             .max_number_of_messages(LOOK)
             // One second, the shortest that every implementation takes: a look hides nothing for long.
             .visibility_timeout(1)
+            // Long polling asks all of SQS's servers; the queue's own wait would outlast the caller's patience.
+            .wait_time_seconds(1)
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
             .send()
             .await
