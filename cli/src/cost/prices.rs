@@ -15,8 +15,9 @@ pub struct Price {
     pub usd: f64,
     /// AWS's page that states it.
     pub source: &'static str,
-    /// The month of the newest text in which it was found so, `2026-06`.
-    pub seen: &'static str,
+    /// The month of the newest dated text, by anybody, that states it so: AWS's own pages bear no
+    /// date. `None` where only undated texts were found.
+    pub seen: Option<&'static str>,
 }
 
 const LAMBDA: &str = "https://aws.amazon.com/lambda/pricing/";
@@ -29,84 +30,84 @@ pub const LAMBDA_REQUESTS: Price = Price {
     of: "a million Lambda requests",
     usd: 0.20,
     source: LAMBDA,
-    seen: "2024-11",
+    seen: Some("2026-03"),
 };
 /// The first 7.5 billion GB-seconds of a month.
 pub const LAMBDA_ARM64: Price = Price {
     of: "a GB-second on arm64",
     usd: 0.000_013_333_4,
     source: LAMBDA,
-    seen: "2024-11",
+    seen: Some("2026-03"),
 };
 /// The first 6 billion GB-seconds of a month.
 pub const LAMBDA_X86_64: Price = Price {
     of: "a GB-second on x86_64",
     usd: 0.000_016_666_7,
     source: LAMBDA,
-    seen: "2024-11",
+    seen: Some("2026-03"),
 };
 /// Since the cut of November 2024. A unit is 1 KB; a transaction takes two.
 pub const DYNAMODB_WRITES: Price = Price {
     of: "a million write units on demand",
     usd: 0.625,
     source: DYNAMODB,
-    seen: "2025-07",
+    seen: Some("2025-07"),
 };
 /// A unit is 4 KB read with strong consistency.
 pub const DYNAMODB_READS: Price = Price {
     of: "a million read units on demand",
     usd: 0.125,
     source: DYNAMODB,
-    seen: "2025-07",
+    seen: Some("2025-07"),
 };
 /// Table and indexes, standard class.
 pub const DYNAMODB_STORAGE: Price = Price {
     of: "a GB-month in a table or index",
     usd: 0.25,
     source: DYNAMODB,
-    seen: "2025-07",
+    seen: None,
 };
 /// Counts the table without its global indexes.
 pub const DYNAMODB_RECOVERY: Price = Price {
     of: "a GB-month of point-in-time recovery",
     usd: 0.20,
     source: DYNAMODB,
-    seen: "2025-07",
+    seen: None,
 };
 /// The first 100 billion of a month; each 64 KB of a message are one.
 pub const SQS_REQUESTS: Price = Price {
     of: "a million SQS requests",
     usd: 0.40,
     source: SQS,
-    seen: "2026-06",
+    seen: Some("2026-06"),
 };
 /// What functions write, the standard class.
 pub const LOGS: Price = Price {
     of: "a GB of logs",
     usd: 0.50,
     source: CLOUDWATCH,
-    seen: "2026-06",
+    seen: Some("2026-06"),
 };
 /// A name with one set of dimensions, of the first 10,000.
 pub const METRICS: Price = Price {
     of: "a custom metric",
     usd: 0.30,
     source: CLOUDWATCH,
-    seen: "2026-02",
+    seen: Some("2026-05"),
 };
 /// Of standard resolution, on one metric.
 pub const ALARMS: Price = Price {
     of: "an alarm",
     usd: 0.10,
     source: CLOUDWATCH,
-    seen: "2026-02",
+    seen: Some("2026-05"),
 };
 /// Of CloudWatch, beyond the three free ones of an account.
 pub const DASHBOARDS: Price = Price {
     of: "a CloudWatch dashboard",
     usd: 3.0,
     source: CLOUDWATCH,
-    seen: "2026-06",
+    seen: Some("2026-06"),
 };
 
 /// All of them.

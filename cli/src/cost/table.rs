@@ -22,9 +22,18 @@ impl fmt::Display for Bill {
         writeln!(f, "{:<40} {:>12.2}", "sum, US dollars", self.usd)?;
         writeln!(f, "{:<40} {:>12.2}", "two-write design", self.two_write_usd)?;
         writeln!(f, "\nTwo-write design: {}.", self.two_write)?;
-        writeln!(f, "Prices, and the month they were last seen so:")?;
+        writeln!(
+            f,
+            "Prices, and the month of the newest dated text that states each:"
+        )?;
         for price in &self.prices {
-            writeln!(f, "  {} {} ({})", price.seen, price.source, price.of)?;
+            writeln!(
+                f,
+                "  {:<7} {} ({})",
+                price.seen.unwrap_or("undated"),
+                price.source,
+                price.of
+            )?;
         }
         Ok(())
     }
