@@ -75,14 +75,14 @@ async fn poll(
         *position = Some(next);
         return Ok(0);
     }
-    let response = projector.clone().handle(event(records)?).await;
+    let response = projector.clone().handle(event(&records)?).await;
     let counted = response.batch_item_failures.is_empty();
     *position = Some(if counted { next } else { at });
     anyhow::ensure!(counted, "a batch was not counted; it comes again");
     Ok(count)
 }
 
-fn event(records: Vec<Value>) -> anyhow::Result<LambdaEvent<StreamEvent>> {
+fn event(records: &[Value]) -> anyhow::Result<LambdaEvent<StreamEvent>> {
     let mut context = Context::default();
     let deadline = SystemTime::now() + FUNCTION_TIMEOUT;
     context.deadline = u64::try_from(deadline.duration_since(UNIX_EPOCH)?.as_millis())?;

@@ -35,10 +35,12 @@ fn main() {
             .expect("below page")
             .to_str()
             .expect("UTF-8");
-        table += &format!(
-            "    Asset {{ path: {path:?}, kind: {kind:?}, tag: \"\\\"{:016x}\\\"\", gzip: include_bytes!({packed_file:?}) }},\n",
-            hash.finish()
+        let asset = format!(
+            "    Asset {{ path: {path:?}, kind: {kind:?}, tag: \"\\\"{:016x}\\\"\", gzip: include_bytes!({:?}) }},\n",
+            hash.finish(),
+            packed_file.to_str().expect("UTF-8"),
         );
+        table.push_str(&asset);
     }
     table.push(']');
     fs::write(out.join("assets.rs"), table).expect("a writable folder");

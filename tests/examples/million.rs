@@ -11,6 +11,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::cast_possible_wrap,
     clippy::cast_precision_loss,
     reason = "a benchmark that cannot run says why and ends"
 )]
@@ -107,7 +108,7 @@ async fn fill(aws: &Aws, place: &Place, events: usize) {
 
 fn item(number: usize, now: i64) -> Item {
     let (message, step) = (number / 4, number % 4);
-    let at = now - (message as i64 * 7919_000) % (DAYS * DAY_MS) + step as i64 * 1000;
+    let at = now - (message as i64 * 7_919_000) % (DAYS * DAY_MS) + step as i64 * 1000;
     let mobile = 910_000_000_000 + message % 250_000;
     let status = ["Sent", "Delivered", "Read", "Clicked"].get(step).unwrap();
     let record = json!({
@@ -172,8 +173,8 @@ async fn measure(dashboard: &Release, proxy: &Proxy, events: usize) {
         println!(
             "{events:>9}  {view:<38} {:>9.1} {:>9.2} {:>9.1} {bytes:>10} {:>7.1}",
             walls[ROUNDS / 2],
-            (dashboard.cpu() - cpu).as_secs_f64() * 1e3 / rounds,
-            (proxy.busy() - table).as_secs_f64() * 1e3 / rounds,
+            dashboard.cpu().saturating_sub(cpu).as_secs_f64() * 1e3 / rounds,
+            proxy.busy().saturating_sub(table).as_secs_f64() * 1e3 / rounds,
             proxy.operations().values().sum::<usize>() as f64 / rounds,
         );
     }

@@ -324,7 +324,7 @@ async fn a_rebuild_counts_the_table_anew_while_events_arrive() {
     };
     let (rebuilt, ()) = tokio::join!(rebuild(&rollups, &scene.place.events_table, |_| ()), during);
     let rebuilt = rebuilt.unwrap();
-    assert_eq!(rebuilt.events as usize, old.len() + rest.len());
+    assert_eq!(rebuilt.events, (old.len() + rest.len()) as u64);
     assert_eq!(rebuilt.skipped, 0);
     for batch in scene.stream().chunks(90) {
         assert_eq!(deliver(&projector, batch).await, Vec::<Value>::new());

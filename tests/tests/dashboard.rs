@@ -25,11 +25,11 @@ use webhook_ingest::time;
 const NOON: i64 = 1_749_988_800;
 const DAY: &str = "2025-06-15";
 
-fn event(number: usize, status: &str, channel: &str, at: i64) -> Value {
+fn event(number: u32, status: &str, channel: &str, at: i64) -> Value {
     json!({
         "message_id": format!("m-{number}"), "mobile": format!("9100000{number:05}"), "status": status,
-        "channel": channel, "event_time": at, "nc_bot_id": if number % 2 == 0 { "682" } else { "683" },
-        "tags": [if number % 3 == 0 { "a&b=c" } else { "x" }], "type": "Template",
+        "channel": channel, "event_time": at, "nc_bot_id": if number.is_multiple_of(2) { "682" } else { "683" },
+        "tags": [if number.is_multiple_of(3) { "a&b=c" } else { "x" }], "type": "Template",
         "remarks": if status == "Failed" { "Operator rejected 919876543210" } else { "" },
     })
 }
@@ -64,7 +64,7 @@ fn sum(counts: &Value) -> u64 {
 async fn fill(instance: &Instance) -> Vec<Value> {
     let mut events = Vec::new();
     for number in 0..120 {
-        events.push(event(number, "Sent", "RCS", NOON + number as i64));
+        events.push(event(number, "Sent", "RCS", NOON + i64::from(number)));
         match number % 4 {
             0 | 1 => events.push(event(number, "Delivered", "RCS", NOON + 3600)),
             2 => events.push(event(number, "Failed", "RCS", NOON + 3600)),
@@ -410,6 +410,10 @@ async fn sign_in(dashboard: &Function, password: &str) -> integration_tests::bin
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one table of roles against one table of paths"
+)]
 async fn roles_see_and_do_what_they_may() {
     let scene = Scene::set().await;
     let receiver = scene.function("event-webhook", &[]).await;

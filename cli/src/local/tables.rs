@@ -45,9 +45,9 @@ pub(super) async fn start(
             }
         })
     };
-    let served = database.clone();
+    let tables = database.clone();
     let server = tokio::spawn(async move {
-        if let Err(error) = dynoxide::server::serve_with_shutdown(listener, served, until(stopped)).await {
+        if let Err(error) = dynoxide::server::serve_with_shutdown(listener, tables, until(stopped)).await {
             tracing::error!(error, "the local DynamoDB ended");
         }
     });

@@ -80,7 +80,8 @@ pub(crate) struct SignIn {
     key: Secret,
     #[serde(default = "working_day")]
     hours: u16,
-    sign_in: Vec<Entry>,
+    #[serde(rename = "sign_in")]
+    entries: Vec<Entry>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -120,11 +121,11 @@ impl Kept for SignIn {
         if policy.key.expose().len() < SHORTEST_KEY {
             return fault("key must be at least 32 characters; it signs the sessions");
         }
-        if policy.sign_in.is_empty() {
+        if policy.entries.is_empty() {
             return fault("sign_in holds no password");
         }
         if policy
-            .sign_in
+            .entries
             .iter()
             .any(|e| e.password.expose().len() < SHORTEST_PASSWORD)
         {
@@ -146,7 +147,7 @@ impl SignIn {
     pub(crate) fn open(&self, password: &str, secure: bool, now: EpochMillis) -> Option<(Role, String)> {
         // All are compared, so that the time says nothing of which came near.
         let mut found = None;
-        for entry in &self.sign_in {
+        for entry in &self.entries {
             // Digests of one length: the comparison then hides the password's length too.
             let given = self.mac(b"password", password.as_bytes());
             let right = self.mac(b"password", entry.password.expose());
@@ -181,7 +182,7 @@ impl SignIn {
         let until: i64 = until.parse().ok()?;
         let mac = URL_SAFE_NO_PAD.decode(mac).ok()?;
         let entry = self
-            .sign_in
+            .entries
             .iter()
             .filter(|entry| entry.role.as_str() == role)
             .find(|entry| self.session(entry, until).ct_eq(&mac).into())?;

@@ -16,6 +16,7 @@ pub(crate) struct Event(pub(crate) Map<String, Value>);
 
 /// A message, its present state and its way over channels.
 #[derive(Debug, Serialize, JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "the name is the contract's")]
 pub(crate) struct Message {
     pub(crate) message_id: String,
     pub(crate) recipient: Option<String>,

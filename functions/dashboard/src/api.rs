@@ -474,7 +474,7 @@ fn written(outcome: Result<Answer, Refusal>, sign_in: bool) -> Response<Body> {
             match &refusal {
                 Refusal::MethodNotAllowed(allowed) => insert(&mut headers, header::ALLOW, allowed),
                 Refusal::TooManyTries(seconds) => {
-                    insert(&mut headers, header::RETRY_AFTER, &seconds.to_string())
+                    insert(&mut headers, header::RETRY_AFTER, &seconds.to_string());
                 }
                 _ => {}
             }

@@ -33,7 +33,7 @@ pub(crate) fn table(events: &[Event]) -> Result<String, csv::Error> {
     for event in events {
         out.write_record(COLUMNS.map(|column| cell(column, event.0.get(column))))?;
     }
-    let bytes = out.into_inner().map_err(|e| e.into_error())?;
+    let bytes = out.into_inner().map_err(csv::IntoInnerError::into_error)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -108,7 +108,7 @@ const OPERATIONS: &[Operation] = &[
     },
 ];
 
-/// The document, OpenAPI 3.1.
+/// The document, `OpenAPI` 3.1.
 pub(crate) fn document() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|s| s.definitions_path = "/components/schemas".into());
     let mut generator = settings.into_generator();

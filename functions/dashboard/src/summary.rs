@@ -179,7 +179,7 @@ fn total(summary: &mut Summary, totals: BTreeMap<Counter, u64>) {
                     .entry((category, billable))
                     .or_default()
                     .entry(status)
-                    .or_default() += count
+                    .or_default() += count;
             }
             Counter::Failure { channel, reason } => summary.failures.push(FailureCount {
                 channel,

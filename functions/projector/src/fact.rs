@@ -90,6 +90,7 @@ impl Fact {
     }
 
     /// The same with every word of the provider's own choice folded into one, for an item that is full.
+    #[must_use]
     pub fn folded(mut self) -> Self {
         let fold = |counter: &mut Counter| match counter {
             Counter::Status { status, .. } => fold_status(status),
@@ -124,9 +125,8 @@ fn mark(message_id: &str, status_key: &str) -> [u8; 8] {
     hash.update(message_id.len().to_le_bytes());
     hash.update(message_id);
     hash.update(status_key);
-    let digest: [u8; 32] = hash.finalize().into();
-    let [a, b, c, d, e, f, g, h, ..] = digest;
-    [a, b, c, d, e, f, g, h]
+    let digest = hash.finalize();
+    digest.first_chunk().copied().unwrap_or_default()
 }
 
 /// The provider's text without numbers of people: counters outlive the events they count.
@@ -148,7 +148,9 @@ fn tags(item: &Item) -> Vec<String> {
         Some(AttributeValue::S(tag)) => vec![tag.clone()],
         _ => Vec::new(),
     };
-    tags.iter_mut().for_each(|tag| *tag = rollup::word(tag));
+    for tag in &mut tags {
+        *tag = rollup::word(tag);
+    }
     tags.retain(|tag| !tag.is_empty());
     tags.sort();
     tags.dedup();

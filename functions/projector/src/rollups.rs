@@ -250,7 +250,7 @@ impl Rollups {
                 .await
                 .map_err(|e| aws::failure(&e).to_owned())?;
             let items = answer.responses.unwrap_or_default().into_values().flatten();
-            seconds.extend(items.filter_map(second));
+            seconds.extend(items.filter_map(|item| second(&item)));
             wanted = answer
                 .unprocessed_keys
                 .unwrap_or_default()
@@ -297,7 +297,7 @@ impl Rollups {
     }
 }
 
-fn second(item: Item) -> Option<(String, Second)> {
+fn second(item: &Item) -> Option<(String, Second)> {
     let series = item.get(SERIES)?.as_s().ok()?.clone();
     let seen = item.get(SEEN).and_then(|v| v.as_bs().ok());
     Some((
