@@ -11,8 +11,8 @@ use super::{Cast, life::Form};
 /// People's numbers are such that nobody has them: `91 0…` and `55 00…`.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// Where the receivers are: a base, below which each is at /lambda-url/<function>/; one such
-    /// address, to play only what that function is told; or, several times, <function>=URL.
+    /// Where the receivers are: a base, below which each is at /lambda-url/FUNCTION/; one such
+    /// address, to play only what that function is told; or, several times, FUNCTION=URL.
     #[arg(long, default_value = "http://127.0.0.1:9000")]
     pub url: Vec<String>,
     /// How many messages are sent; each makes one to some ten events.

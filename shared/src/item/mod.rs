@@ -25,7 +25,7 @@ pub type Item = HashMap<String, AttributeValue>;
 
 /// Partition key: the message id (S).
 pub const MESSAGE_ID: &str = "message_id";
-/// Sort key, see [`StatusKey`] (S).
+/// Sort key, see [`StatusKey`](crate::key::StatusKey) (S).
 pub const STATUS_KEY: &str = "status_key";
 /// Partition key of `recipient-index`: the person's number, digits only (S).
 pub const RECIPIENT: &str = "recipient";
