@@ -9,7 +9,9 @@
 
 mod server;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use aws_sdk_dynamodb::types::StreamSpecification;
 
 use http::Method;
 use integration_tests::{
@@ -17,9 +19,13 @@ use integration_tests::{
     fixtures::{body, post, request_to},
     scene::Scene,
 };
+use netcore_webhooks::{
+    local::{EVENTS_TABLE, QueueOptions, ROLLUPS_TABLE},
+    serve::{Options, Server},
+};
 use serde_json::{Value, json};
-use server::{Answer, Instance};
-use webhook_ingest::time;
+use server::{Answer, HttpClient, Instance};
+use webhook_ingest::{aws::Patience, time};
 
 /// Noon of some day of 2025, in seconds.
 const NOON: i64 = 1_749_988_800;
@@ -219,6 +225,67 @@ async fn a_day_is_listed_to_its_end_the_newest_first_and_nothing_twice() {
         assert_eq!(answer.status, 400, "{wrong}: {}", answer.text);
     }
     instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_without_counters_is_counted_when_it_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        data: Some(folder.path().to_owned()),
+        auth: Some(server::POLICY.to_owned()),
+        queues: QueueOptions::default(),
+    };
+    let http = HttpClient::new();
+    let first = Server::start(options.clone()).await.unwrap();
+    let url = format!("http://{}/lambda-url/event-webhook/", first.address);
+    let records = json!([event(1, "Sent", "RCS", NOON), event(2, "Sent", "RCS", NOON)]);
+    let answer = http
+        .send(Method::POST, &url, &[server::TOKEN], records.to_string())
+        .await;
+    assert_eq!(answer.counts()[1], 2);
+    // As an earlier version left it: no counters, no stream.
+    let dynamodb = first.local.place.aws(Patience::unhurried()).await.dynamodb;
+    dynamodb
+        .delete_table()
+        .table_name(ROLLUPS_TABLE)
+        .send()
+        .await
+        .unwrap();
+    let off = StreamSpecification::builder()
+        .stream_enabled(false)
+        .build()
+        .unwrap();
+    dynamodb
+        .update_table()
+        .table_name(EVENTS_TABLE)
+        .stream_specification(off)
+        .send()
+        .await
+        .unwrap();
+    first.stop().await;
+
+    let second = Server::start(options).await.unwrap();
+    let base = format!("http://{}", second.address);
+    let url = format!("{base}/lambda-url/event-webhook/");
+    let records = json!([event(3, "Sent", "RCS", NOON)]);
+    assert_eq!(
+        http.send(Method::POST, &url, &[server::TOKEN], records.to_string())
+            .await
+            .counts()[1],
+        1
+    );
+    let mut counted = 0;
+    for _ in 0..300 {
+        let path = format!("{base}/api/summary?from={DAY}&to={DAY}");
+        counted = sum(&http.send(Method::GET, &path, &[], "").await.json()["counts"]);
+        if counted >= 3 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(counted, 3);
+    second.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

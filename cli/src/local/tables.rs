@@ -82,7 +82,9 @@ pub(super) async fn create(client: &Client) -> anyhow::Result<bool> {
         create_events(client).await?;
         return Ok(false);
     }
-    if !counts {
+    let table = client.describe_table().table_name(EVENTS_TABLE).send().await;
+    let table = table.context("the events table cannot be described")?.table;
+    if table.is_none_or(|table| table.latest_stream_arn.is_none()) {
         client
             .update_table()
             .table_name(EVENTS_TABLE)
