@@ -421,7 +421,11 @@ async fn answers_are_as_the_published_schema_says() {
         let responses = &document["paths"][path]["get"]["responses"];
         for (response, real, status) in [
             ("200", real.to_owned(), 200),
-            ("default", format!("{real}/not/there"), 404),
+            (
+                "default",
+                format!("{}/not/there", real.split('?').next().unwrap()),
+                404,
+            ),
         ] {
             let mut schema = responses[response]["content"]["application/json"]["schema"].clone();
             assert!(schema.is_object(), "{path} {response}");
