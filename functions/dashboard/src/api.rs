@@ -3,36 +3,24 @@
 use std::collections::BTreeMap;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
-use lambda_http::{Body, Request, RequestExt as _, request::RequestContext};
-use percent_encoding::percent_decode_str;
-use serde::{Deserialize, Serialize};
+use lambda_http::{Body, Request};
+use serde::Serialize;
 use serde_json::{Value, json};
-use webhook_ingest::{
-    event::{Channel, Status},
-    rollup::{self, Scope},
-    time,
-};
 
 use crate::{
     Parts, Refusal,
     access::{self, Role},
-    answers::{Done, Event, Events, Fault, Health, Session},
+    answers::{Done, Event, Events, Fault, Health},
     assets, csv,
     days::Wanted,
-    hide, openapi,
-    summary::Range,
+    door, hide, openapi,
+    params::{LARGEST_PAGE, decoded, page, parameter, range, wanted},
     table::{Page, Part},
     timeline,
 };
 
-/// Events on a page unless the caller says otherwise, and at most.
-const PAGE: usize = 50;
-const LARGEST_PAGE: usize = 200;
 /// Rows of a table for a spreadsheet; a function URL's answer takes 6 MB.
 const MOST_ROWS: usize = 10_000;
-/// Days of an overview unless the caller says otherwise, and at most.
-const DAYS: i64 = 30;
-const MOST_DAYS: i64 = 366;
 
 /// No script, style or picture but our own, no frame around it, no form to elsewhere: texts of
 /// strangers stay texts even if the page had a fault.
@@ -113,13 +101,16 @@ async fn route(parts: &Parts, request: &Request) -> Result<Answer, Refusal> {
             only_get(request)?;
             return Ok(Answer::Json(openapi::document()));
         }
-        ["api", "session"] if *request.method() == Method::POST => return sign_in(parts, request).await,
+        ["api", "session"] if *request.method() == Method::POST => {
+            let (cookie, session) = door::sign_in(parts, request).await?;
+            return Ok(Answer::Cookie(cookie, serde_json::to_value(session).ok()));
+        }
         ["api", "session"] if *request.method() == Method::DELETE => {
-            return Ok(Answer::Cookie(access::closed(is_secure(request)), None));
+            return Ok(Answer::Cookie(access::closed(door::is_secure(request)), None));
         }
         _ => {}
     }
-    let role = role(parts, request).await?;
+    let role = door::role(parts, request).await?;
     match segments.as_slice() {
         ["api", "dead-letters", id, action @ ("redrive" | "discard")] => {
             change(parts, request, role, &decoded(id)?, action).await
@@ -140,7 +131,7 @@ async fn route(parts: &Parts, request: &Request) -> Result<Answer, Refusal> {
 
 async fn read(parts: &Parts, request: &Request, role: Role, segments: &[&str]) -> Result<Answer, Refusal> {
     match segments {
-        ["session"] => json_of(&session(parts, role)),
+        ["session"] => json_of(&door::session(parts, role)),
         ["messages", id] => {
             let id = decoded(id)?;
             let events = parts.table.message(&id).await?;
@@ -236,45 +227,6 @@ async fn events(parts: &Parts, request: &Request, role: Role, list: &List) -> Re
     }
 }
 
-/// Who is asking.
-async fn role(parts: &Parts, request: &Request) -> Result<Role, Refusal> {
-    let Some(sign_in) = &parts.sign_in else {
-        return Ok(parts.role);
-    };
-    let now = time::now();
-    let policy = sign_in.current(now).await;
-    policy.role(request.headers(), now).ok_or(Refusal::SignInFirst)
-}
-
-fn session(parts: &Parts, role: Role) -> Session {
-    Session {
-        role,
-        sign_in: parts.sign_in.is_some(),
-        may: access::may(role, parts.redrive),
-    }
-}
-
-async fn sign_in(parts: &Parts, request: &Request) -> Result<Answer, Refusal> {
-    #[derive(Deserialize)]
-    struct Tried {
-        password: String,
-    }
-    let Some(policy) = &parts.sign_in else {
-        return Err(Refusal::BadRequest("this dashboard has no sign-in".into()));
-    };
-    from_our_page(request)?;
-    let Ok(Tried { password }) = serde_json::from_slice(request.body().as_ref()) else {
-        return Err(Refusal::BadRequest("send {\"password\":\"…\"} as JSON".into()));
-    };
-    let now = time::now();
-    parts.attempts.count(&address(request), now).await?;
-    let opened = policy.current(now).await.open(&password, is_secure(request), now);
-    let (role, cookie) = opened.ok_or(Refusal::WrongPassword)?;
-    tracing::info!(role = role.as_str(), "signed in");
-    let session = serde_json::to_value(session(parts, role)).ok();
-    Ok(Answer::Cookie(cookie, session))
-}
-
 async fn change(
     parts: &Parts,
     request: &Request,
@@ -285,7 +237,7 @@ async fn change(
     if *request.method() != Method::POST {
         return Err(Refusal::MethodNotAllowed("POST"));
     }
-    from_our_page(request)?;
+    door::from_our_page(request)?;
     let may = access::may(role, parts.redrive);
     if !may.redrive || !may.discard {
         return Err(Refusal::Forbidden(
@@ -309,37 +261,6 @@ async fn change(
     json_of(&Done(done))
 }
 
-/// Another site can make a browser post a form here, but neither JSON nor without saying where from.
-fn from_our_page(request: &Request) -> Result<(), Refusal> {
-    let text = |name: &HeaderName| request.headers().get(name).and_then(|v| v.to_str().ok());
-    let is_json = text(&header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/json"));
-    if !is_json {
-        return Err(Refusal::BadRequest("send application/json".into()));
-    }
-    let host = text(&header::HOST).unwrap_or_default();
-    let foreign =
-        text(&header::ORIGIN).is_some_and(|origin| origin.split_once("://").map(|(_, h)| h) != Some(host));
-    if foreign {
-        return Err(Refusal::Forbidden("this comes from another site"));
-    }
-    Ok(())
-}
-
-/// The address that the platform saw, never a header a caller can set.
-fn address(request: &Request) -> String {
-    match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone().unwrap_or_default(),
-        _ => String::new(),
-    }
-}
-
-fn is_secure(request: &Request) -> bool {
-    request
-        .headers()
-        .get("x-forwarded-proto")
-        .is_some_and(|protocol| protocol.as_bytes() == b"https")
-}
-
 fn only_get(request: &Request) -> Result<(), Refusal> {
     match *request.method() {
         Method::GET | Method::HEAD => Ok(()),
@@ -349,92 +270,6 @@ fn only_get(request: &Request) -> Result<(), Refusal> {
 
 fn nothing_here() -> Refusal {
     Refusal::NotFound("there is nothing at this path".into())
-}
-
-fn decoded(segment: &str) -> Result<String, Refusal> {
-    percent_decode_str(segment)
-        .decode_utf8()
-        .map(std::borrow::Cow::into_owned)
-        .map_err(|_| Refusal::BadRequest("the path is not percent-encoded UTF-8".into()))
-}
-
-/// A query parameter that holds something.
-fn parameter(request: &Request, name: &str) -> Option<String> {
-    let parameters = request.query_string_parameters();
-    parameters
-        .first(name)
-        .filter(|value| !value.is_empty())
-        .map(str::to_owned)
-}
-
-fn page(request: &Request) -> Result<Page, Refusal> {
-    let parameters = request.query_string_parameters();
-    let limit = match parameters.first("limit") {
-        None => PAGE,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|n| (1..=LARGEST_PAGE).contains(n))
-            .ok_or_else(|| Refusal::BadRequest(format!("limit must be a number from 1 to {LARGEST_PAGE}")))?,
-    };
-    Ok(Page {
-        limit,
-        cursor: parameter(request, "cursor"),
-    })
-}
-
-fn wanted(request: &Request) -> Result<Wanted, Refusal> {
-    let status = parameter(request, "status");
-    Ok(Wanted {
-        day: day(request, "day")?.unwrap_or_else(today).to_string(),
-        channel: parameter(request, "channel").map(|word| Channel::from_word(&word).as_str().to_owned()),
-        status: status
-            .map(|word| Status::from_word(&word).map(|status| status.as_str().to_owned()))
-            .transpose()
-            .map_err(|_| Refusal::BadRequest("status holds no word".into()))?,
-    })
-}
-
-fn range(request: &Request) -> Result<Range, Refusal> {
-    let to = day(request, "to")?.unwrap_or_else(today);
-    let back = jiff::Span::new().days(DAYS - 1);
-    let from = match day(request, "from")? {
-        Some(from) => from,
-        None => to.checked_sub(back).unwrap_or(to),
-    };
-    let days = i64::from((to - from).get_days()) + 1;
-    if !(1..=MOST_DAYS).contains(&days) {
-        return Err(Refusal::BadRequest(format!(
-            "from must not be after to, and the range at most {MOST_DAYS} days"
-        )));
-    }
-    Ok(Range {
-        from: from.to_string(),
-        to: to.to_string(),
-        days,
-        scope: Scope {
-            bot: parameter(request, "bot").map(|bot| rollup::word(&bot)),
-            tag: parameter(request, "tag").map(|tag| rollup::word(&tag)),
-        },
-        channel: parameter(request, "channel").map(|word| Channel::from_word(&word).as_str().to_owned()),
-    })
-}
-
-fn today() -> jiff::civil::Date {
-    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
-}
-
-fn day(request: &Request, name: &str) -> Result<Option<jiff::civil::Date>, Refusal> {
-    let Some(text) = parameter(request, name) else {
-        return Ok(None);
-    };
-    // Only this spelling: it is a part of keys.
-    let day = text
-        .parse::<jiff::civil::Date>()
-        .ok()
-        .filter(|day| day.to_string() == text);
-    day.map(Some)
-        .ok_or_else(|| Refusal::BadRequest(format!("{name} must be a day, YYYY-MM-DD")))
 }
 
 fn json_of(answer: &impl Serialize) -> Result<Answer, Refusal> {

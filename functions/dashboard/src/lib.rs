@@ -1,9 +1,10 @@
 //! What became of messages, for people and their tools: a page, a JSON API over the events table and
 //! its counters, and a look into the queues.
 //!
-//! `api` owns paths and status codes, `access` who may see what; `table`, `days` and `summary` are
-//! the queries, `timeline` what they mean, `queues` the dead letters; `answers` are the types that the
-//! answers and `/openapi.json` are written from, `hide` takes numbers out of them; `assets` is the page.
+//! `api` owns paths and status codes, `params` what is asked for, `door` who comes in, `access` who may
+//! see what; `table`, `days` and `summary` are the queries, `timeline` what they mean, `queues` the dead
+//! letters; `answers` are the types that the answers and `/openapi.json` are written from, `hide` takes
+//! numbers out of them; `attempts` counts sign-ins; `assets` is the page, `csv` a list for spreadsheets.
 
 mod access;
 mod answers;
@@ -13,8 +14,10 @@ mod attempts;
 mod config;
 mod csv;
 mod days;
+mod door;
 mod hide;
 mod openapi;
+mod params;
 mod queues;
 mod summary;
 mod table;
