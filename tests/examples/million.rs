@@ -3,8 +3,8 @@
 //! the same figures twice.
 //!
 //! ```sh
-//! cargo build --release -p dashboard
-//! cargo run -p integration-tests --example million -- 1000000
+//! cargo build --release -p dashboard -p integration-tests --bins
+//! cargo run --release -p integration-tests --example million -- 1000000
 //! ```
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(
@@ -16,7 +16,7 @@
     reason = "a benchmark that cannot run says why and ends"
 )]
 
-use std::{collections::HashMap, path::Path, time::Instant};
+use std::{collections::HashMap, time::Instant};
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, ReturnConsumedCapacity, WriteRequest};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -42,10 +42,9 @@ async fn main() {
     let events = std::env::args()
         .nth(1)
         .map_or(1_000_000, |n| n.parse().expect("a number of events"));
-    let binary = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .join("target/release/dashboard");
+    // target/<profile>/examples/<this>: the function that was built with it.
+    let example = std::env::current_exe().unwrap();
+    let binary = example.ancestors().nth(2).unwrap().join("dashboard");
     println!(
         "{:>9}  {:<38} {:>9} {:>9} {:>9} {:>10} {:>7}",
         "events", "view", "wall ms", "CPU ms", "table ms", "bytes", "calls"
@@ -58,7 +57,8 @@ async fn main() {
         let proxy = Proxy::start(&local.place.dynamodb).await.unwrap();
         let aws = local.place.aws(Patience::unhurried()).await;
         let began = Instant::now();
-        fill(&aws, &local.place, events).await;
+        let now = time::now();
+        fill(&aws, &local.place, events, now).await;
         let rollups = Rollups::new(aws.dynamodb.clone(), local.place.rollups_table.clone());
         rebuild(&rollups, &local.place.events_table, |_| ())
             .await
@@ -72,15 +72,14 @@ async fn main() {
             ..local.place.clone()
         };
         let dashboard = Release::start(&binary, place.environment()).await;
-        measure(&dashboard, &proxy, events).await;
-        units(&aws, &local.place, events).await;
+        measure(&dashboard, &proxy, events, now).await;
+        units(&aws, &local.place, events, now).await;
         local.stop().await;
     }
 }
 
 /// Lives of messages over the last month, four events each, stored as the receivers store them.
-async fn fill(aws: &Aws, place: &Place, events: usize) {
-    let now = time::now();
+async fn fill(aws: &Aws, place: &Place, events: usize, now: i64) {
     stream::iter((0..events).collect::<Vec<_>>().chunks(25).map(<[usize]>::to_vec))
         .map(|numbers| async move {
             let requests: Vec<WriteRequest> = numbers
@@ -127,10 +126,10 @@ fn item(number: usize, now: i64) -> Item {
     item::build(event, arrival).expect("an item")
 }
 
-async fn measure(dashboard: &Release, proxy: &Proxy, events: usize) {
-    let day = time::utc_day(time::now() - DAY_MS);
-    let from = time::utc_day(time::now() - (DAYS - 1) * DAY_MS);
-    let id = item(0, time::now());
+async fn measure(dashboard: &Release, proxy: &Proxy, events: usize, now: i64) {
+    let day = time::utc_day(now - DAY_MS);
+    let from = time::utc_day(now - (DAYS - 1) * DAY_MS);
+    let id = item(0, now);
     let number = id["recipient"].as_s().unwrap().clone();
     let id = id["message_id"].as_s().unwrap().clone();
     for (view, path, query) in [
@@ -182,12 +181,12 @@ async fn measure(dashboard: &Release, proxy: &Proxy, events: usize) {
 }
 
 /// What the queries behind the views cost, eventually consistent, as the table counts it.
-async fn units(aws: &Aws, place: &Place, events: usize) {
-    let today = time::utc_day(time::now());
-    let from = time::utc_day(time::now() - (DAYS - 1) * DAY_MS);
+async fn units(aws: &Aws, place: &Place, events: usize, now: i64) {
+    let today = time::utc_day(now);
+    let from = time::utc_day(now - (DAYS - 1) * DAY_MS);
     let generation = Rollups::new(aws.dynamodb.clone(), place.rollups_table.clone());
     let series = Scope::default().series(&generation.generations().await.unwrap().current);
-    let id = item(0, time::now());
+    let id = item(0, now);
     let counters = |first: String, last: String| {
         let query = aws.dynamodb.query().table_name(&place.rollups_table);
         query

@@ -183,8 +183,13 @@ async fn a_wrong_environment_is_told_whole_and_ends_the_function() {
     let region = ("AWS_REGION", "local".to_owned());
     for name in FUNCTIONS {
         let error = refusal(name, vec![region.clone()]).await;
-        for variable in ["EVENTS_TABLE", "RETRY_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"] {
-            assert!(error.contains(variable), "{name}: {error}");
+        for (variable, needed) in [
+            ("EVENTS_TABLE", name != "projector"),
+            ("RETRY_QUEUE_URL", name != "projector"),
+            ("DEAD_LETTER_QUEUE_URL", name != "projector"),
+            ("ROLLUPS_TABLE", ["projector", "dashboard"].contains(&name)),
+        ] {
+            assert_eq!(error.contains(variable), needed, "{name} {variable}: {error}");
         }
         assert_eq!(
             error.contains("WEBHOOK_AUTH"),
