@@ -1,11 +1,9 @@
 //! A function holds a large batch once, not several times over: 6 MB fit a function of 128 MB with
 //! room, even unoptimised.
 
-use std::time::Duration;
-
 use integration_tests::{
     binary::{Answer, Function},
-    fixtures::{body, events, post},
+    fixtures::{LARGE_BODY_BUDGET, body, events, post},
     proxy::Treatment::{Hang, Pass},
     scene::Scene,
 };
@@ -13,12 +11,8 @@ use integration_tests::{
 const EVENTS: usize = 12_000;
 const MOST_KIB: usize = 64 * 1024;
 const LARGE_BODY_KIB: usize = 6 * 1024;
-/// `ACK_BUDGET_MS` by default, what the contract adds to it, and what an unoptimised function
-/// beside the tables it calls needs to read and write 6 MB of JSON.
-const IN_TIME: Duration = Duration::from_secs(4);
-
 async fn large_batch(scene: &Scene) -> (Function, Answer) {
-    let receiver = scene.function("event-webhook", &[]).await;
+    let receiver = scene.function("event-webhook", &[LARGE_BODY_BUDGET]).await;
     let batch = body(&events(0, EVENTS));
     assert!((5_900_000..=6_291_456).contains(&batch.len()), "{}", batch.len());
     let answer = receiver.request(&post(&batch)).await;
@@ -26,7 +20,6 @@ async fn large_batch(scene: &Scene) -> (Function, Answer) {
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(answer.count("received"), EVENTS);
     assert_eq!(answer.count("stored") + answer.count("queued"), EVENTS);
-    assert!(answer.took <= IN_TIME, "answered after {:?}", answer.took);
     assert!(peak < MOST_KIB, "held {peak} KiB");
     (receiver, answer)
 }
@@ -44,8 +37,8 @@ async fn six_megabytes_fit_with_the_table_well_and_with_the_table_hanging() {
     assert_eq!(answer.count("queued"), EVENTS);
 
     // Nor does it grow: a process that had a few of them has all it needs for more.
-    let warm = peak_after(&receiver, 6).await;
-    let warmer = peak_after(&receiver, 4).await;
+    let warm = peak_after(&receiver, 5).await;
+    let warmer = peak_after(&receiver, 3).await;
     assert!(warmer < MOST_KIB, "held {warmer} KiB");
     assert!(
         warmer <= warm + LARGE_BODY_KIB,
