@@ -16,10 +16,9 @@
     reason = "a benchmark that cannot run says why and ends"
 )]
 
-use std::{collections::HashMap, time::Instant};
+use std::{path::Path, time::Instant};
 
-use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, ReturnConsumedCapacity, WriteRequest};
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use http::Method;
 use integration_tests::{fixtures::request_to, proxy::Proxy, release::Release};
 use netcore_webhooks::local::{Local, Place, QueueOptions};
@@ -58,14 +57,16 @@ async fn main() {
         let aws = local.place.aws(Patience::unhurried()).await;
         let began = Instant::now();
         let now = time::now();
-        fill(&aws, &local.place, events, now).await;
+        fill(folder.path(), &local.place, events, now);
+        let filled = began.elapsed();
         let rollups = Rollups::new(aws.dynamodb.clone(), local.place.rollups_table.clone());
         rebuild(&rollups, &local.place.events_table, |_| ())
             .await
             .unwrap();
         println!(
-            "{events:>9}  filled and counted in {:.0} s",
-            began.elapsed().as_secs_f64()
+            "{events:>9}  filled in {:.0} s, counted by a rebuild in {:.0} s",
+            filled.as_secs_f64(),
+            began.elapsed().saturating_sub(filled).as_secs_f64()
         );
         let place = Place {
             dynamodb: proxy.url.clone(),
@@ -78,31 +79,24 @@ async fn main() {
     }
 }
 
-/// Lives of messages over the last month, four events each, stored as the receivers store them.
-async fn fill(aws: &Aws, place: &Place, events: usize, now: i64) {
-    stream::iter((0..events).collect::<Vec<_>>().chunks(25).map(<[usize]>::to_vec))
-        .map(|numbers| async move {
-            let requests: Vec<WriteRequest> = numbers
-                .into_iter()
-                .map(|number| {
-                    let put = PutRequest::builder()
-                        .set_item(Some(item(number, now)))
-                        .build()
-                        .unwrap();
-                    WriteRequest::builder().put_request(put).build()
-                })
-                .collect();
-            aws.dynamodb
-                .batch_write_item()
-                .set_request_items(Some(HashMap::from([(place.events_table.clone(), requests)])))
-                .send()
-                .await
-                .map(|_| ())
-        })
-        .buffer_unordered(8)
-        .try_collect::<Vec<()>>()
-        .await
-        .unwrap();
+/// Lives of messages over the last month, four events each: the items that the receivers store, put
+/// into the table's file as a restored backup would be.
+fn fill(folder: &Path, place: &Place, events: usize, now: i64) {
+    const AT_ONCE: usize = 20_000;
+    let file = folder.join("tables.sqlite");
+    let database = dynoxide::Database::new(file.to_str().unwrap()).unwrap();
+    database.enable_bulk_loading().unwrap();
+    for first in (0..events).step_by(AT_ONCE) {
+        let items = (first..events.min(first + AT_ONCE)).map(|number| {
+            let item = serde_dynamo::Item::from(item(number, now));
+            serde_json::from_value(serde_json::to_value(item).unwrap()).unwrap()
+        });
+        let items = items.collect();
+        database
+            .import_items(&place.events_table, items, dynoxide::ImportOptions::default())
+            .unwrap();
+    }
+    database.disable_bulk_loading().unwrap();
 }
 
 fn item(number: usize, now: i64) -> Item {

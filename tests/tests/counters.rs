@@ -7,7 +7,7 @@
     reason = "this is all tests, helpers included"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use integration_tests::{
@@ -19,7 +19,13 @@ use integration_tests::{
 use netcore_webhooks::local::Place;
 use projector::{rebuild::rebuild, rollups::Rollups};
 use serde_json::{Value, json};
-use webhook_ingest::{aws::Patience, item, rollup::Counter};
+use webhook_ingest::{
+    aws::Patience,
+    item::{self, Arrival},
+    provider::{self, netcore_events},
+    rollup::Counter,
+    time,
+};
 
 /// `series` without its generation, `period`, counter → count.
 type Counts = BTreeMap<(String, String, String), u64>;
@@ -347,4 +353,100 @@ async fn a_rebuild_counts_the_table_anew_while_events_arrive() {
     for left in ["0", &current.current] {
         assert_eq!(counted(&scene.place, left).await, Counts::new(), "{left}");
     }
+}
+
+/// Stores events that arrived longer ago than any stream remembers.
+async fn store_old(scene: &Scene, records: &[Value]) {
+    let client = scene.place.aws(Patience::unhurried()).await.dynamodb;
+    let arrival = Arrival {
+        at: time::now() - 40 * 86_400_000,
+        retention_days: 0,
+        late_after_hours: 72,
+    };
+    for record in records {
+        let event = provider::read(&[&netcore_events::FORMAT], &record.to_string()).unwrap();
+        let item = item::build(event, arrival).unwrap();
+        let put = client.put_item().table_name(&scene.place.events_table);
+        put.set_item(Some(item)).send().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_adds_up_old_events_once_though_answers_are_lost() {
+    let scene = Scene::set().await;
+    let mut records = events(0, 300);
+    for (place, record) in records.iter_mut().enumerate() {
+        record["nc_bot_id"] = json!((place % 3).to_string());
+        record["event_time"] = json!(1_704_876_833 + place * 7200);
+        record["status"] = json!(["Sent", "Failed"][place % 2]);
+        record["remarks"] = json!(format!("reason {place}"));
+    }
+    // More reasons on one day than one update takes.
+    for record in &mut records[..170] {
+        record["event_time"] = json!(1_704_876_833);
+        record["status"] = json!("Failed");
+    }
+    store_old(&scene, &records).await;
+    let expected = recount(&scene).await;
+    // Four of five commits are made and not answered.
+    scene.table.decide(|call| match call.operation {
+        "TransactWriteItems" if call.number % 5 != 0 => CutAfter,
+        _ => Pass,
+    });
+    let aws = scene.place.aws(Patience::unhurried()).await;
+    let rollups = Rollups::new(aws.dynamodb.clone(), scene.place.rollups_table.clone());
+    let rebuilt = rebuild(&rollups, &scene.place.events_table, |_| ())
+        .await
+        .unwrap();
+    assert_eq!(rebuilt.events, 300);
+    let current = rollups.generations().await.unwrap().current;
+    assert_eq!(counted(&scene.place, &current).await, expected);
+    // Each item is written once or twice, not once for every event in it.
+    let commits = scene.table.operations()["TransactWriteItems"];
+    let items: BTreeSet<_> = expected
+        .keys()
+        .map(|(series, period, _)| (series, period))
+        .collect();
+    let needed = items.len().div_ceil(100) + 1;
+    assert!(
+        commits <= needed * 5,
+        "{commits} commits for {} items",
+        items.len()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_that_an_item_has_no_room_for_count_as_other() {
+    let scene = Scene::set().await;
+    // 3,000 reasons of 160 characters in one day are more than 400 KB.
+    let records: Vec<Value> = events(0, 3000)
+        .into_iter()
+        .enumerate()
+        .map(|(place, mut record)| {
+            record["event_time"] = json!(1_704_876_833);
+            record["status"] = json!("Failed");
+            record["remarks"] = json!(format!("{} {place}", "x".repeat(150)));
+            record
+        })
+        .collect();
+    store_old(&scene, &records).await;
+    let aws = scene.place.aws(Patience::unhurried()).await;
+    let rollups = Rollups::new(aws.dynamodb.clone(), scene.place.rollups_table.clone());
+    rebuild(&rollups, &scene.place.events_table, |_| ())
+        .await
+        .unwrap();
+    let current = rollups.generations().await.unwrap().current;
+    let of_all = |counter: &str| {
+        let counter = counter.to_owned();
+        ("all".to_owned(), "day#2024-01-10".to_owned(), counter)
+    };
+    let counts = counted(&scene.place, &current).await;
+    assert_eq!(counts[&of_all("s|RCS|failed")], 3000);
+    assert!(counts[&of_all("f|RCS|other")] > 0);
+    let reasons: u64 = counts
+        .iter()
+        .filter(|((series, _, counter), _)| series == "all" && counter.starts_with("f|"))
+        .map(|(_, count)| count)
+        .sum();
+    assert_eq!(reasons, 3000);
 }

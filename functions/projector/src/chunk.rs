@@ -13,7 +13,7 @@ use webhook_ingest::{
     },
 };
 
-use crate::fact::Fact;
+use crate::fact::{self, Fact};
 
 /// A transaction takes 100 items:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
@@ -30,24 +30,102 @@ pub(crate) const VERSION: &str = "version";
 
 type Key = (String, String);
 
-/// Whether what is counted is remembered, so that it is not counted again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Marks {
-    Kept,
-    /// For events that no stream will ever bring again.
-    None,
+/// What items are to hold more of.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counts {
+    items: BTreeMap<Key, Additions>,
 }
 
-/// What one item is to hold more of.
-#[derive(Default)]
-struct Additions<'a> {
-    counters: BTreeMap<String, u64>,
-    bots: BTreeSet<&'a str>,
-    tags: BTreeSet<&'a str>,
+#[derive(Debug, Clone, Default)]
+struct Additions {
+    counters: BTreeMap<Counter, u64>,
+    bots: BTreeSet<String>,
+    tags: BTreeSet<String>,
+}
+
+impl Counts {
+    /// Those that one fact makes more.
+    pub(crate) fn add(&mut self, generation: &str, fact: &Fact) {
+        for scope in fact.scopes() {
+            let series = scope.series(generation);
+            let of_day = self.items.entry((series.clone(), day(&fact.day))).or_default();
+            for counter in fact.of_the_day.iter().chain([&fact.status]) {
+                *of_day.counters.entry(counter.clone()).or_default() += 1;
+            }
+            if scope == Scope::default() {
+                of_day.bots.extend(fact.bot.clone());
+                of_day.tags.extend(fact.tags.iter().cloned());
+            }
+            let of_hour = self.items.entry((series, hour(&fact.hour))).or_default();
+            *of_hour.counters.entry(fact.status.clone()).or_default() += 1;
+        }
+    }
+
+    /// Those of some facts.
+    pub(crate) fn of<'f>(generation: &str, facts: impl IntoIterator<Item = &'f Fact>) -> Self {
+        let mut counts = Self::default();
+        for fact in facts {
+            counts.add(generation, fact);
+        }
+        counts
+    }
+
+    /// How many items they are in.
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// The same with every word of the provider's own choice folded into one, for an item that is full.
+    #[must_use]
+    pub(crate) fn folded(mut self) -> Self {
+        for additions in self.items.values_mut() {
+            let mut folded = BTreeMap::new();
+            for (counter, count) in std::mem::take(&mut additions.counters) {
+                *folded.entry(fact::folded(counter)).or_default() += count;
+            }
+            additions.counters = folded;
+        }
+        self
+    }
+
+    /// The same in parts that fit a transaction each.
+    pub(crate) fn parts(mut self) -> Vec<Self> {
+        let mut parts = Vec::new();
+        while !self.items.is_empty() {
+            // An item with more counters than an expression takes is in several parts.
+            let mut rest = BTreeMap::new();
+            for (key, additions) in &mut self.items {
+                if let Some(beyond) = additions.counters.keys().nth(MOST_COUNTERS).cloned() {
+                    let counters = additions.counters.split_off(&beyond);
+                    rest.insert(
+                        key.clone(),
+                        Additions {
+                            counters,
+                            ..Additions::default()
+                        },
+                    );
+                }
+            }
+            let mut items = std::mem::replace(&mut self.items, rest).into_iter().peekable();
+            while items.peek().is_some() {
+                let items = items.by_ref().take(MOST_ITEMS).collect();
+                parts.push(Self { items });
+            }
+        }
+        parts
+    }
+
+    /// The updates that count them.
+    pub(crate) fn updates(&self, table: &str, now: EpochMillis) -> Vec<TransactWriteItem> {
+        self.items
+            .iter()
+            .filter_map(|(key, additions)| transact(added(update(table, key.clone()), additions, now)))
+            .collect()
+    }
 }
 
 /// How many of the first facts fit one transaction.
-pub(crate) fn fitting(facts: &[Fact], kept: Marks) -> usize {
+pub(crate) fn fitting(facts: &[Fact]) -> usize {
     let mut items: BTreeSet<Key> = BTreeSet::new();
     let mut seconds: BTreeSet<EpochMillis> = BTreeSet::new();
     let mut counters: BTreeSet<&Counter> = BTreeSet::new();
@@ -57,9 +135,7 @@ pub(crate) fn fitting(facts: &[Fact], kept: Marks) -> usize {
             items.insert((series.clone(), day(&fact.day)));
             items.insert((series, hour(&fact.hour)));
         }
-        if kept == Marks::Kept {
-            seconds.insert(fact.received_at.div_euclid(1000));
-        }
+        seconds.insert(fact.received_at.div_euclid(1000));
         counters.insert(&fact.status);
         counters.extend(&fact.of_the_day);
         let full = items.len() + seconds.len() > MOST_ITEMS || counters.len() > MOST_COUNTERS;
@@ -80,35 +156,6 @@ pub(crate) fn seconds(facts: &[Fact], generation: &str) -> BTreeMap<String, BTre
             .insert(fact.mark);
     }
     seconds
-}
-
-/// The updates that count facts.
-pub(crate) fn counts(
-    table: &str,
-    generation: &str,
-    facts: &[Fact],
-    now: EpochMillis,
-) -> Vec<TransactWriteItem> {
-    let mut items: BTreeMap<Key, Additions<'_>> = BTreeMap::new();
-    for fact in facts {
-        for scope in fact.scopes() {
-            let series = scope.series(generation);
-            let of_day = items.entry((series.clone(), day(&fact.day))).or_default();
-            for counter in fact.of_the_day.iter().chain([&fact.status]) {
-                *of_day.counters.entry(counter.name()).or_default() += 1;
-            }
-            if scope == Scope::default() {
-                of_day.bots.extend(fact.bot.as_deref());
-                of_day.tags.extend(fact.tags.iter().map(String::as_str));
-            }
-            let of_hour = items.entry((series, hour(&fact.hour))).or_default();
-            *of_hour.counters.entry(fact.status.name()).or_default() += 1;
-        }
-    }
-    items
-        .into_iter()
-        .filter_map(|(key, additions)| transact(added(update(table, key), &additions, now)))
-        .collect()
 }
 
 /// The update that remembers marks, if nobody else did since `version` was read.
@@ -138,18 +185,18 @@ pub(crate) fn remember(
     })
 }
 
-fn added(mut update: UpdateBuilder, additions: &Additions<'_>, now: EpochMillis) -> UpdateBuilder {
+fn added(mut update: UpdateBuilder, additions: &Additions, now: EpochMillis) -> UpdateBuilder {
     let mut parts = Vec::new();
-    for (place, (name, count)) in additions.counters.iter().enumerate() {
+    for (place, (counter, count)) in additions.counters.iter().enumerate() {
         parts.push(format!("#{place} :{place}"));
         update = update
-            .expression_attribute_names(format!("#{place}"), name)
+            .expression_attribute_names(format!("#{place}"), counter.name())
             .expression_attribute_values(format!(":{place}"), AttributeValue::N(count.to_string()));
     }
     for (name, values) in [(BOTS, &additions.bots), (TAGS, &additions.tags)] {
         if !values.is_empty() {
             parts.push(format!("{name} :{name}"));
-            let values = values.iter().map(|value| (*value).to_owned()).collect();
+            let values = values.iter().cloned().collect();
             update = update.expression_attribute_values(format!(":{name}"), AttributeValue::Ss(values));
         }
     }

@@ -11,17 +11,21 @@ use anyhow::Context as _;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
 use tokio::time::Instant;
 use webhook_ingest::{
-    event::EpochMillis,
     item::Item,
     rollup::{CURRENT, GENERATION, NEXT, NO_PERIOD, PERIOD, SERIES},
     time,
 };
 
-use crate::{chunk::Marks, fact::Fact, rollups::Rollups};
+use crate::{chunk::Counts, fact::Fact, rollups::Rollups};
 
 /// What arrived longer ago is in no stream any more, however long it lay in a queue: those keep 14 days.
 const STREAM_MAY_BRING_MS: i64 = 16 * 86_400_000;
-/// How long one page of events may take.
+/// Counts of so many items, and so many events, are held before they are written: some 100 MB.
+const MOST_ITEMS: usize = 100_000;
+const MOST_RECENT: usize = 100_000;
+/// Of the recent ones, so many are counted before patience begins anew.
+const AT_ONCE: usize = 1_000;
+/// How long the table may keep refusing.
 const PATIENCE: Duration = Duration::from_mins(5);
 /// A batch write takes as many.
 const BATCH: usize = 25;
@@ -71,6 +75,7 @@ async fn recount(
         .consistent_read(true)
         .into_paginator()
         .send();
+    let mut sum = Sum::new(rollups, generation);
     while let Some(page) = pages.next().await {
         let items = page
             .context("the events table could not be read")?
@@ -79,25 +84,64 @@ async fn recount(
         let facts: Vec<Fact> = items.iter().filter_map(Fact::of).collect();
         rebuilt.skipped += (items.len() - facts.len()) as u64;
         rebuilt.events += facts.len() as u64;
-        count(rollups, generation, facts, time::now()).await?;
+        sum.add(facts).await?;
         progress(rebuilt.events);
     }
+    sum.write().await?;
     Ok(rebuilt)
 }
 
-async fn count(
-    rollups: &Rollups,
-    generation: &str,
-    mut facts: Vec<Fact>,
-    now: EpochMillis,
-) -> anyhow::Result<()> {
-    // In order of arrival, so that those of one second share a transaction.
-    facts.sort_by_key(|fact| fact.received_at);
-    let recent = facts.split_off(facts.partition_point(|fact| fact.received_at < now - STREAM_MAY_BRING_MS));
-    let until = Instant::now() + PATIENCE;
-    rollups.count_all(generation, &facts, Marks::None, until).await?;
-    rollups.count_all(generation, &recent, Marks::Kept, until).await?;
-    Ok(())
+/// Adds events up before they are written: a scan gives them in no order, so that each page has
+/// some of every day, and a page's counts would be written with every page.
+struct Sum<'r> {
+    rollups: &'r Rollups,
+    generation: &'r str,
+    /// What no stream will bring again.
+    old: Counts,
+    /// What one may still bring, and must therefore be marked.
+    recent: Vec<Fact>,
+}
+
+impl<'r> Sum<'r> {
+    fn new(rollups: &'r Rollups, generation: &'r str) -> Self {
+        Self {
+            rollups,
+            generation,
+            old: Counts::default(),
+            recent: Vec::new(),
+        }
+    }
+
+    async fn add(&mut self, facts: Vec<Fact>) -> anyhow::Result<()> {
+        let oldest = time::now() - STREAM_MAY_BRING_MS;
+        for fact in facts {
+            if fact.received_at < oldest {
+                self.old.add(self.generation, &fact);
+            } else {
+                self.recent.push(fact);
+            }
+        }
+        if self.old.len() > MOST_ITEMS || self.recent.len() > MOST_RECENT {
+            self.write().await?;
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self) -> anyhow::Result<()> {
+        self.rollups
+            .add(std::mem::take(&mut self.old), PATIENCE)
+            .await
+            .map_err(anyhow::Error::msg)
+            .context("the counters' table did not take a count")?;
+        let mut recent = std::mem::take(&mut self.recent);
+        // In order of arrival, so that those of one second share a transaction.
+        recent.sort_by_key(|fact| fact.received_at);
+        for facts in recent.chunks(AT_ONCE) {
+            let until = Instant::now() + PATIENCE;
+            self.rollups.count(self.generation, facts, until).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Names the generation that is read and the one that is being built.

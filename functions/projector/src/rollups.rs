@@ -13,18 +13,18 @@ use aws_sdk_dynamodb::{
     Client,
     error::ProvideErrorMetadata as _,
     operation::transact_write_items::TransactWriteItemsError,
-    types::{AttributeValue, KeysAndAttributes},
+    types::{AttributeValue, KeysAndAttributes, TransactWriteItem},
 };
 use tokio::time::{Instant, sleep};
 use webhook_ingest::{
     aws,
     item::Item,
-    rollup::{CURRENT, FIRST_GENERATION, GENERATION, NEXT, NO_PERIOD, PERIOD, SERIES},
+    rollup::{self, CURRENT, FIRST_GENERATION, GENERATION, NEXT, NO_PERIOD, PERIOD, SERIES},
     time,
 };
 
 use crate::{
-    chunk::{self, Marks, SEEN, VERSION},
+    chunk::{self, Counts, SEEN, VERSION},
     fact::Fact,
 };
 
@@ -126,22 +126,11 @@ impl Rollups {
         facts: &[Fact],
         until: Instant,
     ) -> Result<Counted, NotCounted> {
-        self.count_all(generation, facts, Marks::Kept, until).await
-    }
-
-    pub(crate) async fn count_all(
-        &self,
-        generation: &str,
-        facts: &[Fact],
-        marks: Marks,
-        until: Instant,
-    ) -> Result<Counted, NotCounted> {
         let mut counted = Counted::default();
         let mut done = 0;
         while let Some(rest) = facts.get(done..).filter(|rest| !rest.is_empty()) {
-            let chunk = rest.get(..chunk::fitting(rest, marks)).unwrap_or(rest);
-            let fresh = self
-                .count_chunk(generation, chunk, marks, until)
+            let chunk = rest.get(..chunk::fitting(rest)).unwrap_or(rest);
+            let fresh = tried(until, |fold| self.attempt(generation, chunk, fold))
                 .await
                 .map_err(|why| NotCounted { done, counted, why })?;
             counted.fresh += fresh;
@@ -151,45 +140,29 @@ impl Rollups {
         Ok(counted)
     }
 
-    /// Counts what fits one transaction; returns how many of them were not counted before.
-    async fn count_chunk(
-        &self,
-        generation: &str,
-        facts: &[Fact],
-        marks: Marks,
-        until: Instant,
-    ) -> Result<usize, String> {
-        let mut pause = FIRST_PAUSE;
-        let mut folded: Option<Vec<Fact>> = None;
-        loop {
-            let facts = folded.as_deref().unwrap_or(facts);
-            let why = match self.attempt(generation, facts, marks).await {
-                Ok(fresh) => return Ok(fresh),
-                Err(Failed::Full) if folded.is_none() => {
-                    tracing::warn!(
-                        "a day has more different words than an item holds; these are counted as other"
-                    );
-                    folded = Some(facts.iter().cloned().map(Fact::folded).collect());
-                    continue;
-                }
-                Err(Failed::Full) => "an item is full".to_owned(),
-                Err(Failed::Again(why)) => why,
-            };
-            if Instant::now() + pause >= until {
-                return Err(why);
-            }
-            sleep(jittered(pause)).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+    /// Adds counts that no stream will bring again, however many. What failed is not tried again in
+    /// the same generation: nobody knows which part of it was added.
+    pub(crate) async fn add(&self, counts: Counts, patience: Duration) -> Result<(), String> {
+        let now = time::now();
+        for part in counts.parts() {
+            // With every try the same: what DynamoDB did under a name it does not do again.
+            let name = token();
+            tried(Instant::now() + patience, |fold| {
+                let updates = if fold {
+                    part.clone().folded().updates(&self.table, now)
+                } else {
+                    part.updates(&self.table, now)
+                };
+                let name = if fold { format!("{name}-f") } else { name.clone() };
+                self.commit(updates, Some(name))
+            })
+            .await?;
         }
+        Ok(())
     }
 
-    async fn attempt(&self, generation: &str, facts: &[Fact], marks: Marks) -> Result<usize, Failed> {
+    async fn attempt(&self, generation: &str, facts: &[Fact], fold: bool) -> Result<usize, Failed> {
         let now = time::now();
-        if marks == Marks::None {
-            self.commit(chunk::counts(&self.table, generation, facts, now))
-                .await?;
-            return Ok(facts.len());
-        }
         let wanted = chunk::seconds(facts, generation);
         let read = self.seconds(wanted.keys()).await.map_err(Failed::Again)?;
         let nothing = Second::default();
@@ -202,25 +175,28 @@ impl Rollups {
             })
             .collect();
         let mut taken: BTreeSet<(&String, [u8; 8])> = BTreeSet::new();
-        let unseen: Vec<Fact> = facts
+        let unseen: Vec<&Fact> = facts
             .iter()
             .filter(|fact| {
-                let series = webhook_ingest::rollup::marks(generation, fact.received_at);
+                let series = rollup::marks(generation, fact.received_at);
                 fresh.get_key_value(&series).is_some_and(|(series, marks)| {
                     marks.contains(&fact.mark) && taken.insert((*series, fact.mark))
                 })
             })
-            .cloned()
             .collect();
         if unseen.is_empty() {
             return Ok(0);
         }
-        let mut updates = chunk::counts(&self.table, generation, &unseen, now);
+        let mut counts = Counts::of(generation, unseen.iter().copied());
+        if fold {
+            counts = counts.folded();
+        }
+        let mut updates = counts.updates(&self.table, now);
         for (series, marks) in fresh.into_iter().filter(|(_, marks)| !marks.is_empty()) {
             let version = read.get(series).and_then(|second| second.version.as_deref());
             updates.extend(chunk::remember(&self.table, series.clone(), marks, version, now));
         }
-        self.commit(updates).await?;
+        self.commit(updates, None).await?;
         Ok(unseen.len())
     }
 
@@ -261,11 +237,14 @@ impl Rollups {
         Ok(seconds)
     }
 
-    async fn commit(&self, updates: Vec<aws_sdk_dynamodb::types::TransactWriteItem>) -> Result<(), Failed> {
+    /// A name makes a second try change nothing if the first was taken:
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-apis-txwriteitems-idempotency>
+    async fn commit(&self, updates: Vec<TransactWriteItem>, name: Option<String>) -> Result<(), Failed> {
         let outcome = self
             .client
             .transact_write_items()
             .set_transact_items(Some(updates))
+            .set_client_request_token(name)
             .send()
             .await;
         let Err(error) = outcome else { return Ok(()) };
@@ -297,6 +276,34 @@ impl Rollups {
     }
 }
 
+/// Tries until it is done or time is up; once an item turns out to be full, with words folded.
+async fn tried<T, F>(until: Instant, attempt: impl Fn(bool) -> F) -> Result<T, String>
+where
+    F: Future<Output = Result<T, Failed>>,
+{
+    let mut pause = FIRST_PAUSE;
+    let mut fold = false;
+    loop {
+        let why = match attempt(fold).await {
+            Ok(done) => return Ok(done),
+            Err(Failed::Full) if !fold => {
+                tracing::warn!(
+                    "a day has more different words than an item holds; these are counted as other"
+                );
+                fold = true;
+                continue;
+            }
+            Err(Failed::Full) => "an item is full".to_owned(),
+            Err(Failed::Again(why)) => why,
+        };
+        if Instant::now() + pause >= until {
+            return Err(why);
+        }
+        sleep(jittered(pause)).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
 fn second(item: &Item) -> Option<(String, Second)> {
     let series = item.get(SERIES)?.as_s().ok()?.clone();
     let seen = item.get(SEEN).and_then(|v| v.as_bs().ok());
@@ -311,6 +318,12 @@ fn second(item: &Item) -> Option<(String, Second)> {
                 .collect(),
         },
     ))
+}
+
+/// A name for a transaction that nobody else gives one.
+fn token() -> String {
+    let half = || getrandom::u64().unwrap_or_default();
+    format!("{:016x}{:016x}", half(), half())
 }
 
 /// Somewhere between half and the whole pause, so that writers that met do not meet again.
