@@ -2,6 +2,7 @@
 
 use http::{HeaderName, header};
 use lambda_http::{Request, RequestExt as _, request::RequestContext};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use webhook_ingest::time;
 
@@ -10,6 +11,16 @@ use crate::{
     access::{self, Role},
     answers::Session,
 };
+
+/// Every browser since 2023 sends it, and no page can change it:
+/// <https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site>
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// What a sign-in sends.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct Password {
+    password: String,
+}
 
 /// Who is asking.
 pub(crate) async fn role(parts: &Parts, request: &Request) -> Result<Role, Refusal> {
@@ -30,15 +41,11 @@ pub(crate) fn session(parts: &Parts, role: Role) -> Session {
 }
 
 pub(crate) async fn sign_in(parts: &Parts, request: &Request) -> Result<(String, Session), Refusal> {
-    #[derive(Deserialize)]
-    struct Tried {
-        password: String,
-    }
     let Some(policy) = &parts.sign_in else {
         return Err(Refusal::BadRequest("this dashboard has no sign-in".into()));
     };
     from_our_page(request)?;
-    let Ok(Tried { password }) = serde_json::from_slice(request.body().as_ref()) else {
+    let Ok(Password { password }) = serde_json::from_slice(request.body().as_ref()) else {
         return Err(Refusal::BadRequest("send {\"password\":\"…\"} as JSON".into()));
     };
     let now = time::now();
@@ -56,13 +63,19 @@ pub(crate) fn from_our_page(request: &Request) -> Result<(), Refusal> {
     if !is_json {
         return Err(Refusal::BadRequest("send application/json".into()));
     }
-    let host = text(&header::HOST).unwrap_or_default();
-    let foreign =
-        text(&header::ORIGIN).is_some_and(|origin| origin.split_once("://").map(|(_, h)| h) != Some(host));
-    if foreign {
-        return Err(Refusal::Forbidden("this comes from another site"));
+    let is_ours = match (text(&FETCH_SITE), text(&header::ORIGIN)) {
+        // The browser compares what it shows in its address bar, which a proxy's `Host` need not be.
+        (Some(site), _) => site == "same-origin",
+        // An older browser.
+        (None, Some(origin)) => origin.split_once("://").map(|(_, host)| host) == text(&header::HOST),
+        // No browser.
+        (None, None) => true,
+    };
+    if is_ours {
+        Ok(())
+    } else {
+        Err(Refusal::Forbidden("this comes from another site"))
     }
-    Ok(())
 }
 
 /// The address that the platform saw, never a header a caller can set.

@@ -3,7 +3,10 @@
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use crate::answers::{DeadLetters, Done, Events, Fault, Health, Message, Session, Summary};
+use crate::{
+    answers::{DeadLetters, Done, Events, Fault, Health, Message, Session, Summary},
+    door::Password,
+};
 
 /// One operation.
 struct Operation {
@@ -12,9 +15,13 @@ struct Operation {
     does: &'static str,
     /// Name, whether it is a part of the path, and what it is.
     parameters: &'static [(&'static str, bool, &'static str)],
-    /// The schema of its answer.
-    answer: fn(&mut SchemaGenerator) -> Value,
+    /// The schema of what is sent, if anything is.
+    sent: Option<Schema>,
+    /// The schema of its answer, if it has one.
+    answer: Option<Schema>,
 }
+
+type Schema = fn(&mut SchemaGenerator) -> Value;
 
 const LIMIT: (&str, bool, &str) = ("limit", false, "Events on a page, 1 to 200; default 50.");
 const CURSOR: (&str, bool, &str) = ("cursor", false, "The cursor of the page before.");
@@ -26,7 +33,8 @@ const OPERATIONS: &[Operation] = &[
         path: "/api/messages/{message_id}",
         does: "A message: its events, its state, its journey over channels and the answers to it.",
         parameters: &[("message_id", true, "The provider's id.")],
-        answer: schema::<Message>,
+        sent: None,
+        answer: Some(schema::<Message>),
     },
     Operation {
         method: "get",
@@ -38,7 +46,8 @@ const OPERATIONS: &[Operation] = &[
             CURSOR,
             FORMAT,
         ],
-        answer: schema::<Events>,
+        sent: None,
+        answer: Some(schema::<Events>),
     },
     Operation {
         method: "get",
@@ -52,7 +61,8 @@ const OPERATIONS: &[Operation] = &[
             CURSOR,
             FORMAT,
         ],
-        answer: schema::<Events>,
+        sent: None,
+        answer: Some(schema::<Events>),
     },
     Operation {
         method: "get",
@@ -65,7 +75,8 @@ const OPERATIONS: &[Operation] = &[
             ("tag", false, "Only those with this tag."),
             ("channel", false, "Only this channel's."),
         ],
-        answer: schema::<Summary>,
+        sent: None,
+        answer: Some(schema::<Summary>),
     },
     Operation {
         method: "get",
@@ -76,35 +87,56 @@ const OPERATIONS: &[Operation] = &[
             false,
             "`full` shows bodies unmasked, to roles that may; default `masked`.",
         )],
-        answer: schema::<DeadLetters>,
+        sent: None,
+        answer: Some(schema::<DeadLetters>),
     },
     Operation {
         method: "post",
         path: "/api/dead-letters/{id}/redrive",
         does: "Sends a dead letter to the retry queue.",
         parameters: &[("id", true, "SQS's id of the message.")],
-        answer: schema::<Done>,
+        sent: Some(nothing),
+        answer: Some(schema::<Done>),
     },
     Operation {
         method: "post",
         path: "/api/dead-letters/{id}/discard",
         does: "Deletes a dead letter; the answer holds it.",
         parameters: &[("id", true, "SQS's id of the message.")],
-        answer: schema::<Done>,
+        sent: Some(nothing),
+        answer: Some(schema::<Done>),
     },
     Operation {
         method: "get",
         path: "/api/session",
         does: "Who is asking and what they may do.",
         parameters: &[],
-        answer: schema::<Session>,
+        sent: None,
+        answer: Some(schema::<Session>),
+    },
+    Operation {
+        method: "post",
+        path: "/api/session",
+        does: "Signs in where there is a sign-in; the answer sets a cookie. Ten tries in 15 minutes, then 429.",
+        parameters: &[],
+        sent: Some(schema::<Password>),
+        answer: Some(schema::<Session>),
+    },
+    Operation {
+        method: "delete",
+        path: "/api/session",
+        does: "Signs out: the answer takes the cookie away.",
+        parameters: &[],
+        sent: None,
+        answer: None,
     },
     Operation {
         method: "get",
         path: "/healthz",
         does: "Whether the function runs.",
         parameters: &[],
-        answer: schema::<Health>,
+        sent: None,
+        answer: Some(schema::<Health>),
     },
 ];
 
@@ -148,14 +180,33 @@ fn described(operation: &Operation, fault: &Value, generator: &mut SchemaGenerat
             })
         })
         .collect();
-    json!({
-        "summary": operation.does,
-        "parameters": parameters,
-        "responses": {
-            "200": {"description": "The answer.", "content": {"application/json": {"schema": (operation.answer)(generator)}}},
-            "default": {"description": "Why there is none.", "content": {"application/json": {"schema": fault}}},
-        },
-    })
+    let fault = json!({"description": "Why there is none.", "content": content(fault)});
+    let responses = match operation.answer {
+        Some(answer) => {
+            let answer = json!({"description": "The answer.", "content": content(&answer(generator))});
+            json!({"200": answer, "default": fault})
+        }
+        None => json!({"204": {"description": "Done."}, "default": fault}),
+    };
+    let mut described = Map::from_iter([
+        ("summary".to_owned(), operation.does.into()),
+        ("parameters".to_owned(), parameters.into()),
+        ("responses".to_owned(), responses),
+    ]);
+    if let Some(sent) = operation.sent {
+        let body = json!({"required": true, "content": content(&sent(generator))});
+        described.insert("requestBody".to_owned(), body);
+    }
+    described.into()
+}
+
+fn content(schema: &Value) -> Value {
+    json!({"application/json": {"schema": schema}})
+}
+
+/// The body of a request that says it all in its path: another site cannot make a browser send JSON.
+fn nothing(_: &mut SchemaGenerator) -> Value {
+    json!({"type": "object", "description": "Empty."})
 }
 
 fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
