@@ -26,6 +26,7 @@ use tokio::{net::TcpListener, sync::watch};
 use webhook_ingest::{
     aws::Patience,
     config::{Hidden, ReceiverConfig, StorageConfig, environment},
+    function_url::FunctionUrlRequest,
     receiver::Ingest,
 };
 
@@ -267,16 +268,22 @@ async fn answer(
         );
     }
     let event = event(&parts, &format!("/{rest}"), &body, peer.ip());
-    let Ok(event) = lambda_http::request::from_str(&event) else {
+    let request = if function == "dashboard" {
+        lambda_http::request::from_str(&event).ok()
+    } else {
+        let event: Option<FunctionUrlRequest> = serde_json::from_str(&event).ok();
+        event.map(|FunctionUrlRequest(request)| request)
+    };
+    let Some(request) = request else {
         return plain(
             StatusCode::BAD_REQUEST,
             "the request has no form that a function URL would pass on\n",
         );
     };
-    let event = event.with_lambda_context(lambda_runtime::Context::default());
+    let request = request.with_lambda_context(lambda_runtime::Context::default());
     let response = match functions.receivers.get(function) {
-        Some(receiver) => receiver.clone().handle(event).await,
-        None if function == "dashboard" => functions.dashboard.clone().handle(event).await,
+        Some(receiver) => receiver.clone().handle(request).await,
+        None if function == "dashboard" => functions.dashboard.clone().handle(request).await,
         None => {
             let known: Vec<String> = RECEIVERS
                 .iter()

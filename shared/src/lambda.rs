@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
-use lambda_http::{Error, Request, service_fn};
+use lambda_http::RequestExt as _;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 use crate::{
     aws::{Aws, Patience},
     config::{ReceiverConfig, environment},
+    function_url::{FunctionUrlRequest, response},
     logging, metrics,
     receiver::{Ingest, Receiver},
 };
@@ -20,14 +22,15 @@ pub fn run(receiver: Receiver) -> ExitCode {
         let aws = Aws::from_environment(config.storage.roots, Patience::within(config.ack_budget)).await;
         let ingest = Ingest::start(receiver, config, &aws).await?;
         let collector = metrics::start();
-        lambda_http::run_concurrent(service_fn(move |request: Request| {
+        lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<FunctionUrlRequest>| {
             let ingest = ingest.clone();
             async move {
-                let response = ingest.handle(request).await;
+                let FunctionUrlRequest(request) = event.payload;
+                let answer = ingest.handle(request.with_lambda_context(event.context)).await;
                 if let Some(collector) = collector {
                     metrics::flush(collector);
                 }
-                Ok::<_, Error>(response)
+                Ok::<_, Error>(response(answer))
             }
         }))
         .await

@@ -4,7 +4,7 @@
 //!
 //! | step | module |
 //! |---|---|
-//! | a function URL's request comes in | [`lambda`], [`receiver`] |
+//! | a function URL's request comes in | [`lambda`], [`function_url`], [`receiver`] |
 //! | somebody vouches for its bytes | [`auth`] |
 //! | a body becomes records | [`batch`], [`record`] |
 //! | a record becomes an event | [`provider`], [`time`], [`event`] |
@@ -21,6 +21,7 @@ pub mod aws;
 pub mod batch;
 pub mod config;
 pub mod event;
+pub mod function_url;
 pub mod item;
 pub mod key;
 pub mod lambda;

@@ -10,6 +10,7 @@
 //!
 //! A scope is `all`, `bot=B`, `tag=T` or `bot=B&tag=T`; the channel is a part of each counter's name.
 
+use aws_sdk_dynamodb::{Client, error::SdkError, operation::get_item::GetItemError, types::AttributeValue};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use crate::{event::EpochMillis, key, time};
@@ -31,7 +32,7 @@ pub const CURRENT: &str = "current";
 /// Of the item `generation`: the generation that is being built, if one is (S).
 pub const NEXT: &str = "next";
 /// The generation of a table that was never rebuilt.
-pub const FIRST_GENERATION: &str = "0";
+const FIRST_GENERATION: &str = "0";
 /// The `series` of the item that names the generations.
 pub const GENERATION: &str = "generation";
 /// The `period` of items that have none.
@@ -59,6 +60,42 @@ impl Scope {
             (Some(bot), Some(tag)) => format!("bot={}&tag={}", escaped(bot), escaped(tag)),
         };
         format!("{generation}#{scope}")
+    }
+}
+
+/// Which counters are read, and which are being built beside them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generations {
+    /// Read by the dashboard.
+    pub current: String,
+    /// Being built by `rollups rebuild`.
+    pub next: Option<String>,
+}
+
+impl Generations {
+    /// Those of a table; `consistent` for who writes.
+    ///
+    /// # Errors
+    /// What the SDK says.
+    pub async fn read(
+        client: &Client,
+        table: &str,
+        consistent: bool,
+    ) -> Result<Self, SdkError<GetItemError>> {
+        let answer = client
+            .get_item()
+            .table_name(table)
+            .key(SERIES, AttributeValue::S(GENERATION.to_owned()))
+            .key(PERIOD, AttributeValue::S(NO_PERIOD.to_owned()))
+            .consistent_read(consistent)
+            .send()
+            .await?;
+        let item = answer.item.unwrap_or_default();
+        let text = |name: &str| item.get(name).and_then(|v| v.as_s().ok()).cloned();
+        Ok(Self {
+            current: text(CURRENT).unwrap_or_else(|| FIRST_GENERATION.to_owned()),
+            next: text(NEXT),
+        })
     }
 }
 

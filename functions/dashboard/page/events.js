@@ -32,8 +32,13 @@ const NAMES = {
   late: "Came late",
   undated: "Came without a time",
   extra: "Other fields",
+  envelope: "Fields beside the record",
+  as_sent: "As it was sent",
+  verbatim: "The record as it was sent",
+  expires_at: "Kept until",
 };
-const TIMES = ["event_time", "received_at"];
+/** Times, and the milliseconds of their unit. */
+const TIMES = { event_time: 1, received_at: 1, expires_at: 1000 };
 
 /** What identifies an event; the time too, because masked ids of two messages may look the same. */
 export const keyOf = (event) => JSON.stringify([event.message_id, event.status_key, event.event_time]);
@@ -78,7 +83,10 @@ function fields(event) {
 }
 
 function value(name, it) {
-  if (TIMES.includes(name)) return [when(it), h("br"), h("span", { class: "muted" }, utc(it))];
+  if (name in TIMES) {
+    const ms = it * TIMES[name];
+    return [when(ms), h("br"), h("span", { class: "muted" }, utc(ms))];
+  }
   if (name === "in_reply_to" || name === "message_id") return messageLink(String(it));
   if (name === "recipient") return numberLink(String(it));
   if (it === true) return "yes";

@@ -7,10 +7,7 @@ use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use webhook_ingest::{
     event::Channel,
     item::{Item, number_at},
-    rollup::{
-        BOTS, CURRENT, Counter, FIRST_GENERATION, GENERATION, NO_PERIOD, PERIOD, SERIES, Scope, TAGS,
-        UPDATED_AT, day, hour,
-    },
+    rollup::{BOTS, Counter, Generations, PERIOD, SERIES, Scope, TAGS, UPDATED_AT, day, hour},
 };
 
 use crate::{
@@ -47,7 +44,10 @@ impl Counters {
     }
 
     pub(crate) async fn summary(&self, range: &Range) -> Result<Summary, Refusal> {
-        let generation = self.generation().await?;
+        let generations = Generations::read(&self.client, &self.table, false)
+            .await
+            .map_err(|e| table::unavailable("the counters' table", &e))?;
+        let generation = generations.current;
         let series = range.scope.series(&generation);
         let everything = Scope::default().series(&generation);
         let days = self.read(&series, day(&range.from), day(&range.to));
@@ -69,23 +69,6 @@ impl Counters {
         };
         let (days, hours, choices) = tokio::try_join!(days, hours, choices)?;
         Ok(told(range, &days, &hours, choices.as_ref().unwrap_or(&days)))
-    }
-
-    async fn generation(&self) -> Result<String, Refusal> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key(SERIES, AttributeValue::S(GENERATION.to_owned()))
-            .key(PERIOD, AttributeValue::S(NO_PERIOD.to_owned()))
-            .send()
-            .await
-            .map_err(|e| table::unavailable("the counters' table", &e))?;
-        let current = answer
-            .item
-            .as_ref()
-            .and_then(|item| item.get(CURRENT)?.as_s().ok().cloned());
-        Ok(current.unwrap_or_else(|| FIRST_GENERATION.to_owned()))
     }
 
     async fn read(&self, series: &str, first: String, last: String) -> Result<Vec<Item>, Refusal> {

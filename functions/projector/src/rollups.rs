@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use webhook_ingest::{
     aws,
     item::Item,
-    rollup::{self, CURRENT, FIRST_GENERATION, GENERATION, NEXT, NO_PERIOD, PERIOD, SERIES},
+    rollup::{self, Generations, NO_PERIOD, PERIOD, SERIES},
     time,
 };
 
@@ -31,15 +31,6 @@ use crate::{
 /// Waits before another try, doubled each time up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// Which counters are read, and which are being built beside them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Generations {
-    /// Read by the dashboard.
-    pub current: String,
-    /// Being built by `rollups rebuild`.
-    pub next: Option<String>,
-}
 
 /// What became of some events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -98,22 +89,9 @@ impl Rollups {
     /// # Errors
     /// Why the table did not say.
     pub async fn generations(&self) -> Result<Generations, String> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key(SERIES, AttributeValue::S(GENERATION.to_owned()))
-            .key(PERIOD, AttributeValue::S(NO_PERIOD.to_owned()))
-            .consistent_read(true)
-            .send()
+        Generations::read(&self.client, &self.table, true)
             .await
-            .map_err(|e| aws::failure(&e).to_owned())?;
-        let item = answer.item.unwrap_or_default();
-        let text = |name: &str| item.get(name).and_then(|v| v.as_s().ok()).cloned();
-        Ok(Generations {
-            current: text(CURRENT).unwrap_or_else(|| FIRST_GENERATION.to_owned()),
-            next: text(NEXT),
-        })
+            .map_err(|e| aws::failure(&e).to_owned())
     }
 
     /// Counts events that were not counted before, in as many transactions as they need.

@@ -115,6 +115,7 @@ test("an event's details hold every stored field and the exact UTC time", async 
   const event = events.find(({ status }) => status === "read");
   const told = await step.locator("dl").innerText();
   assert.ok(told.includes(`${new Date(event.event_time).toISOString().replace("T", " ").replace("Z", "")} UTC`), told);
+  assert.ok(told.includes(new Date(event.expires_at * 1000).toISOString().slice(0, 10)), told);
   for (const value of [event.request_id, event.provider, event.format, event.recipient, event.status_key]) assert.ok(told.includes(value), value);
   assert.equal(await step.locator("dl > dt").count(), Object.keys(event).length);
   const time = step.locator(".event-head time");
