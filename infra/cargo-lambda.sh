@@ -98,7 +98,7 @@ sleep "${ROLE_WAIT_SECONDS:-15}"
 deploy() { # function, role, timeout, options...
   local name=$1 role_arn=$2 timeout=$3
   shift 3
-  cargo lambda deploy "$prefix-$name" --binary-name "$name" --role "$role_arn" --memory 256 --timeout "$timeout" \
+  cargo lambda deploy "$prefix-$name" --binary-name "$name" --role "$role_arn" --memory "${memory:-256}" --timeout "$timeout" \
     --env-var "EVENTS_TABLE=$table" --env-var "ROLLUPS_TABLE=$rollups" --env-var "RETRY_QUEUE_URL=$retry_url" --env-var "DEAD_LETTER_QUEUE_URL=$dead_url" \
     --env-var RUST_LOG=info --env-var TLS_ROOTS=amazon --env-var MALLOC_MMAP_THRESHOLD_=262144 "$@"
 }
@@ -114,7 +114,7 @@ aws lambda create-event-source-mapping --function-name "$prefix-projector" --eve
   --starting-position TRIM_HORIZON --batch-size 500 --maximum-batching-window-in-seconds 5 \
   --function-response-types ReportBatchItemFailures --bisect-batch-on-function-error \
   --filter-criteria '{"Filters":[{"Pattern":"{\"eventName\":[\"INSERT\"]}"}]}' >/dev/null
-deploy dashboard "$dashboard_role" 29
+memory=512 deploy dashboard "$dashboard_role" 29
 aws lambda create-function-url-config --function-name "$prefix-dashboard" --auth-type AWS_IAM >/dev/null
 
 echo

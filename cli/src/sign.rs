@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use anyhow::Context as _;
 use webhook_ingest::{
-    auth::{Live, Policy},
+    auth::{Live, Policy, is_reference},
     aws::{Aws, Patience, Roots},
     time,
 };
@@ -15,10 +15,14 @@ use webhook_ingest::{
 /// If the file cannot be read or there is no usable policy.
 pub async fn curl_line(file: &Path, auth: &str, url: &str) -> anyhow::Result<String> {
     let body = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
-    let aws = Aws::from_environment(Roots::System, Patience::unhurried()).await;
     let now = time::now();
-    let policy = Live::<Policy>::start(auth, Duration::from_mins(5), &aws.config, now).await?;
-    let headers = policy.current(now).await.sign(&body, now);
+    let headers = if is_reference(auth) {
+        let aws = Aws::from_environment(Roots::System, Patience::unhurried()).await;
+        let policy = Live::<Policy>::start(auth, Duration::from_mins(5), &aws.config, now).await?;
+        policy.current(now).await.sign(&body, now)
+    } else {
+        Policy::parse(auth)?.sign(&body, now)
+    };
     Ok(line(&headers, &format!("@{}", file.display()), url))
 }
 

@@ -558,7 +558,10 @@ async fn sign_prints_a_line_that_is_accepted() {
 
     let serving = desk.serve().await;
     let url = format!("{}/lambda-url/event-webhook/", serving.url);
-    let line = desk.run(&["sign", "it's a body.json", "--url", &url]).await.ok();
+    let signed = desk.run(&["sign", "it's a body.json", "--url", &url]).await;
+    // It needs nothing of AWS, not even a region.
+    assert_eq!(signed.stderr, "");
+    let line = signed.ok();
     let answer: Value = serde_json::from_str(&desk.paste(&line).await).unwrap();
     assert_eq!(answer["stored"], 1, "{answer}");
     serving.terminate().await;

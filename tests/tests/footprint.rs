@@ -13,6 +13,7 @@ const MOST_KIB: usize = 64 * 1024;
 const LARGE_BODY_KIB: usize = 6 * 1024;
 /// As template.yaml sets it.
 const ALLOCATOR: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "262144");
+#[expect(clippy::print_stdout, reason = "the figures, for `--nocapture`")]
 async fn large_batch(scene: &Scene) -> (Function, Answer) {
     let receiver = scene
         .function("event-webhook", &[LARGE_BODY_BUDGET, ALLOCATOR])

@@ -18,9 +18,9 @@ pub const LOG_BYTES_PER_REQUEST: f64 = 1_000.0;
 pub const LOG_BYTES_PER_PROJECTION: f64 = 500.0;
 /// CPU of a whole core for an event in a batch, and for a request beside its events, in
 /// milliseconds. Measured, see ARCHITECTURE.md.
-pub const CPU_PER_EVENT: f64 = 0.149;
+pub const CPU_PER_EVENT: f64 = 0.295;
 /// See [`CPU_PER_EVENT`].
-pub const CPU_PER_REQUEST: f64 = 0.272;
+pub const CPU_PER_REQUEST: f64 = 0.585;
 /// Alarms in template.yaml.
 pub const ALARMS: f64 = 36.0;
 

@@ -32,6 +32,9 @@ const PATIENCE_AT_START: Duration = Duration::from_secs(5);
 /// After a failed fetch, how soon the next request tries again.
 const RETRY_AFTER_MS: EpochMillis = 10_000;
 
+const PARAMETER: &str = "ssm:";
+const SECRET: &str = "secretsmanager:";
+
 /// Where the policy's text is kept.
 enum Keeper {
     /// In the variable itself.
@@ -40,6 +43,11 @@ enum Keeper {
     Parameter(aws_sdk_ssm::Client, String),
     /// A secret of Secrets Manager.
     Secret(aws_sdk_secretsmanager::Client, String),
+}
+
+/// Whether a variable says where its policy is kept, instead of holding it.
+pub fn is_reference(variable: &str) -> bool {
+    variable.starts_with(PARAMETER) || variable.starts_with(SECRET)
 }
 
 /// A policy that follows its keeper.
@@ -62,9 +70,9 @@ impl<P: Kept> Live<P> {
         aws: &aws_config::SdkConfig,
         now: EpochMillis,
     ) -> Result<Self, P::Error> {
-        let keeper = if let Some(name) = variable.strip_prefix("ssm:") {
+        let keeper = if let Some(name) = variable.strip_prefix(PARAMETER) {
             Keeper::Parameter(aws_sdk_ssm::Client::new(aws), name.to_owned())
-        } else if let Some(id) = variable.strip_prefix("secretsmanager:") {
+        } else if let Some(id) = variable.strip_prefix(SECRET) {
             Keeper::Secret(aws_sdk_secretsmanager::Client::new(aws), id.to_owned())
         } else {
             Keeper::Variable

@@ -11,7 +11,7 @@ mod source;
 
 use http::HeaderMap;
 
-pub use live::{Kept, Live};
+pub use live::{Kept, Live, is_reference};
 pub use policy::{Policy, PolicyError};
 pub use secret::Secret;
 pub use source::{Sources, Verdict};
