@@ -4,6 +4,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, bail};
+use projector::rebuild::Scan;
 use webhook_ingest::{
     aws::{Aws, Patience},
     config::{StorageConfig, environment},
@@ -19,6 +20,8 @@ pub struct Target {
     pub storage: StorageConfig,
     /// The counters' table.
     pub rollups_table: String,
+    /// How the events table is read as a whole.
+    pub scan: Scan,
 }
 
 /// What a command needs of a stack in AWS.
@@ -68,6 +71,7 @@ impl Target {
                 aws,
                 storage,
                 rollups_table,
+                scan: Scan::Segments,
             });
         }
         let file = data.join(PLACE);
@@ -86,6 +90,7 @@ impl Target {
             aws,
             storage,
             rollups_table: place.rollups_table,
+            scan: Scan::Whole,
         })
     }
 }

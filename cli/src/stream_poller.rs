@@ -5,7 +5,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dynoxide::Database;
 use lambda_runtime::{Context, LambdaEvent};
-use projector::{Projector, StreamEvent, rebuild::rebuild, rollups::Rollups};
+use projector::{
+    Projector, StreamEvent,
+    rebuild::{Scan, rebuild},
+    rollups::Rollups,
+};
 use serde_json::{Value, json};
 use tokio::{sync::watch, time::sleep};
 use webhook_ingest::aws::Patience;
@@ -32,14 +36,14 @@ pub(crate) async fn run(
     let aws = place.aws(Patience::unhurried()).await;
     if uncounted {
         let rollups = Rollups::new(aws.dynamodb.clone(), place.rollups_table.clone());
-        if let Err(error) = rebuild(&rollups, &place.events_table, |_| ()).await {
+        if let Err(error) = rebuild(&rollups, &place.events_table, Scan::Whole, |_| ()).await {
             tracing::warn!(
                 error = format!("{error:#}"),
                 "run `rollups rebuild`: the events of this folder are not counted"
             );
         }
     }
-    let projector = Projector::start(place.rollups_table.clone(), &aws);
+    let projector = Projector::start(place.rollups_table.clone(), place.dead_letter_queue_url.clone(), &aws);
     let mut position = None;
     loop {
         let pause = match poll(&projector, &database, &mut position).await {
