@@ -44,6 +44,15 @@ fn named(kind: &str, parts: &[&str]) -> String {
     std::iter::once(kind.to_owned()).chain(escaped).collect::<Vec<_>>().join("|")
 }
 
+/// Fails with what differs, and nothing else.
+fn assert_same(counted: &Counts, expected: &Counts) {
+    let without = |one: &Counts, other: &Counts| -> Counts {
+        let differs = one.iter().filter(|(key, count)| other.get(*key) != Some(count));
+        differs.map(|(key, count)| (key.clone(), *count)).collect()
+    };
+    assert_eq!(without(counted, expected), without(expected, counted));
+}
+
 /// Counts again from the events' items, one at a time and without the projector's code.
 async fn recount(scene: &Scene) -> Counts {
     let mut counts = Counts::new();
@@ -183,7 +192,7 @@ async fn any_delivery_counts_every_event_once() {
     for batch in records.chunks(100) {
         assert_eq!(deliver(&projectors[0], batch).await, Vec::<Value>::new());
     }
-    assert_eq!(counted(&scene.place, "0").await, expected);
+    assert_same(&counted(&scene.place, "0").await, &expected);
     let batches: Vec<Vec<Value>> = shuffled(records).chunks(37).map(<[Value]>::to_vec).collect();
     let again = shuffled([batches.clone(), batches].concat());
     for three in again.chunks(3) {
@@ -195,7 +204,7 @@ async fn any_delivery_counts_every_event_once() {
             assert_eq!(failures, Vec::<Value>::new());
         }
     }
-    assert_eq!(counted(&scene.place, "0").await, expected);
+    assert_same(&counted(&scene.place, "0").await, &expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -218,7 +227,7 @@ async fn the_first_delivery_may_be_shuffled_split_repeated_and_simultaneous() {
             assert_eq!(failures, Vec::<Value>::new());
         }
     }
-    assert_eq!(counted(&scene.place, "0").await, expected);
+    assert_same(&counted(&scene.place, "0").await, &expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -252,7 +261,7 @@ async fn a_table_that_fails_makes_the_batch_come_again_from_where_it_failed() {
         _ => Pass,
     });
     assert_eq!(deliver(&projector, &records).await, Vec::<Value>::new());
-    assert_eq!(counted(&scene.place, "0").await, expected);
+    assert_same(&counted(&scene.place, "0").await, &expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -292,7 +301,7 @@ async fn what_is_no_new_event_is_passed_over() {
         (&json!(events), &json!(4), &json!("projector")),
         "{metrics}"
     );
-    assert_eq!(counted(&scene.place, "0").await, expected);
+    assert_same(&counted(&scene.place, "0").await, &expected);
     assert_eq!(deliver(&projector, &[]).await, Vec::<Value>::new());
     assert_eq!(deliver(&projector, &records[..7]).await, Vec::<Value>::new());
     let metrics = projector.line(|line| line.get("Replayed").is_some()).await;
@@ -326,9 +335,9 @@ async fn a_rebuild_counts_the_table_anew_while_events_arrive() {
     let current = rollups.generations().await.unwrap();
     assert_eq!(current.next, None);
     assert_ne!(current.current, "0");
-    assert_eq!(
-        counted(&scene.place, &current.current).await,
-        recount(&scene).await
+    assert_same(
+        &counted(&scene.place, &current.current).await,
+        &recount(&scene).await,
     );
 
     // A delivery that began before the change of generations may have counted into the old one after
@@ -337,7 +346,7 @@ async fn a_rebuild_counts_the_table_anew_while_events_arrive() {
         .await
         .unwrap();
     let last = rollups.generations().await.unwrap().current;
-    assert_eq!(counted(&scene.place, &last).await, recount(&scene).await);
+    assert_same(&counted(&scene.place, &last).await, &recount(&scene).await);
     for left in ["0", &current.current] {
         assert_eq!(counted(&scene.place, left).await, Counts::new(), "{left}");
     }
@@ -369,10 +378,16 @@ async fn a_rebuild_adds_up_old_events_once_though_answers_are_lost() {
         record["status"] = json!(["Sent", "Failed"][place % 2]);
         record["remarks"] = json!(format!("reason {place}"));
     }
-    // More reasons on one day than one update takes.
-    for record in &mut records[..170] {
+    // More counters on one day than one update takes.
+    for (place, record) in records[..170].iter_mut().enumerate() {
         record["event_time"] = json!(1_704_876_833);
-        record["status"] = json!("Failed");
+        if place < 90 {
+            record["status"] = json!("Failed");
+            record["type"] = json!(format!("type {}", place % 45));
+        } else {
+            record["status"] = json!("Sent");
+            record["channel"] = json!(format!("C{}", place % 25));
+        }
     }
     store_old(&scene, &records).await;
     let expected = recount(&scene).await;
@@ -388,7 +403,7 @@ async fn a_rebuild_adds_up_old_events_once_though_answers_are_lost() {
         .unwrap();
     assert_eq!(rebuilt.events, 300);
     let current = rollups.generations().await.unwrap().current;
-    assert_eq!(counted(&scene.place, &current).await, expected);
+    assert_same(&counted(&scene.place, &current).await, &expected);
     // Each item is written once or twice, not once for every event in it.
     let commits = scene.table.operations()["TransactWriteItems"];
     let items: BTreeSet<_> = expected
