@@ -4,7 +4,7 @@
 //!
 //! Safe on untrusted input.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, ops::Range};
 
 use serde::de::{Deserializer as _, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, value::RawValue};
@@ -124,11 +124,15 @@ impl<'a> Batch<'a> {
 
     /// The text of the record at a place; empty where there is none.
     pub fn record(&self, place: u32) -> &'a str {
-        let place = place as usize;
-        let Some(start) = self.starts.get(place) else {
+        self.run(&(place..place + 1))
+    }
+
+    /// The text of neighboring records, with the commas between them.
+    fn run(&self, run: &Range<u32>) -> &'a str {
+        let Some(start) = self.starts.get(run.start as usize) else {
             return "";
         };
-        let (rest, is_last) = match self.starts.get(place + 1) {
+        let (rest, is_last) = match self.starts.get(run.end as usize) {
             Some(next) => (self.text.get(*start as usize..*next as usize), false),
             None => (self.text.get(*start as usize..), true),
         };
@@ -150,7 +154,7 @@ impl<'a> Batch<'a> {
     }
 
     /// The records' places, in order.
-    pub fn places(&self) -> std::ops::Range<u32> {
+    pub fn places(&self) -> Range<u32> {
         0..u32::try_from(self.starts.len()).unwrap_or(u32::MAX)
     }
 
@@ -188,14 +192,17 @@ impl<'a> Batch<'a> {
     }
 
     /// A body of some of the records, in the envelope they came in.
-    pub fn body_of(&self, places: impl IntoIterator<Item = u32>) -> Vec<u8> {
+    pub fn body_of(&self, places: &Places) -> Vec<u8> {
         let (before, after) = &self.around;
-        let mut body = before.clone().into_bytes();
-        for (i, place) in places.into_iter().enumerate() {
+        let runs = || places.runs.iter().map(|run| self.run(run));
+        let bytes = runs().map(|run| run.len() + 1).sum::<usize>();
+        let mut body = Vec::with_capacity(before.len() + bytes + after.len());
+        body.extend_from_slice(before.as_bytes());
+        for (i, run) in runs().enumerate() {
             if i > 0 {
                 body.push(b',');
             }
-            body.extend_from_slice(self.record(place).as_bytes());
+            body.extend_from_slice(run.as_bytes());
         }
         body.extend_from_slice(after.as_bytes());
         body
@@ -203,26 +210,143 @@ impl<'a> Batch<'a> {
 
     /// The letter, once for every few of its records: each small enough for a queue message.
     pub fn split(&self, letter: &Letter) -> Vec<Letter> {
-        self.chunks(self.places())
+        self.chunks(&Places::from(self.places()))
             .map(|chunk| Letter {
-                body: self.body_of(chunk),
+                body: self.body_of(&chunk),
                 ..letter.clone()
             })
             .collect()
     }
 
-    /// Runs of records that fit a letter for the retry queue; one that is larger stands alone.
-    pub(crate) fn chunks(&self, places: impl IntoIterator<Item = u32>) -> impl Iterator<Item = Vec<u32>> {
-        let mut places = places.into_iter().peekable();
+    /// Records by letters for the retry queue; one that is larger than a letter stands alone.
+    pub(crate) fn chunks(&self, places: &Places) -> impl Iterator<Item = Places> {
+        let mut runs = places.runs.iter().cloned();
+        let mut rest = 0..0;
         std::iter::from_fn(move || {
-            let mut chunk = vec![places.next()?];
-            let mut bytes = chunk.iter().map(|place| self.record(*place).len()).sum::<usize>();
-            while let Some(next) = places.next_if(|next| bytes + self.record(*next).len() < LETTER_BYTES) {
-                bytes += self.record(next).len() + 1;
-                chunk.push(next);
+            let mut chunk = Places::default();
+            let mut room = LETTER_BYTES;
+            loop {
+                if rest.is_empty() {
+                    match runs.next() {
+                        Some(run) => rest = run,
+                        None => break,
+                    }
+                }
+                let mut end = self.reaches(&rest, room);
+                if chunk.is_empty() {
+                    end = end.max(rest.start + 1);
+                }
+                let taken = rest.start..end;
+                room = room.saturating_sub(self.run(&taken).len() + 1);
+                rest.start = end;
+                chunk.extend(taken);
+                if !rest.is_empty() {
+                    break;
+                }
             }
-            Some(chunk)
+            (!chunk.is_empty()).then_some(chunk)
         })
+    }
+
+    /// Where the records of a run end that take no more than these bytes.
+    fn reaches(&self, run: &Range<u32>, bytes: usize) -> u32 {
+        let Some(starts) = self.starts.get(run.start as usize..run.end as usize) else {
+            return run.start;
+        };
+        let Some(first) = starts.first() else {
+            return run.start;
+        };
+        let ends_within = |place: u32| {
+            let next = self
+                .starts
+                .get(place as usize + 1)
+                .map_or(self.text.len(), |next| *next as usize);
+            next - *first as usize <= bytes
+        };
+        let (mut low, mut high) = (run.start, run.end);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if ends_within(middle) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+}
+
+/// Some of a batch's records, by their places. Neighbors take no more room than one record, since
+/// there may be millions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Places {
+    runs: Vec<Range<u32>>,
+}
+
+impl From<Range<u32>> for Places {
+    fn from(run: Range<u32>) -> Self {
+        let mut places = Self::default();
+        places.extend(run);
+        places
+    }
+}
+
+impl Places {
+    /// Adds neighbors behind the last.
+    pub(crate) fn extend(&mut self, more: Range<u32>) {
+        match self.runs.last_mut() {
+            _ if more.is_empty() => {}
+            Some(last) if last.end == more.start => last.end = more.end,
+            _ => self.runs.push(more),
+        }
+    }
+
+    /// Adds one behind the last.
+    pub(crate) fn push(&mut self, place: u32) {
+        self.extend(place..place + 1);
+    }
+
+    /// How many records they are.
+    pub(crate) fn len(&self) -> usize {
+        self.runs.iter().map(ExactSizeIterator::len).sum()
+    }
+
+    /// Whether they are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// The first of them.
+    pub(crate) fn first(&self) -> Option<u32> {
+        self.runs.first().map(|run| run.start)
+    }
+
+    /// Runs of neighbors.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = Range<u32>> {
+        self.runs.iter().cloned()
+    }
+
+    /// The same records in parts of `most` records.
+    pub(crate) fn parts(&self, most: usize) -> Vec<Self> {
+        let most = u32::try_from(most).unwrap_or(u32::MAX).max(1);
+        let mut parts = vec![Self::default()];
+        let mut room = most;
+        for mut run in self.runs() {
+            while !run.is_empty() {
+                if room == 0 {
+                    parts.push(Self::default());
+                    room = most;
+                }
+                let end = run.end.min(run.start.saturating_add(room));
+                room -= end - run.start;
+                if let Some(part) = parts.last_mut() {
+                    part.extend(run.start..end);
+                }
+                run.start = end;
+            }
+        }
+        parts.retain(|part| !part.is_empty());
+        parts
     }
 }
 
@@ -481,7 +605,10 @@ mod tests {
     fn a_body_of_some_records_keeps_the_envelope() {
         let body = r#"{"account":{"id":7},"delivery_status":[{"ncmessage_id":"x","status":"sent"}],"v":2}"#;
         let batch = Batch::parse(Verified::before(body.as_bytes()), &STATUS).unwrap();
-        let body = String::from_utf8(batch.body_of([0, 0])).unwrap();
+        let body = String::from_utf8(batch.body_of(&Places {
+            runs: vec![0..1, 0..1],
+        }))
+        .unwrap();
         let record = r#"{"ncmessage_id":"x","status":"sent"}"#;
         assert_eq!(
             body,
@@ -513,14 +640,44 @@ mod tests {
             .collect();
         let body = format!("[{}]", records.join(" , "));
         let batch = Batch::parse(Verified::before(body.as_bytes()), &EVENTS).unwrap();
-        let chunks: Vec<Vec<u32>> = batch.chunks(batch.places()).collect();
-        assert_eq!(chunks.concat(), (0..50).collect::<Vec<u32>>());
-        assert!(chunks.len() > 20);
-        for chunk in chunks {
-            let bytes: usize = chunk.iter().map(|place| batch.record(*place).len()).sum();
-            assert!(chunk.len() == 1 || bytes <= LETTER_BYTES);
+        for places in [vec![0..50], vec![0..1, 2..20, 21..22, 40..50], vec![7..8], vec![]] {
+            let places = Places { runs: places };
+            let chunks: Vec<Places> = batch.chunks(&places).collect();
+            let mut all = Vec::new();
+            for chunk in chunks {
+                let body = batch.body_of(&chunk);
+                assert!(
+                    chunk.len() == 1 || body.len() <= LETTER_BYTES + 2,
+                    "{}",
+                    body.len()
+                );
+                let held: Vec<String> = serde_json::from_slice(&body).unwrap();
+                assert_eq!(held.len(), chunk.len());
+                all.extend(held.iter().map(String::len));
+            }
+            let expected: Vec<usize> = places
+                .runs()
+                .flatten()
+                .map(|place| place as usize * 40_000)
+                .collect();
+            assert_eq!(all, expected);
         }
-        assert_eq!(batch.chunks([]).count(), 0);
+    }
+
+    #[test]
+    fn parts_hold_every_place_once() {
+        let mut places = Places::default();
+        for place in [0, 1, 2, 5, 6, 9] {
+            places.push(place);
+        }
+        assert_eq!((places.len(), places.runs.len()), (6, 3));
+        let parts: Vec<Vec<u32>> = places
+            .parts(4)
+            .iter()
+            .map(|part| part.runs().flatten().collect())
+            .collect();
+        assert_eq!(parts, [vec![0, 1, 2, 5], vec![6, 9]]);
+        assert_eq!(Places::default().parts(4), []);
     }
 
     proptest! {

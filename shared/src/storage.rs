@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{
     aws::Aws,
-    batch::Batch,
+    batch::{Batch, Places},
     config::StorageConfig,
     event::Unreadable,
     item::{self, Arrival, Content, Item},
@@ -84,8 +84,7 @@ pub enum Ingested {
     },
 }
 
-/// Records that are not stored, by their places in the batch: four bytes each, since there may be
-/// millions.
+/// Records that are not stored.
 #[derive(Default)]
 struct Left {
     /// Records whose writes failed or were cut off.
@@ -93,14 +92,20 @@ struct Left {
     /// Records that nobody had the time to read.
     unread: Range<u32>,
     /// Records that are no events. Reading them again says why.
-    unreadable: Vec<u32>,
+    unreadable: Places,
     /// Events that the table will never take.
     refused: Vec<Refused>,
 }
 
 impl Left {
-    fn later(&self) -> usize {
-        self.later.len() + self.unread.len()
+    /// What to try later.
+    fn later(&self) -> Places {
+        let mut later = Places::default();
+        for place in &self.later {
+            later.push(*place);
+        }
+        later.extend(self.unread.clone());
+        later
     }
 
     fn dead(&self) -> usize {
@@ -124,7 +129,7 @@ struct Refused {
 
 /// Some dead records of one reason, for one letter.
 struct Group {
-    places: Vec<u32>,
+    places: Places,
     reason: Reason,
     /// Why the first one is here; reading it again says so where there is none.
     detail: Option<String>,
@@ -173,18 +178,16 @@ impl Storage {
             };
         }
         let dead = groups(&mut left);
-        let later = left.later.iter().copied().chain(left.unread.clone());
+        let later = left.later();
         let (queued, aside) = tokio::join!(
-            self.queue(function, batch, arrival, later, until.queue),
+            self.queue(function, batch, arrival, &later, until.queue),
             self.put_aside(function, batch, arrival, &dead, most_of(until.queue)),
         );
         // What the dead-letter queue did not take is as safe in the other: `redrive` finds the same fault.
-        let again = self
-            .queue(function, batch, arrival, aside.iter().copied(), until.queue)
-            .await;
+        let again = self.queue(function, batch, arrival, &aside, until.queue).await;
         tally.dead_lettered -= aside.len();
         tally.queued = queued + again;
-        tally.lost = left.later() + aside.len() - tally.queued;
+        tally.lost = later.len() + aside.len() - tally.queued;
         Ingested::Kept(tally)
     }
 
@@ -193,9 +196,10 @@ impl Storage {
     pub async fn restore(&self, letter: &Letter, batch: &Batch<'_>, until: Deadlines) -> Tally {
         let arrival = self.arrival(letter.received_at);
         let (mut tally, mut left) = self.store(batch, arrival, until.store).await;
-        if left.later() > 0 {
+        let later = left.later();
+        if !later.is_empty() {
             // The letter comes back whole; putting its dead records aside now would do it again then.
-            tally.lost = left.later() + left.dead();
+            tally.lost = later.len() + left.dead();
             tally.dead_lettered = 0;
             tally.conflicts = 0;
             return tally;
@@ -302,7 +306,7 @@ impl Storage {
         function: &str,
         batch: &Batch<'_>,
         arrival: Arrival,
-        places: impl Iterator<Item = u32> + Send,
+        places: &Places,
         deadline: Instant,
     ) -> usize {
         let mut sizes = Vec::new();
@@ -313,7 +317,7 @@ impl Storage {
                 detail: format!("{} events could not be stored in time", chunk.len()),
                 function: function.to_owned(),
                 received_at: arrival.at,
-                body: batch.body_of(chunk),
+                body: batch.body_of(&chunk),
             })
         });
         let failed = self.retry.send(Box::new(letters), deadline).await;
@@ -332,9 +336,9 @@ impl Storage {
         arrival: Arrival,
         groups: &[Group],
         deadline: Instant,
-    ) -> Vec<u32> {
+    ) -> Places {
         let letters = groups.iter().map(|group| {
-            let first = group.places.first().copied().unwrap_or_default();
+            let first = group.places.first().unwrap_or_default();
             let mut detail = group.detail.clone().unwrap_or_else(|| why(batch, arrival, first));
             if group.places.len() > 1 {
                 detail = format!("{detail} (and {} more records)", group.places.len() - 1);
@@ -344,15 +348,21 @@ impl Storage {
                 detail,
                 function: function.to_owned(),
                 received_at: arrival.at,
-                body: batch.body_of(group.places.iter().copied()),
+                body: batch.body_of(&group.places),
             })
         });
         let failed = self.dead.send(Box::new(letters), deadline).await;
-        let left = groups
+        let mut left = Places::default();
+        for (_, group) in groups
             .iter()
             .enumerate()
-            .filter(|(place, _)| failed.contains(place));
-        left.flat_map(|(_, group)| group.places.iter().copied()).collect()
+            .filter(|(place, _)| failed.contains(place))
+        {
+            for run in group.places.runs() {
+                left.extend(run);
+            }
+        }
+        left
     }
 
     /// Keeps a whole body for a person. Returns whether it is durable. From the retry queue, where
@@ -410,19 +420,24 @@ fn groups(left: &mut Left) -> Vec<Group> {
     let refused = refused
         .chunk_by(|one, next| one.reason == next.reason)
         .flat_map(|same_reason| same_reason.chunks(at_most))
-        .map(|group| Group {
-            places: group.iter().map(|refused| refused.place).collect(),
-            reason: group.first().map_or(Reason::Unreadable, |refused| refused.reason),
-            detail: group.first().map(|refused| refused.detail.clone()),
+        .map(|group| {
+            let mut places = Places::default();
+            for refused in group {
+                places.push(refused.place);
+            }
+            Group {
+                places,
+                reason: group.first().map_or(Reason::Unreadable, |refused| refused.reason),
+                detail: group.first().map(|refused| refused.detail.clone()),
+            }
         });
-    let unreadable = left.unreadable.chunks(at_most).map(|group| Group {
-        places: group.to_vec(),
+    let unreadable = std::mem::take(&mut left.unreadable);
+    let unreadable = unreadable.parts(at_most).into_iter().map(|places| Group {
+        places,
         reason: Reason::Unreadable,
         detail: None,
     });
-    let groups = unreadable.chain(refused).collect();
-    left.unreadable = Vec::new();
-    groups
+    unreadable.chain(refused).collect()
 }
 
 fn build(event: crate::event::Event, arrival: Arrival) -> Result<(Item, bool), Unreadable> {

@@ -143,9 +143,9 @@ async fn what_differs_in_anything_is_a_conflict_and_kept() {
     let scene = Scene::set().await;
     let events = scene.function("event-webhook", &[PATIENT]).await;
     let status = scene.function("delivery-status", &[PATIENT]).await;
-    let in_account = |account: &str| {
+    let in_account = |id: &str, account: &str| {
         format!(
-            r#"{{"account":{account},"delivery_status":[{{"ncmessage_id":"e-1","recipient":"919209209291","status":"delivered","received_at":"1704876828"}}]}}"#
+            r#"{{"account":{account},"delivery_status":[{{"ncmessage_id":"{id}","recipient":"919209209291","status":"delivered","received_at":"1704876828"}}]}}"#
         )
     };
     let dated = r#","event_time":1704876828"#;
@@ -216,8 +216,18 @@ async fn what_differs_in_anything_is_a_conflict_and_kept() {
             delivered("x-1", r#","x":"""#),
             "extra",
         ),
-        (&status, in_account("7"), in_account("8"), "envelope"),
-        (&status, in_account("7.0"), in_account("7.5"), "envelope"),
+        (
+            &status,
+            in_account("e-1", "7"),
+            in_account("e-1", "8"),
+            "envelope",
+        ),
+        (
+            &status,
+            in_account("e-2", "7.0"),
+            in_account("e-2", "7.5"),
+            "envelope",
+        ),
     ];
     for (receiver, first, second, _) in &pairs {
         assert_ne!(first, second);
