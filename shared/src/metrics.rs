@@ -57,7 +57,7 @@ pub fn flush(collector: &Collector) {
 pub fn request(function: &'static str, answer: &Answer, took: Duration) {
     counter!("Requests", "Function" => function).increment(1);
     let ended = match answer {
-        Answer::Unauthorised => Some("Unauthorised"),
+        Answer::Unauthorised(_) => Some("Unauthorised"),
         Answer::Rejected { .. } => Some("Malformed"),
         Answer::MethodNotAllowed | Answer::TooLarge { .. } | Answer::Forbidden => Some("Rejected"),
         Answer::Unavailable => Some("Unavailable"),

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     answer::Answer,
-    auth::{Live, Policy, PolicyError, Unauthorised, Unverified, Verdict, Verified},
+    auth::{Live, Policy, PolicyError, Unverified, Verdict, Verified},
     aws::Aws,
     batch::Batch,
     config::ReceiverConfig,
@@ -137,7 +137,7 @@ impl Parts {
         };
         match policy.verify(unverified, now) {
             Ok(verified) => self.ingest(verified, now, started).await,
-            Err(Unauthorised) => (Answer::Unauthorised, none),
+            Err(refusal) => (Answer::Unauthorised(refusal), none),
         }
     }
 
