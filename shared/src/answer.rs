@@ -62,6 +62,14 @@ impl Answer {
         }
     }
 
+    /// The class of a request that was refused for its authentication: for logs, never for the answer.
+    pub fn refusal(&self) -> Option<&'static str> {
+        match self {
+            Self::Unauthorised(refusal) => Some(refusal.as_str()),
+            _ => None,
+        }
+    }
+
     /// The status code.
     pub fn status(&self) -> StatusCode {
         match self {

@@ -15,6 +15,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use webhook_ingest::{
     aws::{Aws, LocalEndpoints, Patience, Roots},
     config::StorageConfig,
+    queue::{MAX_RECEIVE_COUNT, VISIBILITY_TIMEOUT},
 };
 
 /// The name of the events table.
@@ -34,8 +35,8 @@ pub struct QueueOptions {
 impl Default for QueueOptions {
     fn default() -> Self {
         Self {
-            visibility_timeout_seconds: 90,
-            max_receive_count: 5,
+            visibility_timeout_seconds: u32::try_from(VISIBILITY_TIMEOUT.as_secs()).unwrap_or(u32::MAX),
+            max_receive_count: MAX_RECEIVE_COUNT,
         }
     }
 }
