@@ -191,14 +191,22 @@ impl Storage {
         Ingested::Kept(tally)
     }
 
-    /// Stores the records of a letter from the retry queue. Nothing is queued again: what is left
-    /// counts as lost, and the letter comes back by itself.
+    /// Stores the records of a letter from the retry queue. What is left counts as lost, and the
+    /// letter comes back by itself. If only the time was too short, what is left goes into the queue
+    /// as a letter of its own: it is fewer each time, so that a letter of any size is stored at last.
     pub async fn restore(&self, letter: &Letter, batch: &Batch<'_>, until: Deadlines) -> Tally {
         let arrival = self.arrival(letter.received_at);
         let (mut tally, mut left) = self.store(batch, arrival, until.store).await;
         let later = left.later();
-        if !later.is_empty() {
+        let cut_off = Instant::now() >= until.store && later.len() < tally.received;
+        if cut_off {
+            tally.queued = self
+                .queue(&letter.function, batch, arrival, &later, until.queue)
+                .await;
+        }
+        if tally.queued < later.len() {
             // The letter comes back whole; putting its dead records aside now would do it again then.
+            tally.queued = 0;
             tally.lost = later.len() + left.dead();
             tally.dead_lettered = 0;
             tally.conflicts = 0;
@@ -365,8 +373,25 @@ impl Storage {
         left
     }
 
+    /// Puts a letter into the dead-letter queue. Returns whether it is there, whole.
+    pub async fn give_up(&self, letter: &Letter, deadline: Instant) -> bool {
+        let letters = std::slice::from_ref(letter);
+        self.dead.send(queue::all(letters), deadline).await.is_empty()
+    }
+
+    /// Puts a queue message that is no letter into the dead-letter queue as it is. Returns whether it
+    /// is there.
+    pub async fn give_up_message(&self, body: &str, attributes: &[(&str, &str)], deadline: Instant) -> bool {
+        self.dead.forward(body, attributes, deadline).await
+    }
+
+    /// Hides messages that were received from the retry queue, for a time each.
+    pub async fn delay_retries(&self, messages: &[(&str, std::time::Duration)], deadline: Instant) {
+        self.retry.hide(messages, deadline).await;
+    }
+
     /// Keeps a whole body for a person. Returns whether it is durable. From the retry queue, where
-    /// it goes if need be, SQS moves it to the dead-letter queue after some tries.
+    /// it goes if need be, `redrive` puts it into the dead-letter queue.
     pub async fn put_body_aside(&self, letter: &Letter, deadline: Instant) -> bool {
         let letters = std::slice::from_ref(letter);
         self.dead

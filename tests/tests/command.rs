@@ -516,7 +516,7 @@ async fn what_cannot_be_served_is_said_in_one_line() {
         ("{}", "WEBHOOK_AUTH: missing field `accept`"),
         (
             r#"{"accept":[{"type":"header","name":"x","values":["hunter2-hunter2-hunter2"],"extra":1}]}"#,
-            "WEBHOOK_AUTH: accept[0]: unknown field `extra`",
+            "WEBHOOK_AUTH: accept[0]: unknown field (number 4 of the object), expected `type`, `name`, `values` or `allow_weak`",
         ),
     ] {
         let listen = ["serve", "--listen", "127.0.0.1:0", "--memory"];

@@ -26,6 +26,7 @@ use tokio::{
 use webhook_ingest::{
     aws::{Aws, LocalEndpoints, Patience, Roots},
     config::StorageConfig,
+    queue::{MAX_RECEIVE_COUNT, VISIBILITY_TIMEOUT},
 };
 
 use self::{front::Door, journal::Journal, stream::Stream};
@@ -59,8 +60,8 @@ pub struct QueueOptions {
 impl Default for QueueOptions {
     fn default() -> Self {
         Self {
-            visibility_timeout_seconds: 90,
-            max_receive_count: 5,
+            visibility_timeout_seconds: u32::try_from(VISIBILITY_TIMEOUT.as_secs()).unwrap_or(u32::MAX),
+            max_receive_count: MAX_RECEIVE_COUNT,
         }
     }
 }
