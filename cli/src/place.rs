@@ -19,6 +19,8 @@ pub struct Target {
     pub storage: StorageConfig,
     /// The counters' table.
     pub rollups_table: String,
+    /// The running instance that holds them; `None` in AWS.
+    pub local: Option<Place>,
 }
 
 /// What a command needs of a stack in AWS.
@@ -68,6 +70,7 @@ impl Target {
                 aws,
                 storage,
                 rollups_table,
+                local: None,
             });
         }
         let file = data.join(PLACE);
@@ -85,7 +88,8 @@ impl Target {
         Ok(Self {
             aws,
             storage,
-            rollups_table: place.rollups_table,
+            rollups_table: place.rollups_table.clone(),
+            local: Some(place),
         })
     }
 }

@@ -11,7 +11,7 @@ use webhook_ingest::{
         AS_SENT, CHANNEL, DAY_SHARD, ENVELOPE, EVENT_TIME, EXPIRES_AT, EXTRA, FORMAT, LATE, MESSAGE_ID,
         PROVIDER, RECEIVED_AT, RECIPIENT, STATUS, STATUS_KEY, UNDATED, VERBATIM,
     },
-    mask,
+    phone,
 };
 
 use crate::{
@@ -56,12 +56,12 @@ impl<T: ForViewer> ForViewer for Vec<T> {
 
 /// Text with every number of a person masked.
 pub(crate) fn text(text: &str) -> String {
-    mask::digits(text)
+    phone::redact(text).into_owned()
 }
 
 /// Whether a text could hold a person's number.
-pub(crate) fn holds_number(said: &str) -> bool {
-    text(said) != said
+pub(crate) fn holds_number(text: &str) -> bool {
+    phone::contains_number(text)
 }
 
 /// The classes of the fields of answers.

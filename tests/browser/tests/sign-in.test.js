@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import axe from "axe-core";
-import { browser, heading } from "../lib/browser.js";
+import { browser, expect, expectFocus, heading } from "../lib/browser.js";
 import { journey, letters } from "../lib/cases.js";
 import { post, start } from "../lib/instance.js";
 
@@ -27,8 +27,8 @@ const signIn = async (page, role) => {
 test("nothing is shown before somebody signs in, and a wrong password is told", async (t) => {
   const page = await open(t, `#/message/${journey.sms}`, { at: instance.base });
   await heading(page, "Sign in").waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement.id), "password");
-  assert.equal(await page.getByRole("navigation").isVisible(), false);
+  await expectFocus(page, "id", "password");
+  await expect(page.getByRole("navigation")).toBeHidden();
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate(() => window.axe.run());
   assert.deepEqual(violations.map(({ id }) => id), []);
@@ -36,7 +36,7 @@ test("nothing is shown before somebody signs in, and a wrong password is told", 
   await page.getByLabel("Password").fill("not this one at all");
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.getByRole("alert").filter({ hasText: /\w/ }).waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement.id), "password");
+  await expectFocus(page, "id", "password");
 
   await signIn(page, "agent");
   await page.getByText(/^Delivered over SMS after RCS failed/).waitFor();
@@ -60,8 +60,8 @@ test("an agent sees letters but cannot change the queue; an operator can", async
   await signIn(page, "agent");
   const letter = page.locator("[data-letter]");
   await letter.getByRole("button", { name: "Show content" }).waitFor();
-  assert.equal(await page.getByRole("button", { name: "Discard" }).count(), 0);
-  assert.equal(await page.getByRole("button", { name: "Try again (redrive)" }).count(), 0);
+  await expect(page.getByRole("button", { name: "Discard" })).toHaveCount(0);
+  await expect(page.getByRole("button", { name: "Try again (redrive)" })).toHaveCount(0);
   await page.getByRole("button", { name: "Sign out" }).click();
   await signIn(page, "operator");
   await letter.getByRole("button", { name: "Discard" }).waitFor();
@@ -74,9 +74,11 @@ test("a viewer sees no number anywhere, and opens a message without its id", asy
   await post(instance, "event-webhook", [{ message_id: `api-337-${journey.number}-viewer-1`, mobile: journey.number, status: "Sent", channel: "RCS", event_time: Math.floor(Date.now() / 1000) }]);
   const event = page.locator(".events > li", { hasText: "-viewer-1" });
   await event.waitFor();
-  assert.match(await event.innerText(), /\*{4}/);
-  assert.equal(await event.getByRole("link").count(), 1, "the message, not the number");
+  await expect(event).toContainText(/\*{4}/);
+  // The message, not the number.
+  await expect(event.getByRole("link")).toHaveCount(1);
   await event.getByText("All fields").click();
+  await event.locator("dl").waitFor();
   assert.ok(!(await page.content()).includes(journey.number));
   await event.locator(".event-who").getByRole("link").click();
   await page.getByText("Sent over RCS; no delivery is reported yet.").waitFor();
@@ -90,7 +92,7 @@ test("a viewer sees no number anywhere, and opens a message without its id", asy
 
   await page.getByRole("navigation").getByRole("link", { name: "Dead letters" }).click();
   await page.locator("[data-letter]").waitFor();
-  assert.equal(await page.getByRole("button", { name: "Show content" }).count(), 0);
+  await expect(page.getByRole("button", { name: "Show content" })).toHaveCount(0);
   assert.ok(!(await page.content()).includes(letters.number));
 });
 
