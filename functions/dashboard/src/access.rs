@@ -27,11 +27,8 @@ const SHORTEST_KEY: usize = 32;
 const COOKIE: &str = "__Host-session";
 /// Its name where the dashboard is served without TLS: on this machine or behind a proxy without it.
 const PLAIN_COOKIE: &str = "session";
-/// The cookie of a browser that signed in before, with and without TLS.
-const BROWSER_COOKIE: &str = "__Host-browser";
-const PLAIN_BROWSER_COOKIE: &str = "browser";
-/// How long a browser is remembered.
-const BROWSER_SECONDS: i64 = 90 * 86_400;
+/// How long a browser keeps the cookie of a session that is over, by which it is known.
+const KNOWN_SECONDS: i64 = 90 * 86_400;
 /// Sessions in one request beyond these are not looked at.
 const MOST_SESSIONS: usize = 3;
 
@@ -90,14 +87,6 @@ pub(crate) struct Session {
     pub(crate) id: String,
     /// When it is over, epoch seconds.
     pub(crate) until: i64,
-}
-
-/// What a right password gives.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Opened {
-    pub(crate) role: Role,
-    /// One of the session, and one by which the browser is known later.
-    pub(crate) cookies: [String; 2],
 }
 
 /// `DASHBOARD_AUTH`: `{"key":"…","hours":8,"sign_in":[{"role":"agent","password":"…"}]}`.
@@ -170,8 +159,14 @@ impl Kept for SignIn {
 }
 
 impl SignIn {
-    /// The role of a password and its cookies, valid from `now` on. `id` is the new session's.
-    pub(crate) fn open(&self, password: &str, id: &str, secure: bool, now: EpochMillis) -> Option<Opened> {
+    /// The role of a password and a cookie for it, valid from `now` on. `id` is the new session's.
+    pub(crate) fn open(
+        &self,
+        password: &str,
+        id: &str,
+        secure: bool,
+        now: EpochMillis,
+    ) -> Option<(Role, String)> {
         // All are compared, so that the time says nothing of which came near.
         let mut found = None;
         for entry in &self.entries {
@@ -184,31 +179,21 @@ impl SignIn {
         }
         let entry = found?;
         let seconds = i64::from(self.hours) * 3600;
-        let session = self.signed(b"session", entry, now / 1000 + seconds, id);
-        let browser = self.signed(b"browser", entry, now / 1000 + BROWSER_SECONDS, "");
-        Some(Opened {
-            role: entry.role,
-            cookies: [
-                cookie(named(COOKIE, PLAIN_COOKIE, secure), &session, seconds, secure),
-                cookie(
-                    named(BROWSER_COOKIE, PLAIN_BROWSER_COOKIE, secure),
-                    &browser,
-                    BROWSER_SECONDS,
-                    secure,
-                ),
-            ],
-        })
+        let until = now / 1000 + seconds;
+        let mac = URL_SAFE_NO_PAD.encode(self.signature(entry, until, id));
+        let session = format!("{}.{until}.{id}.{mac}", entry.role.as_str());
+        Some((entry.role, cookie(&session, seconds + KNOWN_SECONDS, secure)))
     }
 
     /// The sessions of a request that are signed and not over. Safe on untrusted input.
     pub(crate) fn sessions(&self, headers: &HeaderMap, secure: bool, now: EpochMillis) -> Vec<Session> {
         // Over TLS only the name that no other host and no plain connection can set.
-        values(headers, named(COOKIE, PLAIN_COOKIE, secure))
+        values(headers, named(secure))
             .filter_map(|value| {
-                let (entry, id, until) = self.verified(b"session", value, now)?;
+                let (entry, id, until) = self.verified(value)?;
                 let role = entry.role;
                 let id = id.to_owned();
-                Some(Session { role, id, until })
+                (until > now / 1000).then_some(Session { role, id, until })
             })
             .take(MOST_SESSIONS)
             .collect()
@@ -222,10 +207,11 @@ impl SignIn {
         secure: bool,
         now: EpochMillis,
     ) -> Option<String> {
-        values(headers, named(BROWSER_COOKIE, PLAIN_BROWSER_COOKIE, secure)).find_map(|value| {
-            let (entry, _, _) = self.verified(b"browser", value, now)?;
+        values(headers, named(secure)).find_map(|value| {
+            let (entry, _, until) = self.verified(value)?;
             let password = self.mac(b"password", entry.password.expose());
-            Some(URL_SAFE_NO_PAD.encode(self.mac(b"browsers of", &password)))
+            (until + KNOWN_SECONDS > now / 1000)
+                .then(|| URL_SAFE_NO_PAD.encode(self.mac(b"browsers of", &password)))
         })
     }
 
@@ -234,18 +220,8 @@ impl SignIn {
         Seal::new(&self.mac(b"token cipher", b""), &self.mac(b"token nonce", b""))
     }
 
-    /// `<role>.<until>.<id>.<mac>`
-    fn signed(&self, purpose: &[u8], entry: &Entry, until: i64, id: &str) -> String {
-        let mac = URL_SAFE_NO_PAD.encode(self.signature(purpose, entry, until, id));
-        format!("{}.{until}.{id}.{mac}", entry.role.as_str())
-    }
-
-    fn verified<'v>(
-        &self,
-        purpose: &[u8],
-        value: &'v str,
-        now: EpochMillis,
-    ) -> Option<(&Entry, &'v str, i64)> {
+    /// What a value `<role>.<until>.<id>.<mac>` says, if it is signed.
+    fn verified<'v>(&self, value: &'v str) -> Option<(&Entry, &'v str, i64)> {
         let mut parts = value.split('.');
         let (role, until, id, mac) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         if parts.next().is_some() {
@@ -257,15 +233,15 @@ impl SignIn {
             .entries
             .iter()
             .filter(|entry| entry.role.as_str() == role)
-            .find(|entry| self.signature(purpose, entry, until, id).ct_eq(&mac).into())?;
-        (until > now / 1000).then_some((entry, id, until))
+            .find(|entry| self.signature(entry, until, id).ct_eq(&mac).into())?;
+        Some((entry, id, until))
     }
 
     /// Signs a role, a time, an id and the password, so that a changed password ends its sessions.
-    fn signature(&self, purpose: &[u8], entry: &Entry, until: i64, id: &str) -> Vec<u8> {
+    fn signature(&self, entry: &Entry, until: i64, id: &str) -> Vec<u8> {
         let password = self.mac(b"password", entry.password.expose());
         let said = format!("{}.{until}.{id}.", entry.role.as_str());
-        self.mac(purpose, &[said.as_bytes(), &password].concat())
+        self.mac(b"session", &[said.as_bytes(), &password].concat())
     }
 
     fn mac(&self, purpose: &[u8], of: &[u8]) -> Vec<u8> {
@@ -284,16 +260,16 @@ impl SignIn {
 
 /// The cookie that takes a session's away.
 pub(crate) fn closed(secure: bool) -> String {
-    cookie(named(COOKIE, PLAIN_COOKIE, secure), "", 0, secure)
+    cookie("", 0, secure)
 }
 
-fn named(over_tls: &'static str, plain: &'static str, secure: bool) -> &'static str {
-    if secure { over_tls } else { plain }
+fn named(secure: bool) -> &'static str {
+    if secure { COOKIE } else { PLAIN_COOKIE }
 }
 
-fn cookie(name: &str, value: &str, seconds: i64, secure: bool) -> String {
-    let only = if secure { "; Secure" } else { "" };
-    format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly{only}; SameSite=Strict")
+fn cookie(session: &str, seconds: i64, secure: bool) -> String {
+    let (name, only) = (named(secure), if secure { "; Secure" } else { "" });
+    format!("{name}={session}; Path=/; Max-Age={seconds}; HttpOnly{only}; SameSite=Strict")
 }
 
 /// The values of a cookie.
@@ -343,9 +319,9 @@ mod tests {
         let policy = policy("operators-password");
         assert_eq!(policy.open("wrong", "i", true, NOW), None);
         assert_eq!(policy.open("", "i", true, NOW), None);
-        let opened = policy.open("operators-password", "one", true, NOW).unwrap();
-        assert_eq!(opened.role, Role::Operator);
-        let headers = with(&opened.cookies[0]);
+        let (role, cookie) = policy.open("operators-password", "one", true, NOW).unwrap();
+        assert_eq!(role, Role::Operator);
+        let headers = with(&cookie);
         assert_eq!(
             policy.sessions(&headers, true, NOW),
             [Session {
@@ -362,63 +338,53 @@ mod tests {
 
     #[test]
     fn a_changed_password_ends_its_sessions() {
-        let opened = policy("operators-password")
+        let (_, cookie) = policy("operators-password")
             .open("operators-password", "i", true, NOW)
             .unwrap();
         let changed = policy("another-password");
-        assert_eq!(session(&changed, &with(&opened.cookies[0]), NOW), None);
-        assert_eq!(changed.known_browser(&with(&opened.cookies[1]), true, NOW), None);
+        assert_eq!(session(&changed, &with(&cookie), NOW), None);
+        assert_eq!(changed.known_browser(&with(&cookie), true, NOW), None);
     }
 
     #[test]
     fn over_tls_only_the_cookie_that_tls_sets_is_read() {
         let policy = policy("operators-password");
-        for (set_over_tls, read_over_tls, is_read) in [
-            (true, true, true),
-            (false, false, true),
-            (false, true, false),
-            (true, false, false),
-        ] {
-            let opened = policy.open("operators-password", "i", set_over_tls, NOW).unwrap();
-            let sessions = policy.sessions(&with(&opened.cookies[0]), read_over_tls, NOW);
+        for (set_over_tls, read_over_tls) in [(true, true), (false, false), (false, true), (true, false)] {
+            let (_, cookie) = policy.open("operators-password", "i", set_over_tls, NOW).unwrap();
+            let is_read = set_over_tls == read_over_tls;
+            let sessions = policy.sessions(&with(&cookie), read_over_tls, NOW);
             assert_eq!(!sessions.is_empty(), is_read, "{set_over_tls} {read_over_tls}");
-            let known = policy.known_browser(&with(&opened.cookies[1]), read_over_tls, NOW);
+            let known = policy.known_browser(&with(&cookie), read_over_tls, NOW);
             assert_eq!(known.is_some(), is_read, "{set_over_tls} {read_over_tls}");
         }
     }
 
     #[test]
-    fn a_browser_is_known_by_its_password_and_is_no_session() {
+    fn a_browser_is_known_by_its_password_beyond_its_session() {
         let policy = policy("operators-password");
-        let known = |password: &str, id: &str| {
-            let opened = policy.open(password, id, true, NOW).unwrap();
-            let headers = with(&opened.cookies[1]);
-            assert_eq!(policy.sessions(&headers, true, NOW), []);
-            let as_session = opened.cookies[1].replace("__Host-browser", "__Host-session");
-            assert_eq!(policy.sessions(&with(&as_session), true, NOW), []);
-            policy.known_browser(&headers, true, NOW).unwrap()
+        let known = |password: &str, id: &str, days: i64| {
+            let (_, cookie) = policy.open(password, id, true, NOW).unwrap();
+            let later = NOW + 8 * 3_600_000 + days * 86_400_000;
+            assert_eq!(session(&policy, &with(&cookie), later), None);
+            policy.known_browser(&with(&cookie), true, later)
         };
-        assert_eq!(known("operators-password", "a"), known("operators-password", "b"));
-        assert_ne!(known("operators-password", "a"), known("viewers-password", "a"));
-        let opened = policy.open("viewers-password", "i", true, NOW).unwrap();
-        let headers = with(&opened.cookies[1]);
-        assert!(
-            policy
-                .known_browser(&headers, true, NOW + 89 * 86_400_000)
-                .is_some()
+        assert!(known("operators-password", "a", 0).is_some());
+        assert_eq!(
+            known("operators-password", "a", 0),
+            known("operators-password", "b", 89)
         );
-        assert!(
-            policy
-                .known_browser(&headers, true, NOW + 90 * 86_400_000)
-                .is_none()
+        assert_ne!(
+            known("operators-password", "a", 0),
+            known("viewers-password", "a", 0)
         );
+        assert_eq!(known("operators-password", "a", 90), None);
     }
 
     #[test]
     fn no_byte_of_a_session_can_be_changed() {
         let policy = policy("operators-password");
-        let opened = policy.open("viewers-password", "anid", true, NOW).unwrap();
-        let pair = opened.cookies[0].split(';').next().unwrap().to_owned();
+        let (_, cookie) = policy.open("viewers-password", "anid", true, NOW).unwrap();
+        let pair = cookie.split(';').next().unwrap().to_owned();
         assert_eq!(session(&policy, &with(&pair), NOW), Some(Role::Viewer));
         for place in COOKIE.len() + 1..pair.len() - 1 {
             let mut bytes = pair.clone().into_bytes();

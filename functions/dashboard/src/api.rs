@@ -22,7 +22,7 @@ use crate::{
     redaction::{self, ForViewer, Viewer},
     sizes::{self, LARGEST_BODY},
     table::{Page, Part},
-    timeline,
+    timeline, tokens,
 };
 
 /// Says of a table that there is more, where no `Link` leads to it.
@@ -52,8 +52,8 @@ const HEADERS: [(HeaderName, &str); 5] = [
 enum Answer {
     Json(Value),
     Csv(Table),
-    /// JSON with cookies, or nothing but those.
-    Cookies(Vec<String>, Option<Value>),
+    /// JSON with a cookie, or nothing but one.
+    Cookie(String, Option<Value>),
 }
 
 /// A part of a table for a spreadsheet.
@@ -120,14 +120,11 @@ async fn route(parts: &Parts, request: &Request) -> Result<Answer, Refusal> {
             return Ok(Answer::Json(openapi::document()));
         }
         ["api", "session"] if *request.method() == Method::POST => {
-            let (cookies, session) = door::sign_in(parts, request).await?;
-            return Ok(Answer::Cookies(
-                cookies.into(),
-                serde_json::to_value(session).ok(),
-            ));
+            let (cookie, session) = door::sign_in(parts, request).await?;
+            return Ok(Answer::Cookie(cookie, serde_json::to_value(session).ok()));
         }
         ["api", "session"] if *request.method() == Method::DELETE => {
-            return Ok(Answer::Cookies(vec![door::sign_out(parts, request).await?], None));
+            return Ok(Answer::Cookie(door::sign_out(parts, request).await?, None));
         }
         _ => {}
     }
@@ -164,6 +161,7 @@ async fn read(
             let name = decoded(name)?;
             let id = match seal.and_then(|seal| seal.open(&name)) {
                 Some(id) => id,
+                None if viewer.is_some() && tokens::is_token(&name) => return Err(no_event()),
                 None if viewer.is_some() && redaction::holds_number(&name) => {
                     return Err(Refusal::Forbidden(
                         "your role opens a message by its token: an id with a number in it would confirm the number",
@@ -174,7 +172,7 @@ async fn read(
             let cursor = cursor(request, viewer)?;
             let read = parts.table.message(&id, cursor.as_deref()).await?;
             if read.items.is_empty() {
-                return Err(Refusal::NotFound("no event of this message is stored".into()));
+                return Err(no_event());
             }
             let around = parts.table.around(&id, &read.items).await?;
             told(timeline::message(&id, &read, &around), viewer)
@@ -360,6 +358,10 @@ fn only_get(request: &Request) -> Result<(), Refusal> {
     }
 }
 
+fn no_event() -> Refusal {
+    Refusal::NotFound("no event of this message is stored".into())
+}
+
 fn nothing_here() -> Refusal {
     Refusal::NotFound("there is nothing at this path".into())
 }
@@ -404,12 +406,8 @@ fn written(outcome: Result<Answer, Refusal>, sign_in: bool) -> Response<Body> {
             }
             (StatusCode::OK, table.lines)
         }
-        Ok(Answer::Cookies(cookies, value)) => {
-            for cookie in cookies {
-                if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-                    headers.append(header::SET_COOKIE, cookie);
-                }
-            }
+        Ok(Answer::Cookie(cookie, value)) => {
+            insert(&mut headers, header::SET_COOKIE, &cookie);
             match value {
                 Some(value) => (StatusCode::OK, value.to_string()),
                 None => (StatusCode::NO_CONTENT, String::new()),

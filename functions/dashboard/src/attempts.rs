@@ -3,8 +3,8 @@
 //!
 //! A failure counts for its address and for all addresses together. A right password counts nowhere, so
 //! colleagues behind one address do not lock each other out by signing in. While an address, or all of
-//! them, has used up its failures, only a browser that signed in before can try; its failures count for
-//! the password it signed in with.
+//! them, has used up its failures, only a browser that is known by an older session can try; its failures
+//! count for the password that opened it.
 
 use std::net::IpAddr;
 

@@ -11,7 +11,7 @@ use webhook_ingest::time;
 
 use crate::{
     Parts, Refusal,
-    access::{self, Opened, Role},
+    access::{self, Role},
     answers::Session,
     tokens::Seal,
 };
@@ -62,7 +62,7 @@ pub(crate) fn session(parts: &Parts, role: Role) -> Session {
     }
 }
 
-pub(crate) async fn sign_in(parts: &Parts, request: &Request) -> Result<([String; 2], Session), Refusal> {
+pub(crate) async fn sign_in(parts: &Parts, request: &Request) -> Result<(String, Session), Refusal> {
     let Some(policy) = &parts.sign_in else {
         return Err(Refusal::BadRequest("this dashboard has no sign-in".into()));
     };
@@ -75,12 +75,12 @@ pub(crate) async fn sign_in(parts: &Parts, request: &Request) -> Result<([String
     let secure = is_secure(request);
     let known = policy.known_browser(request.headers(), secure, now);
     let attempt = parts.attempts.begin(&address(request), known, now).await?;
-    let Some(Opened { role, cookies }) = policy.open(&password, &new_id()?, secure, now) else {
+    let Some((role, cookie)) = policy.open(&password, &new_id()?, secure, now) else {
         attempt.failed().await?;
         return Err(Refusal::WrongPassword);
     };
     tracing::info!(role = role.as_str(), "signed in");
-    Ok((cookies, session(parts, role)))
+    Ok((cookie, session(parts, role)))
 }
 
 /// Ends the sessions of a request, on every environment. Returns the cookie that takes theirs away.

@@ -145,7 +145,7 @@ const OPERATIONS: &[Operation] = &[
     Operation {
         method: "post",
         path: "/api/session",
-        does: "Signs in where there is a sign-in; the answer sets cookies. Ten wrong passwords from one address in 15 \
+        does: "Signs in where there is a sign-in; the answer sets a cookie. Ten wrong passwords from one address in 15 \
                minutes, or 200 from all, then 429.",
         parameters: &[],
         sent: Some(schema::<Password>),

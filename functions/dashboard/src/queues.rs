@@ -164,7 +164,7 @@ fn described(message: &Message, masked: bool) -> DeadLetter {
                 detail: Some(redaction::text(beginning(&letter.detail))),
                 received_at: Some(letter.received_at),
                 body_bytes: Some(letter.body.len()),
-                function: Some(beginning(&letter.function).to_owned()),
+                function: Some(redaction::text(beginning(&letter.function))),
                 body: Some(body),
                 encoding,
                 truncated: letter.body.len() > SHOWN_BYTES,

@@ -13,6 +13,11 @@ use webhook_ingest::event::MessageId;
 /// What every token begins with.
 const PREFIX: &str = "~";
 
+/// Whether a text is a token or poses as one.
+pub(crate) fn is_token(name: &str) -> bool {
+    name.starts_with(PREFIX)
+}
+
 /// Makes tokens and opens them.
 pub(crate) struct Seal {
     cipher: LessSafeKey,
