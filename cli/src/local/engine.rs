@@ -21,8 +21,9 @@ const TOKENS_KEPT: Duration = Duration::from_mins(10);
 
 /// Rows that a page of a query or a scan reads at most. A page ends at 1 MB, but `dynoxide` reads all
 /// that the request could mean before it looks: the whole table for a scan. A page of smaller items
-/// than 400 bytes ends before it has 1 MB, as a page may in DynamoDB too.
-const ROWS_OF_A_PAGE: u64 = 2500;
+/// than a kilobyte ends before it has 1 MB, as a page may in DynamoDB too; no other request waits long
+/// for it.
+const ROWS_OF_A_PAGE: u64 = 1000;
 
 /// The embedded DynamoDB. Cloning it is cheap, and all clones are the same one.
 #[derive(Clone)]
