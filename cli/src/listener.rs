@@ -180,3 +180,165 @@ pub(crate) fn names_this_machine(headers: &HeaderMap) -> bool {
             .parse::<IpAddr>()
             .is_ok_and(|address| address.is_loopback())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use axum::extract::State;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        sync::Notify,
+        task::JoinHandle,
+    };
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_mins(1);
+    const REQUEST: &[u8] = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}";
+
+    struct Running {
+        address: SocketAddr,
+        stop: watch::Sender<bool>,
+        task: JoinHandle<()>,
+        go_on: Arc<Notify>,
+    }
+
+    /// Answers the body, at `/slow` not before it is told to.
+    async fn run(limits: Limits) -> Running {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let go_on = Arc::new(Notify::new());
+        let answer = move |State(go_on): State<Arc<Notify>>, request: Request<Body>| async move {
+            let slow = request.uri().path() == "/slow";
+            let body = match read(request.into_body(), 1000, limits.body).await {
+                Ok(body) => body,
+                Err(answer) => return answer,
+            };
+            if slow {
+                go_on.notified().await;
+            }
+            body.into_response()
+        };
+        let app = Router::new().fallback(answer).with_state(go_on.clone());
+        let task = tokio::spawn(serve(listener, app, limits, stopped));
+        Running {
+            address,
+            stop,
+            task,
+            go_on,
+        }
+    }
+
+    fn short() -> Limits {
+        Limits {
+            head: Duration::from_millis(300),
+            body: Duration::from_millis(300),
+            connection: Duration::from_secs(2),
+            ..Limits::default()
+        }
+    }
+
+    /// What a peer is told until its connection ends.
+    async fn end(mut peer: TcpStream) -> String {
+        let mut told = Vec::new();
+        let ended = timeout(PATIENCE, peer.read_to_end(&mut told)).await;
+        // A reset is an end too.
+        let _ = ended.expect("the connection ends");
+        String::from_utf8(told).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_says_nothing_or_too_little_ends() {
+        let running = run(short()).await;
+        for said in [&b""[..], b"P", b"POST / HTTP/1.1\r\nhost: localhost\r\n"] {
+            let mut peer = TcpStream::connect(running.address).await.unwrap();
+            peer.write_all(said).await.unwrap();
+            end(peer).await;
+        }
+        // A request, and nothing more on a connection that is kept alive.
+        let mut peer = TcpStream::connect(running.address).await.unwrap();
+        peer.write_all(REQUEST).await.unwrap();
+        assert!(end(peer).await.starts_with("HTTP/1.1 200"));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_speaks_a_byte_at_a_time_ends() {
+        let running = run(short()).await;
+        for whole in [
+            &b""[..],
+            b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 900\r\n\r\n",
+        ] {
+            let peer = TcpStream::connect(running.address).await.unwrap();
+            let (read, mut write) = peer.into_split();
+            write.write_all(whole).await.unwrap();
+            let drip = async {
+                while write.write_all(b"x").await.is_ok() {
+                    sleep(Duration::from_millis(20)).await;
+                }
+                drop(read);
+            };
+            timeout(PATIENCE, drip).await.expect("the connection ends");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_its_answers_is_dropped() {
+        let running = run(short()).await;
+        let mut peer = TcpStream::connect(running.address).await.unwrap();
+        let request = [
+            b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n".to_vec(),
+            vec![b'x'; 1000],
+        ]
+        .concat();
+        let pour = async { while peer.write_all(&request).await.is_ok() {} };
+        timeout(PATIENCE, pour).await.expect("the connection ends");
+    }
+
+    #[tokio::test]
+    async fn no_more_connections_than_allowed_are_open_and_the_next_one_gets_its_turn() {
+        let running = run(Limits {
+            connections: 2,
+            ..short()
+        })
+        .await;
+        let mut silent = Vec::new();
+        for _ in 0..6 {
+            silent.push(TcpStream::connect(running.address).await.unwrap());
+        }
+        let mut peer = TcpStream::connect(running.address).await.unwrap();
+        peer.write_all(REQUEST).await.unwrap();
+        assert!(end(peer).await.starts_with("HTTP/1.1 200"));
+    }
+
+    #[tokio::test]
+    async fn a_stop_waits_for_requests_under_way_and_for_nothing_else() {
+        let running = run(Limits {
+            head: PATIENCE,
+            body: PATIENCE,
+            grace: PATIENCE * 2,
+            ..Limits::default()
+        })
+        .await;
+        let mut silent = TcpStream::connect(running.address).await.unwrap();
+        silent.write_all(b"POST / HT").await.unwrap();
+        let mut slow = TcpStream::connect(running.address).await.unwrap();
+        slow.write_all(b"POST /slow HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}")
+            .await
+            .unwrap();
+        sleep(Duration::from_millis(200)).await;
+        let begun = Instant::now();
+        running.stop.send(true).unwrap();
+        assert_eq!(end(silent).await, "");
+        assert!(!running.task.is_finished(), "a request is under way");
+        running.go_on.notify_one();
+        assert!(end(slow).await.ends_with("\r\n\r\n{}"));
+        timeout(PATIENCE, running.task).await.unwrap().unwrap();
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "the silent connection was not waited for"
+        );
+        assert!(TcpStream::connect(running.address).await.is_err());
+    }
+}

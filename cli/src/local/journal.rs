@@ -5,7 +5,9 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fs::{self, File},
-    io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
+    io::{
+        self, BufRead as _, BufReader, BufWriter, IntoInnerError, Read as _, Seek as _, SeekFrom, Write as _,
+    },
     path::{Path, PathBuf},
 };
 
@@ -22,6 +24,9 @@ const CURRENT: &str = "queues.jsonl";
 const BEFORE: &str = "queues.before.jsonl";
 /// A compacted file that is not in its place yet.
 const NEXT: &str = "queues.next.jsonl";
+/// The file is compacted when it is as long as this and has doubled since the last time, so that it
+/// is never much longer than twice the messages in the queues.
+const COMPACTED_FROM: u64 = 16 * 1024 * 1024;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -74,6 +79,10 @@ pub(super) struct Journal {
     file: File,
     /// Whether the last line may be cut off, because writing it failed.
     torn: bool,
+    /// Bytes in the file.
+    length: u64,
+    /// The length at which the file is compacted.
+    compacted_at: u64,
     /// Receipt handle → message id, to know what a delete deletes.
     receipts: HashMap<String, String>,
 }
@@ -93,6 +102,8 @@ impl Journal {
             folder: folder.to_owned(),
             file: append(&current)?,
             torn: false,
+            length: 0,
+            compacted_at: COMPACTED_FROM,
             receipts: HashMap::new(),
         })
     }
@@ -103,18 +114,26 @@ impl Journal {
         if !path.exists() {
             return Ok(Vec::new());
         }
-        Ok(remaining(&path)?.into_values().collect())
+        Ok(remaining(&path)?.0.into_values().collect())
     }
 
     /// Writes the file anew with the messages that are still in the queues, so that nothing of a
     /// deleted one is left in it.
     pub(super) fn compact(&mut self) -> anyhow::Result<()> {
         let (current, next) = (self.folder.join(CURRENT), self.folder.join(NEXT));
-        let mut file = private::create(&next)?;
-        for (id, message) in remaining(&current)? {
-            file.write_all(text_of(&Line::Sent { id, message })?.as_bytes())?;
+        let mut file = BufWriter::new(private::create(&next)?);
+        let (messages, deleted) = remaining(&current)?;
+        let sent = messages
+            .into_iter()
+            .map(|(id, message)| Line::Sent { id, message });
+        let deleted = deleted.into_iter().map(|id| Line::Deleted { id });
+        for line in sent.chain(deleted) {
+            file.write_all(text_of(&line)?.as_bytes())?;
         }
+        let file = file.into_inner().map_err(IntoInnerError::into_error)?;
         file.sync_all()?;
+        self.length = file.metadata()?.len();
+        self.compacted_at = COMPACTED_FROM.max(self.length * 2);
         fs::rename(&next, &current).context("the compacted journal cannot take its place")?;
         self.file = append(&current)?;
         self.torn = false;
@@ -204,12 +223,25 @@ impl Journal {
         }
         let written = self.file.write_all(text.as_bytes());
         self.torn = written.is_err();
-        written.context("the journal cannot be written")
+        written.context("the journal cannot be written")?;
+        self.length += u64::try_from(text.len())?;
+        if self.length >= self.compacted_at
+            && let Err(error) = self.compact()
+        {
+            // The line above is written; the next attempt is for later.
+            self.compacted_at = self.length * 2;
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the queues' journal could not be compacted"
+            );
+        }
+        Ok(())
     }
 }
 
-/// The messages of a file that were sent and not deleted, by their ids.
-fn remaining(path: &Path) -> anyhow::Result<BTreeMap<String, Message>> {
+/// The messages of a file that were sent and not deleted, by their ids; and the ids of those that
+/// were deleted and whose sending is not noted yet.
+fn remaining(path: &Path) -> anyhow::Result<(BTreeMap<String, Message>, BTreeSet<String>)> {
     let mut messages = BTreeMap::new();
     // A delete may be noted before the send it belongs to: they come on different connections.
     let mut deleted = BTreeSet::new();
@@ -232,8 +264,13 @@ fn remaining(path: &Path) -> anyhow::Result<BTreeMap<String, Message>> {
             }
         }
     }
+    let early = deleted
+        .iter()
+        .filter(|id| !messages.contains_key(*id))
+        .cloned()
+        .collect();
     messages.retain(|id, _| !deleted.contains(id));
-    Ok(messages)
+    Ok((messages, early))
 }
 
 fn text_of(line: &Line) -> anyhow::Result<String> {
@@ -319,7 +356,7 @@ mod tests {
             let kept = whole.get(..cut).unwrap();
             // A line is whole with its last brace, also without the line feed.
             let lines = kept.split(|byte| *byte == b'\n');
-            let complete = lines.filter(|line| line.ends_with(b"}}}")).count();
+            let complete = lines.filter(|line| line.ends_with(b"}}}}")).count();
             for file in [CURRENT, BEFORE] {
                 let folder = tempfile::tempdir().unwrap();
                 fs::write(folder.path().join(file), kept).unwrap();
@@ -349,5 +386,22 @@ mod tests {
         drop(journal);
         drop(Journal::begin(folder.path()).unwrap());
         assert_eq!(bodies(folder.path()), ["stays", "is added"]);
+    }
+
+    #[test]
+    fn a_journal_does_not_grow_with_messages_that_are_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::begin(folder.path()).unwrap();
+        send(&mut journal, "1", "stays");
+        let body = "x".repeat(1024 * 1024);
+        for _ in 0..40 {
+            send(&mut journal, "2", &body);
+            delete(&mut journal, "2");
+        }
+        let length = fs::metadata(folder.path().join(CURRENT)).unwrap().len();
+        assert!(length <= COMPACTED_FROM, "{length} bytes");
+        drop(journal);
+        drop(Journal::begin(folder.path()).unwrap());
+        assert_eq!(bodies(folder.path()), ["stays"]);
     }
 }

@@ -203,7 +203,7 @@ async fn sweep(engine: Engine) {
 }
 
 /// Removes some of what expired. Returns whether there may be more.
-fn step(storage: &Storage) -> anyhow::Result<bool> {
+pub(super) fn step(storage: &Storage) -> anyhow::Result<bool> {
     let mut more = false;
     for (table, attribute) in [
         (EVENTS_TABLE, item::EXPIRES_AT),
