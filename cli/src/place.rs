@@ -4,7 +4,6 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, bail};
-use projector::rebuild::Scan;
 use webhook_ingest::{
     aws::{Aws, Patience},
     config::{StorageConfig, environment},
@@ -20,8 +19,8 @@ pub struct Target {
     pub storage: StorageConfig,
     /// The counters' table.
     pub rollups_table: String,
-    /// How the events table is read as a whole.
-    pub scan: Scan,
+    /// The running instance that holds them; `None` in AWS.
+    pub local: Option<Place>,
 }
 
 /// What a command needs of a stack in AWS.
@@ -71,7 +70,7 @@ impl Target {
                 aws,
                 storage,
                 rollups_table,
-                scan: Scan::Segments,
+                local: None,
             });
         }
         let file = data.join(PLACE);
@@ -89,8 +88,8 @@ impl Target {
         Ok(Self {
             aws,
             storage,
-            rollups_table: place.rollups_table,
-            scan: Scan::Whole,
+            rollups_table: place.rollups_table.clone(),
+            local: Some(place),
         })
     }
 }

@@ -17,7 +17,7 @@
 use aws_sdk_dynamodb::{Client, error::SdkError, operation::get_item::GetItemError, types::AttributeValue};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-use crate::{event::{Channel, EpochMillis, Status}, item::number_at, key, mask, time};
+use crate::{event::{Channel, EpochMillis, Status}, item::number_at, key, phone, time};
 
 /// Partition key (S).
 pub const SERIES: &str = "series";
@@ -419,7 +419,7 @@ impl Counter {
 /// A sender's word as it goes into a name or a scope: phone numbers are masked, since counters outlive
 /// the events they count, and it is not longer than a key part may be. A filter must use the same word.
 pub fn word(text: &str) -> String {
-    key::bounded(mask::digits(text.trim()))
+    key::bounded(phone::redact(text.trim()).into_owned())
 }
 
 fn join(kind: &str, parts: &[&str]) -> String {

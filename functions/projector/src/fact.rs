@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use webhook_ingest::{
     event::{Attribute, EpochMillis, Status},
     item::{CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECEIVED_AT, STATUS, STATUS_KEY, number_at},
-    mask,
+    phone,
     rollup::{self, Counter},
     time,
 };
@@ -115,7 +115,7 @@ fn mark(message_id: &str, status_key: &str) -> [u8; 8] {
 
 /// The provider's text without numbers of people: counters outlive the events they count.
 fn reason(remarks: &str) -> String {
-    let text: String = mask::digits(remarks.trim())
+    let text: String = phone::redact(remarks.trim())
         .chars()
         .take(LONGEST_REASON)
         .collect();
