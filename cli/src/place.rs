@@ -4,7 +4,6 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, bail};
-use projector::rebuild::Scan;
 use webhook_ingest::{
     aws::{Aws, Patience},
     config::{StorageConfig, environment},
@@ -22,8 +21,6 @@ pub struct Target {
     pub rollups_table: String,
     /// The running instance that holds them; `None` in AWS.
     pub local: Option<Place>,
-    /// How the events table is read as a whole.
-    pub scan: Scan,
 }
 
 /// What a command needs of a stack in AWS.
@@ -74,7 +71,6 @@ impl Target {
                 storage,
                 rollups_table,
                 local: None,
-                scan: Scan::Segments,
             });
         }
         let file = data.join(PLACE);
@@ -94,7 +90,6 @@ impl Target {
             storage,
             rollups_table: place.rollups_table.clone(),
             local: Some(place),
-            scan: Scan::Whole,
         })
     }
 }

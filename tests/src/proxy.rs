@@ -69,6 +69,8 @@ pub enum Treatment {
     Answer(&'static str),
     /// Of a batch of messages, each entry whose place is a multiple of this is failed, from 0.
     FailEntries(usize),
+    /// Of a batch of keys or items, all are left unprocessed.
+    Unprocessed,
 }
 
 type Rule = Arc<dyn Fn(&Call<'_>) -> Treatment + Send + Sync>;
@@ -364,6 +366,12 @@ impl Shared {
                 &serde_json::from_str(body).map_err(|_| Cut)?,
             )),
             Treatment::FailEntries(every) => self.fail_entries(request, every).await,
+            Treatment::Unprocessed => {
+                let batch: Value = serde_json::from_slice(request.body()).map_err(|_| Cut)?;
+                let left = &batch["RequestItems"];
+                let answer = json!({"Responses": {}, "UnprocessedKeys": left, "UnprocessedItems": left});
+                Ok(aws_json(StatusCode::OK, &answer))
+            }
         }
     }
 

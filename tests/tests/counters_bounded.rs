@@ -119,7 +119,7 @@ fn sum(list: &Value) -> u64 {
 /// An event of which nothing is like anything of another one.
 fn odd(id: usize) -> (Item, usize) {
     let tags = if id % 10 == 0 { 20 } else { 1 };
-    let list = (0..tags).map(|tag| text(format!("order-{id:06}-{tag}"))).collect();
+    let list = (0..tags).map(|tag| text(format!("order-{id:06}t{tag}"))).collect();
     let pricing = AttributeValue::M(Item::from([
         ("billable".into(), AttributeValue::Bool(true)),
         ("category".into(), text(format!("category-{id}"))),
