@@ -2,7 +2,7 @@
 //! or put aside for a person. What could not be made durable is counted as lost, and only then is
 //! the sender asked to come again.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, ops::Range, time::Duration};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until};
@@ -24,6 +24,9 @@ const IN_FLIGHT: usize = 32;
 /// The length of the records under way at once, except for one that is longer: expanded, values take
 /// fifty times the length of their text at worst.
 const IN_FLIGHT_BYTES: usize = 256 * 1024;
+
+/// Reading goes on this long before writes have their turn.
+const AT_A_STRETCH: Duration = Duration::from_millis(5);
 
 /// One letter for each dead record up to this many; beyond, letters hold several, so that a body
 /// of ten thousand can be put aside within the budget.
@@ -231,7 +234,10 @@ impl Storage {
         let stop = sleep_until(deadline);
         tokio::pin!(stop);
         loop {
-            // The clock is asked for every record: millions of unreadable ones never wait for a write.
+            // The clock is asked for every record: millions of unreadable ones never wait for a write,
+            // and the writes of the readable ones beside them go on meanwhile.
+            let began = Instant::now();
+            let mut paused = false;
             while writes.len() < IN_FLIGHT
                 && Instant::now() < deadline
                 && let Some(place) = Some(left.unread.start).filter(|place| left.unread.contains(place))
@@ -239,6 +245,10 @@ impl Storage {
                 let record = batch.record(place);
                 let weight = record.len() + batch.envelope_bytes();
                 if !writes.is_empty() && bytes + weight > IN_FLIGHT_BYTES {
+                    break;
+                }
+                paused = !writes.is_empty() && began.elapsed() > AT_A_STRETCH;
+                if paused {
                     break;
                 }
                 left.unread.start += 1;
@@ -257,10 +267,9 @@ impl Storage {
             let (place, weight, written) = tokio::select! {
                 biased;
                 () = &mut stop => break,
-                written = writes.next() => match written {
-                    Some(written) => written,
-                    None => break,
-                },
+                Some(written) = writes.next() => written,
+                () = tokio::task::yield_now(), if paused => continue,
+                else => break,
             };
             bytes -= weight;
             under_way.retain(|under_way| *under_way != place);
