@@ -348,7 +348,12 @@ mod tests {
     #[test]
     fn an_event_far_ahead_is_stored_under_its_arrival_and_gives_back_its_record() {
         let at = 1_704_900_000_000;
-        for (ahead, undated) in [(0, false), (48 * 3600, false), (48 * 3600 + 1, true), (600 * 365 * 86_400, true)] {
+        for (ahead, undated) in [
+            (0, false),
+            (48 * 3600, false),
+            (48 * 3600 + 1, true),
+            (600 * 365 * 86_400, true),
+        ] {
             let text = format!(
                 r#"{{"message_id":"m","status":"Clicked","channel":"RCS","event_time":{}}}"#,
                 at / 1000 + ahead
@@ -357,7 +362,12 @@ mod tests {
             assert_eq!(item.contains_key(UNDATED), undated, "{text}");
             let stored = if undated { at } else { at + ahead * 1000 };
             assert_eq!(number_at(&item, EVENT_TIME), Some(stored));
-            assert!(item[DAY_SHARD].as_s().unwrap().starts_with(&crate::time::utc_day(stored)));
+            assert!(
+                item[DAY_SHARD]
+                    .as_s()
+                    .unwrap()
+                    .starts_with(&crate::time::utc_day(stored))
+            );
             let sent: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(Value::Object(provider::rebuild(&event(&item).unwrap())), sent);
             // It comes again when its time is near: the same key, and the same event.
@@ -398,7 +408,9 @@ mod tests {
                 Self::Object(fields) => {
                     let mut all: Vec<String> = fields
                         .iter()
-                        .map(|(name, node)| format!("{}:{}", Value::from(name.as_str()), node.write(respelled)))
+                        .map(|(name, node)| {
+                            format!("{}:{}", Value::from(name.as_str()), node.write(respelled))
+                        })
                         .collect();
                     if respelled {
                         all.reverse();
