@@ -89,6 +89,12 @@ fn told(message: &Value) -> String {
     {
         let _ = writeln!(out, "  {}", row(event));
     }
+    if message.get("cursor").is_some() {
+        let _ = writeln!(
+            out,
+            "  … more events than one answer holds; the JSON API lists all of them"
+        );
+    }
     let journey = message
         .get("journey")
         .and_then(Value::as_array)

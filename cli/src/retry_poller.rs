@@ -4,10 +4,13 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lambda_events::sqs::SqsEvent;
-use aws_sdk_sqs::{Client, types::Message};
+use aws_sdk_sqs::{
+    Client,
+    types::{Message, MessageSystemAttributeName},
+};
 use lambda_runtime::{Context, LambdaEvent};
 use redrive::Redrive;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use webhook_ingest::{aws::Patience, config::StorageConfig};
 
@@ -36,6 +39,8 @@ async fn poll(sqs: &Client, queue: &str, redrive: &Redrive) -> anyhow::Result<()
         .queue_url(queue)
         .max_number_of_messages(BATCH)
         .wait_time_seconds(LONG_POLL_SECONDS)
+        .message_attribute_names("All")
+        .message_system_attribute_names(MessageSystemAttributeName::All)
         .send()
         .await?;
     let messages = received.messages();
@@ -67,8 +72,8 @@ fn event(messages: &[Message]) -> anyhow::Result<LambdaEvent<SqsEvent>> {
                 "messageId": message.message_id(),
                 "receiptHandle": message.receipt_handle(),
                 "body": message.body(),
-                "attributes": {},
-                "messageAttributes": {},
+                "attributes": system_attributes(message),
+                "messageAttributes": attributes(message),
                 "eventSource": "aws:sqs",
             })
         })
@@ -80,4 +85,23 @@ fn event(messages: &[Message]) -> anyhow::Result<LambdaEvent<SqsEvent>> {
         serde_json::from_value(json!({"Records": records}))?,
         context,
     ))
+}
+
+/// What SQS says of a message, as `redrive` reads it: receives and the time of sending.
+fn system_attributes(message: &Message) -> Value {
+    let all = message.attributes().into_iter().flatten();
+    all.map(|(name, value)| (name.as_str().to_owned(), json!(value)))
+        .collect::<Map<String, Value>>()
+        .into()
+}
+
+/// The text attributes of a message.
+fn attributes(message: &Message) -> Value {
+    let all = message.message_attributes().into_iter().flatten();
+    all.filter_map(|(name, value)| {
+        let text = value.string_value()?;
+        Some((name.clone(), json!({"dataType": "String", "stringValue": text})))
+    })
+    .collect::<Map<String, Value>>()
+    .into()
 }

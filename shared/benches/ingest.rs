@@ -36,7 +36,9 @@ fn body(n: usize) -> Vec<u8> {
 }
 
 fn policy() -> Policy {
-    match Policy::parse(r#"{"accept":[{"type":"hmac","header":"x-signature","secrets":["secret"]}]}"#) {
+    match Policy::parse(
+        r#"{"accept":[{"type":"hmac","header":"x-signature","secrets":["the-secret-of-the-benchmark"]}]}"#,
+    ) {
         Ok(policy) => policy,
         Err(error) => unreachable!("{error}"),
     }

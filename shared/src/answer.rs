@@ -5,7 +5,7 @@ use lambda_http::Body;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::storage::Tally;
+use crate::{auth::Refusal, storage::Tally};
 
 /// Seconds after which a sender may come again when nothing could be kept.
 const RETRY_AFTER_SECONDS: &str = "30";
@@ -34,8 +34,8 @@ pub enum Answer {
     },
     /// An address that may not send.
     Forbidden,
-    /// Missing, wrong or stale authentication: one answer for all of them.
-    Unauthorised,
+    /// Missing, wrong or stale authentication: one answer for all of them, and the class for the log.
+    Unauthorised(Refusal),
     /// Not one readable record; the body is in the dead-letter queue.
     Rejected {
         /// What is wrong, without quoting the body.
@@ -55,10 +55,18 @@ impl Answer {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooLarge { .. } => "too_large",
             Self::Forbidden => "forbidden",
-            Self::Unauthorised => "unauthorised",
+            Self::Unauthorised(_) => "unauthorised",
             Self::Rejected { .. } => "rejected",
             Self::Accepted(_) => "accepted",
             Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// The class of a request that was refused for its authentication: for logs, never for the answer.
+    pub fn refusal(&self) -> Option<&'static str> {
+        match self {
+            Self::Unauthorised(refusal) => Some(refusal.as_str()),
+            _ => None,
         }
     }
 
@@ -69,7 +77,7 @@ impl Answer {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::Unauthorised => StatusCode::UNAUTHORIZED,
+            Self::Unauthorised(_) => StatusCode::UNAUTHORIZED,
             Self::Rejected { .. } => StatusCode::BAD_REQUEST,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -85,7 +93,7 @@ impl Answer {
                 "the body is larger than {limit} bytes; send fewer records at once"
             )),
             Self::Forbidden => error("requests are not accepted from this address"),
-            Self::Unauthorised => error("missing, wrong or stale authentication"),
+            Self::Unauthorised(_) => error("missing, wrong or stale authentication"),
             Self::Rejected { why } => error(&format!("{why}; the body is kept in the dead-letter queue")),
             Self::Accepted(tally) => serde_json::to_string(&Counts {
                 received: tally.received,

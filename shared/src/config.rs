@@ -102,6 +102,8 @@ impl StorageConfig {
 pub struct RollupsConfig {
     /// `ROLLUPS_TABLE`.
     pub rollups_table: String,
+    /// `DEAD_LETTER_QUEUE_URL`.
+    pub dead_letter_queue_url: String,
     /// `TLS_ROOTS` (`amazon`).
     pub roots: Roots,
 }
@@ -115,6 +117,7 @@ impl RollupsConfig {
         let mut reader = Reader::new(lookup);
         let config = Self {
             rollups_table: reader.text("ROLLUPS_TABLE"),
+            dead_letter_queue_url: reader.url("DEAD_LETTER_QUEUE_URL"),
             roots: reader.roots(),
         };
         reader.finish(config)

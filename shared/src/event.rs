@@ -48,7 +48,7 @@ impl MessageId {
 
 impl fmt::Debug for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MessageId({})", crate::mask::digits(&self.0))
+        write!(f, "MessageId({})", crate::phone::redact(&self.0))
     }
 }
 
@@ -330,6 +330,6 @@ mod tests {
     #[test]
     fn debug_output_shows_no_number() {
         let id = MessageId::new("api-337-919209209291-3c90".into()).unwrap();
-        assert_eq!(format!("{id:?}"), "MessageId(api-337-*********291-3c90)");
+        assert_eq!(format!("{id:?}"), "MessageId(api-***-*********291-*c90)");
     }
 }

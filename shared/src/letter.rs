@@ -45,6 +45,8 @@ pub enum Reason {
     Conflict,
     /// The table did not take it; in the dead-letter queue: not after any number of tries.
     Exhausted,
+    /// A record of the table's stream that the counters do not take. The event is stored.
+    Uncountable,
 }
 
 impl Reason {
@@ -55,6 +57,7 @@ impl Reason {
             Self::Unreadable => "unreadable",
             Self::Conflict => "conflict",
             Self::Exhausted => "exhausted",
+            Self::Uncountable => "uncountable",
         }
     }
 }

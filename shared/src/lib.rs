@@ -13,7 +13,7 @@
 //! | the item is stored, or the record queued or put aside | [`storage`], [`store`], [`queue`], [`letter`] |
 //! | the sender is answered, the operator told | [`answer`], [`metrics`], [`logging`] |
 //!
-//! [`state`] reads the other way: from a message's events to what became of it. [`rollup`] names the
+//! [`phone`] finds and masks phone numbers in free text. [`state`] reads the other way: from a message's events to what became of it. [`rollup`] names the
 //! counters that are kept of them.
 
 pub mod answer;
@@ -29,8 +29,8 @@ pub mod key;
 pub mod lambda;
 pub mod letter;
 pub mod logging;
-pub mod mask;
 pub mod metrics;
+pub mod phone;
 pub mod provider;
 pub mod queue;
 pub mod receiver;

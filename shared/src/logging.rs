@@ -1,9 +1,16 @@
 //! Structured logs: JSON lines on standard output, and a lid on what libraries may say.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
     EnvFilter, Layer as _, filter::filter_fn, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
+
+use crate::event::EpochMillis;
 
 /// Libraries that log requests, answers or whole events below this level: never shown, whatever
 /// `RUST_LOG` says, since bodies hold personal data and requests hold credentials.
@@ -48,4 +55,75 @@ fn harmless(line: &Metadata<'_>) -> bool {
         "netcore_webhooks",
     ];
     OURS.iter().any(|ours| line.target().starts_with(ours)) || *line.level() <= LOUDEST_LIBRARY
+}
+
+/// Admits so many log lines of a kind in a minute and counts the others: for what strangers can
+/// cause as often as they like. A metric counts all of it.
+pub struct Sampler {
+    most: u32,
+    kinds: Mutex<BTreeMap<&'static str, Minute>>,
+}
+
+/// The lines of one kind in the minute that began with the first of them.
+#[derive(Default)]
+struct Minute {
+    began: EpochMillis,
+    admitted: u32,
+    unlogged: u64,
+}
+
+impl Sampler {
+    const MINUTE_MS: EpochMillis = 60_000;
+
+    /// Admits `most` lines of each kind in a minute.
+    pub const fn new(most: u32) -> Self {
+        Self {
+            most,
+            kinds: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// Whether a line of this kind may be written at `now`; then how many of its kind were not
+    /// written since the last one.
+    pub fn admit(&self, kind: &'static str, now: EpochMillis) -> Option<u64> {
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        let minute = kinds.entry(kind).or_default();
+        // A clock that was set back begins a new minute too.
+        if !(minute.began..minute.began.saturating_add(Self::MINUTE_MS)).contains(&now) {
+            minute.began = now;
+            minute.admitted = 0;
+        }
+        if minute.admitted < self.most {
+            minute.admitted += 1;
+            Some(std::mem::take(&mut minute.unlogged))
+        } else {
+            minute.unlogged += 1;
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_lines_of_a_kind_in_a_minute_and_the_others_counted() {
+        const START: EpochMillis = 1_704_876_900_000;
+        let sampler = Sampler::new(2);
+        let at = |kind, ms| sampler.admit(kind, START + ms);
+        assert_eq!(
+            [at("a", 0), at("a", 1), at("a", 2), at("a", 59_999)],
+            [Some(0), Some(0), None, None]
+        );
+        // Another kind has lines of its own.
+        assert_eq!([at("b", 3), at("b", 4), at("b", 5)], [Some(0), Some(0), None]);
+        assert_eq!(
+            [at("a", 60_000), at("a", 60_001), at("a", 60_002)],
+            [Some(2), Some(0), None]
+        );
+        assert_eq!(at("a", 3_600_000), Some(1));
+        // The clock was set back.
+        assert_eq!([at("b", -5), at("b", -4), at("b", -3)], [Some(1), Some(0), None]);
+    }
 }

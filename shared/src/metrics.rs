@@ -32,6 +32,14 @@ pub const TIME_TO_ANSWER: &str = "TimeToAnswer";
 /// Counted by `projector` (dimension `Function`): events counted, delivered again, and no events at all.
 pub const OF_THE_PROJECTOR: [&str; 3] = ["Projected", "Replayed", "Unprojectable"];
 
+/// Measured by `redrive` (dimension `Function`): seconds that a message it could not store has waited.
+/// SQS's own age of the oldest message leaves out what was received three times.
+pub const RETRY_AGE: &str = "RetryAge";
+
+/// Writes that the events table rejected for a reason that is not the item's size or a key's value
+/// (dimension `Table`).
+pub const TABLE_REJECTIONS: &str = "TableRejections";
+
 /// Starts collecting. Returns nothing if something else collects already.
 pub fn start() -> Option<&'static Collector> {
     let collector = Builder::new().cloudwatch_namespace(NAMESPACE).init().ok()?;
@@ -39,10 +47,12 @@ pub fn start() -> Option<&'static Collector> {
         .into_iter()
         .chain(PER_FUNCTION)
         .chain(OF_THE_PROJECTOR)
+        .chain([TABLE_REJECTIONS])
     {
         describe_counter!(name, Unit::Count, "");
     }
     describe_histogram!(TIME_TO_ANSWER, Unit::Milliseconds, "");
+    describe_histogram!(RETRY_AGE, Unit::Seconds, "");
     Some(collector)
 }
 
@@ -57,7 +67,7 @@ pub fn flush(collector: &Collector) {
 pub fn request(function: &'static str, answer: &Answer, took: Duration) {
     counter!("Requests", "Function" => function).increment(1);
     let ended = match answer {
-        Answer::Unauthorised => Some("Unauthorised"),
+        Answer::Unauthorised(_) => Some("Unauthorised"),
         Answer::Rejected { .. } => Some("Malformed"),
         Answer::MethodNotAllowed | Answer::TooLarge { .. } | Answer::Forbidden => Some("Rejected"),
         Answer::Unavailable => Some("Unavailable"),
@@ -66,7 +76,20 @@ pub fn request(function: &'static str, answer: &Answer, took: Duration) {
     if let Some(name) = ended {
         counter!(name, "Function" => function).increment(1);
     }
-    histogram!(TIME_TO_ANSWER, "Function" => function).record(took.as_secs_f64() * 1000.0);
+    // What strangers cause is counted in full, in a line that costs less than their request does.
+    if !matches!(answer, Answer::Unauthorised(_)) {
+        histogram!(TIME_TO_ANSWER, "Function" => function).record(took.as_secs_f64() * 1000.0);
+    }
+}
+
+/// Counts a write that the events table rejected though nothing is wrong with the item.
+pub fn table_rejection() {
+    counter!(TABLE_REJECTIONS, "Table" => "events").increment(1);
+}
+
+/// Measures how long a message has waited that `redrive` could not store.
+pub fn retry_age(function: &'static str, age: Duration) {
+    histogram!(RETRY_AGE, "Function" => function).record(age.as_secs_f64());
 }
 
 /// Counts what became of records. `received` is left out by `redrive`, which did not receive them.

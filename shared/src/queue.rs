@@ -1,15 +1,26 @@
 //! An SQS queue: sends letters in full batches, as many as the time allows.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{borrow::Cow, collections::BTreeSet, time::Duration};
 
 use aws_sdk_sqs::{
     Client,
-    types::{MessageAttributeValue, SendMessageBatchRequestEntry},
+    types::{ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue, SendMessageBatchRequestEntry},
 };
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::Instant;
 
 use crate::letter::{Letter, MAX_MESSAGE_BYTES, Reason};
+
+/// How often SQS hands out a message of the retry queue before it moves it to the dead-letter queue:
+/// the most that a redrive policy takes. With [`VISIBILITY_TIMEOUT`] between two receives that is
+/// four days; with the delays that `redrive` sets, 13.8 days, near the 14 days that SQS keeps a
+/// message. template.yaml and the local queue have the same value.
+pub const MAX_RECEIVE_COUNT: u32 = 1_000;
+
+/// How long a message of the retry queue is hidden after a receive: six times the timeout of
+/// `redrive`, as Lambda asks of an event source. Counts where `redrive` could not set a delay.
+/// template.yaml and the local queue have the same value.
+pub const VISIBILITY_TIMEOUT: Duration = Duration::from_mins(6);
 
 /// SQS's limit for entries in a batch.
 const MAX_ENTRIES: usize = 10;
@@ -91,6 +102,60 @@ impl SqsQueue {
         }
     }
 
+    /// Sends a message on as it is, with its text attributes. Returns whether the queue took it.
+    pub async fn forward(&self, body: &str, attributes: &[(&str, &str)], deadline: Instant) -> bool {
+        let mut send = self.client.send_message().queue_url(&self.url).message_body(body);
+        for (name, value) in attributes {
+            if let Some(value) = text(value) {
+                send = send.message_attributes(*name, value);
+            }
+        }
+        match tokio::time::timeout_at(deadline, send.send()).await {
+            Ok(Ok(_)) => true,
+            Ok(Err(error)) => {
+                let error = crate::aws::failure(&error);
+                tracing::error!(error, "the queue did not take a message");
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Hides received messages for a time each, from now on. A message for which that fails shows
+    /// again after the queue's own visibility timeout.
+    pub async fn hide(&self, messages: &[(&str, Duration)], deadline: Instant) {
+        for batch in messages.chunks(MAX_ENTRIES) {
+            let entries = batch.iter().enumerate().filter_map(|(i, (receipt, hidden))| {
+                ChangeMessageVisibilityBatchRequestEntry::builder()
+                    .id(i.to_string())
+                    .receipt_handle(*receipt)
+                    .visibility_timeout(i32::try_from(hidden.as_secs()).ok()?)
+                    .build()
+                    .ok()
+            });
+            let call = self
+                .client
+                .change_message_visibility_batch()
+                .queue_url(&self.url)
+                .set_entries(Some(entries.collect()))
+                .send();
+            let failure = match tokio::time::timeout_at(deadline, call).await {
+                Ok(Ok(answer)) if answer.failed().is_empty() => continue,
+                Ok(Ok(_)) => "an entry was refused",
+                Ok(Err(error)) => {
+                    let error = crate::aws::failure(&error);
+                    tracing::warn!(error, "the delay of a batch of retries could not be set");
+                    continue;
+                }
+                Err(_) => "no answer in time",
+            };
+            tracing::warn!(
+                error = failure,
+                "the delay of a batch of retries could not be set"
+            );
+        }
+    }
+
     async fn send_until(&self, batch: Vec<Outgoing>, deadline: Instant) -> Vec<usize> {
         let all: Vec<usize> = batch.iter().map(|o| o.letter).collect();
         if Instant::now() >= deadline {
@@ -142,14 +207,15 @@ impl SqsQueue {
     }
 }
 
+fn text(value: &str) -> Option<MessageAttributeValue> {
+    MessageAttributeValue::builder()
+        .data_type("String")
+        .string_value(value)
+        .build()
+        .ok()
+}
+
 fn entry(id: usize, outgoing: &Outgoing) -> Option<SendMessageBatchRequestEntry> {
-    let text = |value: &str| {
-        MessageAttributeValue::builder()
-            .data_type("String")
-            .string_value(value)
-            .build()
-            .ok()
-    };
     SendMessageBatchRequestEntry::builder()
         .id(id.to_string())
         .message_body(&outgoing.body)

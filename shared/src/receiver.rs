@@ -10,11 +10,12 @@ use tokio::time::Instant;
 
 use crate::{
     answer::Answer,
-    auth::{Live, Policy, PolicyError, Unauthorised, Unverified, Verdict, Verified},
+    auth::{Live, Policy, PolicyError, Unverified, Verdict, Verified},
     aws::Aws,
     batch::Batch,
     config::ReceiverConfig,
     letter::{Letter, Reason},
+    logging::Sampler,
     metrics,
     provider::FormatId,
     storage::{Deadlines, Ingested, Storage, Tally},
@@ -48,6 +49,10 @@ struct Parts {
     storage: Storage,
 }
 
+/// Log lines of a class of refused requests in a minute, of one execution environment. Each line
+/// says how many of its class were not logged before it; the metric `Unauthorised` counts all.
+static REFUSALS: Sampler = Sampler::new(10);
+
 /// What of the budget storing may use; the rest is for queueing what is left.
 const STORE_SHARE: f64 = 0.6;
 
@@ -68,7 +73,8 @@ impl Ingest {
         })))
     }
 
-    /// Answers one request, counts it and logs one line of it. Never fails: what goes wrong is an
+    /// Answers one request, counts it and logs one line of it, unless it is one of many that were
+    /// refused. Never fails: what goes wrong is an
     /// answer.
     pub async fn handle(self, request: Request) -> Response<Body> {
         let started = Instant::now();
@@ -83,10 +89,21 @@ impl Ingest {
         let (took, function) = (started.elapsed(), parts.receiver.function);
         metrics::request(function, &answer, took);
         metrics::tally(function, parts.receiver.provider(), &tally, true);
+        let refusal = answer.refusal();
+        // Anybody who knows the URL can cause these, so they are sampled by class.
+        let admitted = match refusal {
+            Some(class) => REFUSALS.admit(class, time::now()),
+            None => Some(0),
+        };
+        let Some(unlogged) = admitted else {
+            return answer.respond(&method);
+        };
         tracing::info!(
             function,
             request_id,
             outcome = answer.outcome(),
+            reason = refusal,
+            unlogged = refusal.map(|_| unlogged),
             status = answer.status().as_u16(),
             bytes,
             received = tally.received,
@@ -124,10 +141,15 @@ impl Parts {
         let policy = self.policy.current(now).await;
         match policy.sources().judge(source_ip(&request), request.headers()) {
             Verdict::Allowed => {}
-            Verdict::Reported => tracing::warn!(
-                function = self.receiver.function,
-                "the source address is not on the list"
-            ),
+            Verdict::Reported => {
+                if let Some(unlogged) = REFUSALS.admit("source", now) {
+                    tracing::warn!(
+                        function = self.receiver.function,
+                        unlogged,
+                        "the source address is not on the list"
+                    );
+                }
+            }
             Verdict::Refused => return (Answer::Forbidden, none),
         }
         let (headers, body) = split(request);
@@ -137,7 +159,7 @@ impl Parts {
         };
         match policy.verify(unverified, now) {
             Ok(verified) => self.ingest(verified, now, started).await,
-            Err(Unauthorised) => (Answer::Unauthorised, none),
+            Err(refusal) => (Answer::Unauthorised(refusal), none),
         }
     }
 

@@ -2,10 +2,13 @@
 //! or put aside for a person. What could not be made durable is counted as lost, and only then is
 //! the sender asked to come again.
 
-use std::{borrow::Cow, ops::Range, time::Duration};
+use std::{borrow::Cow, ops::Range, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep_until, timeout_at},
+};
 
 use crate::{
     aws::Aws,
@@ -21,9 +24,9 @@ use crate::{
 /// Writes under way at once: as many as keep one slow core busy, few enough for 128 MB.
 const IN_FLIGHT: usize = 32;
 
-/// The length of the records under way at once, except for one that is longer: expanded, values take
-/// fifty times the length of their text at worst.
-const IN_FLIGHT_BYTES: usize = 256 * 1024;
+/// The length of the records under way at once in all bodies and letters together; one that is longer
+/// goes alone. Expanded, values take fifty times the length of their text at worst.
+const IN_FLIGHT_BYTES: u32 = 256 * 1024;
 
 /// Reading goes on this long before writes have their turn.
 const AT_A_STRETCH: Duration = Duration::from_millis(5);
@@ -39,6 +42,8 @@ pub struct Storage {
     retry: SqsQueue,
     dead: SqsQueue,
     config: StorageConfig,
+    /// [`IN_FLIGHT_BYTES`].
+    room: Arc<Semaphore>,
 }
 
 /// Until when what must have happened.
@@ -153,6 +158,7 @@ impl Storage {
             retry: SqsQueue::new(aws.sqs.clone(), config.retry_queue_url.clone()),
             dead: SqsQueue::new(aws.sqs.clone(), config.dead_letter_queue_url.clone()),
             config,
+            room: Arc::new(Semaphore::new(IN_FLIGHT_BYTES as usize)),
         }
     }
 
@@ -194,14 +200,22 @@ impl Storage {
         Ingested::Kept(tally)
     }
 
-    /// Stores the records of a letter from the retry queue. Nothing is queued again: what is left
-    /// counts as lost, and the letter comes back by itself.
+    /// Stores the records of a letter from the retry queue. What is left counts as lost, and the
+    /// letter comes back by itself. If only the time was too short, what is left goes into the queue
+    /// as a letter of its own: it is fewer each time, so that a letter of any size is stored at last.
     pub async fn restore(&self, letter: &Letter, batch: &Batch<'_>, until: Deadlines) -> Tally {
         let arrival = self.arrival(letter.received_at);
         let (mut tally, mut left) = self.store(batch, arrival, until.store).await;
         let later = left.later();
-        if !later.is_empty() {
+        let cut_off = Instant::now() >= until.store && later.len() < tally.received;
+        if cut_off {
+            tally.queued = self
+                .queue(&letter.function, batch, arrival, &later, until.queue)
+                .await;
+        }
+        if tally.queued < later.len() {
             // The letter comes back whole; putting its dead records aside now would do it again then.
+            tally.queued = 0;
             tally.lost = later.len() + left.dead();
             tally.dead_lettered = 0;
             tally.conflicts = 0;
@@ -230,7 +244,6 @@ impl Storage {
         let mut writes = FuturesUnordered::new();
         // Which records are being written, to know them when the deadline cuts their writes off.
         let mut under_way: Vec<u32> = Vec::with_capacity(IN_FLIGHT);
-        let mut bytes = 0;
         let stop = sleep_until(deadline);
         tokio::pin!(stop);
         loop {
@@ -243,35 +256,43 @@ impl Storage {
                 && let Some(place) = Some(left.unread.start).filter(|place| left.unread.contains(place))
             {
                 let record = batch.record(place);
-                let weight = record.len() + batch.envelope_bytes();
-                if !writes.is_empty() && bytes + weight > IN_FLIGHT_BYTES {
-                    break;
-                }
                 paused = !writes.is_empty() && began.elapsed() > AT_A_STRETCH;
                 if paused {
                     break;
                 }
+                let room = match self.room_for(record.len() + batch.envelope_bytes()) {
+                    Ok(room) => room,
+                    // A write that ends makes room.
+                    Err(_) if !writes.is_empty() => break,
+                    Err(wanted) => {
+                        let room = Arc::clone(&self.room).acquire_many_owned(wanted);
+                        match timeout_at(deadline, room).await {
+                            Ok(Ok(room)) => room,
+                            _ => break,
+                        }
+                    }
+                };
                 left.unread.start += 1;
                 match batch.read(record).and_then(|event| build(event, arrival)) {
                     Ok((item, late)) => {
                         tally.readable += 1;
-                        bytes += weight;
                         under_way.push(place);
-                        writes.push(
-                            async move { (place, weight, self.write(batch, record, item, late).await) },
-                        );
+                        writes.push(async move {
+                            let written = self.write(batch, record, item, late).await;
+                            drop(room);
+                            (place, written)
+                        });
                     }
                     Err(Unreadable(_)) => left.unreadable.push(place),
                 }
             }
-            let (place, weight, written) = tokio::select! {
+            let (place, written) = tokio::select! {
                 biased;
                 () = &mut stop => break,
                 Some(written) = writes.next() => written,
                 () = tokio::task::yield_now(), if paused => continue,
                 else => break,
             };
-            bytes -= weight;
             under_way.retain(|under_way| *under_way != place);
             match written {
                 Written::Stored { late } => {
@@ -293,6 +314,14 @@ impl Storage {
         tally.dead_lettered = left.dead();
         tally.conflicts = left.conflicts();
         (tally, left)
+    }
+
+    /// Room for a record of this length, or how much it takes.
+    fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, u32> {
+        let wanted = u32::try_from(bytes).unwrap_or(u32::MAX).min(IN_FLIGHT_BYTES);
+        Arc::clone(&self.room)
+            .try_acquire_many_owned(wanted)
+            .map_err(|_| wanted)
     }
 
     async fn write(&self, batch: &Batch<'_>, record: &str, item: Item, late: bool) -> Written {
@@ -374,8 +403,25 @@ impl Storage {
         left
     }
 
+    /// Puts a letter into the dead-letter queue. Returns whether it is there, whole.
+    pub async fn give_up(&self, letter: &Letter, deadline: Instant) -> bool {
+        let letters = std::slice::from_ref(letter);
+        self.dead.send(queue::all(letters), deadline).await.is_empty()
+    }
+
+    /// Puts a queue message that is no letter into the dead-letter queue as it is. Returns whether it
+    /// is there.
+    pub async fn give_up_message(&self, body: &str, attributes: &[(&str, &str)], deadline: Instant) -> bool {
+        self.dead.forward(body, attributes, deadline).await
+    }
+
+    /// Hides messages that were received from the retry queue, for a time each.
+    pub async fn delay_retries(&self, messages: &[(&str, std::time::Duration)], deadline: Instant) {
+        self.retry.hide(messages, deadline).await;
+    }
+
     /// Keeps a whole body for a person. Returns whether it is durable. From the retry queue, where
-    /// it goes if need be, SQS moves it to the dead-letter queue after some tries.
+    /// it goes if need be, `redrive` puts it into the dead-letter queue.
     pub async fn put_body_aside(&self, letter: &Letter, deadline: Instant) -> bool {
         let letters = std::slice::from_ref(letter);
         self.dead

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
 use netcore_webhooks::local::Place;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use webhook_ingest::{
     aws::{Aws, Patience},
     batch::Batch,
@@ -210,8 +210,21 @@ pub fn sqs_event(messages: &[Message]) -> Value {
                 "messageId": message.message_id(),
                 "receiptHandle": message.receipt_handle(),
                 "body": message.body(),
-                "attributes": {"ApproximateReceiveCount": "1"},
-                "messageAttributes": {},
+                "attributes": message
+                    .attributes()
+                    .into_iter()
+                    .flatten()
+                    .map(|(name, value)| (name.as_str().to_owned(), json!(value)))
+                    .collect::<Map<String, Value>>(),
+                "messageAttributes": message
+                    .message_attributes()
+                    .into_iter()
+                    .flatten()
+                    .map(|(name, value)| {
+                        let value = json!({"dataType": "String", "stringValue": value.string_value()});
+                        (name.clone(), value)
+                    })
+                    .collect::<Map<String, Value>>(),
                 "md5OfBody": message.md5_of_body(),
                 "eventSource": "aws:sqs",
                 "eventSourceARN": "arn:aws:sqs:local:000000000000:retry",

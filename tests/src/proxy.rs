@@ -63,6 +63,10 @@ pub enum Treatment {
     CutAfter,
     /// It is forwarded, and the answer comes after a while.
     Slow(Duration),
+    /// Nothing is forwarded; the answer is 400 with this error type and message.
+    Refuse(&'static str, &'static str),
+    /// Nothing is forwarded; the answer is 200 with this body.
+    Answer(&'static str),
     /// Of a batch of messages, each entry whose place is a multiple of this is failed, from 0.
     FailEntries(usize),
 }
@@ -351,6 +355,14 @@ impl Shared {
                 tokio::time::sleep(delay).await;
                 answer
             }
+            Treatment::Refuse(kind, message) => Ok(aws_json(
+                StatusCode::BAD_REQUEST,
+                &json!({"__type": kind, "message": message}),
+            )),
+            Treatment::Answer(body) => Ok(aws_json(
+                StatusCode::OK,
+                &serde_json::from_str(body).map_err(|_| Cut)?,
+            )),
             Treatment::FailEntries(every) => self.fail_entries(request, every).await,
         }
     }

@@ -646,11 +646,11 @@ async fn an_event_that_says_something_else_is_put_aside_as_a_conflict() {
 }
 
 const FOUR_SCHEMES: &str = r#"{"accept":[
-    {"type":"hmac","header":"x-webhook-signature","algorithm":"sha256","encoding":"hex","prefix":"sha256=","secrets":["new","old"]},
-    {"type":"hmac","header":"x-signature","encoding":"base64","timestamp_header":"x-timestamp","signed":"{timestamp}.{body}","tolerance_seconds":300,"secrets":["timed"]},
+    {"type":"hmac","header":"x-webhook-signature","algorithm":"sha256","encoding":"hex","prefix":"sha256=","secrets":["the-new-secret-of-the-tests","the-old-secret-of-the-tests"]},
+    {"type":"hmac","header":"x-signature","encoding":"base64","timestamp_header":"x-timestamp","signed":"{timestamp}.{body}","tolerance_seconds":300,"secrets":["the-secret-of-timed-signatures"]},
     {"type":"standard-webhooks","secrets":["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]},
-    {"type":"header","name":"x-netcore-token","values":["t0ken"]},
-    {"type":"basic","username":"netcore","passwords":["passw0rd"]}]}"#;
+    {"type":"header","name":"x-netcore-token","values":["t0ken-of-the-tests"]},
+    {"type":"basic","username":"netcore","passwords":["passw0rd-of-the-tests"]}]}"#;
 
 type Headers = Vec<(String, String)>;
 
@@ -667,7 +667,7 @@ fn hex_with(secret: &str, body: &[u8]) -> String {
 }
 
 fn timed(body: &[u8], seconds_off: i64) -> Headers {
-    let scheme = r#"{"type":"hmac","header":"x-signature","encoding":"base64","timestamp_header":"x-timestamp","signed":"{timestamp}.{body}","secrets":["timed"]}"#;
+    let scheme = r#"{"type":"hmac","header":"x-signature","encoding":"base64","timestamp_header":"x-timestamp","signed":"{timestamp}.{body}","secrets":["the-secret-of-timed-signatures"]}"#;
     signed(scheme, body, seconds_off)
 }
 
@@ -707,11 +707,11 @@ fn twice(mut headers: Headers, name: &str) -> Headers {
 #[rustfmt::skip]
 fn strangers(body: &[u8]) -> Vec<(&'static str, Headers)> {
     let hex = "x-webhook-signature";
-    let good = hex_with("new", body);
+    let good = hex_with("the-new-secret-of-the-tests", body);
     let webhook = standard(body, 0);
     let signature = webhook[2].1.clone();
     let many = |wrong: usize| {
-        let mut signatures = vec![hex_with("x", body); wrong];
+        let mut signatures = vec![hex_with("another-secret-of-the-tests", body); wrong];
         signatures.push(good.clone());
         signatures.join(",")
     };
@@ -719,11 +719,11 @@ fn strangers(body: &[u8]) -> Vec<(&'static str, Headers)> {
         ("nothing", vec![]),
         ("a wrong token", one("x-netcore-token", "token")),
         ("an empty token", one("x-netcore-token", "")),
-        ("a token in capitals", one("x-netcore-token", "T0KEN")),
-        ("a longer token", one("x-netcore-token", "t0kent0ken")),
-        ("the beginning of the token", one("x-netcore-token", "t0ke")),
-        ("the token twice", twice(one("x-netcore-token", "t0ken"), "x-netcore-token")),
-        ("the token in another header", one("x-token", "t0ken")),
+        ("a token in capitals", one("x-netcore-token", "T0KEN-OF-THE-TESTS")),
+        ("a longer token", one("x-netcore-token", "t0ken-of-the-tests-and-more")),
+        ("the beginning of the token", one("x-netcore-token", "t0ken-of-the")),
+        ("the token twice", twice(one("x-netcore-token", "t0ken-of-the-tests"), "x-netcore-token")),
+        ("the token in another header", one("x-token", "t0ken-of-the-tests")),
         ("an empty signature", one(hex, "")),
         ("only the prefix", one(hex, "sha256=")),
         ("no prefix", one(hex, &good["sha256=".len()..])),
@@ -732,8 +732,8 @@ fn strangers(body: &[u8]) -> Vec<(&'static str, Headers)> {
         ("a byte too many", one(hex, format!("{good}00"))),
         ("no hex", one(hex, format!("sha256={}", "g".repeat(64)))),
         ("7 KB of signature", one(hex, format!("sha256={}", "a".repeat(7_000)))),
-        ("another secret", one(hex, hex_with("newer", body))),
-        ("a signature of another body", one(hex, hex_with("new", b"[]"))),
+        ("another secret", one(hex, hex_with("the-newest-secret-of-the-tests", body))),
+        ("a signature of another body", one(hex, hex_with("the-new-secret-of-the-tests", b"[]"))),
         ("a good signature behind eight wrong ones", one(hex, many(8))),
         ("a stale time", timed(body, -310)),
         ("a future time", timed(body, 310)),
@@ -754,28 +754,28 @@ fn strangers(body: &[u8]) -> Vec<(&'static str, Headers)> {
         ("no version", but(webhook.clone(), "webhook-signature", &signature[3..])),
         ("another version", but(webhook.clone(), "webhook-signature", format!("v1a{}", &signature[2..]))),
         ("a shortened signature", but(webhook.clone(), "webhook-signature", &signature[..20])),
-        ("another user", basic("admin:passw0rd")),
+        ("another user", basic("admin:passw0rd-of-the-tests")),
         ("another password", basic("netcore:password")),
         ("no password", basic("netcore")),
         ("an empty password", basic("netcore:")),
-        ("a password with more behind it", basic("netcore:passw0rd:")),
-        ("no base64", one("authorization", "Basic netcore:passw0rd")),
-        ("a bearer", one("authorization", format!("Bearer {}", STANDARD.encode("netcore:passw0rd")))),
-        ("the password twice", twice(basic("netcore:passw0rd"), "authorization")),
+        ("a password with more behind it", basic("netcore:passw0rd-of-the-tests:")),
+        ("no base64", one("authorization", "Basic netcore:passw0rd-of-the-tests")),
+        ("a bearer", one("authorization", format!("Bearer {}", STANDARD.encode("netcore:passw0rd-of-the-tests")))),
+        ("the password twice", twice(basic("netcore:passw0rd-of-the-tests"), "authorization")),
     ]
 }
 
 #[rustfmt::skip]
 fn friends(body: &[u8]) -> Vec<(&'static str, Headers)> {
     let hex = "x-webhook-signature";
-    let (new, old, wrong) = (hex_with("new", body), hex_with("old", body), hex_with("x", body));
+    let (new, old, wrong) = (hex_with("the-new-secret-of-the-tests", body), hex_with("the-old-secret-of-the-tests", body), hex_with("another-secret-of-the-tests", body));
     let webhook = standard(body, 0);
     let signature = webhook[2].1.clone();
     let upper = format!("sha256={}", new["sha256=".len()..].to_uppercase());
     vec![
-        ("the token", one("x-netcore-token", "t0ken")),
-        ("the token with spaces around it", one("x-netcore-token", "  t0ken ")),
-        ("the token's header in capitals", one("X-Netcore-Token", "t0ken")),
+        ("the token", one("x-netcore-token", "t0ken-of-the-tests")),
+        ("the token with spaces around it", one("x-netcore-token", "  t0ken-of-the-tests ")),
+        ("the token's header in capitals", one("X-Netcore-Token", "t0ken-of-the-tests")),
         ("the new secret", one(hex, &new)),
         ("the old secret", one(hex, &old)),
         ("a signature in capitals", one(hex, upper)),
@@ -789,9 +789,9 @@ fn friends(body: &[u8]) -> Vec<(&'static str, Headers)> {
         ("an older one", standard(body, -290)),
         ("several standard signatures", but(webhook.clone(), "webhook-signature", format!("v1,AAAA v1a,BBBB {signature}"))),
         ("the standard signature twice", twice(webhook.clone(), "webhook-signature")),
-        ("user and password", basic("netcore:passw0rd")),
-        ("the scheme in small letters", one("authorization", format!("basic {}", STANDARD.encode("netcore:passw0rd")))),
-        ("a wrong token beside a good password", [one("x-netcore-token", "x"), basic("netcore:passw0rd")].concat()),
+        ("user and password", basic("netcore:passw0rd-of-the-tests")),
+        ("the scheme in small letters", one("authorization", format!("basic {}", STANDARD.encode("netcore:passw0rd-of-the-tests")))),
+        ("a wrong token beside a good password", [one("x-netcore-token", "x"), basic("netcore:passw0rd-of-the-tests")].concat()),
     ]
 }
 

@@ -121,9 +121,9 @@ async fn methods_and_sizes_are_answered_before_anything_is_read() {
 async fn every_kind_of_wrong_authentication_gets_one_identical_answer() {
     const POLICY: &str = r#"{"accept":[
         {"type":"hmac","header":"x-signature","encoding":"base64","timestamp_header":"x-timestamp",
-         "signed":"{timestamp}.{body}","tolerance_seconds":300,"secrets":["new","old"]},
-        {"type":"header","name":"x-netcore-token","values":["a-token"]},
-        {"type":"basic","username":"netcore","passwords":["a-password"]}]}"#;
+         "signed":"{timestamp}.{body}","tolerance_seconds":300,"secrets":["the-new-secret-of-the-tests","the-old-secret-of-the-tests"]},
+        {"type":"header","name":"x-netcore-token","values":["a-token-of-the-tests"]},
+        {"type":"basic","username":"netcore","passwords":["a-password-of-the-tests"]}]}"#;
     let scene = Scene::set().await;
     let receiver = scene.function("event-webhook", &[("WEBHOOK_AUTH", POLICY)]).await;
     let body = body(&events(0, 1));
@@ -226,7 +226,7 @@ async fn a_policy_that_is_none_ends_the_function_and_shows_no_secret() {
     for (policy, says) in [
         (r#"{"accept":[]}"#, "accept is empty"),
         (
-            r#"{"accept":[{"type":"header","name":"x","values":["hush-1"],"hush-2":1}]}"#,
+            r#"{"accept":[{"type":"header","name":"x","values":["hush-1-hush-1-hush-1"],"hush-2":1}]}"#,
             "accept[0]",
         ),
         (r#"{"accept":[{"type":"hush-3"}]}"#, "type must be"),
@@ -236,11 +236,8 @@ async fn a_policy_that_is_none_ends_the_function_and_shows_no_secret() {
         environment.push(("WEBHOOK_AUTH", policy.to_owned()));
         let error = refusal("delivery-status", environment).await;
         assert!(error.contains("WEBHOOK_AUTH") && error.contains(says), "{error}");
-        // A field's name may be told, what stands in a value may not.
-        assert!(
-            !error.contains("hush-1") && !error.contains("hush-3") && !error.contains("hush-4"),
-            "{error}"
-        );
+        // Not even as a field's name.
+        assert!(!error.contains("hush"), "{error}");
     }
 }
 
@@ -386,11 +383,13 @@ async fn metrics_have_the_documented_names_dimensions_and_values() {
     for name in metrics::PER_FUNCTION.into_iter().chain([metrics::TIME_TO_ANSWER]) {
         assert_eq!(metrics[name].1, function, "{name}");
     }
-    // What the projector counts is seen with it, in the tests of the counters.
+    // What the projector counts is seen with it, in the tests of the counters; what redrive and a
+    // table of another schema count, in the tests of redrive and of refusals.
     let emitted: BTreeSet<&str> = metrics
         .keys()
         .map(String::as_str)
         .chain(metrics::OF_THE_PROJECTOR)
+        .chain([metrics::RETRY_AGE, metrics::TABLE_REJECTIONS])
         .collect();
     let documented = include_str!("../../infra/metrics.txt");
     assert_eq!(emitted, documented.lines().collect::<BTreeSet<_>>());

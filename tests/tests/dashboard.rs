@@ -1,5 +1,5 @@
-//! The dashboard: its numbers against what was posted, its lists to the end, its answers against the
-//! schema it publishes, and who may see what.
+//! The dashboard: its numbers against what was posted, its lists to the end, and its answers against the
+//! schema it publishes.
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
@@ -9,23 +9,18 @@
 
 mod server;
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use aws_sdk_dynamodb::types::StreamSpecification;
 
 use http::Method;
-use integration_tests::{
-    binary::Function,
-    fixtures::{body, post, request_to},
-    scene::Scene,
-};
 use netcore_webhooks::{
     local::{EVENTS_TABLE, QueueOptions, ROLLUPS_TABLE},
     serve::{Options, Server},
 };
 use serde_json::{Value, json};
 use server::{Answer, HttpClient, Instance};
-use webhook_ingest::{aws::Patience, time};
+use webhook_ingest::aws::Patience;
 
 /// Noon of some day of 2025, in seconds.
 const NOON: i64 = 1_749_988_800;
@@ -463,222 +458,6 @@ async fn answers_are_as_the_published_schema_says() {
         .count();
     assert_eq!(checked, reads * 2);
     instance.stop().await;
-}
-
-const SIGN_IN: &str = r#"{"key":"0123456789abcdef0123456789abcdef","sign_in":[
-    {"role":"viewer","password":"viewers-password"},{"role":"agent","password":"agents-password"},
-    {"role":"operator","password":"operators-password"}]}"#;
-
-async fn ask(
-    dashboard: &Function,
-    method: Method,
-    path: &str,
-    cookie: &str,
-    body: &str,
-) -> integration_tests::binary::Answer {
-    let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let headers = [
-        ("content-type", "application/json"),
-        ("host", "abc.lambda-url.ap-south-1.on.aws"),
-        ("x-forwarded-proto", "https"),
-        ("cookie", cookie),
-    ];
-    dashboard
-        .request(&request_to(&method, path, query, &headers, body.as_bytes()))
-        .await
-}
-
-async fn sign_in(dashboard: &Function, password: &str) -> integration_tests::binary::Answer {
-    let body = json!({ "password": password }).to_string();
-    ask(dashboard, Method::POST, "/api/session", "", &body).await
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(
-    clippy::too_many_lines,
-    reason = "one table of roles against one table of paths"
-)]
-async fn roles_see_and_do_what_they_may() {
-    let scene = Scene::set().await;
-    let receiver = scene.function("event-webhook", &[]).await;
-    let record = json!({
-        "message_id": "api-337-919876543210-x", "mobile": "919876543210", "status": "Sent", "channel": "RCS",
-        "event_time": time::now() / 1000, "phone_again": 919_876_543_210_u64,
-    });
-    assert_eq!(receiver.request(&post(&body(&[record]))).await.status, 200);
-    assert_eq!(
-        receiver.request(&post(b"{\"mobile\":919876543210}")).await.status,
-        400
-    );
-    let public = [
-        ("DASHBOARD_ACCESS", "SIGN_IN"),
-        ("DASHBOARD_AUTH", SIGN_IN),
-        ("DASHBOARD_REDRIVE", "true"),
-    ];
-    let dashboard = scene.function("dashboard", &public).await;
-
-    for path in [
-        "/api/session",
-        "/api/summary",
-        "/api/events",
-        "/api/messages/x",
-        "/api/dead-letters",
-        "/api/recipients/9",
-    ] {
-        let answer = ask(&dashboard, Method::GET, path, "", "").await;
-        assert_eq!(
-            (answer.status, &answer.json()["sign_in"]),
-            (401, &json!(true)),
-            "{path}"
-        );
-    }
-    for open in ["/healthz", "/openapi.json"] {
-        assert_eq!(
-            ask(&dashboard, Method::GET, open, "", "").await.status,
-            200,
-            "{open}"
-        );
-    }
-    assert_eq!(sign_in(&dashboard, "wrong-password").await.status, 401);
-    for (password, role, sees, redrives) in [
-        ("viewers-password", "viewer", false, false),
-        ("agents-password", "agent", true, false),
-        ("operators-password", "operator", true, true),
-    ] {
-        let answer = sign_in(&dashboard, password).await;
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        let may = json!({"see_numbers": sees, "redrive": redrives, "discard": redrives});
-        assert_eq!(answer.json(), json!({"role": role, "sign_in": true, "may": may}));
-        let cookie = answer.cookies[0].clone();
-        for part in [
-            "__Host-session=",
-            "; HttpOnly",
-            "; Secure",
-            "; SameSite=Strict",
-            "; Path=/",
-        ] {
-            assert!(cookie.contains(part), "{cookie}");
-        }
-        let cookie = cookie.split(';').next().unwrap();
-        for path in [
-            "/api/messages/api-337-919876543210-x",
-            "/api/recipients/919876543210",
-            "/api/recipients/919876543210?format=csv",
-            "/api/recipients/919876543210?limit=1",
-            "/api/events",
-            "/api/events?format=csv",
-        ] {
-            let answer = ask(&dashboard, Method::GET, path, cookie, "").await;
-            assert_eq!(answer.status, 200, "{path}: {}", answer.body);
-            assert_eq!(
-                answer.body.contains("9876543"),
-                sees,
-                "{role} {path}: {}",
-                answer.body
-            );
-            assert!(
-                sees || answer.body.contains("*********210"),
-                "{path}: {}",
-                answer.body
-            );
-        }
-        let full = ask(
-            &dashboard,
-            Method::GET,
-            "/api/dead-letters?content=full",
-            cookie,
-            "",
-        )
-        .await;
-        assert_eq!(full.status, if sees { 200 } else { 403 }, "{role}");
-        tokio::time::sleep(Duration::from_millis(1100)).await;
-        let discard = ask(
-            &dashboard,
-            Method::POST,
-            "/api/dead-letters/none/discard",
-            cookie,
-            "{}",
-        )
-        .await;
-        assert_eq!(
-            discard.status,
-            if redrives { 404 } else { 403 },
-            "{role}: {}",
-            discard.body
-        );
-        let out = ask(&dashboard, Method::DELETE, "/api/session", cookie, "").await;
-        assert_eq!(out.status, 204);
-        assert!(out.cookies[0].contains("Max-Age=0"));
-    }
-    let asked = |line: &Value| line["message"] == "request" && line["path"] == "/api/messages/{message_id}";
-    let line = dashboard.line(asked).await;
-    assert_eq!(
-        (&line["method"], &line["status"]),
-        (&json!("GET"), &json!(401)),
-        "{line}"
-    );
-    let lines = dashboard.lines().join("\n");
-    assert!(
-        !lines.contains("9876543210") && !lines.contains("password"),
-        "{lines}"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn guessing_a_password_is_slowed_down_whatever_environment_is_asked() {
-    let scene = Scene::set().await;
-    let public = [("DASHBOARD_ACCESS", "SIGN_IN"), ("DASHBOARD_AUTH", SIGN_IN)];
-    let environments = [
-        scene.function("dashboard", &public).await,
-        scene.function("dashboard", &public).await,
-    ];
-    let mut answers: BTreeMap<u16, usize> = BTreeMap::new();
-    for guess in 0..30 {
-        let answer = sign_in(&environments[guess % 2], &format!("guess-{guess}")).await;
-        *answers.entry(answer.status).or_default() += 1;
-        if answer.status == 429 {
-            let wait: i64 = answer.headers["retry-after"].as_str().unwrap().parse().unwrap();
-            assert!((1..=900).contains(&wait), "{wait}");
-        }
-    }
-    // Thirty guesses may fall into two windows of a quarter of an hour.
-    assert!(answers[&401] == 10 || answers[&401] == 20, "{answers:?}");
-    let right = sign_in(&environments[0], "operators-password").await;
-    assert!([429, 200].contains(&right.status));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_private_dashboard_gives_its_role_and_a_public_one_does_not_start_without_a_sign_in() {
-    let scene = Scene::set().await;
-    for (role, sees) in [("viewer", false), ("agent", true)] {
-        let dashboard = scene.function("dashboard", &[("DASHBOARD_ROLE", role)]).await;
-        let session = ask(&dashboard, Method::GET, "/api/session", "", "").await.json();
-        assert_eq!(
-            (
-                &session["role"],
-                &session["sign_in"],
-                &session["may"]["see_numbers"]
-            ),
-            (&json!(role), &json!(false), &json!(sees))
-        );
-        assert_eq!(session["may"]["redrive"], false);
-    }
-    for (more, why) in [
-        (
-            &[("DASHBOARD_ACCESS", "SIGN_IN")][..],
-            "DASHBOARD_AUTH is missing",
-        ),
-        (
-            &[("DASHBOARD_ACCESS", "PUBLIC")][..],
-            "DASHBOARD_ACCESS must be AWS_IAM or SIGN_IN",
-        ),
-        (&[("DASHBOARD_AUTH", "{}")][..], "DASHBOARD_AUTH: must be"),
-        (&[("ROLLUPS_TABLE", "")][..], "ROLLUPS_TABLE is missing"),
-    ] {
-        let (status, lines) = scene.function("dashboard", more).await.ended().await;
-        assert!(!status.success());
-        assert!(lines.iter().any(|line| line.contains(why)), "{lines:?}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

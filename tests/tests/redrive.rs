@@ -1,5 +1,5 @@
 //! `redrive`, the real binary on SQS events: stores what was queued, names only what must come
-//! again, puts aside what needs a person, and lets SQS move the hopeless.
+//! again, outlasts an outage, and puts aside at once what can never be stored.
 
 #![allow(
     clippy::indexing_slicing,
@@ -7,20 +7,26 @@
     reason = "this is all tests, helpers included"
 )]
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use aws_sdk_sqs::types::Message;
 use integration_tests::{
     fixtures::{body, events, post, samples},
     ledger::{self, failures, key, keys, sqs_event},
-    proxy::Treatment::{Hang, Pass, ServerError},
+    proxy::Treatment::{self, Hang, Pass, Refuse, ServerError},
     scene::Scene,
 };
 use netcore_webhooks::local::QueueOptions;
 use serde_json::{Value, json};
 use webhook_ingest::{
     item,
-    letter::{Letter, Reason},
+    letter::{Letter, LetterError, Reason},
+    queue::{MAX_RECEIVE_COUNT, VISIBILITY_TIMEOUT},
+    time,
 };
 
 const ARRIVED: i64 = 1_767_225_600_123;
@@ -134,20 +140,10 @@ async fn names_only_the_messages_that_must_come_again() {
         // One of its events cannot be stored now.
         events_letter(3, 3),
         events_letter(6, 3),
-        // Not letters, or not ones that can be read.
-        "hello".to_owned(),
-        r#"{"version":1,"reason":"exhausted"}"#.to_owned(),
-        letter("no-such-function", b"[]".to_vec()),
-        letter("event-webhook", b"not JSON".to_vec()),
     ];
     let messages = queued(&scene, &bodies).await;
     let reply = redrive.invoke(&sqs_event(&messages)).await;
-    let ids = ids(&messages);
-    let mut failed = failures(&reply.payload);
-    failed.sort();
-    let mut expected = vec![ids[1], ids[3], ids[4], ids[5], ids[6]];
-    expected.sort_unstable();
-    assert_eq!(failed, expected);
+    assert_eq!(failures(&reply.payload), [ids(&messages)[1]]);
     let all = keys("event-webhook", &body(&events(0, 9)));
     let stored: BTreeSet<_> = all.iter().filter(|(id, _)| *id != all[5].0).cloned().collect();
     assert_eq!(scene.ledger.stored().await, stored);
@@ -213,8 +209,45 @@ async fn conflicts_and_unreadable_records_go_to_a_person() {
     }
 }
 
+/// The message id of the first event of a letter that [`events_letter`] made.
+fn first_event(first: usize) -> String {
+    events(first, 1)[0]["message_id"].as_str().unwrap().to_owned()
+}
+
+/// Hangs what mentions any of these texts.
+fn hang(texts: Vec<String>) -> impl Fn(&integration_tests::proxy::Call<'_>) -> Treatment {
+    move |call| {
+        if texts.iter().any(|text| call.mentions(text)) {
+            Hang
+        } else {
+            Pass
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hanging_table_costs_no_more_than_the_functions_time() {
+async fn a_slow_message_costs_the_others_of_its_batch_nothing() {
+    let scene = Scene::set().await;
+    let redrive = scene.function("redrive", &[]).await;
+    // The first and the third message hang to the end of the function's time.
+    scene.table.decide(hang(vec![first_event(0), first_event(6)]));
+    let bodies = [0, 3, 6, 9, 12].map(|first| events_letter(first, 3));
+    let messages = queued(&scene, &bodies).await;
+    let reply = redrive
+        .invoke_within(&sqs_event(&messages), Duration::from_secs(12))
+        .await;
+    let ids = ids(&messages);
+    assert_eq!(failures(&reply.payload), [ids[0], ids[2]]);
+    let all = keys("event-webhook", &body(&events(0, 15)));
+    let stored: BTreeSet<_> = [1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14]
+        .map(|place| all[place].clone())
+        .into();
+    assert_eq!(scene.ledger.stored().await, stored);
+    assert!(scene.ledger.take_dead().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hanging_table_costs_no_more_than_the_functions_time_and_then_each_is_stored() {
     let scene = Scene::set().await;
     let redrive = scene.function("redrive", &[]).await;
     scene.table.always(Hang);
@@ -222,11 +255,282 @@ async fn a_hanging_table_costs_no_more_than_the_functions_time() {
     let reply = redrive
         .invoke_within(&sqs_event(&messages), Duration::from_secs(8))
         .await;
-    let mut failed = failures(&reply.payload);
-    failed.sort();
-    let mut expected = ids(&messages);
-    expected.sort_unstable();
-    assert_eq!(failed, expected);
+    assert_eq!(failures(&reply.payload), ids(&messages));
+    // Neither was touched: not one event was stored, queued anew or put aside.
+    assert_eq!(scene.ledger.stored().await, BTreeSet::new());
+    assert!(scene.ledger.take_dead().await.is_empty());
+    scene.table.recover().await;
+    for place in [1, 0] {
+        let reply = redrive.invoke(&sqs_event(&messages[place..=place])).await;
+        assert_eq!(failures(&reply.payload), [""; 0]);
+    }
+    let all = keys("event-webhook", &body(&events(0, 6)));
+    assert_eq!(scene.ledger.stored().await, all.into_iter().collect());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_letter_that_takes_longer_than_the_function_has_goes_on_as_a_smaller_one() {
+    const EVENTS: usize = 200;
+    let scene = Scene::set().await;
+    let redrive = scene.function("redrive", &[]).await;
+    // Every write after the fortieth hangs.
+    scene
+        .table
+        .decide(|call| if call.number <= 40 { Pass } else { Hang });
+    let messages = queued(&scene, &[events_letter(0, EVENTS)]).await;
+    let reply = redrive
+        .invoke_within(&sqs_event(&messages), Duration::from_secs(12))
+        .await;
+    assert_eq!(failures(&reply.payload), [""; 0]);
+    scene.ledger.delete(&messages).await;
+    let stored = scene.ledger.stored().await;
+    let rest = scene.ledger.take_retries().await;
+    let left = ledger::keys_in(&ledger::letters(&rest));
+    assert!(!stored.is_empty() && left.len() < EVENTS);
+    let all: BTreeSet<_> = keys("event-webhook", &body(&events(0, EVENTS)))
+        .into_iter()
+        .collect();
+    assert_eq!(stored.iter().cloned().chain(left).collect::<BTreeSet<_>>(), all);
+    for letter in ledger::letters(&rest) {
+        assert_eq!((letter.received_at, letter.reason), (ARRIVED, Reason::Exhausted));
+    }
+    scene.table.recover().await;
+    for message in &rest {
+        scene.ledger.send(message.body().unwrap()).await;
+    }
+    assert_eq!(scene.drain(&redrive).await, 0);
+    assert_eq!(scene.ledger.stored().await, all);
+}
+
+/// As DynamoDB answers while a table is deleted or being restored. The SDK does not try it again.
+const AWAY: Treatment = Refuse(
+    "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException",
+    "Requested resource not found",
+);
+
+/// The delays that `redrive` asks of the queue, by receipt handle; none takes effect.
+fn noted_delays(scene: &Scene) -> Arc<Mutex<Vec<u64>>> {
+    let delays = Arc::new(Mutex::new(Vec::new()));
+    let note = delays.clone();
+    scene.queues.decide(move |call| {
+        if call.operation != "ChangeMessageVisibilityBatch" {
+            return Pass;
+        }
+        let request: Value = serde_json::from_slice(call.body).unwrap();
+        let entries = request["Entries"].as_array().unwrap();
+        let asked = entries
+            .iter()
+            .map(|entry| entry["VisibilityTimeout"].as_u64().unwrap());
+        note.lock().unwrap().extend(asked);
+        Treatment::Answer(r#"{"Successful":[],"Failed":[]}"#)
+    });
+    delays
+}
+
+/// The event of received messages, sent so many seconds before they were.
+fn aged(messages: &[Message], seconds: u64) -> Value {
+    let mut event = sqs_event(messages);
+    for record in event["Records"].as_array_mut().unwrap() {
+        let sent = time::now() - i64::try_from(seconds * 1000).unwrap();
+        record["attributes"]["SentTimestamp"] = json!(sent.to_string());
+    }
+    event
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_of_days_leaves_no_dead_letter() {
+    const RECEIVES: usize = 300;
+    const DAY: u64 = 86_400;
+    // The queue hands messages out again at once; the time that `redrive` asks for is counted.
+    let scene = Scene::with(QueueOptions {
+        visibility_timeout_seconds: 0,
+        ..QueueOptions::default()
+    })
+    .await;
+    let redrive = scene.function("redrive", &[]).await;
+    let delays = noted_delays(&scene);
+    scene.table.always(AWAY);
+    for first in [0, 2] {
+        scene.ledger.send(&events_letter(first, 2)).await;
+    }
+    let mut elapsed = 0;
+    for receive in 1..=RECEIVES {
+        let messages = scene.ledger.receive().await;
+        assert_eq!(messages.len(), 2, "receive {receive}");
+        let reply = redrive.invoke(&aged(&messages, elapsed)).await;
+        assert_eq!(failures(&reply.payload), ids(&messages), "receive {receive}");
+        let asked = std::mem::take(&mut *delays.lock().unwrap());
+        let expected = match receive {
+            1 => 30,
+            2 => 60,
+            3 => 120,
+            4 => 240,
+            5 => 480,
+            6 => 960,
+            _ => 1200,
+        };
+        assert_eq!(asked, [expected, expected], "receive {receive}");
+        elapsed += expected;
+    }
+    assert!(elapsed > 4 * DAY, "{elapsed} s");
+    assert!(scene.ledger.take_dead().await.is_empty());
+
+    scene.table.recover().await;
+    assert_eq!(scene.drain(&redrive).await, 0);
+    let all = keys("event-webhook", &body(&events(0, 4)));
+    assert_eq!(scene.ledger.stored().await, all.into_iter().collect());
+    assert!(scene.ledger.take_dead().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_sqs_would_soon_delete_is_put_aside() {
+    const DAY: u64 = 86_400;
+    let scene = Scene::set().await;
+    let redrive = scene.function("redrive", &[]).await;
+    scene.table.always(AWAY);
+    let sent = events_letter(0, 2);
+    let messages = queued(&scene, std::slice::from_ref(&sent)).await;
+    let reply = redrive.invoke(&aged(&messages, 12 * DAY - 600)).await;
+    assert_eq!(failures(&reply.payload), ids(&messages));
+    assert!(scene.ledger.take_dead().await.is_empty());
+
+    // Nowhere to put it: it comes again.
+    scene.queues.always(ServerError);
+    let reply = redrive.invoke(&aged(&messages, 12 * DAY)).await;
+    assert_eq!(failures(&reply.payload), ids(&messages));
+    scene.queues.recover().await;
+    let reply = redrive.invoke(&aged(&messages, 12 * DAY)).await;
+    assert_eq!(failures(&reply.payload), [""; 0]);
+    let dead = scene.ledger.take_dead().await;
+    let bodies: Vec<&str> = dead.iter().filter_map(Message::body).collect();
+    assert_eq!(bodies, [sent.as_str()]);
+}
+
+/// Bytes that do not compress.
+fn noise(bytes: usize) -> Vec<u8> {
+    let mut state = 7_u64;
+    std::iter::repeat_with(|| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    })
+    .take(bytes)
+    .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_letter_queue_that_is_moved_back_whole_comes_back_at_once_but_for_what_can_be_stored() {
+    let scene = Scene::set().await;
+    let redrive = scene.function("redrive", &[]).await;
+    let receiver = scene.function("event-webhook", &[]).await;
+    let stored = events(0, 1);
+    assert_eq!(receiver.request(&post(&body(&stored))).await.count("stored"), 1);
+    let mut conflicting = stored[0].clone();
+    conflicting["callbackdata"] = json!("another order");
+    let letter_of = |reason, function: &str, body: Vec<u8>| Letter {
+        reason,
+        detail: "as it was".into(),
+        function: function.into(),
+        received_at: ARRIVED,
+        body,
+    };
+    let in_parts = letter_of(Reason::Malformed, "event-webhook", noise(2_000_000)).write();
+    assert!(in_parts.len() > 2);
+    let bodies = [
+        vec![
+            "hello".to_owned(),
+            r#"{"version":1,"reason":"exhausted"}"#.to_owned(),
+            letter_of(Reason::Exhausted, "event-webhook", body(&events(1, 2)))
+                .write()
+                .remove(0),
+            letter_of(Reason::Exhausted, "no-such-function", b"[]".to_vec())
+                .write()
+                .remove(0),
+            letter_of(Reason::Malformed, "event-webhook", b"not JSON".to_vec())
+                .write()
+                .remove(0),
+            letter_of(
+                Reason::Unreadable,
+                "event-webhook",
+                b"[{\"status\":\"Sent\"}]".to_vec(),
+            )
+            .write()
+            .remove(0),
+            letter_of(Reason::Conflict, "event-webhook", body(&[conflicting]))
+                .write()
+                .remove(0),
+        ],
+        in_parts.clone(),
+    ]
+    .concat();
+    let messages = queued(&scene, &bodies).await;
+    for batch in messages.chunks(5) {
+        let reply = redrive.invoke(&sqs_event(batch)).await;
+        assert_eq!(failures(&reply.payload), [""; 0]);
+        scene.ledger.delete(batch).await;
+    }
+    assert!(scene.ledger.take_retries().await.is_empty());
+    let kept: BTreeSet<_> = keys("event-webhook", &body(&events(0, 3))).into_iter().collect();
+    assert_eq!(scene.ledger.stored().await, kept);
+
+    let dead = scene.ledger.take_dead().await;
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut parts = Vec::new();
+    for text in dead.iter().filter_map(Message::body) {
+        let kind = match Letter::read(text) {
+            Ok(letter) if letter.function == "no-such-function" => "unknown function",
+            Ok(letter) => letter.reason.as_str(),
+            Err(LetterError::Partial(_)) => {
+                parts.push(text);
+                "part"
+            }
+            Err(LetterError::Foreign(_)) => "foreign",
+        };
+        *reasons.entry(kind).or_default() += 1;
+    }
+    assert_eq!(
+        reasons,
+        BTreeMap::from([
+            ("conflict", 1),
+            ("foreign", 2),
+            ("malformed", 1),
+            ("part", in_parts.len()),
+            ("unknown function", 1),
+            ("unreadable", 1),
+        ])
+    );
+    assert_eq!(Letter::join(parts).unwrap().body, noise(2_000_000));
+}
+
+#[test]
+fn the_template_and_the_local_queue_have_the_same_rule() {
+    let template = include_str!("../../template.yaml");
+    let section = |name: &str| {
+        let start = template.find(&format!("\n  {name}:\n")).unwrap() + 1;
+        let rest = &template[start..];
+        let end = rest[1..]
+            .find("\n  A")
+            .into_iter()
+            .chain(rest[1..].find("\n\n"))
+            .min();
+        &rest[..end.unwrap_or(rest.len() - 1)]
+    };
+    let receives = section("MaxReceiveCount");
+    assert!(
+        receives.contains(&format!("Default: {MAX_RECEIVE_COUNT}\n")),
+        "{receives}"
+    );
+    let queue = section("RetryQueue");
+    let visible = format!("VisibilityTimeout: {}\n", VISIBILITY_TIMEOUT.as_secs());
+    assert!(queue.contains(&visible), "{queue}");
+    assert!(queue.contains("MessageRetentionPeriod: 1209600\n"), "{queue}");
+    let local = QueueOptions::default();
+    assert_eq!(local.max_receive_count, MAX_RECEIVE_COUNT);
+    assert_eq!(
+        u64::from(local.visibility_timeout_seconds),
+        VISIBILITY_TIMEOUT.as_secs()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

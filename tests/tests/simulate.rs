@@ -249,7 +249,7 @@ async fn the_command_ends_well_or_with_1() {
 
     let stranger = stage.command(&[
         "--auth",
-        r#"{"accept":[{"type":"header","name":"x-netcore-token","values":["wrong"]}]}"#,
+        r#"{"accept":[{"type":"header","name":"x-netcore-token","values":["a-token-that-is-wrong"]}]}"#,
     ]);
     assert_eq!(stranger.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&stranger.stderr).contains("401"));

@@ -1,6 +1,8 @@
 // Asks the API: every request has a time limit, can be given up, and fails with words for a person.
 
 const LIMIT_MS = 15_000;
+/** A part of a table is read for ten seconds at most before it is sent. */
+const PART_LIMIT_MS = 30_000;
 
 /** Why a request has no answer. `status` is 0 where there was none at all. */
 export class ApiError extends Error {
@@ -21,7 +23,7 @@ let skew = 0;
 /** The server's time: the reader's clock may be wrong, and what "today" is must not depend on it. */
 export const now = () => Date.now() + skew;
 
-async function ask(method, path, { signal, body, limit = LIMIT_MS } = {}) {
+async function ask(method, path, { signal, body, limit = LIMIT_MS, read = (response) => response.json() } = {}) {
   const patience = new AbortController();
   const timer = setTimeout(() => patience.abort(new DOMException("took too long", "TimeoutError")), limit);
   let response;
@@ -36,7 +38,7 @@ async function ask(method, path, { signal, body, limit = LIMIT_MS } = {}) {
       body: sent,
       signal: signal ? AbortSignal.any([patience.signal, signal]) : patience.signal,
     });
-    answer = response.status === 204 ? null : await response.json().catch((error) => {
+    answer = response.status === 204 ? null : await (response.ok ? read(response) : response.json()).catch((error) => {
       if (error.name === "SyntaxError") return undefined;
       throw error;
     });
@@ -89,6 +91,20 @@ export function address(path, parameters = {}) {
 }
 
 export const get = (path, parameters, options) => ask("GET", address(path, parameters), options);
+/** A part of a table: its text, the path of the next part if there is one, and whether there is more at all. */
+export const getPart = (path, options) =>
+  ask("GET", path, {
+    ...options,
+    limit: PART_LIMIT_MS,
+    read: async (response) => {
+      const query = /^<(\?[^>]*)>; rel="next"$/.exec(response.headers.get("link") ?? "")?.[1];
+      return {
+        text: await response.text(),
+        next: query ? path.replace(/\?.*$/, "") + query : null,
+        truncated: response.headers.get("x-truncated") === "true",
+      };
+    },
+  });
 export const post = (path, body = {}, options) => ask("POST", path, { ...options, body });
 export const remove = (path, options) => ask("DELETE", path, options);
 

@@ -3,6 +3,7 @@
 import { get, latest, post } from "./api.js";
 import { fill, foreign, h, table } from "./dom.js";
 import { fact } from "./events.js";
+import { save } from "./files.js";
 import { figure, number, plural, when } from "./format.js";
 import { empty, failed, into } from "./states.js";
 
@@ -31,6 +32,7 @@ export function mount({ main, signal, session, announce }) {
   const body = h("div", { class: "results" });
   const refresh = h("button", { type: "button", onclick: () => load() }, "Refresh");
   const done = h("p", { class: "tools" });
+  /** What is gone from the queue is kept here until the view is left. */
   const discarded = [];
   let depths = null;
   let letters = [];
@@ -135,7 +137,7 @@ export function mount({ main, signal, session, announce }) {
       h(
         "p",
         { class: "tools" },
-        letter.body !== undefined && h("button", { type: "button", "data-do": "show", "aria-expanded": "false", onclick: (event) => reveal(event.currentTarget, letter, content) }, "Show content"),
+        session.may.see_numbers && letter.body !== undefined && h("button", { type: "button", "data-do": "show", "aria-expanded": "false", onclick: (event) => reveal(event.currentTarget, letter, content) }, "Show content"),
         session.may.redrive && h("button", { type: "button", "data-do": "redrive", onclick: () => act("redrive", letter, box, told) }, "Try again (redrive)"),
         session.may.discard && h("button", { type: "button", class: "danger", "data-do": "discard", onclick: () => act("discard", letter, box, told) }, "Discard"),
       ),
@@ -145,7 +147,7 @@ export function mount({ main, signal, session, announce }) {
     return box;
   }
 
-  /** The body as it came, where the role may see it; else with its digits masked. */
+  /** The body as it came. A role that may not see it has no button for it. */
   async function reveal(button, letter, place) {
     if (button.getAttribute("aria-expanded") === "true") {
       fill(place);
@@ -156,17 +158,11 @@ export function mount({ main, signal, session, announce }) {
     button.disabled = true;
     fill(place, h("p", { class: "loading", role: "status" }, "Loading the content…"));
     try {
-      const found = session.may.see_numbers ? await whole(letter.id) : letter;
-      const encoded = found.encoding === "base64";
-      const about = encoded
-        ? session.may.see_numbers ? "Not text; shown in base64." : "Not text, so numbers in it cannot be masked; your role does not see it."
-        : session.may.see_numbers ? "As it was received." : "Digits are masked for your role.";
-      const bytes = encoded ? (found.body.length / 4) * 3 : new TextEncoder().encode(found.body).length;
-      // Masking keeps the length; base64 may be up to two bytes too long.
-      const isCut = found.body !== "" && bytes < found.body_bytes;
+      const found = await whole(letter.id);
+      const about = found.encoding === "base64" ? "Not text; shown in base64." : "As it was received.";
       fill(
         place,
-        h("p", { class: "muted" }, about, isCut && ` This is the beginning; the whole is shown by the command netcore-webhooks dead-letters show.`),
+        h("p", { class: "muted" }, about, found.truncated && ` This is the beginning; the whole is shown by the command netcore-webhooks dead-letters show.`),
         h("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Content of the letter" }, foreign(found.body === "" ? "(empty)" : found.body, { tag: "pre", most: 20_000 })),
       );
       button.setAttribute("aria-expanded", "true");
@@ -201,7 +197,8 @@ export function mount({ main, signal, session, announce }) {
     fill(told, h("p", { class: "loading", role: "status" }, what === "redrive" ? "Sending it back…" : "Discarding…"));
     let answer;
     try {
-      answer = await post(`api/dead-letters/${encodeURIComponent(letter.id)}/${what}`, {}, { signal });
+      // Of a letter in parts the letter is meant, not the part.
+      answer = await post(`api/dead-letters/${encodeURIComponent(letter.letter ?? letter.id)}/${what}`, {}, { signal });
     } catch (error) {
       if (signal.aborted) return;
       for (const button of box.querySelectorAll("button")) button.disabled = false;
@@ -214,19 +211,9 @@ export function mount({ main, signal, session, announce }) {
     depths = { ...depths, dead_letter: { visible: Math.max(0, total(depths) - 1), in_flight: 0 } };
     draw();
     if (answer.letter) discarded.push(answer.letter);
-    fill(done, discarded.length > 0 && [`${plural(discarded.length, "letter")} discarded. `, h("button", { type: "button", class: "link", onclick: save }, "Save what was discarded as a file")]);
+    fill(done, discarded.length > 0 && [`${plural(discarded.length, "letter")} discarded. `, h("button", { type: "button", class: "link", onclick: () => save("discarded-letters.json", "application/json", [JSON.stringify(discarded, null, 2)]) }, "Save what was discarded as a file")]);
     refresh.focus();
     await wait(HIDDEN_MS, signal).then(() => load(), () => {});
-  }
-
-  /** What is gone from the queue is kept here until the view is left. */
-  function save() {
-    const url = URL.createObjectURL(new Blob([JSON.stringify(discarded, null, 2)], { type: "application/json" }));
-    const link = h("a", { download: "discarded-letters.json" });
-    // Not by `h`, which lets links lead to views and the API only; this one leads to what the page just wrote.
-    link.href = url;
-    link.click();
-    URL.revokeObjectURL(url);
   }
 
   /** Asks before something is done. The dialog keeps and gives back the focus itself. */

@@ -3,7 +3,7 @@
 import { h, foreign } from "./dom.js";
 import { figure, utc, when } from "./format.js";
 import { badge, chip, tone } from "./status.js";
-import { said } from "./story.js";
+import { answeredOf, keyOf, nameOf, said } from "./story.js";
 
 // Shown in this order in an event's details; what is not listed follows.
 const NAMES = {
@@ -37,17 +37,16 @@ const NAMES = {
   verbatim: "The record as it was sent",
   expires_at: "Kept until",
 };
+/** Where links lead, not what is shown. */
+const TOKENS = ["token", "in_reply_to_token"];
 /** Times, and the milliseconds of their unit. */
 const TIMES = { event_time: 1, received_at: 1, expires_at: 1000 };
 
-/** What identifies an event; the time too, because masked ids of two messages may look the same. */
-export const keyOf = (event) => JSON.stringify([event.message_id, event.status_key, event.event_time]);
-
-/** A link to a message; plain text where the id is masked and cannot be followed. */
-export function messageLink(id, text = id) {
-  const shown = foreign(text, { most: 120 });
-  if (id.includes("*")) return shown;
-  return h("a", { href: `#/message/${encodeURIComponent(id)}` }, shown);
+/** A link to a message by its id, or by the token beside a masked id; plain text where nothing leads there. */
+export function messageLink(id, name = id) {
+  const shown = foreign(id, { most: 120 });
+  if (name.includes("*")) return shown;
+  return h("a", { href: `#/message/${encodeURIComponent(name)}` }, shown);
 }
 
 /** A link to a person's events; plain text where the number is masked. */
@@ -79,15 +78,21 @@ export function details(event) {
 
 function fields(event) {
   const names = [...Object.keys(NAMES), ...Object.keys(event)].filter((name, index, all) => name in event && all.indexOf(name) === index);
-  return h("dl", null, names.map((name) => [h("dt", null, NAMES[name] ?? foreign(name, { most: 80 })), h("dd", null, value(name, event[name]))]));
+  return h(
+    "dl",
+    null,
+    names.filter((name) => !TOKENS.includes(name)).map((name) => [h("dt", null, NAMES[name] ?? foreign(name, { most: 80 })), h("dd", null, value(name, event))]),
+  );
 }
 
-function value(name, it) {
-  if (name in TIMES) {
+function value(name, event) {
+  const it = event[name];
+  if (name in TIMES && typeof it === "number") {
     const ms = it * TIMES[name];
     return [when(ms), h("br"), h("span", { class: "muted" }, utc(ms))];
   }
-  if (name === "in_reply_to" || name === "message_id") return messageLink(String(it));
+  if (name === "message_id") return messageLink(String(it), nameOf(event));
+  if (name === "in_reply_to") return messageLink(String(it), String(answeredOf(event)));
   if (name === "recipient") return numberLink(String(it));
   if (it === true) return "yes";
   if (typeof it === "number") return figure(it);
@@ -106,7 +111,7 @@ export function row(event, { message = true, number = true } = {}) {
       h(
         "div",
         { class: "event-who" },
-        message && messageLink(event.message_id),
+        message && messageLink(event.message_id, nameOf(event)),
         number && event.recipient && h("span", { class: "to" }, h("span", { class: "muted" }, "Number "), numberLink(event.recipient)),
       ),
     h("div", { class: "event-said" }, remark(event)),

@@ -3,10 +3,12 @@
 
 import { address, get, latest, now } from "./api.js";
 import { fill, h } from "./dom.js";
-import { keyOf, row } from "./events.js";
+import { row } from "./events.js";
+import { csvLink } from "./files.js";
 import { dayPlus, dayText, plural } from "./format.js";
 import { empty, failed, howToStart, loading } from "./states.js";
 import { CHANNELS, ORDER, STATUSES, channelName } from "./status.js";
+import { keyOf } from "./story.js";
 
 const EVERY_MS = 4000;
 const SLOWEST_MS = 60_000;
@@ -46,7 +48,7 @@ export function mount({ main, signal, go, announce }) {
   };
   const channel = choice("channel", "Channel", CHANNELS, channelName);
   const state = choice("status", "Status", ORDER, (word) => STATUSES[word].label);
-  const csv = h("a", { class: "button", href: "#/live", download: "events.csv" }, "Download today as CSV");
+  const csv = csvLink("Download today as CSV", "events.csv", { href: "#/live", signal });
   const bar = h("p", { class: "live-bar" });
   const arrived = h("button", { type: "button", class: "arrived", onclick: release });
   const list = h("ol", { class: "events", "aria-label": "Events, the newest first" });
@@ -55,7 +57,7 @@ export function mount({ main, signal, go, announce }) {
   fill(
     main,
     h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Live"), h("p", { class: "sub" }, "Events of this UTC day by the time they happened.")),
-    h("form", { class: "filters", "aria-label": "Filters", onsubmit: (event) => event.preventDefault() }, channel.field, state.field, pause, csv),
+    h("form", { class: "filters", "aria-label": "Filters", onsubmit: (event) => event.preventDefault() }, channel.field, state.field, pause, csv.link, csv.told),
     bar,
     place,
   );
@@ -98,7 +100,7 @@ export function mount({ main, signal, go, announce }) {
     try {
       const time = now();
       day = dayText(time);
-      csv.setAttribute("href", address("api/events", { day, ...filters, format: "csv" }));
+      csv.link.setAttribute("href", address("api/events", { day, ...filters, format: "csv" }));
       const fresh = await run(async (inner) => (await Promise.all(daysToAsk(time, started).map((one) => news(one, inner)))).flat());
       if (!fresh) return;
       misses = 0;

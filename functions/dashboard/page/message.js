@@ -2,19 +2,23 @@
 
 import { ApiError, get, latest, messagePath } from "./api.js";
 import { fill, foreign, h, icon } from "./dom.js";
-import { details, fact, flags, keyOf, messageLink, numberLink, remark } from "./events.js";
+import { details, fact, flags, messageLink, numberLink, remark } from "./events.js";
 import { dayOf, duration, plural, when } from "./format.js";
 import { empty, into } from "./states.js";
 import { badge, channelName, chip, status, tone } from "./status.js";
-import { everything, headline, present } from "./story.js";
+import { answeredOf, everything, headline, keyOf, nameOf, present } from "./story.js";
 
 const NUMBER_DIGITS = { least: 6, most: 15 };
 /** More channels than this share the last lane: a drawing of more says less. */
 const MOST_LANES = 3;
+/** A message with very many or very large events comes in parts; so many are read. */
+const MOST_PARTS = 10;
+/** What a token begins with: it stands for an id that the reader's role does not see. */
+const TOKEN = "~";
 
-export const title = ({ id }) => (id ? `Message ${id}` : "Messages");
+export const title = ({ id }) => (id ? (id.startsWith(TOKEN) ? "Message" : `Message ${id}`) : "Messages");
 
-export function mount({ main, signal, replace }) {
+export function mount({ main, signal, session, replace }) {
   const run = latest(signal);
   const heading = h("h1", { tabindex: "-1" });
   const body = h("div", { class: "results" });
@@ -34,17 +38,27 @@ export function mount({ main, signal, replace }) {
   async function load(id, fallback) {
     const ask = async (inner) => {
       try {
-        return await get(messagePath(id), {}, { signal: inner });
+        const message = await get(messagePath(id), {}, { signal: inner });
+        // The state is of all events already; only their list goes on.
+        for (let part = 1; message.cursor && part < MOST_PARTS; part += 1) {
+          const { events, cursor } = await get(messagePath(id), { cursor: message.cursor }, { signal: inner });
+          message.events.push(...events);
+          message.cursor = cursor;
+        }
+        return message;
       } catch (error) {
         if (error instanceof ApiError && error.status === 404) return null;
         throw error;
       }
     };
     await into(body, "the message", run, ask, (message) => {
-      if (message) return draw(message, body, () => load(id, false));
+      if (message) {
+        fill(heading, "Message ", foreign(message.message_id, { most: 120, class: "id" }));
+        return draw(message, body, () => load(id, false));
+      }
       const count = id.replace(/\D/g, "").length;
       // A number somebody wrote with brackets or a word looks like an id at first.
-      if (fallback && count >= NUMBER_DIGITS.least && count <= NUMBER_DIGITS.most) return replace("number", id, { from: "message" });
+      if (fallback && session.may.see_numbers && count >= NUMBER_DIGITS.least && count <= NUMBER_DIGITS.most) return replace("number", id, { from: "message" });
       none(id);
     });
   }
@@ -65,7 +79,7 @@ export function mount({ main, signal, replace }) {
         );
         return;
       }
-      fill(heading, "Message ", foreign(id, { most: 120, class: "id" }));
+      fill(heading, "Message ", !id.startsWith(TOKEN) && foreign(id, { most: 120, class: "id" }));
       // Another message's story must not stand under this one's name while it loads.
       fill(body);
       load(id, from !== "number");
@@ -78,7 +92,7 @@ function draw(message, body, reload) {
   const events = everything(message);
   const number = message.recipient ?? events.find((event) => event.recipient)?.recipient;
   const times = events.map((event) => event.event_time);
-  const answered = message.events.find((event) => event.in_reply_to)?.in_reply_to;
+  const answered = message.events.find((event) => event.in_reply_to);
   fill(
     body,
     h("p", { class: `answer ${tone(first.state)}` }, icon(status(first.state).icon), h("span", { class: "foreign", dir: "auto" }, foreign(first.text, { most: 2000 }))),
@@ -88,11 +102,12 @@ function draw(message, body, reload) {
       number && fact("Number", numberLink(number)),
       fact("State", chip(first.state)),
       fact("Since", when(present(message.journey)?.state_time ?? message.state_time)),
-      answered && fact("In reply to", messageLink(answered)),
+      answered && fact("In reply to", messageLink(answered.in_reply_to, answeredOf(answered))),
       message.provider && fact("Provider", foreign(message.provider)),
       fact("Events", events.length > 1 ? `${events.length} within ${duration(times.at(-1) - times[0])}` : String(events.length)),
     ),
     message.journey.length > 1 && journey(message),
+    message.cursor && h("p", { class: "muted" }, "This message has more events than are shown here."),
     timeline(message, events),
     h("p", null, h("button", { type: "button", onclick: reload }, "Refresh")),
   );
@@ -114,7 +129,7 @@ function journey(message) {
           { class: `leg ${tone(leg.state)}`, "data-leg": leg.channel },
           h("div", { class: "leg-head" }, badge(leg.channel), chip(leg.state)),
           h("div", null, when(leg.state_time)),
-          leg.message_id === message.message_id ? h("div", { class: "muted" }, "this message") : h("div", { class: "leg-id" }, messageLink(leg.message_id)),
+          nameOf(leg) === nameOf(message) ? h("div", { class: "muted" }, "this message") : h("div", { class: "leg-id" }, messageLink(leg.message_id, nameOf(leg))),
           leg === speaks && h("div", { class: "muted" }, "decides the outcome"),
         ),
       ),
@@ -138,7 +153,7 @@ function timeline(message, events) {
     const lane = lanes[index];
     let from = null;
     if (answers.has(keyOf(event))) {
-      const answered = events.findIndex((other) => other.message_id === event.in_reply_to && !answers.has(keyOf(other)));
+      const answered = events.findIndex((other) => nameOf(other) === answeredOf(event) && !answers.has(keyOf(other)));
       from = answered >= 0 && answered < index ? lanes[answered] : null;
     } else if (index > 0 && lanes.indexOf(lane) === index) {
       from = lanes[index - 1];
@@ -170,7 +185,7 @@ function timeline(message, events) {
     const today = dayOf(event.event_time);
     const heading = today === day ? [] : [h("li", { class: "step day" }, rails(index, true), h("div", null, today))];
     day = today;
-    const other = event.message_id !== message.message_id;
+    const other = nameOf(event) !== nameOf(message);
     return [
       ...heading,
       h(
@@ -186,8 +201,8 @@ function timeline(message, events) {
             h(
               "div",
               { class: "event-who" },
-              h("span", null, h("span", { class: "muted" }, isAnswer ? "Answer " : "Message "), messageLink(event.message_id)),
-              isAnswer && event.in_reply_to && h("span", null, h("span", { class: "muted" }, "to "), event.in_reply_to === message.message_id ? "this message" : messageLink(event.in_reply_to)),
+              h("span", null, h("span", { class: "muted" }, isAnswer ? "Answer " : "Message "), messageLink(event.message_id, nameOf(event))),
+              isAnswer && event.in_reply_to && h("span", null, h("span", { class: "muted" }, "to "), answeredOf(event) === nameOf(message) ? "this message" : messageLink(event.in_reply_to, answeredOf(event))),
             ),
           details(event),
         ),

@@ -2,14 +2,14 @@
 
 import { ApiError, address, get, latest, messagePath, recipientPath } from "./api.js";
 import { fill, foreign, h } from "./dom.js";
-import { keyOf, messageLink, row } from "./events.js";
+import { messageLink, row } from "./events.js";
+import { csvLink } from "./files.js";
 import { plural, when } from "./format.js";
 import { empty, failed, into } from "./states.js";
 import { badge, chip } from "./status.js";
+import { keyOf } from "./story.js";
 
 const PAGE = 50;
-/** Who may not see numbers gets no cursor either, because it holds one: a single page, the largest there is. */
-const ONLY_PAGE = 200;
 /** A page may be empty and still not the last one; this many are asked for at once before the reader decides. */
 const PAGES_AT_ONCE = 10;
 
@@ -27,13 +27,12 @@ export function mount({ main, signal, session, replace, announce }) {
   let number = "";
   let events = new Map();
   let cursor = null;
-  const limit = session.may.see_numbers ? PAGE : ONLY_PAGE;
 
   const page = async (from, inner) => {
     let next = from;
     const found = [];
     for (let turn = 0; turn < PAGES_AT_ONCE; turn += 1) {
-      const answer = await get(recipientPath(number), { limit, cursor: next }, { signal: inner });
+      const answer = await get(recipientPath(number), { limit: PAGE, cursor: next }, { signal: inner });
       found.push(...answer.events);
       next = answer.cursor;
       if (next === null || found.length) break;
@@ -102,7 +101,10 @@ export function mount({ main, signal, session, replace, announce }) {
       fill(body, empty("Nothing is stored for this number", h("p", null, "Write the number with its country code, such as 919209209291. Events expire after the retention time of this deployment.")));
       return;
     }
-    fill(tools, h("a", { class: "button", href: address(recipientPath(number), { format: "csv" }), download: "events.csv" }, "Download as CSV"), h("span", { class: "muted" }, " up to 10,000 events, the newest first"));
+    if (!tools.childElementCount) {
+      const csv = csvLink("Download as CSV", "events.csv", { href: address(recipientPath(number), { format: "csv" }), signal });
+      fill(tools, csv.link, csv.told);
+    }
     const opened = new Set([...body.querySelectorAll(".group > details[open]")].map((box) => box.dataset.group));
     const groups = grouped([...events.values()]);
     fill(
@@ -110,7 +112,7 @@ export function mount({ main, signal, session, replace, announce }) {
       h("p", { class: "said-short" }, `${plural(groups.length, "message")}, ${plural(events.size, "event")}${cursor === null ? "" : " so far"}, the newest first.`),
       h("ol", { class: "groups" }, groups.map((one) => group(one, opened))),
       cursor === null
-        ? h("p", { class: "end muted", tabindex: "-1" }, !session.may.see_numbers && events.size >= ONLY_PAGE ? `Your role sees the newest ${ONLY_PAGE} events of a number.` : "These are all events of this number.")
+        ? h("p", { class: "end muted", tabindex: "-1" }, "These are all events of this number.")
         : h("p", { class: "more-events" }, h("button", { type: "button", onclick: (event) => more(event.currentTarget) }, "Load older events")),
     );
   }
@@ -120,6 +122,10 @@ export function mount({ main, signal, session, replace, announce }) {
       number = id;
       fill(heading, "Number ", foreign(id, { most: 40, class: "id" }));
       fill(tools);
+      if (!session.may.see_numbers) {
+        fill(body, empty("Your role sees no numbers", h("p", null, "So it cannot look one up either. Open a message from the live view, or by an id that contains no number.")));
+        return;
+      }
       first(from !== "message");
     },
   };

@@ -4,6 +4,15 @@ import { duration } from "./format.js";
 import { channelName } from "./status.js";
 import { cut } from "./dom.js";
 
+/** What names the message of an event or a leg: a role that sees no numbers has a token, since its ids are masked. */
+export const nameOf = (of) => of.token ?? of.message_id;
+
+/** What names the message that an event answers. */
+export const answeredOf = (event) => event.in_reply_to_token ?? event.in_reply_to;
+
+/** What identifies an event. A role that sees no numbers gets no status key; channel and status are most of it. */
+export const keyOf = (event) => JSON.stringify([nameOf(event), event.status_key ?? [event.channel, event.status], event.event_time]);
+
 const FAILURES = ["failed", "not_sent", "blocked"];
 const SUCCESS = ["delivered", "read"];
 const LONGEST_REASON = 160;
@@ -45,7 +54,7 @@ export function said(event) {
 /** Why a leg failed, as the provider put it. */
 export function reason(events, leg) {
   return events.findLast(
-    (event) => event.message_id === leg.message_id && event.channel === leg.channel && FAILURES.includes(event.status) && event.remarks,
+    (event) => nameOf(event) === nameOf(leg) && event.channel === leg.channel && FAILURES.includes(event.status) && event.remarks,
   )?.remarks;
 }
 
@@ -65,7 +74,7 @@ export function everything(message) {
   const seen = new Set();
   return [...message.events, ...message.linked, ...message.answers]
     .filter((event) => {
-      const key = JSON.stringify([event.message_id, event.status_key, event.event_time]);
+      const key = keyOf(event);
       return !seen.has(key) && seen.add(key);
     })
     .sort((a, b) => a.event_time - b.event_time);
@@ -81,7 +90,7 @@ export function headline(message) {
   }
   const leg = present(message.journey);
   if (!leg) return { text: "Nothing is known of this message yet.", state: "other" };
-  const own = (event) => event.message_id === leg.message_id && event.channel === leg.channel;
+  const own = (event) => nameOf(event) === nameOf(leg) && event.channel === leg.channel;
   const clicks = events.filter((event) => event.status === "clicked");
   const legClicked = clicks.some(own);
   const over = `over ${channelName(leg.channel)}`;

@@ -1,8 +1,8 @@
 //! Who may see what: roles, and the sign-in that gives browsers one.
 //!
-//! Where the function's URL is private (`AWS_IAM`), whoever comes through has the role of
-//! `DASHBOARD_ROLE`. Where it is public, `DASHBOARD_AUTH` holds passwords, each for a role; who knows
-//! one gets a signed session in a cookie.
+//! Where the function's URL is private (`AWS_IAM`), every caller has the role of `DASHBOARD_ROLE`. Where
+//! it is public, `DASHBOARD_AUTH` holds passwords, each for a role; a right password opens a signed
+//! session in a cookie. [`crate::sessions`] knows which sessions were ended.
 
 use std::fmt;
 
@@ -17,14 +17,20 @@ use webhook_ingest::{
     event::EpochMillis,
 };
 
+use crate::tokens::Seal;
+
 /// Shorter passwords are guessed.
 const SHORTEST_PASSWORD: usize = 12;
 /// 256 bits, as HMAC-SHA256 asks for.
 const SHORTEST_KEY: usize = 32;
 /// The cookie's name; browsers take `__Host-` only with `Secure`, `Path=/` and no domain.
 const COOKIE: &str = "__Host-session";
-/// Its name where the dashboard is served without TLS: on this machine or behind a proxy of one's own.
+/// Its name where the dashboard is served without TLS: on this machine or behind a proxy without it.
 const PLAIN_COOKIE: &str = "session";
+/// How long a browser keeps the cookie of a session that is over, by which it is known.
+const KNOWN_SECONDS: i64 = 90 * 86_400;
+/// Sessions in one request beyond these are not looked at.
+const MOST_SESSIONS: usize = 3;
 
 /// Who somebody is to the dashboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -71,6 +77,16 @@ pub(crate) fn may(role: Role, queues: bool) -> May {
         redrive: operates,
         discard: operates,
     }
+}
+
+/// A session that is signed and not over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Session {
+    pub(crate) role: Role,
+    /// Tells it from all others.
+    pub(crate) id: String,
+    /// When it is over, epoch seconds.
+    pub(crate) until: i64,
 }
 
 /// `DASHBOARD_AUTH`: `{"key":"…","hours":8,"sign_in":[{"role":"agent","password":"…"}]}`.
@@ -143,8 +159,14 @@ impl Kept for SignIn {
 }
 
 impl SignIn {
-    /// The role of a password and a cookie for it, valid from `now` on.
-    pub(crate) fn open(&self, password: &str, secure: bool, now: EpochMillis) -> Option<(Role, String)> {
+    /// The role of a password and a cookie for it, valid from `now` on. `id` is the new session's.
+    pub(crate) fn open(
+        &self,
+        password: &str,
+        id: &str,
+        secure: bool,
+        now: EpochMillis,
+    ) -> Option<(Role, String)> {
         // All are compared, so that the time says nothing of which came near.
         let mut found = None;
         for entry in &self.entries {
@@ -158,41 +180,67 @@ impl SignIn {
         let entry = found?;
         let seconds = i64::from(self.hours) * 3600;
         let until = now / 1000 + seconds;
-        let mac = URL_SAFE_NO_PAD.encode(self.session(entry, until));
-        let session = format!("{}.{until}.{mac}", entry.role.as_str());
-        Some((entry.role, cookie(&session, seconds, secure)))
+        let mac = URL_SAFE_NO_PAD.encode(self.signature(entry, until, id));
+        let session = format!("{}.{until}.{id}.{mac}", entry.role.as_str());
+        Some((entry.role, cookie(&session, seconds + KNOWN_SECONDS, secure)))
     }
 
-    /// The role of a request's session, if it has one that is signed and not over. Safe on untrusted input.
-    pub(crate) fn role(&self, headers: &HeaderMap, now: EpochMillis) -> Option<Role> {
-        let cookies = headers.get_all(http::header::COOKIE).iter();
-        cookies
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(|pair| {
-                let (name, session) = pair.trim().split_once('=')?;
-                [COOKIE, PLAIN_COOKIE].contains(&name).then_some(session)
+    /// The sessions of a request that are signed and not over. Safe on untrusted input.
+    pub(crate) fn sessions(&self, headers: &HeaderMap, secure: bool, now: EpochMillis) -> Vec<Session> {
+        // Over TLS only the name that no other host and no plain connection can set.
+        values(headers, named(secure))
+            .filter_map(|value| {
+                let (entry, id, until) = self.verified(value)?;
+                let role = entry.role;
+                let id = id.to_owned();
+                (until > now / 1000).then_some(Session { role, id, until })
             })
-            .find_map(|session| self.opened(session, now))
+            .take(MOST_SESSIONS)
+            .collect()
     }
 
-    fn opened(&self, session: &str, now: EpochMillis) -> Option<Role> {
-        let (said, mac) = session.rsplit_once('.')?;
-        let (role, until) = said.split_once('.')?;
+    /// What names the browsers that signed in with a password, if the request is from one of them. A
+    /// password names all of its browsers: a new sign-in gives no further tries. Safe on untrusted input.
+    pub(crate) fn known_browser(
+        &self,
+        headers: &HeaderMap,
+        secure: bool,
+        now: EpochMillis,
+    ) -> Option<String> {
+        values(headers, named(secure)).find_map(|value| {
+            let (entry, _, until) = self.verified(value)?;
+            let password = self.mac(b"password", entry.password.expose());
+            (until + KNOWN_SECONDS > now / 1000)
+                .then(|| URL_SAFE_NO_PAD.encode(self.mac(b"browsers of", &password)))
+        })
+    }
+
+    /// What makes tokens of ids.
+    pub(crate) fn seal(&self) -> Option<Seal> {
+        Seal::new(&self.mac(b"token cipher", b""), &self.mac(b"token nonce", b""))
+    }
+
+    /// What a value `<role>.<until>.<id>.<mac>` says, if it is signed.
+    fn verified<'v>(&self, value: &'v str) -> Option<(&Entry, &'v str, i64)> {
+        let mut parts = value.split('.');
+        let (role, until, id, mac) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() {
+            return None;
+        }
         let until: i64 = until.parse().ok()?;
         let mac = URL_SAFE_NO_PAD.decode(mac).ok()?;
         let entry = self
             .entries
             .iter()
             .filter(|entry| entry.role.as_str() == role)
-            .find(|entry| self.session(entry, until).ct_eq(&mac).into())?;
-        (until > now / 1000).then_some(entry.role)
+            .find(|entry| self.signature(entry, until, id).ct_eq(&mac).into())?;
+        Some((entry, id, until))
     }
 
-    /// Signs a role, a time and the password that opened it, so that a changed password ends its sessions.
-    fn session(&self, entry: &Entry, until: i64) -> Vec<u8> {
+    /// Signs a role, a time, an id and the password, so that a changed password ends its sessions.
+    fn signature(&self, entry: &Entry, until: i64, id: &str) -> Vec<u8> {
         let password = self.mac(b"password", entry.password.expose());
-        let said = format!("{}.{until}.", entry.role.as_str());
+        let said = format!("{}.{until}.{id}.", entry.role.as_str());
         self.mac(b"session", &[said.as_bytes(), &password].concat())
     }
 
@@ -210,18 +258,30 @@ impl SignIn {
     }
 }
 
-/// The cookie that ends a session.
+/// The cookie that takes a session's away.
 pub(crate) fn closed(secure: bool) -> String {
     cookie("", 0, secure)
 }
 
+fn named(secure: bool) -> &'static str {
+    if secure { COOKIE } else { PLAIN_COOKIE }
+}
+
 fn cookie(session: &str, seconds: i64, secure: bool) -> String {
-    let (name, only) = if secure {
-        (COOKIE, "; Secure")
-    } else {
-        (PLAIN_COOKIE, "")
-    };
+    let (name, only) = (named(secure), if secure { "; Secure" } else { "" });
     format!("{name}={session}; Path=/; Max-Age={seconds}; HttpOnly{only}; SameSite=Strict")
+}
+
+/// The values of a cookie.
+fn values<'h>(headers: &'h HeaderMap, wanted: &'static str) -> impl Iterator<Item = &'h str> {
+    let cookies = headers.get_all(http::header::COOKIE).iter();
+    cookies
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(move |pair| {
+            let (name, value) = pair.trim().split_once('=')?;
+            (name == wanted).then_some(value)
+        })
 }
 
 #[cfg(test)]
@@ -247,44 +307,93 @@ mod tests {
         )])
     }
 
+    fn session(policy: &SignIn, headers: &HeaderMap, now: EpochMillis) -> Option<Role> {
+        policy
+            .sessions(headers, true, now)
+            .first()
+            .map(|session| session.role)
+    }
+
     #[test]
     fn a_password_opens_a_session_of_its_role_for_its_hours() {
         let policy = policy("operators-password");
-        assert_eq!(policy.open("wrong", true, NOW), None);
-        assert_eq!(policy.open("", true, NOW), None);
-        let (role, cookie) = policy.open("operators-password", true, NOW).unwrap();
+        assert_eq!(policy.open("wrong", "i", true, NOW), None);
+        assert_eq!(policy.open("", "i", true, NOW), None);
+        let (role, cookie) = policy.open("operators-password", "one", true, NOW).unwrap();
         assert_eq!(role, Role::Operator);
-        assert_eq!(policy.role(&with(&cookie), NOW), Some(Role::Operator));
+        let headers = with(&cookie);
         assert_eq!(
-            policy.role(&with(&cookie), NOW + 8 * 3_600_000 - 1000),
-            Some(Role::Operator)
+            policy.sessions(&headers, true, NOW),
+            [Session {
+                role: Role::Operator,
+                id: "one".into(),
+                until: NOW / 1000 + 8 * 3600,
+            }]
         );
-        assert_eq!(policy.role(&with(&cookie), NOW + 8 * 3_600_000), None);
-        assert_eq!(policy.role(&HeaderMap::new(), NOW), None);
+        let last = NOW + 8 * 3_600_000;
+        assert_eq!(session(&policy, &headers, last - 1000), Some(Role::Operator));
+        assert_eq!(session(&policy, &headers, last), None);
+        assert_eq!(session(&policy, &HeaderMap::new(), NOW), None);
     }
 
     #[test]
     fn a_changed_password_ends_its_sessions() {
         let (_, cookie) = policy("operators-password")
-            .open("operators-password", true, NOW)
+            .open("operators-password", "i", true, NOW)
             .unwrap();
-        assert_eq!(policy("another-password").role(&with(&cookie), NOW), None);
+        let changed = policy("another-password");
+        assert_eq!(session(&changed, &with(&cookie), NOW), None);
+        assert_eq!(changed.known_browser(&with(&cookie), true, NOW), None);
+    }
+
+    #[test]
+    fn over_tls_only_the_cookie_that_tls_sets_is_read() {
+        let policy = policy("operators-password");
+        for (set_over_tls, read_over_tls) in [(true, true), (false, false), (false, true), (true, false)] {
+            let (_, cookie) = policy.open("operators-password", "i", set_over_tls, NOW).unwrap();
+            let is_read = set_over_tls == read_over_tls;
+            let sessions = policy.sessions(&with(&cookie), read_over_tls, NOW);
+            assert_eq!(!sessions.is_empty(), is_read, "{set_over_tls} {read_over_tls}");
+            let known = policy.known_browser(&with(&cookie), read_over_tls, NOW);
+            assert_eq!(known.is_some(), is_read, "{set_over_tls} {read_over_tls}");
+        }
+    }
+
+    #[test]
+    fn a_browser_is_known_by_its_password_beyond_its_session() {
+        let policy = policy("operators-password");
+        let known = |password: &str, id: &str, days: i64| {
+            let (_, cookie) = policy.open(password, id, true, NOW).unwrap();
+            let later = NOW + 8 * 3_600_000 + days * 86_400_000;
+            assert_eq!(session(&policy, &with(&cookie), later), None);
+            policy.known_browser(&with(&cookie), true, later)
+        };
+        assert!(known("operators-password", "a", 0).is_some());
+        assert_eq!(
+            known("operators-password", "a", 0),
+            known("operators-password", "b", 89)
+        );
+        assert_ne!(
+            known("operators-password", "a", 0),
+            known("viewers-password", "a", 0)
+        );
+        assert_eq!(known("operators-password", "a", 90), None);
     }
 
     #[test]
     fn no_byte_of_a_session_can_be_changed() {
         let policy = policy("operators-password");
-        let (_, cookie) = policy.open("viewers-password", true, NOW).unwrap();
+        let (_, cookie) = policy.open("viewers-password", "anid", true, NOW).unwrap();
         let pair = cookie.split(';').next().unwrap().to_owned();
-        assert_eq!(policy.role(&with(&pair), NOW), Some(Role::Viewer));
+        assert_eq!(session(&policy, &with(&pair), NOW), Some(Role::Viewer));
         for place in COOKIE.len() + 1..pair.len() - 1 {
             let mut bytes = pair.clone().into_bytes();
             bytes[place] = if bytes[place] == b'A' { b'B' } else { b'A' };
             let forged = String::from_utf8(bytes).unwrap();
-            assert_eq!(policy.role(&with(&forged), NOW), None, "{forged}");
+            assert_eq!(session(&policy, &with(&forged), NOW), None, "{forged}");
         }
         let forged = pair.replace("viewer", "operator");
-        assert_eq!(policy.role(&with(&forged), NOW), None);
+        assert_eq!(session(&policy, &with(&forged), NOW), None);
     }
 
     #[test]

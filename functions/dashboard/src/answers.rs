@@ -1,4 +1,5 @@
 //! What the API answers, as types: the answers are written from them, and so is `/openapi.json`.
+//! [`crate::redaction`] says what a viewer gets of each field.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,8 @@ use crate::access::{May, Role};
 
 /// One event: every stored attribute under its name. `message_id`, `status_key`, `status`, `channel`,
 /// `event_time`, `received_at` (both epoch milliseconds), `provider` and `format` are always there.
+/// A viewer gets no `status_key`, `day_shard`, `as_sent` and `verbatim`; values nobody listed are `***`;
+/// `token` and `in_reply_to_token` open a message like its id.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub(crate) struct Event(pub(crate) Map<String, Value>);
@@ -19,6 +22,9 @@ pub(crate) struct Event(pub(crate) Map<String, Value>);
 #[expect(clippy::struct_field_names, reason = "the name is the contract's")]
 pub(crate) struct Message {
     pub(crate) message_id: String,
+    /// Opens the message like its id, for a role that sees no numbers; only that role gets it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) token: Option<String>,
     pub(crate) recipient: Option<String>,
     pub(crate) provider: Option<String>,
     pub(crate) channel: Option<String>,
@@ -34,12 +40,23 @@ pub(crate) struct Message {
     pub(crate) linked: Vec<Event>,
     /// Incoming events that answer a message of the journey.
     pub(crate) answers: Vec<Event>,
+    /// Whether something was left out because the answer would be too large. The rest of `events` is
+    /// behind `cursor`; events of other messages are in the answers of those.
+    #[serde(skip_serializing_if = "is_false")]
+    #[schemars(default)]
+    pub(crate) truncated: bool,
+    /// Where the rest of `events` begins, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cursor: Option<String>,
 }
 
 /// One message on one channel.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Leg {
     pub(crate) message_id: String,
+    /// See [`Message::token`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) token: Option<String>,
     pub(crate) channel: String,
     pub(crate) state: String,
     /// Epoch milliseconds.
@@ -51,8 +68,12 @@ pub(crate) struct Leg {
 pub(crate) struct Events {
     /// May be fewer than asked for, even none, while there is a cursor.
     pub(crate) events: Vec<Event>,
-    /// Where the next part begins; null at the end.
+    /// Where the next part begins; null at the end, and always for a role that sees no numbers.
     pub(crate) cursor: Option<String>,
+    /// Whether there is more, to a role that gets no cursor.
+    #[serde(skip_serializing_if = "is_false")]
+    #[schemars(default)]
+    pub(crate) truncated: bool,
 }
 
 /// Counts of events by UTC day and hour of the event time.
@@ -73,12 +94,32 @@ pub(crate) struct Summary {
     pub(crate) message_types: Vec<TypeCount>,
     pub(crate) funnel: Vec<Funnel>,
     pub(crate) fallback: Fallback,
-    /// What `bot` can be in this range.
+    /// What `bot` can be in this range; of very many, those of the latest days.
     pub(crate) bots: Vec<String>,
-    /// What `tag` can be in this range.
+    /// What `tag` can be in this range; of very many, those of the latest days.
     pub(crate) tags: Vec<String>,
     /// What `channel` can be in this range.
     pub(crate) channels: Vec<String>,
+    /// Kinds of names that a day had more of than are counted by name. The rest counts as `other`
+    /// (channels as `OTHER`); a bot and a tag together then have no counts.
+    pub(crate) folded: Vec<Folded>,
+    /// Whether words were so many that the answer would be too large: rare channels and statuses are then
+    /// added up as `OTHER` and `other`, and of names there are the first or most frequent 500.
+    #[serde(skip_serializing_if = "is_false")]
+    #[schemars(default)]
+    pub(crate) truncated: bool,
+}
+
+/// A kind of names that were too many.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Folded {
+    /// `channels`, `bots`, `tags`, `pairs` (of a bot and a tag), `statuses`, `message_types`, `reasons`
+    /// or `prices`.
+    pub(crate) kind: String,
+    /// How many a UTC day counts by name, at most.
+    pub(crate) most: usize,
+    /// On how many days of the range there were more.
+    pub(crate) days: usize,
 }
 
 /// Events of a day.
@@ -191,12 +232,16 @@ pub(crate) struct DeadLetter {
     pub(crate) received_at: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) body_bytes: Option<usize>,
-    /// What came; digits masked unless `content=full`. A large one is cut.
+    /// What came; numbers masked unless `content=full`. A role that sees no numbers gets none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) body: Option<String>,
     /// `base64` where the body is no text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) encoding: Option<String>,
+    /// Whether `body` is only the beginning; the command `dead-letters show` has the whole.
+    #[serde(skip_serializing_if = "is_false")]
+    #[schemars(default)]
+    pub(crate) truncated: bool,
     /// Of a letter in parts: which this is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) part: Option<usize>,
@@ -205,6 +250,11 @@ pub(crate) struct DeadLetter {
     /// Of a letter in parts: which letter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) letter: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Who is asking.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
-use lambda_http::{Body, Request};
+use lambda_http::{Body, Request, RequestExt as _};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -11,16 +12,23 @@ use crate::{
     Parts, Refusal,
     access::{self, Role},
     answers::{Done, Event, Events, Fault, Health},
-    assets, csv,
+    assets,
+    bounds::bounded,
+    csv,
     days::Wanted,
-    door, hide, openapi,
-    params::{LARGEST_PAGE, decoded, page, parameter, range, wanted},
+    door::{self, Caller},
+    openapi,
+    params::{decoded, lines, only, page, parameter, range, wanted},
+    redaction::{self, ForViewer, Viewer},
+    sizes::{self, LARGEST_BODY},
     table::{Page, Part},
-    timeline,
+    timeline, tokens,
 };
 
-/// Rows of a table for a spreadsheet; a function URL's answer takes 6 MB.
-const MOST_ROWS: usize = 10_000;
+/// Says of a table that there is more, where no `Link` leads to it.
+const X_TRUNCATED: HeaderName = HeaderName::from_static("x-truncated");
+/// What a parameter in a link keeps as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
 /// No script, style or picture but our own, no frame around it, no form to elsewhere: texts of
 /// strangers stay texts even if the page had a fault.
@@ -43,10 +51,20 @@ const HEADERS: [(HeaderName, &str); 5] = [
 /// What a path gives.
 enum Answer {
     Json(Value),
-    /// A file's name and content.
-    Csv(String, String),
+    Csv(Table),
     /// JSON with a cookie, or nothing but one.
     Cookie(String, Option<Value>),
+}
+
+/// A part of a table for a spreadsheet.
+struct Table {
+    /// Of the file.
+    name: String,
+    lines: String,
+    /// Where the next part is.
+    next: Option<String>,
+    /// Whether there is a next part.
+    truncated: bool,
 }
 
 pub(crate) async fn answer(parts: &Parts, request: &Request) -> Response<Body> {
@@ -106,59 +124,114 @@ async fn route(parts: &Parts, request: &Request) -> Result<Answer, Refusal> {
             return Ok(Answer::Cookie(cookie, serde_json::to_value(session).ok()));
         }
         ["api", "session"] if *request.method() == Method::DELETE => {
-            return Ok(Answer::Cookie(access::closed(door::is_secure(request)), None));
+            return Ok(Answer::Cookie(door::sign_out(parts, request).await?, None));
         }
         _ => {}
     }
-    let role = door::role(parts, request).await?;
+    let caller = door::caller(parts, request).await?;
     match segments.as_slice() {
         ["api", "dead-letters", id, action @ ("redrive" | "discard")] => {
-            change(parts, request, role, &decoded(id)?, action).await
+            change(parts, request, caller.role, &decoded(id)?, action).await
         }
         ["api", rest @ ..] => {
             only_get(request)?;
-            let answer = read(parts, request, role, rest).await?;
-            Ok(match answer {
-                Answer::Json(value) if !access::may(role, parts.redrive).see_numbers => {
-                    Answer::Json(hide::numbers(value))
-                }
-                other => other,
-            })
+            read(parts, request, caller, rest).await
         }
         _ => Err(nothing_here()),
     }
 }
 
-async fn read(parts: &Parts, request: &Request, role: Role, segments: &[&str]) -> Result<Answer, Refusal> {
+async fn read(
+    parts: &Parts,
+    request: &Request,
+    caller: Caller,
+    segments: &[&str],
+) -> Result<Answer, Refusal> {
+    let Caller { role, seal } = caller;
+    let seal = seal.as_ref();
+    let viewer = (!access::may(role, parts.redrive).see_numbers).then_some(Viewer { seal });
+    let viewer = viewer.as_ref();
     match segments {
-        ["session"] => json_of(&door::session(parts, role)),
-        ["messages", id] => {
-            let id = decoded(id)?;
-            let events = parts.table.message(&id).await?;
-            if events.is_empty() {
-                return Err(Refusal::NotFound("no event of this message is stored".into()));
+        ["session"] => {
+            only(request, &[])?;
+            json_of(&door::session(parts, role))
+        }
+        ["messages", name] => {
+            only(request, &["cursor"])?;
+            let name = decoded(name)?;
+            let id = match seal.and_then(|seal| seal.open(&name)) {
+                Some(id) => id,
+                None if viewer.is_some() && tokens::is_token(&name) => return Err(no_event()),
+                None if viewer.is_some() && redaction::holds_number(&name) => {
+                    return Err(Refusal::Forbidden(
+                        "your role opens a message by its token: an id with a number in it would confirm the number",
+                    ));
+                }
+                None => name,
+            };
+            let cursor = cursor(request, viewer)?;
+            let read = parts.table.message(&id, cursor.as_deref()).await?;
+            if read.items.is_empty() {
+                return Err(no_event());
             }
-            let around = parts.table.around(&id, &events).await?;
-            json_of(&timeline::message(&id, &events, &around))
+            let around = parts.table.around(&id, &read.items).await?;
+            told(timeline::message(&id, &read, &around), viewer)
         }
         ["recipients", number] => {
+            only(request, &["limit", "cursor", "format"])?;
+            if viewer.is_some() {
+                return Err(Refusal::Forbidden("your role cannot look up numbers"));
+            }
             let number: String = decoded(number)?.chars().filter(char::is_ascii_digit).collect();
             if number.is_empty() {
                 return Err(Refusal::BadRequest("the number holds no digit".into()));
             }
-            events(parts, request, role, &List::OfNumber(number)).await
+            events(parts, request, None, &List::OfNumber(number)).await
         }
-        ["events"] => events(parts, request, role, &List::OfDay(wanted(request)?)).await,
-        ["summary"] => json_of(&parts.counters.summary(&range(request)?).await?),
+        ["events"] => {
+            only(
+                request,
+                &["day", "channel", "status", "limit", "cursor", "format"],
+            )?;
+            no_number(request, viewer, &["channel", "status"])?;
+            events(parts, request, viewer, &List::OfDay(wanted(request)?)).await
+        }
+        ["summary"] => {
+            only(request, &["from", "to", "bot", "tag", "channel"])?;
+            no_number(request, viewer, &["bot", "tag", "channel"])?;
+            let summary = parts.counters.summary(&range(request)?).await?;
+            told(bounded(summary), viewer)
+        }
         ["dead-letters"] => {
+            only(request, &["content"])?;
             let full = parameter(request, "content").is_some_and(|content| content == "full");
-            if full && !access::may(role, parts.redrive).see_numbers {
+            if full && viewer.is_some() {
                 return Err(Refusal::Forbidden("your role sees no content"));
             }
-            json_of(&parts.queues.look(!full).await?)
+            told(parts.queues.look(!full).await?, viewer)
         }
         _ => Err(nothing_here()),
     }
+}
+
+/// The cursor of a request, which a viewer may not send: made by hand, it would find numbers.
+fn cursor(request: &Request, viewer: Option<&Viewer<'_>>) -> Result<Option<String>, Refusal> {
+    if viewer.is_some() && request.query_string_parameters().first("cursor").is_some() {
+        return Err(Refusal::Forbidden(
+            "your role sends no cursor: lists end with their first page",
+        ));
+    }
+    Ok(parameter(request, "cursor"))
+}
+
+/// Refuses a viewer's search for a number in one of these parameters.
+fn no_number(request: &Request, viewer: Option<&Viewer<'_>>, names: &[&str]) -> Result<(), Refusal> {
+    let has_number =
+        |name: &&str| parameter(request, name).is_some_and(|searched| redaction::holds_number(&searched));
+    if viewer.is_some() && names.iter().any(has_number) {
+        return Err(Refusal::Forbidden("your role cannot search for numbers"));
+    }
+    Ok(())
 }
 
 /// A list of events.
@@ -184,47 +257,64 @@ impl List {
     }
 }
 
-/// One page of a list, or all of it as a table.
-async fn events(parts: &Parts, request: &Request, role: Role, list: &List) -> Result<Answer, Refusal> {
-    // A cursor holds ids, and ids hold numbers: who may not see them gets one page.
-    let hidden = role == Role::Viewer;
+/// One page of a list, or a part of it as a table.
+async fn events(
+    parts: &Parts,
+    request: &Request,
+    viewer: Option<&Viewer<'_>>,
+    list: &List,
+) -> Result<Answer, Refusal> {
+    cursor(request, viewer)?;
     match parameter(request, "format").as_deref() {
         None | Some("json") => {
-            let part = list.part(parts, page(request)?).await?;
-            json_of(&Events {
-                events: part.items.iter().map(timeline::event).collect(),
-                cursor: part.cursor.filter(|_| !hidden),
-            })
+            let part = list.part(parts, page(request, viewer.is_some())?).await?;
+            told(answer_of(part), viewer)
         }
         Some("csv") => {
-            let mut rows: Vec<Event> = Vec::new();
-            let mut cursor = None;
-            loop {
-                let page = Page {
-                    limit: LARGEST_PAGE,
-                    cursor,
-                };
-                let part = list.part(parts, page).await?;
-                rows.extend(part.items.iter().map(timeline::event));
-                cursor = part.cursor;
-                if cursor.is_none() || rows.len() >= MOST_ROWS {
-                    break;
-                }
-            }
-            rows.truncate(MOST_ROWS);
-            if hidden {
-                for row in &mut rows {
-                    if let Value::Object(fields) = hide::numbers(Value::Object(std::mem::take(&mut row.0))) {
-                        row.0 = fields;
-                    }
-                }
-            }
-            let table = csv::table(&rows)
+            let page = lines(request);
+            let is_first = page.cursor.is_none();
+            let part = answer_of(list.part(parts, page).await?);
+            let truncated = part.cursor.is_some();
+            let part = match viewer {
+                Some(viewer) => part.for_viewer(viewer),
+                None => part,
+            };
+            let lines = csv::table(&part.events, is_first)
                 .map_err(|_| Refusal::Unavailable("the table could not be written".into()))?;
-            Ok(Answer::Csv(list.name(), table))
+            Ok(Answer::Csv(Table {
+                name: list.name(),
+                lines,
+                next: part.cursor.map(|cursor| next_part(request, &cursor)),
+                truncated,
+            }))
         }
         Some(_) => Err(Refusal::BadRequest("format must be json or csv".into())),
     }
+}
+
+fn answer_of(part: Part) -> Events {
+    Events {
+        events: part.items.iter().map(timeline::event).collect::<Vec<Event>>(),
+        cursor: part.cursor,
+        truncated: false,
+    }
+}
+
+/// The same question for the part after this one, relative to its address.
+fn next_part(request: &Request, cursor: &str) -> String {
+    let parameters = request.query_string_parameters();
+    let others = parameters.iter().filter(|(name, _)| *name != "cursor");
+    let pairs: Vec<String> = others
+        .chain([("cursor", cursor)])
+        .map(|(name, value)| {
+            format!(
+                "{}={}",
+                utf8_percent_encode(name, PLAIN),
+                utf8_percent_encode(value, PLAIN)
+            )
+        })
+        .collect();
+    format!("?{}", pairs.join("&"))
 }
 
 async fn change(
@@ -268,6 +358,10 @@ fn only_get(request: &Request) -> Result<(), Refusal> {
     }
 }
 
+fn no_event() -> Refusal {
+    Refusal::NotFound("no event of this message is stored".into())
+}
+
 fn nothing_here() -> Refusal {
     Refusal::NotFound("there is nothing at this path".into())
 }
@@ -279,6 +373,14 @@ fn json_of(answer: &impl Serialize) -> Result<Answer, Refusal> {
         .map_err(|_| Refusal::Unavailable("the answer could not be written".into()))
 }
 
+/// An answer as its reader may see it. The only way out for what was read.
+fn told<A: Serialize + ForViewer>(answer: A, viewer: Option<&Viewer<'_>>) -> Result<Answer, Refusal> {
+    match viewer {
+        Some(viewer) => json_of(&answer.for_viewer(viewer)),
+        None => json_of(&answer),
+    }
+}
+
 fn written(outcome: Result<Answer, Refusal>, sign_in: bool) -> Response<Body> {
     let mut headers = HeaderMap::new();
     // Answers hold personal data and change with every webhook.
@@ -286,7 +388,7 @@ fn written(outcome: Result<Answer, Refusal>, sign_in: bool) -> Response<Body> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let (status, body) = match outcome {
         Ok(Answer::Json(value)) => (StatusCode::OK, value.to_string()),
-        Ok(Answer::Csv(name, table)) => {
+        Ok(Answer::Csv(table)) => {
             headers.insert(
                 header::CONTENT_TYPE,
                 HeaderValue::from_static("text/csv; charset=utf-8"),
@@ -294,9 +396,15 @@ fn written(outcome: Result<Answer, Refusal>, sign_in: bool) -> Response<Body> {
             insert(
                 &mut headers,
                 header::CONTENT_DISPOSITION,
-                &format!("attachment; filename=\"{name}\""),
+                &format!("attachment; filename=\"{}\"", table.name),
             );
-            (StatusCode::OK, table)
+            if let Some(next) = &table.next {
+                insert(&mut headers, header::LINK, &format!("<{next}>; rel=\"next\""));
+            }
+            if table.truncated {
+                headers.insert(X_TRUNCATED, HeaderValue::from_static("true"));
+            }
+            (StatusCode::OK, table.lines)
         }
         Ok(Answer::Cookie(cookie, value)) => {
             insert(&mut headers, header::SET_COOKIE, &cookie);
@@ -319,6 +427,21 @@ fn written(outcome: Result<Answer, Refusal>, sign_in: bool) -> Response<Body> {
             };
             (status_of(&refusal), json!(fault).to_string())
         }
+    };
+    let (status, body) = if sizes::delivered(&body) > LARGEST_BODY {
+        // No answer should come here: each has a bound. Lambda would answer 502 without a reason.
+        tracing::error!(
+            bytes = body.len(),
+            "an answer is larger than a function can deliver"
+        );
+        let error = "the answer is larger than a function can deliver; ask for less at once".to_owned();
+        let fault = Fault {
+            error,
+            sign_in: false,
+        };
+        (StatusCode::BAD_REQUEST, json!(fault).to_string())
+    } else {
+        (status, body)
     };
     let mut response = Response::new(Body::Text(body));
     *response.status_mut() = status;

@@ -1,63 +1,190 @@
-//! How often somebody tried to sign in: counted in the counters' table, since a function's
-//! environments share no memory.
+//! Failed sign-ins: counted in the counters' table, since a function's environments share no memory. The
+//! table holds what is counted, for a quarter of an hour at a time; nothing is kept in memory.
+//!
+//! A failure counts for its address and for all addresses together. A right password counts nowhere, so
+//! colleagues behind one address do not lock each other out by signing in. While an address, or all of
+//! them, has used up its failures, only a browser that is known by an older session can try; its failures
+//! count for the password that opened it.
+
+use std::net::IpAddr;
 
 use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, ReturnValue},
 };
+use tokio::sync::{Mutex, MutexGuard};
 use webhook_ingest::{
     event::EpochMillis,
+    item::number_at,
     rollup::{EXPIRES_AT, PERIOD, SERIES},
 };
 
 use crate::{Refusal, table};
 
-/// Tries from one address within [`WINDOW_SECONDS`].
-const MOST: i64 = 10;
+/// The window in which failures are counted.
 const WINDOW_SECONDS: i64 = 900;
-const TRIES: &str = "tries";
+/// Failures from one address, or one /64 network of IPv6.
+const MOST_OF_ADDRESS: i64 = 10;
+/// Failures from all addresses. It bounds a guess from many addresses, and what the table holds.
+const MOST_OF_ALL: i64 = 200;
+/// Failures from the browsers that signed in with one password before.
+const MOST_OF_KNOWN: i64 = 20;
+const FAILURES: &str = "failures";
 
-/// The counter of tries.
+/// The counter of failures.
 pub(crate) struct Attempts {
     client: Client,
     table: String,
+    one_at_a_time: Mutex<()>,
+}
+
+/// A try that is allowed. While it lives this environment judges no other: at most one failure for each
+/// environment comes on top of the most.
+pub(crate) struct Attempt<'a> {
+    of: &'a Attempts,
+    counted_for: Vec<(String, i64)>,
+    now: EpochMillis,
+    _turn: MutexGuard<'a, ()>,
 }
 
 impl Attempts {
     pub(crate) fn new(client: Client, table: String) -> Self {
-        Self { client, table }
+        Self {
+            client,
+            table,
+            one_at_a_time: Mutex::new(()),
+        }
     }
 
-    /// Counts a try from an address before it is judged.
+    /// Begins a try from an address, by a browser that is known or not.
     ///
     /// # Errors
-    /// [`Refusal::TooManyTries`] if there were too many, or that the table does not answer: a try
-    /// that cannot be counted is not allowed.
-    pub(crate) async fn count(&self, address: &str, now: EpochMillis) -> Result<(), Refusal> {
-        let seconds = now / 1000;
-        let window = seconds / WINDOW_SECONDS;
-        let ends = (window + 1) * WINDOW_SECONDS;
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key(SERIES, AttributeValue::S(format!("signin#{address}")))
-            .key(PERIOD, AttributeValue::S(window.to_string()))
-            .update_expression("SET #expires = :expires ADD #tries :one")
-            .expression_attribute_names("#expires", EXPIRES_AT)
-            .expression_attribute_names("#tries", TRIES)
-            .expression_attribute_values(":expires", AttributeValue::N(ends.to_string()))
-            .expression_attribute_values(":one", AttributeValue::N("1".into()))
-            .return_values(ReturnValue::UpdatedNew)
-            .send()
-            .await
-            .map_err(|e| table::unavailable("the counters' table", &e))?;
-        let tries: Option<i64> = answer
-            .attributes
-            .and_then(|attributes| attributes.get(TRIES)?.as_n().ok()?.parse().ok());
-        if tries.unwrap_or(i64::MAX) > MOST {
-            return Err(Refusal::TooManyTries(ends - seconds));
+    /// [`Refusal::TooManyTries`] if there were too many failures, or that the table does not answer: a
+    /// failure that could not be counted is not allowed.
+    pub(crate) async fn begin(
+        &self,
+        address: &str,
+        known: Option<String>,
+        now: EpochMillis,
+    ) -> Result<Attempt<'_>, Refusal> {
+        let turn = self.one_at_a_time.lock().await;
+        let mut counted_for = vec![
+            ("signin#all".to_owned(), MOST_OF_ALL),
+            (format!("signin#{}", network(address)), MOST_OF_ADDRESS),
+        ];
+        if !self.has_room(&counted_for, now).await? {
+            let known = known.ok_or_else(|| too_many(now))?;
+            counted_for = vec![(format!("signin#known={known}"), MOST_OF_KNOWN)];
+            if !self.has_room(&counted_for, now).await? {
+                return Err(too_many(now));
+            }
         }
-        Ok(())
+        Ok(Attempt {
+            of: self,
+            counted_for,
+            now,
+            _turn: turn,
+        })
+    }
+
+    async fn has_room(&self, counters: &[(String, i64)], now: EpochMillis) -> Result<bool, Refusal> {
+        for (series, most) in counters {
+            let answer = self
+                .client
+                .get_item()
+                .table_name(&self.table)
+                .key(SERIES, AttributeValue::S(series.clone()))
+                .key(PERIOD, AttributeValue::S(window(now).to_string()))
+                .consistent_read(true)
+                .send()
+                .await
+                .map_err(|e| table::unavailable("the counters' table", &e))?;
+            let failures = answer
+                .item
+                .and_then(|item| number_at(&item, FAILURES))
+                .unwrap_or_default();
+            if failures >= *most {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Attempt<'_> {
+    /// Counts the try as a failure.
+    ///
+    /// # Errors
+    /// [`Refusal::TooManyTries`] if other environments used up the failures meanwhile, or that the table
+    /// does not answer.
+    pub(crate) async fn failed(self) -> Result<(), Refusal> {
+        let mut is_over = false;
+        for (series, most) in &self.counted_for {
+            let answer = self
+                .of
+                .client
+                .update_item()
+                .table_name(&self.of.table)
+                .key(SERIES, AttributeValue::S(series.clone()))
+                .key(PERIOD, AttributeValue::S(window(self.now).to_string()))
+                .update_expression("SET #expires = :expires ADD #failures :one")
+                .expression_attribute_names("#expires", EXPIRES_AT)
+                .expression_attribute_names("#failures", FAILURES)
+                .expression_attribute_values(":expires", AttributeValue::N(ends(self.now).to_string()))
+                .expression_attribute_values(":one", AttributeValue::N("1".into()))
+                .return_values(ReturnValue::UpdatedNew)
+                .send()
+                .await
+                .map_err(|e| table::unavailable("the counters' table", &e))?;
+            let failures = answer.attributes.and_then(|item| number_at(&item, FAILURES));
+            is_over = is_over || failures.is_none_or(|failures| failures > *most);
+        }
+        if is_over { Err(too_many(self.now)) } else { Ok(()) }
+    }
+}
+
+fn window(now: EpochMillis) -> i64 {
+    now / 1000 / WINDOW_SECONDS
+}
+
+/// When the window ends, epoch seconds.
+fn ends(now: EpochMillis) -> i64 {
+    (window(now) + 1) * WINDOW_SECONDS
+}
+
+fn too_many(now: EpochMillis) -> Refusal {
+    Refusal::TooManyTries(ends(now) - now / 1000)
+}
+
+/// What an address is counted as: of IPv6 the network, since one customer has 2^64 addresses or more.
+fn network(address: &str) -> String {
+    match address.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+        Ok(IpAddr::V4(ip)) => ip.to_string(),
+        Ok(IpAddr::V6(ip)) => {
+            let [a, b, c, d, ..] = ip.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        Err(_) => "unknown".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_counted_as_networks() {
+        for (address, counted_as) in [
+            ("203.0.113.7", "203.0.113.7"),
+            ("::ffff:203.0.113.7", "203.0.113.7"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+            ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+            ("2001:db8:1:3::9", "2001:db8:1:3::/64"),
+            ("::1", "0:0:0:0::/64"),
+            ("", "unknown"),
+            ("all", "unknown"),
+        ] {
+            assert_eq!(network(address), counted_as, "{address}");
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! A list of events as a table for a spreadsheet.
 
 use serde_json::Value;
+use webhook_ingest::item::Item;
 
-use crate::answers::Event;
+use crate::{answers::Event, sizes, timeline};
 
 const COLUMNS: [&str; 16] = [
     "event_time",
@@ -23,18 +24,47 @@ const COLUMNS: [&str; 16] = [
     "in_reply_to",
 ];
 
-/// The table, with a header; times in ISO 8601.
+/// The attributes that a table needs: its columns and the last part of an event's key, where the next part
+/// of the table begins.
+pub(crate) const ATTRIBUTES: [&str; 17] = [
+    "event_time",
+    "received_at",
+    "message_id",
+    "channel",
+    "status",
+    "recipient",
+    "provider",
+    "bot_id",
+    "request_id",
+    "callback_data",
+    "tags",
+    "message_type",
+    "last_channel",
+    "remarks",
+    "campaign",
+    "in_reply_to",
+    "status_key",
+];
+
+/// Lines of a table, under its header unless they continue one; times in ISO 8601.
 ///
 /// # Errors
 /// If the writer fails, which memory does not.
-pub(crate) fn table(events: &[Event]) -> Result<String, csv::Error> {
+pub(crate) fn table(events: &[Event], header: bool) -> Result<String, csv::Error> {
     let mut out = csv::Writer::from_writer(Vec::new());
-    out.write_record(COLUMNS)?;
+    if header {
+        out.write_record(COLUMNS)?;
+    }
     for event in events {
         out.write_record(COLUMNS.map(|column| cell(column, event.0.get(column))))?;
     }
     let bytes = out.into_inner().map_err(csv::IntoInnerError::into_error)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The bytes of an answer that an event's line takes.
+pub(crate) fn size(item: &Item) -> usize {
+    table(&[timeline::event(item)], false).map_or(usize::MAX, |line| sizes::delivered(&line))
 }
 
 fn cell(column: &str, value: Option<&Value>) -> String {
@@ -53,13 +83,40 @@ fn cell(column: &str, value: Option<&Value>) -> String {
         }
         Some(other) => other.to_string(),
     };
-    // Texts come from strangers, and a spreadsheet runs what looks like a formula:
-    // https://owasp.org/www-community/attacks/CSV_Injection
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{text}")
-    } else {
-        text
+    disarmed(&text)
+}
+
+/// A text that no spreadsheet runs as a formula: an apostrophe stands before each character that could begin
+/// one. Texts come from strangers: <https://owasp.org/www-community/attacks/CSV_Injection>
+///
+/// A formula can begin at the start of a cell, and where a program takes something else for the start of
+/// one: after a semicolon (the separator where the comma is a decimal sign), a tab, a vertical bar or a line
+/// break. Spaces, quotes and invisible characters before it do not count.
+fn disarmed(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 1);
+    if text.starts_with(['\t', '\r', '\n']) {
+        out.push('\'');
     }
+    let mut is_start = true;
+    for c in text.chars() {
+        // The full-width forms too, which some programs take for the others.
+        if is_start && matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠') {
+            out.push('\'');
+        }
+        is_start = match c {
+            ';' | '\t' | '|' | '\r' | '\n' | '\u{0b}' | '\u{0c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => true,
+            '"' | '\'' | '“' | '”' | '‘' | '’' | '`' | '＂' | '＇' => is_start,
+            '\u{ad}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' => is_start,
+            c if c.is_whitespace() || c.is_control() => is_start,
+            _ => false,
+        };
+        out.push(c);
+    }
+    out
 }
 
 #[cfg(test)]
@@ -67,19 +124,72 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    #[test]
-    fn cells_are_quoted_and_formulas_disarmed() {
-        let Value::Object(event) = json!({
-            "event_time": 1_704_876_828_000_i64, "message_id": "a,\"b\"", "channel": "RCS", "status": "failed",
-            "tags": ["x", "y"], "remarks": "=HYPERLINK(\"http://evil\")",
-        }) else {
+    fn event(fields: Value) -> Event {
+        let Value::Object(fields) = fields else {
             unreachable!()
         };
-        let table = table(&[Event(event)]).unwrap();
-        let rows: Vec<&str> = table.lines().collect();
-        assert_eq!(
-            rows[1],
-            "2024-01-10T08:53:48Z,,\"a,\"\"b\"\"\",RCS,failed,,,,,,x y,,,\"'=HYPERLINK(\"\"http://evil\"\")\",,"
-        );
+        Event(fields)
+    }
+
+    #[test]
+    fn cells_are_quoted_and_formulas_disarmed() {
+        let event = event(json!({
+            "event_time": 1_704_876_828_000_i64, "message_id": "a,\"b\"", "channel": "RCS", "status": "failed",
+            "tags": ["x", "y"], "remarks": "=HYPERLINK(\"http://evil\")",
+        }));
+        let line = "2024-01-10T08:53:48Z,,\"a,\"\"b\"\"\",RCS,failed,,,,,,x y,,,\"'=HYPERLINK(\"\"http://evil\"\")\",,";
+        let whole = table(std::slice::from_ref(&event), true).unwrap();
+        let rows: Vec<&str> = whole.lines().collect();
+        assert_eq!(rows[0].split(',').count(), 16);
+        assert_eq!(rows[1], line);
+        assert_eq!(table(&[event], false).unwrap(), format!("{line}\n"));
+    }
+
+    #[test]
+    fn no_formula_begins_anywhere() {
+        for (text, safe) in [
+            ("=1+1", "'=1+1"),
+            ("-5", "'-5"),
+            ("+91 98", "'+91 98"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("＝1", "'＝1"),
+            ("＋1", "'＋1"),
+            ("－1", "'－1"),
+            ("＠a", "'＠a"),
+            ("\t=1", "'\t'=1"),
+            ("\r=1", "'\r'=1"),
+            ("\n=1", "'\n'=1"),
+            ("\r\n+1", "'\r\n'+1"),
+            ("  =1", "  '=1"),
+            ("\u{a0}\u{200b}=1", "\u{a0}\u{200b}'=1"),
+            ("\u{feff}=1", "\u{feff}'=1"),
+            ("\"=1", "\"'=1"),
+            ("'=1", "''=1"),
+            ("\" '“=1", "\" '“'=1"),
+            ("x;=1", "x;'=1"),
+            ("x; \"@a", "x; \"'@a"),
+            ("x;y;-1", "x;y;'-1"),
+            ("x\n=1", "x\n'=1"),
+            ("x\r-1", "x\r'-1"),
+            ("x\t+1", "x\t'+1"),
+            ("x\u{2028}=1", "x\u{2028}'=1"),
+            ("x|=cmd", "x|'=cmd"),
+            ("\u{1}=1", "\u{1}'=1"),
+            // What begins no formula stays.
+            ("a=b", "a=b"),
+            ("a, -1", "a, -1"),
+            ("order-12", "order-12"),
+            ("a@b.example", "a@b.example"),
+            ("say \"-5\"", "say \"-5\""),
+            ("", ""),
+        ] {
+            assert_eq!(disarmed(text), safe, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_table_needs_its_columns_and_the_key() {
+        assert_eq!(ATTRIBUTES[..16], COLUMNS);
+        assert_eq!(ATTRIBUTES[16], "status_key");
     }
 }

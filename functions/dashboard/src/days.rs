@@ -1,7 +1,10 @@
 //! The events of a day, the newest first, merged from the day index's shards page by page.
 //!
 //! Every shard is asked for a few events; what is newer than all that any shard still holds back is
-//! shown. So a page costs the same however heavy the day, and may hold fewer events than asked for.
+//! shown. So a page costs the same however heavy the day, and may hold fewer events than asked for. A
+//! [`Page`] says how many rounds of that one request may take.
+
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use futures::future::try_join_all;
@@ -12,8 +15,12 @@ use webhook_ingest::item::{
 
 use crate::{
     Refusal,
+    sizes::Room,
     table::{self, Page, Part},
 };
+
+/// No further round begins after this time: the function's own time is limited, and so is a reader's.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// Which events of which day.
 pub(crate) struct Wanted {
@@ -42,21 +49,30 @@ struct Fetched {
 
 /// One page.
 pub(crate) async fn page(client: &Client, table: &str, wanted: &Wanted, page: Page) -> Result<Part, Refusal> {
-    let places: Vec<Place> = match &page.cursor {
+    let mut places: Vec<Place> = match &page.cursor {
         None => vec![Place::Beginning; usize::from(DAY_SHARDS)],
         Some(cursor) => table::read_cursor(cursor)?,
     };
     if places.len() != usize::from(DAY_SHARDS) {
         return Err(table::foreign_cursor());
     }
-    // A quarter of the page from each of the 16: enough for a page on most days, at a cost of four.
-    let at_once = page.limit.div_ceil(4);
-    let shards = (0..DAY_SHARDS).zip(&places);
-    let fetched =
-        try_join_all(shards.map(|(shard, place)| fetch(client, table, wanted, shard, place, at_once)))
-            .await?;
-    let (items, places) = merged(fetched, places, page.limit);
-    let ended = places.iter().all(|place| *place == Place::End);
+    let started = Instant::now();
+    let mut room = page.room;
+    let mut items = Vec::new();
+    let mut ended = false;
+    for _ in 0..page.rounds {
+        let shards = (0..DAY_SHARDS).zip(&places);
+        let fetched =
+            try_join_all(shards.map(|(shard, place)| fetch(client, table, wanted, shard, place, &page)))
+                .await?;
+        let merged = merged(fetched, places, &mut room, page.size);
+        items.extend(merged.items);
+        places = merged.places;
+        ended = places.iter().all(|place| *place == Place::End);
+        if ended || merged.is_full || room.entries == 0 || started.elapsed() > LONGEST {
+            break;
+        }
+    }
     Ok(Part {
         items,
         cursor: (!ended).then(|| table::write_cursor(&places)),
@@ -69,7 +85,7 @@ async fn fetch(
     wanted: &Wanted,
     shard: u8,
     place: &Place,
-    limit: usize,
+    page: &Page,
 ) -> Result<Fetched, Refusal> {
     let partition = format!("{}#{shard:02}", wanted.day);
     let start = match place {
@@ -95,8 +111,15 @@ async fn fetch(
         .expression_attribute_names("#shard", DAY_SHARD)
         .expression_attribute_values(":shard", AttributeValue::S(partition))
         .scan_index_forward(false)
-        .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+        .limit(i32::try_from(page.per_shard).unwrap_or(i32::MAX))
         .set_exclusive_start_key(start);
+    if let Some(attributes) = page.attributes {
+        let names = attributes.iter().map(|name| format!("#{name}"));
+        query = query.projection_expression(names.collect::<Vec<String>>().join(", "));
+        for name in attributes {
+            query = query.expression_attribute_names(format!("#{name}"), *name);
+        }
+    }
     let mut conditions = Vec::new();
     for (name, value) in [(CHANNEL, &wanted.channel), (STATUS, &wanted.status)] {
         if let Some(value) = value {
@@ -116,8 +139,16 @@ async fn fetch(
     })
 }
 
+/// What a round adds to a page.
+struct Merged {
+    items: Vec<Item>,
+    places: Vec<Place>,
+    /// Something was kept back because it had no room.
+    is_full: bool,
+}
+
 /// The newest of what was fetched that nothing unread can be newer than, and where each shard is then.
-fn merged(fetched: Vec<Fetched>, before: Vec<Place>, limit: usize) -> (Vec<Item>, Vec<Place>) {
+fn merged(fetched: Vec<Fetched>, before: Vec<Place>, room: &mut Room, size: fn(&Item) -> usize) -> Merged {
     let time = |item: &Item| number_at(item, EVENT_TIME).unwrap_or_default();
     let unread = fetched.iter().filter_map(|f| f.read_to.as_ref()).map(time).max();
     let mut places: Vec<Place> = fetched
@@ -130,11 +161,15 @@ fn merged(fetched: Vec<Fetched>, before: Vec<Place>, limit: usize) -> (Vec<Item>
         .collect();
     // Stable: within a shard the index's own order stays, which a place in it relies on.
     candidates.sort_by_key(|(_, item)| std::cmp::Reverse(time(item)));
-    let shown = candidates
+    let newer = candidates
         .iter()
         .take_while(|(_, item)| unread.is_none_or(|unread| time(item) >= unread))
-        .count()
-        .min(limit);
+        .count();
+    let shown = candidates
+        .iter()
+        .take(newer)
+        .take_while(|(_, item)| room.take(size(item)))
+        .count();
     let kept_back = candidates.split_off(shown);
     // A shard of which something was kept back goes on after the last of it that is shown.
     for (shard, (place, before)) in places.iter_mut().zip(before).enumerate() {
@@ -143,7 +178,11 @@ fn merged(fetched: Vec<Fetched>, before: Vec<Place>, limit: usize) -> (Vec<Item>
             *place = last.and_then(|(_, item)| place_of(item)).unwrap_or(before);
         }
     }
-    (candidates.into_iter().map(|(_, item)| item).collect(), places)
+    Merged {
+        items: candidates.into_iter().map(|(_, item)| item).collect(),
+        places,
+        is_full: shown < newer,
+    }
 }
 
 fn place_of(item: &Item) -> Option<Place> {
@@ -165,6 +204,10 @@ mod tests {
             (MESSAGE_ID.to_owned(), AttributeValue::S(id.to_owned())),
             (STATUS_KEY.to_owned(), AttributeValue::S("RCS#sent".to_owned())),
         ])
+    }
+
+    fn room(entries: usize, bytes: usize) -> Room {
+        Room { entries, bytes }
     }
 
     fn after(time: i64, id: &str) -> Place {
@@ -194,9 +237,10 @@ mod tests {
                 read_to: None,
             },
         ];
-        let (shown, places) = merged(fetched, vec![Place::Beginning; 3], 50);
-        assert_eq!(ids(&shown), ["a", "c", "b"]);
-        assert_eq!(places, [after(7, "b"), after(8, "c"), Place::Beginning]);
+        let merged = merged(fetched, vec![Place::Beginning; 3], &mut room(50, 50), |_| 1);
+        assert_eq!(ids(&merged.items), ["a", "c", "b"]);
+        assert_eq!(merged.places, [after(7, "b"), after(8, "c"), Place::Beginning]);
+        assert!(!merged.is_full);
     }
 
     #[test]
@@ -211,9 +255,14 @@ mod tests {
                 read_to: None,
             },
         ];
-        let (shown, places) = merged(fetched, vec![Place::Beginning, after(6, "z")], 50);
-        assert_eq!(ids(&shown), Vec::<&str>::new());
-        assert_eq!(places, [after(5, "x"), after(6, "z")]);
+        let merged = merged(
+            fetched,
+            vec![Place::Beginning, after(6, "z")],
+            &mut room(50, 50),
+            |_| 1,
+        );
+        assert_eq!(ids(&merged.items), Vec::<&str>::new());
+        assert_eq!(merged.places, [after(5, "x"), after(6, "z")]);
     }
 
     #[test]
@@ -222,8 +271,28 @@ mod tests {
             items: vec![item(3, "a"), item(3, "b"), item(3, "c")],
             read_to: None,
         }];
-        let (shown, places) = merged(fetched, vec![Place::Beginning], 2);
-        assert_eq!(ids(&shown), ["a", "b"]);
-        assert_eq!(places, [after(3, "b")]);
+        let merged = merged(fetched, vec![Place::Beginning], &mut room(2, 50), |_| 1);
+        assert_eq!(ids(&merged.items), ["a", "b"]);
+        assert_eq!(merged.places, [after(3, "b")]);
+        assert!(merged.is_full);
+    }
+
+    #[test]
+    fn a_page_ends_where_the_next_event_would_make_it_too_large() {
+        let fetched = vec![
+            Fetched {
+                items: vec![item(9, "a"), item(7, "long"), item(6, "b")],
+                read_to: None,
+            },
+            Fetched {
+                items: vec![item(8, "c"), item(5, "d")],
+                read_to: None,
+            },
+        ];
+        let size = |item: &Item| item[MESSAGE_ID].as_s().unwrap().len();
+        let merged = merged(fetched, vec![Place::Beginning; 2], &mut room(50, 4), size);
+        assert_eq!(ids(&merged.items), ["a", "c"]);
+        assert_eq!(merged.places, [after(9, "a"), after(8, "c")]);
+        assert!(merged.is_full);
     }
 }

@@ -1,7 +1,10 @@
-//! Who comes in, and from where: sessions of requests, sign-ins, and what may only come from our own page.
+//! Who comes in, and from where: sessions of requests, sign-ins and sign-outs, and what may only come from
+//! our own page.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderName, header};
 use lambda_http::{Request, RequestExt as _, request::RequestContext};
+use ring::rand::{SecureRandom as _, SystemRandom};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use webhook_ingest::time;
@@ -10,6 +13,7 @@ use crate::{
     Parts, Refusal,
     access::{self, Role},
     answers::Session,
+    tokens::Seal,
 };
 
 /// Every browser since 2023 sends it, and no page can change it:
@@ -23,13 +27,31 @@ pub(crate) struct Password {
 }
 
 /// Who is asking.
-pub(crate) async fn role(parts: &Parts, request: &Request) -> Result<Role, Refusal> {
+pub(crate) struct Caller {
+    pub(crate) role: Role,
+    /// Opens the tokens that viewers have instead of ids; nothing where there is no sign-in and so no key.
+    pub(crate) seal: Option<Seal>,
+}
+
+/// Who is asking.
+pub(crate) async fn caller(parts: &Parts, request: &Request) -> Result<Caller, Refusal> {
     let Some(sign_in) = &parts.sign_in else {
-        return Ok(parts.role);
+        return Ok(Caller {
+            role: parts.role,
+            seal: None,
+        });
     };
     let now = time::now();
     let policy = sign_in.current(now).await;
-    policy.role(request.headers(), now).ok_or(Refusal::SignInFirst)
+    for session in policy.sessions(request.headers(), is_secure(request), now) {
+        if !parts.sessions.is_ended(&session).await? {
+            return Ok(Caller {
+                role: session.role,
+                seal: policy.seal(),
+            });
+        }
+    }
+    Err(Refusal::SignInFirst)
 }
 
 pub(crate) fn session(parts: &Parts, role: Role) -> Session {
@@ -49,11 +71,38 @@ pub(crate) async fn sign_in(parts: &Parts, request: &Request) -> Result<(String,
         return Err(Refusal::BadRequest("send {\"password\":\"…\"} as JSON".into()));
     };
     let now = time::now();
-    parts.attempts.count(&address(request), now).await?;
-    let opened = policy.current(now).await.open(&password, is_secure(request), now);
-    let (role, cookie) = opened.ok_or(Refusal::WrongPassword)?;
+    let policy = policy.current(now).await;
+    let secure = is_secure(request);
+    let known = policy.known_browser(request.headers(), secure, now);
+    let attempt = parts.attempts.begin(&address(request), known, now).await?;
+    let Some((role, cookie)) = policy.open(&password, &new_id()?, secure, now) else {
+        attempt.failed().await?;
+        return Err(Refusal::WrongPassword);
+    };
     tracing::info!(role = role.as_str(), "signed in");
     Ok((cookie, session(parts, role)))
+}
+
+/// Ends the sessions of a request, on every environment. Returns the cookie that takes theirs away.
+pub(crate) async fn sign_out(parts: &Parts, request: &Request) -> Result<String, Refusal> {
+    let secure = is_secure(request);
+    if let Some(policy) = &parts.sign_in {
+        let now = time::now();
+        let policy = policy.current(now).await;
+        for session in policy.sessions(request.headers(), secure, now) {
+            parts.sessions.end(&session).await?;
+        }
+    }
+    Ok(access::closed(secure))
+}
+
+/// A name for a session that nobody else has.
+fn new_id() -> Result<String, Refusal> {
+    let mut bytes = [0; 16];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| Refusal::Unavailable("the machine has no random numbers; try again".into()))?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// Another site can make a browser post a form here, but neither JSON nor without saying where from.

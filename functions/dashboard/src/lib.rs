@@ -1,27 +1,33 @@
-//! What became of messages, for people and their tools: a page, a JSON API over the events table and
+//! The results of messages, for people and their tools: a page, a JSON API over the events table and
 //! its counters, and a look into the queues.
 //!
-//! `api` owns paths and status codes, `params` what is asked for, `door` who comes in, `access` who may
-//! see what; `table`, `days` and `summary` are the queries, `timeline` what they mean, `queues` the dead
-//! letters; `answers` are the types that the answers and `/openapi.json` are written from, `hide` takes
-//! numbers out of them; `attempts` counts sign-ins; `assets` is the page, `csv` a list for spreadsheets.
+//! `api` owns paths and status codes, `params` the parameters, `door` who comes in, `access` who may
+//! see what; `attempts` counts failed sign-ins, `sessions` knows which sessions were ended. `table`,
+//! `days` and `summary` are the queries, `timeline` what they mean, `queues` the dead letters. `answers`
+//! are the types that the answers and `/openapi.json` are written from; `redaction` says what a viewer
+//! gets of each field, and `tokens` replaces ids for him; `sizes` is how large an answer may be, `bounds`
+//! makes an overview fit. `assets` is the page, `csv` a list for spreadsheets.
 
 mod access;
 mod answers;
 mod api;
 mod assets;
 mod attempts;
+mod bounds;
 mod config;
 mod csv;
 mod days;
 mod door;
-mod hide;
 mod openapi;
 mod params;
 mod queues;
+mod redaction;
+mod sessions;
+mod sizes;
 mod summary;
 mod table;
 mod timeline;
+mod tokens;
 
 use std::{sync::Arc, time::Instant};
 
@@ -44,6 +50,7 @@ struct Parts {
     counters: summary::Counters,
     queues: queues::Queues,
     attempts: attempts::Attempts,
+    sessions: sessions::Sessions,
     sign_in: Option<Live<access::SignIn>>,
     /// Of callers who need no sign-in.
     role: Role,
@@ -67,6 +74,7 @@ impl Dashboard {
             counters: summary::Counters::new(dynamodb.clone(), rollups.clone()),
             queues: queues::Queues::new(aws.sqs.clone(), &config.storage),
             attempts: attempts::Attempts::new(dynamodb.clone(), rollups.clone()),
+            sessions: sessions::Sessions::new(dynamodb.clone(), rollups.clone()),
             sign_in,
             role: config.role,
             redrive: config.redrive,

@@ -24,22 +24,41 @@ struct Operation {
 type Schema = fn(&mut SchemaGenerator) -> Value;
 
 const LIMIT: (&str, bool, &str) = ("limit", false, "Events on a page, 1 to 200; default 50.");
-const CURSOR: (&str, bool, &str) = ("cursor", false, "The cursor of the page before.");
-const FORMAT: (&str, bool, &str) = ("format", false, "`csv` for a table of up to 10,000 events.");
+const CURSOR: (&str, bool, &str) = (
+    "cursor",
+    false,
+    "The cursor of the page before. Roles that see no numbers send none.",
+);
+const FORMAT: (&str, bool, &str) = (
+    "format",
+    false,
+    "`csv` for a part of a table: up to 10,000 lines, made from at most 20,000 events that are read. Where there is \
+     more, the header `Link: <…>; rel=\"next\"` leads to the next part, whose lines continue this one's, and \
+     `X-Truncated` is `true`.",
+);
 
 const OPERATIONS: &[Operation] = &[
     Operation {
         method: "get",
         path: "/api/messages/{message_id}",
-        does: "A message: its events, its state, its journey over channels and the answers to it.",
-        parameters: &[("message_id", true, "The provider's id.")],
+        does: "A message: its events, its state, its journey over channels and the answers to it. 4.5 MB at most: \
+               `truncated` says that something was left out, `cursor` leads to the rest of the events. The state \
+               is folded from up to 2,000 events or 20 MB.",
+        parameters: &[
+            (
+                "message_id",
+                true,
+                "The provider's id, or a `token`. Roles that see no numbers send no id that has a number in it.",
+            ),
+            CURSOR,
+        ],
         sent: None,
         answer: Some(schema::<Message>),
     },
     Operation {
         method: "get",
         path: "/api/recipients/{number}",
-        does: "A person's events, the newest first.",
+        does: "A person's events, the newest first; 403 for roles that see no numbers. 4.5 MB at most.",
         parameters: &[
             ("number", true, "The number; what is no digit is ignored."),
             LIMIT,
@@ -52,7 +71,7 @@ const OPERATIONS: &[Operation] = &[
     Operation {
         method: "get",
         path: "/api/events",
-        does: "The events of a day, the newest first.",
+        does: "The events of a day, the newest first; 4.5 MB at most.",
         parameters: &[
             ("day", false, "UTC, `YYYY-MM-DD`; default today."),
             ("channel", false, "`RCS`, `SMS`, `WHATSAPP` or another word."),
@@ -94,15 +113,24 @@ const OPERATIONS: &[Operation] = &[
         method: "post",
         path: "/api/dead-letters/{id}/redrive",
         does: "Sends a dead letter to the retry queue.",
-        parameters: &[("id", true, "SQS's id of the message.")],
+        parameters: &[(
+            "id",
+            true,
+            "SQS's id of the message, or `letter` of a letter in parts.",
+        )],
         sent: Some(nothing),
         answer: Some(schema::<Done>),
     },
     Operation {
         method: "post",
         path: "/api/dead-letters/{id}/discard",
-        does: "Deletes a dead letter; the answer holds it.",
-        parameters: &[("id", true, "SQS's id of the message.")],
+        does: "Deletes a dead letter; the answer holds it. One that is larger than an answer can be stays (409): \
+               use the command `dead-letters discard`.",
+        parameters: &[(
+            "id",
+            true,
+            "SQS's id of the message, or `letter` of a letter in parts.",
+        )],
         sent: Some(nothing),
         answer: Some(schema::<Done>),
     },
@@ -117,7 +145,8 @@ const OPERATIONS: &[Operation] = &[
     Operation {
         method: "post",
         path: "/api/session",
-        does: "Signs in where there is a sign-in; the answer sets a cookie. Ten tries in 15 minutes, then 429.",
+        does: "Signs in where there is a sign-in; the answer sets a cookie. Ten wrong passwords from one address in 15 \
+               minutes, or 200 from all, then 429.",
         parameters: &[],
         sent: Some(schema::<Password>),
         answer: Some(schema::<Session>),
@@ -125,7 +154,7 @@ const OPERATIONS: &[Operation] = &[
     Operation {
         method: "delete",
         path: "/api/session",
-        does: "Signs out: the answer takes the cookie away.",
+        does: "Signs out: ends the session, also where its cookie was copied to, and takes the cookie away.",
         parameters: &[],
         sent: None,
         answer: None,

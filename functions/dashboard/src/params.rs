@@ -7,11 +7,25 @@ use webhook_ingest::{
     rollup::{self, Scope},
 };
 
-use crate::{Refusal, days::Wanted, summary::Range, table::Page};
+use crate::{
+    Refusal, csv,
+    days::Wanted,
+    sizes::{LARGEST_ANSWER, Room},
+    summary::Range,
+    table::Page,
+    timeline,
+};
 
 /// Events on a page unless the caller says otherwise, and at most.
 const PAGE: usize = 50;
-pub(crate) const LARGEST_PAGE: usize = 200;
+const LARGEST_PAGE: usize = 200;
+/// Lines of one part of a CSV table.
+const MOST_LINES: usize = 10_000;
+/// Rounds of reading for one part of a CSV table, or for a page that has no next one.
+const MOST_ROUNDS: usize = 5;
+/// Events that a round reads of each of a day's sixteen shards, for a CSV table. A part is made from
+/// 20,000 events at most, which are 2,500 read units where an event has 1 KB.
+const LINES_OF_SHARD: usize = 250;
 /// Days of an overview unless the caller says otherwise, and at most.
 const DAYS: i64 = 30;
 const MOST_DAYS: i64 = 366;
@@ -24,6 +38,19 @@ pub(crate) fn decoded(segment: &str) -> Result<String, Refusal> {
         .map_err(|_| Refusal::BadRequest("the path is not percent-encoded UTF-8".into()))
 }
 
+/// Refuses parameters that are not among these.
+pub(crate) fn only(request: &Request, known: &[&str]) -> Result<(), Refusal> {
+    let parameters = request.query_string_parameters();
+    if parameters.iter().all(|(name, _)| known.contains(&name)) {
+        return Ok(());
+    }
+    // Its name is not repeated: it could be anything.
+    Err(Refusal::BadRequest(match known {
+        [] => "this path takes no parameters".to_owned(),
+        known => format!("an unknown parameter; this path takes {}", known.join(", ")),
+    }))
+}
+
 /// A query parameter that holds something.
 pub(crate) fn parameter(request: &Request, name: &str) -> Option<String> {
     let parameters = request.query_string_parameters();
@@ -33,7 +60,8 @@ pub(crate) fn parameter(request: &Request, name: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-pub(crate) fn page(request: &Request) -> Result<Page, Refusal> {
+/// A page of a list. One that has no next page is filled from more rounds.
+pub(crate) fn page(request: &Request, is_only: bool) -> Result<Page, Refusal> {
     let parameters = request.query_string_parameters();
     let limit = match parameters.first("limit") {
         None => PAGE,
@@ -44,9 +72,32 @@ pub(crate) fn page(request: &Request) -> Result<Page, Refusal> {
             .ok_or_else(|| Refusal::BadRequest(format!("limit must be a number from 1 to {LARGEST_PAGE}")))?,
     };
     Ok(Page {
-        limit,
+        room: Room {
+            entries: limit,
+            bytes: LARGEST_ANSWER,
+        },
+        size: timeline::size,
         cursor: parameter(request, "cursor"),
+        // A quarter of the page from each of the 16: enough for a page on most days, at a cost of four.
+        per_shard: limit.div_ceil(4),
+        rounds: if is_only { MOST_ROUNDS } else { 1 },
+        attributes: None,
     })
+}
+
+/// A part of a CSV table.
+pub(crate) fn lines(request: &Request) -> Page {
+    Page {
+        room: Room {
+            entries: MOST_LINES,
+            bytes: LARGEST_ANSWER,
+        },
+        size: csv::size,
+        cursor: parameter(request, "cursor"),
+        per_shard: LINES_OF_SHARD,
+        rounds: MOST_ROUNDS,
+        attributes: Some(&csv::ATTRIBUTES),
+    }
 }
 
 pub(crate) fn wanted(request: &Request) -> Result<Wanted, Refusal> {
@@ -82,7 +133,7 @@ pub(crate) fn range(request: &Request) -> Result<Range, Refusal> {
             bot: parameter(request, "bot").map(|bot| rollup::word(&bot)),
             tag: parameter(request, "tag").map(|tag| rollup::word(&tag)),
         },
-        channel: parameter(request, "channel").map(|word| Channel::from_word(&word).as_str().to_owned()),
+        channel: parameter(request, "channel").map(|word| rollup::word(Channel::from_word(&word).as_str())),
     })
 }
 

@@ -6,26 +6,27 @@ use aws_sdk_sqs::{
     types::{Message, MessageSystemAttributeName, QueueAttributeName},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use redrive::dead_letters::{self, Filter, Found};
+use redrive::dead_letters::{self, Found};
 use serde_json::Value;
 use webhook_ingest::{
     aws,
     config::StorageConfig,
     letter::{Letter, LetterError},
-    mask,
 };
 
 use crate::{
     Refusal,
     answers::{DeadLetter, DeadLetters, Depth, Depths},
+    redaction,
+    sizes::{self, LARGEST_ANSWER},
 };
 
 /// SQS gives at most this many messages at once.
 const LOOK: i32 = 10;
 /// A look shows the beginning of a body; `dead-letters show` has the whole.
 const SHOWN_BYTES: usize = 20_000;
-/// To find one letter, as many messages are looked through.
-const SEARCHED: usize = 2_000;
+/// The beginning of every other text of a letter that a look shows.
+const SHOWN_TEXT: usize = 2_000;
 
 /// Both queues.
 pub(crate) struct Queues {
@@ -71,7 +72,7 @@ impl Queues {
         Ok(())
     }
 
-    /// Deletes a letter and returns it whole, so that whoever deleted it still has it.
+    /// Deletes a letter and returns it whole, so that it is not lost. One that an answer cannot hold stays.
     pub(crate) async fn discard(&self, id: &str) -> Result<Value, Refusal> {
         let letter = self.hold(id).await?;
         if letter.is_partial() {
@@ -81,24 +82,30 @@ impl Queues {
             ));
         }
         let described = dead_letters::described(&letter);
+        if sizes::delivered(&described.to_string()) > LARGEST_ANSWER {
+            self.letters.release(&[letter]).await;
+            return Err(Refusal::Conflict(
+                "this letter is larger than an answer can be, so it was not deleted; use the command \
+                 `netcore-webhooks dead-letters discard`, which saves it to a file first"
+                    .into(),
+            ));
+        }
         self.letters.delete(&letter).await.map_err(|e| broken(&e))?;
         Ok(described)
     }
 
     /// The letter whose message has this id, hidden from others.
     async fn hold(&self, id: &str) -> Result<Found, Refusal> {
-        let filter = Filter {
-            ids: vec![id.to_owned()],
-            limit: SEARCHED,
-            ..Filter::default()
-        };
-        let held = self.letters.hold(&filter).await.map_err(|e| broken(&e))?;
-        // A filter takes beginnings of ids.
-        let (mut wanted, others): (Vec<Found>, Vec<Found>) =
-            held.into_iter().partition(|letter| letter.id == id);
-        self.letters.release(&others).await;
-        wanted.pop().ok_or_else(|| {
-            Refusal::NotFound("this letter is not in the queue any more, or somebody else holds it".into())
+        if id.is_empty() {
+            return Err(Refusal::BadRequest("the id of the letter is empty".into()));
+        }
+        let found = self.letters.find(id).await.map_err(|e| broken(&e))?;
+        found.ok_or_else(|| {
+            Refusal::NotFound(
+                "this letter was not found: it left the queue, somebody else holds it, or it lies too deep in \
+                 the queue; the command `netcore-webhooks dead-letters` looks through all of it"
+                    .into(),
+            )
         })
     }
 
@@ -154,26 +161,31 @@ fn described(message: &Message, masked: bool) -> DeadLetter {
             let (encoding, body) = shown(&letter.body, masked);
             DeadLetter {
                 reason: Some(letter.reason.as_str().to_owned()),
-                detail: Some(mask::digits(&letter.detail)),
+                detail: Some(redaction::text(beginning(&letter.detail))),
                 received_at: Some(letter.received_at),
                 body_bytes: Some(letter.body.len()),
-                function: Some(letter.function),
+                function: Some(redaction::text(beginning(&letter.function))),
                 body: Some(body),
                 encoding,
+                truncated: letter.body.len() > SHOWN_BYTES,
                 ..base
             }
         }
         Err(LetterError::Partial(part)) => DeadLetter {
             part: Some(part.part),
             parts: Some(part.parts),
-            letter: Some(part.id),
+            letter: Some(beginning(&part.id).to_owned()),
             ..base
         },
         Err(LetterError::Foreign(why)) => DeadLetter {
-            detail: Some(why),
+            detail: Some(beginning(&why).to_owned()),
             ..base
         },
     }
+}
+
+fn beginning(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(SHOWN_TEXT)).unwrap_or(text)
 }
 
 /// The beginning of a body as text, or in base64 where it is none.
@@ -190,7 +202,7 @@ fn shown(body: &[u8], masked: bool) -> (Option<String>, String) {
         Err(_) => return (Some("base64".into()), STANDARD.encode(beginning)),
     };
     let text = if masked {
-        mask::digits(text)
+        redaction::text(text)
     } else {
         text.to_owned()
     };

@@ -13,26 +13,53 @@ use serde_json::{Map, Value};
 use webhook_ingest::{
     aws,
     event::{Attribute, MessageId},
-    item::{CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECIPIENT, number_at},
+    item::{CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECIPIENT, STATUS, STATUS_KEY, number_at},
 };
 
 use crate::{
     Refusal,
     days::{self, Wanted},
+    sizes::Room,
+    timeline,
 };
 
-/// A message with more events than this is shown without the rest.
+/// How many events of a message one request reads; the rest is behind a cursor.
 const MOST_EVENTS: usize = 2_000;
+/// How many calls that takes at most. One brings 1 MB.
+const MOST_CALLS: usize = 20;
+/// Of an answer about a message, the bytes that are for its own events. An item of 400 KB that is written in
+/// escapes takes nearly as much.
+const OWN_EVENTS: usize = 3_100_000;
+/// What the state of a message is folded from.
+const FOLDED: [&str; 5] = [MESSAGE_ID, CHANNEL, STATUS, EVENT_TIME, RECIPIENT];
 /// How far from a message's own events another one can be its fallback, in milliseconds.
 const LINK_WINDOW_MS: i64 = 72 * 3_600_000;
 /// How many of a person's events within that window are looked at.
 const LINK_LOOK: i32 = 200;
 
-/// Which part of a list is wanted.
+/// Which part of a list is wanted, and how much may be read for it.
 pub(crate) struct Page {
-    /// How many events.
-    pub(crate) limit: usize,
+    /// How many events of which size.
+    pub(crate) room: Room,
+    /// The room that an event takes.
+    pub(crate) size: fn(&Item) -> usize,
     /// Where the last part ended.
+    pub(crate) cursor: Option<String>,
+    /// Of a day: how many events of each shard one round reads.
+    pub(crate) per_shard: usize,
+    /// How many rounds there may be.
+    pub(crate) rounds: usize,
+    /// Only these attributes are wanted; all if nothing is said.
+    pub(crate) attributes: Option<&'static [&'static str]>,
+}
+
+/// Events of a message.
+pub(crate) struct OfMessage {
+    /// Those that the answer has room for, in the order of their keys.
+    pub(crate) items: Vec<Item>,
+    /// Those that were read and found no room, with nothing but what a state is folded from.
+    pub(crate) others: Vec<Item>,
+    /// Where the part after `items` begins, if there is one.
     pub(crate) cursor: Option<String>,
 }
 
@@ -54,56 +81,101 @@ impl EventsTable {
         Self { client, name }
     }
 
-    /// All events of a message: one query, continued while there are more pages.
-    pub(crate) async fn message(&self, id: &str) -> Result<Vec<Item>, Refusal> {
+    /// The events of a message after a place: one query, continued while there are more pages.
+    pub(crate) async fn message(&self, id: &str, cursor: Option<&str>) -> Result<OfMessage, Refusal> {
+        let mut read = OfMessage {
+            items: Vec::new(),
+            others: Vec::new(),
+            cursor: None,
+        };
         if id.is_empty() || id.len() > MessageId::MAX_BYTES {
-            return Ok(Vec::new());
+            return Ok(read);
         }
-        let mut items = Vec::new();
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .key_condition_expression("#key = :id")
-            .expression_attribute_names("#key", MESSAGE_ID)
-            .expression_attribute_values(":id", AttributeValue::S(id.to_owned()))
-            .consistent_read(true)
-            .into_paginator()
-            .send();
-        while let Some(page) = pages.next().await {
-            items.extend(page.map_err(|e| refusal(&e))?.items.unwrap_or_default());
-            if items.len() >= MOST_EVENTS {
-                items.truncate(MOST_EVENTS);
+        let mut start = match cursor {
+            None => None,
+            Some(cursor) => Some(event_key(id, read_cursor::<String>(cursor)?)),
+        };
+        let mut room = Room {
+            entries: MOST_EVENTS,
+            bytes: OWN_EVENTS,
+        };
+        let mut is_full = false;
+        for _ in 0..MOST_CALLS {
+            let page = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .key_condition_expression("#key = :id")
+                .expression_attribute_names("#key", MESSAGE_ID)
+                .expression_attribute_values(":id", AttributeValue::S(id.to_owned()))
+                .consistent_read(true)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|e| refusal(&e))?;
+            for mut item in page.items.unwrap_or_default() {
+                is_full = is_full || !room.take(timeline::size(&item));
+                if is_full {
+                    item.retain(|name, _| FOLDED.contains(&name.as_str()));
+                    read.others.push(item);
+                } else {
+                    read.items.push(item);
+                }
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() || read.items.len() + read.others.len() >= MOST_EVENTS {
                 break;
             }
         }
-        Ok(items)
+        if is_full || start.is_some() {
+            let last = read.items.last().and_then(|item| text(item, STATUS_KEY));
+            read.cursor = last.map(|key| write_cursor(&key));
+        }
+        Ok(read)
     }
 
     /// A person's events, the newest first.
     pub(crate) async fn recipient(&self, number: &str, page: Page) -> Result<Part, Refusal> {
-        let start = page.cursor.as_deref().map(key_of).transpose()?;
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .index_name("recipient-index")
-            .key_condition_expression("#key = :number")
-            .expression_attribute_names("#key", RECIPIENT)
-            .expression_attribute_values(":number", AttributeValue::S(number.to_owned()))
-            .scan_index_forward(false)
-            .limit(i32::try_from(page.limit).unwrap_or(i32::MAX))
-            .set_exclusive_start_key(start)
-            .send()
-            .await
-            .map_err(|e| refusal(&e))?;
+        let mut start = page.cursor.as_deref().map(key_of).transpose()?;
+        let mut room = page.room;
+        let mut items: Vec<Item> = Vec::new();
+        for _ in 0..page.rounds {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .index_name("recipient-index")
+                .key_condition_expression("#key = :number")
+                .expression_attribute_names("#key", RECIPIENT)
+                .expression_attribute_values(":number", AttributeValue::S(number.to_owned()))
+                .scan_index_forward(false)
+                .limit(i32::try_from(room.entries).unwrap_or(i32::MAX))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|e| refusal(&e))?;
+            start = answer.last_evaluated_key;
+            for item in answer.items.unwrap_or_default() {
+                if !room.take((page.size)(&item)) {
+                    let key = items.last().map(place_of_person);
+                    return Ok(Part {
+                        cursor: key.as_ref().map(cursor_of),
+                        items,
+                    });
+                }
+                items.push(only(item, page.attributes));
+            }
+            if start.is_none() || room.entries == 0 {
+                break;
+            }
+        }
         Ok(Part {
-            items: answer.items.unwrap_or_default(),
-            cursor: answer.last_evaluated_key.as_ref().map(cursor_of),
+            items,
+            cursor: start.as_ref().map(cursor_of),
         })
     }
 
-    /// What else tells of a message's sending. Nothing where there is no recipient index.
+    /// Other events of a message's sending. Nothing where there is no recipient index.
     pub(crate) async fn around(&self, id: &str, events: &[Item]) -> Result<Around, Refusal> {
         let Some(number) = events.iter().find_map(|item| text(item, RECIPIENT)) else {
             return Ok(Around::default());
@@ -178,6 +250,29 @@ impl Around {
             .collect();
         Self { linked, answers }
     }
+}
+
+/// The key of an event in the table.
+fn event_key(message_id: &str, status_key: String) -> Item {
+    Item::from([
+        (MESSAGE_ID.to_owned(), AttributeValue::S(message_id.to_owned())),
+        (STATUS_KEY.to_owned(), AttributeValue::S(status_key)),
+    ])
+}
+
+/// The key of an event in `recipient-index`.
+fn place_of_person(item: &Item) -> Item {
+    let key = [RECIPIENT, EVENT_TIME, MESSAGE_ID, STATUS_KEY].iter();
+    key.filter_map(|name| Some(((*name).to_owned(), item.get(*name)?.clone())))
+        .collect()
+}
+
+/// An item with nothing but these attributes.
+fn only(mut item: Item, attributes: Option<&[&str]>) -> Item {
+    if let Some(attributes) = attributes {
+        item.retain(|name, _| attributes.contains(&name.as_str()));
+    }
+    item
 }
 
 fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {

@@ -1,13 +1,17 @@
 //! The dead-letter queue under somebody's hands: letters are held, sent back or deleted; nothing
 //! leaves the queue before it is safe elsewhere. For the command and for the dashboard.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use aws_sdk_sqs::{
     Client,
-    types::{Message, MessageSystemAttributeName},
+    types::{ChangeMessageVisibilityBatchRequestEntry, Message, MessageSystemAttributeName},
 };
+use futures::StreamExt as _;
 use serde_json::json;
 use tokio::time::Instant;
 use webhook_ingest::{
@@ -24,6 +28,14 @@ use crate::receiver;
 
 /// While somebody works on messages nobody else sees them, in seconds.
 const HIDDEN_SECONDS: i32 = 600;
+/// While one letter is searched, what is not it is hidden for so many seconds, if nobody puts it back before.
+const SEARCHED_SECONDS: i32 = 45;
+/// For how long one letter is searched.
+const SEARCH: Duration = Duration::from_secs(15);
+/// How many messages are looked through for one letter.
+const SEARCHED: usize = 2_000;
+/// `ChangeMessageVisibilityBatch` takes at most this many.
+const BATCH: usize = 10;
 
 /// Which letters; every condition that is given must hold.
 #[derive(Debug, Clone, Default)]
@@ -102,6 +114,90 @@ impl DeadLetters {
         }
     }
 
+    /// The letter with this id, if a search of 15 seconds and 2,000 messages finds it. It stays hidden until
+    /// it is released or deleted; all others are put back at once, and if that fails show again within 45
+    /// seconds.
+    ///
+    /// # Errors
+    /// If the queue does not answer.
+    pub async fn find(&self, id: &str) -> anyhow::Result<Option<Found>> {
+        let began = Instant::now();
+        let mut seen = BTreeSet::new();
+        let mut others = Vec::new();
+        let mut wanted: BTreeMap<String, Message> = BTreeMap::new();
+        let mut is_complete = false;
+        while !is_complete && seen.len() < SEARCHED && began.elapsed() < SEARCH {
+            let received = self.receive(SEARCHED_SECONDS).await;
+            let received = match received {
+                Ok(received) => received,
+                Err(error) => {
+                    others.extend(
+                        wanted
+                            .values()
+                            .filter_map(|m| m.receipt_handle().map(str::to_owned)),
+                    );
+                    self.show(others).await;
+                    return Err(error);
+                }
+            };
+            let before = seen.len();
+            for message in received {
+                let message_id = message.message_id().unwrap_or_default().to_owned();
+                seen.insert(message_id.clone());
+                let letter = Letter::read(message.body().unwrap_or_default());
+                let part = match &letter {
+                    Err(LetterError::Partial(part)) => Some(part),
+                    _ => None,
+                };
+                if part.map_or(message_id.as_str(), |part| part.id.as_str()) != id {
+                    others.extend(message.receipt_handle().map(str::to_owned));
+                    continue;
+                }
+                let parts = part.map_or(1, |part| part.parts);
+                wanted.insert(message_id, message);
+                is_complete = wanted.len() >= parts;
+            }
+            // Nothing, or nothing new: the first ones are showing again.
+            if seen.len() == before {
+                break;
+            }
+        }
+        let ((), hidden) = tokio::join!(self.show(others), self.hide(wanted.values()));
+        hidden?;
+        Ok(assembled(wanted.into_values()).pop())
+    }
+
+    async fn receive(&self, hidden_seconds: i32) -> anyhow::Result<Vec<Message>> {
+        let received = self
+            .client
+            .receive_message()
+            .queue_url(&self.dead)
+            .max_number_of_messages(10)
+            .visibility_timeout(hidden_seconds)
+            // Long polling asks all of SQS's servers; short polling may miss messages.
+            .wait_time_seconds(1)
+            .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+            .send()
+            .await
+            .context("the dead-letter queue does not answer")?;
+        Ok(received.messages.unwrap_or_default())
+    }
+
+    /// Hides messages from others for as long as somebody may work on them.
+    async fn hide(&self, messages: impl Iterator<Item = &Message>) -> anyhow::Result<()> {
+        for handle in messages.filter_map(Message::receipt_handle) {
+            self.client
+                .change_message_visibility()
+                .queue_url(&self.dead)
+                .receipt_handle(handle)
+                .visibility_timeout(HIDDEN_SECONDS)
+                .send()
+                .await
+                .context("the dead-letter queue does not answer")?;
+        }
+        Ok(())
+    }
+
     /// Receives what is in the queue and returns what the filter wants, the oldest first; the rest
     /// is put back at once. What is returned stays hidden until it is released or deleted.
     ///
@@ -109,21 +205,13 @@ impl DeadLetters {
     /// If the queue does not answer.
     pub async fn hold(&self, filter: &Filter) -> anyhow::Result<Vec<Found>> {
         let mut messages: BTreeMap<String, Message> = BTreeMap::new();
+        if filter.ids.iter().any(String::is_empty) {
+            bail!("the id of a letter is empty");
+        }
         while messages.len() < filter.limit {
-            let received = self
-                .client
-                .receive_message()
-                .queue_url(&self.dead)
-                .max_number_of_messages(10)
-                .visibility_timeout(HIDDEN_SECONDS)
-                // Long polling asks all of SQS's servers; short polling may miss messages.
-                .wait_time_seconds(1)
-                .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
-                .send()
-                .await
-                .context("the dead-letter queue does not answer")?;
+            let received = self.receive(HIDDEN_SECONDS).await?;
             let before = messages.len();
-            for message in received.messages.unwrap_or_default() {
+            for message in received {
                 messages.insert(message.message_id().unwrap_or_default().to_owned(), message);
             }
             // Nothing, or nothing new: the first ones are showing again.
@@ -143,23 +231,46 @@ impl DeadLetters {
 
     /// Makes letters visible to others again. One that cannot be put back becomes visible by itself.
     pub async fn release(&self, letters: &[Found]) {
-        for handle in letters.iter().flat_map(|found| &found.handles) {
-            let put_back = self
-                .client
-                .change_message_visibility()
-                .queue_url(&self.dead)
+        self.show(letters.iter().flat_map(|found| found.handles.clone()).collect())
+            .await;
+    }
+
+    /// Makes messages visible again, ten with one call and several calls at once.
+    async fn show(&self, handles: Vec<String>) {
+        let batches: Vec<Vec<String>> = handles.chunks(BATCH).map(<[String]>::to_vec).collect();
+        futures::stream::iter(batches)
+            .map(|batch| self.show_batch(batch))
+            .buffer_unordered(BATCH)
+            .collect::<()>()
+            .await;
+    }
+
+    async fn show_batch(&self, handles: Vec<String>) {
+        let entries = handles.iter().enumerate().filter_map(|(place, handle)| {
+            ChangeMessageVisibilityBatchRequestEntry::builder()
+                .id(place.to_string())
                 .receipt_handle(handle)
                 .visibility_timeout(0)
-                .send()
-                .await;
-            if let Err(error) = put_back {
-                let why = aws::failure(&error);
-                tracing::warn!(
-                    why,
-                    "a letter could not be put back; it shows again within ten minutes"
-                );
-            }
-        }
+                .build()
+                .ok()
+        });
+        let answer = self
+            .client
+            .change_message_visibility_batch()
+            .queue_url(&self.dead)
+            .set_entries(Some(entries.collect()))
+            .send()
+            .await;
+        let (letters, why) = match &answer {
+            Ok(answer) if answer.failed().is_empty() => return,
+            Ok(answer) => (answer.failed().len(), "refused"),
+            Err(error) => (handles.len(), aws::failure(error)),
+        };
+        tracing::warn!(
+            letters,
+            why,
+            "letters could not be put back; they show again by themselves within ten minutes"
+        );
     }
 
     /// Deletes a letter that is safe elsewhere.

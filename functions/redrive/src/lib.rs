@@ -1,22 +1,26 @@
 //! Stores what could not be stored in time: a consumer of the retry queue with partial batch
-//! responses, so that one bad message returns alone and SQS moves the hopeless ones to the
-//! dead-letter queue. Storing is idempotent, so a message that comes twice changes nothing.
+//! responses, so that one bad message returns alone. A message that may work later is tried again
+//! with growing delays for twelve days; one that can never work goes to the dead-letter queue at
+//! once. Storing is idempotent, so a message that comes twice changes nothing.
 
 pub mod dead_letters;
 
 use std::{sync::Arc, time::Duration};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use futures::future::join_all;
 use lambda_runtime::LambdaEvent;
 use tokio::time::Instant;
 use webhook_ingest::{
     aws::Aws,
     batch::Batch,
     config::StorageConfig,
-    letter::Letter,
+    event::EpochMillis,
+    letter::{Letter, LetterError, Reason},
     metrics,
     receiver::Receiver,
     storage::{Deadlines, Storage, Tally},
+    time,
 };
 
 /// This function's name in metrics and logs.
@@ -41,8 +45,47 @@ pub fn receiver(function: &str) -> Option<Receiver> {
 /// What of the function's time is kept for putting records aside and answering.
 const RESERVE: Duration = Duration::from_secs(3);
 
-/// Of that, for the answer: without one, the good messages of a batch would come again too.
+/// Of that, for delaying what comes again and for the answer: without one, the good messages of a
+/// batch would come again too.
 const ANSWER: Duration = Duration::from_secs(1);
+
+/// Of that, for the answer alone.
+const LAST: Duration = Duration::from_millis(300);
+
+/// After the first failed try a message is hidden this long; after each further one twice as long.
+const FIRST_DELAY: Duration = Duration::from_secs(30);
+
+/// The longest that a message is hidden, and so the longest that it waits after an outage.
+const LONGEST_DELAY: Duration = Duration::from_mins(20);
+
+/// A message that could not be stored for this long goes to the dead-letter queue. SQS deletes it
+/// after 14 days, also if it moved it there meanwhile, since the time of the first sending counts;
+/// a message that `redrive` sends there has another 14 days.
+const GIVE_UP_AFTER: Duration = Duration::from_hours(12 * 24);
+
+/// How long a message is hidden after it was received this often and not stored.
+pub fn delay(receives: u32) -> Duration {
+    let doublings = receives.saturating_sub(1).min(16);
+    FIRST_DELAY.saturating_mul(1 << doublings).min(LONGEST_DELAY)
+}
+
+/// Why a message is not stored.
+enum Failure {
+    /// It may work later.
+    Later(String),
+    /// It can never work: the letter is one for a person.
+    Malformed(Box<Letter>, Receiver),
+    /// It can never work, and is no letter that we can read: it stays as it is.
+    Foreign(String),
+}
+
+/// The result of a message.
+enum Outcome {
+    /// Its records are durable elsewhere; SQS may delete it.
+    Done,
+    /// It must come again.
+    Returns,
+}
 
 /// `redrive` at work. Cheap to clone.
 #[derive(Clone)]
@@ -58,47 +101,139 @@ impl Redrive {
         }
     }
 
-    /// Stores the events of every message; names the messages that must come again.
+    /// Stores the events of every message, of all messages at once; names the messages that must
+    /// come again.
     pub async fn handle(self, event: LambdaEvent<SqsEvent>) -> SqsBatchResponse {
         let ends = Instant::now() + remaining(event.context.deadline());
+        let messages = event.payload.records;
+        let outcomes = join_all(messages.iter().map(|message| self.settle(message, ends))).await;
+        let returns: Vec<&SqsMessage> = messages
+            .iter()
+            .zip(outcomes)
+            .filter_map(|(message, outcome)| matches!(outcome, Outcome::Returns).then_some(message))
+            .collect();
+        let delays: Vec<(&str, Duration)> = returns
+            .iter()
+            .filter_map(|message| Some((message.receipt_handle.as_deref()?, delay(receives(message)))))
+            .collect();
+        self.storage.delay_retries(&delays, ends - LAST).await;
         let mut response = SqsBatchResponse::default();
-        for message in event.payload.records {
-            let id = message.message_id.clone().unwrap_or_default();
-            if let Err(why) = self.store(&message, ends).await {
-                tracing::warn!(
-                    function = FUNCTION,
-                    sqs_message_id = id,
-                    why,
-                    "a message goes back to the queue"
-                );
-                response.add_failure(id);
-            }
+        for message in returns {
+            response.add_failure(id(message));
         }
         response
     }
 
-    /// Stores one message's events, or says why it must come again.
-    async fn store(&self, message: &SqsMessage, ends: Instant) -> Result<(), String> {
+    /// Stores one message's events, or decides where the message goes.
+    async fn settle(&self, message: &SqsMessage, ends: Instant) -> Outcome {
+        let until = ends - ANSWER;
+        let (why, put_aside) = match self.store(message, ends).await {
+            Ok(()) => return Outcome::Done,
+            Err(Failure::Later(why)) => {
+                let waited = age(message, time::now());
+                metrics::retry_age(FUNCTION, waited);
+                if waited < GIVE_UP_AFTER {
+                    tracing::warn!(
+                        function = FUNCTION,
+                        sqs_message_id = id(message),
+                        receives = receives(message),
+                        waited_seconds = waited.as_secs(),
+                        why,
+                        "a message goes back to the queue"
+                    );
+                    return Outcome::Returns;
+                }
+                (why, self.forward(message, until).await)
+            }
+            Err(Failure::Foreign(why)) => (why, self.forward(message, until).await),
+            Err(Failure::Malformed(letter, receiver)) => {
+                let put_aside = self.storage.give_up(&letter, until).await;
+                let tally = Tally {
+                    dead_lettered: usize::from(put_aside),
+                    ..Tally::default()
+                };
+                metrics::tally(FUNCTION, receiver.provider(), &tally, false);
+                (letter.detail, put_aside)
+            }
+        };
+        tracing::warn!(
+            function = FUNCTION,
+            sqs_message_id = id(message),
+            put_aside,
+            why,
+            "a message goes to the dead-letter queue"
+        );
+        if put_aside {
+            Outcome::Done
+        } else {
+            Outcome::Returns
+        }
+    }
+
+    /// Sends a message on to the dead-letter queue as it is.
+    async fn forward(&self, message: &SqsMessage, until: Instant) -> bool {
+        let attributes: Vec<(&str, &str)> = message
+            .message_attributes
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), value.string_value.as_deref()?)))
+            .collect();
+        let body = message.body.as_deref().unwrap_or_default();
+        self.storage.give_up_message(body, &attributes, until).await
+    }
+
+    /// Stores one message's events, or says why it could not.
+    async fn store(&self, message: &SqsMessage, ends: Instant) -> Result<(), Failure> {
         let started = Instant::now();
         if started + RESERVE >= ends {
-            return Err("no time was left for it".into());
+            return Err(Failure::Later("no time was left for it".into()));
         }
-        let letter = Letter::read(message.body.as_deref().unwrap_or_default()).map_err(|e| e.to_string())?;
-        let receiver = receiver(&letter.function).ok_or("no function of its name takes webhooks")?;
-        let batch =
-            Batch::parse(letter.verified(), receiver.formats).map_err(|malformed| malformed.to_string())?;
-        let until = Deadlines {
-            store: ends - RESERVE,
-            queue: ends - ANSWER,
+        let letter = Letter::read(message.body.as_deref().unwrap_or_default())
+            .map_err(|error: LetterError| Failure::Foreign(error.to_string()))?;
+        let Some(receiver) = receiver(&letter.function) else {
+            return Err(Failure::Foreign("no function of its name takes webhooks".into()));
         };
-        let tally = self.storage.restore(&letter, &batch, until).await;
+        let tally = match Batch::parse(letter.verified(), receiver.formats) {
+            Ok(batch) => {
+                let until = Deadlines {
+                    store: ends - RESERVE,
+                    queue: ends - ANSWER,
+                };
+                self.storage.restore(&letter, &batch, until).await
+            }
+            Err(malformed) => {
+                let letter = Letter {
+                    reason: Reason::Malformed,
+                    detail: malformed.to_string(),
+                    ..letter.clone()
+                };
+                return Err(Failure::Malformed(Box::new(letter), receiver));
+            }
+        };
         metrics::tally(FUNCTION, receiver.provider(), &tally, false);
         log(&letter, &tally, started.elapsed());
         match tally.lost {
             0 => Ok(()),
-            n => Err(format!("{n} of its events could not be stored")),
+            n => Err(Failure::Later(format!("{n} of its events could not be stored"))),
         }
     }
+}
+
+/// SQS's id of a message.
+fn id(message: &SqsMessage) -> String {
+    message.message_id.clone().unwrap_or_default()
+}
+
+/// How often SQS handed a message out, this time included.
+fn receives(message: &SqsMessage) -> u32 {
+    let count = message.attributes.get("ApproximateReceiveCount");
+    count.and_then(|count| count.parse().ok()).unwrap_or(1)
+}
+
+/// For how long a message has been in the queue.
+fn age(message: &SqsMessage, now: EpochMillis) -> Duration {
+    let sent = message.attributes.get("SentTimestamp");
+    let sent: EpochMillis = sent.and_then(|sent| sent.parse().ok()).unwrap_or(now);
+    Duration::from_millis(u64::try_from(now.saturating_sub(sent)).unwrap_or_default())
 }
 
 fn log(letter: &Letter, tally: &Tally, took: Duration) {
@@ -110,6 +245,7 @@ fn log(letter: &Letter, tally: &Tally, took: Duration) {
         duplicates = tally.duplicates,
         conflicts = tally.conflicts,
         late = tally.late,
+        queued = tally.queued,
         dead_lettered = tally.dead_lettered,
         lost = tally.lost,
         duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
@@ -121,4 +257,32 @@ fn remaining(deadline: std::time::SystemTime) -> Duration {
     deadline
         .duration_since(std::time::SystemTime::now())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use webhook_ingest::queue::{MAX_RECEIVE_COUNT, VISIBILITY_TIMEOUT};
+
+    const DAY: u64 = 86_400;
+
+    #[test]
+    fn delays_grow_to_twenty_minutes() {
+        let seconds = [1, 2, 3, 4, 5, 6, 7, 8, 1000, u32::MAX].map(|receives| delay(receives).as_secs());
+        assert_eq!(seconds, [30, 60, 120, 240, 480, 960, 1200, 1200, 1200, 1200]);
+        assert_eq!(delay(0).as_secs(), 30);
+    }
+
+    #[test]
+    fn receives_suffice_until_a_message_is_given_up() {
+        let waited = |receives: u32| (1..=receives).map(|n| delay(n).as_secs()).sum::<u64>();
+        // The first day of an outage takes 77 receives, twelve days 869: the others are a reserve.
+        assert!(waited(76) < DAY && waited(77) >= DAY);
+        assert!(waited(868) < GIVE_UP_AFTER.as_secs() && waited(869) >= GIVE_UP_AFTER.as_secs());
+        assert_eq!(MAX_RECEIVE_COUNT, 1000);
+        // Where no delay could ever be set, they still suffice for four days.
+        assert!(VISIBILITY_TIMEOUT.as_secs() * u64::from(MAX_RECEIVE_COUNT) > 4 * DAY);
+        // SQS keeps a message for 14 days.
+        assert_eq!(GIVE_UP_AFTER.as_secs(), 12 * DAY);
+    }
 }

@@ -3,6 +3,7 @@
 //! A parser takes only `Verified`, and only [`Policy::verify`] makes one from a request: that
 //! unverified input reaches no parser is a matter of types, not of care.
 
+mod fields;
 mod live;
 mod policy;
 mod scheme;
@@ -45,10 +46,32 @@ impl<'a> Verified<'a> {
     }
 }
 
-/// Missing, wrong or stale authentication. Says no more, so that an answer built from it cannot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// Why a request was refused: a class for the log, never content. The answer is the same for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error("missing, wrong or stale authentication")]
-pub struct Unauthorised;
+pub enum Refusal {
+    /// No header that the policy reads.
+    None,
+    /// A header in a form that the policy does not know: another prefix, encoding or scheme, no
+    /// text, or repeated where one value is expected.
+    Unknown,
+    /// A time that is too far from now.
+    Stale,
+    /// A token, password or signature that differs.
+    Mismatch,
+}
+
+impl Refusal {
+    /// The word for logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Unknown => "unknown",
+            Self::Stale => "stale",
+            Self::Mismatch => "mismatch",
+        }
+    }
+}
 
 impl Kept for Policy {
     type Error = PolicyError;
@@ -71,16 +94,9 @@ impl Policy {
     /// secrets are compared in constant time.
     ///
     /// # Errors
-    /// [`Unauthorised`] if no scheme is satisfied.
-    pub fn verify<'a>(
-        &self,
-        request: Unverified<'a>,
-        now: EpochMillis,
-    ) -> Result<Verified<'a>, Unauthorised> {
-        if self.accepts(request, now) {
-            Ok(Verified { body: request.body })
-        } else {
-            Err(Unauthorised)
-        }
+    /// [`Refusal`] if no scheme is satisfied: the class of the scheme that came nearest.
+    pub fn verify<'a>(&self, request: Unverified<'a>, now: EpochMillis) -> Result<Verified<'a>, Refusal> {
+        self.judge(request, now)?;
+        Ok(Verified { body: request.body })
     }
 }

@@ -1,11 +1,10 @@
 //! `WEBHOOK_AUTH` as a policy: what is accepted, checked in full when it is read.
 
-use serde::Deserialize;
-
 use super::{
-    Unverified,
-    scheme::{Basic, HeaderValue, Hmac, Scheme, StandardWebhooks},
-    source::{Sources, SourcesConfig},
+    Refusal, Unverified,
+    fields::{Fields, Json},
+    scheme::{self, Scheme},
+    source::Sources,
 };
 use crate::event::EpochMillis;
 
@@ -23,52 +22,46 @@ pub struct Policy {
 pub struct PolicyError(pub(super) String);
 
 impl PolicyError {
+    /// A fault at a place; the policy as a whole has none.
     pub(super) fn at(place: &str, what: impl std::fmt::Display) -> Self {
-        Self(format!("{place}: {what}"))
+        match place {
+            "" => Self(what.to_string()),
+            place => Self(format!("{place}: {what}")),
+        }
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Config {
-    accept: Accept,
-    #[serde(default)]
-    sources: SourcesConfig,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Accept {
-    Word(String),
-    Schemes(Vec<serde_json::Value>),
 }
 
 impl Policy {
     /// Reads a policy from its JSON text.
     ///
     /// # Errors
-    /// [`PolicyError`] names the scheme and field that is unknown, missing or empty.
+    /// [`PolicyError`] names the scheme and field that is unknown, repeated, missing, empty, weak or
+    /// could never match.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        let config: Config = serde_json::from_str(text).map_err(|e| PolicyError(json_fault(&e)))?;
-        let sources = Sources::new(config.sources)?;
-        let schemes = match config.accept {
-            Accept::Word(word) if word == "anything" => Vec::new(),
-            Accept::Word(_) => {
-                return Err(PolicyError(
-                    "accept must be a list, or the word \"anything\"".into(),
-                ));
-            }
-            Accept::Schemes(list) if list.is_empty() => {
+        let mut fields = Fields::new("", Json::parse(text)?, &["accept", "sources"])?;
+        let accept = fields.demand("accept")?;
+        let sources = match fields.take("sources") {
+            Some(sources) => Sources::read(sources)?,
+            None => Sources::default(),
+        };
+        let schemes = match accept {
+            Json::Text(word) if word == "anything" => Vec::new(),
+            Json::List(list) if list.is_empty() => {
                 return Err(PolicyError(
                     "accept is empty, so nobody could send; to switch authentication off, write {\"accept\":\"anything\"}"
                         .into(),
                 ));
             }
-            Accept::Schemes(list) => list
+            Json::List(list) => list
                 .into_iter()
                 .enumerate()
-                .map(|(i, config)| scheme(&format!("accept[{i}]"), config))
+                .map(|(i, config)| scheme::read(&format!("accept[{i}]"), config))
                 .collect::<Result<_, _>>()?,
+            _ => {
+                return Err(PolicyError(
+                    "accept must be a list, or the word \"anything\"".into(),
+                ));
+            }
         };
         Ok(Self { schemes, sources })
     }
@@ -83,8 +76,19 @@ impl Policy {
         &self.sources
     }
 
-    pub(super) fn accepts(&self, request: Unverified<'_>, now: EpochMillis) -> bool {
-        self.accepts_anything() || self.schemes.iter().any(|scheme| scheme.accepts(request, now))
+    /// Whether any scheme is satisfied; if none is, how near the nearest came.
+    pub(super) fn judge(&self, request: Unverified<'_>, now: EpochMillis) -> Result<(), Refusal> {
+        if self.accepts_anything() {
+            return Ok(());
+        }
+        let mut nearest = Refusal::None;
+        for scheme in &self.schemes {
+            match scheme.judge(request, now) {
+                Ok(()) => return Ok(()),
+                Err(refusal) => nearest = nearest.max(refusal),
+            }
+        }
+        Err(nearest)
     }
 
     /// Headers that satisfy the policy's first scheme for a body: what `sign` prints and tests send.
@@ -92,54 +96,6 @@ impl Policy {
         self.schemes
             .first()
             .map_or_else(Vec::new, |scheme| scheme.sign(body, now))
-    }
-}
-
-fn scheme(place: &str, mut config: serde_json::Value) -> Result<Scheme, PolicyError> {
-    let kind = config
-        .as_object_mut()
-        .and_then(|fields| fields.remove("type"))
-        .and_then(|kind| kind.as_str().map(str::to_owned))
-        .ok_or_else(|| PolicyError::at(place, "has no type"))?;
-    let read = |e: serde_json::Error| PolicyError::at(place, json_fault(&e));
-    Ok(match kind.as_str() {
-        "hmac" => Scheme::Hmac(Hmac::new(place, serde_json::from_value(config).map_err(read)?)?),
-        "standard-webhooks" => Scheme::StandardWebhooks(StandardWebhooks::new(
-            place,
-            &serde_json::from_value(config).map_err(read)?,
-        )?),
-        "header" => Scheme::Header(HeaderValue::new(
-            place,
-            serde_json::from_value(config).map_err(read)?,
-        )?),
-        "basic" => Scheme::Basic(Basic::new(place, serde_json::from_value(config).map_err(read)?)?),
-        _ => {
-            return Err(PolicyError::at(
-                place,
-                "type must be hmac, standard-webhooks, header or basic",
-            ));
-        }
-    })
-}
-
-/// What serde says of the shape, which may name a field but must not quote a value: a secret in
-/// the wrong place would be one.
-fn json_fault(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let names_only_fields = ["unknown field", "missing field", "duplicate field"]
-        .iter()
-        .any(|beginning| text.starts_with(beginning));
-    if names_only_fields {
-        return text.split(" at line ").next().unwrap_or_default().to_owned();
-    }
-    let what = if error.is_data() {
-        "a field has the wrong type"
-    } else {
-        "not JSON"
-    };
-    match error.line() {
-        0 => what.to_owned(),
-        line => format!("{what} (line {line}, column {})", error.column()),
     }
 }
 
@@ -155,17 +111,17 @@ mod tests {
     fn the_documented_policy_is_read() {
         let policy = Policy::parse(
             r#"{"accept":[
-                {"type":"hmac","header":"x-webhook-signature","algorithm":"sha256","encoding":"hex","prefix":"sha256=","secrets":["new","old"]},
-                {"type":"hmac","header":"x-signature","encoding":"base64","timestamp_header":"x-timestamp","signed":"{timestamp}.{body}","tolerance_seconds":300,"secrets":["s3cr3t"]},
+                {"type":"hmac","header":"x-webhook-signature","algorithm":"sha256","encoding":"hex","prefix":"sha256=","secrets":["the-new-secret-of-all","the-old-secret-of-all"]},
+                {"type":"hmac","header":"x-signature","encoding":"base64","timestamp_header":"x-timestamp","signed":"{timestamp}.{body}","tolerance_seconds":300,"secrets":["s3cr3t-s3cr3t-s3cr3t"]},
                 {"type":"standard-webhooks","secrets":["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]},
-                {"type":"header","name":"x-netcore-token","values":["t0ken"]},
-                {"type":"basic","username":"netcore","passwords":["passw0rd"]}],
+                {"type":"header","name":"x-netcore-token","values":["t0ken-t0ken-t0ken"]},
+                {"type":"basic","username":"netcore","passwords":["passw0rd-passw0rd"]}],
               "sources":{"mode":"enforce","allow":["3.109.231.61/32"],"preset":"netcore"}}"#,
         )
         .unwrap();
         assert!(!policy.accepts_anything());
         let shown = format!("{policy:?}");
-        for secret in ["new", "old", "s3cr3t", "MfKQ", "t0ken", "passw0rd"] {
+        for secret in ["the-new", "the-old", "s3cr3t", "MfKQ", "t0ken", "passw0rd"] {
             assert!(!shown.contains(secret), "{shown}");
         }
         assert!(shown.contains("[REDACTED]"));
@@ -182,7 +138,7 @@ mod tests {
             ),
             (
                 r#"{"accept":[],"x":1}"#,
-                "WEBHOOK_AUTH: unknown field `x`, expected `accept` or `sources`",
+                "WEBHOOK_AUTH: unknown field (number 2 of the object), expected `accept` or `sources`",
             ),
             (
                 r#"{"accept":[{"name":"x"}]}"#,
@@ -197,31 +153,31 @@ mod tests {
                 "WEBHOOK_AUTH: accept[0].values: is empty",
             ),
             (
-                r#"{"accept":[{"type":"header","name":"x","values":["a",""]}]}"#,
+                r#"{"accept":[{"type":"header","name":"x","values":["a-token-long-enough",""]}]}"#,
                 "WEBHOOK_AUTH: accept[0].values[1]: is empty",
             ),
             (
-                r#"{"accept":[{"type":"header","name":"x y","values":["a"]}]}"#,
+                r#"{"accept":[{"type":"header","name":"x y","values":["a-token-long-enough"]}]}"#,
                 "WEBHOOK_AUTH: accept[0].name: is not a header name",
             ),
             (
-                r#"{"accept":[{"type":"hmac","header":"x","secrets":["a"],"alg":"sha1"}]}"#,
-                "WEBHOOK_AUTH: accept[0]: unknown field `alg`, expected one of `header`, `algorithm`, `encoding`, `prefix`, `timestamp_header`, `signed`, `tolerance_seconds`, `secrets`",
+                r#"{"accept":[{"type":"hmac","header":"x","secrets":["a-secret-long-enough"],"alg":"sha1"}]}"#,
+                "WEBHOOK_AUTH: accept[0]: unknown field `alg`, expected `type`, `header`, `algorithm`, `encoding`, `prefix`, `timestamp_header`, `signed`, `tolerance_seconds`, `secrets` or `allow_weak`",
             ),
             (
-                r#"{"accept":[{"type":"hmac","header":"x","secrets":["a"],"signed":"{time}{body}"}]}"#,
+                r#"{"accept":[{"type":"hmac","header":"x","secrets":["a-secret-long-enough"],"signed":"{time}{body}"}]}"#,
                 "WEBHOOK_AUTH: accept[0].signed: knows only {timestamp} and {body}",
             ),
             (
-                r#"{"accept":[{"type":"hmac","header":"x","secrets":["a"],"signed":"{timestamp}"}]}"#,
+                r#"{"accept":[{"type":"hmac","header":"x","secrets":["a-secret-long-enough"],"signed":"{timestamp}"}]}"#,
                 "WEBHOOK_AUTH: accept[0].signed: must hold {body} once",
             ),
             (
-                r#"{"accept":[{"type":"hmac","header":"x","secrets":["a"],"timestamp_header":"t"}]}"#,
+                r#"{"accept":[{"type":"hmac","header":"x","secrets":["a-secret-long-enough"],"timestamp_header":"t"}]}"#,
                 "WEBHOOK_AUTH: accept[0]: timestamp_header and {timestamp} in signed go together: an unsigned time proves nothing",
             ),
             (
-                r#"{"accept":[{"type":"standard-webhooks","secrets":["whsec_!!"]}]}"#,
+                r#"{"accept":[{"type":"standard-webhooks","secrets":["whsec_!!!!!!!!!!!!!!!!"]}]}"#,
                 "WEBHOOK_AUTH: accept[0].secrets[0]: is not base64 after whsec_",
             ),
             (
@@ -243,12 +199,238 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_that_could_never_match_is_refused() {
+        let header = |value: &str| {
+            let value = serde_json::Value::from(value);
+            format!(
+                r#"{{"accept":[{{"type":"header","name":"x","values":["a-token-long-enough",{value}]}}]}}"#
+            )
+        };
+        let values = |what: &str| format!("WEBHOOK_AUTH: accept[0].values[1]: {what}");
+        let control = "holds a control character, such as a line break";
+        let blank = "begins or ends with a blank";
+        for (value, what) in [
+            ("a-token-with-a-break\n", control),
+            ("a-token-with\u{0}-in-it", control),
+            ("a-token-with\ta-tab-in-it", control),
+            ("a-token-with\u{7f}-delete", control),
+            (" a-token-after-a-blank", blank),
+            ("a-token-before-a-blank ", blank),
+            ("a-token-before-a-hard-blank\u{a0}", blank),
+            (
+                "ein-schlüssel-mit-umlaut",
+                "holds a character that a header cannot carry: only ASCII can be sent",
+            ),
+        ] {
+            assert_eq!(fault(&header(value)), values(what), "{value:?}");
+        }
+        assert!(Policy::parse(&header("a token, with blanks and a comma")).is_ok());
+
+        let hmac = |more: &str| {
+            format!(
+                r#"{{"accept":[{{"type":"hmac","header":"x","secrets":["a-secret-long-enough"],{more}}}]}}"#
+            )
+        };
+        let timed = r#""timestamp_header":"t","signed":"{timestamp}.{body}""#;
+        for (more, says) in [
+            (
+                r#""prefix":"v1,""#.to_owned(),
+                "accept[0].prefix: could never be found: it begins with a blank, or holds a comma or a character that a header cannot carry",
+            ),
+            (
+                r#""prefix":" v1=""#.to_owned(),
+                "accept[0].prefix: could never be found: it begins with a blank, or holds a comma or a character that a header cannot carry",
+            ),
+            (
+                r#""timestamp_header":"X","signed":"{timestamp}.{body}""#.to_owned(),
+                "accept[0].timestamp_header: is the header of the signature; one value cannot be both",
+            ),
+            (
+                format!(r#"{timed},"tolerance_seconds":0"#),
+                "accept[0].tolerance_seconds: must be a whole number from 1 to 86400",
+            ),
+            (
+                format!(r#"{timed},"tolerance_seconds":-300"#),
+                "accept[0].tolerance_seconds: must be a whole number from 1 to 86400",
+            ),
+            (
+                format!(r#"{timed},"tolerance_seconds":1e3"#),
+                "accept[0].tolerance_seconds: must be a whole number from 1 to 86400",
+            ),
+            (
+                format!(r#"{timed},"tolerance_seconds":86401"#),
+                "accept[0].tolerance_seconds: must be a whole number from 1 to 86400",
+            ),
+        ] {
+            assert_eq!(fault(&hmac(&more)), format!("WEBHOOK_AUTH: {says}"), "{more}");
+        }
+        assert!(Policy::parse(&hmac(&format!(r#"{timed},"tolerance_seconds":86400"#))).is_ok());
+
+        for (basic, says) in [
+            (
+                r#""username":"net:core","passwords":["a-password-long-enough"]"#,
+                "username: must not be empty or hold a colon or a control character",
+            ),
+            (
+                r#""username":"","passwords":["a-password-long-enough"]"#,
+                "username: must not be empty or hold a colon or a control character",
+            ),
+            (
+                r#""username":"net\ncore","passwords":["a-password-long-enough"]"#,
+                "username: must not be empty or hold a colon or a control character",
+            ),
+            (
+                r#""username":"netcore","passwords":["a-password-long-enough\n"]"#,
+                "passwords[0]: holds a control character, such as a line break",
+            ),
+        ] {
+            let policy = format!(r#"{{"accept":[{{"type":"basic",{basic}}}]}}"#);
+            assert_eq!(
+                fault(&policy),
+                format!("WEBHOOK_AUTH: accept[0].{says}"),
+                "{basic}"
+            );
+        }
+        assert!(
+            Policy::parse(
+                r#"{"accept":[{"type":"basic","username":"björn","passwords":["ein-schlüssel-mit-umlaut"]}]}"#
+            )
+            .is_ok()
+        );
+
+        let mapped = "is an IPv4-mapped network, which no address is compared with; write the IPv4 network";
+        for (sources, says) in [
+            (
+                r#"{"mode":"enforce","allow":[]}"#,
+                "sources.allow: is empty".to_owned(),
+            ),
+            (
+                r#"{"trusted_proxies":[]}"#,
+                "sources.trusted_proxies: is empty".to_owned(),
+            ),
+            (
+                r#"{"mode":"enforce","allow":["10.0.0.0/8","::ffff:10.0.0.0/104"]}"#,
+                format!("sources.allow[1]: {mapped}"),
+            ),
+            (
+                r#"{"mode":"enforce","allow":["::ffff:0:0/96"]}"#,
+                format!("sources.allow[0]: {mapped}"),
+            ),
+            (
+                r#"{"mode":"enforce","allow":["::ffff:192.0.2.1"]}"#,
+                format!("sources.allow[0]: {mapped}"),
+            ),
+            (
+                r#"{"preset":"netcore","trusted_proxies":["::ffff:10.0.0.1"]}"#,
+                format!("sources.trusted_proxies[0]: {mapped}"),
+            ),
+            (
+                r#"{"preset":"meta"}"#,
+                "sources.preset: must be netcore".to_owned(),
+            ),
+            (
+                r#"{"mode":1}"#,
+                "sources.mode: must be off, report or enforce".to_owned(),
+            ),
+            (r#"[]"#, "sources: must be an object".to_owned()),
+        ] {
+            let policy = format!(r#"{{"accept":"anything","sources":{sources}}}"#);
+            assert_eq!(fault(&policy), format!("WEBHOOK_AUTH: {says}"), "{sources}");
+        }
+        for sources in [
+            r#"{"mode":"enforce","allow":["::/0"]}"#,
+            r#"{"mode":"report","allow":["2001:db8::/32"]}"#,
+        ] {
+            assert!(Policy::parse(&format!(r#"{{"accept":"anything","sources":{sources}}}"#)).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_weak_secret_is_refused_unless_its_scheme_allows_it() {
+        let weak = "is shorter than 16 characters; for trials, \"allow_weak\":true in its scheme accepts it";
+        for (scheme, field) in [
+            (
+                r#""type":"header","name":"x","values":["fifteen-letters"]"#,
+                "values",
+            ),
+            (
+                r#""type":"hmac","header":"x","secrets":["fifteen-letters"]"#,
+                "secrets",
+            ),
+            (
+                r#""type":"basic","username":"u","passwords":["fünfzehn-zeiche"]"#,
+                "passwords",
+            ),
+            (
+                r#""type":"standard-webhooks","secrets":["whsec_c2VjcmV0"]"#,
+                "secrets",
+            ),
+        ] {
+            let policy = |more: &str| format!(r#"{{"accept":[{{{scheme}{more}}}]}}"#);
+            let says = format!("WEBHOOK_AUTH: accept[0].{field}[0]: {weak}");
+            assert_eq!(fault(&policy("")), says);
+            assert_eq!(fault(&policy(r#","allow_weak":false"#)), says);
+            assert!(
+                Policy::parse(&policy(r#","allow_weak":true"#)).is_ok(),
+                "{scheme}"
+            );
+        }
+        assert!(
+            Policy::parse(r#"{"accept":[{"type":"header","name":"x","values":["sixteen-letters!"]}]}"#)
+                .is_ok()
+        );
+        assert_eq!(
+            fault(r#"{"accept":[{"type":"header","name":"x","values":["a"],"allow_weak":"yes"}]}"#),
+            "WEBHOOK_AUTH: accept[0].allow_weak: must be true or false"
+        );
+        // Weak is all that it allows.
+        assert_eq!(
+            fault(r#"{"accept":[{"type":"header","name":"x","values":["a "],"allow_weak":true}]}"#),
+            "WEBHOOK_AUTH: accept[0].values[0]: begins or ends with a blank"
+        );
+    }
+
+    #[test]
+    fn a_repeated_field_is_refused_wherever_it_is() {
+        for (text, says) in [
+            (
+                r#"{"accept":"anything","accept":[]}"#,
+                "WEBHOOK_AUTH: repeated field `accept`",
+            ),
+            (
+                r#"{"accept":[{"type":"header","name":"x","values":["a-token-long-enough"],"values":["b"]}]}"#,
+                "WEBHOOK_AUTH: accept[0]: repeated field `values`",
+            ),
+            (
+                r#"{"accept":[{"type":"header","type":"basic","name":"x","values":["a-token-long-enough"]}]}"#,
+                "WEBHOOK_AUTH: accept[0]: repeated field `type`",
+            ),
+            (
+                r#"{"accept":"anything","sources":{"mode":"off","mode":"enforce"}}"#,
+                "WEBHOOK_AUTH: sources: repeated field `mode`",
+            ),
+        ] {
+            assert_eq!(fault(text), says, "{text}");
+        }
+    }
+
+    #[test]
     fn a_secret_in_the_wrong_place_is_not_quoted() {
         for text in [
             r#"{"accept":[{"type":"header","name":"x","values":"hunter2"}]}"#,
             r#"{"accept":{"hunter2":1}}"#,
             r#"{"accept":[{"type":"basic","username":"n","passwords":[{"hunter2":"x"}]}]}"#,
             r#"{"accept":[{"type":"hunter2"}]}"#,
+            r#"{"accept":[{"type":"header","name":"x","hunter2":["a-token-long-enough"]}]}"#,
+            r#"{"accept":[{"type":"header","name":"x y hunter2","values":["a-token-long-enough"]}]}"#,
+            r#"{"accept":[{"type":"hmac","header":"x","algorithm":"hunter2","secrets":["a-token-long-enough"]}]}"#,
+            r#"{"accept":[{"type":"hmac","header":"x","prefix":"hunter2,","secrets":["a-token-long-enough"]}]}"#,
+            r#"{"accept":[{"type":"basic","username":"hunter2:","passwords":["a-token-long-enough"]}]}"#,
+            r#"{"accept":[{"type":"standard-webhooks","secrets":["whsec_hunter2!hunter2!"]}]}"#,
+            r#"{"accept":"anything","sources":{"mode":"hunter2"}}"#,
+            r#"{"accept":"anything","sources":{"mode":"report","allow":["hunter2"]}}"#,
+            r#"{"accept":"anything","hunter2":1}"#,
+            r#"{"hunter2":"anything"}"#,
             r#""hunter2"#,
         ] {
             assert!(!fault(text).contains("hunter2"), "{}", fault(text));

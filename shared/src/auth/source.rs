@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
+use super::{
+    PolicyError,
+    fields::{Fields, Json},
+};
 use http::HeaderMap;
 use ipnet::IpNet;
-use serde::Deserialize;
-
-use super::PolicyError;
 
 /// The addresses Netcore publishes: four of its live system, one of its UAT system.
 /// <https://emaildocs.netcorecloud.com/reference/webhooks-callback>
@@ -18,28 +19,16 @@ const NETCORE: [&str; 5] = [
     "139.59.22.149",
 ];
 
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SourcesConfig {
-    #[serde(default)]
-    mode: Option<String>,
-    #[serde(default)]
-    allow: Vec<String>,
-    #[serde(default)]
-    preset: Option<String>,
-    #[serde(default)]
-    trusted_proxies: Vec<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Mode {
+    #[default]
     Off,
     Report,
     Enforce,
 }
 
 /// Which addresses may send, and what happens to the others.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sources {
     mode: Mode,
     allow: Vec<IpNet>,
@@ -58,26 +47,27 @@ pub enum Verdict {
 }
 
 impl Sources {
-    pub(super) fn new(config: SourcesConfig) -> Result<Self, PolicyError> {
-        let mode = match config.mode.as_deref() {
-            None | Some("off") => Mode::Off,
-            Some("report") => Mode::Report,
-            Some("enforce") => Mode::Enforce,
-            Some(_) => return Err(PolicyError::at("sources.mode", "must be off, report or enforce")),
-        };
-        let mut allow = networks("sources.allow", &config.allow)?;
-        match config.preset.as_deref() {
-            None => {}
-            Some("netcore") => allow.extend(
-                NETCORE
+    pub(super) fn read(config: Json) -> Result<Self, PolicyError> {
+        let known = ["mode", "allow", "preset", "trusted_proxies"];
+        let mut fields = Fields::new("sources", config, &known)?;
+        let modes = [
+            ("off", Mode::Off),
+            ("report", Mode::Report),
+            ("enforce", Mode::Enforce),
+        ];
+        let mode = fields.word("mode", &modes)?.unwrap_or_default();
+        let mut allow = networks(&mut fields, "allow")?;
+        if let Some(preset) = fields.word("preset", &[("netcore", NETCORE)])? {
+            allow.extend(
+                preset
                     .iter()
                     .filter_map(|a| a.parse::<IpAddr>().ok())
                     .map(IpNet::from),
-            ),
-            Some(_) => return Err(PolicyError::at("sources.preset", "must be netcore")),
+            );
         }
         if allow.is_empty() && mode != Mode::Off {
-            let mode = config.mode.unwrap_or_default();
+            let mode = modes.iter().find(|(_, other)| *other == mode);
+            let mode = mode.map_or("", |(word, _)| word);
             return Err(PolicyError::at(
                 "sources",
                 format!("mode {mode} needs allow or preset, else nobody could send"),
@@ -86,7 +76,7 @@ impl Sources {
         Ok(Self {
             mode,
             allow,
-            trusted_proxies: networks("sources.trusted_proxies", &config.trusted_proxies)?,
+            trusted_proxies: networks(&mut fields, "trusted_proxies")?,
         })
     }
 
@@ -129,15 +119,32 @@ impl Sources {
     }
 }
 
-fn networks(place: &str, list: &[String]) -> Result<Vec<IpNet>, PolicyError> {
-    list.iter()
-        .enumerate()
-        .map(|(i, text)| {
-            text.parse::<IpNet>()
-                .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-                .map_err(|_| PolicyError::at(&format!("{place}[{i}]"), "is not an address or a CIDR block"))
-        })
-        .collect()
+/// The networks of a field; an address is a network of one.
+fn networks(fields: &mut Fields, name: &str) -> Result<Vec<IpNet>, PolicyError> {
+    let place = fields.at(name);
+    let texts = fields.texts(name)?.unwrap_or_default();
+    let network = |(i, text): (usize, String)| {
+        let fault = |what: &str| PolicyError::at(&format!("{place}[{i}]"), what);
+        let network = text
+            .parse::<IpNet>()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+            .map_err(|_| fault("is not an address or a CIDR block"))?;
+        if is_ipv4_mapped(network) {
+            return Err(fault(
+                "is an IPv4-mapped network, which no address is compared with; write the IPv4 network",
+            ));
+        }
+        Ok(network)
+    };
+    texts.into_iter().enumerate().map(network).collect()
+}
+
+/// Addresses of `::ffff:0:0/96` are compared as the IPv4 addresses that they stand for.
+fn is_ipv4_mapped(network: IpNet) -> bool {
+    match network {
+        IpNet::V4(_) => false,
+        IpNet::V6(network) => network.prefix_len() >= 96 && network.addr().to_ipv4_mapped().is_some(),
+    }
 }
 
 #[cfg(test)]

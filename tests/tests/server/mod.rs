@@ -28,10 +28,10 @@ use webhook_ingest::{
 };
 
 /// The token of [`POLICY`].
-pub(crate) const TOKEN: (&str, &str) = ("x-netcore-token", "t0ken");
+pub(crate) const TOKEN: (&str, &str) = ("x-netcore-token", "t0ken-of-the-tests");
 /// The policy of an instance that is not about authentication.
 pub(crate) const POLICY: &str =
-    r#"{"accept":[{"type":"header","name":"x-netcore-token","values":["t0ken"]}]}"#;
+    r#"{"accept":[{"type":"header","name":"x-netcore-token","values":["t0ken-of-the-tests"]}]}"#;
 
 /// Held by every instance of this process. A body of megabytes is answered in time only by a
 /// machine that does not run the other tests at the same moment.

@@ -3,17 +3,15 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::Hmac as HmacOf;
 use http::HeaderName;
-use serde::Deserialize;
 use sha2::{Sha256, Sha512};
 
-use super::{DEFAULT_TOLERANCE_SECONDS, any_equal, header_name, is_fresh, not_empty, one, values};
+use super::{ALLOW_WEAK, Travels, any_equal, fresh, header_name, one, secrets, tolerance, values};
 use crate::{
-    auth::{PolicyError, Secret, Unverified},
+    auth::{PolicyError, Refusal, Secret, Unverified, fields::Fields},
     event::EpochMillis,
 };
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Algorithm {
     #[default]
     Sha256,
@@ -39,8 +37,7 @@ impl Algorithm {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Encoding {
     #[default]
     Hex,
@@ -63,21 +60,19 @@ impl Encoding {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in crate::auth) struct HmacConfig {
-    header: String,
-    #[serde(default)]
-    algorithm: Algorithm,
-    #[serde(default)]
-    encoding: Encoding,
-    #[serde(default)]
-    prefix: String,
-    timestamp_header: Option<String>,
-    signed: Option<String>,
-    tolerance_seconds: Option<u32>,
-    secrets: Vec<Secret>,
-}
+/// What the scheme is made of.
+pub(super) const FIELDS: &[&str] = &[
+    "type",
+    "header",
+    "algorithm",
+    "encoding",
+    "prefix",
+    "timestamp_header",
+    "signed",
+    "tolerance_seconds",
+    "secrets",
+    ALLOW_WEAK,
+];
 
 /// A keyed digest of the body in a header, optionally together with a time.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,39 +96,53 @@ enum Piece {
 }
 
 impl Hmac {
-    pub(in crate::auth) fn new(place: &str, config: HmacConfig) -> Result<Self, PolicyError> {
-        let signed = pieces(
-            &format!("{place}.signed"),
-            config.signed.as_deref().unwrap_or("{body}"),
-        )?;
-        if config.timestamp_header.is_some() != signed.contains(&Piece::Timestamp) {
+    pub(super) fn read(mut fields: Fields) -> Result<Self, PolicyError> {
+        let signed = fields.text("signed")?;
+        let signed = pieces(&fields.at("signed"), signed.as_deref().unwrap_or("{body}"))?;
+        let timestamp_header = fields.text("timestamp_header")?;
+        if timestamp_header.is_some() != signed.contains(&Piece::Timestamp) {
             return Err(PolicyError::at(
-                place,
+                &fields.place,
                 "timestamp_header and {timestamp} in signed go together: an unsigned time proves nothing",
             ));
         }
+        let header = fields.demand_text("header")?;
+        let header = header_name(&fields.at("header"), &header)?;
+        let timestamp_header = timestamp_header
+            .map(|name| header_name(&fields.at("timestamp_header"), &name))
+            .transpose()?;
+        if timestamp_header.as_ref() == Some(&header) {
+            return Err(PolicyError::at(
+                &fields.at("timestamp_header"),
+                "is the header of the signature; one value cannot be both",
+            ));
+        }
+        let algorithms = [("sha256", Algorithm::Sha256), ("sha512", Algorithm::Sha512)];
+        let encodings = [("hex", Encoding::Hex), ("base64", Encoding::Base64)];
         Ok(Self {
-            header: header_name(&format!("{place}.header"), &config.header)?,
-            algorithm: config.algorithm,
-            encoding: config.encoding,
-            prefix: config.prefix,
-            timestamp_header: config
-                .timestamp_header
-                .map(|name| header_name(&format!("{place}.timestamp_header"), &name))
-                .transpose()?,
+            header,
+            algorithm: fields.word("algorithm", &algorithms)?.unwrap_or_default(),
+            encoding: fields.word("encoding", &encodings)?.unwrap_or_default(),
+            prefix: prefix(&mut fields)?,
+            timestamp_header,
             signed,
-            tolerance_seconds: config.tolerance_seconds.unwrap_or(DEFAULT_TOLERANCE_SECONDS),
-            secrets: not_empty(&format!("{place}.secrets"), config.secrets)?,
+            tolerance_seconds: tolerance(&mut fields)?,
+            secrets: secrets(&mut fields, "secrets", Travels::Encoded)?,
         })
     }
 
-    pub(super) fn accepts(&self, request: Unverified<'_>, now: EpochMillis) -> bool {
+    pub(super) fn judge(&self, request: Unverified<'_>, now: EpochMillis) -> Result<(), Refusal> {
+        if !request.headers.contains_key(&self.header) {
+            return Err(Refusal::None);
+        }
         let timestamp = match &self.timestamp_header {
             None => "",
-            Some(name) => match one(request.headers, name) {
-                Some(text) if is_fresh(text, self.tolerance_seconds, now) => text,
-                _ => return false,
-            },
+            Some(name) => {
+                // A signature came; without its time it is in no form that is known.
+                let text = one(request.headers, name).map_err(|_| Refusal::Unknown)?;
+                fresh(text, self.tolerance_seconds, now)?;
+                text
+            }
         };
         let signatures = values(request.headers, &self.header)
             .flat_map(|value| value.split(','))
@@ -172,6 +181,19 @@ impl Hmac {
         );
         headers
     }
+}
+
+/// What stands before a signature. Values are split at commas and trimmed before it is looked for.
+fn prefix(fields: &mut Fields) -> Result<String, PolicyError> {
+    let prefix = fields.text("prefix")?.unwrap_or_default();
+    let can_be_sent = |c: char| (c.is_ascii_graphic() || c == ' ') && c != ',';
+    if prefix.starts_with(' ') || !prefix.chars().all(can_be_sent) {
+        return Err(PolicyError::at(
+            &fields.at("prefix"),
+            "could never be found: it begins with a blank, or holds a comma or a character that a header cannot carry",
+        ));
+    }
+    Ok(prefix)
 }
 
 fn pieces(place: &str, template: &str) -> Result<Vec<Piece>, PolicyError> {

@@ -2,20 +2,15 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::HeaderName;
-use serde::Deserialize;
 
-use super::{DEFAULT_TOLERANCE_SECONDS, any_equal, hmac::Algorithm, is_fresh, not_empty, one, values};
+use super::{ALLOW_WEAK, Travels, any_equal, fresh, hmac::Algorithm, one, secret_texts, tolerance, values};
 use crate::{
-    auth::{PolicyError, Secret, Unverified},
+    auth::{PolicyError, Refusal, Secret, Unverified, fields::Fields},
     event::EpochMillis,
 };
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in crate::auth) struct StandardWebhooksConfig {
-    secrets: Vec<String>,
-    tolerance_seconds: Option<u32>,
-}
+/// What the scheme is made of.
+pub(super) const FIELDS: &[&str] = &["type", "secrets", "tolerance_seconds", ALLOW_WEAK];
 
 /// Standard Webhooks, symmetric signatures (`v1`):
 /// <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
@@ -30,10 +25,9 @@ const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
 impl StandardWebhooks {
-    pub(in crate::auth) fn new(place: &str, config: &StandardWebhooksConfig) -> Result<Self, PolicyError> {
-        let place = format!("{place}.secrets");
-        let secrets = config
-            .secrets
+    pub(super) fn read(mut fields: Fields) -> Result<Self, PolicyError> {
+        let place = fields.at("secrets");
+        let secrets = secret_texts(&mut fields, "secrets", Travels::Encoded)?
             .iter()
             .enumerate()
             .map(|(i, secret)| {
@@ -44,21 +38,20 @@ impl StandardWebhooks {
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
-            secrets: not_empty(&place, secrets)?,
-            tolerance_seconds: config.tolerance_seconds.unwrap_or(DEFAULT_TOLERANCE_SECONDS),
+            secrets,
+            tolerance_seconds: tolerance(&mut fields)?,
         })
     }
 
-    pub(super) fn accepts(&self, request: Unverified<'_>, now: EpochMillis) -> bool {
-        let (Some(id), Some(timestamp)) = (
-            one(request.headers, &WEBHOOK_ID),
-            one(request.headers, &WEBHOOK_TIMESTAMP),
-        ) else {
-            return false;
-        };
-        if !is_fresh(timestamp, self.tolerance_seconds, now) {
-            return false;
+    pub(super) fn judge(&self, request: Unverified<'_>, now: EpochMillis) -> Result<(), Refusal> {
+        let ours = [WEBHOOK_ID, WEBHOOK_TIMESTAMP, WEBHOOK_SIGNATURE];
+        if !ours.iter().any(|name| request.headers.contains_key(name)) {
+            return Err(Refusal::None);
         }
+        let incomplete = |_| Refusal::Unknown;
+        let id = one(request.headers, &WEBHOOK_ID).map_err(incomplete)?;
+        let timestamp = one(request.headers, &WEBHOOK_TIMESTAMP).map_err(incomplete)?;
+        fresh(timestamp, self.tolerance_seconds, now)?;
         // Separated by spaces; where a platform joined two headers with a comma, a new one begins at
         // `v1,` all the same, since base64 holds no comma.
         let signatures = values(request.headers, &WEBHOOK_SIGNATURE)

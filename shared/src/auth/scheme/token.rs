@@ -2,19 +2,14 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::HeaderName;
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::{header_name, not_empty, one};
-use crate::auth::{PolicyError, Secret, Unverified};
+use super::{ALLOW_WEAK, Travels, header_name, matched, one, secrets};
+use crate::auth::{PolicyError, Refusal, Secret, Unverified, fields::Fields};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in crate::auth) struct HeaderValueConfig {
-    name: String,
-    values: Vec<Secret>,
-}
+/// What the scheme of a token is made of.
+pub(super) const HEADER_FIELDS: &[&str] = &["type", "name", "values", ALLOW_WEAK];
 
 /// A token in a header: what Netcore calls the custom header of an endpoint.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,15 +19,17 @@ pub(in crate::auth) struct HeaderValue {
 }
 
 impl HeaderValue {
-    pub(in crate::auth) fn new(place: &str, config: HeaderValueConfig) -> Result<Self, PolicyError> {
+    pub(super) fn read(mut fields: Fields) -> Result<Self, PolicyError> {
+        let name = fields.demand_text("name")?;
         Ok(Self {
-            name: header_name(&format!("{place}.name"), &config.name)?,
-            values: not_empty(&format!("{place}.values"), config.values)?,
+            name: header_name(&fields.at("name"), &name)?,
+            values: secrets(&mut fields, "values", Travels::AsIs)?,
         })
     }
 
-    pub(super) fn accepts(&self, request: Unverified<'_>) -> bool {
-        one(request.headers, &self.name).is_some_and(|sent| any_secret(&self.values, sent.as_bytes()))
+    pub(super) fn judge(&self, request: Unverified<'_>) -> Result<(), Refusal> {
+        let sent = one(request.headers, &self.name)?;
+        matched(any_secret(&self.values, sent.as_bytes()))
     }
 
     pub(super) fn sign(&self) -> Vec<(String, String)> {
@@ -40,12 +37,8 @@ impl HeaderValue {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in crate::auth) struct BasicConfig {
-    username: String,
-    passwords: Vec<Secret>,
-}
+/// What the scheme of a password is made of.
+pub(super) const BASIC_FIELDS: &[&str] = &["type", "username", "passwords", ALLOW_WEAK];
 
 /// HTTP Basic, RFC 7617.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,36 +48,41 @@ pub(in crate::auth) struct Basic {
 }
 
 impl Basic {
-    pub(in crate::auth) fn new(place: &str, config: BasicConfig) -> Result<Self, PolicyError> {
-        if config.username.is_empty() || config.username.contains(':') {
+    pub(super) fn read(mut fields: Fields) -> Result<Self, PolicyError> {
+        let username = fields.demand_text("username")?;
+        // RFC 7617 ends a name at the first colon and forbids control characters.
+        if username.is_empty() || username.contains(|c: char| c == ':' || c.is_control()) {
             return Err(PolicyError::at(
-                &format!("{place}.username"),
-                "must not be empty or hold a colon",
+                &fields.at("username"),
+                "must not be empty or hold a colon or a control character",
             ));
         }
         Ok(Self {
-            username: config.username,
-            passwords: not_empty(&format!("{place}.passwords"), config.passwords)?,
+            username,
+            passwords: secrets(&mut fields, "passwords", Travels::Encoded)?,
         })
     }
 
-    pub(super) fn accepts(&self, request: Unverified<'_>) -> bool {
-        let sent = one(request.headers, &http::header::AUTHORIZATION).and_then(|value| {
-            let (scheme, credentials) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("basic").then_some(())?;
-            STANDARD.decode(credentials.trim()).ok()
-        });
-        let Some(sent) = sent else { return false };
+    pub(super) fn judge(&self, request: Unverified<'_>) -> Result<(), Refusal> {
+        let value = one(request.headers, &http::header::AUTHORIZATION)?;
+        let sent = credentials(value).ok_or(Refusal::Unknown)?;
         let mut parts = sent.splitn(2, |byte| *byte == b':');
         let (username, password) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         let same_name = equal(username, self.username.as_bytes());
-        any_secret(&self.passwords, password) & same_name
+        matched(any_secret(&self.passwords, password) & same_name)
     }
 
     pub(super) fn sign(&self) -> Vec<(String, String)> {
         let pair = format!("{}:{}", self.username, shown(self.passwords.first()));
         vec![("authorization".into(), format!("Basic {}", STANDARD.encode(pair)))]
     }
+}
+
+/// The pair of name and password in an `Authorization` header.
+fn credentials(value: &str) -> Option<Vec<u8>> {
+    let (scheme, credentials) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("basic").then_some(())?;
+    STANDARD.decode(credentials.trim()).ok()
 }
 
 fn shown(secret: Option<&Secret>) -> String {

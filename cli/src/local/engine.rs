@@ -1,0 +1,392 @@
+//! The operations of the DynamoDB API, run by `dynoxide` on one SQLite connection.
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use dynoxide::{DynoxideError, actions, storage::Storage};
+use futures::FutureExt as _;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::layout::quoted;
+
+/// As in AWS, a transaction with the same token is made once within this time.
+const TOKENS_KEPT: Duration = Duration::from_mins(10);
+
+/// Rows that a page of a query or a scan reads at most. A page ends at 1 MB, but `dynoxide` reads all
+/// that the request could mean before it looks: the whole table for a scan. A page of smaller items
+/// than a kilobyte ends before it has 1 MB, as a page may in DynamoDB too; no other request waits long
+/// for it.
+const ROWS_OF_A_PAGE: u64 = 1000;
+
+/// The embedded DynamoDB. Cloning it is cheap, and all clones are the same one.
+#[derive(Clone)]
+pub(crate) struct Engine(Arc<Mutex<Inner>>);
+
+struct Inner {
+    storage: Storage,
+    /// Transactions by their token: a digest of the request, when it was made, and the answer.
+    tokens: HashMap<String, (Vec<u8>, Instant, String)>,
+}
+
+impl Engine {
+    pub(super) fn new(storage: Storage) -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            storage,
+            tokens: HashMap::new(),
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // SQLite rolls a transaction back that a panic left open.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs something on the one connection. It blocks, and everything else waits.
+    pub(super) fn with<T>(&self, run: impl FnOnce(&Storage) -> T) -> T {
+        run(&self.lock().storage)
+    }
+
+    /// Answers a request: status and JSON body.
+    pub(super) fn call(&self, operation: &str, body: &str) -> (u16, String) {
+        let mut inner = self.lock();
+        let answer = match operation {
+            "TransactWriteItems" => inner.transact(body),
+            "Query" | "Scan" | "ExecuteStatement" => {
+                limited(body).and_then(|body| run(&inner.storage, operation, &body))
+            }
+            _ => run(&inner.storage, operation, body),
+        };
+        match answer {
+            Ok(answer) => (200, answer),
+            Err(error) => (error.status_code(), error.to_json()),
+        }
+    }
+}
+
+impl Inner {
+    fn transact(&mut self, body: &str) -> dynoxide::Result<String> {
+        let request: Value = read(body)?;
+        let Some(token) = request.get("ClientRequestToken").and_then(Value::as_str) else {
+            return run(&self.storage, "TransactWriteItems", body);
+        };
+        self.tokens.retain(|_, (_, made, _)| made.elapsed() < TOKENS_KEPT);
+        // Objects are sorted by name, so that the order in which a client writes them does not count.
+        let digest = Sha256::digest(request.to_string()).to_vec();
+        if let Some((known, _, answer)) = self.tokens.get(token) {
+            return if *known == digest {
+                Ok(answer.clone())
+            } else {
+                Err(DynoxideError::IdempotentParameterMismatchException(
+                    "the token was used for another transaction".to_owned(),
+                ))
+            };
+        }
+        let answer = run(&self.storage, "TransactWriteItems", body)?;
+        let made = (digest, Instant::now(), answer.clone());
+        self.tokens.insert(token.to_owned(), made);
+        Ok(answer)
+    }
+}
+
+fn run(storage: &Storage, operation: &str, body: &str) -> dynoxide::Result<String> {
+    macro_rules! answer {
+        ($action:ident) => {
+            write(&finished(actions::$action::execute(storage, read(body)?))?)
+        };
+    }
+    match operation {
+        "BatchExecuteStatement" => answer!(batch_execute_statement),
+        "BatchGetItem" => answer!(batch_get_item),
+        "BatchWriteItem" => answer!(batch_write_item),
+        "DeleteItem" => answer!(delete_item),
+        "DescribeStream" => answer!(describe_stream),
+        "DescribeTable" => describe(storage, body),
+        "DescribeTimeToLive" => answer!(describe_time_to_live),
+        "ExecuteStatement" => answer!(execute_statement),
+        "ExecuteTransaction" => answer!(execute_transaction),
+        "GetItem" => answer!(get_item),
+        "GetRecords" => answer!(get_records),
+        "GetShardIterator" => answer!(get_shard_iterator),
+        "ListStreams" => answer!(list_streams),
+        "ListTables" => answer!(list_tables),
+        "ListTagsOfResource" => answer!(list_tags_of_resource),
+        "PutItem" => answer!(put_item),
+        "Query" => answer!(query),
+        "Scan" => answer!(scan),
+        "TransactGetItems" => answer!(transact_get_items),
+        "TransactWriteItems" => answer!(transact_write_items),
+        "UpdateItem" => answer!(update_item),
+        other => Err(DynoxideError::ValidationException(format!(
+            "{other} is not available: the tables of a local instance are made by serve"
+        ))),
+    }
+}
+
+/// The request with a limit on the rows that it reads.
+fn limited(body: &str) -> dynoxide::Result<Cow<'_, str>> {
+    let mut request: Value = read(body)?;
+    let Some(members) = request.as_object_mut() else {
+        return Ok(body.into());
+    };
+    match members.get("Limit").map(Value::as_u64) {
+        // What is no number is for the action to refuse.
+        Some(None | Some(..=ROWS_OF_A_PAGE)) => Ok(body.into()),
+        _ => {
+            members.insert("Limit".to_owned(), ROWS_OF_A_PAGE.into());
+            Ok(request.to_string().into())
+        }
+    }
+}
+
+/// The result of an action. On SQLite an action never waits, so it is finished at its first poll.
+pub(super) fn finished<T>(action: impl Future<Output = dynoxide::Result<T>>) -> dynoxide::Result<T> {
+    action.now_or_never().unwrap_or_else(|| {
+        Err(DynoxideError::InternalServerError(
+            "the storage did not answer at once".to_owned(),
+        ))
+    })
+}
+
+fn read<T: DeserializeOwned>(body: &str) -> dynoxide::Result<T> {
+    serde_json::from_str(body).map_err(|error| {
+        let text = error.to_string();
+        // `dynoxide` marks what is well-formed JSON of a wrong content.
+        match text
+            .split_once("VALIDATION:")
+            .or_else(|| text.split_once("VALIDATION_REQUEST:"))
+        {
+            Some(("", told)) => {
+                let told = told.rsplit_once(" at line ").map_or(told, |(told, _)| told);
+                DynoxideError::ValidationException(told.to_owned())
+            }
+            _ => DynoxideError::SerializationException(text),
+        }
+    })
+}
+
+fn write<T: Serialize>(answer: &T) -> dynoxide::Result<String> {
+    serde_json::to_string(answer).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+}
+
+/// `DescribeTable` from what is known without reading the items; `dynoxide` adds their sizes up,
+/// once for the table and once for each index. Sizes are left out, and the count is SQLite's.
+fn describe(storage: &Storage, body: &str) -> dynoxide::Result<String> {
+    let request: Value = read(body)?;
+    let name = request
+        .get("TableName")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let Some(table) = storage.get_table_metadata(name)? else {
+        return Err(DynoxideError::ResourceNotFoundException(format!(
+            "Requested resource not found: Table: {name} not found"
+        )));
+    };
+    // By the smallest index, which holds a few bytes of each item.
+    let count: i64 =
+        storage
+            .conn()
+            .query_row(&format!("SELECT COUNT(*) FROM {}", quoted(name)), [], |row| {
+                row.get(0)
+            })?;
+    let parsed = |text: &str| serde_json::from_str(text).unwrap_or(Value::Null);
+    let indexes = table.gsi_definitions.as_deref().map(|indexes| {
+        let mut indexes: Vec<Value> = serde_json::from_str(indexes).unwrap_or_default();
+        for index in indexes.iter_mut().filter_map(Value::as_object_mut) {
+            index.insert("IndexStatus".to_owned(), "ACTIVE".into());
+            index.insert("ItemCount".to_owned(), count.into());
+        }
+        indexes
+    });
+    let stream = table.stream_label.as_deref().filter(|_| table.stream_enabled);
+    let mut described = json!({
+        "TableName": name,
+        "TableStatus": "ACTIVE",
+        "TableArn": dynoxide::streams::table_arn(name),
+        "TableId": table.table_id,
+        "CreationDateTime": table.created_at,
+        "KeySchema": parsed(&table.key_schema),
+        "AttributeDefinitions": parsed(&table.attribute_definitions),
+        "BillingModeSummary": {"BillingMode": table.billing_mode},
+        "ItemCount": count,
+    });
+    if let Some(described) = described.as_object_mut() {
+        if let Some(indexes) = indexes {
+            described.insert("GlobalSecondaryIndexes".to_owned(), indexes.into());
+        }
+        if let Some(label) = stream {
+            described.insert("LatestStreamLabel".to_owned(), label.into());
+            described.insert(
+                "LatestStreamArn".to_owned(),
+                dynoxide::streams::stream_arn(name, label).into(),
+            );
+            described.insert(
+                "StreamSpecification".to_owned(),
+                json!({"StreamEnabled": true, "StreamViewType": table.stream_view_type}),
+            );
+        }
+    }
+    write(&json!({ "Table": described }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::local::{EVENTS_TABLE, tables};
+
+    fn ok(engine: &Engine, operation: &str, body: &Value) -> Value {
+        let (status, answer) = engine.call(operation, &body.to_string());
+        assert_eq!(status, 200, "{answer}");
+        serde_json::from_str(&answer).unwrap()
+    }
+
+    fn key(index: usize) -> Value {
+        json!({"message_id": {"S": format!("m-{index}")}, "status_key": {"S": "RCS#sent"}})
+    }
+
+    #[test]
+    fn a_scan_reads_a_page_and_not_the_table() {
+        let (engine, _) = tables::open(None).unwrap();
+        const ITEMS: usize = 6000;
+        for first in (0..ITEMS).step_by(25) {
+            let puts: Vec<Value> = (first..first + 25)
+                .map(|index| json!({"PutRequest": {"Item": key(index)}}))
+                .collect();
+            ok(
+                &engine,
+                "BatchWriteItem",
+                &json!({"RequestItems": {EVENTS_TABLE: puts}}),
+            );
+        }
+        for segments in [None, Some(4)] {
+            let mut found = std::collections::BTreeSet::new();
+            for segment in 0..segments.unwrap_or(1) {
+                let mut request = json!({"TableName": EVENTS_TABLE});
+                if let Some(segments) = segments {
+                    request["Segment"] = segment.into();
+                    request["TotalSegments"] = segments.into();
+                }
+                loop {
+                    let page = ok(&engine, "Scan", &request);
+                    assert!(page["ScannedCount"].as_u64().unwrap() <= ROWS_OF_A_PAGE);
+                    for item in page["Items"].as_array().unwrap() {
+                        assert!(found.insert(item["message_id"]["S"].as_str().unwrap().to_owned()));
+                    }
+                    match page.get("LastEvaluatedKey") {
+                        Some(last) => request["ExclusiveStartKey"] = last.clone(),
+                        None => break,
+                    }
+                }
+            }
+            assert_eq!(found.len(), ITEMS, "{segments:?} segments");
+        }
+        let described = ok(&engine, "DescribeTable", &json!({"TableName": EVENTS_TABLE}));
+        assert_eq!(described["Table"]["ItemCount"], ITEMS);
+        assert_eq!(
+            described["Table"]["GlobalSecondaryIndexes"][1]["IndexName"],
+            "day-index"
+        );
+    }
+
+    #[test]
+    fn what_requests_look_for_has_an_index() {
+        let (engine, _) = tables::open(None).unwrap();
+        let plan = |query: &str| -> String {
+            engine.with(|storage| {
+                let mut rows = storage
+                    .conn()
+                    .prepare(&format!("EXPLAIN QUERY PLAN {query}"))
+                    .unwrap();
+                let steps = rows.query_map([], |row| row.get(3)).unwrap();
+                steps.collect::<Result<Vec<String>, _>>().unwrap().join("\n")
+            })
+        };
+        let items = quoted(EVENTS_TABLE);
+        // As `dynoxide` asks, and as this crate does.
+        for (query, expected) in [
+            (
+                format!(
+                    "SELECT gsi_pk, gsi_sk, item_json FROM \"{EVENTS_TABLE}::gsi::recipient-index\" WHERE gsi_pk = 'S:1' \
+                     AND (gsi_sk, table_pk, table_sk) < ('N:1', 'S:a', 'S:b') \
+                     ORDER BY gsi_sk DESC, table_pk DESC, table_sk DESC LIMIT 50"
+                ),
+                "recipient-index::keys",
+            ),
+            (
+                format!(
+                    "SELECT item_json FROM {items} WHERE {} <= 5 LIMIT 25",
+                    crate::local::layout::expiry("expires_at")
+                ),
+                "::expires",
+            ),
+            (format!("SELECT COUNT(*) FROM {items}"), "COVERING INDEX"),
+            (
+                format!(
+                    "SELECT pk, sk, item_json FROM {items} WHERE (hash_prefix, pk, sk) > ('1', 'a', 'b') \
+                     AND substr(hash_prefix, 1, 3) >= '000' ORDER BY hash_prefix ASC, pk ASC, sk ASC LIMIT 9"
+                ),
+                "::segments",
+            ),
+            (
+                "SELECT MAX(CAST(sequence_number AS INTEGER)) FROM _stream_records WHERE table_name = 'x'"
+                    .to_owned(),
+                "stream_records_by_number",
+            ),
+        ] {
+            let plan = plan(&query);
+            assert!(plan.contains(expected), "{query}\n{plan}");
+        }
+    }
+
+    #[test]
+    fn a_transaction_with_a_token_is_made_once() {
+        let (engine, _) = tables::open(None).unwrap();
+        let add = |amount: &str| {
+            json!({
+                "ClientRequestToken": "t-1",
+                "TransactItems": [{"Update": {
+                    "TableName": EVENTS_TABLE, "Key": key(1), "UpdateExpression": "ADD hits :n",
+                    "ExpressionAttributeValues": {":n": {"N": amount}},
+                }}],
+            })
+        };
+        ok(&engine, "TransactWriteItems", &add("1"));
+        ok(&engine, "TransactWriteItems", &add("1"));
+        let (status, answer) = engine.call("TransactWriteItems", &add("2").to_string());
+        assert_eq!(status, 400);
+        assert!(
+            answer.contains("IdempotentParameterMismatchException"),
+            "{answer}"
+        );
+        let item = ok(
+            &engine,
+            "GetItem",
+            &json!({"TableName": EVENTS_TABLE, "Key": key(1)}),
+        );
+        assert_eq!(item["Item"]["hits"]["N"], "1");
+    }
+
+    #[test]
+    fn what_expired_is_removed_and_the_rest_stays() {
+        let (engine, _) = tables::open(None).unwrap();
+        for (index, expires) in [(1, "5"), (2, "1895000000"), (3, "6")] {
+            let mut item = key(index);
+            item["expires_at"] = json!({"N": expires});
+            ok(
+                &engine,
+                "PutItem",
+                &json!({"TableName": EVENTS_TABLE, "Item": item}),
+            );
+        }
+        while engine.with(tables::step).unwrap() {}
+        let left = ok(&engine, "Scan", &json!({"TableName": EVENTS_TABLE}));
+        assert_eq!(left["Count"], 1);
+        assert_eq!(left["Items"][0]["message_id"]["S"], "m-2");
+    }
+}

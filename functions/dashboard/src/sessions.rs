@@ -1,0 +1,63 @@
+//! Sessions that were ended before their time. A session is a signed cookie, which stays valid wherever it
+//! was copied to; so signing out writes its id into the counters' table, and every request asks for it.
+//!
+//! That costs half a kilobyte for each sign-out, until the session's own end, and one strongly consistent
+//! read of one unit for each request. Nothing is cached, so that a session ends everywhere at once.
+
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use webhook_ingest::rollup::{EXPIRES_AT, NO_PERIOD, PERIOD, SERIES};
+
+use crate::{Refusal, access::Session, table};
+
+/// The ended sessions.
+pub(crate) struct Sessions {
+    client: Client,
+    table: String,
+}
+
+impl Sessions {
+    pub(crate) fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// That the table does not answer; the session goes on then.
+    pub(crate) async fn end(&self, session: &Session) -> Result<(), Refusal> {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .key(SERIES, series(session))
+            .key(PERIOD, AttributeValue::S(NO_PERIOD.to_owned()))
+            .update_expression("SET #expires = :expires")
+            .expression_attribute_names("#expires", EXPIRES_AT)
+            .expression_attribute_values(":expires", AttributeValue::N(session.until.to_string()))
+            .send()
+            .await
+            .map_err(|e| table::unavailable("the counters' table", &e))?;
+        Ok(())
+    }
+
+    /// Whether a session was ended.
+    ///
+    /// # Errors
+    /// That the table does not answer: a session that cannot be looked up is not believed.
+    pub(crate) async fn is_ended(&self, session: &Session) -> Result<bool, Refusal> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key(SERIES, series(session))
+            .key(PERIOD, AttributeValue::S(NO_PERIOD.to_owned()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| table::unavailable("the counters' table", &e))?;
+        Ok(answer.item.is_some())
+    }
+}
+
+fn series(session: &Session) -> AttributeValue {
+    AttributeValue::S(format!("signin#ended={}", session.id))
+}

@@ -1,0 +1,203 @@
+//! What strangers cause costs little and shows in the log by class: 401 is sampled and counted in
+//! full. And a table of another schema costs no event.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "this is all tests, helpers included"
+)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
+use http::Method;
+use integration_tests::{
+    binary::Function,
+    fixtures::{body, events, post, request},
+    ledger::{self, failures, keys, sqs_event},
+    proxy::Treatment::Refuse,
+    scene::Scene,
+};
+use serde_json::Value;
+use webhook_ingest::{aws::Patience, letter::Reason};
+
+fn json_lines(function: &Function) -> Vec<Value> {
+    let lines = function.lines();
+    lines
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// The sum of a counter over all lines in CloudWatch's embedded format.
+fn counted(function: &Function, name: &str) -> f64 {
+    let lines = json_lines(function);
+    let lines = lines.iter().filter(|line| line.get("_aws").is_some());
+    lines.filter_map(|line| line[name].as_f64()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_401_is_counted_in_full_and_logged_in_samples() {
+    const REQUESTS: usize = 400;
+    /// What a request costs is what 400 bytes of log cost: 0.20 and 0.50 dollars a million and a GB.
+    const BYTES_A_REQUEST: usize = 400;
+    let scene = Scene::set().await;
+    let receiver = scene.function("event-webhook", &[]).await;
+    let body = body(&events(0, 1));
+    let none = request(&Method::POST, &[], &body);
+    let wrong = request(
+        &Method::POST,
+        &[("x-webhook-signature", &format!("sha256={}", "0".repeat(64)))],
+        &body,
+    );
+    let unknown = request(&Method::POST, &[("x-webhook-signature", "hunter2")], &body);
+    let started = Instant::now();
+    let mut answers = BTreeSet::new();
+    for event in [&none, &wrong, &wrong, &unknown]
+        .into_iter()
+        .cycle()
+        .take(REQUESTS)
+    {
+        let answer = receiver.request(event).await;
+        answers.insert((answer.status, answer.body));
+    }
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    assert_eq!(answers.first().unwrap().0, 401);
+    let minutes = started.elapsed().as_secs() / 60 + 1;
+
+    // A good request is logged as ever, behind all of them.
+    let answer = receiver.request(&post(&body)).await;
+    receiver.log_of(&answer).await;
+    receiver.line(|line| line.get("Stored").is_some()).await;
+    assert_eq!(counted(&receiver, "Unauthorised"), REQUESTS as f64);
+    assert_eq!(counted(&receiver, "Requests"), (REQUESTS + 1) as f64);
+
+    let mut logged: BTreeMap<String, u64> = BTreeMap::new();
+    for line in json_lines(&receiver) {
+        if let Some(reason) = line["reason"].as_str() {
+            assert_eq!(
+                (&line["message"], &line["status"]),
+                (&"request".into(), &401.into())
+            );
+            assert!(line["unlogged"].is_u64(), "{line}");
+            *logged.entry(reason.to_owned()).or_default() += 1;
+        }
+    }
+    assert_eq!(
+        logged.keys().map(String::as_str).collect::<Vec<_>>(),
+        ["mismatch", "none", "unknown"]
+    );
+    for (reason, lines) in &logged {
+        // Each minute of this machine's may be another one of the sampler's.
+        assert!((10..=10 * (minutes + 1)).contains(lines), "{reason}: {lines}");
+    }
+    let lines = receiver.lines();
+    assert!(!lines.concat().contains("hunter2"));
+    let bytes: usize = lines.iter().map(|line| line.len() + 26).sum();
+    assert!(
+        bytes / REQUESTS < BYTES_A_REQUEST,
+        "{} bytes a request",
+        bytes / REQUESTS
+    );
+}
+
+/// A table whose key is another one than ours, as after a restore from somewhere else.
+async fn another_table(scene: &Scene) -> String {
+    let name = "orders";
+    let client = scene.place.aws(Patience::unhurried()).await.dynamodb;
+    let attribute = AttributeDefinition::builder().attribute_name("order_id");
+    let key = KeySchemaElement::builder().attribute_name("order_id");
+    client
+        .create_table()
+        .table_name(name)
+        .billing_mode(BillingMode::PayPerRequest)
+        .attribute_definitions(attribute.attribute_type(ScalarAttributeType::S).build().unwrap())
+        .key_schema(key.key_type(KeyType::Hash).build().unwrap())
+        .send()
+        .await
+        .unwrap();
+    name.to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_of_another_schema_queues_everything_and_says_so() {
+    const EVENTS: usize = 30;
+    let scene = Scene::set().await;
+    let name = another_table(&scene).await;
+    let wrong = [("EVENTS_TABLE", name.as_str())];
+    let receiver = scene.function("event-webhook", &wrong).await;
+    let batch = body(&events(0, EVENTS));
+    let answer = receiver.request(&post(&batch)).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(
+        (answer.count("queued"), answer.count("dead_lettered")),
+        (EVENTS, 0)
+    );
+    receiver.line(|line| line.get("TableRejections").is_some()).await;
+    assert_eq!(counted(&receiver, "TableRejections"), EVENTS as f64);
+    let errors: Vec<Value> = json_lines(&receiver)
+        .into_iter()
+        .filter(|line| line["level"] == "ERROR")
+        .collect();
+    assert!((1..=20).contains(&errors.len()), "{errors:?}");
+    assert!(
+        errors[0]["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("the events table rejects items"),
+        "{errors:?}"
+    );
+
+    // `redrive` sees the same fault, and gives nothing up.
+    let redrive = scene.function("redrive", &wrong).await;
+    let messages = scene.ledger.receive().await;
+    let reply = redrive.invoke(&sqs_event(&messages)).await;
+    assert_eq!(failures(&reply.payload).len(), messages.len());
+    redrive.line(|line| line.get("TableRejections").is_some()).await;
+    redrive.line(|line| line.get("RetryAge").is_some()).await;
+    assert!(scene.ledger.take_dead().await.is_empty());
+
+    let redrive = scene.function("redrive", &[]).await;
+    let reply = redrive.invoke(&sqs_event(&messages)).await;
+    assert_eq!(failures(&reply.payload), [""; 0]);
+    assert_eq!(
+        scene.ledger.stored().await,
+        keys("event-webhook", &batch).into_iter().collect()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_dynamodb_says_of_an_item_is_final_and_what_it_says_of_a_table_is_not() {
+    const VALIDATION: &str = "com.amazon.coral.validate#ValidationException";
+    let scene = Scene::set().await;
+    let receiver = scene.function("event-webhook", &[]).await;
+    for (number, (text, final_)) in [
+        ("Item size has exceeded the maximum allowed size", true),
+        (
+            "One or more parameter values were invalid: Type mismatch for key message_id expected: N actual: S",
+            false,
+        ),
+        ("The provided key element does not match the schema", false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        scene.table.always(Refuse(VALIDATION, text));
+        let answer = receiver.request(&post(&body(&events(number, 1)))).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let counts = (answer.count("queued"), answer.count("dead_lettered"));
+        assert_eq!(counts, if final_ { (0, 1) } else { (1, 0) }, "{text}");
+    }
+    let dead = ledger::letters(&scene.ledger.take_dead().await);
+    assert_eq!(dead.len(), 1);
+    assert_eq!(dead[0].reason, Reason::Unreadable);
+    assert_eq!(
+        dead[0].detail,
+        "DynamoDB refused the item: it is larger than 400 KB"
+    );
+}
