@@ -2,10 +2,13 @@
 //! or put aside for a person. What could not be made durable is counted as lost, and only then is
 //! the sender asked to come again.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, ops::Range, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep_until, timeout_at},
+};
 
 use crate::{
     aws::Aws,
@@ -21,9 +24,12 @@ use crate::{
 /// Writes under way at once: as many as keep one slow core busy, few enough for 128 MB.
 const IN_FLIGHT: usize = 32;
 
-/// The length of the records under way at once, except for one that is longer: expanded, values take
-/// fifty times the length of their text at worst.
-const IN_FLIGHT_BYTES: usize = 256 * 1024;
+/// The length of the records under way at once in all bodies and letters together; one that is longer
+/// goes alone. Expanded, values take fifty times the length of their text at worst.
+const IN_FLIGHT_BYTES: u32 = 256 * 1024;
+
+/// Reading goes on this long before writes have their turn.
+const AT_A_STRETCH: Duration = Duration::from_millis(5);
 
 /// One letter for each dead record up to this many; beyond, letters hold several, so that a body
 /// of ten thousand can be put aside within the budget.
@@ -36,6 +42,8 @@ pub struct Storage {
     retry: SqsQueue,
     dead: SqsQueue,
     config: StorageConfig,
+    /// [`IN_FLIGHT_BYTES`].
+    room: Arc<Semaphore>,
 }
 
 /// Until when what must have happened.
@@ -150,6 +158,7 @@ impl Storage {
             retry: SqsQueue::new(aws.sqs.clone(), config.retry_queue_url.clone()),
             dead: SqsQueue::new(aws.sqs.clone(), config.dead_letter_queue_url.clone()),
             config,
+            room: Arc::new(Semaphore::new(IN_FLIGHT_BYTES as usize)),
         }
     }
 
@@ -235,42 +244,55 @@ impl Storage {
         let mut writes = FuturesUnordered::new();
         // Which records are being written, to know them when the deadline cuts their writes off.
         let mut under_way: Vec<u32> = Vec::with_capacity(IN_FLIGHT);
-        let mut bytes = 0;
         let stop = sleep_until(deadline);
         tokio::pin!(stop);
         loop {
-            // The clock is asked for every record: millions of unreadable ones never wait for a write.
+            // The clock is asked for every record: millions of unreadable ones never wait for a write,
+            // and the writes of the readable ones beside them go on meanwhile.
+            let began = Instant::now();
+            let mut paused = false;
             while writes.len() < IN_FLIGHT
                 && Instant::now() < deadline
                 && let Some(place) = Some(left.unread.start).filter(|place| left.unread.contains(place))
             {
                 let record = batch.record(place);
-                let weight = record.len() + batch.envelope_bytes();
-                if !writes.is_empty() && bytes + weight > IN_FLIGHT_BYTES {
+                paused = !writes.is_empty() && began.elapsed() > AT_A_STRETCH;
+                if paused {
                     break;
                 }
+                let room = match self.room_for(record.len() + batch.envelope_bytes()) {
+                    Ok(room) => room,
+                    // A write that ends makes room.
+                    Err(_) if !writes.is_empty() => break,
+                    Err(wanted) => {
+                        let room = Arc::clone(&self.room).acquire_many_owned(wanted);
+                        match timeout_at(deadline, room).await {
+                            Ok(Ok(room)) => room,
+                            _ => break,
+                        }
+                    }
+                };
                 left.unread.start += 1;
                 match batch.read(record).and_then(|event| build(event, arrival)) {
                     Ok((item, late)) => {
                         tally.readable += 1;
-                        bytes += weight;
                         under_way.push(place);
-                        writes.push(
-                            async move { (place, weight, self.write(batch, record, item, late).await) },
-                        );
+                        writes.push(async move {
+                            let written = self.write(batch, record, item, late).await;
+                            drop(room);
+                            (place, written)
+                        });
                     }
                     Err(Unreadable(_)) => left.unreadable.push(place),
                 }
             }
-            let (place, weight, written) = tokio::select! {
+            let (place, written) = tokio::select! {
                 biased;
                 () = &mut stop => break,
-                written = writes.next() => match written {
-                    Some(written) => written,
-                    None => break,
-                },
+                Some(written) = writes.next() => written,
+                () = tokio::task::yield_now(), if paused => continue,
+                else => break,
             };
-            bytes -= weight;
             under_way.retain(|under_way| *under_way != place);
             match written {
                 Written::Stored { late } => {
@@ -292,6 +314,14 @@ impl Storage {
         tally.dead_lettered = left.dead();
         tally.conflicts = left.conflicts();
         (tally, left)
+    }
+
+    /// Room for a record of this length, or how much it takes.
+    fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, u32> {
+        let wanted = u32::try_from(bytes).unwrap_or(u32::MAX).min(IN_FLIGHT_BYTES);
+        Arc::clone(&self.room)
+            .try_acquire_many_owned(wanted)
+            .map_err(|_| wanted)
     }
 
     async fn write(&self, batch: &Batch<'_>, record: &str, item: Item, late: bool) -> Written {

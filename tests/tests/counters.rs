@@ -43,7 +43,10 @@ fn named(kind: &str, parts: &[&str]) -> String {
         });
         bytes.collect::<String>()
     });
-    std::iter::once(kind.to_owned()).chain(escaped).collect::<Vec<_>>().join("|")
+    std::iter::once(kind.to_owned())
+        .chain(escaped)
+        .collect::<Vec<_>>()
+        .join("|")
 }
 
 /// Fails with what differs, and nothing else.
@@ -335,7 +338,10 @@ async fn a_rebuild_counts_the_table_anew_while_events_arrive() {
             assert_eq!(deliver(&projector, batch).await, Vec::<Value>::new());
         }
     };
-    let (rebuilt, ()) = tokio::join!(rebuild(&rollups, &scene.place.events_table, Scan::Segments, |_| ()), during);
+    let (rebuilt, ()) = tokio::join!(
+        rebuild(&rollups, &scene.place.events_table, Scan::Segments, |_| ()),
+        during
+    );
     let rebuilt = rebuilt.unwrap();
     assert_eq!(rebuilt.events, (old.len() + rest.len()) as u64);
     assert_eq!(rebuilt.skipped, 0);

@@ -157,7 +157,13 @@ impl Rollups {
                 counted.write_units += units;
                 entries
             }
-            Err(why) => return Err(NotCounted { done: 0, counted, why }),
+            Err(why) => {
+                return Err(NotCounted {
+                    done: 0,
+                    counted,
+                    why,
+                });
+            }
         };
         let mut done = 0;
         // Of a refused transaction, each event is tried alone.
@@ -232,7 +238,11 @@ impl Rollups {
         let mut fresh = Fresh::new();
         let mut counts = Counts::new(slot);
         let mut room = Room::default();
-        let mut taken = Taken { events: 0, fresh: 0, write_units: 0.0 };
+        let mut taken = Taken {
+            events: 0,
+            fresh: 0,
+            write_units: 0.0,
+        };
         for (fact, entry) in facts.iter().zip(entries) {
             if let Some(mark) = paths.place(generation, fact) {
                 if !room.takes(entry, mark.clone()) && taken.fresh > 0 {
@@ -249,7 +259,10 @@ impl Rollups {
         if taken.fresh == 0 {
             return Ok(taken);
         }
-        paths.renew(&self.client, &self.table, now).await.map_err(Failed::Unknown)?;
+        paths
+            .renew(&self.client, &self.table, now)
+            .await
+            .map_err(Failed::Unknown)?;
         let mut updates = counts.updates(&self.table, now);
         updates.extend(paths.remember(&self.table, fresh, now));
         taken.write_units = self.commit(updates, None).await?;
@@ -350,7 +363,11 @@ impl Rollups {
                 counts.add(generation, entry, *count);
             }
             if counts.len() > MOST_ITEMS {
-                self.write(std::mem::replace(&mut counts, Counts::new(REBUILD_SLOT)), patience).await?;
+                self.write(
+                    std::mem::replace(&mut counts, Counts::new(REBUILD_SLOT)),
+                    patience,
+                )
+                .await?;
             }
         }
         self.write(counts, patience).await
@@ -359,7 +376,10 @@ impl Rollups {
     async fn write(&self, counts: Counts, patience: Duration) -> Result<(), String> {
         let parts = counts.parts();
         let writes: Vec<_> = parts.iter().map(|part| self.write_part(part, patience)).collect();
-        stream::iter(writes).buffer_unordered(IN_FLIGHT).try_collect::<()>().await
+        stream::iter(writes)
+            .buffer_unordered(IN_FLIGHT)
+            .try_collect::<()>()
+            .await
     }
 
     async fn write_part(&self, part: &Counts, patience: Duration) -> Result<(), String> {
@@ -407,7 +427,9 @@ impl Rollups {
             }
             Err(error) => error,
         };
-        if let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() {
+        if let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+            error.as_service_error()
+        {
             let codes: BTreeMap<&str, &str> = cancelled
                 .cancellation_reasons()
                 .iter()
@@ -430,7 +452,10 @@ impl Rollups {
 fn fitting(facts: &[Fact], entries: &[Entry]) -> usize {
     let mut room = Room::default();
     let second = |fact: &Fact| fact.received_at.div_euclid(1000).to_string();
-    let fit = facts.iter().zip(entries).take_while(|(fact, entry)| room.takes(entry, second(fact)));
+    let fit = facts
+        .iter()
+        .zip(entries)
+        .take_while(|(fact, entry)| room.takes(entry, second(fact)));
     fit.count().max(1)
 }
 

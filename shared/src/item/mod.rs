@@ -221,6 +221,8 @@ mod tests {
         provider::{FormatId, netcore_delivery_status, netcore_events, netcore_incoming, whatsapp_incoming},
     };
 
+    use proptest::prelude::*;
+
     static EVENTS: [FormatId; 1] = [&netcore_events::FORMAT];
 
     fn arrival(at: EpochMillis) -> Arrival {
@@ -341,6 +343,161 @@ mod tests {
         assert_eq!(size(&small), 5);
         let number = Item::from([("n".to_owned(), AttributeValue::N("1704876828000".into()))]);
         assert_eq!(size(&number), 1 + 7 + 1);
+    }
+
+    #[test]
+    fn an_event_far_ahead_is_stored_under_its_arrival_and_gives_back_its_record() {
+        let at = 1_704_900_000_000;
+        for (ahead, undated) in [
+            (0, false),
+            (48 * 3600, false),
+            (48 * 3600 + 1, true),
+            (600 * 365 * 86_400, true),
+        ] {
+            let text = format!(
+                r#"{{"message_id":"m","status":"Clicked","channel":"RCS","event_time":{}}}"#,
+                at / 1000 + ahead
+            );
+            let item = items_of(&text, &EVENTS, at).remove(0);
+            assert_eq!(item.contains_key(UNDATED), undated, "{text}");
+            let stored = if undated { at } else { at + ahead * 1000 };
+            assert_eq!(number_at(&item, EVENT_TIME), Some(stored));
+            assert!(
+                item[DAY_SHARD]
+                    .as_s()
+                    .unwrap()
+                    .starts_with(&crate::time::utc_day(stored))
+            );
+            let sent: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(Value::Object(provider::rebuild(&event(&item).unwrap())), sent);
+            // It comes again when its time is near: the same key, and the same event.
+            let again = items_of(&text, &EVENTS, at + ahead * 1000).remove(0);
+            assert_eq!(key(&item), key(&again));
+            assert_eq!(differences(&item, &again), [""; 0]);
+        }
+    }
+
+    /// A value that is somewhere in a record, and what is done to it.
+    #[derive(Debug, Clone)]
+    enum Node {
+        Null,
+        Bool(bool),
+        Number(String),
+        Text(String),
+        List(Vec<Node>),
+        Object(Vec<(String, Node)>),
+    }
+
+    impl Node {
+        /// As JSON; `respelled` writes the same in another way.
+        fn write(&self, respelled: bool) -> String {
+            match self {
+                Self::Null => "null".into(),
+                Self::Bool(b) => b.to_string(),
+                Self::Number(digits) if respelled => format!("{digits}0e-1"),
+                Self::Number(digits) => digits.clone(),
+                Self::Text(text) if respelled => {
+                    let escaped: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+                    format!("\"{escaped}\"")
+                }
+                Self::Text(text) => Value::from(text.as_str()).to_string(),
+                Self::List(list) => {
+                    let list: Vec<String> = list.iter().map(|node| node.write(respelled)).collect();
+                    format!("[{}]", list.join(if respelled { " , " } else { "," }))
+                }
+                Self::Object(fields) => {
+                    let mut all: Vec<String> = fields
+                        .iter()
+                        .map(|(name, node)| {
+                            format!("{}:{}", Value::from(name.as_str()), node.write(respelled))
+                        })
+                        .collect();
+                    if respelled {
+                        all.reverse();
+                    }
+                    format!("{{{}}}", all.join(","))
+                }
+            }
+        }
+
+        /// Changes one place, the one that `at` leads to.
+        fn change(&mut self, at: &mut impl Iterator<Item = usize>) {
+            let next = at.next().unwrap_or_default();
+            match self {
+                Self::Null => *self = Self::Bool(false),
+                Self::Bool(b) => *b = !*b,
+                Self::Number(digits) => {
+                    let place = digits.len() - 1 - next % digits.len();
+                    let digit = digits[place..=place].parse::<u8>().unwrap();
+                    let other = if digit == 9 { 1 } else { digit + 1 };
+                    digits.replace_range(place..=place, &other.to_string());
+                }
+                Self::Text(text) => text.push('!'),
+                Self::List(list) if list.is_empty() || next % 4 == 0 => list.push(Self::Null),
+                Self::List(list) if next % 4 == 1 => {
+                    list.pop();
+                }
+                Self::List(list) => {
+                    let place = next % list.len();
+                    list[place].change(at);
+                }
+                Self::Object(fields) if fields.is_empty() || next % 5 == 0 => {
+                    fields.push(("new".into(), Self::Null));
+                }
+                Self::Object(fields) if next % 5 == 1 => {
+                    let twice = fields[0].clone();
+                    fields.push(twice);
+                }
+                Self::Object(fields) if next % 5 == 2 => fields[0].0.push('x'),
+                Self::Object(fields) => {
+                    let place = next % fields.len();
+                    fields[place].1.change(at);
+                }
+            }
+        }
+    }
+
+    fn node() -> impl Strategy<Value = Node> {
+        let leaf = prop_oneof![
+            Just(Node::Null),
+            any::<bool>().prop_map(Node::Bool),
+            "[1-9][0-9]{0,45}".prop_map(Node::Number),
+            "[a-zé\"\\\\ ]{0,6}".prop_map(Node::Text),
+        ];
+        leaf.prop_recursive(5, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Node::List),
+                prop::collection::btree_map("[a-c]{0,2}", inner, 0..4)
+                    .prop_map(|fields| Node::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn one_difference_anywhere_is_a_conflict_and_another_spelling_is_none(
+            node in node(), envelope in node(), at in prop::collection::vec(0_usize..40, 12), in_envelope in any::<bool>(),
+        ) {
+            static STATUS: [FormatId; 1] = [&netcore_delivery_status::FORMAT];
+            let body = |node: &Node, envelope: &Node, respelled| {
+                let record = [r#""ncmessage_id":"m""#.to_owned(), r#""status":"sent""#.to_owned(), format!(r#""x":{}"#, node.write(respelled))];
+                let record = if respelled { [&record[2], &record[1], &record[0]] } else { [&record[0], &record[1], &record[2]] };
+                format!(
+                    r#"{{"account":{},"delivery_status":[{{{}}}]}}"#,
+                    envelope.write(respelled), record.map(String::as_str).join(",")
+                )
+            };
+            let first = items_of(&body(&node, &envelope, false), &STATUS, 1).remove(0);
+            let respelled = items_of(&body(&node, &envelope, true), &STATUS, 2).remove(0);
+            prop_assert_eq!(differences(&first, &respelled), [""; 0]);
+            let (mut changed, mut changed_envelope) = (node.clone(), envelope.clone());
+            let place = if in_envelope { &mut changed_envelope } else { &mut changed };
+            place.change(&mut at.into_iter());
+            let second = items_of(&body(&changed, &changed_envelope, false), &STATUS, 2).remove(0);
+            let name = if in_envelope { "envelope" } else { "extra" };
+            prop_assert_eq!(differences(&first, &second), [name]);
+            prop_assert_eq!(differences(&second, &first), [name]);
+        }
     }
 
     #[test]
