@@ -12,7 +12,7 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 use redrive::dead_letters::{DeadLetters, Filter, Found, described};
-use webhook_ingest::{event::EpochMillis, mask, time};
+use webhook_ingest::{event::EpochMillis, phone, time};
 
 /// Which letters.
 #[derive(Debug, Clone, Args)]
@@ -72,7 +72,7 @@ pub fn row(found: &Found, now: EpochMillis) -> String {
     format!(
         "{:<8}  {age:>7}  {what:<10}  {function:<16}  {bytes:>9}  {}",
         found.id.get(..8).unwrap_or(&found.id),
-        mask::digits(detail)
+        phone::redact(detail)
     )
 }
 

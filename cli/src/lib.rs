@@ -1,7 +1,7 @@
 //! The operator's side of netcore-webhooks: the local receiver and the commands.
 //!
-//! [`serve`] runs every function on the embedded servers of [`local`]; [`function_url`] shapes
-//! requests as AWS does. [`sign`], [`get`], [`simulate`], [`cost`], [`erase`] and [`dead_letters`] are commands; [`place`] finds the
+//! [`serve`] runs every function on the embedded servers of [`local`], and
+//! [`function_url`] shapes requests as AWS does. [`sign`], [`get`], [`simulate`], [`cost`], [`erase`] and [`dead_letters`] are commands; [`place`] finds the
 //! table and queues they work on.
 
 pub mod cost;
@@ -9,8 +9,10 @@ pub mod dead_letters;
 pub mod erase;
 pub mod function_url;
 pub mod get;
+mod listener;
 pub mod local;
 pub mod place;
+mod private;
 mod retry_poller;
 pub mod serve;
 pub mod sign;

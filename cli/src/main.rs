@@ -198,9 +198,12 @@ async fn serve(data: &Path, options: Serve) -> anyhow::Result<()> {
     }
     println!("Dashboard\n  {base}/");
     println!("API\n  {base}/api/messages/<message id>");
-    println!("Tables and queues, for any AWS tool (region local, any credentials)");
-    println!("  AWS_ENDPOINT_URL_DYNAMODB={}", server.local.place.dynamodb);
-    println!("  AWS_ENDPOINT_URL_SQS={}", server.local.place.sqs);
+    println!("Tables and queues, for any AWS tool: export these. The key is a secret, new at each start");
+    for (name, value) in server.local.place.environment() {
+        if name.starts_with("AWS_") {
+            println!("  {name}={value}");
+        }
+    }
     println!("Try it\n  {}", sample(&server.auth, &base));
     println!("ready");
     stopped().await;
@@ -244,7 +247,7 @@ async fn rebuild(data: &Path) -> anyhow::Result<()> {
     let target = Target::find(data, Needs::Counters).await?;
     let rollups = Rollups::new(target.aws.dynamodb, target.rollups_table);
     let progress = |events| println!("{events} events");
-    let rebuilt = rebuild::rebuild(&rollups, &target.storage.events_table, progress).await?;
+    let rebuilt = rebuild::rebuild(&rollups, &target.storage.events_table, target.scan, progress).await?;
     println!(
         "{} events are counted anew; {} old counters and marks are removed",
         rebuilt.events, rebuilt.removed

@@ -4,6 +4,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, bail};
+use projector::rebuild::Scan;
 use webhook_ingest::{
     aws::{Aws, Patience},
     config::{StorageConfig, environment},
@@ -19,6 +20,10 @@ pub struct Target {
     pub storage: StorageConfig,
     /// The counters' table.
     pub rollups_table: String,
+    /// The running instance that holds them; `None` in AWS.
+    pub local: Option<Place>,
+    /// How the events table is read as a whole.
+    pub scan: Scan,
 }
 
 /// What a command needs of a stack in AWS.
@@ -68,6 +73,8 @@ impl Target {
                 aws,
                 storage,
                 rollups_table,
+                local: None,
+                scan: Scan::Segments,
             });
         }
         let file = data.join(PLACE);
@@ -85,7 +92,9 @@ impl Target {
         Ok(Self {
             aws,
             storage,
-            rollups_table: place.rollups_table,
+            rollups_table: place.rollups_table.clone(),
+            local: Some(place),
+            scan: Scan::Whole,
         })
     }
 }

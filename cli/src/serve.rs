@@ -4,22 +4,20 @@
 use std::{
     collections::HashMap,
     fs,
-    future::IntoFuture as _,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
 use axum::{
     Router,
-    body::{Body, to_bytes},
+    body::Body,
     extract::{ConnectInfo, Request, State},
     response::Response,
 };
 use dashboard::{Dashboard, DashboardConfig};
-use http::{HeaderMap, StatusCode, header::HOST};
+use http::StatusCode;
 use lambda_http::RequestExt as _;
 use redrive::RECEIVERS;
 use tokio::{net::TcpListener, sync::watch};
@@ -32,8 +30,9 @@ use webhook_ingest::{
 
 use crate::{
     function_url,
+    listener::{Limits, names_this_machine, read, serve},
     local::{Local, QueueOptions},
-    retry_poller, stream_poller,
+    private, retry_poller, stream_poller,
 };
 
 /// The file in the data folder that says where a running instance is.
@@ -105,21 +104,22 @@ impl Server {
         };
         let local = Local::start(options.data.as_deref(), options.queues).await?;
         let (functions, storage) = functions(&local, &auth, open).await?;
-        let functions = Arc::new(functions);
+        let app = Router::new().fallback(answer).with_state(Arc::new(functions));
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![
-            tokio::spawn(http(listener, functions, stopped.clone())),
+            tokio::spawn(serve(listener, app, Limits::default(), stopped.clone())),
             tokio::spawn(retry_poller::run(local.place.clone(), storage, stopped.clone())),
             tokio::spawn(stream_poller::run(
                 local.place.clone(),
-                local.database.clone(),
+                local.stream.clone(),
                 local.uncounted,
                 stopped,
             )),
         ];
         if let Some(folder) = &options.data {
-            fs::write(folder.join(PLACE), serde_json::to_string_pretty(&local.place)?)?;
+            // It holds the key to the tables and queues.
+            private::write(&folder.join(PLACE), &serde_json::to_string_pretty(&local.place)?)?;
         }
         Ok(Self {
             address,
@@ -147,8 +147,8 @@ impl Server {
 
 /// Two instances in one folder would write over each other's queues.
 fn lock(folder: &Path) -> anyhow::Result<fs::File> {
-    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let lock = fs::File::create(folder.join("lock"))?;
+    private::folder(folder, &[]).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let lock = private::create(&folder.join("lock"))?;
     lock.try_lock().with_context(|| {
         format!(
             "another instance uses the folder {}; choose another --data",
@@ -210,38 +210,9 @@ fn policy(data: Option<&Path>) -> anyhow::Result<String> {
     })
     .to_string();
     if let Some(file) = file {
-        write_private(&file, &policy).with_context(|| format!("{} cannot be written", file.display()))?;
+        private::write(&file, &policy).with_context(|| format!("{} cannot be written", file.display()))?;
     }
     Ok(policy)
-}
-
-/// Readable by nobody else: it holds a secret.
-fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
-    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    options.open(file)?.write_all(text.as_bytes())
-}
-
-async fn http(listener: TcpListener, functions: Arc<Functions>, mut stopped: watch::Receiver<bool>) {
-    /// A sender that keeps a connection open for ever does not keep us from stopping.
-    const GRACE: Duration = Duration::from_secs(10);
-    let mut ended = stopped.clone();
-    let app = Router::new().fallback(answer).with_state(functions);
-    let server = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move {
-            let _ = stopped.wait_for(|stop| *stop).await;
-        });
-    let patience = async move {
-        let _ = ended.wait_for(|stop| *stop).await;
-        tokio::time::sleep(GRACE).await;
-    };
-    tokio::select! {
-        outcome = server.into_future() => if let Err(error) = outcome {
-            tracing::error!(%error, "the server ended");
-        },
-        () = patience => tracing::warn!("some connections were still open after 10 s"),
-    }
 }
 
 async fn answer(
@@ -250,18 +221,16 @@ async fn answer(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, LARGEST_REQUEST).await else {
-        return plain(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "the body is larger than a function URL would take\n",
-        );
+    let body = match read(body, LARGEST_REQUEST, Limits::default().body).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
     };
     let path = parts.uri.path();
     let (function, rest) = match path.strip_prefix("/lambda-url/") {
         Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
         None => ("dashboard", path.trim_start_matches('/')),
     };
-    if function == "dashboard" && functions.open && !is_of_this_machine(&parts.headers) {
+    if function == "dashboard" && functions.open && !names_this_machine(&parts.headers) {
         return plain(
             StatusCode::MISDIRECTED_REQUEST,
             "the dashboard answers under this machine's own names only: http://127.0.0.1 or http://localhost\n",
@@ -302,24 +271,6 @@ async fn answer(
         _ => Body::empty(),
     };
     Response::from_parts(parts, body)
-}
-
-/// A page elsewhere can point a name of its own at this machine, and would then be let in by the
-/// browser; the name gives it away.
-fn is_of_this_machine(headers: &HeaderMap) -> bool {
-    let host = headers
-        .get(HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or_default();
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let address = name.trim_start_matches('[').trim_end_matches(']');
-    name == "localhost"
-        || address
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
 }
 
 fn event(parts: &http::request::Parts, path: &str, body: &[u8], source: IpAddr) -> String {

@@ -3,16 +3,19 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use dynoxide::Database;
 use lambda_runtime::{Context, LambdaEvent};
-use projector::{Projector, StreamEvent, rebuild::rebuild, rollups::Rollups};
+use projector::{
+    Projector, StreamEvent,
+    rebuild::{Scan, rebuild},
+    rollups::Rollups,
+};
 use serde_json::{Value, json};
-use tokio::{sync::watch, time::sleep};
+use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 use webhook_ingest::aws::Patience;
 
 use crate::local::{
     Place,
-    stream::{self, Position},
+    stream::{BEGINNING, Position, Stream},
 };
 
 /// The batch that the template configures.
@@ -23,26 +26,26 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 const FUNCTION_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Polls until told to stop; before, counts what a folder of an earlier version never counted.
-pub(crate) async fn run(
-    place: Place,
-    database: Database,
-    uncounted: bool,
-    mut stopped: watch::Receiver<bool>,
-) {
+pub(crate) async fn run(place: Place, stream: Stream, uncounted: bool, mut stopped: watch::Receiver<bool>) {
     let aws = place.aws(Patience::unhurried()).await;
     if uncounted {
         let rollups = Rollups::new(aws.dynamodb.clone(), place.rollups_table.clone());
-        if let Err(error) = rebuild(&rollups, &place.events_table, |_| ()).await {
+        if let Err(error) = rebuild(&rollups, &place.events_table, Scan::Whole, |_| ()).await {
             tracing::warn!(
                 error = format!("{error:#}"),
                 "run `rollups rebuild`: the events of this folder are not counted"
             );
         }
     }
-    let projector = Projector::start(place.rollups_table.clone(), &aws);
-    let mut position = None;
+    let projector = Projector::start(
+        place.rollups_table.clone(),
+        place.dead_letter_queue_url.clone(),
+        &aws,
+    );
+    // What was counted in an earlier run is not in the stream any more.
+    let mut position = BEGINNING;
     loop {
-        let pause = match poll(&projector, &database, &mut position).await {
+        let pause = match poll(&projector, &stream, &mut position).await {
             Ok(BATCH..) => Duration::ZERO,
             Ok(_) => PAUSE,
             Err(error) => {
@@ -57,29 +60,23 @@ pub(crate) async fn run(
     }
 }
 
-/// Hands one batch over and moves on if it was counted; returns how many records it had.
-async fn poll(
-    projector: &Projector,
-    database: &Database,
-    position: &mut Option<Position>,
-) -> anyhow::Result<usize> {
-    let (read, at) = (database.clone(), position.take());
-    let (at, records, next) = tokio::task::spawn_blocking(move || {
-        let at = at.map_or_else(|| stream::beginning(&read), Ok)?;
-        let (records, next) = stream::after(&read, &at, BATCH)?;
-        anyhow::Ok((at, records, next))
-    })
-    .await??;
-    let count = records.len();
-    if count == 0 {
-        *position = Some(next);
+/// Hands one batch over. If it was counted, moves on and removes it from the stream. Returns how many
+/// records it had.
+async fn poll(projector: &Projector, stream: &Stream, position: &mut Position) -> anyhow::Result<usize> {
+    let (read, at) = (stream.clone(), *position);
+    let (records, next) = spawn_blocking(move || read.after(at, BATCH)).await??;
+    if next == at {
         return Ok(0);
     }
-    let response = projector.clone().handle(event(&records)?).await;
-    let counted = response.batch_item_failures.is_empty();
-    *position = Some(if counted { next } else { at });
-    anyhow::ensure!(counted, "a batch was not counted; it comes again");
-    Ok(count)
+    if !records.is_empty() {
+        let response = projector.clone().handle(event(&records)?).await;
+        let counted = response.batch_item_failures.is_empty();
+        anyhow::ensure!(counted, "a batch was not counted; it comes again");
+    }
+    *position = next;
+    let trimmed = stream.clone();
+    spawn_blocking(move || trimmed.trim(next)).await??;
+    Ok(records.len())
 }
 
 fn event(records: &[Value]) -> anyhow::Result<LambdaEvent<StreamEvent>> {

@@ -79,6 +79,8 @@ pub struct LocalEndpoints {
     pub dynamodb: String,
     /// URL of the one for queues.
     pub sqs: String,
+    /// The access key id that they ask for.
+    pub access_key_id: String,
 }
 
 impl Aws {
@@ -96,11 +98,17 @@ impl Aws {
         }
     }
 
-    /// Talks to servers on this machine, with credentials that are none.
+    /// Talks to servers on this machine, which know their callers by the access key id alone.
     pub async fn local(endpoints: &LocalEndpoints, patience: Patience) -> Self {
         let config = loader(TrustStore::empty(), patience)
             .region(Region::from_static("local"))
-            .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+            .credentials_provider(Credentials::new(
+                &endpoints.access_key_id,
+                "local",
+                None,
+                None,
+                "local",
+            ))
             .load()
             .await;
         let dynamodb = aws_sdk_dynamodb::config::Builder::from(&config).endpoint_url(&endpoints.dynamodb);

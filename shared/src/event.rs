@@ -48,7 +48,7 @@ impl MessageId {
 
 impl fmt::Debug for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MessageId({})", crate::mask::digits(&self.0))
+        write!(f, "MessageId({})", crate::phone::redact(&self.0))
     }
 }
 
@@ -271,8 +271,9 @@ pub struct Event {
     /// Listed fields whose wording the normalised form does not give back: an empty string,
     /// a number sent as a string, an unusual letter case.
     pub as_sent: Map<String, Value>,
-    /// Fields beside the records in the provider's envelope.
-    pub envelope: Map<String, Value>,
+    /// Fields beside the records in the provider's envelope: an object, or its JSON text where a table
+    /// attribute could not hold a part of it exactly. Null where there are none.
+    pub envelope: Value,
     /// The record's text, where a table attribute could not hold a part of it exactly.
     pub verbatim: Option<String>,
 }
@@ -329,6 +330,6 @@ mod tests {
     #[test]
     fn debug_output_shows_no_number() {
         let id = MessageId::new("api-337-919209209291-3c90".into()).unwrap();
-        assert_eq!(format!("{id:?}"), "MessageId(api-337-*********291-3c90)");
+        assert_eq!(format!("{id:?}"), "MessageId(api-***-*********291-*c90)");
     }
 }

@@ -9,10 +9,11 @@
 //! | a body becomes records | [`batch`], [`record`] |
 //! | a record becomes an event | [`provider`], [`time`], [`event`] |
 //! | an event becomes an item with a key | [`item`], [`key`] |
+//! | two events with one key are the same or not | [`exact`], [`item`] |
 //! | the item is stored, or the record queued or put aside | [`storage`], [`store`], [`queue`], [`letter`] |
 //! | the sender is answered, the operator told | [`answer`], [`metrics`], [`logging`] |
 //!
-//! [`state`] reads the other way: from a message's events to what became of it. [`rollup`] names the
+//! [`phone`] finds and masks phone numbers in free text. [`state`] reads the other way: from a message's events to what became of it. [`rollup`] names the
 //! counters that are kept of them.
 
 pub mod answer;
@@ -21,14 +22,15 @@ pub mod aws;
 pub mod batch;
 pub mod config;
 pub mod event;
+pub mod exact;
 pub mod function_url;
 pub mod item;
 pub mod key;
 pub mod lambda;
 pub mod letter;
 pub mod logging;
-pub mod mask;
 pub mod metrics;
+pub mod phone;
 pub mod provider;
 pub mod queue;
 pub mod receiver;

@@ -107,27 +107,28 @@ impl DynamoStore {
             .send()
             .await
             .map(|_| ())
-            .map_err(|error| classify(&error))
+            .map_err(classify)
     }
 }
 
 /// The one place that reads an error of `PutItem`.
-fn classify(error: &SdkError<PutItemError>) -> PutError {
-    if let SdkError::ServiceError(answer) = error {
-        match answer.err() {
-            PutItemError::ConditionalCheckFailedException(exists) => {
-                return PutError::Exists(Box::new(exists.item().cloned().unwrap_or_default()));
-            }
-            other if other.code() == Some("ValidationException") => {
-                return match Unstorable::told_by(other.message().unwrap_or_default()) {
-                    Some(unstorable) => PutError::Refused(unstorable),
-                    None => rejected(),
-                };
-            }
-            _ => {}
+fn classify(error: SdkError<PutItemError>) -> PutError {
+    let unavailable = PutError::Unavailable(crate::aws::failure(&error).to_owned());
+    let SdkError::ServiceError(answer) = error else {
+        return unavailable;
+    };
+    match answer.into_err() {
+        PutItemError::ConditionalCheckFailedException(exists) => {
+            PutError::Exists(Box::new(exists.item.unwrap_or_default()))
         }
+        other if other.code() == Some("ValidationException") => {
+            match Unstorable::told_by(other.message().unwrap_or_default()) {
+                Some(unstorable) => PutError::Refused(unstorable),
+                None => rejected(),
+            }
+        }
+        _ => unavailable,
     }
-    PutError::Unavailable(crate::aws::failure(error).to_owned())
 }
 
 /// The table takes no such item, as one does that was restored with another schema. The text is not

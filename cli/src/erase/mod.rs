@@ -17,7 +17,7 @@ use anyhow::ensure;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
-use webhook_ingest::{config::environment, mask};
+use webhook_ingest::{config::environment, phone};
 
 pub use letters::Letters;
 pub use person::{Person, Why};
@@ -89,7 +89,11 @@ pub async fn run(options: &Options, data: &Path) -> anyhow::Result<Report> {
         letters: None,
         done: options.yes,
         thorough: !options.quick,
-        whom: person.numbers.iter().map(|n| mask::digits(n)).collect(),
+        whom: person
+            .numbers
+            .iter()
+            .map(|n| phone::redact(n).into_owned())
+            .collect(),
         record: options.record.clone().unwrap_or_else(|| data.join(RECORD)),
     };
     if options.yes {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use webhook_ingest::mask;
+use webhook_ingest::phone;
 
 use super::{Letters, Report, Why};
 
@@ -59,7 +59,7 @@ impl Report {
             writeln!(
                 f,
                 "  {}  {}",
-                harmless(&mask::digits(id)),
+                harmless(&phone::redact(id)),
                 harmless(&told.join(", "))
             )?;
         }

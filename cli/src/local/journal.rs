@@ -1,10 +1,11 @@
 //! What the queues hold, as lines in a file: one for each message sent, one for each deleted. The
-//! embedded SQS keeps nothing over a restart; this does, also over a crash.
+//! embedded SQS keeps nothing over a restart; this does, also over a crash. A line that a crash or a
+//! full disk cut off ends where the next one begins, and costs no other line.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    fs::{File, OpenOptions},
-    io::{BufRead as _, BufReader, Write as _},
+    fs::{self, File},
+    io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -13,10 +14,14 @@ use aws_sdk_sqs::types::MessageAttributeValue;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::private;
+
 /// The lines of this run.
 const CURRENT: &str = "queues.jsonl";
 /// The lines of runs before, until their messages are back in the queues.
 const BEFORE: &str = "queues.before.jsonl";
+/// A compacted file that is not in its place yet.
+const NEXT: &str = "queues.next.jsonl";
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -65,7 +70,10 @@ impl Message {
 }
 
 pub(super) struct Journal {
+    folder: PathBuf,
     file: File,
+    /// Whether the last line may be cut off, because writing it failed.
+    torn: bool,
     /// Receipt handle → message id, to know what a delete deletes.
     receipts: HashMap<String, String>,
 }
@@ -78,11 +86,13 @@ impl Journal {
             // Appended, because the run before may have ended before it put its own back.
             let mut old = File::open(&current)?;
             let mut all = append(&before)?;
-            std::io::copy(&mut old, &mut all)?;
-            std::fs::remove_file(&current)?;
+            io::copy(&mut old, &mut all)?;
+            fs::remove_file(&current)?;
         }
         Ok(Self {
+            folder: folder.to_owned(),
             file: append(&current)?,
+            torn: false,
             receipts: HashMap::new(),
         })
     }
@@ -93,31 +103,28 @@ impl Journal {
         if !path.exists() {
             return Ok(Vec::new());
         }
-        let mut messages = BTreeMap::new();
-        // A delete may be noted before the send it belongs to: they come on different connections.
-        let mut deleted = BTreeSet::new();
-        for (number, line) in BufReader::new(File::open(&path)?).lines().enumerate() {
-            // The last line may be cut off by a crash; then its message was never acknowledged.
-            match serde_json::from_str(&line?) {
-                Ok(Line::Sent { id, message }) => {
-                    messages.insert(id, message);
-                }
-                Ok(Line::Deleted { id }) => {
-                    deleted.insert(id);
-                }
-                Err(error) => {
-                    tracing::warn!(line = number + 1, %error, "a line of the journal is not readable");
-                }
-            }
+        Ok(remaining(&path)?.into_values().collect())
+    }
+
+    /// Writes the file anew with the messages that are still in the queues, so that nothing of a
+    /// deleted one is left in it.
+    pub(super) fn compact(&mut self) -> anyhow::Result<()> {
+        let (current, next) = (self.folder.join(CURRENT), self.folder.join(NEXT));
+        let mut file = private::create(&next)?;
+        for (id, message) in remaining(&current)? {
+            file.write_all(text_of(&Line::Sent { id, message })?.as_bytes())?;
         }
-        messages.retain(|id, _| !deleted.contains(id));
-        Ok(messages.into_values().collect())
+        file.sync_all()?;
+        fs::rename(&next, &current).context("the compacted journal cannot take its place")?;
+        self.file = append(&current)?;
+        self.torn = false;
+        Ok(())
     }
 
     /// Says that the messages of the runs before are in the queues again.
     pub(super) fn forget_left_over(folder: &Path) -> anyhow::Result<()> {
-        match std::fs::remove_file(folder.join(BEFORE)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        match fs::remove_file(folder.join(BEFORE)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
         }
     }
@@ -191,20 +198,67 @@ impl Journal {
     }
 
     fn line(&mut self, line: &Line) -> anyhow::Result<()> {
-        let mut text = serde_json::to_string(line)?;
-        text.push('\n');
-        self.file
-            .write_all(text.as_bytes())
-            .context("the journal cannot be written")
+        let mut text = text_of(line)?;
+        if self.torn {
+            text.insert(0, '\n');
+        }
+        let written = self.file.write_all(text.as_bytes());
+        self.torn = written.is_err();
+        written.context("the journal cannot be written")
     }
 }
 
-fn append(path: &PathBuf) -> anyhow::Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .with_context(|| format!("{} cannot be written", path.display()))
+/// The messages of a file that were sent and not deleted, by their ids.
+fn remaining(path: &Path) -> anyhow::Result<BTreeMap<String, Message>> {
+    let mut messages = BTreeMap::new();
+    // A delete may be noted before the send it belongs to: they come on different connections.
+    let mut deleted = BTreeSet::new();
+    // Bytes, not text: a cut can be within a character.
+    for (number, line) in BufReader::new(File::open(path)?).split(b'\n').enumerate() {
+        let line = line?;
+        if line.is_empty() {
+            continue;
+        }
+        // A line that was cut off belongs to a message whose sender had no answer.
+        match serde_json::from_slice(&line) {
+            Ok(Line::Sent { id, message }) => {
+                messages.insert(id, message);
+            }
+            Ok(Line::Deleted { id }) => {
+                deleted.insert(id);
+            }
+            Err(error) => {
+                tracing::warn!(line = number + 1, kind = ?error.classify(), "a line of the journal is not readable");
+            }
+        }
+    }
+    messages.retain(|id, _| !deleted.contains(id));
+    Ok(messages)
+}
+
+fn text_of(line: &Line) -> anyhow::Result<String> {
+    Ok(serde_json::to_string(line)? + "\n")
+}
+
+/// The file, to be appended to, with its last line ended.
+fn append(path: &Path) -> anyhow::Result<File> {
+    let ended = || {
+        let mut file = private::append(path)?;
+        if file.metadata()?.len() > 0 && last_byte(path)? != b'\n' {
+            file.write_all(b"\n")?;
+        }
+        io::Result::Ok(file)
+    };
+    ended().with_context(|| format!("{} cannot be written", path.display()))
+}
+
+fn last_byte(path: &Path) -> io::Result<u8> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::End(-1))?;
+    let mut byte = [0];
+    file.read_exact(&mut byte)?;
+    let [byte] = byte;
+    Ok(byte)
 }
 
 fn json(bytes: &[u8]) -> anyhow::Result<Value> {
@@ -217,4 +271,83 @@ fn text<'v>(value: &'v Value, name: &str) -> &'v str {
 
 fn list<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
     value.get(name).and_then(Value::as_array).into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn send(journal: &mut Journal, id: &str, body: &str) {
+        let request = json!({"QueueUrl": "http://x/1/retry", "MessageBody": body});
+        let answer = json!({"MessageId": id});
+        journal
+            .note(
+                "SendMessage",
+                request.to_string().as_bytes(),
+                answer.to_string().as_bytes(),
+            )
+            .unwrap();
+    }
+
+    fn delete(journal: &mut Journal, id: &str) {
+        let received = json!({"Messages": [{"ReceiptHandle": format!("r-{id}"), "MessageId": id}]});
+        journal
+            .note("ReceiveMessage", b"{}", received.to_string().as_bytes())
+            .unwrap();
+        let request = json!({"ReceiptHandle": format!("r-{id}")});
+        journal
+            .note("DeleteMessage", request.to_string().as_bytes(), b"{}")
+            .unwrap();
+    }
+
+    fn bodies(folder: &Path) -> Vec<String> {
+        let messages = Journal::left_over(folder).unwrap();
+        messages.into_iter().map(|message| message.body).collect()
+    }
+
+    #[test]
+    fn a_journal_cut_at_any_byte_loses_that_line_alone() {
+        let made = tempfile::tempdir().unwrap();
+        let mut journal = Journal::begin(made.path()).unwrap();
+        for id in ["1", "2", "3"] {
+            send(&mut journal, id, &format!("नमस्ते 😀 {id}"));
+        }
+        let whole = fs::read(made.path().join(CURRENT)).unwrap();
+        for cut in 0..=whole.len() {
+            let kept = whole.get(..cut).unwrap();
+            // A line is whole with its last brace, also without the line feed.
+            let lines = kept.split(|byte| *byte == b'\n');
+            let complete = lines.filter(|line| line.ends_with(b"}}}")).count();
+            for file in [CURRENT, BEFORE] {
+                let folder = tempfile::tempdir().unwrap();
+                fs::write(folder.path().join(file), kept).unwrap();
+                // The next run appends to what the crash left.
+                let mut journal = Journal::begin(folder.path()).unwrap();
+                send(&mut journal, "4", "after the crash");
+                drop(journal);
+                drop(Journal::begin(folder.path()).unwrap());
+                let found = bodies(folder.path());
+                assert_eq!(found.len(), complete + 1, "{file} cut at {cut}");
+                assert_eq!(found.last().unwrap(), "after the crash");
+            }
+        }
+    }
+
+    #[test]
+    fn a_compacted_journal_holds_nothing_of_a_deleted_message() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::begin(folder.path()).unwrap();
+        send(&mut journal, "1", "stays");
+        send(&mut journal, "2", "goes 919812345678");
+        delete(&mut journal, "2");
+        journal.compact().unwrap();
+        let text = fs::read_to_string(folder.path().join(CURRENT)).unwrap();
+        assert!(text.contains("stays") && !text.contains("919812345678"), "{text}");
+        send(&mut journal, "3", "is added");
+        drop(journal);
+        drop(Journal::begin(folder.path()).unwrap());
+        assert_eq!(bodies(folder.path()), ["stays", "is added"]);
+    }
 }

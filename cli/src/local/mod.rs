@@ -1,22 +1,47 @@
 //! DynamoDB and SQS on this machine, in this process: real servers of the real protocols, which
 //! the SDK talks to over HTTP as it does to AWS. For `serve` and for tests.
 
+mod engine;
+mod front;
 mod journal;
+mod layout;
 mod queues;
 pub(crate) mod stream;
 mod tables;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use dynoxide::Database;
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde::{Deserialize, Serialize};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex, watch},
+    task::JoinHandle,
+    time::timeout,
+};
 use webhook_ingest::{
     aws::{Aws, LocalEndpoints, Patience, Roots},
     config::StorageConfig,
     queue::{MAX_RECEIVE_COUNT, VISIBILITY_TIMEOUT},
 };
+
+use self::{front::Door, journal::Journal, stream::Stream};
+use crate::private;
+
+/// How the names of the files begin that the command keeps in a data folder.
+const FILES: &[&str] = &[
+    "discarded-",
+    "erasure",
+    "lock",
+    "queues.",
+    "running.json",
+    "tables.sqlite",
+    "webhook-auth.json",
+];
 
 /// The name of the events table.
 pub const EVENTS_TABLE: &str = "netcore-webhooks-events";
@@ -48,6 +73,8 @@ pub struct Place {
     pub dynamodb: String,
     /// URL of the server for queues.
     pub sqs: String,
+    /// The access key id that both servers ask for. It is a secret, new at each start.
+    pub access_key_id: String,
     /// The events table.
     pub events_table: String,
     /// The counters' table.
@@ -64,6 +91,7 @@ impl Place {
         let endpoints = LocalEndpoints {
             dynamodb: self.dynamodb.clone(),
             sqs: self.sqs.clone(),
+            access_key_id: self.access_key_id.clone(),
         };
         Aws::local(&endpoints, patience).await
     }
@@ -80,6 +108,32 @@ impl Place {
         }
     }
 
+    /// Has the running instance remove the last traces of what was deleted: stream records, free
+    /// pages, the write-ahead log, and the lines of deleted messages in the queues' journal.
+    /// Returns whether the stream was read to its end; if not, it still holds events.
+    ///
+    /// # Errors
+    /// If the instance does not answer within a minute, or could not do it.
+    pub async fn purge(&self) -> anyhow::Result<bool> {
+        const PATIENCE: Duration = Duration::from_mins(1);
+        let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let request = http::Request::post(&self.dynamodb)
+            .header(
+                "x-amz-target",
+                format!("{}.{}", front::OWN_OPERATIONS, front::PURGE),
+            )
+            .header(AUTHORIZATION, front::authorization(&self.access_key_id))
+            .body(Full::default())?;
+        let answer = timeout(PATIENCE, client.request(request)).await??;
+        anyhow::ensure!(
+            answer.status().is_success(),
+            "the local instance answered {}",
+            answer.status()
+        );
+        let answer: front::Purged = serde_json::from_slice(&answer.into_body().collect().await?.to_bytes())?;
+        Ok(answer.stream_drained)
+    }
+
     /// The environment of a function that runs as a process of its own.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
@@ -90,7 +144,7 @@ impl Place {
             ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.clone()),
             ("AWS_ENDPOINT_URL_SQS", self.sqs.clone()),
             ("AWS_REGION", "local".into()),
-            ("AWS_ACCESS_KEY_ID", "local".into()),
+            ("AWS_ACCESS_KEY_ID", self.access_key_id.clone()),
             ("AWS_SECRET_ACCESS_KEY", "local".into()),
         ]
     }
@@ -102,7 +156,7 @@ pub struct Local {
     pub place: Place,
     /// Whether the folder held events that were never counted.
     pub uncounted: bool,
-    pub(crate) database: Database,
+    pub(crate) stream: Stream,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -113,44 +167,55 @@ impl Local {
     ///
     /// # Errors
     /// If the folder cannot be written or no port is free.
-    pub async fn start(data: Option<&Path>, queues: QueueOptions) -> anyhow::Result<Self> {
+    pub async fn start(data: Option<&Path>, options: QueueOptions) -> anyhow::Result<Self> {
+        if let Some(folder) = data {
+            private::folder(folder, FILES)
+                .with_context(|| format!("{} cannot be made the owner's alone", folder.display()))?;
+        }
         let (stop, stopped) = watch::channel(false);
-        let (database, dynamodb, table_tasks) = tables::start(data, stopped.clone()).await?;
-        let (sqs, queue_task) = queues::start(data, stopped).await?;
+        let door = Door { key: random()? };
+        let folder = data.map(Path::to_owned);
+        let (engine, uncounted) =
+            tokio::task::spawn_blocking(move || tables::open(folder.as_deref())).await??;
+        let journal = data.map(Journal::begin).transpose()?;
+        let journal = Arc::new(journal.map(Mutex::new));
+        let (dynamodb, mut tasks) =
+            tables::start(engine.clone(), journal.clone(), door.clone(), stopped.clone()).await?;
+        let (sqs, task) = queues::start(journal, door.clone(), stopped).await?;
+        tasks.push(task);
         let mut place = Place {
             dynamodb,
             sqs,
+            access_key_id: door.key,
             events_table: EVENTS_TABLE.to_owned(),
             rollups_table: ROLLUPS_TABLE.to_owned(),
             retry_queue_url: String::new(),
             dead_letter_queue_url: String::new(),
         };
         let aws = place.aws(Patience::unhurried()).await;
-        let uncounted = tables::create(&aws.dynamodb).await?;
-        (place.retry_queue_url, place.dead_letter_queue_url) = queues::create(&aws.sqs, queues).await?;
+        (place.retry_queue_url, place.dead_letter_queue_url) = queues::create(&aws.sqs, options).await?;
         queues::restore(data, &place, &aws.sqs).await?;
-        let mut tasks = table_tasks;
-        tasks.push(queue_task);
         Ok(Self {
             place,
             uncounted,
-            database,
+            stream: Stream(engine),
             stop,
             tasks,
         })
     }
 
-    /// All records of the events table's stream, in order, in the form in which Lambda delivers them.
+    /// All records of the events table's stream that nobody has read yet, in order, in the form in
+    /// which Lambda delivers them.
     ///
     /// # Errors
     /// If the stream cannot be read.
     pub fn stream(&self) -> anyhow::Result<Vec<serde_json::Value>> {
         const PAGE: usize = 1000;
         let mut all = Vec::new();
-        let mut position = stream::beginning(&self.database)?;
+        let mut position = stream::BEGINNING;
         loop {
-            let (records, next) = stream::after(&self.database, &position, PAGE)?;
-            let is_last = records.is_empty();
+            let (records, next) = self.stream.after(position, PAGE)?;
+            let is_last = next == position;
             all.extend(records);
             if is_last {
                 return Ok(all);
@@ -168,6 +233,13 @@ impl Local {
     }
 }
 
+/// A name that nobody guesses, in the form of an access key id.
+fn random() -> anyhow::Result<String> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+    Ok(format!("LOCAL{}", hex::encode_upper(bytes)))
+}
+
 /// A listener on a free port of this machine, and its URL.
 async fn listen() -> anyhow::Result<(TcpListener, String)> {
     let listener = TcpListener::bind(("127.0.0.1", 0))
@@ -175,10 +247,4 @@ async fn listen() -> anyhow::Result<(TcpListener, String)> {
         .context("no free port on 127.0.0.1")?;
     let url = format!("http://{}", listener.local_addr()?);
     Ok((listener, url))
-}
-
-/// Resolves when the servers are to stop.
-async fn until(mut stopped: watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is a stop too.
-    let _ = stopped.wait_for(|stop| *stop).await;
 }

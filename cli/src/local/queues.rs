@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use aws_sdk_sqs::{Client, types::QueueAttributeName};
 use axum::{
     Router,
-    body::{Body, to_bytes},
+    body::Body,
     extract::{Request, State},
     response::Response,
 };
@@ -18,44 +18,44 @@ use tokio::{
 use winterbaume_core::{MockRequest, MockService as _};
 use winterbaume_sqs::SqsService;
 
-use super::{Place, QueueOptions, journal::Journal, listen, until};
+use super::{Place, QueueOptions, front::Door, journal::Journal, listen};
+use crate::listener::{Limits, read, serve};
 
 /// A batch of messages, and the JSON around it.
 const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024;
 
 struct Front {
     service: SqsService,
-    journal: Option<Mutex<Journal>>,
+    journal: Arc<Option<Mutex<Journal>>>,
+    door: Door,
 }
 
 pub(super) async fn start(
-    data: Option<&Path>,
+    journal: Arc<Option<Mutex<Journal>>>,
+    door: Door,
     stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<(String, JoinHandle<()>)> {
-    let journal = data.map(Journal::begin).transpose()?.map(Mutex::new);
     let front = Arc::new(Front {
         service: SqsService::new(),
         journal,
+        door,
     });
     let (listener, url) = listen().await?;
     let app = Router::new().fallback(handle).with_state(front);
-    let task = tokio::spawn(async move {
-        let served = axum::serve(listener, app)
-            .with_graceful_shutdown(until(stopped))
-            .await;
-        if let Err(error) = served {
-            tracing::error!(%error, "the local SQS ended");
-        }
-    });
-    Ok((url, task))
+    Ok((
+        url,
+        tokio::spawn(serve(listener, app, Limits::default(), stopped)),
+    ))
 }
 
 async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, MAX_REQUEST_BYTES).await else {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
-        return response;
+    if let Some(refused) = front.door.refuses(&parts.headers) {
+        return refused;
+    }
+    let body = match read(body, MAX_REQUEST_BYTES, Limits::default().body).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
     };
     let action = parts
         .headers
@@ -73,7 +73,7 @@ async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
             body: body.clone(),
         })
         .await;
-    if let Some(journal) = &front.journal
+    if let Some(journal) = front.journal.as_ref()
         && answer.status == 200
     {
         // Written before the caller knows that the message was taken.

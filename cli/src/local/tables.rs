@@ -1,175 +1,310 @@
 //! DynamoDB on SQLite, and the tables in it: events with their stream, and counters.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use aws_sdk_dynamodb::{
-    Client,
-    types::{
-        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-        ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
-    },
+use axum::{
+    Router,
+    extract::{Request, State},
+    response::{IntoResponse as _, Response},
 };
-use dynoxide::Database;
-use tokio::{sync::watch, task::JoinHandle};
-use webhook_ingest::{item, rollup};
+use dynoxide::{actions, storage::Storage};
+use http::{StatusCode, header::CONTENT_TYPE};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use tokio::{
+    sync::{Mutex, watch},
+    task::JoinHandle,
+};
+use webhook_ingest::{item, rollup, time};
 
-use super::{EVENTS_TABLE, ROLLUPS_TABLE, listen, stream, until};
+use super::{
+    EVENTS_TABLE, ROLLUPS_TABLE,
+    engine::{Engine, finished},
+    front::{self, Door, Purged},
+    journal::Journal,
+    layout, listen, stream,
+};
+use crate::{
+    listener::{Limits, read, serve, until},
+    private,
+};
 
+/// The file in the data folder.
+const FILE: &str = "tables.sqlite";
 /// How often expired items are removed. In AWS it takes up to some days.
 const SWEEP: Duration = Duration::from_mins(1);
+/// Expired items that are removed while other requests wait.
+const SWEPT_AT_ONCE: u32 = 25;
+/// Free pages that are kept for what comes next; more are given back to the file system.
+const FREE_PAGES: u32 = 2000;
+/// `DynamoDB` takes bodies of 16 MB.
+const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 
-/// The database, its URL, and the tasks that serve it.
-pub(super) async fn start(
-    data: Option<&Path>,
-    stopped: watch::Receiver<bool>,
-) -> anyhow::Result<(Database, String, Vec<JoinHandle<()>>)> {
-    let path = match data {
+/// Opens the tables and creates those that do not exist yet. Returns also whether there are events
+/// that were never counted: in a folder of a version that kept no counters.
+pub(super) fn open(data: Option<&Path>) -> anyhow::Result<(Engine, bool)> {
+    let storage = match data {
         Some(folder) => {
-            let file = folder.join("tables.sqlite");
-            file.to_str()
-                .context("the data folder's path is not UTF-8")?
-                .to_owned()
+            let file = folder.join(FILE);
+            let path = file.to_str().context("the data folder's path is not UTF-8")?;
+            if !file.exists() {
+                // SQLite gives the files that it puts beside this one the same permissions.
+                private::create(&file)?;
+                layout::begin(&Connection::open(&file)?)?;
+            }
+            Storage::new(path).with_context(|| format!("{path} cannot be opened"))?
         }
-        None => stream::memory(),
+        None => Storage::memory()?,
     };
-    let database = Database::new(&path).with_context(|| format!("{path} cannot be opened"))?;
-    stream::prepare(&path)?;
+    layout::connect(storage.conn())?;
+    let tables = storage.list_table_names()?;
+    let exists = |wanted: &str| tables.iter().any(|name| name == wanted);
+    if !exists(ROLLUPS_TABLE) {
+        create(&storage, rollups(), rollup::EXPIRES_AT)?;
+    }
+    if !exists(EVENTS_TABLE) {
+        create(&storage, events(), item::EXPIRES_AT)?;
+    }
+    for name in [EVENTS_TABLE, ROLLUPS_TABLE] {
+        let table = storage.get_table_metadata(name)?;
+        let table = table.with_context(|| format!("the table {name} is missing"))?;
+        if name == EVENTS_TABLE && !table.stream_enabled {
+            storage.enable_stream(name, "NEW_IMAGE", &time::now().to_string())?;
+        }
+        let described = layout::Table {
+            name,
+            attributes: &table.attribute_definitions,
+            indexes: table.gsi_definitions.as_deref(),
+            expires: table.ttl_attribute.as_deref(),
+        };
+        layout::arrange(storage.conn(), &described)?;
+    }
+    layout::shrink_once(storage.conn())?;
+    let uncounted = exists(EVENTS_TABLE) && !exists(ROLLUPS_TABLE);
+    Ok((Engine::new(storage), uncounted))
+}
+
+/// Serves the tables and removes what expires. Returns the URL and the tasks.
+pub(super) async fn start(
+    engine: Engine,
+    journal: Arc<Option<Mutex<Journal>>>,
+    door: Door,
+    stopped: watch::Receiver<bool>,
+) -> anyhow::Result<(String, Vec<JoinHandle<()>>)> {
     let (listener, url) = listen().await?;
-    let sweep = {
-        let (database, stopped) = (database.clone(), stopped.clone());
+    let swept = {
+        let (engine, stopped) = (engine.clone(), stopped.clone());
         tokio::spawn(async move {
             tokio::select! {
                 () = until(stopped) => {}
-                () = sweep(database) => {}
+                () = sweep(engine) => {}
             }
         })
     };
-    let tables = database.clone();
-    let server = tokio::spawn(async move {
-        if let Err(error) = dynoxide::server::serve_with_shutdown(listener, tables, until(stopped)).await {
-            tracing::error!(error, "the local DynamoDB ended");
-        }
-    });
-    Ok((database, url, vec![server, sweep]))
+    let app = Router::new().fallback(handle).with_state(Arc::new(Front {
+        engine,
+        journal,
+        door,
+    }));
+    let served = tokio::spawn(serve(listener, app, Limits::default(), stopped));
+    Ok((url, vec![served, swept]))
 }
 
-async fn sweep(database: Database) {
+struct Front {
+    engine: Engine,
+    /// The queues' journal, which a purge compacts too.
+    journal: Arc<Option<Mutex<Journal>>>,
+    door: Door,
+}
+
+async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    if let Some(refused) = front.door.refuses(&parts.headers) {
+        return refused;
+    }
+    let body = match read(body, MAX_REQUEST_BYTES, Limits::default().body).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
+    };
+    let operation = parts
+        .headers
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok())
+        .and_then(|target| target.split_once('.'))
+        .unwrap_or_default();
+    if operation == (front::OWN_OPERATIONS, front::PURGE) {
+        return match purge(&front).await {
+            Ok(purged) => {
+                (StatusCode::OK, serde_json::to_string(&purged).unwrap_or_default()).into_response()
+            }
+            Err(error) => {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "what was deleted could not be purged"
+                );
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
+        };
+    }
+    let (engine, operation) = (front.engine.clone(), operation.1.to_owned());
+    let answer = tokio::task::spawn_blocking(move || {
+        let body = String::from_utf8_lossy(&body);
+        engine.call(&operation, &body)
+    })
+    .await;
+    let Ok((status, answer)) = answer else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, [(CONTENT_TYPE, "application/x-amz-json-1.0")], answer).into_response()
+}
+
+/// See [`super::Place::purge`].
+async fn purge(front: &Front) -> anyhow::Result<Purged> {
+    /// The stream is read several times a second.
+    const LOOKS: u32 = 100;
+    const PAUSE: Duration = Duration::from_millis(100);
+    let mut stream_drained = false;
+    for _ in 0..LOOKS {
+        let engine = front.engine.clone();
+        let look = move || engine.with(|storage| stream::is_drained(storage.conn()));
+        stream_drained = tokio::task::spawn_blocking(look).await??;
+        if stream_drained {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    let engine = front.engine.clone();
+    tokio::task::spawn_blocking(move || engine.with(|storage| layout::purge(storage.conn()))).await??;
+    if let Some(journal) = front.journal.as_ref() {
+        journal.lock().await.compact()?;
+    }
+    Ok(Purged { stream_drained })
+}
+
+async fn sweep(engine: Engine) {
     loop {
         tokio::time::sleep(SWEEP).await;
-        let database = database.clone();
-        let swept = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
-        if let Ok(Err(error)) = swept {
-            tracing::warn!(%error, "expired items could not be removed");
+        // One short step at a time: in between, requests are served.
+        loop {
+            let engine = engine.clone();
+            let swept = tokio::task::spawn_blocking(move || engine.with(step)).await;
+            match swept {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) | Err(_) => break,
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "what expired could not be removed");
+                    break;
+                }
+            }
         }
     }
 }
 
-/// Creates the tables that do not exist yet. Returns whether there are events that were never
-/// counted: in a folder of a version that kept no counters.
-pub(super) async fn create(client: &Client) -> anyhow::Result<bool> {
-    let tables = client
-        .list_tables()
-        .send()
-        .await
-        .context("the local DynamoDB does not answer")?;
-    let exists = |wanted: &str| tables.table_names().iter().any(|name| name == wanted);
-    let counts = exists(ROLLUPS_TABLE);
-    if !counts {
-        create_rollups(client).await?;
+/// Removes some of what expired. Returns whether there may be more.
+fn step(storage: &Storage) -> anyhow::Result<bool> {
+    let mut more = false;
+    for (table, attribute) in [
+        (EVENTS_TABLE, item::EXPIRES_AT),
+        (ROLLUPS_TABLE, rollup::EXPIRES_AT),
+    ] {
+        more |= remove_expired(storage, table, attribute, time::now() / 1000)?;
     }
-    if !exists(EVENTS_TABLE) {
-        create_events(client).await?;
-        return Ok(false);
+    more |= stream::expire(storage.conn())?;
+    layout::give_back(storage.conn(), FREE_PAGES)?;
+    Ok(more)
+}
+
+fn remove_expired(storage: &Storage, table: &str, attribute: &str, now: i64) -> anyhow::Result<bool> {
+    let expired: Vec<String> = storage
+        .conn()
+        .prepare_cached(&format!(
+            "SELECT item_json FROM {} WHERE {} <= ?1 LIMIT {SWEPT_AT_ONCE}",
+            layout::quoted(table),
+            layout::expiry(attribute)
+        ))?
+        .query_map([now], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let keys = match table {
+        EVENTS_TABLE => [item::MESSAGE_ID, item::STATUS_KEY],
+        _ => [rollup::SERIES, rollup::PERIOD],
+    };
+    for item in &expired {
+        let item: Value = serde_json::from_str(item)?;
+        let key: serde_json::Map<String, Value> = keys
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), item.get(*name)?.clone())))
+            .collect();
+        let request = serde_json::from_value(json!({"TableName": table, "Key": key}))?;
+        finished(actions::delete_item::execute(storage, request))?;
     }
-    let table = client.describe_table().table_name(EVENTS_TABLE).send().await;
-    let table = table.context("the events table cannot be described")?.table;
-    if table.is_none_or(|table| table.latest_stream_arn.is_none()) {
-        client
-            .update_table()
-            .table_name(EVENTS_TABLE)
-            .stream_specification(new_images()?)
-            .send()
-            .await
-            .context("the stream could not be switched on")?;
-    }
-    Ok(!counts)
+    Ok(!expired.is_empty())
 }
 
-fn attribute(name: &str, kind: ScalarAttributeType) -> anyhow::Result<AttributeDefinition> {
-    let definition = AttributeDefinition::builder().attribute_name(name);
-    Ok(definition.attribute_type(kind).build()?)
-}
-
-fn key(name: &str, kind: KeyType) -> anyhow::Result<KeySchemaElement> {
-    let key = KeySchemaElement::builder().attribute_name(name);
-    Ok(key.key_type(kind).build()?)
-}
-
-fn index(name: &str, partition: &str) -> anyhow::Result<GlobalSecondaryIndex> {
-    Ok(GlobalSecondaryIndex::builder()
-        .index_name(name)
-        .key_schema(key(partition, KeyType::Hash)?)
-        .key_schema(key(item::EVENT_TIME, KeyType::Range)?)
-        .projection(Projection::builder().projection_type(ProjectionType::All).build())
-        .build()?)
-}
-
-fn new_images() -> anyhow::Result<StreamSpecification> {
-    Ok(StreamSpecification::builder()
-        .stream_enabled(true)
-        .stream_view_type(StreamViewType::NewImage)
-        .build()?)
-}
-
-async fn create_events(client: &Client) -> anyhow::Result<()> {
-    client
-        .create_table()
-        .table_name(EVENTS_TABLE)
-        .billing_mode(BillingMode::PayPerRequest)
-        .attribute_definitions(attribute(item::MESSAGE_ID, ScalarAttributeType::S)?)
-        .attribute_definitions(attribute(item::STATUS_KEY, ScalarAttributeType::S)?)
-        .attribute_definitions(attribute(item::RECIPIENT, ScalarAttributeType::S)?)
-        .attribute_definitions(attribute(item::DAY_SHARD, ScalarAttributeType::S)?)
-        .attribute_definitions(attribute(item::EVENT_TIME, ScalarAttributeType::N)?)
-        .key_schema(key(item::MESSAGE_ID, KeyType::Hash)?)
-        .key_schema(key(item::STATUS_KEY, KeyType::Range)?)
-        .global_secondary_indexes(index("recipient-index", item::RECIPIENT)?)
-        .global_secondary_indexes(index("day-index", item::DAY_SHARD)?)
-        .stream_specification(new_images()?)
-        .send()
-        .await
-        .context("the events table could not be created")?;
-    expire(client, EVENTS_TABLE, item::EXPIRES_AT).await
-}
-
-async fn create_rollups(client: &Client) -> anyhow::Result<()> {
-    client
-        .create_table()
-        .table_name(ROLLUPS_TABLE)
-        .billing_mode(BillingMode::PayPerRequest)
-        .attribute_definitions(attribute(rollup::SERIES, ScalarAttributeType::S)?)
-        .attribute_definitions(attribute(rollup::PERIOD, ScalarAttributeType::S)?)
-        .key_schema(key(rollup::SERIES, KeyType::Hash)?)
-        .key_schema(key(rollup::PERIOD, KeyType::Range)?)
-        .send()
-        .await
-        .context("the counters' table could not be created")?;
-    expire(client, ROLLUPS_TABLE, rollup::EXPIRES_AT).await
-}
-
-async fn expire(client: &Client, table: &str, attribute: &str) -> anyhow::Result<()> {
-    client
-        .update_time_to_live()
-        .table_name(table)
-        .time_to_live_specification(
-            TimeToLiveSpecification::builder()
-                .attribute_name(attribute)
-                .enabled(true)
-                .build()?,
-        )
-        .send()
-        .await
-        .context("time to live could not be switched on")?;
+fn create(storage: &Storage, table: Value, expires: &str) -> anyhow::Result<()> {
+    let name = table.get("TableName").cloned();
+    finished(actions::create_table::execute(
+        storage,
+        serde_json::from_value(table)?,
+    ))
+    .context("a table could not be created")?;
+    let expires = json!({
+        "TableName": name,
+        "TimeToLiveSpecification": {"AttributeName": expires, "Enabled": true},
+    });
+    finished(actions::update_time_to_live::execute(
+        storage,
+        serde_json::from_value(expires)?,
+    ))
+    .context("time to live could not be switched on")?;
     Ok(())
+}
+
+/// As `template.yaml` has it.
+fn events() -> Value {
+    let index = |name: &str, partition: &str| {
+        json!({
+            "IndexName": name,
+            "KeySchema": keys(partition, item::EVENT_TIME),
+            "Projection": {"ProjectionType": "ALL"},
+        })
+    };
+    json!({
+        "TableName": EVENTS_TABLE,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [
+            {"AttributeName": item::MESSAGE_ID, "AttributeType": "S"},
+            {"AttributeName": item::STATUS_KEY, "AttributeType": "S"},
+            {"AttributeName": item::RECIPIENT, "AttributeType": "S"},
+            {"AttributeName": item::DAY_SHARD, "AttributeType": "S"},
+            {"AttributeName": item::EVENT_TIME, "AttributeType": "N"},
+        ],
+        "KeySchema": keys(item::MESSAGE_ID, item::STATUS_KEY),
+        "GlobalSecondaryIndexes": [
+            index("recipient-index", item::RECIPIENT),
+            index("day-index", item::DAY_SHARD),
+        ],
+        "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"},
+    })
+}
+
+/// As `template.yaml` has it.
+fn rollups() -> Value {
+    json!({
+        "TableName": ROLLUPS_TABLE,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [
+            {"AttributeName": rollup::SERIES, "AttributeType": "S"},
+            {"AttributeName": rollup::PERIOD, "AttributeType": "S"},
+        ],
+        "KeySchema": keys(rollup::SERIES, rollup::PERIOD),
+    })
+}
+
+fn keys(partition: &str, sort: &str) -> Value {
+    json!([
+        {"AttributeName": partition, "KeyType": "HASH"},
+        {"AttributeName": sort, "KeyType": "RANGE"},
+    ])
 }

@@ -1,7 +1,7 @@
 //! Numbers of people out of an answer, for a role that may not see them.
 
 use serde_json::Value;
-use webhook_ingest::mask;
+use webhook_ingest::phone;
 
 /// Times: long numbers that belong to nobody.
 const TIMES: [&str; 6] = [
@@ -16,13 +16,14 @@ const TIMES: [&str; 6] = [
 /// Masks every run of seven or more digits, in texts, names and numbers.
 pub(crate) fn numbers(value: Value) -> Value {
     match value {
-        Value::String(text) => Value::String(mask::digits(&text)),
+        Value::String(text) => Value::String(phone::redact(&text).into_owned()),
         Value::Number(number) => {
-            let (shown, masked) = (number.to_string(), mask::digits(&number.to_string()));
+            let shown = number.to_string();
+            let masked = phone::redact(&shown);
             if shown == masked {
                 Value::Number(number)
             } else {
-                Value::String(masked)
+                Value::String(masked.into_owned())
             }
         }
         Value::Array(list) => Value::Array(list.into_iter().map(numbers).collect()),
@@ -34,7 +35,7 @@ pub(crate) fn numbers(value: Value) -> Value {
                 } else {
                     numbers(value)
                 };
-                (mask::digits(&name), value)
+                (phone::redact(&name).into_owned(), value)
             })
             .collect(),
         other => other,
@@ -54,7 +55,7 @@ mod tests {
                 "extra": {"phone": 919_209_209_291_u64, "919209209291": [true, "x 9192092"]}, "count": 12_345,
             })),
             json!({
-                "message_id": "api-337-*********291-3c90", "event_time": 1_704_876_828_000_i64,
+                "message_id": "api-***-*********291-*c90", "event_time": 1_704_876_828_000_i64,
                 "extra": {"phone": "*********291", "*********291": [true, "x ****092"]}, "count": 12_345,
             })
         );

@@ -12,7 +12,7 @@ use webhook_ingest::{
     aws,
     config::StorageConfig,
     letter::{Letter, LetterError},
-    mask,
+    phone,
 };
 
 use crate::{
@@ -154,7 +154,7 @@ fn described(message: &Message, masked: bool) -> DeadLetter {
             let (encoding, body) = shown(&letter.body, masked);
             DeadLetter {
                 reason: Some(letter.reason.as_str().to_owned()),
-                detail: Some(mask::digits(&letter.detail)),
+                detail: Some(phone::redact(&letter.detail).into_owned()),
                 received_at: Some(letter.received_at),
                 body_bytes: Some(letter.body.len()),
                 function: Some(letter.function),
@@ -190,7 +190,7 @@ fn shown(body: &[u8], masked: bool) -> (Option<String>, String) {
         Err(_) => return (Some("base64".into()), STANDARD.encode(beginning)),
     };
     let text = if masked {
-        mask::digits(text)
+        phone::redact(text).into_owned()
     } else {
         text.to_owned()
     };

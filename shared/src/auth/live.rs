@@ -250,6 +250,7 @@ mod tests {
             let endpoints = LocalEndpoints {
                 dynamodb: self.url.clone(),
                 sqs: self.url.clone(),
+                access_key_id: "local".to_owned(),
             };
             let patience = Patience {
                 attempts: 1,

@@ -3,11 +3,18 @@
 
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
+import { expect as playwrightExpect } from "@playwright/test";
 import { chromium } from "playwright-core";
 
 const ARGUMENTS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
 export const base = process.env.BASE;
+
+/** How long a page may take for what a test waits for. */
+const PATIENCE_MS = 15_000;
+
+/** Assertions that wait: the page fills its views after an action, so what is read once right after it may be old. */
+export const expect = playwrightExpect.configure({ timeout: PATIENCE_MS });
 
 /** For `suite()` files: a function that opens pages. */
 export function browser() {
@@ -24,7 +31,7 @@ export function browser() {
   /** Opens a view in a fresh profile; `t` is the test, at whose end the page is judged and closed. */
   return async function open(t, hash = "", { at = base, prepare, expectErrors = false, ...options } = {}) {
     const context = await running.newContext({ viewport: { width: 1280, height: 900 }, locale: "en-GB", timezoneId: "Asia/Kolkata", acceptDownloads: true, ...options });
-    context.setDefaultTimeout(15_000);
+    context.setDefaultTimeout(PATIENCE_MS);
     const troubles = [];
     await context.exposeBinding("reportViolation", (_, text) => troubles.push(`policy: ${text}`));
     await context.addInitScript(() => {
@@ -57,8 +64,19 @@ export const api = async (path) => {
   return response.json();
 };
 
-/** Goes to a view as a reader does, without loading the page anew. */
-export const visit = (page, hash) => page.evaluate((to) => { location.hash = to; }, hash || "#/overview");
+/** Goes to a view as a reader does, without loading the page anew. Returns when the view before is gone. */
+export const visit = (page, hash) =>
+  page.evaluate(
+    (to) =>
+      new Promise((resolve) => {
+        const before = location.href;
+        // The page listens for the same event, and was there first.
+        addEventListener("hashchange", () => resolve(), { once: true });
+        location.hash = to;
+        if (location.href === before) resolve();
+      }),
+    hash || "#/overview",
+  );
 
 /** Opens everything that is folded away; what is inside may hold more of it. */
 export async function unfold(page) {
@@ -74,8 +92,14 @@ export async function unfold(page) {
   }
 }
 
-/** What a card of key figures says, exactly. */
+/** The exact value of a card of key figures, once. */
 export const kpi = async (page, name) => Number(await page.locator(`[data-kpi="${name}"] data`).getAttribute("value"));
+
+/** Waits until a card of key figures shows this value. */
+export const expectKpi = (page, name, value) => expect(page.locator(`[data-kpi="${name}"] data`)).toHaveAttribute("value", String(value));
+
+/** Waits until the focus is on an element that the function accepts. */
+export const expectFocus = (page, property, value) => expect.poll(() => page.evaluate((name) => document.activeElement?.[name], property)).toBe(value);
 
 export const heading = (page, name) => page.getByRole("heading", { level: 1, name });
 

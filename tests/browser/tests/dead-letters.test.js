@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { browser, heading } from "../lib/browser.js";
+import { browser, expect, expectKpi, heading } from "../lib/browser.js";
 import { letters } from "../lib/cases.js";
 import { post, start } from "../lib/instance.js";
 
@@ -43,16 +43,16 @@ test("depths and reasons are shown, content only when asked for", async (t) => {
   const page = await open(t);
   await heading(page, "Dead letters").waitFor();
   await card(page, id).waitFor();
-  assert.equal(Number(await page.locator('[data-kpi="dead"] data').getAttribute("value")), letters.bodies.length);
-  assert.equal(await page.locator("[data-letter]").count(), letters.bodies.length);
+  await expectKpi(page, "dead", letters.bodies.length);
+  await expect(page.locator("[data-letter]")).toHaveCount(letters.bodies.length);
   await page.getByRole("table", { name: "Reasons of the letters shown below" }).waitFor();
-  assert.ok(!(await page.locator("main").innerText()).includes(letters.number), "no number before somebody asks");
+  await expect(page.locator("main"), "no number before somebody asks").not.toContainText(letters.number);
   const button = card(page, id).getByRole("button", { name: "Show content" });
   await button.click();
   await card(page, id).getByText(letters.shown).waitFor();
-  assert.ok((await card(page, id).innerText()).includes(letters.number));
+  await expect(card(page, id)).toContainText(letters.number);
   await card(page, id).getByRole("button", { name: "Hide content" }).click();
-  assert.ok(!(await card(page, id).innerText()).includes(letters.number));
+  await expect(card(page, id)).not.toContainText(letters.number, { useInnerText: true });
 });
 
 test("a letter is sent back after a question, and not without one", async (t) => {
@@ -64,7 +64,7 @@ test("a letter is sent back after a question, and not without one", async (t) =>
   await dialog.waitFor();
   await page.keyboard.press("Escape");
   await dialog.waitFor({ state: "detached" });
-  assert.ok(await button.evaluate((element) => element === document.activeElement), "the focus is back");
+  await expect(button, "the focus is back").toBeFocused();
   assert.equal(await idOf(letters.redriven), id, "nothing was done");
 
   await page.reload();
@@ -84,7 +84,7 @@ test("a letter is discarded after a question", async (t) => {
   await card(page, id).getByRole("button", { name: "Discard" }).click();
   await page.getByRole("dialog", { name: "Discard this letter?" }).getByRole("button", { name: "Discard" }).click();
   await card(page, id).waitFor({ state: "detached" });
-  await page.waitForFunction((count) => Number(document.querySelector('[data-kpi="dead"] data').value) === count - 1, before);
+  await expectKpi(page, "dead", before - 1);
   assert.equal(await letterWith(letters.discarded), null, "nowhere in the queue");
 
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save what was discarded as a file" }).click()]);

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { api, browser, figuresShown, kpi } from "../lib/browser.js";
+import { api, browser, expect, expectKpi, figuresShown } from "../lib/browser.js";
 import { billed, figures } from "../lib/cases.js";
 
 const open = browser();
@@ -25,30 +25,28 @@ async function eventsOf(day) {
 test("the cards are a recount of what was posted", async (t) => {
   const page = await open(t, `#/overview?${query}`);
   await figuresShown(page);
-  assert.deepEqual(
-    Object.fromEntries(await Promise.all(["sent", "delivered", "read", "clicked", "unreached", "fell_back"].map(async (name) => [name, await kpi(page, name)]))),
-    {
-      sent: posted("Sent"),
-      delivered: posted("Delivered"),
-      read: posted("Read"),
-      clicked: posted("Clicked"),
-      unreached: posted("Failed") + posted("Not sent"),
-      fell_back: posted("Sent", "SMS"),
-    },
-  );
-  const cell = (name) => page.getByRole("table", { name: "How the fallback ended" }).getByRole("row", { name }).locator("data").getAttribute("value").then(Number);
-  assert.equal(await cell(/^Sent as SMS/), 5);
-  assert.equal(await cell(/^Delivered/), 4);
-  assert.equal(await cell(/^Failed/), 1);
+  await expectKpi(page, "sent", posted("Sent"));
+  await expectKpi(page, "delivered", posted("Delivered"));
+  await expectKpi(page, "read", posted("Read"));
+  await expectKpi(page, "clicked", posted("Clicked"));
+  await expectKpi(page, "unreached", posted("Failed") + posted("Not sent"));
+  await expectKpi(page, "fell_back", posted("Sent", "SMS"));
+  const cell = (name) => page.getByRole("table", { name: "How the fallback ended" }).getByRole("row", { name }).locator("data");
+  await expect(cell(/^Sent as SMS/)).toHaveAttribute("value", "5");
+  await expect(cell(/^Delivered/)).toHaveAttribute("value", "4");
+  await expect(cell(/^Failed/)).toHaveAttribute("value", "1");
   // Failed messages are not among sent, not sent and blocked here: 20 + 2.
-  assert.match(await page.locator(".lead").innerText(), /of 22 RCS messages fell back to SMS; 80% of those were delivered/);
+  await expect(page.locator(".lead")).toContainText("of 22 RCS messages fell back to SMS; 80% of those were delivered");
 });
 
 test("the table of the chart is a recount from the events themselves", async (t) => {
   const page = await open(t, `#/overview?${query}`);
   await figuresShown(page);
   await page.getByText("Figures as a table").click();
-  const rows = await page.getByRole("table", { name: /for each UTC/ }).locator("tr").evaluateAll((all) => all.map((row) => [...row.cells].map((cell) => cell.innerText)));
+  const table = page.getByRole("table", { name: /for each UTC/ });
+  // A head, a row for each of the two days, and the sum.
+  await expect(table.locator("tr")).toHaveCount(4);
+  const rows = await table.locator("tr").evaluateAll((all) => all.map((row) => [...row.cells].map((cell) => cell.innerText)));
   const [head, ...body] = rows;
   const names = head.slice(1).map((name) => name.toLowerCase().replace(" ", "_"));
   const shown = new Map();
@@ -70,14 +68,12 @@ test("reasons and funnel are those of the summary", async (t) => {
   const page = await open(t, `#/overview?${query}`);
   await figuresShown(page);
   const reasons = page.getByRole("table", { name: "Reasons as the providers put them" });
-  assert.deepEqual(
-    (await reasons.locator("tbody tr").evaluateAll((rows) => rows.map((row) => [row.cells[0].innerText, row.cells[1].innerText, row.cells[2].innerText].join("|")))).sort(),
-    ["Figures: device is off|RCS|3", "Figures: no RCS|RCS|2", "Figures: operator|SMS|1"],
-  );
+  const shown = () => reasons.locator("tbody tr").evaluateAll((rows) => rows.map((row) => [row.cells[0].innerText, row.cells[1].innerText, row.cells[2].innerText].join("|")).sort());
+  await expect.poll(shown).toEqual(["Figures: device is off|RCS|3", "Figures: no RCS|RCS|2", "Figures: operator|SMS|1"]);
   for (const entry of summary.funnel) {
     const table = page.locator("section", { hasText: "From sent to clicked" }).getByRole("table", { name: entry.channel, exact: true });
     for (const step of ["sent", "delivered", "read", "clicked"]) {
-      assert.equal(Number(await table.locator(`[data-step="${step}"]`).getAttribute("value")), entry[step], `${entry.channel} ${step}`);
+      await expect(table.locator(`[data-step="${step}"]`), `${entry.channel} ${step}`).toHaveAttribute("value", String(entry[step]));
     }
   }
   assert.deepEqual(summary.bots.includes(figures.bot) && summary.tags.includes(figures.tag), true);
@@ -86,7 +82,7 @@ test("reasons and funnel are those of the summary", async (t) => {
 test("filters by channel and tag narrow the figures", async (t) => {
   const page = await open(t, `#/overview?${query}&channel=SMS`);
   await figuresShown(page);
-  assert.equal(await kpi(page, "sent"), posted("Sent", "SMS"));
+  await expectKpi(page, "sent", posted("Sent", "SMS"));
   await page.goto(page.url().replace(/#.*/, `#/overview?${new URLSearchParams({ from: figures.from, to: figures.to, tag: figures.tag, channel: "RCS" })}`));
   await page.waitForFunction((count) => Number(document.querySelector('.results:not([aria-busy]) [data-kpi="sent"] data')?.value) === count, posted("Sent", "RCS"));
 });
@@ -95,7 +91,9 @@ test("what is billable is told by category", async (t) => {
   const page = await open(t, `#/overview?from=${figures.from}&to=${figures.to}`);
   await figuresShown(page);
   const summary = await api(`api/summary?from=${figures.from}&to=${figures.to}`);
-  const rows = await page.getByRole("table", { name: "Messages by price category" }).locator("tbody tr").evaluateAll((all) => all.map((row) => [...row.cells].map((cell) => cell.innerText)));
+  const lines = page.getByRole("table", { name: "Messages by price category" }).locator("tbody tr");
+  await expect(lines).toHaveCount(summary.billing.length);
+  const rows = await lines.evaluateAll((all) => all.map((row) => [...row.cells].map((cell) => cell.innerText)));
   for (const entry of summary.billing) {
     const row = rows.find(([category, paid]) => category === entry.category && paid === (entry.billable ? "Billable" : "Free"));
     assert.deepEqual(row?.slice(2).map((text) => Number(text.replace(/\D/g, ""))), [entry.messages, entry.count], entry.category);

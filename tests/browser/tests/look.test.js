@@ -5,7 +5,7 @@ import { mkdirSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import axe from "axe-core";
-import { browser, figuresShown, unfold, visit } from "../lib/browser.js";
+import { browser, expect, expectFocus, figuresShown, unfold, visit } from "../lib/browser.js";
 import { evil, journey, many } from "../lib/cases.js";
 
 const open = browser();
@@ -113,10 +113,9 @@ test("light and dark differ, and both follow the system while the page is open",
   const light = await seen();
   await page.emulateMedia({ colorScheme: "dark" });
   await page.waitForFunction((before) => getComputedStyle(document.body).backgroundColor !== before, light[0]);
-  const dark = await seen();
-  assert.notEqual(dark[0], light[0]);
-  assert.notEqual(dark[1], light[1]);
-  assert.notEqual(dark[2], light[2], "the chart is painted anew");
+  for (const [index, what] of ["background", "text", "chart, which is painted anew"].entries()) {
+    await expect.poll(async () => (await seen())[index] !== light[index], what).toBe(true);
+  }
 });
 
 test("no view scrolls sideways on a phone of 360 px", async (t) => {
@@ -172,10 +171,10 @@ test("the skip link leads past the navigation and leaves the view alone", async 
   const page = await open(t, "#/message");
   await page.getByRole("heading", { name: "Find a message" }).waitFor();
   await page.keyboard.press("Tab");
-  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the content");
+  await expectFocus(page, "textContent", "Skip to the content");
   await page.keyboard.press("Enter");
-  assert.equal(await page.evaluate(() => document.activeElement.id), "main");
-  assert.match(page.url(), /#\/message$/);
+  await expectFocus(page, "id", "main");
+  await expect(page).toHaveURL(/#\/message$/);
 });
 
 test("by keyboard alone: a search, a message, and back", async (t) => {

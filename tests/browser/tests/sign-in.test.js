@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import axe from "axe-core";
-import { browser, heading } from "../lib/browser.js";
+import { browser, expect, expectFocus, heading } from "../lib/browser.js";
 import { journey, letters } from "../lib/cases.js";
 import { post, start } from "../lib/instance.js";
 
@@ -27,8 +27,8 @@ const signIn = async (page, role) => {
 test("nothing is shown before somebody signs in, and a wrong password is told", async (t) => {
   const page = await open(t, `#/message/${journey.sms}`, { at: instance.base });
   await heading(page, "Sign in").waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement.id), "password");
-  assert.equal(await page.getByRole("navigation").isVisible(), false);
+  await expectFocus(page, "id", "password");
+  await expect(page.getByRole("navigation")).toBeHidden();
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate(() => window.axe.run());
   assert.deepEqual(violations.map(({ id }) => id), []);
@@ -36,7 +36,7 @@ test("nothing is shown before somebody signs in, and a wrong password is told", 
   await page.getByLabel("Password").fill("not this one at all");
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.getByRole("alert").filter({ hasText: /\w/ }).waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement.id), "password");
+  await expectFocus(page, "id", "password");
 
   await signIn(page, "agent");
   await page.getByText(/^Delivered over SMS after RCS failed/).waitFor();
@@ -55,8 +55,8 @@ test("an agent sees letters but cannot change the queue; an operator can", async
   await signIn(page, "agent");
   const letter = page.locator("[data-letter]");
   await letter.getByRole("button", { name: "Show content" }).waitFor();
-  assert.equal(await page.getByRole("button", { name: "Discard" }).count(), 0);
-  assert.equal(await page.getByRole("button", { name: "Try again (redrive)" }).count(), 0);
+  await expect(page.getByRole("button", { name: "Discard" })).toHaveCount(0);
+  await expect(page.getByRole("button", { name: "Try again (redrive)" })).toHaveCount(0);
   await page.getByRole("button", { name: "Sign out" }).click();
   await signIn(page, "operator");
   await letter.getByRole("button", { name: "Discard" }).waitFor();
@@ -69,15 +69,16 @@ test("a viewer sees no number anywhere, and masked ids lead nowhere", async (t) 
   await post(instance, "event-webhook", [{ message_id: `api-337-${journey.number}-viewer-1`, mobile: journey.number, status: "Sent", channel: "RCS", event_time: Math.floor(Date.now() / 1000) }]);
   const event = page.locator(".events > li", { hasText: "-viewer-1" });
   await event.waitFor();
-  assert.match(await event.innerText(), /\*{4}/);
-  assert.equal(await event.getByRole("link").count(), 0);
+  await expect(event).toContainText(/\*{4}/);
+  await expect(event.getByRole("link")).toHaveCount(0);
   await event.getByText("All fields").click();
+  await event.locator("dl").waitFor();
   assert.ok(!(await page.content()).includes(journey.number));
 
   await page.getByRole("navigation").getByRole("link", { name: "Dead letters" }).click();
   await page.getByRole("button", { name: "Show content" }).click();
   await page.getByText("Digits are masked for your role.").waitFor();
-  assert.ok((await page.locator("[data-letter]").innerText()).includes(letters.shown));
+  await expect(page.locator("[data-letter]")).toContainText(letters.shown);
   assert.ok(!(await page.content()).includes(letters.number));
 });
 

@@ -1,8 +1,7 @@
 // When the API fails or is slow. These answers are made up by the test; all others are real.
 
-import assert from "node:assert/strict";
 import { test } from "node:test";
-import { browser, figuresShown, heading, kpi, visit } from "../lib/browser.js";
+import { browser, expect, expectKpi, figuresShown, heading, kpi, visit } from "../lib/browser.js";
 import { figures, journey } from "../lib/cases.js";
 
 const open = browser();
@@ -24,7 +23,7 @@ test("an error is told in words and can be retried, in every view", async (t) =>
     await page.unroute(path);
     await alert.getByRole("button", { name: "Try again" }).click();
     await works(page);
-    assert.equal(await alert.count(), 0, hash);
+    await expect(alert, hash).toHaveCount(0);
   }
 });
 
@@ -78,12 +77,12 @@ test("a late answer of an old question never replaces a newer one", async (t) =>
   await page.locator(".results:not([aria-busy])").waitFor();
   await answered;
   await page.waitForTimeout(200);
-  assert.equal(await kpi(page, "sent"), all);
+  await expectKpi(page, "sent", all);
 
   // The same when another view is opened meanwhile.
   await page.getByLabel("Bot").selectOption(figures.bot);
   await page.getByRole("navigation").getByRole("link", { name: "Dead letters" }).click();
   await page.locator('[data-kpi="dead"]').waitFor();
   await page.waitForTimeout(1800);
-  assert.equal(await page.locator('[data-kpi="sent"]').count(), 0);
+  await expect(page.locator('[data-kpi="sent"]')).toHaveCount(0);
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { api, base, browser, figuresShown, heading } from "../lib/browser.js";
+import { api, base, browser, expect, expectFocus, figuresShown, heading } from "../lib/browser.js";
 import { digits, figures, journey, many, read, today } from "../lib/cases.js";
 import { post } from "../lib/instance.js";
 
@@ -24,21 +24,21 @@ test("the overview shows figures, a chart, its summary and its table", async (t)
   }
   const chart = page.getByRole("img", { name: /events in 30 UTC days/ });
   await chart.waitFor();
-  const painted = await chart.evaluate((canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0));
-  assert.ok(painted, "the chart is drawn");
+  const painted = () => chart.evaluate((canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0));
+  await expect.poll(painted, "the chart is drawn").toBe(true);
   const table = page.getByRole("table", { name: /Events by status for each UTC day/ });
-  assert.equal(await table.count(), 0, "the table is folded away");
+  await expect(table, "the table is folded away").toHaveCount(0);
   await page.getByText("Figures as a table").focus();
   await page.keyboard.press("Enter");
-  assert.equal(await table.locator("tbody tr").count(), 30);
+  await expect(table.locator("tbody tr")).toHaveCount(30);
 });
 
 test("lines of the chart can be switched off by buttons that say so", async (t) => {
   const page = await open(t);
   const sent = page.getByRole("list", { name: "Lines of the chart" }).getByRole("button", { name: "Sent", exact: true });
-  assert.equal(await sent.getAttribute("aria-pressed"), "true");
+  await expect(sent).toHaveAttribute("aria-pressed", "true");
   await sent.press("Enter");
-  assert.equal(await sent.getAttribute("aria-pressed"), "false");
+  await expect(sent).toHaveAttribute("aria-pressed", "false");
 });
 
 test("filters change the figures and the address; reload and back restore them", async (t) => {
@@ -48,19 +48,19 @@ test("filters change the figures and the address; reload and back restore them",
   await page.getByLabel("Bot").focus();
   await page.getByLabel("Bot").selectOption(figures.bot);
   await page.waitForFunction((before) => Number(document.querySelector('.results:not([aria-busy]) [data-kpi="sent"] data')?.value) < before, all);
-  assert.match(page.url(), new RegExp(`bot=${figures.bot}`));
-  assert.equal(await page.evaluate(() => document.activeElement.id), "bot", "the focus stays on the filter");
+  await expect(page).toHaveURL(new RegExp(`bot=${figures.bot}`));
+  await expectFocus(page, "id", "bot");
   const filtered = await page.locator('[data-kpi="sent"] data').getAttribute("value");
 
   await page.reload();
   await figuresShown(page);
-  assert.equal(await page.locator('[data-kpi="sent"] data').getAttribute("value"), filtered);
-  assert.equal(await page.getByLabel("Bot").inputValue(), figures.bot);
-  assert.equal(await page.getByLabel("From (UTC day)").inputValue(), figures.from);
+  await expect(page.locator('[data-kpi="sent"] data')).toHaveAttribute("value", filtered);
+  await expect(page.getByLabel("Bot")).toHaveValue(figures.bot);
+  await expect(page.getByLabel("From (UTC day)")).toHaveValue(figures.from);
 
   await page.goBack();
   await page.waitForFunction((before) => Number(document.querySelector('.results:not([aria-busy]) [data-kpi="sent"] data')?.value) === before, all);
-  assert.equal(await page.getByLabel("Bot").inputValue(), "");
+  await expect(page.getByLabel("Bot")).toHaveValue("");
 });
 
 test("the range picker goes by presets and by days, and refuses a range that ends before it begins", async (t) => {
@@ -68,7 +68,7 @@ test("the range picker goes by presets and by days, and refuses a range that end
   await figuresShown(page);
   await page.getByRole("button", { name: "7 days" }).click();
   await page.getByText("7 UTC days", { exact: false }).first().waitFor();
-  assert.equal(await page.getByRole("button", { name: "7 days" }).getAttribute("aria-pressed"), "true");
+  await expect(page.getByRole("button", { name: "7 days" })).toHaveAttribute("aria-pressed", "true");
   await page.getByLabel("To (UTC day)").fill(figures.to);
   await page.getByLabel("From (UTC day)").fill(figures.to);
   await page.waitForURL(`**/#/overview?from=${figures.to}&to=${figures.to}`);
@@ -89,15 +89,15 @@ test("a search by id shows the journey over RCS and SMS as one story", async (t)
   await find(page, ` ${journey.sms} `);
   await heading(page, `Message ${journey.sms}`).waitFor();
   await page.getByText(`Delivered over SMS after RCS failed: ${journey.reason}. The person answered: “Yes, please deliver”.`).waitFor();
-  assert.equal(decodeURIComponent(new URL(page.url()).hash), `#/message/${journey.sms}`);
+  await expect.poll(() => decodeURIComponent(new URL(page.url()).hash)).toBe(`#/message/${journey.sms}`);
 
   const legs = page.locator(".legs > li");
-  assert.deepEqual(await legs.evaluateAll((items) => items.map((item) => item.dataset.leg)), ["RCS", "SMS"]);
-  const steps = await page.locator(".timeline > li[data-status]").evaluateAll((items) => items.map((item) => `${item.dataset.channel} ${item.dataset.status}`));
-  assert.deepEqual(steps, ["RCS failed", "SMS sent", "SMS delivered", "RCS clicked"]);
+  await expect.poll(() => legs.evaluateAll((items) => items.map((item) => item.dataset.leg))).toEqual(["RCS", "SMS"]);
+  const steps = () => page.locator(".timeline > li[data-status]").evaluateAll((items) => items.map((item) => `${item.dataset.channel} ${item.dataset.status}`));
+  await expect.poll(steps).toEqual(["RCS failed", "SMS sent", "SMS delivered", "RCS clicked"]);
   const answer = page.locator(".timeline .is-answer");
-  assert.match(await answer.innerText(), /Yes, please deliver/);
-  assert.match(await answer.innerText(), /to this message/);
+  await expect(answer).toContainText("Yes, please deliver");
+  await expect(answer).toContainText("to this message");
 
   await legs.getByRole("link", { name: journey.rcs }).click();
   await heading(page, `Message ${journey.rcs}`).waitFor();
@@ -113,14 +113,14 @@ test("an event's details hold every stored field and the exact UTC time", async 
   const step = page.locator('.timeline > li[data-status="read"]');
   await step.getByText("All fields").click();
   const event = events.find(({ status }) => status === "read");
-  const told = await step.locator("dl").innerText();
-  assert.ok(told.includes(`${new Date(event.event_time).toISOString().replace("T", " ").replace("Z", "")} UTC`), told);
-  assert.ok(told.includes(new Date(event.expires_at * 1000).toISOString().slice(0, 10)), told);
-  for (const value of [event.request_id, event.provider, event.format, event.recipient, event.status_key]) assert.ok(told.includes(value), value);
-  assert.equal(await step.locator("dl > dt").count(), Object.keys(event).length);
+  await expect(step.locator("dl > dt")).toHaveCount(Object.keys(event).length);
+  const fields = step.locator("dl");
+  await expect(fields).toContainText(`${new Date(event.event_time).toISOString().replace("T", " ").replace("Z", "")} UTC`);
+  await expect(fields).toContainText(new Date(event.expires_at * 1000).toISOString().slice(0, 10));
+  for (const value of [event.request_id, event.provider, event.format, event.recipient, event.status_key]) await expect(fields).toContainText(value);
   const time = step.locator(".event-head time");
-  assert.equal(await time.getAttribute("datetime"), new Date(event.event_time).toISOString());
-  assert.match(await time.getAttribute("title"), / UTC$/);
+  await expect(time).toHaveAttribute("datetime", new Date(event.event_time).toISOString());
+  await expect(time).toHaveAttribute("title", / UTC$/);
 });
 
 test("a search by number shows the person's messages, pages and a CSV file", async (t) => {
@@ -129,8 +129,8 @@ test("a search by number shows the person's messages, pages and a CSV file", asy
   await page.getByText(`50 messages, 50 events so far, the newest first.`).waitFor();
   await page.getByRole("button", { name: "Load older events" }).click();
   await page.getByText(`${many.count} messages, ${many.count} events, the newest first.`).waitFor();
-  assert.equal(await page.locator(".groups > li").count(), many.count);
-  await page.waitForFunction(() => document.activeElement?.matches(".end"), null, { timeout: 5000 });
+  await expect(page.locator(".groups > li")).toHaveCount(many.count);
+  await page.waitForFunction(() => document.activeElement?.matches(".end"));
 
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Download as CSV" }).click()]);
   const csv = await readFile(await download.path(), "utf8");
@@ -141,12 +141,10 @@ test("a search by number shows the person's messages, pages and a CSV file", asy
 test("a fallback is one entry of a person's list, with its answer", async (t) => {
   const page = await open(t, `#/number/${journey.number}`);
   const entry = page.locator(".groups > li");
-  await entry.first().waitFor();
-  assert.equal(await entry.count(), 1);
-  const told = (await entry.innerText()).replace(/\s+/g, " ");
-  assert.match(told, /RCS Failed.*then SMS Delivered.*4 events, 1 answer/);
+  await expect(entry).toHaveCount(1);
+  await expect(entry).toHaveText(/RCS\s*Failed.*then\s*SMS\s*Delivered.*4 events, 1 answer/s, { useInnerText: true });
   await entry.getByText("4 events").click();
-  assert.equal(await entry.locator("ol.events > li").count(), 4);
+  await expect(entry.locator("ol.events > li")).toHaveCount(4);
 });
 
 test("digits and dashes are a number first and an id if there is no such person", async (t) => {
@@ -154,7 +152,7 @@ test("digits and dashes are a number first and an id if there is no such person"
   await find(page, digits.id);
   await heading(page, `Message ${digits.id}`).waitFor();
   await page.getByText("Sent over RCS; no delivery is reported yet.").waitFor();
-  assert.equal(decodeURIComponent(new URL(page.url()).hash), `#/message/${digits.id}`);
+  await expect.poll(() => decodeURIComponent(new URL(page.url()).hash)).toBe(`#/message/${digits.id}`);
 });
 
 test("a number that looks like an id is found, and what is nowhere is said to be nowhere", async (t) => {
@@ -184,15 +182,15 @@ test("live shows an event as it arrives, holds it back from a reader, and filter
   await send(`live-${stamp}-2`, "Failed");
   await page.getByRole("button", { name: /Show \d+ new event/ }).waitFor();
   assert.deepEqual(await link.boundingBox(), place);
-  assert.equal(await page.getByRole("link", { name: `live-${stamp}-2` }).count(), 0);
+  await expect(page.getByRole("link", { name: `live-${stamp}-2` })).toHaveCount(0);
   await page.getByRole("button", { name: /Show \d+ new event/ }).click();
   await page.getByRole("link", { name: `live-${stamp}-2` }).waitFor();
 
   await page.locator("main select#status").selectOption("failed");
   await page.waitForURL(/#\/live\?status=failed$/);
   await page.getByRole("link", { name: `live-${stamp}-2` }).waitFor();
-  assert.equal(await page.getByRole("link", { name: `live-${stamp}-1` }).count(), 0);
-  assert.match(await page.getByRole("link", { name: "Download today as CSV" }).getAttribute("href"), new RegExp(`^api/events\\?day=${today()}&status=failed&format=csv$`));
+  await expect(page.getByRole("link", { name: `live-${stamp}-1` })).toHaveCount(0);
+  await expect(page.getByRole("link", { name: "Download today as CSV" })).toHaveAttribute("href", new RegExp(`^api/events\\?day=${today()}&status=failed&format=csv$`));
 });
 
 test("live does not ask while it is paused or nobody looks", async (t) => {
@@ -233,9 +231,9 @@ test("the view moves with the address, and the focus with the view", async (t) =
   for (const [link, title] of [["Messages", "Find a message"], ["Live", "Live"], ["Dead letters", "Dead letters"], ["Overview", "Overview"]]) {
     await page.getByRole("navigation").getByRole("link", { name: link }).click();
     await heading(page, title).waitFor();
-    assert.equal(await page.evaluate(() => document.activeElement.tagName), "H1", link);
-    assert.equal(await page.getByRole("navigation").locator("[aria-current]").innerText(), link);
-    assert.match(await page.title(), /netcore-webhooks$/);
+    await expectFocus(page, "tagName", "H1");
+    await expect(page.getByRole("navigation").locator("[aria-current]")).toHaveText(link);
+    await expect(page).toHaveTitle(/netcore-webhooks$/);
   }
   await page.goBack();
   await heading(page, "Dead letters").waitFor();

@@ -1,0 +1,200 @@
+//! How the embedded DynamoDB lies in its SQLite file. `dynoxide` keeps an item three times where two
+//! indexes project all of it, and finds several things only by reading everything; here an item is
+//! kept once, and what is looked for has an index.
+//!
+//! An index of a table becomes a view of the items, under the name of the table that `dynoxide`
+//! would keep: reading it finds the whole item in the table, and writing into it does nothing. What
+//! the view shows as keys are columns that SQLite computes from the item. Plain SQL, so that any
+//! tool that reads SQLite reads the file.
+
+use anyhow::Context as _;
+use dynoxide::types::{AttributeDefinition, GlobalSecondaryIndex, KeyType, ScalarAttributeType};
+use rusqlite::Connection;
+
+use super::stream;
+
+/// Bytes of a page: items of about a kilobyte fill it better than SQLite's 4,096.
+const PAGE_BYTES: u32 = 8192;
+
+/// What must be set before the file has any content: pages that are given back when they are free.
+pub(super) fn begin(file: &Connection) -> anyhow::Result<()> {
+    file.execute_batch(&format!(
+        "PRAGMA page_size = {PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA user_version = 1;"
+    ))
+    .context("the tables' file could not be made")
+}
+
+/// For each connection: deleted content is overwritten, not only unlinked.
+pub(super) fn connect(connection: &Connection) -> anyhow::Result<()> {
+    connection
+        .execute_batch("PRAGMA secure_delete = ON")
+        .context("deleting cannot be made secure")?;
+    stream::prepare(connection)
+}
+
+/// A table as `dynoxide` describes it, with what this module needs of it.
+pub(super) struct Table<'t> {
+    pub(super) name: &'t str,
+    /// JSON, as `CreateTable` takes it.
+    pub(super) attributes: &'t str,
+    /// JSON, as `CreateTable` takes it.
+    pub(super) indexes: Option<&'t str>,
+    /// The attribute that says when an item expires.
+    pub(super) expires: Option<&'t str>,
+}
+
+/// Lays a table out, once. A table of an earlier version is converted, which takes about a minute
+/// for a million items.
+pub(super) fn arrange(connection: &Connection, table: &Table<'_>) -> anyhow::Result<()> {
+    let indexes: Vec<GlobalSecondaryIndex> = match table.indexes {
+        Some(indexes) => serde_json::from_str(indexes)?,
+        None => Vec::new(),
+    };
+    let attributes: Vec<AttributeDefinition> = serde_json::from_str(table.attributes)?;
+    let items = quoted(table.name);
+    let mut statements = String::new();
+    if let Some(attribute) = table.expires {
+        statements.push_str(&format!(
+            "CREATE INDEX IF NOT EXISTS {} ON {items} ({}) WHERE {} IS NOT NULL;",
+            quoted(&format!("{}::expires", table.name)),
+            expiry(attribute),
+            expiry(attribute),
+        ));
+    }
+    // For scans in segments.
+    statements.push_str(&format!(
+        "CREATE INDEX IF NOT EXISTS {} ON {items} (hash_prefix);",
+        quoted(&format!("{}::segments", table.name)),
+    ));
+    for index in &indexes {
+        statements.push_str(&view(connection, table.name, index, &attributes)?);
+    }
+    connection
+        .execute_batch(&format!("BEGIN IMMEDIATE; {statements} COMMIT;"))
+        .with_context(|| format!("the table {} could not be laid out", table.name))
+}
+
+/// The statements that make a view of an index, or nothing if there is one.
+fn view(
+    connection: &Connection,
+    table: &str,
+    index: &GlobalSecondaryIndex,
+    attributes: &[AttributeDefinition],
+) -> anyhow::Result<String> {
+    let name = format!("{table}::gsi::{}", index.index_name);
+    let kind: Option<String> = connection
+        .query_row("SELECT type FROM sqlite_master WHERE name = ?1", [&name], |row| {
+            row.get(0)
+        })
+        .map(Some)
+        .or_else(|error| match error {
+            rusqlite::Error::QueryReturnedNoRows => Ok(None),
+            other => Err(other),
+        })?;
+    if kind.as_deref() == Some("view") {
+        return Ok(String::new());
+    }
+    let part = |wanted: KeyType| {
+        let key = index.key_schema.iter().find(|key| key.key_type == wanted);
+        key.and_then(|key| {
+            let attribute = attributes
+                .iter()
+                .find(|attribute| attribute.attribute_name == key.attribute_name)?;
+            Some(key_string(&key.attribute_name, &attribute.attribute_type))
+        })
+        .with_context(|| format!("the index {} has no {wanted:?} key", index.index_name))
+    };
+    let (items, shown) = (quoted(table), quoted(&name));
+    let (partition, sort) = (
+        quoted(&format!("{}::pk", index.index_name)),
+        quoted(&format!("{}::sk", index.index_name)),
+    );
+    Ok(format!(
+        "DROP TABLE IF EXISTS {shown};
+         ALTER TABLE {items} ADD COLUMN {partition} TEXT GENERATED ALWAYS AS ({}) VIRTUAL;
+         ALTER TABLE {items} ADD COLUMN {sort} TEXT GENERATED ALWAYS AS ({}) VIRTUAL;
+         CREATE INDEX {} ON {items} ({partition}, {sort}) WHERE {partition} IS NOT NULL AND {sort} IS NOT NULL;
+         CREATE VIEW {shown} AS
+             SELECT {partition} AS gsi_pk, {sort} AS gsi_sk, pk AS table_pk, sk AS table_sk, item_json
+             FROM {items} WHERE {partition} IS NOT NULL AND {sort} IS NOT NULL;
+         CREATE TRIGGER {} INSTEAD OF INSERT ON {shown} BEGIN SELECT 1; END;
+         CREATE TRIGGER {} INSTEAD OF DELETE ON {shown} BEGIN SELECT 1; END;",
+        part(KeyType::HASH)?,
+        part(KeyType::RANGE)?,
+        quoted(&format!("{name}::keys")),
+        quoted(&format!("{name}::insert")),
+        quoted(&format!("{name}::delete")),
+    ))
+}
+
+/// The text by which `dynoxide` stores and compares a key, computed from the item; NULL if the item
+/// does not have it.
+///
+/// A number is ordered by its text: a sign, the exponent plus 5,000, and 40 digits. Here it is only
+/// computed for whole numbers from 0 to 40 digits, and the receivers write no other into a key; an
+/// item with another one is in the table and in no index.
+fn key_string(attribute: &str, kind: &ScalarAttributeType) -> String {
+    let value = |kind: &str| {
+        format!(
+            "json_extract(item_json, '$.{}.{kind}')",
+            attribute.replace('\'', "''")
+        )
+    };
+    match kind {
+        ScalarAttributeType::N => {
+            let number = value("N");
+            let zeros = "0".repeat(40);
+            format!(
+                "CASE WHEN {number} = '0' THEN 'N:10000{zeros}'
+                      WHEN {number} GLOB '[1-9]*' AND {number} NOT GLOB '*[^0-9]*' AND length({number}) <= 40
+                      THEN 'N:2' || (5000 + length({number})) || substr({number} || '{zeros}', 1, 40) END"
+            )
+        }
+        ScalarAttributeType::B => format!("'B:' || {}", value("B")),
+        ScalarAttributeType::S => format!("'S:' || {}", value("S")),
+    }
+}
+
+/// When an item expires, in seconds since 1970; NULL if it does not say.
+pub(super) fn expiry(attribute: &str) -> String {
+    format!("CAST(json_extract(item_json, '$.{attribute}.N') AS INTEGER)")
+}
+
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Gives free pages back to the file system, but for some.
+pub(super) fn give_back(connection: &Connection, but: u32) -> anyhow::Result<()> {
+    let free: u32 = connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
+    let surplus = free.saturating_sub(but);
+    if surplus > 0 {
+        // A page goes with each step of the statement.
+        let mut vacuum = connection.prepare(&format!("PRAGMA incremental_vacuum({surplus})"))?;
+        let mut rows = vacuum.query([])?;
+        while rows.next()?.is_some() {}
+    }
+    Ok(())
+}
+
+/// Makes the file of an earlier version one that can give pages back.
+pub(super) fn shrink_once(connection: &Connection) -> anyhow::Result<()> {
+    const INCREMENTAL: u32 = 2;
+    let found: u32 = connection.query_row("PRAGMA auto_vacuum", [], |row| row.get(0))?;
+    let in_file = connection.path().is_some_and(|path| !path.is_empty());
+    if found == INCREMENTAL || !in_file {
+        return Ok(());
+    }
+    tracing::warn!("a folder of an earlier version is converted, once: about a minute for a million events");
+    connection
+        .execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM")
+        .context("the tables' file could not be converted")
+}
+
+/// Leaves nothing of what was deleted in the file or beside it.
+pub(super) fn purge(connection: &Connection) -> anyhow::Result<()> {
+    give_back(connection, 0)?;
+    connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .context("the write-ahead log could not be emptied")
+}

@@ -1,0 +1,110 @@
+//! Files and folders that only their owner may read: they hold personal data and secrets.
+
+use std::{
+    fs::{self, File, OpenOptions, Permissions},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+};
+
+const FILE: u32 = 0o600;
+const FOLDER: u32 = 0o700;
+/// Others may write into such a folder, but not remove what is not theirs, as in `/tmp`.
+const STICKY: u32 = 0o1000;
+/// What the group and others may do.
+const OTHERS: u32 = 0o077;
+
+/// Makes a data folder, or takes one that exists, and leaves it and what the command keeps in it to
+/// the owner alone.
+///
+/// A folder that already holds other things than an instance's data keeps its permissions, as does
+/// one that is shared on purpose (sticky): only the files whose names begin like one of `ours`
+/// change.
+pub(crate) fn folder(path: &Path, ours: &[&str]) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(FOLDER).create(path)?;
+    let mut foreign = false;
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_ours = ours.iter().any(|ours| name.to_string_lossy().starts_with(ours));
+        foreign |= !is_ours;
+        let metadata = entry.metadata()?;
+        if is_ours && metadata.is_file() && metadata.mode() & OTHERS != 0 {
+            fs::set_permissions(entry.path(), Permissions::from_mode(FILE))?;
+        }
+    }
+    let mode = fs::metadata(path)?.mode();
+    if !foreign && mode & STICKY == 0 && mode & OTHERS != 0 {
+        fs::set_permissions(path, Permissions::from_mode(FOLDER))?;
+    }
+    Ok(())
+}
+
+/// A file that is made where it does not exist, with nobody else's permissions, and appended to.
+pub(crate) fn append(path: &Path) -> io::Result<File> {
+    owned(OpenOptions::new().create(true).append(true), path)
+}
+
+/// A file that is made anew, with nobody else's permissions.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    owned(OpenOptions::new().create(true).write(true).truncate(true), path)
+}
+
+/// Writes a file that nobody else can read, not even while it is written.
+pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
+    create(path)?.write_all(text.as_bytes())
+}
+
+fn owned(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = options.mode(FILE).open(path)?;
+    // The mode above is for a new file only.
+    file.set_permissions(Permissions::from_mode(FILE))?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    #[test]
+    fn what_others_could_read_becomes_the_owners_alone() {
+        let outside = tempfile::tempdir().unwrap();
+        let data = outside.path().join("data");
+        fs::create_dir(&data).unwrap();
+        fs::set_permissions(&data, Permissions::from_mode(0o755)).unwrap();
+        for name in ["tables.sqlite", "tables.sqlite-wal", "queues.jsonl"] {
+            fs::write(data.join(name), "a number").unwrap();
+            fs::set_permissions(data.join(name), Permissions::from_mode(0o644)).unwrap();
+        }
+        folder(&data, &["tables", "queues"]).unwrap();
+        assert_eq!(mode(&data), 0o700);
+        for entry in fs::read_dir(&data).unwrap() {
+            assert_eq!(mode(&entry.unwrap().path()), 0o600);
+        }
+        write(&data.join("new"), "secret").unwrap();
+        append(&data.join("other")).unwrap();
+        assert_eq!([mode(&data.join("new")), mode(&data.join("other"))], [0o600; 2]);
+    }
+
+    #[test]
+    fn a_folder_with_other_things_in_it_keeps_its_permissions() {
+        let outside = tempfile::tempdir().unwrap();
+        for (name, of_folder) in [("project", 0o755), ("shared", 0o1777)] {
+            let path = outside.path().join(name);
+            fs::create_dir(&path).unwrap();
+            for (file, of_file) in [("queues.jsonl", 0o644), ("build.sh", 0o755)] {
+                fs::write(path.join(file), "").unwrap();
+                fs::set_permissions(path.join(file), Permissions::from_mode(of_file)).unwrap();
+            }
+            fs::set_permissions(&path, Permissions::from_mode(of_folder)).unwrap();
+            folder(&path, &["tables", "queues"]).unwrap();
+            assert_eq!(mode(&path), of_folder);
+            assert_eq!(mode(&path.join("build.sh")), 0o755);
+            assert_eq!(mode(&path.join("queues.jsonl")), 0o600);
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! One given phone number, found in texts in every spelling.
+
+use std::collections::VecDeque;
+
+use super::{
+    FEWEST_DIGITS, MOST_SEPARATORS,
+    token::{Kind, Tokens},
+};
+
+/// E.164 allows 15 digits; a few more are accepted, as in the receivers.
+const MOST_DIGITS: usize = 20;
+/// From this length on, a sequence of digits equals a number by no accident, wherever it stands.
+const CERTAIN: usize = 10;
+/// The digits that are remembered: a number's, and zeros in brackets between them.
+const REMEMBERED: usize = MOST_DIGITS + 12;
+/// Separators that also join the words of an id or a path.
+const CONNECTORS: [char; 4] = ['-', '_', '.', '/'];
+
+/// A phone number without its spelling.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Number(String);
+
+impl Number {
+    /// Reads a number in any spelling. Leading zeros belong to the spelling: `00` and `0` are
+    /// prefixes for dialing, and no country code begins with 0. `None` if the text holds something
+    /// other than digits and separators, or not 7 to 20 digits.
+    ///
+    /// ```
+    /// use webhook_ingest::phone::Number;
+    /// let number = Number::parse("+91 98123-45678").unwrap();
+    /// assert_eq!(number.digits(), "919812345678");
+    /// assert_eq!(Number::parse("0091/98123/45678"), Some(number));
+    /// assert_eq!(Number::parse("api-337-919812345678"), None);
+    /// ```
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut digits = String::new();
+        for token in Tokens::from(text, 0) {
+            match token.kind {
+                Kind::Digit(0) if digits.is_empty() => {}
+                Kind::Digit(_) if digits.len() == MOST_DIGITS => return None,
+                Kind::Digit(value) => digits.push(char::from(b'0' + value)),
+                Kind::Invisible | Kind::Separator(_) => {}
+                Kind::Word => return None,
+            }
+        }
+        (digits.len() >= FEWEST_DIGITS).then_some(Self(digits))
+    }
+
+    /// The digits, in ASCII, without leading zeros.
+    pub fn digits(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a text holds this number in any spelling, also among other digits of the span.
+    ///
+    /// The number starts where an uninterrupted run of digits starts, or after nothing but zeros
+    /// in it, and ends where a run ends: `1919812345678` is another number than `919812345678`.
+    /// A zero alone in brackets may stand anywhere between its digits: `+44 (0)20 7946 0958`.
+    ///
+    /// A number of fewer than ten digits could be a part of an id or a date by accident. In one
+    /// piece it is found if no letter touches it; in several pieces, if in addition no dash,
+    /// underscore, dot or slash connects it to a word or to more digits.
+    ///
+    /// The time is linear in the text; the working memory is that of 32 digits.
+    pub fn is_in(&self, text: &str) -> bool {
+        // A digit takes at least one byte.
+        if text.len() < self.0.len() {
+            return false;
+        }
+        let mut reader = Reader::default();
+        let mut tokens = Tokens::from(text, 0);
+        while let Some(token) = tokens.next() {
+            if reader.ends_run(token.kind) {
+                let beyond = tokens.clone().next().map(|token| token.kind);
+                if self.is_last_of(&reader, Edge::of(Some(token.kind), beyond)) {
+                    return true;
+                }
+            }
+            reader.read(token.kind);
+        }
+        self.is_last_of(&reader, Edge::Free)
+    }
+
+    /// Whether the digits that were read last are this number; `after` is what follows them.
+    fn is_last_of(&self, reader: &Reader, after: Edge) -> bool {
+        [false, true].into_iter().any(|without_zeros| {
+            let mut places = reader
+                .places
+                .iter()
+                .rev()
+                .filter(|place| !(without_zeros && place.in_brackets));
+            let last_run = places.clone().next().map(|place| place.run);
+            let mut first = None;
+            for digit in self.0.bytes().rev() {
+                match places.next() {
+                    Some(place) if place.digit + b'0' == digit => first = Some(place),
+                    _ => return false,
+                }
+            }
+            first.is_some_and(|first| {
+                let is_whole = last_run == Some(first.run);
+                let is_plausible = match self.0.len() {
+                    CERTAIN.. => true,
+                    _ if is_whole => first.before != Edge::Word && after != Edge::Word,
+                    _ => first.before == Edge::Free && after == Edge::Free,
+                };
+                first.is_start && is_plausible
+            })
+        })
+    }
+}
+
+/// A log line must not hold the number.
+impl std::fmt::Debug for Number {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Number({})", super::redact(&self.0))
+    }
+}
+
+/// What stands beside a run of digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Edge {
+    /// A letter.
+    Word,
+    /// A character that connects the run to a word or to more digits.
+    Connector,
+    /// Nothing that could make it a part of something else.
+    Free,
+}
+
+impl Edge {
+    fn of(beside: Option<Kind>, beyond: Option<Kind>) -> Self {
+        match (beside, beyond) {
+            (Some(Kind::Word), _) => Self::Word,
+            (Some(Kind::Separator(c)), Some(Kind::Word | Kind::Digit(_))) if CONNECTORS.contains(&c) => {
+                Self::Connector
+            }
+            _ => Self::Free,
+        }
+    }
+}
+
+/// One digit of a span.
+struct Place {
+    digit: u8,
+    /// Whether a number can start here: nothing but zeros stands before it in its run.
+    is_start: bool,
+    /// Whether it is a zero alone in brackets.
+    in_brackets: bool,
+    /// Which run it belongs to.
+    run: usize,
+    /// What stands before the run.
+    before: Edge,
+}
+
+/// The last digits of the span that is being read.
+#[derive(Default)]
+struct Reader {
+    places: VecDeque<Place>,
+    /// Visible separators since the last digit.
+    separators: usize,
+    runs: usize,
+    /// The last token, and the one before it.
+    last: [Option<Kind>; 2],
+}
+
+impl Reader {
+    /// Whether the next token ends a run of digits.
+    fn ends_run(&self, next: Kind) -> bool {
+        let [last, _] = self.last;
+        matches!(last, Some(Kind::Digit(_))) && !matches!(next, Kind::Digit(_))
+    }
+
+    fn read(&mut self, next: Kind) {
+        match next {
+            Kind::Digit(digit) => self.digit(digit),
+            Kind::Invisible => {}
+            Kind::Separator(c) => {
+                self.separators += 1;
+                if c == ')' {
+                    self.close_bracket();
+                }
+                if self.separators > MOST_SEPARATORS {
+                    self.places.clear();
+                }
+            }
+            Kind::Word => self.places.clear(),
+        }
+        let [last, _] = self.last;
+        self.last = [Some(next), last];
+    }
+
+    fn digit(&mut self, digit: u8) {
+        self.separators = 0;
+        let continued = match self.last {
+            [Some(Kind::Digit(_)), _] => self.places.back(),
+            _ => None,
+        };
+        let place = match continued {
+            Some(place) => Place {
+                digit,
+                is_start: place.is_start && place.digit == 0,
+                in_brackets: false,
+                ..*place
+            },
+            None => {
+                self.runs += 1;
+                let [beside, beyond] = self.last;
+                Place {
+                    digit,
+                    is_start: true,
+                    in_brackets: false,
+                    run: self.runs,
+                    before: Edge::of(beside, beyond),
+                }
+            }
+        };
+        if self.places.len() == REMEMBERED {
+            self.places.pop_front();
+        }
+        self.places.push_back(place);
+    }
+
+    /// After a zero that stands alone behind an opening bracket.
+    fn close_bracket(&mut self) {
+        if let [Some(Kind::Digit(0)), Some(Kind::Separator('('))] = self.last
+            && let Some(place) = self.places.back_mut()
+        {
+            place.in_brackets = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::spelling::spelt, *};
+    use proptest::prelude::*;
+
+    fn number(text: &str) -> Number {
+        Number::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_number_may_be_given_in_many_ways() {
+        for text in [
+            "919209209291",
+            "+91 92092-09291",
+            "0091 9209 209 291",
+            "(91) 9209.209291",
+            "९१ ९२०९२ ०९२९१",
+            "%2B91%2092092%2009291",
+        ] {
+            assert_eq!(number(text).digits(), "919209209291", "{text}");
+        }
+        for bad in [
+            "",
+            "12345",
+            "+1 23 45",
+            "ninety",
+            "api-337-919209209291",
+            "919209209291919209209291",
+        ] {
+            assert_eq!(Number::parse(bad), None, "{bad}");
+        }
+        assert!(!format!("{:?}", number("919209209291")).contains("9192"));
+    }
+
+    #[test]
+    fn a_number_is_found_as_people_and_providers_write_it() {
+        for text in [
+            "api-337-919209209291-3c9094b5cd72fdcaafbb633502afa672-1704876827",
+            "call +91 92092 09291 now",
+            "tel:00919209209291",
+            "0919209209291",
+            "919209209291",
+            "[Mobile] +91-9209-209291\n[Work] 2",
+            "{\"mobile\":919209209291}",
+            "IMG919209209291a.jpg",
+            "1 91 92092 09291 2",
+            "2024-01-10 919209209291 08:53",
+            "+91 (0)92092 09291",
+            "+91 (0) 92092 09291 (0)",
+            "{\"text\":\"{\\\"m\\\":\\\"\\\\u0039\\\\u0031 92092\\\\n09291\\\"}\"}",
+        ] {
+            assert!(number("919209209291").is_in(text), "{text}");
+        }
+        for text in [
+            "9192092092910",
+            "1919209209291",
+            "1009192092092910",
+            "91920920929",
+            "",
+            "919209209292",
+            "91x9209209291",
+            "92092 09291",
+            "91 92092 09291 5".replace(" 5", "5").as_str(),
+        ] {
+            assert!(!number("919209209291").is_in(text), "{text}");
+        }
+        assert!(
+            number("9209209291").is_in("+91 92092 09291"),
+            "the national spelling"
+        );
+        assert!(number("09209209291").is_in("9209209291"));
+        assert!(number("4420079460958").is_in("+44 (2)00 7946 0958"));
+    }
+
+    #[test]
+    fn a_short_number_inside_a_word_is_an_accident() {
+        for text in [
+            "call 1234567",
+            "123 4567",
+            "tel:123-4567.",
+            "a: (123) 4567, b",
+            "\\n1234567",
+            "001234567",
+            "1234567, 2024-01-10",
+        ] {
+            assert!(number("1234567").is_in(text), "{text}");
+        }
+        for text in [
+            "7d3f1234567a",
+            "7d3f-123-4567-a1",
+            "123-4567-89",
+            "a1234567",
+            "1234567b",
+            "99 12345678",
+        ] {
+            assert!(!number("1234567").is_in(text), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_number_in_any_spelling_is_found(
+            (digits, text) in spelt(7..=20),
+            prefix in prop::sample::select(vec!["", "+", "00", "(", "\u{ff0b}", "%2B", "tel: ", "\""]),
+            suffix in prop::sample::select(vec!["", ")", ".", ", 5", "\"", " x", " "]),
+        ) {
+            let text = format!("{prefix}{text}{suffix}");
+            prop_assert!(number(&digits).is_in(&text), "{digits} in {text}");
+        }
+
+        #[test]
+        fn a_number_is_found_deep_in_an_id((digits, text) in spelt(10..=15)) {
+            let text = format!("api-337-{text}-3c9094b5-1704876827");
+            prop_assert!(number(&digits).is_in(&text), "{digits} in {text}");
+        }
+
+        #[test]
+        fn another_number_is_not_found((digits, text) in spelt(10..=15), place in 0_usize..10) {
+            let mut other = digits.clone().into_bytes();
+            other[place] = if other[place] == b'9' { b'1' } else { other[place] + 1 };
+            let other = Number(String::from_utf8(other).unwrap());
+            prop_assert!(!other.is_in(&text), "{} in {}", other.0, text);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Numbers in arbitrary spellings, for tests.
+
+use std::ops::RangeInclusive;
+
+use proptest::{collection::vec, prelude::*, sample::select};
+
+/// Zeros of scripts, from the code charts: ASCII, Arabic-Indic, Persian, Devanagari, Bengali, Tamil,
+/// Thai, Tibetan, Khmer, full-width, mathematical bold and monospace, Adlam.
+const ZEROS: [char; 13] = [
+    '0',
+    '\u{660}',
+    '\u{6f0}',
+    '\u{966}',
+    '\u{9e6}',
+    '\u{be6}',
+    '\u{e50}',
+    '\u{f20}',
+    '\u{17e0}',
+    '\u{ff10}',
+    '\u{1d7ce}',
+    '\u{1d7f6}',
+    '\u{1e950}',
+];
+
+/// What may stand between two digits.
+const BETWEEN: [&str; 34] = [
+    "",
+    "",
+    "",
+    "",
+    " ",
+    "-",
+    ".",
+    "/",
+    "_",
+    ") (",
+    "] - [",
+    "\u{a0}",
+    "\u{2007}",
+    "\u{202f}",
+    "\u{3000}",
+    "\u{2010}",
+    "\u{2011}",
+    "\u{2013}",
+    "\u{2014}",
+    "\u{2212}",
+    "\u{ff0d}",
+    "\u{200b}\u{200c}\u{200d}",
+    "\u{202a}",
+    "\u{2066}",
+    "\u{feff}",
+    "\u{ad}",
+    "%20",
+    "%C2%A0",
+    "%2D",
+    "\\u00a0",
+    "\\/",
+    "\\n",
+    "&nbsp;",
+    "\t",
+];
+
+/// The digits of a number in ASCII, and the number in some spelling.
+pub(super) fn spelt(length: RangeInclusive<usize>) -> impl Strategy<Value = (String, String)> {
+    let place = (
+        0_u8..10,
+        select(ZEROS.to_vec()),
+        0_u8..8,
+        select(BETWEEN.to_vec()),
+    );
+    vec(place, length).prop_map(|places| {
+        let mut digits = String::new();
+        let mut text = String::new();
+        for (i, (value, zero, escape, between)) in places.into_iter().enumerate() {
+            if i > 0 {
+                text.push_str(between);
+            }
+            let value = if i == 0 { value % 9 + 1 } else { value };
+            digits.push(char::from(b'0' + value));
+            let written = char::from_u32(u32::from(zero) + u32::from(value)).unwrap();
+            match escape {
+                0 => {
+                    for unit in written.encode_utf16(&mut [0; 2]) {
+                        text.push_str(&format!("\\u{unit:04x}"));
+                    }
+                }
+                1 => {
+                    for byte in written.encode_utf8(&mut [0; 4]).bytes() {
+                        text.push_str(&format!("%{byte:02X}"));
+                    }
+                }
+                2 => text.push_str(&format!("&#{};", u32::from(written))),
+                _ => text.push(written),
+            }
+        }
+        (digits, text)
+    })
+}
