@@ -48,7 +48,7 @@ dead_url=$(aws sqs create-queue --queue-name "$prefix-dead-letters" --query Queu
   "Policy":"'"$(tls_only "$dead_arn")"'"}')
 retry_url=$(aws sqs create-queue --queue-name "$prefix-retry" --query QueueUrl --output text --attributes '{
   "MessageRetentionPeriod":"1209600","MaximumMessageSize":"1048576","VisibilityTimeout":"360","SqsManagedSseEnabled":"true",
-  "RedrivePolicy":"{\"deadLetterTargetArn\":\"'"$dead_arn"'\",\"maxReceiveCount\":\"5\"}",
+  "RedrivePolicy":"{\"deadLetterTargetArn\":\"'"$dead_arn"'\",\"maxReceiveCount\":\"1000\"}",
   "Policy":"'"$(tls_only "$retry_arn")"'"}')
 
 statement() { # actions, resources; each a JSON string or list
@@ -79,7 +79,7 @@ receiver_role=$(role receiver \
   "$(logs $receivers)")
 redrive_role=$(role redrive \
   "$(statement '"dynamodb:PutItem"' "\"$table_arn\"")" \
-  "$(statement '["sqs:ReceiveMessage","sqs:DeleteMessage","sqs:GetQueueAttributes"]' "\"$retry_arn\"")" \
+  "$(statement '["sqs:ReceiveMessage","sqs:DeleteMessage","sqs:GetQueueAttributes","sqs:ChangeMessageVisibility","sqs:SendMessage"]' "\"$retry_arn\"")" \
   "$(statement '"sqs:SendMessage"' "\"$dead_arn\"")" \
   "$(logs redrive)")
 projector_role=$(role projector \

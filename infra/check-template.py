@@ -3,7 +3,7 @@
 
 Each public URL has both permissions it needs, no policy of ours has a wildcard resource,
 no secret stands in a variable, every metric of ours is one that the code emits, the stream's
-reader skips nothing, and every alarm names a section of the runbook.
+reader skips nothing, ProtectData keeps what holds events, and every alarm names a section of the runbook.
 
 Usage: check-template.py [template.yaml [metrics.txt]]
 """
@@ -219,6 +219,16 @@ def streams(resources, problems):
             problems.append(f"{name}: without ReportBatchItemFailures one record holds the whole batch back")
 
 
+def kept(template, problems):
+    """What ProtectData keeps: every queue and table that may hold the only copy of an event."""
+    policy = {"Fn::If": ["ProtectsData", "Retain", "Delete"]}
+    for name in ["EventsTable", "RollupsTable", "RetryQueue", "DeadLetterQueue"]:
+        resource = template["Resources"][name]
+        for attribute in ["DeletionPolicy", "UpdateReplacePolicy"]:
+            if resource.get(attribute) != policy:
+                problems.append(f"{name}: ProtectData does not decide its {attribute}")
+
+
 def runbook(resources, problems):
     headings = re.findall(r"^#+ (.+)$", (INFRA.parent / "docs" / "operate.md").read_text(), re.MULTILINE)
     anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
@@ -246,6 +256,7 @@ def main():
     no_plain_secrets(template, resources, problems)
     metrics(resources, set(known.read_text().split()), problems)
     streams(resources, problems)
+    kept(template, problems)
     runbook(resources, problems)
     for problem in problems:
         print(f"{path.name}: {problem}", file=sys.stderr)

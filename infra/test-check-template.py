@@ -34,6 +34,8 @@ FAULTS = [
     ("AllowedPattern: ^(/[A-Za-z0-9_.-]{1,128}){1,15}$", "AllowedPattern: .*", "accepts what is no reference"),
     ("AllowedPattern: ^(/[A-Za-z0-9_.-]{1,128}){1,15}$", "AllowedPattern: ^[a-z]+$", "refuses the reference"),
     ("MetricName: Unavailable\n", "MetricName: Unreachable\n", "the metric Unreachable is not in metrics.txt"),
+    ("  RetryQueue:\n    Type: AWS::SQS::Queue\n    DeletionPolicy: !If [ProtectsData, Retain, Delete]\n",
+     "  RetryQueue:\n    Type: AWS::SQS::Queue\n    DeletionPolicy: Delete\n", "RetryQueue: ProtectData does not decide its DeletionPolicy"),
     ("docs/operate.md#dead-letters", "docs/operate.md#dead-mail", "no section dead-mail"),
     ('MetricName=\\"Stored\\"', 'MetricName=\\"Saved\\"', "the metric Saved is not in metrics.txt"),
 ]

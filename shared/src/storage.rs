@@ -207,8 +207,7 @@ impl Storage {
         let arrival = self.arrival(letter.received_at);
         let (mut tally, mut left) = self.store(batch, arrival, until.store).await;
         let later = left.later();
-        let cut_off = Instant::now() >= until.store && later.len() < tally.received;
-        if cut_off {
+        if Instant::now() >= until.store && later.len() < tally.received {
             tally.queued = self
                 .queue(&letter.function, batch, arrival, &later, until.queue)
                 .await;

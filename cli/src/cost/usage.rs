@@ -111,5 +111,6 @@ pub fn metrics() -> f64 {
     // `redrive` stores for both providers.
     let per_provider = metrics::PER_PROVIDER.len() * (receivers + 2);
     let per_function = (metrics::PER_FUNCTION.len() + [metrics::TIME_TO_ANSWER].len()) * receivers;
-    (per_provider + per_function + metrics::OF_THE_PROJECTOR.len()) as f64
+    let others = [metrics::RETRY_AGE, metrics::TABLE_REJECTIONS].len();
+    (per_provider + per_function + metrics::OF_THE_PROJECTOR.len() + others) as f64
 }

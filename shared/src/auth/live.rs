@@ -160,3 +160,228 @@ fn fault<E: ProvideErrorMetadata, R>(kind: &str, name: &str, error: &SdkError<E,
     let why = aws::failure(error);
     format!("{kind} {name} could not be read: {why}")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::{TcpListener, TcpStream},
+        sync::{
+            Mutex,
+            atomic::{AtomicUsize, Ordering},
+        },
+        thread,
+    };
+
+    use aws_config::SdkConfig;
+
+    use super::*;
+    use crate::aws::{Aws, LocalEndpoints, Patience};
+
+    const NOW: EpochMillis = 1_704_876_900_000;
+    const REFRESH: Duration = Duration::from_mins(5);
+    const REFRESH_MS: EpochMillis = 300_000;
+
+    /// A policy that is any text but one.
+    #[derive(Debug, PartialEq)]
+    struct Text(String);
+
+    #[derive(Debug, PartialEq, thiserror::Error)]
+    #[error("{0}")]
+    struct NoText(String);
+
+    impl Kept for Text {
+        type Error = NoText;
+
+        fn parse(text: &str) -> Result<Self, NoText> {
+            match text {
+                "no policy" => Err(NoText("it is no policy".into())),
+                text => Ok(Self(text.to_owned())),
+            }
+        }
+
+        fn missing(why: String) -> NoText {
+            NoText(why)
+        }
+    }
+
+    /// What the parameter store does with the next requests.
+    #[derive(Debug, Clone, Copy)]
+    enum Store {
+        Holds(&'static str),
+        HoldsNothing,
+        Refuses,
+        Breaks,
+        Hangs,
+    }
+
+    /// A parameter store on this machine that can be told what to do.
+    struct Ssm {
+        url: String,
+        does: Arc<Mutex<Store>>,
+        asked: Arc<AtomicUsize>,
+    }
+
+    impl Ssm {
+        fn start(does: Store) -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            let (does, asked) = (Arc::new(Mutex::new(does)), Arc::new(AtomicUsize::new(0)));
+            let (rule, count) = (does.clone(), asked.clone());
+            thread::spawn(move || {
+                // A hung request keeps its connection and its thread to the end of the test.
+                for stream in listener.incoming().flatten() {
+                    let (rule, count) = (rule.clone(), count.clone());
+                    thread::spawn(move || answer(stream, &rule, &count));
+                }
+            });
+            Self { url, does, asked }
+        }
+
+        fn does(&self, store: Store) {
+            *self.does.lock().unwrap() = store;
+        }
+
+        fn asked(&self) -> usize {
+            self.asked.load(Ordering::SeqCst)
+        }
+
+        async fn config(&self) -> SdkConfig {
+            let endpoints = LocalEndpoints {
+                dynamodb: self.url.clone(),
+                sqs: self.url.clone(),
+                access_key_id: "local".to_owned(),
+            };
+            let patience = Patience {
+                attempts: 1,
+                ..Patience::unhurried()
+            };
+            let config = Aws::local(&endpoints, patience).await.config;
+            config.into_builder().endpoint_url(&self.url).build()
+        }
+
+        async fn live(&self) -> Result<Live<Text>, NoText> {
+            Live::start("ssm:/auth", REFRESH, &self.config().await, NOW).await
+        }
+    }
+
+    /// Answers one request and closes.
+    fn answer(mut stream: TcpStream, rule: &Mutex<Store>, count: &AtomicUsize) {
+        let mut request = Vec::new();
+        let mut byte = [0_u8; 1];
+        while !request.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
+            request.push(byte[0]);
+        }
+        let text = String::from_utf8(request).unwrap().to_ascii_lowercase();
+        let length = text.split("content-length: ").nth(1).unwrap();
+        let length: usize = length.split("\r\n").next().unwrap().parse().unwrap();
+        stream.read_exact(&mut vec![0; length]).unwrap();
+        count.fetch_add(1, Ordering::SeqCst);
+        let does = *rule.lock().unwrap();
+        let (status, body) = match does {
+            Store::Holds(text) => (
+                200,
+                format!(r#"{{"Parameter":{{"Name":"/auth","Value":"{text}"}}}}"#),
+            ),
+            Store::HoldsNothing => (200, "{}".to_owned()),
+            Store::Refuses => (400, r#"{"__type":"AccessDeniedException"}"#.to_owned()),
+            Store::Breaks => return,
+            Store::Hangs => loop {
+                thread::park();
+            },
+        };
+        let head = format!(
+            "HTTP/1.1 {status} _\r\ncontent-type: application/x-amz-json-1.1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        let _ = stream.write_all((head + &body).as_bytes());
+    }
+
+    fn text(text: &str) -> Text {
+        Text(text.to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_policy_in_the_variable_is_never_fetched() {
+        let ssm = Ssm::start(Store::Holds("other"));
+        let live: Live<Text> = Live::start("a policy", REFRESH, &ssm.config().await, NOW)
+            .await
+            .unwrap();
+        assert_eq!(*live.current(NOW + 10 * REFRESH_MS).await, text("a policy"));
+        assert_eq!(ssm.asked(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_rotated_policy_is_in_force_when_it_is_due() {
+        let ssm = Ssm::start(Store::Holds("old"));
+        let live = ssm.live().await.unwrap();
+        ssm.does(Store::Holds("new"));
+        assert_eq!(*live.current(NOW + REFRESH_MS - 1).await, text("old"));
+        assert_eq!(ssm.asked(), 1);
+        assert_eq!(*live.current(NOW + REFRESH_MS).await, text("new"));
+        // And is not asked for again before it is due again.
+        assert_eq!(*live.current(NOW + 2 * REFRESH_MS - 1).await, text("new"));
+        assert_eq!(ssm.asked(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_failed_refresh_keeps_the_last_policy_and_is_tried_again_soon() {
+        for failure in [
+            Store::Refuses,
+            Store::Breaks,
+            Store::Hangs,
+            Store::HoldsNothing,
+            Store::Holds("no policy"),
+        ] {
+            let ssm = Ssm::start(Store::Holds("old"));
+            let live = ssm.live().await.unwrap();
+            ssm.does(failure);
+            let due = NOW + REFRESH_MS;
+            assert_eq!(*live.current(due).await, text("old"), "{failure:?}");
+            assert_eq!(ssm.asked(), 2, "{failure:?}");
+            ssm.does(Store::Holds("new"));
+            assert_eq!(
+                *live.current(due + RETRY_AFTER_MS - 1).await,
+                text("old"),
+                "{failure:?}"
+            );
+            assert_eq!(ssm.asked(), 2, "{failure:?}");
+            assert_eq!(
+                *live.current(due + RETRY_AFTER_MS).await,
+                text("new"),
+                "{failure:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn one_request_fetches_and_the_others_are_judged_by_the_policy_at_hand() {
+        let ssm = Ssm::start(Store::Holds("old"));
+        let live = ssm.live().await.unwrap();
+        ssm.does(Store::Hangs);
+        let due = NOW + REFRESH_MS;
+        let mut fetching = Box::pin(live.current(due));
+        // It has begun to fetch, and waits.
+        assert!(futures::poll!(&mut fetching).is_pending());
+        let others = futures::future::join_all((0..10).map(|_| live.current(due)));
+        for policy in others.await {
+            assert_eq!(*policy, text("old"));
+        }
+        assert_eq!(*fetching.await, text("old"));
+        assert_eq!(ssm.asked(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_start_without_a_policy_fails_and_says_why() {
+        let refused = Ssm::start(Store::Refuses).live().await.err();
+        let why = "SSM parameter /auth could not be read: AccessDeniedException";
+        assert_eq!(refused, Some(NoText(why.into())));
+        let empty = Ssm::start(Store::HoldsNothing).live().await.err();
+        assert_eq!(
+            empty,
+            Some(NoText("the parameter or secret holds no text".into()))
+        );
+        let wrong = Ssm::start(Store::Holds("no policy")).live().await.err();
+        assert_eq!(wrong, Some(NoText("it is no policy".into())));
+    }
+}
