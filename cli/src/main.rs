@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a command's answer goes to standard output")]
 
 use std::{
+    io::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -156,7 +157,13 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Rollups(Counters::Rebuild) => rebuild(&data).await,
         Command::Simulate(options) => simulate(options, &data).await,
         Command::Erase(options) => {
-            print!("{}", erase::run(&options, &data).await?);
+            let show = |found: &erase::Report| -> anyhow::Result<()> {
+                print!("{found}");
+                Ok(std::io::stdout().flush()?)
+            };
+            if let Some(done) = erase::run(&options, &data, show).await?.done {
+                print!("{done}");
+            }
             Ok(())
         }
         Command::Cost(options) => {

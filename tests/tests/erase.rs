@@ -8,12 +8,16 @@
     reason = "a test that meets the unexpected is to fail"
 )]
 
+#[path = "../../shared/src/phone/spelling.rs"]
+mod spelling;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fs,
+    io::{BufRead as _, BufReader},
     os::unix::fs::PermissionsExt as _,
     path::Path,
-    process::Command,
+    process::{Child, Command, Stdio},
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -26,8 +30,14 @@ use integration_tests::{
 };
 use netcore_webhooks::{
     erase::{self, KEY, RECORD, Report, Why},
+    local::Place,
     serve::PLACE,
     simulate::{self, Happening, Play},
+};
+use proptest::{
+    prelude::RngExt as _,
+    strategy::{Strategy as _, ValueTree as _},
+    test_runner::TestRunner,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -99,7 +109,21 @@ impl Stage {
 
     async fn erase(&self, words: &[&str]) -> anyhow::Result<Report> {
         let words: Vec<&str> = ["erase"].iter().chain(words).copied().collect();
-        erase::run(&Asked::parse_from(words).options, self.data()).await
+        erase::run(&Asked::parse_from(words).options, self.data(), |_| Ok(())).await
+    }
+
+    /// What it shows before it deletes anything, and what it reports at the end.
+    async fn told(&self, words: &[&str]) -> (String, Report) {
+        let words: Vec<&str> = ["erase"].iter().chain(words).copied().collect();
+        let mut told = String::new();
+        let show = |report: &Report| {
+            assert!(report.done.is_none(), "nothing is deleted yet");
+            told = report.to_string();
+            Ok(())
+        };
+        let options = Asked::parse_from(words).options;
+        let report = erase::run(&options, self.data(), show).await.unwrap();
+        (told, report)
     }
 
     fn data(&self) -> &Path {
@@ -113,7 +137,13 @@ impl Stage {
             .collect()
     }
 
-    async fn put_dead(&self, body: &str) {
+    /// Puts a letter into the dead-letter queue. Returns in how many messages.
+    async fn put_dead(&self, body: &str) -> usize {
+        self.put_letter(&self.scene.place.dead_letter_queue_url, body)
+            .await
+    }
+
+    async fn put_letter(&self, queue: &str, body: &str) -> usize {
         let letter = Letter {
             reason: Reason::Unreadable,
             detail: "no status".into(),
@@ -121,11 +151,41 @@ impl Stage {
             received_at: UNTIL,
             body: body.as_bytes().to_vec(),
         };
-        for message in letter.write() {
-            let send = self.aws.sqs.send_message();
-            let send = send.queue_url(&self.scene.place.dead_letter_queue_url);
+        let messages = letter.write();
+        for message in &messages {
+            let send = self.aws.sqs.send_message().queue_url(queue);
             send.message_body(message).send().await.unwrap();
         }
+        messages.len()
+    }
+
+    async fn put_counters(&self, series: &str, names: &[&str]) {
+        let mut item = Item::from([
+            ("series".to_owned(), AttributeValue::S(series.into())),
+            ("period".to_owned(), AttributeValue::S("day#2026-11-21".into())),
+        ]);
+        for name in names {
+            item.insert((*name).to_owned(), AttributeValue::N("1".into()));
+        }
+        let put = self.aws.dynamodb.put_item();
+        let put = put.table_name(&self.scene.place.rollups_table);
+        put.set_item(Some(item)).send().await.unwrap();
+    }
+
+    /// The bodies of all letters of a queue.
+    async fn bodies(&self, queue: &str) -> Vec<String> {
+        let mut messages = Vec::new();
+        loop {
+            let receive = self.aws.sqs.receive_message().queue_url(queue);
+            let answer = receive.max_number_of_messages(10).send().await.unwrap();
+            let received = answer.messages.unwrap_or_default();
+            if received.is_empty() {
+                break;
+            }
+            messages.extend(received.into_iter().filter_map(|message| message.body));
+        }
+        let bodies = messages.iter().map(|message| Letter::read(message).unwrap().body);
+        bodies.map(|body| String::from_utf8(body).unwrap()).collect()
     }
 }
 
@@ -215,11 +275,9 @@ async fn a_person_disappears_in_both_directions_and_nobody_else() {
     let dry = stage.erase(&["--recipient", &spelt(&number)]).await.unwrap();
     assert_eq!(stage.items().await, before, "a dry run changes nothing");
     assert_eq!(stage.record(), [Value::Null; 0]);
+    assert!(dry.done.is_none());
     let told = dry.to_string();
-    assert!(
-        told.contains("would be deleted") && told.contains("add --yes"),
-        "{told}"
-    );
+    assert!(told.contains("nothing was changed; add --yes"), "{told}");
     assert!(!told.contains(&number), "{told}");
 
     let done = stage
@@ -227,7 +285,9 @@ async fn a_person_disappears_in_both_directions_and_nobody_else() {
         .await
         .unwrap();
     assert_eq!(done.traces, dry.traces);
-    assert!(!done.to_string().contains(&number));
+    let told = format!("{done}{}", done.done.as_ref().unwrap());
+    assert!(!told.contains(&number) && !told.contains("add --yes"), "{told}");
+    assert_eq!(done.done.as_ref().unwrap().events, done.traces.len());
     let after = stage.items().await;
     let gone: BTreeSet<&Key> = before.keys().filter(|key| !after.contains_key(*key)).collect();
     assert_eq!(gone, done.traces.keys().collect());
@@ -270,16 +330,26 @@ async fn the_record_proves_it_and_holds_no_number() {
         .await
         .unwrap();
     let record = stage.record();
-    assert_eq!(record.len(), 3);
+    assert_eq!(record.len(), 6, "two lines for each run");
+    for lines in record.chunks(2) {
+        assert_eq!(
+            (&lines[0]["step"], &lines[1]["step"]),
+            (&"begun".into(), &"ended".into())
+        );
+        assert_eq!(lines[0]["run"], lines[1]["run"]);
+        assert_eq!(lines[0]["complete"], false);
+    }
     assert_eq!(record[0]["events"], report.traces.len());
-    assert_eq!(record[0]["messages"], report.messages().len());
-    assert_eq!(record[0]["complete"], true);
-    assert_eq!(record[1]["events"], 0);
+    assert_eq!(record[1]["events"], report.traces.len());
+    assert_eq!(record[1]["messages"], report.messages().len());
+    assert_eq!(record[1]["complete"], true, "{}", record[1]);
+    assert_eq!(record[3]["events"], 0);
+    assert_ne!(record[0]["run"], record[2]["run"]);
     assert_eq!(
-        record[0]["recipients"], record[1]["recipients"],
+        record[1]["recipients"], record[3]["recipients"],
         "the same person"
     );
-    assert_ne!(record[0]["recipients"], record[2]["recipients"]);
+    assert_ne!(record[0]["recipients"], record[4]["recipients"]);
     for name in [RECORD, KEY] {
         let file = stage.data().join(name);
         let mode = fs::metadata(&file).unwrap().permissions().mode();
@@ -295,8 +365,8 @@ async fn the_record_proves_it_and_holds_no_number() {
         .erase(&["--recipient", &number, "--yes", "--record", path])
         .await
         .unwrap();
-    assert_eq!(fs::read_to_string(&elsewhere).unwrap().lines().count(), 1);
-    assert_eq!(stage.record().len(), 3);
+    assert_eq!(fs::read_to_string(&elsewhere).unwrap().lines().count(), 2);
+    assert_eq!(stage.record().len(), 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -314,39 +384,415 @@ async fn quick_is_blind_to_what_only_names_the_person() {
     assert!(quick.to_string().contains("only recipient-index was searched"));
 }
 
+/// A record of a provider, with something in a field that nobody listed.
+fn record(id: &str, note: &str) -> String {
+    format!(
+        r#"{{"message_id":"{id}","status":"Delivered","channel":"RCS","event_time":1795000000,"note":"{note}"}}"#
+    )
+}
+
+/// Text that does not compress, without digits.
+fn noise(bytes: usize) -> String {
+    let mut state = 1_u64;
+    let letters = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let letters = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        char::from(letters[(state >> 33) as usize % letters.len()])
+    });
+    letters.take(bytes).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn dead_letters_that_name_the_person_are_told_and_go_when_asked() {
+async fn queues_are_looked_through_and_lose_the_person_s_records_alone() {
     let stage = Stage::set().await;
     let number = somebody(&stage.items().await);
-    stage.put_dead(&format!("[{{\"mobile\":\"{number}\"}}]")).await;
-    stage.put_dead("[{\"mobile\":\"919999999990\"}]").await;
-    stage.scene.ledger.send("something on its way").await;
-    fs::write(
-        stage.data().join("discarded-1.jsonl"),
-        format!("{{\"body\":\"{number}\"}}\n"),
-    )
-    .unwrap();
-
-    let told = stage.erase(&["--recipient", &number, "--yes"]).await.unwrap();
-    let letters = told.letters.as_ref().unwrap();
-    assert_eq!((letters.ids.len(), letters.deleted, letters.waiting), (1, 0, 1));
-    let text = told.to_string();
-    assert!(
-        text.contains(&format!("dead-letters discard {}", letters.ids[0])),
-        "{text}"
+    let dead = stage.scene.place.dead_letter_queue_url.clone();
+    let retry = stage.scene.place.retry_queue_url.clone();
+    let spelt = spelt(&number);
+    // As it is, compressed, in parts, as no record at all, and as no letter.
+    stage
+        .put_dead(&format!(
+            "[{},{}]",
+            record("his-1", &spelt),
+            record("other-1", "x")
+        ))
+        .await;
+    let zeros = "0 ".repeat(60_000);
+    let compressed = format!("[{},{}]", record("his-2", &spelt), record("other-2", &zeros));
+    assert_eq!(stage.put_dead(&compressed).await, 1);
+    let noise = noise(3_000_000);
+    let in_parts = format!(
+        "[{},{}]",
+        record("his-3", &format!("{noise} {spelt}")),
+        record("other-3", "y")
     );
-    assert!(text.contains("discarded-1.jsonl names the person"), "{text}");
-    assert!(text.contains("wait in the retry queue"), "{text}");
-
-    let told = stage
-        .erase(&["--recipient", &number, "--yes", "--queues"])
+    assert!(stage.put_dead(&in_parts).await > 1);
+    stage.put_dead(&format!("no JSON, but {spelt}")).await;
+    stage
+        .put_dead(&format!("[{}]", record("other-4", "919999999990")))
+        .await;
+    let foreign = stage.aws.sqs.send_message().queue_url(&dead);
+    foreign
+        .message_body(format!("call {spelt}"))
+        .send()
         .await
         .unwrap();
-    assert_eq!(told.letters.unwrap().deleted, 1);
-    assert_eq!(stage.record().last().unwrap()["letters"], 1);
-    let left = stage.scene.ledger.take_dead().await;
-    assert_eq!(left.len(), 1);
-    assert!(left[0].body().unwrap().contains("919999999990"));
+    let waiting = format!("[{},{}]", record("his-5", &spelt), record("other-5", "z"));
+    stage.put_letter(&retry, &waiting).await;
+
+    let (told, report) = stage.told(&["--recipient", &number, "--yes"]).await;
+    assert_eq!(report.dead.as_ref().unwrap().ids.len(), 5, "{told}");
+    assert!(told.contains("5 letters name the person"), "{told}");
+    assert!(told.contains("letters stay; --queues removes"), "{told}");
+    assert!(
+        told.contains("about 1 messages wait in the retry queue"),
+        "{told}"
+    );
+    assert!(
+        !told.contains("discard"),
+        "a copy in a file would be another trace: {told}"
+    );
+    let ended = stage.record().pop().unwrap();
+    assert_eq!(
+        (&ended["letters"], &ended["complete"]),
+        (&0.into(), &false.into())
+    );
+
+    let words = ["--recipient", number.as_str(), "--yes", "--queues"];
+    let (told, report) = stage.told(&words).await;
+    assert!(told.contains("retry queue: 1 letters name the person"), "{told}");
+    let done = report.done.unwrap();
+    assert_eq!((done.dead.deleted, done.dead.kept), (5, 3));
+    assert_eq!((done.retry.deleted, done.retry.kept), (1, 1));
+    let ended = stage.record().pop().unwrap();
+    assert_eq!((&ended["letters"], &ended["complete"]), (&6.into(), &true.into()));
+
+    let mut left = stage.bodies(&dead).await;
+    left.sort();
+    let expected = [
+        record("other-1", "x"),
+        record("other-2", &zeros),
+        record("other-3", "y"),
+        record("other-4", "919999999990"),
+    ];
+    assert_eq!(left, expected.map(|record| format!("[{record}]")));
+    assert_eq!(
+        stage.bodies(&retry).await,
+        [format!("[{}]", record("other-5", "z"))]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_people_are_told_and_those_of_the_queues_never() {
+    let stage = Stage::set().await;
+    let number = somebody(&stage.items().await);
+    for name in ["discarded-1.jsonl", "queues.jsonl", "queues.before.jsonl"] {
+        let line = format!("{{\"body\":\"{}\"}}\n", spelt(&number));
+        fs::write(stage.data().join(name), line).unwrap();
+    }
+    let (told, _) = stage.told(&["--recipient", &number]).await;
+    assert!(told.contains("discarded-1.jsonl names the person"), "{told}");
+    assert!(!told.contains("queues."), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counters_that_name_the_person_are_told_until_they_are_gone() {
+    let stage = Stage::set().await;
+    let items = stage.items().await;
+    let number = somebody(&items);
+    let (clean, _) = stage.told(&["--recipient", &number]).await;
+    assert!(
+        clean.contains("counters: none of 0 items names the person"),
+        "{clean}"
+    );
+    // As an earlier version counted events with the number as a bot, a tag, a type, a status, a
+    // channel and a reason.
+    for series in [format!("0#bot={number}"), format!("0#tag=%2B{number}")] {
+        stage.put_counters(&series, &["s|RCS|sent"]).await;
+    }
+    let spelt = spelt(&number);
+    let names = [
+        format!("t|RCS|{number}"),
+        format!("s|RCS|{number}"),
+        format!("s|{spelt}|sent"),
+        format!("f|RCS|call {spelt}"),
+        "s|RCS|sent".to_owned(),
+    ];
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    stage.put_counters("0#all", &names).await;
+    stage.put_counters("0#tag=spring", &["s|RCS|sent"]).await;
+
+    let (told, report) = stage.told(&["--recipient", &number, "--yes", "--queues"]).await;
+    let counters = report.counters.as_ref().unwrap();
+    assert_eq!((counters.looked, counters.found), (4, 3), "{told}");
+    assert!(told.contains("3 of 4 items name the person"), "{told}");
+    assert!(told.contains("rollups rebuild"), "{told}");
+    let digits: String = told.chars().filter(char::is_ascii_digit).collect();
+    assert!(!digits.contains(&number[2..]), "{told}");
+    let ended = stage.record().pop().unwrap();
+    assert_eq!(
+        (&ended["counters"], &ended["complete"]),
+        (&3.into(), &false.into()),
+        "counters that name the person are left"
+    );
+}
+
+/// Every way in which the number was left behind, once.
+fn spellings(number: &str) -> Vec<String> {
+    let (code, rest) = number.split_at(2);
+    let (middle, end) = rest.split_at(5);
+    let script = |zero: char| -> String {
+        let digits = number
+            .bytes()
+            .map(|digit| u32::from(zero) + u32::from(digit - b'0'));
+        digits.map(|c| char::from_u32(c).unwrap()).collect()
+    };
+    vec![
+        format!("+{code} {middle} {end}"),
+        format!("(+{code}) {middle}-{end}"),
+        format!("00{code}{middle}{end}"),
+        format!("00{code} {middle} {end}"),
+        format!("+{code}.{middle}.{end}"),
+        format!("+{code}/{middle}/{end}"),
+        format!("+{code}_{middle}_{end}"),
+        format!("+{code}\u{a0}{middle}\u{202f}{end}"),
+        format!("+{code}\u{2013}{middle}\u{2011}{end}"),
+        script('\u{966}'),
+        script('\u{660}'),
+        format!("\u{ff0b}{}", script('\u{ff10}')),
+        format!("{code}\u{200d}{middle}\u{200b}{end}"),
+        format!("%2B{code}%20{middle}%20{end}"),
+        format!("{{\"to\":\"{{\\\"m\\\":\\\"+{code} {middle}\\\\u0020{end}\\\"}}\"}}"),
+        format!("1234 +{code} {middle} {end} 99"),
+        format!("&#43;{code}&nbsp;{middle}&#x20;{end}"),
+        format!("+{code} (0) {middle} {end}"),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_ordinary_spelling_is_found_wherever_it_stands() {
+    let stage = Stage::set().await;
+    let items = stage.items().await;
+    let number = somebody(&items);
+    let spellings = spellings(&number);
+    let mut put = Vec::new();
+    for (i, spelling) in spellings.iter().enumerate() {
+        let places: [(&str, AttributeValue); 5] = [
+            ("remarks", AttributeValue::S(spelling.clone())),
+            (
+                "tags",
+                AttributeValue::L(vec![AttributeValue::S(spelling.clone())]),
+            ),
+            ("verbatim", AttributeValue::S(record("m", spelling))),
+            ("as_sent", AttributeValue::M(nested(spelling, 3))),
+            (
+                "envelope",
+                AttributeValue::M(Item::from([(spelling.clone(), AttributeValue::Null(true))])),
+            ),
+        ];
+        for (name, value) in places {
+            let mut item = other(&items, &number, &format!("Mx-{i}-{name}"), "remarks", "x");
+            item.insert(name.to_owned(), value);
+            stage.put(item.clone()).await;
+            put.push(key(&item));
+        }
+    }
+    let kept = other(&items, &number, "Mx-kept", "remarks", &format!("{number}5"));
+    stage.put(kept.clone()).await;
+    stage.erase(&["--recipient", &number, "--yes"]).await.unwrap();
+    let after = stage.items().await;
+    let left: Vec<&Key> = put.iter().filter(|key| after.contains_key(*key)).collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(after.contains_key(&key(&kept)));
+}
+
+/// A text at the bottom of lists and maps.
+fn nested(text: &str, depth: usize) -> Item {
+    let value = match depth {
+        0 => AttributeValue::S(text.to_owned()),
+        _ if depth.is_multiple_of(2) => AttributeValue::L(vec![
+            AttributeValue::Bool(true),
+            AttributeValue::M(nested(text, depth - 1)),
+        ]),
+        _ => AttributeValue::M(nested(text, depth - 1)),
+    };
+    Item::from([("x".to_owned(), value)])
+}
+
+/// Any number in any spelling at any depth of any attribute: no trace of it is left, and nothing
+/// else is deleted. All cases are in one table, because an erasure reads it all.
+#[tokio::test(flavor = "multi_thread")]
+async fn any_number_in_any_spelling_at_any_depth_leaves_no_trace() {
+    const NUMBERS: usize = 4;
+    const SPELLINGS: usize = 25;
+    let stage = Stage::set().await;
+    let items = stage.items().await;
+    let mut chance = TestRunner::deterministic();
+    let mut draw = || chance.rng().random_range(0..1_000_usize);
+    let numbers: Vec<String> = (0..NUMBERS)
+        .map(|i| format!("{}{:03}{:03}{:03}", 31 + i, draw(), draw(), draw()))
+        .collect();
+    let mut whose: BTreeMap<Key, usize> = BTreeMap::new();
+    for (i, number) in numbers.iter().enumerate() {
+        let spelling = spelling::spelling_of(number);
+        for n in 0..SPELLINGS {
+            let text = spelling.new_tree(&mut chance).unwrap().current();
+            let text = if n % 3 == 0 {
+                format!("id-7-{text}-1795000000")
+            } else {
+                text
+            };
+            let id = format!("Mx-{}-{}", ["a", "b", "c", "d"][i], noise(6 + n));
+            let mut item = other(&items, "", &id, "remarks", "x");
+            match n % 5 {
+                0 => item.insert("extra".into(), AttributeValue::M(nested(&text, n))),
+                1 => item.insert("callback_data".into(), AttributeValue::S(text)),
+                2 => item.insert(text.clone(), AttributeValue::Bool(true)),
+                3 => item.insert(item::MESSAGE_ID.into(), AttributeValue::S(format!("{id}-{text}"))),
+                _ => item.insert("tags".into(), AttributeValue::Ss(vec![text, "spring".into()])),
+            };
+            stage.put(item.clone()).await;
+            whose.insert(key(&item), i);
+        }
+    }
+    for (i, number) in numbers.iter().enumerate() {
+        let before = stage.items().await;
+        let report = stage.erase(&["--recipient", number, "--yes"]).await.unwrap();
+        let after = stage.items().await;
+        let gone: BTreeSet<&Key> = before.keys().filter(|key| !after.contains_key(*key)).collect();
+        let theirs: BTreeSet<&Key> = whose
+            .iter()
+            .filter(|(_, whose)| **whose == i)
+            .map(|(key, _)| key)
+            .collect();
+        assert_eq!(gone, theirs, "{number}");
+        assert_eq!(report.traces.len(), SPELLINGS);
+    }
+}
+
+/// A running `serve` with a data folder. Killed when it is dropped.
+struct Serving(Child);
+
+impl Serving {
+    fn start(data: &Path) -> Self {
+        let mut child = Command::new(binary::command())
+            .env_clear()
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap() == "ready"));
+        std::thread::spawn(move || lines.for_each(drop));
+        Self(child)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Files of a folder that hold one of these texts anywhere.
+fn files_with(folder: &Path, texts: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        for text in texts {
+            if bytes.windows(text.len()).any(|window| window == text.as_bytes()) {
+                found.push(format!("{}: {text}", path.display()));
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_byte_of_the_person_is_left_in_the_files_of_a_running_instance() {
+    let folder = TempDir::new().unwrap();
+    let serving = Serving::start(folder.path());
+    let place: Place = serde_json::from_str(&fs::read_to_string(folder.path().join(PLACE)).unwrap()).unwrap();
+    let aws = place.aws(Patience::unhurried()).await;
+    let number = "919812345678";
+    let texts = [
+        number.to_owned(),
+        "98123 45678".to_owned(),
+        "98123-45678".to_owned(),
+    ];
+    // Enough of others' events that the file has more than a few pages.
+    for i in 0..300 {
+        let theirs = i % 3 == 0;
+        let recipient = if theirs {
+            number.to_owned()
+        } else {
+            format!("9100000{i:05}")
+        };
+        let body = format!(
+            r#"{{"message_id":"api-337-{recipient}-{i}","status":"Delivered","channel":"RCS","event_time":1795000000,"mobile":"{recipient}","remarks":"{}","padding":"{}"}}"#,
+            if theirs { "to +91 98123 45678" } else { "x" },
+            "y".repeat(900),
+        );
+        let event = provider::read(redrive::receiver("event-webhook").unwrap().formats, &body).unwrap();
+        let arrival = Arrival {
+            at: UNTIL,
+            retention_days: 180,
+            late_after_hours: 72,
+        };
+        let put = aws.dynamodb.put_item().table_name(&place.events_table);
+        put.set_item(Some(item::build(event, arrival).unwrap()))
+            .send()
+            .await
+            .unwrap();
+    }
+    for (i, body) in [
+        r#"[{"mobile":"+91 98123-45678"}]"#,
+        "[{\"mobile\":\"910000000001\"}]",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let letter = Letter {
+            reason: Reason::Unreadable,
+            detail: "no status".into(),
+            function: "event-webhook".into(),
+            received_at: UNTIL + i64::try_from(i).unwrap(),
+            body: body.as_bytes().to_vec(),
+        };
+        let send = aws.sqs.send_message().queue_url(&place.dead_letter_queue_url);
+        send.message_body(&letter.write()[0]).send().await.unwrap();
+    }
+    let before = files_with(folder.path(), &texts);
+    assert!(
+        before.iter().any(|found| found.contains("tables.sqlite")),
+        "{before:?}"
+    );
+    assert!(
+        before.iter().any(|found| found.contains("queues.jsonl")),
+        "{before:?}"
+    );
+
+    let words = ["erase", "--recipient", "+91 98123 45678", "--yes", "--queues"];
+    let options = Asked::parse_from(words).options;
+    let report = erase::run(&options, folder.path(), |_| Ok(())).await.unwrap();
+    let done = report.done.unwrap();
+    assert_eq!(
+        (done.events, done.dead.deleted, done.purged),
+        (100, 1, Some(true))
+    );
+    assert_eq!(files_with(folder.path(), &texts), [""; 0]);
+    assert!(!files_with(folder.path(), &["910000000001".to_owned()]).is_empty());
+    drop(serving);
+    let serving = Serving::start(folder.path());
+    assert_eq!(
+        files_with(folder.path(), &texts),
+        [""; 0],
+        "nor after a crash and a restart"
+    );
+    drop(serving);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -373,9 +819,15 @@ async fn what_breaks_off_is_recorded_and_goes_on_when_run_again() {
         format!("{error:#}").contains("run the same command again"),
         "{error:#}"
     );
-    let begun = stage.record().pop().unwrap();
-    assert_eq!(begun["complete"], false);
-    assert_eq!(begun["events"], before - stage.items().await.len());
+    let record = stage.record();
+    assert_eq!(record.len(), 2);
+    assert_eq!(
+        (&record[0]["step"], &record[1]["step"]),
+        (&"begun".into(), &"ended".into())
+    );
+    assert_eq!(record[1]["complete"], false);
+    assert_eq!(record[1]["failed"], "the events");
+    assert_eq!(record[1]["events"], before - stage.items().await.len());
 
     stage.scene.table.recover().await;
     stage.erase(&["--recipient", &number, "--yes"]).await.unwrap();
@@ -387,6 +839,102 @@ async fn what_breaks_off_is_recorded_and_goes_on_when_run_again() {
             .all(|item| text(item, item::RECIPIENT) != number)
     );
     assert_eq!(stage.record().pop().unwrap()["complete"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_record_says_what_was_done_when_a_queue_fails() {
+    let stage = Stage::set().await;
+    let items = stage.items().await;
+    let number = somebody(&items);
+    stage.put_dead(&format!("[{}]", record("his", &number))).await;
+    let words = ["--recipient", number.as_str(), "--yes", "--queues"];
+
+    // What is to be cleaned cannot be seen: nothing is deleted.
+    stage.scene.queues.decide(|call| match call.operation {
+        "ReceiveMessage" => Treatment::ServerError,
+        _ => Treatment::Pass,
+    });
+    let error = stage.erase(&words).await.unwrap_err();
+    assert!(
+        format!("{error:#}").contains("the dead-letter queue"),
+        "{error:#}"
+    );
+    assert_eq!(stage.items().await, items);
+    assert_eq!(stage.record(), [Value::Null; 0]);
+
+    // The record is on disk before the first deletion.
+    let file = stage.data().join(RECORD);
+    stage.scene.queues.decide(move |call| match call.operation {
+        "DeleteMessage" => {
+            let begun = fs::read_to_string(&file).unwrap();
+            assert!(begun.contains("\"begun\"") && begun.ends_with('\n'), "{begun}");
+            Treatment::ServerError
+        }
+        _ => Treatment::Pass,
+    });
+    let error = stage.erase(&words).await.unwrap_err();
+    assert!(
+        format!("{error:#}").contains("run the same command again"),
+        "{error:#}"
+    );
+    let record = stage.record();
+    assert_eq!(record.len(), 2);
+    assert_eq!(
+        (&record[0]["letters"], &record[1]["letters"]),
+        (&1.into(), &0.into())
+    );
+    assert_eq!(record[1]["failed"], "the dead-letter queue");
+    assert_eq!(record[1]["complete"], false);
+
+    // Without --queues a queue that fails stops nothing, and the report says so.
+    stage.scene.queues.always(Treatment::ServerError);
+    let (told, report) = stage.told(&["--recipient", &number, "--yes"]).await;
+    assert!(told.contains("the queues were not looked at"), "{told}");
+    assert!(report.done.unwrap().events > 0);
+
+    stage.scene.queues.recover().await;
+    // A letter that somebody else holds cannot be looked at.
+    let dead = &stage.scene.place.dead_letter_queue_url;
+    let held = stage
+        .aws
+        .sqs
+        .receive_message()
+        .queue_url(dead)
+        .send()
+        .await
+        .unwrap();
+    let (told, report) = stage.told(&["--recipient", &number, "--yes"]).await;
+    assert!(!report.dead.unwrap().all);
+    assert!(told.contains("not every message could be looked at"), "{told}");
+    assert_eq!(stage.record().pop().unwrap()["complete"], false);
+    let handle = held.messages()[0].receipt_handle().unwrap();
+    let release = stage.aws.sqs.change_message_visibility().queue_url(dead);
+    release
+        .receipt_handle(handle)
+        .visibility_timeout(0)
+        .send()
+        .await
+        .unwrap();
+
+    stage.erase(&words).await.unwrap();
+    let ended = stage.record().pop().unwrap();
+    assert_eq!((&ended["letters"], &ended["complete"]), (&1.into(), &true.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_comes_again_is_stored_and_erased_again() {
+    let stage = Stage::set().await;
+    let items = stage.items().await;
+    let number = somebody(&items);
+    stage.erase(&["--recipient", &number, "--yes"]).await.unwrap();
+    let old = items
+        .values()
+        .find(|item| text(item, item::RECIPIENT) == number)
+        .unwrap();
+    stage.put(old.clone()).await;
+    let report = stage.erase(&["--recipient", &number, "--yes"]).await.unwrap();
+    assert_eq!(report.done.unwrap().events, 1);
+    assert!(!stage.items().await.contains_key(&key(old)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,100 +1,334 @@
-//! What the queues hold of a person. A letter is whole or gone: nothing can be blotted out in it.
+//! What the queues hold of a person. A message is written anew without the person's records, or
+//! deleted if no other record is in it.
 
-use std::{fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use anyhow::Context as _;
-use aws_sdk_sqs::types::QueueAttributeName;
-use redrive::dead_letters::{DeadLetters, Filter, Found};
+use anyhow::{Context as _, ensure};
+use aws_sdk_sqs::types::{Message, QueueAttributeName};
+use tokio::time::Instant;
+use webhook_ingest::{
+    aws,
+    batch::Batch,
+    letter::{Letter, LetterError},
+    phone::redact,
+    queue::{self, SqsQueue},
+};
 
 use super::person::Person;
 use crate::place::Target;
 
-/// Dead letters that are looked at.
-const MOST: usize = 10_000;
+/// Messages of one queue that are looked at in one run. SQS hides at most 120,000 at once.
+const MOST: usize = 100_000;
+/// Bytes of letters in parts that are kept until the missing parts come.
+const MOST_BYTES: usize = 256 * 1024 * 1024;
+/// How long a message stays hidden while the others are looked at, in seconds.
+const HIDDEN_SECONDS: i32 = 600;
+/// Messages that are put back at once.
+const IN_FLIGHT: usize = 8;
 
-/// What was found in the queues, and files that `dead-letters` wrote.
+/// What was found in one queue.
 #[derive(Debug, Default)]
 pub struct Letters {
-    /// Ids of dead letters that name the person.
+    /// Ids of letters that name the person.
     pub ids: Vec<String>,
-    /// How many of them were deleted.
+    /// How many of them were deleted, or replaced by one without the person's records.
     pub deleted: usize,
-    /// About how many messages wait in the retry queue.
-    pub waiting: u64,
-    /// Files in the data folder that name the person.
-    pub files: Vec<String>,
+    /// Records of others that were kept from them.
+    pub kept: usize,
+    /// Whether every message of the queue was looked at: not if there are too many of them, if
+    /// somebody else holds some, or if parts of a letter are missing.
+    pub all: bool,
 }
 
-/// Looks through the dead letters, and deletes those that name the person if `delete`.
+/// Which queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    /// What needs a person.
+    DeadLetters,
+    /// What waits to be stored.
+    Retry,
+}
+
+impl Which {
+    fn url(self, target: &Target) -> &str {
+        match self {
+            Self::DeadLetters => &target.storage.dead_letter_queue_url,
+            Self::Retry => &target.storage.retry_queue_url,
+        }
+    }
+}
+
+/// Looks through a queue, and removes the person's records from it if `remove`.
+///
+/// Adds to `letters` as it goes, so that the caller knows what was done if it fails.
 pub(super) async fn look(
     target: &Target,
     person: &Person,
-    data: &Path,
-    delete: bool,
-) -> anyhow::Result<Letters> {
-    let queue = DeadLetters::new(target.aws.sqs.clone(), &target.storage);
-    let filter = Filter {
-        limit: MOST,
-        ..Filter::default()
+    which: Which,
+    remove: bool,
+    letters: &mut Letters,
+) -> anyhow::Result<()> {
+    let mut walk = Walk {
+        target,
+        person,
+        which,
+        remove,
+        seen: BTreeSet::new(),
+        hidden: Vec::new(),
+        parts: BTreeMap::new(),
+        bytes: 0,
     };
-    let (named, others): (Vec<Found>, Vec<Found>) = queue
-        .hold(&filter)
-        .await?
-        .into_iter()
-        .partition(|found| names(found, person));
-    queue.release(&others).await;
-    let mut letters = Letters {
-        ids: named.iter().map(|found| found.id.clone()).collect(),
-        waiting: waiting(target).await?,
-        files: files(data, person),
-        deleted: 0,
-    };
-    if delete {
-        for found in &named {
-            queue.delete(found).await?;
-            letters.deleted += 1;
+    let looked = walk.all(letters).await;
+    walk.put_back().await;
+    looked
+}
+
+struct Walk<'w> {
+    target: &'w Target,
+    person: &'w Person,
+    which: Which,
+    remove: bool,
+    /// Ids of messages.
+    seen: BTreeSet<String>,
+    /// Handles of messages to put back.
+    hidden: Vec<String>,
+    /// Parts of letters that are not complete yet: handle and text of each.
+    parts: BTreeMap<String, BTreeMap<usize, (String, String)>>,
+    /// The bytes of those texts.
+    bytes: usize,
+}
+
+impl Walk<'_> {
+    async fn all(&mut self, letters: &mut Letters) -> anyhow::Result<()> {
+        // Somebody else holds what is hidden before this looks. Afterwards the queue's own figure
+        // lags behind what was put back.
+        letters.all = self.remove || depth(self.target, self.which).await?.hidden == 0;
+        loop {
+            let messages = self.receive().await?;
+            let known = self.seen.len();
+            for message in messages {
+                // Shown again, because the first ones are not hidden any more.
+                if self
+                    .seen
+                    .insert(message.message_id().unwrap_or_default().to_owned())
+                {
+                    self.take(&message, letters).await?;
+                }
+            }
+            if self.seen.len() == known {
+                break;
+            }
+            if self.seen.len() >= MOST {
+                letters.all = false;
+                break;
+            }
         }
-    } else {
-        queue.release(&named).await;
+        letters.all &= self.parts.is_empty();
+        Ok(())
     }
-    Ok(letters)
+
+    async fn receive(&self) -> anyhow::Result<Vec<Message>> {
+        let received = self
+            .target
+            .aws
+            .sqs
+            .receive_message()
+            .queue_url(self.which.url(self.target))
+            .max_number_of_messages(10)
+            .visibility_timeout(HIDDEN_SECONDS)
+            // Long polling asks all of SQS's servers; short polling may miss messages.
+            .wait_time_seconds(1)
+            .send()
+            .await
+            .context("the queue does not answer")?;
+        Ok(received.messages.unwrap_or_default())
+    }
+
+    async fn take(&mut self, message: &Message, letters: &mut Letters) -> anyhow::Result<()> {
+        let id = message.message_id().unwrap_or_default();
+        let handle = message.receipt_handle().unwrap_or_default().to_owned();
+        let text = message.body().unwrap_or_default();
+        match Letter::read(text) {
+            Ok(letter) => self.judge(id, &[handle], Some(&letter), letters).await,
+            Err(LetterError::Foreign(_)) if self.person.is_named_in(text) => {
+                self.judge(id, &[handle], None, letters).await
+            }
+            Err(LetterError::Foreign(_)) => {
+                self.hidden.push(handle);
+                Ok(())
+            }
+            Err(LetterError::Partial(part)) => {
+                self.hidden.push(handle.clone());
+                if self.bytes + text.len() > MOST_BYTES {
+                    letters.all = false;
+                    return Ok(());
+                }
+                self.bytes += text.len();
+                let parts = self.parts.entry(part.id.clone()).or_default();
+                parts.insert(part.part, (handle, text.to_owned()));
+                let letter = Letter::join(parts.values().map(|(_, text)| text.as_str()));
+                if matches!(letter, Err(LetterError::Partial(_))) {
+                    return Ok(());
+                }
+                let parts = self.parts.remove(&part.id).unwrap_or_default();
+                let (handles, texts): (Vec<String>, Vec<String>) = parts.into_values().unzip();
+                self.bytes -= texts.iter().map(String::len).sum::<usize>();
+                drop(texts);
+                match letter {
+                    Ok(letter) => self.judge(&part.id, &handles, Some(&letter), letters).await,
+                    // Parts that make no letter cannot be read.
+                    Err(_) => {
+                        letters.all = false;
+                        Ok(())
+                    }
+                }
+            }
+        }
+    }
+
+    /// Removes a letter that names the person, if it is to be removed. `None` is a foreign message
+    /// that does.
+    async fn judge(
+        &mut self,
+        id: &str,
+        handles: &[String],
+        letter: Option<&Letter>,
+        letters: &mut Letters,
+    ) -> anyhow::Result<()> {
+        let (rest, kept) = match letter {
+            Some(letter) if !names(self.person, letter) => {
+                self.hidden.extend_from_slice(handles);
+                return Ok(());
+            }
+            Some(letter) => without(self.person, letter),
+            None => (Vec::new(), 0),
+        };
+        letters.ids.push(id.to_owned());
+        // Put back if something fails, so that the next run sees it.
+        self.hidden.extend_from_slice(handles);
+        if !self.remove {
+            return Ok(());
+        }
+        // First the new one: what fails in between leaves a record twice, not lost.
+        self.send(&rest).await?;
+        for handle in handles {
+            self.delete(handle).await?;
+        }
+        self.hidden.retain(|hidden| !handles.contains(hidden));
+        letters.deleted += 1;
+        letters.kept += kept;
+        Ok(())
+    }
+
+    async fn send(&self, letters: &[Letter]) -> anyhow::Result<()> {
+        const PATIENCE: Duration = Duration::from_secs(60);
+        let queue = SqsQueue::new(
+            self.target.aws.sqs.clone(),
+            self.which.url(self.target).to_owned(),
+        );
+        let failed = queue.send(queue::all(letters), Instant::now() + PATIENCE).await;
+        ensure!(
+            failed.is_empty(),
+            "a letter without the person's records could not be written; the old one stays in the queue"
+        );
+        Ok(())
+    }
+
+    async fn delete(&self, handle: &str) -> anyhow::Result<()> {
+        self.target
+            .aws
+            .sqs
+            .delete_message()
+            .queue_url(self.which.url(self.target))
+            .receipt_handle(handle)
+            .send()
+            .await
+            .context("a letter could not be deleted; it stays in the queue")?;
+        Ok(())
+    }
+
+    /// Makes what stays visible to others again. What cannot be put back shows again by itself.
+    async fn put_back(&mut self) {
+        use futures::StreamExt as _;
+        let url = self.which.url(self.target);
+        let client = &self.target.aws.sqs;
+        futures::stream::iter(self.hidden.drain(..))
+            .for_each_concurrent(IN_FLIGHT, |handle| async move {
+                let put_back = client
+                    .change_message_visibility()
+                    .queue_url(url)
+                    .receipt_handle(handle)
+                    .visibility_timeout(0)
+                    .send()
+                    .await;
+                if let Err(error) = put_back {
+                    let why = aws::failure(&error);
+                    tracing::warn!(
+                        why,
+                        "a message could not be put back; it shows again within ten minutes"
+                    );
+                }
+            })
+            .await;
+    }
 }
 
-fn names(found: &Found, person: &Person) -> bool {
-    match &found.letter {
-        Ok(letter) => person.says(&letter.detail) || person.says(&String::from_utf8_lossy(&letter.body)),
-        Err(none) => none.messages.iter().any(|message| person.says(message)),
+fn names(person: &Person, letter: &Letter) -> bool {
+    person.is_named_in(&letter.detail) || person.is_named_in_bytes(&letter.body)
+}
+
+/// A letter's other records in letters of their own, and how many they are. None are left if the
+/// body has no records that this program can read, or its envelope names the person.
+fn without(person: &Person, letter: &Letter) -> (Vec<Letter>, usize) {
+    let Some(receiver) = redrive::receiver(&letter.function) else {
+        return (Vec::new(), 0);
+    };
+    let Ok(batch) = Batch::parse(letter.verified(), receiver.formats) else {
+        return (Vec::new(), 0);
+    };
+    let others: Vec<&str> = batch
+        .records()
+        .filter(|record| !person.is_named_in(record))
+        .collect();
+    let rest = Letter {
+        body: batch.body_of(&others),
+        detail: redact(&letter.detail).into_owned(),
+        ..letter.clone()
+    };
+    match Batch::parse(rest.verified(), receiver.formats) {
+        Ok(batch) if !others.is_empty() && !names(person, &rest) => (batch.split(&rest), others.len()),
+        _ => (Vec::new(), 0),
     }
 }
 
-async fn waiting(target: &Target) -> anyhow::Result<u64> {
-    let mut request = target
+/// About how many messages are in a queue.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Depth {
+    /// Messages that can be received.
+    pub(super) visible: u64,
+    /// Messages that were received and may come again.
+    pub(super) hidden: u64,
+}
+
+pub(super) async fn depth(target: &Target, which: Which) -> anyhow::Result<Depth> {
+    let visible = QueueAttributeName::ApproximateNumberOfMessages;
+    let hidden = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
+    let answer = target
         .aws
         .sqs
         .get_queue_attributes()
-        .queue_url(&target.storage.retry_queue_url);
-    let names = [
-        QueueAttributeName::ApproximateNumberOfMessages,
-        QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
-    ];
-    for name in &names {
-        request = request.attribute_names(name.clone());
-    }
-    let answer = request.send().await.context("the retry queue does not answer")?;
+        .queue_url(which.url(target))
+        .attribute_names(visible.clone())
+        .attribute_names(hidden.clone())
+        .send()
+        .await
+        .context("the queue does not answer")?;
     let number = |name| -> Option<u64> { answer.attributes()?.get(name)?.parse().ok() };
-    Ok(names.iter().filter_map(number).sum())
-}
-
-/// Copies that `dead-letters discard` and `export` left in the data folder.
-fn files(data: &Path, person: &Person) -> Vec<String> {
-    let Ok(folder) = fs::read_dir(data) else {
-        return Vec::new();
-    };
-    folder
-        .flatten()
-        .map(|file| file.path())
-        .filter(|path| path.extension().is_some_and(|e| e == "jsonl" || e == "json"))
-        .filter(|path| fs::read_to_string(path).is_ok_and(|text| person.says(&text)))
-        .map(|path| path.display().to_string())
-        .collect()
+    Ok(Depth {
+        visible: number(&visible).unwrap_or_default(),
+        hidden: number(&hidden).unwrap_or_default(),
+    })
 }

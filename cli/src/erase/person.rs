@@ -1,24 +1,21 @@
-//! Whose data it is: the spellings of a number, the ids of messages to and from it, and whether an
-//! item or a text says one of them.
+//! One person's numbers and message ids, and whether an item or a text names one of them.
 
 use std::collections::BTreeSet;
 
-use anyhow::ensure;
+use aho_corasick::AhoCorasick;
+use anyhow::Context as _;
 use aws_sdk_dynamodb::types::AttributeValue;
-use webhook_ingest::item::{EVENT_TIME, EXPIRES_AT, Item, MESSAGE_ID, RECEIVED_AT, RECIPIENT};
+use webhook_ingest::{
+    item::{DAY_SHARD, EVENT_TIME, EXPIRES_AT, Item, MESSAGE_ID, RECEIVED_AT, RECIPIENT},
+    phone::{Number, redact},
+};
 
-/// The shortest number that is searched for: a shorter one would be found by accident.
-const SHORTEST: usize = 7;
-/// E.164 allows 15 digits; a few more are let pass, as in the receivers.
-const LONGEST: usize = 20;
-/// From so many digits on, a number inside a word is no accident.
-const CERTAIN: usize = 10;
-/// A shorter id is found only where nothing else stands.
+/// A shorter message id is found only where nothing else stands.
 const SHORTEST_ID: usize = 8;
-/// What people write between the digits of a number.
-const BETWEEN: [char; 9] = [' ', '-', '.', '(', ')', '/', '\u{a0}', '\u{202f}', '\u{2011}'];
+/// Times that this program wrote. Their digits belong to nobody.
+const CLOCKS: [&str; 4] = [EVENT_TIME, RECEIVED_AT, EXPIRES_AT, DAY_SHARD];
 
-/// Why an item is somebody's.
+/// Why an item belongs to a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
     /// It was sent to the number, or came from it.
@@ -30,128 +27,128 @@ pub enum Why {
 }
 
 /// One person.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Person {
-    /// Digits only.
-    pub(super) numbers: Vec<String>,
+    numbers: Vec<Number>,
     /// Ids of messages to and from them, as far as they are known.
-    pub(super) ids: BTreeSet<String>,
+    ids: BTreeSet<String>,
+    /// Finds the ids of [`SHORTEST_ID`] bytes or more, however many they are, in one pass.
+    finder: AhoCorasick,
 }
 
 impl Person {
-    /// A person with these numbers, however they are written.
+    /// A person with these numbers, in any spelling.
     ///
     /// # Errors
-    /// If one is no number or too short to be searched for.
+    /// If one is not a phone number.
     pub fn new(numbers: &[String]) -> anyhow::Result<Self> {
-        let mut person = Self::default();
-        for number in numbers {
-            let digits: String = number.chars().filter(char::is_ascii_digit).collect();
-            let digits = digits.strip_prefix("00").unwrap_or(&digits);
-            let written_like_one = number
-                .chars()
-                .all(|c| c.is_ascii_digit() || c == '+' || BETWEEN.contains(&c));
-            ensure!(written_like_one, "--recipient: this is no phone number");
-            ensure!(
-                (SHORTEST..=LONGEST).contains(&digits.len()),
-                "--recipient: a number has {SHORTEST} to {LONGEST} digits, country code included"
-            );
-            person.numbers.push(digits.to_owned());
-        }
-        Ok(person)
+        let numbers: Vec<Number> = numbers
+            .iter()
+            .map(|text| {
+                Number::parse(text)
+                    .context("--recipient: give a phone number of 7 to 20 digits, country code included")
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            numbers,
+            ids: BTreeSet::new(),
+            finder: AhoCorasick::new::<[&str; 0], _>([])?,
+        })
     }
 
-    /// Why an item is this person's, if it is.
+    /// The numbers.
+    pub fn numbers(&self) -> &[Number] {
+        &self.numbers
+    }
+
+    /// The numbers, masked.
+    pub fn masked(&self) -> Vec<String> {
+        let numbers = self.numbers.iter();
+        numbers
+            .map(|number| redact(number.digits()).into_owned())
+            .collect()
+    }
+
+    /// The ids of messages to and from this person that are known.
+    pub(super) fn ids(&self) -> &BTreeSet<String> {
+        &self.ids
+    }
+
+    /// Adds ids of messages to and from this person. Returns whether one is new.
+    ///
+    /// # Errors
+    /// If they are too many to search for at once: some hundred million bytes of them.
+    pub(super) fn learn(&mut self, ids: impl IntoIterator<Item = String>) -> anyhow::Result<bool> {
+        let known = self.ids.len();
+        self.ids.extend(ids);
+        if self.ids.len() == known {
+            return Ok(false);
+        }
+        let long = self.ids.iter().filter(|id| id.len() >= SHORTEST_ID);
+        self.finder = AhoCorasick::new(long).context("the person has too many messages")?;
+        Ok(true)
+    }
+
+    /// Why an item belongs to this person, if it does.
     pub fn owns(&self, item: &Item) -> Option<Why> {
         let text = |name: &str| item.get(name).and_then(|v| v.as_s().ok()).map(String::as_str);
-        if text(RECIPIENT).is_some_and(|recipient| self.numbers.iter().any(|n| n == recipient)) {
+        if text(RECIPIENT).is_some_and(|recipient| self.is_numbered_in(recipient)) {
             return Some(Why::Recipient);
         }
-        if text(MESSAGE_ID).is_some_and(|id| self.ids.contains(id) || self.is_named_in(id)) {
+        if text(MESSAGE_ID).is_some_and(|id| self.ids.contains(id) || self.is_numbered_in(id)) {
             return Some(Why::Message);
         }
-        let clocks = [EVENT_TIME, RECEIVED_AT, EXPIRES_AT];
         item.iter()
-            .filter(|(name, _)| !clocks.contains(&name.as_str()))
-            .any(|(_, value)| self.is_mentioned(value))
+            .filter(|(name, _)| !CLOCKS.contains(&name.as_str()))
+            .any(|(name, value)| self.is_named_in(name) || self.is_mentioned(value))
             .then_some(Why::Mention)
     }
 
     fn is_mentioned(&self, value: &AttributeValue) -> bool {
-        let says = |text: &String| self.says(text);
+        let names = |text: &String| self.is_named_in(text);
         match value {
-            AttributeValue::S(text) | AttributeValue::N(text) => says(text),
-            AttributeValue::Ss(list) | AttributeValue::Ns(list) => list.iter().any(says),
+            AttributeValue::S(text) | AttributeValue::N(text) => names(text),
+            AttributeValue::Ss(list) | AttributeValue::Ns(list) => list.iter().any(names),
+            AttributeValue::B(bytes) => self.is_named_in_bytes(bytes.as_ref()),
+            AttributeValue::Bs(list) => list.iter().any(|bytes| self.is_named_in_bytes(bytes.as_ref())),
             AttributeValue::L(list) => list.iter().any(|value| self.is_mentioned(value)),
             AttributeValue::M(fields) => fields
                 .iter()
-                .any(|(name, value)| says(name) || self.is_mentioned(value)),
+                .any(|(name, value)| names(name) || self.is_mentioned(value)),
             _ => false,
         }
     }
 
-    /// Whether a text names the number or a message of this person.
-    pub fn says(&self, text: &str) -> bool {
-        self.is_named_in(text) || self.ids.iter().any(|id| holds(text, id))
+    /// Whether a text holds a number of this person in any spelling, or the id of a message to or
+    /// from them.
+    pub fn is_named_in(&self, text: &str) -> bool {
+        self.is_numbered_in(text)
+            || self.ids.contains(text)
+            || self
+                .finder
+                .try_find_overlapping_iter(text)
+                .is_ok_and(|mut found| found.any(|found| is_word(text, found.start(), found.end())))
     }
 
-    /// Whether a text holds one of the numbers, in one piece or with what people write between
-    /// digits.
-    fn is_named_in(&self, text: &str) -> bool {
-        let shortest = self.numbers.iter().map(String::len).min().unwrap_or(SHORTEST);
-        if text.len() < shortest {
-            return false;
-        }
-        self.numbers
-            .iter()
-            .any(|number| in_one_piece(text, number) || in_pieces(text, number))
+    /// The same for bytes; those that are not UTF-8 separate what is beside them.
+    pub(super) fn is_named_in_bytes(&self, bytes: &[u8]) -> bool {
+        self.is_named_in(&String::from_utf8_lossy(bytes))
+    }
+
+    /// Whether a text holds a number of this person in any spelling.
+    pub(super) fn is_numbered_in(&self, text: &str) -> bool {
+        self.numbers.iter().any(|number| number.is_in(text))
     }
 }
 
-/// Whether a run of digits of the text is this number.
-fn in_one_piece(text: &str, number: &str) -> bool {
-    text.match_indices(number).any(|(at, _)| {
-        let before = text.get(..at).and_then(|t| t.chars().next_back());
-        let after = text.get(at + number.len()..).and_then(|t| t.chars().next());
-        let ends = |c: Option<char>| match c {
-            Some(c) if c.is_ascii_digit() => false,
-            Some(c) => number.len() >= CERTAIN || !c.is_ascii_alphanumeric(),
-            None => true,
-        };
-        // Two zeros before it are the plus of old telephones.
-        let zeros = text.get(..at).is_some_and(|t| t.ends_with("00"));
-        (ends(before) || zeros) && ends(after)
-    })
-}
-
-/// Whether digits with separators between them are this number.
-fn in_pieces(text: &str, number: &str) -> bool {
-    let joins = |c: char| c.is_ascii_digit() || BETWEEN.contains(&c);
-    text.split(|c| !joins(c)).any(|piece| {
-        let digits: String = piece.chars().filter(char::is_ascii_digit).collect();
-        let digits = digits.strip_prefix("00").unwrap_or(&digits);
-        let apart = piece.trim_matches(BETWEEN).contains(BETWEEN);
-        // A short one may be a part of an id that is written with dashes.
-        digits == number && apart && (number.len() >= CERTAIN || text == piece)
-    })
-}
-
-/// Whether a text is an id or holds it as a word of its own.
-fn holds(text: &str, id: &str) -> bool {
-    if text == id {
-        return true;
-    }
-    if id.len() < SHORTEST_ID || text.len() < id.len() {
-        return false;
-    }
-    text.match_indices(id).any(|(at, _)| {
-        let before = text.get(..at).and_then(|t| t.chars().next_back());
-        let after = text.get(at + id.len()..).and_then(|t| t.chars().next());
-        [before, after]
-            .into_iter()
-            .flatten()
-            .all(|c| !c.is_alphanumeric())
-    })
+/// Whether a part of a text is not a part of a longer word.
+fn is_word(text: &str, start: usize, end: usize) -> bool {
+    let before = text.get(..start).and_then(|t| t.chars().next_back());
+    let after = text.get(end..).and_then(|t| t.chars().next());
+    [before, after]
+        .into_iter()
+        .flatten()
+        .all(|c| !c.is_alphanumeric())
 }
 
 #[cfg(test)]
@@ -163,70 +160,57 @@ mod tests {
     }
 
     #[test]
-    fn a_number_may_be_written_in_many_ways() {
-        for written in [
-            "919209209291",
-            "+91 92092-09291",
-            "0091 9209 209 291",
-            "(91) 9209.209291",
-        ] {
-            assert_eq!(person(written).numbers, ["919209209291"], "{written}");
-        }
-        for bad in [
-            "",
-            "12345",
-            "+1 23 45",
-            "ninety",
-            "api-337-919209209291",
-            "919209209291919209209291",
-        ] {
+    fn what_is_no_number_is_refused() {
+        for bad in ["", "12345", "+1 23 45", "ninety", "api-337-919209209291"] {
             assert!(Person::new(&[bad.to_owned()]).is_err(), "{bad}");
+            let both = ["919209209291".to_owned(), bad.to_owned()];
+            assert!(Person::new(&both).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_number_is_found_as_people_and_providers_write_it() {
-        let person = person("919209209291");
-        for text in [
-            "api-337-919209209291-3c9094b5cd72fdcaafbb633502afa672-1704876827",
-            "call +91 92092 09291 now",
-            "tel:00919209209291",
-            "919209209291",
-            "[Mobile] +91-9209-209291\n[Work] 2",
-            "{\"mobile\":919209209291}",
-            "IMG919209209291a.jpg",
-        ] {
-            assert!(person.says(text), "{text}");
-        }
-        for text in [
-            "9192092092910",
-            "1919209209291",
-            "91920920929",
-            "",
-            "919209209292",
-            "91x9209209291",
-        ] {
-            assert!(!person.says(text), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_short_number_inside_a_word_is_an_accident() {
-        let person = person("1234567");
-        assert!(person.says("call 1234567"));
-        assert!(person.says("123 4567"));
-        assert!(!person.says("7d3f1234567a"));
-        assert!(!person.says("7d3f-123-4567-a1"));
+        assert_eq!(person("+91 98123 45678").masked(), ["*********678"]);
     }
 
     #[test]
     fn an_id_is_found_as_a_word() {
         let mut person = person("919209209291");
-        person.ids.insert("7d3f0c6e-2b51".into());
-        person.ids.insert("try-1".into());
-        assert!(person.says("{\"msgId\":\"7d3f0c6e-2b51\"}"));
-        assert!(person.says("try-1"));
-        assert!(!person.says("7d3f0c6e-2b519"));
-        assert!(!person.says("retry-1 again"));
+        let ids = ["7d3f0c6e-2b51", "7d3f0c6e-2b51-b", "try-1"].map(String::from);
+        assert!(person.learn(ids.clone()).unwrap());
+        assert!(!person.learn(ids).unwrap());
+        assert!(person.is_named_in("{\"msgId\":\"7d3f0c6e-2b51\"}"));
+        assert!(person.is_named_in("x7d3f0c6e-2b51 7d3f0c6e-2b51-b"));
+        assert!(person.is_named_in("try-1"));
+        assert!(!person.is_named_in("7d3f0c6e-2b519"));
+        assert!(!person.is_named_in("retry-1 again"));
+    }
+
+    #[test]
+    fn every_place_of_an_item_is_looked_at_but_its_clocks() {
+        let person = person("2026112100");
+        let text = |t: &str| AttributeValue::S(t.into());
+        let named = "+20 261-12100";
+        for (name, value) in [
+            ("remarks", text(named)),
+            (named, AttributeValue::Null(true)),
+            ("n", AttributeValue::N("2026112100".into())),
+            ("tags", AttributeValue::L(vec![text("x"), text(named)])),
+            ("set", AttributeValue::Ss(vec![named.into()])),
+            ("bytes", AttributeValue::B(b"\xff2026112100\xff".to_vec().into())),
+            (
+                "extra",
+                AttributeValue::M(Item::from([(named.into(), text("x"))])),
+            ),
+            (
+                "extra",
+                AttributeValue::M(Item::from([("x".into(), AttributeValue::L(vec![text(named)]))])),
+            ),
+        ] {
+            let item = Item::from([(name.to_owned(), value)]);
+            assert_eq!(person.owns(&item), Some(Why::Mention), "{item:?}");
+        }
+        let clocks = Item::from([
+            (DAY_SHARD.to_owned(), text("2026-11-21#00")),
+            (EVENT_TIME.to_owned(), AttributeValue::N("2026112100".into())),
+            ("remarks".to_owned(), text("on 2026-11-21 00:15")),
+        ]);
+        assert_eq!(person.owns(&clocks), None);
     }
 }

@@ -1,5 +1,4 @@
-//! The record of erasures: proof for the one who asks whether a number was erased, and no use to
-//! anybody else.
+//! The record of erasures: proof that a given number was erased. It holds no number.
 
 use std::{
     fs::{self, OpenOptions},
@@ -10,35 +9,90 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use jiff::Timestamp;
 use serde::Serialize;
 use sha2::Sha256;
+
+use super::person::Person;
 
 /// The file in the data folder that the record is kept in.
 pub const RECORD: &str = "erasures.jsonl";
 /// The file in the data folder with the key of the digests.
 pub const KEY: &str = "erasure-key";
 
-/// One line of the record.
-#[derive(Debug, Serialize)]
+/// Which end of a run a line is about.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Step {
+    /// Written before the first deletion. The counts are of what was found.
+    Begun,
+    /// Written at the end, also of a run that failed. The counts are of what was deleted.
+    Ended,
+}
+
+/// One line of the record. A run writes two: a `begun` without an `ended` is a run that was killed.
+#[derive(Debug, Clone, Serialize)]
 pub struct Entry {
     /// When, ISO 8601.
     pub at: String,
+    /// The same for both lines of a run, and for no other.
+    pub run: String,
+    /// Beginning or end.
+    pub step: Step,
     /// HMAC-SHA256 of each number's digits under the key in the data folder, hex.
     pub recipients: Vec<String>,
-    /// Whether all that was found was deleted.
-    pub complete: bool,
     /// Whether the whole table was read.
     pub thorough: bool,
-    /// Events that were deleted.
+    /// Events.
     pub events: usize,
-    /// Messages that they belonged to.
+    /// Messages to which the events that were found belong.
     pub messages: usize,
-    /// Dead letters that were deleted.
+    /// Letters in the dead-letter queue and in the retry queue.
     pub letters: usize,
+    /// Items of the counters' table that name the person and stay; absent if nobody looked.
+    pub counters: Option<usize>,
+    /// Whether everything was looked at and everything that was found is deleted, letters and
+    /// counters included.
+    pub complete: bool,
+    /// What failed, if something did.
+    pub failed: Option<&'static str>,
+}
+
+impl Entry {
+    /// The beginning of a run, with nothing found yet.
+    pub(super) fn new(data: &Path, person: &Person) -> anyhow::Result<Self> {
+        let numbers = person.numbers().iter();
+        Ok(Self {
+            at: now(),
+            run: hex::encode(random::<8>()?),
+            step: Step::Begun,
+            recipients: numbers
+                .map(|number| digest(data, number.digits()))
+                .collect::<Result<_, _>>()?,
+            thorough: false,
+            events: 0,
+            messages: 0,
+            letters: 0,
+            counters: None,
+            complete: false,
+            failed: None,
+        })
+    }
+}
+
+/// The time, ISO 8601.
+pub(super) fn now() -> String {
+    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn random<const BYTES: usize>() -> anyhow::Result<[u8; BYTES]> {
+    let mut bytes = [0_u8; BYTES];
+    getrandom::fill(&mut bytes).map_err(|e| anyhow::anyhow!("no random numbers: {e}"))?;
+    Ok(bytes)
 }
 
 /// A number's digest: the same for the same number as long as the key is kept.
-pub(super) fn digest(data: &Path, number: &str) -> anyhow::Result<String> {
+fn digest(data: &Path, number: &str) -> anyhow::Result<String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(&key(data)?).context("a key of another length")?;
     mac.update(number.as_bytes());
     Ok(hex::encode(mac.finalize().into_bytes()))
@@ -53,8 +107,7 @@ fn key(data: &Path) -> anyhow::Result<Vec<u8>> {
         ensure!(key.len() >= 16, "{} is damaged", file.display());
         return Ok(key);
     }
-    let mut key = [0_u8; 32];
-    getrandom::fill(&mut key).map_err(|e| anyhow::anyhow!("no random numbers: {e}"))?;
+    let key = random::<32>()?;
     fs::create_dir_all(data).with_context(|| format!("{} cannot be made", data.display()))?;
     let mut out = OpenOptions::new()
         .write(true)
@@ -80,8 +133,11 @@ pub(super) fn open(file: &Path) -> anyhow::Result<fs::File> {
         .with_context(|| format!("{} cannot be written", file.display()))
 }
 
-/// Adds a line.
-pub(super) fn write(mut file: fs::File, entry: &Entry) -> anyhow::Result<()> {
-    writeln!(file, "{}", serde_json::to_string(entry)?)?;
-    file.sync_all().context("the record could not be written to disk")
+/// Adds a line, and returns when it is on disk.
+pub(super) fn write(file: &mut fs::File, entry: &Entry) -> anyhow::Result<()> {
+    let mut line = serde_json::to_string(entry)?;
+    line.push('\n');
+    file.write_all(line.as_bytes())
+        .and_then(|()| file.sync_all())
+        .context("the record could not be written to disk")
 }

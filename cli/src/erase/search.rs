@@ -7,7 +7,10 @@ use anyhow::Context as _;
 use aws_sdk_dynamodb::{error::ProvideErrorMetadata as _, types::AttributeValue};
 use futures::{StreamExt as _, TryStreamExt as _};
 use indicatif::ProgressBar;
-use webhook_ingest::item::{self, Item};
+use webhook_ingest::{
+    item::{self, Item},
+    phone::Number,
+};
 
 use super::person::{Person, Why};
 use crate::place::Target;
@@ -16,7 +19,8 @@ use crate::place::Target;
 const SEGMENTS: i32 = 4;
 /// Messages that are asked for at once.
 const IN_FLIGHT: usize = 8;
-/// An id found late may be named in what was read before; so often the table is read again.
+/// The first pass finds every message to or from the number; the second what names one of them.
+/// More are needed only if such messages arrive meanwhile.
 const PASSES: usize = 4;
 
 /// One event to be deleted.
@@ -33,7 +37,45 @@ pub struct Trace {
 /// Message id and status key to what lies there.
 pub type Traces = BTreeMap<(String, String), Trace>;
 
-/// Everything of a person, and how many events were looked at.
+/// What some items hold of a person.
+#[derive(Default)]
+struct Page {
+    traces: Traces,
+    /// Ids of messages to or from the person.
+    ids: Vec<String>,
+}
+
+impl Page {
+    /// Keeps of an item what is needed to delete it. A message to or from the number belongs to the
+    /// person with every event.
+    fn note(&mut self, person: &Person, item: &Item) {
+        let Some(why) = person.owns(item) else { return };
+        let text = |name: &str| {
+            let text = item.get(name).and_then(|v| v.as_s().ok());
+            text.cloned().unwrap_or_default()
+        };
+        if why != Why::Mention {
+            self.ids.push(text(item::MESSAGE_ID));
+        }
+        let trace = Trace {
+            channel: text(item::CHANNEL),
+            status: text(item::STATUS),
+            why,
+        };
+        self.traces
+            .insert((text(item::MESSAGE_ID), text(item::STATUS_KEY)), trace);
+    }
+
+    fn of(person: &Person, items: &[Item]) -> Self {
+        let mut page = Self::default();
+        for item in items {
+            page.note(person, item);
+        }
+        page
+    }
+}
+
+/// Every event of a person. Memory grows with what is found, not with the table.
 pub(super) async fn everything(
     target: &Target,
     person: &mut Person,
@@ -41,66 +83,63 @@ pub(super) async fn everything(
     bar: &ProgressBar,
 ) -> anyhow::Result<Traces> {
     let mut traces = Traces::new();
-    let mut indexed = Vec::new();
-    for number in &person.numbers {
-        indexed.extend(by_number(target, number).await?);
+    for number in person.numbers().to_vec() {
+        for recipient in recipients(&number) {
+            let items = by_number(target, recipient).await?;
+            add(&mut traces, person, Page::of(person, &items))?;
+        }
     }
-    note(&mut traces, person, &indexed);
     if quick {
-        let ids: Vec<String> = person.ids.iter().cloned().collect();
+        let ids: Vec<String> = person.ids().iter().cloned().collect();
         let messages: Vec<Vec<Item>> = futures::stream::iter(ids)
             .map(|id| async move { by_message(target, &id).await })
             .buffer_unordered(IN_FLIGHT)
             .try_collect()
             .await?;
-        note(&mut traces, person, &messages.concat());
+        for items in messages {
+            add(&mut traces, person, Page::of(person, &items))?;
+        }
         return Ok(traces);
     }
     for _ in 0..PASSES {
-        let known = person.ids.len();
         bar.set_position(0);
-        let found: Vec<Vec<Item>> = futures::stream::iter(0..SEGMENTS)
+        let pages: Vec<Page> = futures::stream::iter(0..SEGMENTS)
             .map(|segment| segment_of(target, person, segment, bar))
             .buffer_unordered(SEGMENTS.unsigned_abs() as usize)
             .try_collect()
             .await?;
-        note(&mut traces, person, &found.concat());
-        if person.ids.len() == known {
+        let mut is_new = false;
+        for page in pages {
+            is_new |= add(&mut traces, person, page)?;
+        }
+        if !is_new {
             break;
         }
     }
     Ok(traces)
 }
 
-/// Keeps what is the person's; a message to or from the number is theirs with every event.
-fn note(traces: &mut Traces, person: &mut Person, items: &[Item]) {
-    for item in items {
-        let text = |name: &str| {
-            let text = item.get(name).and_then(|v| v.as_s().ok());
-            text.cloned().unwrap_or_default()
-        };
-        let Some(why) = person.owns(item) else { continue };
-        if why != Why::Mention {
-            person.ids.insert(text(item::MESSAGE_ID));
-        }
-        let trace = Trace {
-            channel: text(item::CHANNEL),
-            status: text(item::STATUS),
-            why,
-        };
-        traces.insert((text(item::MESSAGE_ID), text(item::STATUS_KEY)), trace);
-    }
+/// Adds what was found. Returns whether a message is new.
+fn add(traces: &mut Traces, person: &mut Person, page: Page) -> anyhow::Result<bool> {
+    traces.extend(page.traces);
+    person.learn(page.ids)
+}
+
+/// The spellings of a number that receivers store: digits only, with a prefix if the provider
+/// sent one.
+fn recipients(number: &Number) -> [String; 3] {
+    ["", "0", "00"].map(|prefix| format!("{prefix}{}", number.digits()))
 }
 
 /// Nothing where there is no such index.
-async fn by_number(target: &Target, number: &str) -> anyhow::Result<Vec<Item>> {
+async fn by_number(target: &Target, recipient: String) -> anyhow::Result<Vec<Item>> {
     let query = target.aws.dynamodb.query();
     let found: Result<Vec<Item>, _> = query
         .table_name(&target.storage.events_table)
         .index_name("recipient-index")
         .key_condition_expression("#key = :number")
         .expression_attribute_names("#key", item::RECIPIENT)
-        .expression_attribute_values(":number", AttributeValue::S(number.to_owned()))
+        .expression_attribute_values(":number", AttributeValue::S(recipient))
         .into_paginator()
         .items()
         .send()
@@ -134,9 +173,8 @@ async fn segment_of(
     person: &Person,
     segment: i32,
     bar: &ProgressBar,
-) -> anyhow::Result<Vec<Item>> {
-    let mut found = Vec::new();
-    let mut person = person.clone();
+) -> anyhow::Result<Page> {
+    let mut found = Page::default();
     let mut pages = target
         .aws
         .dynamodb
@@ -153,16 +191,8 @@ async fn segment_of(
             .items
             .unwrap_or_default();
         bar.inc(items.len() as u64);
-        for item in items {
-            let why = person.owns(&item);
-            if matches!(why, Some(Why::Recipient | Why::Message))
-                && let Some(AttributeValue::S(id)) = item.get(item::MESSAGE_ID)
-            {
-                person.ids.insert(id.clone());
-            }
-            if why.is_some() {
-                found.push(item);
-            }
+        for item in &items {
+            found.note(person, item);
         }
     }
     Ok(found)

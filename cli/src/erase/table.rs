@@ -1,50 +1,68 @@
-//! The report of an erasure for a terminal: numbers of people masked.
+//! The report of an erasure for a terminal, with numbers masked.
 
 use std::{collections::BTreeMap, fmt};
 
 use webhook_ingest::phone;
 
-use super::{Letters, Report, Why};
+use super::{Counters, Done, Letters, Report, Why};
 
-/// No more messages than this are listed.
+/// No more messages or letters than this are listed.
 const LISTED: usize = 50;
 
+/// What was found.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = if self.done { "deleted" } else { "would be deleted" };
         writeln!(
             f,
-            "{}: {} events of {} messages {verb}",
+            "{}: {} events of {} messages",
             self.whom.join(", "),
             self.traces.len(),
             self.messages().len()
         )?;
-        self.list(f)?;
+        self.events(f)?;
         if !self.thorough {
             writeln!(
                 f,
                 "only recipient-index was searched; without --quick the whole table is read"
             )?;
         }
-        match &self.letters {
-            Some(letters) => told(letters, f)?,
-            None => writeln!(
+        match &self.dead {
+            Ok(letters) => found(letters, "dead-letter queue", f)?,
+            Err(why) => writeln!(f, "the queues were not looked at: {why}")?,
+        }
+        match &self.retry {
+            Some(letters) => found(letters, "retry queue", f)?,
+            None if self.waiting > 0 => writeln!(
                 f,
-                "the queues were not looked at: set RETRY_QUEUE_URL and DEAD_LETTER_QUEUE_URL"
+                "about {} messages wait in the retry queue and were not looked at: use --queues, or run this again when it is empty",
+                self.waiting
             )?,
+            None => {}
         }
-        writeln!(f, "counters stay; they hold no number")?;
-        if self.done {
-            writeln!(f, "recorded in {}", self.record.display())
-        } else {
-            writeln!(f, "nothing was changed; add --yes to do it")
+        if !self.queues && self.dead.as_ref().is_ok_and(|letters| !letters.ids.is_empty()) {
+            writeln!(f, "letters stay; --queues removes the person's records from them")?;
         }
+        match &self.counters {
+            Ok(counters) => counters.told(f)?,
+            Err(why) => writeln!(f, "the counters were not looked at: {why}")?,
+        }
+        for file in &self.files {
+            writeln!(
+                f,
+                "{} names the person; delete it if it is no longer needed",
+                file.display()
+            )?;
+        }
+        if self.yes {
+            return Ok(());
+        }
+        writeln!(f, "nothing was changed; add --yes to delete")
     }
 }
 
 impl Report {
     /// Each message with its statuses.
-    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn events(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut messages: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for ((id, _), trace) in &self.traces {
             let mention = if trace.why == Why::Mention {
@@ -56,12 +74,7 @@ impl Report {
             messages.entry(id).or_default().push(told);
         }
         for (id, told) in messages.iter().take(LISTED) {
-            writeln!(
-                f,
-                "  {}  {}",
-                harmless(&phone::redact(id)),
-                harmless(&told.join(", "))
-            )?;
+            writeln!(f, "  {}  {}", safe(id), safe(&told.join(", ")))?;
         }
         if messages.len() > LISTED {
             writeln!(f, "  and {} more messages", messages.len() - LISTED)?;
@@ -70,37 +83,74 @@ impl Report {
     }
 }
 
-fn told(letters: &Letters, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    match (letters.ids.len(), letters.deleted) {
-        (0, _) => {}
-        (found, 0) => {
-            writeln!(
-                f,
-                "{found} dead letters name the person and stay: delete them with --queues, or with"
-            )?;
-            writeln!(
-                f,
-                "  netcore-webhooks dead-letters discard {}",
-                letters.ids.join(" ")
-            )?;
+fn found(letters: &Letters, queue: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if !letters.ids.is_empty() {
+        writeln!(f, "{queue}: {} letters name the person", letters.ids.len())?;
+        for id in letters.ids.iter().take(LISTED) {
+            // A message's id is SQS's, and a letter's a digest: neither can hold a number.
+            writeln!(f, "  {}", plain(id))?;
         }
-        (_, deleted) => writeln!(f, "{deleted} dead letters deleted")?,
+        if letters.ids.len() > LISTED {
+            writeln!(f, "  and {} more letters", letters.ids.len() - LISTED)?;
+        }
     }
-    if letters.waiting > 0 {
+    if !letters.all {
         writeln!(
             f,
-            "about {} messages wait in the retry queue and may hold more: run this again when it is empty",
-            letters.waiting
+            "{queue}: not every message could be looked at: there are too many, or some are held by another command or function; run this again later"
         )?;
-    }
-    for file in &letters.files {
-        writeln!(f, "{file} names the person; delete it if it is no longer needed")?;
     }
     Ok(())
 }
 
-/// Ids come from strangers: a terminal must not obey them.
-fn harmless(text: &str) -> String {
+impl Counters {
+    fn told(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.found == 0 {
+            return writeln!(f, "counters: none of {} items names the person", self.looked);
+        }
+        writeln!(
+            f,
+            "counters: {} of {} items name the person and stay; after the deletion run `netcore-webhooks rollups rebuild`, which counts anew with numbers masked, and then this command again",
+            self.found, self.looked
+        )?;
+        for name in &self.names {
+            writeln!(f, "  {}", safe(name))?;
+        }
+        Ok(())
+    }
+}
+
+/// What was deleted.
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "deleted: {} events", self.events)?;
+        for (letters, queue) in [(&self.dead, "dead-letter queue"), (&self.retry, "retry queue")] {
+            if letters.deleted > 0 {
+                writeln!(
+                    f,
+                    "{queue}: the person's records are removed from {} letters; {} records of others stay",
+                    letters.deleted, letters.kept
+                )?;
+            }
+        }
+        match self.purged {
+            Some(true) => writeln!(f, "local files: no trace is left")?,
+            Some(false) => writeln!(
+                f,
+                "local files: the stream is not read to its end and may hold traces; run this again later"
+            )?,
+            None => {}
+        }
+        writeln!(f, "recorded in {}", self.record.display())
+    }
+}
+
+/// Texts come from strangers: numbers are masked, and a terminal must not obey them.
+fn safe(text: &str) -> String {
+    plain(&phone::redact(text))
+}
+
+fn plain(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()

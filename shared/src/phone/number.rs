@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{
     FEWEST_DIGITS, MOST_SEPARATORS,
-    token::{Kind, Tokens},
+    token::{Kind, Token, Tokens},
 };
 
 /// E.164 allows 15 digits; a few more are accepted, as in the receivers.
@@ -13,6 +13,8 @@ const MOST_DIGITS: usize = 20;
 const CERTAIN: usize = 10;
 /// The digits that are remembered: a number's, and zeros in brackets between them.
 const REMEMBERED: usize = MOST_DIGITS + 12;
+/// Bytes of `2026-11-21`.
+const DATE_BYTES: usize = 10;
 /// Separators that also join the words of an id or a path.
 const CONNECTORS: [char; 4] = ['-', '_', '.', '/'];
 
@@ -55,7 +57,8 @@ impl Number {
     ///
     /// The number starts where an uninterrupted run of digits starts, or after nothing but zeros
     /// in it, and ends where a run ends: `1919812345678` is another number than `919812345678`.
-    /// A zero alone in brackets may stand anywhere between its digits: `+44 (0)20 7946 0958`.
+    /// Digits in several pieces that begin like a calendar date are a time: `2026-11-21 00:15` is not
+    /// the number 2026112100. A zero alone in brackets may stand anywhere between its digits: `+44 (0)20 7946 0958`.
     ///
     /// A number of fewer than ten digits could be a part of an id or a date by accident. In one
     /// piece it is found if no letter touches it; in several pieces, if in addition no dash,
@@ -72,17 +75,17 @@ impl Number {
         while let Some(token) = tokens.next() {
             if reader.ends_run(token.kind) {
                 let beyond = tokens.clone().next().map(|token| token.kind);
-                if self.is_last_of(&reader, Edge::of(Some(token.kind), beyond)) {
+                if self.is_last_of(&reader, text, Edge::of(Some(token.kind), beyond)) {
                     return true;
                 }
             }
-            reader.read(token.kind);
+            reader.read(token);
         }
-        self.is_last_of(&reader, Edge::Free)
+        self.is_last_of(&reader, text, Edge::Free)
     }
 
     /// Whether the digits that were read last are this number; `after` is what follows them.
-    fn is_last_of(&self, reader: &Reader, after: Edge) -> bool {
+    fn is_last_of(&self, reader: &Reader, text: &str, after: Edge) -> bool {
         [false, true].into_iter().any(|without_zeros| {
             let mut places = reader
                 .places
@@ -99,8 +102,12 @@ impl Number {
             }
             first.is_some_and(|first| {
                 let is_whole = last_run == Some(first.run);
+                let is_time = || {
+                    let beginning = text.get(first.at..first.at + DATE_BYTES);
+                    beginning.is_some_and(super::is_date)
+                };
                 let is_plausible = match self.0.len() {
-                    CERTAIN.. => true,
+                    CERTAIN.. => is_whole || !is_time(),
                     _ if is_whole => first.before != Edge::Word && after != Edge::Word,
                     _ => first.before == Edge::Free && after == Edge::Free,
                 };
@@ -143,6 +150,8 @@ impl Edge {
 /// One digit of a span.
 struct Place {
     digit: u8,
+    /// Where it starts in the text.
+    at: usize,
     /// Whether a number can start here: nothing but zeros stands before it in its run.
     is_start: bool,
     /// Whether it is a zero alone in brackets.
@@ -171,9 +180,9 @@ impl Reader {
         matches!(last, Some(Kind::Digit(_))) && !matches!(next, Kind::Digit(_))
     }
 
-    fn read(&mut self, next: Kind) {
-        match next {
-            Kind::Digit(digit) => self.digit(digit),
+    fn read(&mut self, next: Token) {
+        match next.kind {
+            Kind::Digit(digit) => self.digit(digit, next.start),
             Kind::Invisible => {}
             Kind::Separator(c) => {
                 self.separators += 1;
@@ -187,10 +196,10 @@ impl Reader {
             Kind::Word => self.places.clear(),
         }
         let [last, _] = self.last;
-        self.last = [Some(next), last];
+        self.last = [Some(next.kind), last];
     }
 
-    fn digit(&mut self, digit: u8) {
+    fn digit(&mut self, digit: u8, at: usize) {
         self.separators = 0;
         let continued = match self.last {
             [Some(Kind::Digit(_)), _] => self.places.back(),
@@ -199,6 +208,7 @@ impl Reader {
         let place = match continued {
             Some(place) => Place {
                 digit,
+                at,
                 is_start: place.is_start && place.digit == 0,
                 in_brackets: false,
                 ..*place
@@ -208,6 +218,7 @@ impl Reader {
                 let [beside, beyond] = self.last;
                 Place {
                     digit,
+                    at,
                     is_start: true,
                     in_brackets: false,
                     run: self.runs,
@@ -328,6 +339,16 @@ mod tests {
         ] {
             assert!(!number("1234567").is_in(text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_time_is_no_number() {
+        let number = number("2026112100");
+        assert!(number.is_in("(202) 611-2100"));
+        assert!(number.is_in("2026112100"));
+        assert!(!number.is_in("2026-11-21 00:15"));
+        assert!(!number.is_in("2026-11-21T00:15"));
+        assert!(!number.is_in("at 2026-11-21#00"));
     }
 
     proptest! {

@@ -1,4 +1,9 @@
-//! Numbers in arbitrary spellings, for tests.
+//! Numbers in arbitrary spellings, for the tests of this module and of `erase`.
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "for tests, and not each uses everything"
+)]
 
 use std::ops::RangeInclusive;
 
@@ -62,22 +67,28 @@ const BETWEEN: [&str; 34] = [
 
 /// The digits of a number in ASCII, and the number in some spelling.
 pub(super) fn spelt(length: RangeInclusive<usize>) -> impl Strategy<Value = (String, String)> {
-    let place = (
-        0_u8..10,
-        select(ZEROS.to_vec()),
-        0_u8..8,
-        select(BETWEEN.to_vec()),
-    );
-    vec(place, length).prop_map(|places| {
-        let mut digits = String::new();
+    let digits =
+        (1_u8..10, vec(0_u8..10, length.start() - 1..=length.end() - 1)).prop_map(|(first, rest)| {
+            let digits = std::iter::once(first).chain(rest);
+            digits.map(|digit| char::from(b'0' + digit)).collect::<String>()
+        });
+    digits.prop_flat_map(|digits| {
+        let text = spelling_of(&digits);
+        (Just(digits), text)
+    })
+}
+
+/// A number in some spelling.
+pub(super) fn spelling_of(digits: &str) -> impl Strategy<Value = String> + use<> {
+    let place = (select(ZEROS.to_vec()), 0_u8..8, select(BETWEEN.to_vec()));
+    let digits = digits.to_owned();
+    vec(place, digits.len()).prop_map(move |places| {
         let mut text = String::new();
-        for (i, (value, zero, escape, between)) in places.into_iter().enumerate() {
+        for (i, (digit, (zero, escape, between))) in digits.bytes().zip(places).enumerate() {
             if i > 0 {
                 text.push_str(between);
             }
-            let value = if i == 0 { value % 9 + 1 } else { value };
-            digits.push(char::from(b'0' + value));
-            let written = char::from_u32(u32::from(zero) + u32::from(value)).unwrap();
+            let written = char::from_u32(u32::from(zero) + u32::from(digit - b'0')).unwrap();
             match escape {
                 0 => {
                     for unit in written.encode_utf16(&mut [0; 2]) {
@@ -93,6 +104,6 @@ pub(super) fn spelt(length: RangeInclusive<usize>) -> impl Strategy<Value = (Str
                 _ => text.push(written),
             }
         }
-        (digits, text)
+        text
     })
 }

@@ -1,0 +1,81 @@
+//! What the counters' table holds of a person. Counters are named by words that providers send:
+//! bots, tags, statuses, types, reasons. Today's `projector` masks numbers in them; counters of
+//! earlier versions may hold some, and `rollups rebuild` replaces those.
+
+use anyhow::Context as _;
+use aws_sdk_dynamodb::types::AttributeValue;
+use webhook_ingest::{item::Item, phone::redact, rollup};
+
+use super::person::Person;
+use crate::place::Target;
+
+/// Names that are listed.
+const LISTED: usize = 10;
+
+/// Counters that name a person.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Items that were looked at.
+    pub looked: usize,
+    /// Items that name the person.
+    pub found: usize,
+    /// Names in them, masked: the first few.
+    pub names: Vec<String>,
+}
+
+/// Reads the whole table.
+pub(super) async fn look(target: &Target, person: &Person) -> anyhow::Result<Counters> {
+    let mut counters = Counters::default();
+    let mut pages = target
+        .aws
+        .dynamodb
+        .scan()
+        .table_name(&target.rollups_table)
+        .consistent_read(true)
+        .into_paginator()
+        .send();
+    while let Some(page) = pages.next().await {
+        let items = page
+            .context("the counters' table does not answer")?
+            .items
+            .unwrap_or_default();
+        for item in &items {
+            counters.looked += 1;
+            counters.note(person, item);
+        }
+    }
+    Ok(counters)
+}
+
+impl Counters {
+    fn note(&mut self, person: &Person, item: &Item) {
+        let named: Vec<&str> = item
+            .iter()
+            .filter(|(name, _)| *name != rollup::PERIOD)
+            .flat_map(|(name, value)| texts(value).chain([name.as_str()]))
+            .filter(|text| person.is_numbered_in(text))
+            .collect();
+        self.found += usize::from(!named.is_empty());
+        for name in named {
+            let name = redact(name).into_owned();
+            if self.names.len() < LISTED && !self.names.contains(&name) {
+                self.names.push(name);
+            }
+        }
+    }
+}
+
+/// The texts of an attribute. Its numbers are counts and times.
+fn texts(value: &AttributeValue) -> Box<dyn Iterator<Item = &str> + '_> {
+    match value {
+        AttributeValue::S(text) => Box::new(std::iter::once(text.as_str())),
+        AttributeValue::Ss(list) => Box::new(list.iter().map(String::as_str)),
+        AttributeValue::L(list) => Box::new(list.iter().flat_map(texts)),
+        AttributeValue::M(fields) => Box::new(
+            fields
+                .iter()
+                .flat_map(|(name, value)| texts(value).chain([name.as_str()])),
+        ),
+        _ => Box::new(std::iter::empty()),
+    }
+}
