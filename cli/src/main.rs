@@ -247,7 +247,7 @@ async fn rebuild(data: &Path) -> anyhow::Result<()> {
     let target = Target::find(data, Needs::Counters).await?;
     let rollups = Rollups::new(target.aws.dynamodb, target.rollups_table);
     let progress = |events| println!("{events} events");
-    let rebuilt = rebuild::rebuild(&rollups, &target.storage.events_table, progress).await?;
+    let rebuilt = rebuild::rebuild(&rollups, &target.storage.events_table, target.scan, progress).await?;
     println!(
         "{} events are counted anew; {} old counters and marks are removed",
         rebuilt.events, rebuilt.removed

@@ -4,6 +4,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, bail};
+use projector::rebuild::Scan;
 use webhook_ingest::{
     aws::{Aws, Patience},
     config::{StorageConfig, environment},
@@ -21,6 +22,8 @@ pub struct Target {
     pub rollups_table: String,
     /// The running instance that holds them; `None` in AWS.
     pub local: Option<Place>,
+    /// How the events table is read as a whole.
+    pub scan: Scan,
 }
 
 /// What a command needs of a stack in AWS.
@@ -71,6 +74,7 @@ impl Target {
                 storage,
                 rollups_table,
                 local: None,
+                scan: Scan::Segments,
             });
         }
         let file = data.join(PLACE);
@@ -90,6 +94,7 @@ impl Target {
             storage,
             rollups_table: place.rollups_table.clone(),
             local: Some(place),
+            scan: Scan::Whole,
         })
     }
 }

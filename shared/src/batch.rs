@@ -1,5 +1,6 @@
 //! A verified body as a list of records: knows the envelopes, walks the records one at a time and
-//! can put any of them into a body again. Holds nothing but references into the body.
+//! can put any of them into a body again. Holds nothing but references into the body, four bytes for
+//! each record.
 //!
 //! Safe on untrusted input.
 
@@ -11,6 +12,8 @@ use serde_json::{Map, Value, value::RawValue};
 use crate::{
     auth::Verified,
     event::{Event, Unreadable},
+    exact::Exact,
+    item::{self, Content},
     letter::Letter,
     provider::{self, FormatId},
     record,
@@ -26,12 +29,14 @@ pub struct Batch<'a> {
     formats: &'a [FormatId],
     /// What the records lie in.
     text: &'a str,
-    /// Where each lies in it: four bytes a place, since a body may hold millions of empty records.
-    places: Vec<Range<u32>>,
+    /// Where each begins in it. No more than that, since a body may hold millions of empty records.
+    starts: Vec<u32>,
     /// What goes before and after records to make a body of them again.
     around: (String, &'static str),
-    /// Fields of the envelope beside the records.
-    envelope: Map<String, Value>,
+    /// Fields of the envelope beside the records, see [`Event::envelope`].
+    envelope: Value,
+    /// The same as JSON text, an object.
+    beside: String,
 }
 
 impl<'a> Batch<'a> {
@@ -44,7 +49,7 @@ impl<'a> Batch<'a> {
             .map_err(|e| Malformed(format!("the body is not UTF-8 from byte {}", e.valid_up_to())))?;
         let text = text.trim_start_matches('\u{feff}').trim_matches(JSON_SPACE);
         match text.as_bytes().first() {
-            Some(b'[') => Ok(Self::bare(formats, text, places(text)?)),
+            Some(b'[') => Ok(Self::bare(formats, text, starts(text)?)),
             Some(b'{') => Self::object(text, formats),
             Some(_) => Err(Malformed(
                 "the body is neither a JSON array nor a JSON object".into(),
@@ -53,32 +58,26 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn bare(formats: &'a [FormatId], text: &'a str, places: Vec<Range<u32>>) -> Self {
+    fn bare(formats: &'a [FormatId], text: &'a str, starts: Vec<u32>) -> Self {
         Self {
             formats,
             text,
-            places,
+            starts,
             around: ("[".into(), "]"),
-            envelope: Map::new(),
+            envelope: Value::Null,
+            beside: "{}".into(),
         }
     }
 
     fn object(text: &'a str, formats: &'a [FormatId]) -> Result<Self, Malformed> {
         let mut json = serde_json::Deserializer::from_str(text);
-        let mut fields = json
-            .deserialize_map(ShallowFields)
-            .and_then(|fields| json.end().map(|()| fields))
+        let outline = json
+            .deserialize_map(OutlineOf { formats })
+            .and_then(|outline| json.end().map(|()| outline))
             .map_err(|e| not_json(&e))?;
-        let envelope = formats.iter().enumerate().find_map(|(i, format)| {
-            let name = format.envelope?;
-            Some((i, name, fields.iter().position(|(field, _)| field == name)?))
-        });
-        let Some((format, name, at)) = envelope else {
-            let is_record = formats
-                .iter()
-                .any(|format| fields.iter().any(|(field, _)| field == format.id_field()));
-            return if is_record {
-                Ok(Self::bare(formats, text, one_place(text)?))
+        let Some((name, records)) = outline.records(formats)? else {
+            return if outline.has_id {
+                Ok(Self::bare(formats, text, vec![0]))
             } else {
                 Err(Malformed(format!(
                     "the body has no known envelope: expected {}",
@@ -86,97 +85,294 @@ impl<'a> Batch<'a> {
                 )))
             };
         };
-        let records = fields.remove(at).1.get();
-        if fields.iter().any(|(field, _)| field == name) {
-            return Err(Malformed(format!("{name} comes twice")));
-        }
-        let places = match records.as_bytes().first() {
-            Some(b'[') => places(records)?,
-            Some(b'{') => one_place(records)?,
+        let starts = match records.as_bytes().first() {
+            Some(b'[') => starts(records)?,
+            Some(b'{') => vec![0],
             _ => return Err(Malformed(format!("{name} holds neither a list nor a record"))),
         };
-        let mut before = String::from("{");
-        let mut beside = Map::new();
-        for (field, value) in fields {
-            before.extend([
-                Value::from(field.as_ref()).to_string().as_str(),
-                ":",
-                value.get(),
-                ",",
-            ]);
-            let value = record::value(value.get()).unwrap_or_else(|_| Value::from(value.get()));
-            beside.insert(field.into_owned(), value);
-        }
-        before.extend(["\"", name, "\":["]);
-        if before.len() > MOST_BESIDE {
-            return Err(Malformed(format!(
-                "the fields beside {name} are longer than {MOST_BESIDE} bytes"
-            )));
-        }
+        let fields = outline.beside(name)?;
+        let beside: Vec<String> = fields
+            .iter()
+            .map(|(field, value)| format!("{}:{}", Value::from(field.as_ref()), value.get()))
+            .collect();
+        let comma = if beside.is_empty() { "" } else { "," };
+        let beside = beside.join(",");
         Ok(Self {
             // What its envelope names is nothing else.
-            formats: formats.get(format..=format).unwrap_or(formats),
+            formats: formats
+                .iter()
+                .position(|format| format.envelope == Some(name))
+                .and_then(|at| formats.get(at..=at))
+                .unwrap_or(formats),
             text: records,
-            places,
-            around: (before, "]}"),
-            envelope: beside,
+            starts,
+            around: (format!("{{{beside}{comma}\"{name}\":["), "]}"),
+            beside: format!("{{{beside}}}"),
+            envelope: envelope(fields, &beside),
         })
+    }
+
+    /// How many records there are.
+    pub fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Whether there is no record.
+    pub fn is_empty(&self) -> bool {
+        self.starts.is_empty()
+    }
+
+    /// The text of the record at a place; empty where there is none.
+    pub fn record(&self, place: u32) -> &'a str {
+        self.run(&(place..place + 1))
+    }
+
+    /// The text of neighboring records, with the commas between them.
+    fn run(&self, run: &Range<u32>) -> &'a str {
+        let Some(start) = self.starts.get(run.start as usize) else {
+            return "";
+        };
+        let (rest, is_last) = match self.starts.get(run.end as usize) {
+            Some(next) => (self.text.get(*start as usize..*next as usize), false),
+            None => (self.text.get(*start as usize..), true),
+        };
+        let rest = rest.unwrap_or_default().trim_end_matches(JSON_SPACE);
+        // Behind it comes the list's end, or a comma, or nothing if the record is no list's.
+        let end = match (is_last, self.text.starts_with('[')) {
+            (false, _) => ",",
+            (true, true) => "]",
+            (true, false) => "",
+        };
+        rest.strip_suffix(end)
+            .unwrap_or(rest)
+            .trim_end_matches(JSON_SPACE)
     }
 
     /// The records' texts, in order.
     pub fn records(&self) -> impl Iterator<Item = &'a str> + use<'a, '_> {
-        self.places
-            .iter()
-            .filter_map(|place| self.text.get(place.start as usize..place.end as usize))
+        self.places().map(|place| self.record(place))
     }
 
-    /// One record's text as an event.
+    /// The records' places, in order.
+    pub fn places(&self) -> Range<u32> {
+        0..u32::try_from(self.starts.len()).unwrap_or(u32::MAX)
+    }
+
+    /// One record's text as an event. A record that is too long for an item is refused before it is
+    /// read: expanded, a body's worth of it takes fifty times its length.
     ///
     /// # Errors
     /// [`Unreadable`] says what is missing or wrong.
     pub fn read(&self, text: &str) -> Result<Event, Unreadable> {
+        item::check_length(text)?;
         let mut event = provider::read(self.formats, text)?;
         event.envelope.clone_from(&self.envelope);
         Ok(event)
     }
 
+    /// What the sender says with one record, to compare it with what is stored.
+    ///
+    /// # Errors
+    /// [`Unreadable`] if the record is no event.
+    pub fn content<'t>(&'t self, text: &'t str) -> Result<Content<'t>, Unreadable> {
+        let unreadable = || Unreadable::new("the record cannot be read");
+        let Ok(Exact::Object(record)) = Exact::parse(text) else {
+            return Err(unreadable());
+        };
+        Ok(Content {
+            format: provider::format_of(self.formats, &record).ok_or_else(unreadable)?,
+            record,
+            envelope: Exact::parse(&self.beside).map_err(|_| unreadable())?,
+        })
+    }
+
+    /// What every event takes from the envelope, in bytes.
+    pub(crate) fn envelope_bytes(&self) -> usize {
+        self.beside.len()
+    }
+
     /// A body of some of the records, in the envelope they came in.
-    pub fn body_of(&self, records: &[&str]) -> Vec<u8> {
+    pub fn body_of(&self, places: &Places) -> Vec<u8> {
         let (before, after) = &self.around;
-        format!("{before}{}{after}", records.join(",")).into_bytes()
+        let runs = || places.runs.iter().map(|run| self.run(run));
+        let bytes = runs().map(|run| run.len() + 1).sum::<usize>();
+        let mut body = Vec::with_capacity(before.len() + bytes + after.len());
+        body.extend_from_slice(before.as_bytes());
+        for (i, run) in runs().enumerate() {
+            if i > 0 {
+                body.push(b',');
+            }
+            body.extend_from_slice(run.as_bytes());
+        }
+        body.extend_from_slice(after.as_bytes());
+        body
     }
 
     /// The letter, once for every few of its records: each small enough for a queue message.
     pub fn split(&self, letter: &Letter) -> Vec<Letter> {
-        let records: Vec<&str> = self.records().collect();
-        by_bytes(&records)
-            .into_iter()
+        self.chunks(&Places::from(self.places()))
             .map(|chunk| Letter {
-                body: self.body_of(chunk),
+                body: self.body_of(&chunk),
                 ..letter.clone()
             })
             .collect()
     }
+
+    /// Records by letters for the retry queue; one that is larger than a letter stands alone.
+    pub(crate) fn chunks(&self, places: &Places) -> impl Iterator<Item = Places> {
+        let mut runs = places.runs.iter().cloned();
+        let mut rest = 0..0;
+        std::iter::from_fn(move || {
+            let mut chunk = Places::default();
+            let mut room = LETTER_BYTES;
+            loop {
+                if rest.is_empty() {
+                    match runs.next() {
+                        Some(run) => rest = run,
+                        None => break,
+                    }
+                }
+                let mut end = self.reaches(&rest, room);
+                if chunk.is_empty() {
+                    end = end.max(rest.start + 1);
+                }
+                let taken = rest.start..end;
+                room = room.saturating_sub(self.run(&taken).len() + 1);
+                rest.start = end;
+                chunk.extend(taken);
+                if !rest.is_empty() {
+                    break;
+                }
+            }
+            (!chunk.is_empty()).then_some(chunk)
+        })
+    }
+
+    /// Where the records of a run end that take no more than these bytes.
+    fn reaches(&self, run: &Range<u32>, bytes: usize) -> u32 {
+        let Some(starts) = self.starts.get(run.start as usize..run.end as usize) else {
+            return run.start;
+        };
+        let Some(first) = starts.first() else {
+            return run.start;
+        };
+        let ends_within = |place: u32| {
+            let next = self
+                .starts
+                .get(place as usize + 1)
+                .map_or(self.text.len(), |next| *next as usize);
+            next - *first as usize <= bytes
+        };
+        let (mut low, mut high) = (run.start, run.end);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if ends_within(middle) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+}
+
+/// Some of a batch's records, by their places. Neighbors take no more room than one record, since
+/// there may be millions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Places {
+    runs: Vec<Range<u32>>,
+}
+
+impl From<Range<u32>> for Places {
+    fn from(run: Range<u32>) -> Self {
+        let mut places = Self::default();
+        places.extend(run);
+        places
+    }
+}
+
+impl Places {
+    /// Adds neighbors behind the last.
+    pub(crate) fn extend(&mut self, more: Range<u32>) {
+        match self.runs.last_mut() {
+            _ if more.is_empty() => {}
+            Some(last) if last.end == more.start => last.end = more.end,
+            _ => self.runs.push(more),
+        }
+    }
+
+    /// Adds one behind the last.
+    pub(crate) fn push(&mut self, place: u32) {
+        self.extend(place..place + 1);
+    }
+
+    /// How many records they are.
+    pub(crate) fn len(&self) -> usize {
+        self.runs.iter().map(ExactSizeIterator::len).sum()
+    }
+
+    /// Whether they are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// The first of them.
+    pub(crate) fn first(&self) -> Option<u32> {
+        self.runs.first().map(|run| run.start)
+    }
+
+    /// Runs of neighbors.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = Range<u32>> {
+        self.runs.iter().cloned()
+    }
+
+    /// The same records in parts of `most` records.
+    pub(crate) fn parts(&self, most: usize) -> Vec<Self> {
+        let most = u32::try_from(most).unwrap_or(u32::MAX).max(1);
+        let mut parts = vec![Self::default()];
+        let mut room = most;
+        for mut run in self.runs() {
+            while !run.is_empty() {
+                if room == 0 {
+                    parts.push(Self::default());
+                    room = most;
+                }
+                let end = run.end.min(run.start.saturating_add(room));
+                room -= end - run.start;
+                if let Some(part) = parts.last_mut() {
+                    part.extend(run.start..end);
+                }
+                run.start = end;
+            }
+        }
+        parts.retain(|part| !part.is_empty());
+        parts
+    }
+}
+
+/// The fields beside the records as an event keeps them.
+fn envelope(fields: Vec<(Cow<'_, str>, &RawValue)>, text: &str) -> Value {
+    if fields.is_empty() {
+        return Value::Null;
+    }
+    let mut map = Map::new();
+    for (field, value) in fields {
+        let kept = record::value(value.get())
+            .ok()
+            .filter(|_| record::storable_name(&field));
+        let Some(value) = kept else {
+            return Value::String(format!("{{{text}}}"));
+        };
+        if map.insert(field.into_owned(), value).is_some() {
+            return Value::String(format!("{{{text}}}"));
+        }
+    }
+    Value::Object(map)
 }
 
 /// Records in one letter for the retry queue: at most this many bytes of them, so that even what
 /// does not compress fits a message (base64 makes three bytes four).
 const LETTER_BYTES: usize = 700 * 1024;
-
-/// Runs of records that fit a letter; one that is larger stands alone.
-pub(crate) fn by_bytes<'r, 'a>(records: &'r [&'a str]) -> Vec<&'r [&'a str]> {
-    let mut chunks = Vec::new();
-    let (mut start, mut bytes) = (0, 0);
-    for (i, record) in records.iter().enumerate() {
-        if bytes + record.len() > LETTER_BYTES && i > start {
-            chunks.extend(records.get(start..i));
-            (start, bytes) = (i, 0);
-        }
-        bytes += record.len() + 1;
-    }
-    chunks.extend(records.get(start..).filter(|rest| !rest.is_empty()));
-    chunks
-}
 
 /// Fields beside the records go into every event and every letter.
 const MOST_BESIDE: usize = 16 * 1024;
@@ -184,42 +380,34 @@ const MOST_BESIDE: usize = 16 * 1024;
 /// JSON's white space, RFC 8259 section 2.
 const JSON_SPACE: [char; 4] = [' ', '\n', '\r', '\t'];
 
-/// Where a list's values lie in its text. Checks on the way that the text is JSON.
-fn places(list: &str) -> Result<Vec<Range<u32>>, Malformed> {
+/// Where each of a list's values begins in its text. Checks on the way that the text is JSON.
+fn starts(list: &str) -> Result<Vec<u32>, Malformed> {
     let mut json = serde_json::Deserializer::from_str(list);
-    json.deserialize_seq(Places { list })
-        .and_then(|places| json.end().map(|()| places))
+    json.deserialize_seq(Starts { list })
+        .and_then(|starts| json.end().map(|()| starts))
         .map_err(|e| not_json(&e))
 }
 
-/// The place of a record that is not in a list.
-fn one_place(record: &str) -> Result<Vec<Range<u32>>, Malformed> {
-    let end = u32::try_from(record.len()).map_err(|_| Malformed("the body is larger than 4 GiB".into()))?;
-    Ok(std::iter::once(0..end).collect())
-}
-
-/// Notes where each value of a list begins and ends.
-struct Places<'a> {
+/// Notes where each value of a list begins.
+struct Starts<'a> {
     list: &'a str,
 }
 
-impl<'de> Visitor<'de> for Places<'de> {
-    type Value = Vec<Range<u32>>;
+impl<'de> Visitor<'de> for Starts<'de> {
+    type Value = Vec<u32>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON array")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut places = Vec::new();
+        let mut starts = Vec::new();
         while let Some(value) = seq.next_element::<&'de RawValue>()? {
             // The value's text is a part of the list's: the distance of their addresses is its place.
             let start = value.get().as_ptr().addr() - self.list.as_ptr().addr();
-            let place = u32::try_from(start)
-                .and_then(|start| Ok(start..u32::try_from(start as usize + value.get().len())?));
-            places.push(place.map_err(A::Error::custom)?);
+            starts.push(u32::try_from(start).map_err(A::Error::custom)?);
         }
-        Ok(places)
+        Ok(starts)
     }
 }
 
@@ -238,22 +426,84 @@ fn expected(formats: &[FormatId]) -> String {
     known.join(" or ")
 }
 
-/// An object's fields with their values unread.
-struct ShallowFields;
+/// An object's fields with their values unread: those that may be an envelope's records, and no more
+/// of the others than an envelope may have.
+struct Outline<'de> {
+    wrapped: Vec<(&'static str, &'de RawValue)>,
+    twice: Option<&'static str>,
+    others: Vec<(Cow<'de, str>, &'de RawValue)>,
+    /// The length of all others, kept or not.
+    other_bytes: usize,
+    has_id: bool,
+}
 
-impl<'de> Visitor<'de> for ShallowFields {
-    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+impl<'de> Outline<'de> {
+    /// The envelope's name and its records, of the first of `formats` that has one here.
+    fn records(&self, formats: &[FormatId]) -> Result<Option<(&'static str, &'de str)>, Malformed> {
+        if let Some(name) = self.twice {
+            return Err(Malformed(format!("{name} comes twice")));
+        }
+        Ok(formats.iter().find_map(|format| {
+            let (name, records) = self
+                .wrapped
+                .iter()
+                .find(|(name, _)| format.envelope == Some(*name))?;
+            Some((*name, records.get()))
+        }))
+    }
+
+    /// The fields beside the records.
+    fn beside(mut self, name: &str) -> Result<Vec<(Cow<'de, str>, &'de RawValue)>, Malformed> {
+        for (field, value) in self.wrapped.into_iter().filter(|(field, _)| *field != name) {
+            self.other_bytes += field.len() + value.get().len();
+            self.others.push((field.into(), value));
+        }
+        if self.other_bytes > MOST_BESIDE {
+            return Err(Malformed(format!(
+                "the fields beside {name} are longer than {MOST_BESIDE} bytes"
+            )));
+        }
+        Ok(self.others)
+    }
+}
+
+struct OutlineOf<'f> {
+    formats: &'f [FormatId],
+}
+
+impl<'de> Visitor<'de> for OutlineOf<'_> {
+    type Value = Outline<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Vec::new();
+        let mut outline = Outline {
+            wrapped: Vec::new(),
+            twice: None,
+            others: Vec::new(),
+            other_bytes: 0,
+            has_id: false,
+        };
         while let Some(name) = map.next_key_seed(record::NameSeed)? {
-            fields.push((name, map.next_value()?));
+            let value: &'de RawValue = map.next_value()?;
+            let envelope = self.formats.iter().filter_map(|format| format.envelope);
+            if let Some(envelope) = envelope.into_iter().find(|envelope| name == *envelope) {
+                if outline.wrapped.iter().any(|(known, _)| *known == envelope) {
+                    outline.twice = Some(envelope);
+                } else {
+                    outline.wrapped.push((envelope, value));
+                }
+                continue;
+            }
+            outline.has_id |= self.formats.iter().any(|format| name == format.id_field());
+            outline.other_bytes += name.len() + value.get().len();
+            if outline.other_bytes <= MOST_BESIDE {
+                outline.others.push((name, value));
+            }
         }
-        Ok(fields)
+        Ok(outline)
     }
 }
 
@@ -355,27 +605,79 @@ mod tests {
     fn a_body_of_some_records_keeps_the_envelope() {
         let body = r#"{"account":{"id":7},"delivery_status":[{"ncmessage_id":"x","status":"sent"}],"v":2}"#;
         let batch = Batch::parse(Verified::before(body.as_bytes()), &STATUS).unwrap();
-        let body = String::from_utf8(batch.body_of(&["1", "2"])).unwrap();
-        assert_eq!(body, r#"{"account":{"id":7},"v":2,"delivery_status":[1,2]}"#);
-        let event = batch.read(batch.records().next().unwrap()).unwrap();
+        let body = String::from_utf8(batch.body_of(&Places {
+            runs: vec![0..1, 0..1],
+        }))
+        .unwrap();
+        let record = r#"{"ncmessage_id":"x","status":"sent"}"#;
         assert_eq!(
-            Value::Object(event.envelope),
-            serde_json::json!({"account":{"id":7},"v":2})
+            body,
+            format!(r#"{{"account":{{"id":7}},"v":2,"delivery_status":[{record},{record}]}}"#)
         );
+        let event = batch.read(batch.records().next().unwrap()).unwrap();
+        assert_eq!(event.envelope, serde_json::json!({"account":{"id":7},"v":2}));
+    }
+
+    #[test]
+    fn an_envelope_that_no_attribute_holds_is_kept_as_text() {
+        for beside in [
+            r#""a":5.0"#,
+            r#""a":1,"a":2"#,
+            r#""":1"#,
+            r#""a":[0.10000000000000000001]"#,
+        ] {
+            let body = format!(r#"{{{beside},"delivery_status":[{{"ncmessage_id":"x","status":"sent"}}]}}"#);
+            let batch = Batch::parse(Verified::before(body.as_bytes()), &STATUS).unwrap();
+            let event = batch.read(batch.record(0)).unwrap();
+            assert_eq!(event.envelope, Value::String(format!("{{{beside}}}")));
+        }
     }
 
     #[test]
     fn chunks_hold_every_record_once() {
-        let records: Vec<String> = (0..50).map(|i| "x".repeat(i * 40_000)).collect();
-        let records: Vec<&str> = records.iter().map(String::as_str).collect();
-        let chunks = by_bytes(&records);
-        assert_eq!(chunks.concat(), records);
-        assert!(
-            chunks
-                .iter()
-                .all(|c| c.len() == 1 || c.iter().map(|r| r.len()).sum::<usize>() <= LETTER_BYTES)
-        );
-        assert!(by_bytes(&[]).is_empty());
+        let records: Vec<String> = (0..50)
+            .map(|i| format!("\"{}\"", "x".repeat(i * 40_000)))
+            .collect();
+        let body = format!("[{}]", records.join(" , "));
+        let batch = Batch::parse(Verified::before(body.as_bytes()), &EVENTS).unwrap();
+        for places in [vec![0..50], vec![0..1, 2..20, 21..22, 40..50], vec![7..8], vec![]] {
+            let places = Places { runs: places };
+            let chunks: Vec<Places> = batch.chunks(&places).collect();
+            let mut all = Vec::new();
+            for chunk in chunks {
+                let body = batch.body_of(&chunk);
+                assert!(
+                    chunk.len() == 1 || body.len() <= LETTER_BYTES + 2,
+                    "{}",
+                    body.len()
+                );
+                let held: Vec<String> = serde_json::from_slice(&body).unwrap();
+                assert_eq!(held.len(), chunk.len());
+                all.extend(held.iter().map(String::len));
+            }
+            let expected: Vec<usize> = places
+                .runs()
+                .flatten()
+                .map(|place| place as usize * 40_000)
+                .collect();
+            assert_eq!(all, expected);
+        }
+    }
+
+    #[test]
+    fn parts_hold_every_place_once() {
+        let mut places = Places::default();
+        for place in [0, 1, 2, 5, 6, 9] {
+            places.push(place);
+        }
+        assert_eq!((places.len(), places.runs.len()), (6, 3));
+        let parts: Vec<Vec<u32>> = places
+            .parts(4)
+            .iter()
+            .map(|part| part.runs().flatten().collect())
+            .collect();
+        assert_eq!(parts, [vec![0, 1, 2, 5], vec![6, 9]]);
+        assert_eq!(Places::default().parts(4), []);
     }
 
     proptest! {

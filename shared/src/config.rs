@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{aws::Roots, item::Arrival};
+use crate::{aws::Roots, item::Arrival, letter::MAX_BODY_BYTES};
 
 /// All that is wrong with the environment, one line each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,7 +78,7 @@ impl ReceiverConfig {
             webhook_auth: Hidden(reader.text("WEBHOOK_AUTH")),
             auth_refresh: Duration::from_secs(reader.number("AUTH_REFRESH_SECONDS", 300, 1, 86_400)),
             ack_budget: Duration::from_millis(reader.number("ACK_BUDGET_MS", 2000, 100, 60_000)),
-            max_body_bytes: reader.number("MAX_BODY_BYTES", 6_291_456, 1, 6_291_456),
+            max_body_bytes: reader.number("MAX_BODY_BYTES", MAX_BODY_BYTES, 1, MAX_BODY_BYTES),
             storage: reader.storage(),
         };
         reader.finish(config)
@@ -102,6 +102,8 @@ impl StorageConfig {
 pub struct RollupsConfig {
     /// `ROLLUPS_TABLE`.
     pub rollups_table: String,
+    /// `DEAD_LETTER_QUEUE_URL`.
+    pub dead_letter_queue_url: String,
     /// `TLS_ROOTS` (`amazon`).
     pub roots: Roots,
 }
@@ -115,6 +117,7 @@ impl RollupsConfig {
         let mut reader = Reader::new(lookup);
         let config = Self {
             rollups_table: reader.text("ROLLUPS_TABLE"),
+            dead_letter_queue_url: reader.url("DEAD_LETTER_QUEUE_URL"),
             roots: reader.roots(),
         };
         reader.finish(config)

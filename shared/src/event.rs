@@ -271,8 +271,9 @@ pub struct Event {
     /// Listed fields whose wording the normalised form does not give back: an empty string,
     /// a number sent as a string, an unusual letter case.
     pub as_sent: Map<String, Value>,
-    /// Fields beside the records in the provider's envelope.
-    pub envelope: Map<String, Value>,
+    /// Fields beside the records in the provider's envelope: an object, or its JSON text where a table
+    /// attribute could not hold a part of it exactly. Null where there are none.
+    pub envelope: Value,
     /// The record's text, where a table attribute could not hold a part of it exactly.
     pub verbatim: Option<String>,
 }

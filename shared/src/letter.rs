@@ -1,7 +1,10 @@
 //! What goes into a queue: one envelope for the retry queue and the dead-letter queue, so that a
 //! message that SQS itself moves to the dead-letter queue already reads like one.
 
-use std::io::{Read as _, Write as _};
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
@@ -19,9 +22,16 @@ const FOR_ATTRIBUTES: usize = 1_024;
 /// SQS bills by 64 KiB: below, a body that a person can read costs no more than a compressed one.
 const READABLE_BYTES: usize = 60 * 1024;
 
-/// A decompressed body is never larger than what a receiver takes; this bounds what a forged
-/// message can make us allocate.
-const MAX_UNPACKED_BYTES: u64 = 64 * 1024 * 1024;
+/// The most that a function URL delivers, and so the most that any receiver takes:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
+pub const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
+
+/// The most that a letter's body is unpacked to: what a receiver takes, and room for the envelope's
+/// fields where they are spelled in another way. A letter of more is none of this program's.
+const MAX_UNPACKED_BYTES: usize = MAX_BODY_BYTES + 64 * 1024;
+
+/// The most parts of one letter. The largest body that nothing compresses takes nine.
+const MAX_PARTS: usize = 16;
 
 /// Why a body is in a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -35,6 +45,8 @@ pub enum Reason {
     Conflict,
     /// The table did not take it; in the dead-letter queue: not after any number of tries.
     Exhausted,
+    /// A record of the table's stream that the counters do not take. The event is stored.
+    Uncountable,
 }
 
 impl Reason {
@@ -45,6 +57,7 @@ impl Reason {
             Self::Unreadable => "unreadable",
             Self::Conflict => "conflict",
             Self::Exhausted => "exhausted",
+            Self::Uncountable => "uncountable",
         }
     }
 }
@@ -133,7 +146,7 @@ impl Letter {
             return vec![self.message(Some(Encoding::GzipBase64), None, packed)];
         }
         let each = room.saturating_sub(overhead).max(1);
-        let id = crate::key::digest([self.body.as_slice(), &self.received_at.to_le_bytes()]);
+        let id = self.id();
         let parts = packed.len().div_ceil(each);
         packed
             .as_bytes()
@@ -194,38 +207,43 @@ impl Letter {
         }
     }
 
-    /// Puts the parts of one letter together, in any order.
+    /// Puts the parts of one letter together, in any order. Holds each part once, however often it is
+    /// given.
     ///
     /// # Errors
     /// [`LetterError`] if one is missing or does not belong.
     pub fn join<'a>(messages: impl IntoIterator<Item = &'a str>) -> Result<Self, LetterError> {
-        let mut parts = messages
-            .into_iter()
-            .map(|message| {
-                let mut written = parse(message)?;
-                match written.part.take() {
-                    Some(part) => Ok((part, written)),
-                    None => Err(foreign("not a part")),
-                }
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        parts.sort_by_key(|(part, _)| part.part);
-        parts.dedup_by_key(|(part, _)| part.part);
-        let mut parts = parts.into_iter();
-        let (first, mut whole) = parts.next().ok_or_else(|| foreign("no parts"))?;
-        let mut have = 1;
-        for (part, written) in parts {
-            if part.id != first.id {
+        let mut parts: BTreeMap<usize, Written> = BTreeMap::new();
+        let mut first: Option<Part> = None;
+        for message in messages {
+            let mut written = parse(message)?;
+            let part = written.part.take().ok_or_else(|| foreign("not a part"))?;
+            let first = first.get_or_insert_with(|| part.clone());
+            if (&part.id, part.parts) != (&first.id, first.parts) {
                 return Err(foreign("parts of different letters"));
             }
-            have += 1;
-            whole.body.push_str(&written.body);
+            parts.entry(part.part).or_insert(written);
         }
-        if have == first.parts {
-            Self::unpack(whole)
+        let first = first.ok_or_else(|| foreign("no parts"))?;
+        if parts.len() != first.parts {
+            return Err(LetterError::Partial(first));
+        }
+        let mut parts = parts.into_values();
+        let mut whole = parts.next().ok_or_else(|| foreign("no parts"))?;
+        for part in parts {
+            whole.body.push_str(&part.body);
+        }
+        let letter = Self::unpack(whole)?;
+        if letter.id() == first.id {
+            Ok(letter)
         } else {
-            Err(LetterError::Partial(first))
+            Err(foreign("its parts do not belong together"))
         }
+    }
+
+    /// What its parts have in common, and no other letter's.
+    fn id(&self) -> String {
+        crate::key::digest([self.body.as_slice(), &self.received_at.to_le_bytes()])
     }
 
     fn unpack(written: Written) -> Result<Self, LetterError> {
@@ -252,10 +270,14 @@ impl Letter {
 fn parse(message: &str) -> Result<Written, LetterError> {
     let written: Written =
         serde_json::from_str(message).map_err(|e| foreign(&crate::record::describe(&e)))?;
-    if written.version == VERSION {
-        Ok(written)
-    } else {
-        Err(foreign("its version is another one"))
+    if written.version != VERSION {
+        return Err(foreign("its version is another one"));
+    }
+    match &written.part {
+        Some(part) if part.parts > MAX_PARTS || !(1..=part.parts).contains(&part.part) => {
+            Err(foreign("its part has an impossible number"))
+        }
+        _ => Ok(written),
     }
 }
 
@@ -282,10 +304,10 @@ fn gzip(body: &[u8]) -> Vec<u8> {
 fn gunzip(packed: &[u8]) -> Result<Vec<u8>, LetterError> {
     let mut body = Vec::new();
     GzDecoder::new(packed)
-        .take(MAX_UNPACKED_BYTES + 1)
+        .take(MAX_UNPACKED_BYTES as u64 + 1)
         .read_to_end(&mut body)
         .map_err(|_| foreign("its body is not gzip"))?;
-    if body.len() as u64 > MAX_UNPACKED_BYTES {
+    if body.len() > MAX_UNPACKED_BYTES {
         return Err(foreign("its body is larger than any this program takes"));
     }
     Ok(body)
@@ -383,6 +405,56 @@ mod tests {
         }
         let bad = r#"{"version":1,"reason":"conflict","function":"f","received_at":1,"encoding":"gzip+base64","body":"AAAA"}"#;
         assert_eq!(Letter::read(bad), Err(foreign("its body is not gzip")));
+    }
+
+    #[test]
+    fn a_letter_is_unpacked_to_no_more_than_a_receiver_takes() {
+        let packed = |bytes: usize| {
+            let message = json!({"version":1,"reason":"exhausted","function":"f","received_at":1,
+                "encoding":"gzip+base64","body":STANDARD.encode(gzip(&vec![b'1'; bytes]))});
+            Letter::read(&message.to_string())
+        };
+        assert_eq!(packed(MAX_BODY_BYTES).unwrap().body.len(), MAX_BODY_BYTES);
+        for bytes in [MAX_UNPACKED_BYTES + 1, 64 * 1024 * 1024] {
+            assert_eq!(
+                packed(bytes),
+                Err(foreign("its body is larger than any this program takes"))
+            );
+        }
+    }
+
+    #[test]
+    fn parts_that_were_never_one_letter_are_no_letter() {
+        let part = |id: &str, part: usize, parts: usize, body: &str| {
+            json!({"version":1,"reason":"exhausted","function":"f","received_at":1,"id":id,"part":part,"parts":parts,"body":body})
+                .to_string()
+        };
+        for (number, of) in [(0, 2), (3, 2), (1, 17), (usize::MAX, usize::MAX), (1, 0)] {
+            let impossible = part("a", number, of, "x");
+            assert_eq!(
+                Letter::read(&impossible),
+                Err(foreign("its part has an impossible number"))
+            );
+            assert_eq!(
+                Letter::join([impossible.as_str()]),
+                Err(foreign("its part has an impossible number"))
+            );
+        }
+        let (one, two) = (part("a", 1, 2, "x"), part("a", 2, 2, "y"));
+        assert_eq!(
+            Letter::join([one.as_str(), &two]),
+            Err(foreign("its parts do not belong together"))
+        );
+        let other = part("a", 2, 3, "y");
+        assert_eq!(
+            Letter::join([one.as_str(), &other]),
+            Err(foreign("parts of different letters"))
+        );
+        // One part, however often it comes, is not all of them.
+        assert!(matches!(
+            Letter::join(std::iter::repeat_n(one.as_str(), 1000)),
+            Err(LetterError::Partial(_))
+        ));
     }
 
     proptest! {

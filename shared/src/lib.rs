@@ -9,6 +9,7 @@
 //! | a body becomes records | [`batch`], [`record`] |
 //! | a record becomes an event | [`provider`], [`time`], [`event`] |
 //! | an event becomes an item with a key | [`item`], [`key`] |
+//! | two events with one key are the same or not | [`exact`], [`item`] |
 //! | the item is stored, or the record queued or put aside | [`storage`], [`store`], [`queue`], [`letter`] |
 //! | the sender is answered, the operator told | [`answer`], [`metrics`], [`logging`] |
 //!
@@ -21,6 +22,7 @@ pub mod aws;
 pub mod batch;
 pub mod config;
 pub mod event;
+pub mod exact;
 pub mod function_url;
 pub mod item;
 pub mod key;

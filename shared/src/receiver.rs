@@ -17,7 +17,7 @@ use crate::{
     letter::{Letter, Reason},
     metrics,
     provider::FormatId,
-    storage::{Deadlines, Storage, Tally},
+    storage::{Deadlines, Ingested, Storage, Tally},
     time,
 };
 
@@ -155,21 +155,16 @@ impl Parts {
             }
         };
         let function = self.receiver.function;
-        let tally = self
-            .storage
-            .ingest(function, &batch, self.storage.arrival(now), until)
-            .await;
-        if tally.readable == 0 {
-            let why = match batch.records().next().map(|record| batch.read(record)) {
-                Some(Err(unreadable)) => format!("not one record can be read: {unreadable}"),
-                // Read, but too large for an item.
-                Some(Ok(_)) => "not one record fits a table item".to_owned(),
-                None => "the body holds no record".to_owned(),
-            };
-            return self
-                .reject(verified, now, until, Reason::Unreadable, why, tally.received)
-                .await;
-        }
+        let arrival = self.storage.arrival(now);
+        let tally = match self.storage.ingest(function, &batch, arrival, until).await {
+            Ingested::Kept(tally) => tally,
+            Ingested::Unreadable { records, why } => {
+                drop(batch);
+                return self
+                    .reject(verified, now, until, Reason::Unreadable, why, records)
+                    .await;
+            }
+        };
         let answer = if tally.lost == 0 {
             Answer::Accepted(tally)
         } else {

@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::HashSet, fmt};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::event::Unreadable;
+use crate::{event::Unreadable, exact::keeps_numbers};
 
 /// `DynamoDB` nests 32 levels deep; two are ours (`extra` and the value itself):
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
@@ -32,6 +32,8 @@ impl<'a> Record<'a> {
             .map_err(|e| Unreadable(format!("the record cannot be read: {}", describe(&e))))?;
         json.end()
             .map_err(|e| Unreadable(format!("the record cannot be read: {}", describe(&e))))?;
+        let (mut record, has_fractions) = record;
+        record.exact &= !has_fractions || keeps_numbers(text);
         Ok(record)
     }
 
@@ -49,8 +51,8 @@ impl<'a> Record<'a> {
             .map(|(_, value)| value)
     }
 
-    /// Whether the fields say everything the text says. False after a field name that came twice,
-    /// a number no `f64` holds, or a nesting no table attribute holds.
+    /// Whether the fields say everything the text says. False after a field name that came twice or
+    /// is empty, a number no `f64` holds, or a nesting no table attribute holds.
     pub fn is_exact(&self) -> bool {
         self.exact
     }
@@ -80,13 +82,14 @@ pub(crate) fn describe(error: &serde_json::Error) -> String {
 struct RecordVisitor;
 
 impl RecordVisitor {
-    fn deserialize_with<'de, D: Deserializer<'de>>(self, json: D) -> Result<Record<'de>, D::Error> {
+    fn deserialize_with<'de, D: Deserializer<'de>>(self, json: D) -> Result<(Record<'de>, bool), D::Error> {
         json.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for RecordVisitor {
-    type Value = Record<'de>;
+    /// The record, and whether it holds a number with a fraction.
+    type Value = (Record<'de>, bool);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
@@ -94,14 +97,14 @@ impl<'de> Visitor<'de> for RecordVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut fields: Vec<(Cow<'de, str>, Value)> = Vec::with_capacity(16);
-        let mut exact = true;
+        let mut kept = Kept::default();
         let mut seen = HashSet::new();
         while let Some(name) = map.next_key_seed(NameSeed)? {
             let value = map.next_value_seed(ValueSeed {
                 depth: 1,
-                exact: &mut exact,
+                kept: &mut kept,
             })?;
-            exact &= storable_name(&name);
+            kept.exact &= storable_name(&name);
             // A scan is faster than a set for the dozen fields of every known format.
             let twice = match fields.len() {
                 0..=32 => fields.iter().any(|(field, _)| *field == name),
@@ -112,12 +115,13 @@ impl<'de> Visitor<'de> for RecordVisitor {
                 _ => !seen.insert(name.to_string()),
             };
             if twice {
-                exact = false;
+                kept.exact = false;
             } else {
                 fields.push((name, value));
             }
         }
-        Ok(Record { fields, exact })
+        let exact = kept.exact;
+        Ok((Record { fields, exact }, kept.fractions))
     }
 }
 
@@ -153,10 +157,27 @@ impl<'de> Visitor<'de> for NameSeed {
     }
 }
 
+/// What is known of how exactly values are kept.
+struct Kept {
+    /// Nothing is known to be lost.
+    exact: bool,
+    /// There are numbers with a fraction: their text says whether an `f64` keeps all of it.
+    fractions: bool,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            exact: true,
+            fractions: false,
+        }
+    }
+}
+
 /// Reads a value like `serde_json::Value` does, and notes what that type cannot hold.
 struct ValueSeed<'e> {
     depth: usize,
-    exact: &'e mut bool,
+    kept: &'e mut Kept,
 }
 
 impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
@@ -194,8 +215,9 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
         // The table gives `5.0` back as `5`, integers this large have lost digits already, and
         // below 1e-100 the table's own range ends.
         if v.fract() == 0.0 || v.abs() < 1e-100 {
-            *self.exact = false;
+            self.kept.exact = false;
         }
+        self.kept.fractions = true;
         Number::from_f64(v)
             .map(Value::Number)
             .ok_or_else(|| E::custom("a number that is not finite"))
@@ -210,12 +232,12 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let Self { depth, exact } = self;
-        *exact &= depth < DEEPEST;
+        let Self { depth, kept } = self;
+        kept.exact &= depth < DEEPEST;
         let mut values = Vec::new();
         while let Some(value) = seq.next_element_seed(ValueSeed {
             depth: depth + 1,
-            exact: &mut *exact,
+            kept: &mut *kept,
         })? {
             values.push(value);
         }
@@ -223,17 +245,17 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let Self { depth, exact } = self;
-        *exact &= depth < DEEPEST;
+        let Self { depth, kept } = self;
+        kept.exact &= depth < DEEPEST;
         let mut fields = Map::new();
         while let Some(name) = map.next_key::<String>()? {
             let value = map.next_value_seed(ValueSeed {
                 depth: depth + 1,
-                exact: &mut *exact,
+                kept: &mut *kept,
             })?;
-            *exact &= storable_name(&name);
+            kept.exact &= storable_name(&name);
             if fields.insert(name, value).is_some() {
-                *exact = false;
+                kept.exact = false;
             }
         }
         Ok(Value::Object(fields))
@@ -245,15 +267,15 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
 /// # Errors
 /// The parser's own.
 pub(crate) fn value(text: &str) -> Result<Value, serde_json::Error> {
-    let mut exact = true;
+    let mut kept = Kept::default();
     let mut json = serde_json::Deserializer::from_str(text);
     let value = ValueSeed {
         depth: 1,
-        exact: &mut exact,
+        kept: &mut kept,
     }
     .deserialize(&mut json)?;
     json.end()?;
-    if exact {
+    if kept.exact && (!kept.fractions || keeps_numbers(text)) {
         Ok(value)
     } else {
         Err(serde_json::Error::custom("the value cannot be kept exactly"))
@@ -287,6 +309,8 @@ mod tests {
             r#"{"a":1e300}"#,
             r#"{"a":1e-200}"#,
             r#"{"a":-0.0}"#,
+            r#"{"a":0.1000000000000000055511151231257827}"#,
+            r#"{"a":[19.076,{"b":1.00000000000000000001}]}"#,
             r#"{"":1}"#,
             r#"{"a":[{"":1}]}"#,
         ] {

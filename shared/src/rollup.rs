@@ -1,45 +1,145 @@
-//! The counters' table: its keys and the names of its counters, for those who write them
-//! (`projector`, `rollups rebuild`) and those who read them (`dashboard`).
+//! The counters' table: its keys, the names of its counters and the bounds on them, for the writers
+//! (`projector`, `rollups rebuild`) and the reader (`dashboard`).
 //!
 //! | `series` | `period` | holds |
 //! |---|---|---|
-//! | `<generation>#<scope>` | `day#2026-11-21` | counters of that UTC day of the event time |
-//! | `<generation>#<scope>` | `hour#2026-11-21T10` | counters of that hour, statuses only |
-//! | `<generation>#seen#<second>` | `-` | which events that arrived in that second are counted |
-//! | `generation` | `-` | which generation is read, and which one is being built |
+//! | `<generation>#<scope>` | `day#2026-11-21#<slot>` | counters of that UTC day of the event time |
+//! | `<generation>#<scope>` | `hour#2026-11-21T10#<slot>` | counters of that hour, statuses only |
+//! | `<generation>#names` | `day#2026-11-21#<page>` | the names that this day counts by themselves |
+//! | `<generation>#seen#<second>` | `-` | marks of the events that arrived in that second and are counted |
+//! | `<generation>#seen#<second>#<digits>` | `-` | more marks of a busy second, by the first hex digits of the mark |
+//! | `generation` | `-` | the generation that is read, and the one that is being built |
 //!
 //! A scope is `all`, `bot=B`, `tag=T` or `bot=B&tag=T`; the channel is a part of each counter's name.
+//! The slots of a day or hour are added up by the reader. Items without a slot were written by an
+//! earlier version; they are still read, and never written.
 
 use aws_sdk_dynamodb::{Client, error::SdkError, operation::get_item::GetItemError, types::AttributeValue};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-use crate::{event::EpochMillis, key, time};
+use crate::{
+    event::{Channel, EpochMillis, Status},
+    item::number_at,
+    key, phone, time,
+};
 
 /// Partition key (S).
 pub const SERIES: &str = "series";
 /// Sort key (S).
 pub const PERIOD: &str = "period";
-/// Time to live, epoch seconds (N); only marks have one.
+/// Time to live, epoch seconds (N). Everything has one but the scope `all` and the item `generation`.
 pub const EXPIRES_AT: &str = "expires_at";
-/// Of a day of the scope `all`: the bots that were counted (SS).
-pub const BOTS: &str = "bots";
-/// Of a day of the scope `all`: the tags that were counted (SS).
-pub const TAGS: &str = "tags";
 /// When the item was last counted into, epoch milliseconds (N).
 pub const UPDATED_AT: &str = "updated_at";
+/// Of a page of names: which kinds of names did not all find room on this day (SS).
+pub const FOLDED: &str = "folded";
 /// Of the item `generation`: the generation that is read (S).
 pub const CURRENT: &str = "current";
 /// Of the item `generation`: the generation that is being built, if one is (S).
 pub const NEXT: &str = "next";
+/// Of the item `generation`: when the rebuild counts as dead unless it renews this, epoch milliseconds (N).
+pub const LEASE_UNTIL: &str = "lease_until";
 /// The generation of a table that was never rebuilt.
-const FIRST_GENERATION: &str = "0";
+pub const FIRST_GENERATION: &str = "0";
 /// The `series` of the item that names the generations.
 pub const GENERATION: &str = "generation";
 /// The `period` of items that have none.
 pub const NO_PERIOD: &str = "-";
+/// The slot of a quiet day. A busy projector writes into one of the slots from 1 to [`SLOTS`], so that
+/// projectors that work at once do not wait for each other.
+pub const COMMON_SLOT: u8 = 0;
+/// Slots for busy projectors.
+pub const SLOTS: u8 = 8;
+/// The slot of a rebuild.
+pub const REBUILD_SLOT: u8 = 9;
+/// Series of bots and tags, and names, expire so long after they were last counted into. The dashboard
+/// shows at most 366 days.
+pub const SERIES_LIVE_DAYS: i64 = 400;
+/// Counts what has no place of its own: bots, tags, statuses, types, reasons and categories.
+pub const OTHER: &str = "other";
+/// Counts the channels that have no place of their own.
+pub const OTHER_CHANNEL: &str = "OTHER";
+
+/// After a lease ended, `projector` counts into a generation a little longer: clocks differ.
+const LEASE_MARGIN_MS: i64 = 600_000;
 
 /// What joins the parts of names and what escapes it.
 const RESERVED: &AsciiSet = &CONTROLS.add(b'%').add(b'#').add(b'|').add(b'&').add(b'=');
+
+/// Kinds of names that senders choose. A UTC day counts the first so many of a kind by name, and all
+/// others together as `other`: what a day's items hold, and what counting costs, is bounded whatever is
+/// sent. The channels RCS, SMS and WHATSAPP and the listed statuses always count by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Names {
+    /// Channels nobody listed.
+    Channels,
+    /// Bots, each with series.
+    Bots,
+    /// Tags, each with series.
+    Tags,
+    /// A bot together with a tag, with series. Beyond the bound, a pair has none.
+    Pairs,
+    /// Statuses nobody listed, each with its channel.
+    Statuses,
+    /// Message types, each with its channel.
+    MessageTypes,
+    /// Reasons of failures, each with its channel.
+    Reasons,
+    /// Prices: channel, category, whether it is billable, and status.
+    Prices,
+}
+
+impl Names {
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::Channels,
+        Self::Bots,
+        Self::Tags,
+        Self::Pairs,
+        Self::Statuses,
+        Self::MessageTypes,
+        Self::Reasons,
+        Self::Prices,
+    ];
+
+    /// The attribute (SS) that holds them in a page of names.
+    pub fn attribute(self) -> &'static str {
+        match self {
+            Self::Channels => "channels",
+            Self::Bots => "bots",
+            Self::Tags => "tags",
+            Self::Pairs => "pairs",
+            Self::Statuses => "statuses",
+            Self::MessageTypes => "message_types",
+            Self::Reasons => "reasons",
+            Self::Prices => "prices",
+        }
+    }
+
+    /// How many of them a day counts by name.
+    pub fn most(self) -> usize {
+        match self {
+            Self::Channels => 30,
+            Self::Bots => 200,
+            Self::Tags | Self::Pairs => 1_000,
+            Self::Statuses | Self::MessageTypes => 50,
+            Self::Reasons | Self::Prices => 100,
+        }
+    }
+
+    /// How many bytes they may have together. With names of usual length the number is reached first.
+    pub fn most_bytes(self) -> usize {
+        match self {
+            Self::Channels => 800,
+            Self::Bots => 10_000,
+            Self::Tags => 50_000,
+            Self::Pairs => 16_000,
+            Self::Statuses | Self::MessageTypes => 3_000,
+            Self::Reasons => 16_000,
+            Self::Prices => 5_000,
+        }
+    }
+}
 
 /// Whose events a series counts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -63,20 +163,20 @@ impl Scope {
     }
 }
 
-/// Which counters are read, and which are being built beside them.
+/// The counters that are read, and those that are built beside them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generations {
     /// Read by the dashboard.
     pub current: String,
-    /// Being built by `rollups rebuild`.
+    /// Being built by a `rollups rebuild` that is alive.
     pub next: Option<String>,
 }
 
 impl Generations {
-    /// Those of a table; `consistent` for who writes.
+    /// Those of a table; `consistent` for writers.
     ///
     /// # Errors
-    /// What the SDK says.
+    /// The SDK's error.
     pub async fn read(
         client: &Client,
         table: &str,
@@ -92,27 +192,61 @@ impl Generations {
             .await?;
         let item = answer.item.unwrap_or_default();
         let text = |name: &str| item.get(name).and_then(|v| v.as_s().ok()).cloned();
+        let is_dead =
+            number_at(&item, LEASE_UNTIL).is_some_and(|until| until + LEASE_MARGIN_MS < time::now());
         Ok(Self {
             current: text(CURRENT).unwrap_or_else(|| FIRST_GENERATION.to_owned()),
-            next: text(NEXT),
+            next: text(NEXT).filter(|_| !is_dead),
         })
     }
 }
 
-/// The partition key of the marks of what arrived at a time. One item for a second: a record finds
-/// its mark without a lookup, and a busy second's marks stay far below an item's limit.
-pub fn marks(generation: &str, received_at: EpochMillis) -> String {
-    format!("{generation}#seen#{}", received_at.div_euclid(1000))
+/// The partition key of marks of events that arrived at a time. A second's first marks are in one
+/// item. When it is full, later ones go into 16 more by their first hex digit, then by the next one:
+/// the place depends on the event alone, and no item grows large however many events share a second.
+pub fn marks(generation: &str, received_at: EpochMillis, mark: [u8; 8], digits: usize) -> String {
+    let mut key = format!("{generation}#seen#{}", received_at.div_euclid(1000));
+    if digits > 0 {
+        key.push('#');
+        let hex = mark.iter().flat_map(|byte| [byte >> 4, byte & 15]).take(digits);
+        key.extend(hex.filter_map(|digit| char::from_digit(digit.into(), 16)));
+    }
+    key
+}
+
+/// The partition key of a generation's names.
+pub fn names(generation: &str) -> String {
+    format!("{generation}#names")
+}
+
+/// The sort key of a page of a day's names.
+pub fn page(day: &str, page: usize) -> String {
+    format!("day#{day}#{page:04}")
 }
 
 /// The sort key of a day, `2026-11-21`.
-pub fn day(day: &str) -> String {
-    format!("day#{day}")
+pub fn day(day: &str, slot: u8) -> String {
+    format!("day#{day}#{slot}")
 }
 
 /// The sort key of an hour, `2026-11-21T10`.
-pub fn hour(hour: &str) -> String {
-    format!("hour#{hour}")
+pub fn hour(hour: &str, slot: u8) -> String {
+    format!("hour#{hour}#{slot}")
+}
+
+/// The first and the last sort key of whole days, for days and for pages of names.
+pub fn days(from: &str, to: &str) -> (String, String) {
+    (format!("day#{from}"), format!("day#{to}#~"))
+}
+
+/// The first and the last sort key of the hours of whole days.
+pub fn hours(from: &str, to: &str) -> (String, String) {
+    (format!("hour#{from}T00"), format!("hour#{to}T23#~"))
+}
+
+/// The day or the hour that a sort key names.
+pub fn moment(period: &str) -> Option<&str> {
+    period.split('#').nth(1)
 }
 
 /// The UTC hour of a time, `2026-11-21T10`.
@@ -122,6 +256,16 @@ pub fn hour_of(at: EpochMillis) -> String {
         time::utc_day(at),
         at.div_euclid(3_600_000).rem_euclid(24)
     )
+}
+
+/// Whether a channel always counts by name.
+pub fn is_listed_channel(channel: &str) -> bool {
+    [Channel::RCS, Channel::SMS, Channel::WHATSAPP].contains(&channel)
+}
+
+/// Whether a status always counts by name.
+pub fn is_listed_status(status: &str) -> bool {
+    !matches!(Status::from_word(status), Ok(Status::Other(_)) | Err(_))
 }
 
 /// What is counted. Every one has a channel.
@@ -210,6 +354,72 @@ impl Counter {
         })
     }
 
+    /// The kind of names that it needs a place among. `None` if it always counts by name.
+    pub fn names(&self) -> Option<Names> {
+        Some(match self {
+            Self::Status { status, .. } if is_listed_status(status) => return None,
+            Self::Status { .. } => Names::Statuses,
+            Self::Billing { .. } => Names::Prices,
+            Self::Failure { .. } => Names::Reasons,
+            Self::Kind { .. } => Names::MessageTypes,
+        })
+    }
+
+    /// The counter that takes its place where the day has no room for it. Its channel must have a
+    /// place, or be [`OTHER_CHANNEL`].
+    #[must_use]
+    pub fn folded(&self) -> Self {
+        let listed = |status: &str| {
+            if is_listed_status(status) {
+                status.to_owned()
+            } else {
+                OTHER.to_owned()
+            }
+        };
+        match self {
+            Self::Status { channel, status } => Self::Status {
+                channel: channel.clone(),
+                status: listed(status),
+            },
+            // Four counters for each channel would be too many beside the others.
+            Self::Billing {
+                channel,
+                billable,
+                status,
+                ..
+            } => Self::Billing {
+                channel: if is_listed_channel(channel) {
+                    channel.clone()
+                } else {
+                    OTHER_CHANNEL.to_owned()
+                },
+                category: OTHER.to_owned(),
+                billable: *billable,
+                status: listed(status),
+            },
+            Self::Failure { channel, .. } => Self::Failure {
+                channel: channel.clone(),
+                reason: OTHER.to_owned(),
+            },
+            Self::Kind { channel, .. } => Self::Kind {
+                channel: channel.clone(),
+                message_type: OTHER.to_owned(),
+            },
+        }
+    }
+
+    /// The same for another channel.
+    #[must_use]
+    pub fn of_channel(mut self, of: &str) -> Self {
+        match &mut self {
+            Self::Status { channel, .. }
+            | Self::Billing { channel, .. }
+            | Self::Failure { channel, .. }
+            | Self::Kind { channel, .. } => of.clone_into(channel),
+        }
+        self
+    }
+
     /// The channel it counts for.
     pub fn channel(&self) -> &str {
         match self {
@@ -221,9 +431,10 @@ impl Counter {
     }
 }
 
-/// A provider's word as it goes into a name or a scope: not longer than a key part may be.
+/// A sender's word as it goes into a name or a scope: phone numbers are masked, since counters outlive
+/// the events they count, and it is not longer than a key part may be. A filter must use the same word.
 pub fn word(text: &str) -> String {
-    key::bounded(text.trim().to_owned())
+    key::bounded(phone::redact(text.trim()).into_owned())
 }
 
 fn join(kind: &str, parts: &[&str]) -> String {
@@ -276,12 +487,70 @@ mod tests {
     fn hours_and_marks_are_those_of_utc() {
         assert_eq!(hour_of(1_704_876_828_000), "2024-01-10T08");
         assert_eq!(hour_of(-1), "1969-12-31T23");
-        assert_eq!(marks("0", 1_704_876_828_999), "0#seen#1704876828");
+        let mark = [0xa3, 0xf0, 0, 0, 0, 0, 0, 0x10];
+        assert_eq!(marks("0", 1_704_876_828_999, mark, 0), "0#seen#1704876828");
+        assert_eq!(marks("0", 1_704_876_828_000, mark, 3), "0#seen#1704876828#a3f");
+    }
+
+    #[test]
+    fn ranges_hold_items_with_and_without_a_slot() {
+        let (first, last) = days("2026-11-20", "2026-11-21");
+        for period in [
+            day("2026-11-20", 0),
+            day("2026-11-21", REBUILD_SLOT),
+            page("2026-11-21", 12),
+            "day#2026-11-21".into(),
+        ] {
+            assert!((&first..=&last).contains(&&period), "{period}");
+        }
+        for period in [
+            day("2026-11-19", 9),
+            day("2026-11-22", 0),
+            "day#2026-11-22".into(),
+        ] {
+            assert!(!(&first..=&last).contains(&&period), "{period}");
+        }
+        let (first, last) = hours("2026-11-20", "2026-11-21");
+        for period in [
+            hour("2026-11-20T00", 0),
+            hour("2026-11-21T23", 8),
+            "hour#2026-11-21T23".into(),
+        ] {
+            assert!((&first..=&last).contains(&&period), "{period}");
+            assert_eq!(moment(&period).map(str::len), Some(13));
+        }
+        assert!(!(&first..=&last).contains(&&hour("2026-11-22T00", 0)));
+    }
+
+    #[test]
+    fn a_word_holds_no_phone_number_and_short_ids_stay() {
+        assert_eq!(word(" 919812345678 "), "*********678");
+        assert_eq!(word("682"), "682");
+        assert_eq!(word(&word("919812345678")), word("919812345678"));
+    }
+
+    #[test]
+    fn folding_keeps_what_is_listed() {
+        let status = |channel: &str, status: &str| Counter::Status {
+            channel: channel.into(),
+            status: status.into(),
+        };
+        assert_eq!(status("RCS", "template_paused").folded(), status("RCS", "other"));
+        assert_eq!(status("RCS", "failed").folded(), status("RCS", "failed"));
+        assert_eq!(status("RCS", "failed").names(), None);
+        let price = |channel: &str, category: &str| Counter::Billing {
+            channel: channel.into(),
+            category: category.into(),
+            billable: true,
+            status: "sent".into(),
+        };
+        assert_eq!(price("SMS", "promo").folded(), price("SMS", "other"));
+        assert_eq!(price("VIBER", "promo").folded(), price("OTHER", "other"));
     }
 
     #[test]
     fn other_attributes_are_no_counters() {
-        for name in [SERIES, PERIOD, BOTS, UPDATED_AT, "s|RCS", "x|RCS|sent"] {
+        for name in [SERIES, PERIOD, FOLDED, UPDATED_AT, "bots", "s|RCS", "x|RCS|sent"] {
             assert_eq!(Counter::parse(name), None, "{name}");
         }
     }

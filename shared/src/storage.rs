@@ -2,17 +2,17 @@
 //! or put aside for a person. What could not be made durable is counted as lost, and only then is
 //! the sender asked to come again.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, ops::Range};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
     aws::Aws,
-    batch::{self, Batch},
+    batch::{Batch, Places},
     config::StorageConfig,
     event::Unreadable,
-    item::{self, Arrival},
+    item::{self, Arrival, Content, Item},
     letter::{Letter, Reason},
     queue::{self, SqsQueue},
     store::{DynamoStore, PutError},
@@ -20,6 +20,10 @@ use crate::{
 
 /// Writes under way at once: as many as keep one slow core busy, few enough for 128 MB.
 const IN_FLIGHT: usize = 32;
+
+/// The length of the records under way at once, except for one that is longer: expanded, values take
+/// fifty times the length of their text at worst.
+const IN_FLIGHT_BYTES: usize = 256 * 1024;
 
 /// One letter for each dead record up to this many; beyond, letters hold several, so that a body
 /// of ten thousand can be put aside within the budget.
@@ -67,17 +71,74 @@ pub struct Tally {
     pub readable: usize,
 }
 
-/// A record that needs a person, and why.
-struct Dead<'a> {
-    record: &'a str,
+/// What became of a body.
+pub enum Ingested {
+    /// At least one record could be read, or nobody had the time to try.
+    Kept(Tally),
+    /// None could. Nothing was kept: the body as a whole is the caller's to keep.
+    Unreadable {
+        /// How many records there are.
+        records: usize,
+        /// Why, in words.
+        why: String,
+    },
+}
+
+/// Records that are not stored.
+#[derive(Default)]
+struct Left {
+    /// Records whose writes failed or were cut off.
+    later: Vec<u32>,
+    /// Records that nobody had the time to read.
+    unread: Range<u32>,
+    /// Records that are no events. Reading them again says why.
+    unreadable: Places,
+    /// Events that the table will never take.
+    refused: Vec<Refused>,
+}
+
+impl Left {
+    /// What to try later.
+    fn later(&self) -> Places {
+        let mut later = Places::default();
+        for place in &self.later {
+            later.push(*place);
+        }
+        later.extend(self.unread.clone());
+        later
+    }
+
+    fn dead(&self) -> usize {
+        self.unreadable.len() + self.refused.len()
+    }
+
+    fn conflicts(&self) -> usize {
+        self.refused
+            .iter()
+            .filter(|refused| refused.reason == Reason::Conflict)
+            .count()
+    }
+}
+
+/// An event that needs a person, and why.
+struct Refused {
+    place: u32,
     reason: Reason,
     detail: String,
 }
 
-enum Written<'a> {
+/// Some dead records of one reason, for one letter.
+struct Group {
+    places: Places,
+    reason: Reason,
+    /// Why the first one is here; reading it again says so where there is none.
+    detail: Option<String>,
+}
+
+enum Written {
     Stored { late: bool },
     Duplicate,
-    Dead(Dead<'a>),
+    Refused(Reason, String),
     Later,
 }
 
@@ -98,96 +159,102 @@ impl Storage {
     }
 
     /// Stores a batch's records concurrently, queues what is left at the deadline and puts aside
-    /// what cannot be stored. If not one record could be read, nothing is put aside: `readable` is
-    /// then 0, and the body as a whole is the caller's to keep.
+    /// what cannot be stored.
     pub async fn ingest(
         &self,
         function: &str,
         batch: &Batch<'_>,
         arrival: Arrival,
         until: Deadlines,
-    ) -> Tally {
-        let (mut tally, later, mut dead) = self.store(batch, arrival, until.store).await;
+    ) -> Ingested {
+        let (mut tally, mut left) = self.store(batch, arrival, until.store).await;
         if tally.readable == 0 {
-            return tally;
+            return Ingested::Unreadable {
+                records: tally.received,
+                why: match batch.places().next() {
+                    Some(first) => format!("not one record can be read: {}", why(batch, arrival, first)),
+                    None => "the body holds no record".to_owned(),
+                },
+            };
         }
-        let (queued, left) = tokio::join!(
+        let dead = groups(&mut left);
+        let later = left.later();
+        let (queued, aside) = tokio::join!(
             self.queue(function, batch, arrival, &later, until.queue),
-            self.put_aside(function, batch, arrival, &mut dead, most_of(until.queue)),
+            self.put_aside(function, batch, arrival, &dead, most_of(until.queue)),
         );
         // What the dead-letter queue did not take is as safe in the other: `redrive` finds the same fault.
-        let queued = queued + self.queue(function, batch, arrival, &left, until.queue).await;
-        tally.dead_lettered = dead.len() - left.len();
-        tally.conflicts = conflicts(&dead);
-        tally.lost = later.len() + left.len() - queued;
-        tally.queued = queued;
-        tally
+        let again = self.queue(function, batch, arrival, &aside, until.queue).await;
+        tally.dead_lettered -= aside.len();
+        tally.queued = queued + again;
+        tally.lost = later.len() + aside.len() - tally.queued;
+        Ingested::Kept(tally)
     }
 
     /// Stores the records of a letter from the retry queue. Nothing is queued again: what is left
     /// counts as lost, and the letter comes back by itself.
     pub async fn restore(&self, letter: &Letter, batch: &Batch<'_>, until: Deadlines) -> Tally {
         let arrival = self.arrival(letter.received_at);
-        let (mut tally, later, mut dead) = self.store(batch, arrival, until.store).await;
+        let (mut tally, mut left) = self.store(batch, arrival, until.store).await;
+        let later = left.later();
         if !later.is_empty() {
             // The letter comes back whole; putting its dead records aside now would do it again then.
-            tally.lost = later.len() + dead.len();
+            tally.lost = later.len() + left.dead();
+            tally.dead_lettered = 0;
+            tally.conflicts = 0;
             return tally;
         }
-        let left = self
-            .put_aside(&letter.function, batch, arrival, &mut dead, until.queue)
+        let dead = groups(&mut left);
+        let aside = self
+            .put_aside(&letter.function, batch, arrival, &dead, until.queue)
             .await;
-        tally.dead_lettered = dead.len() - left.len();
-        tally.conflicts = conflicts(&dead);
-        tally.lost = left.len();
+        tally.dead_lettered -= aside.len();
+        tally.lost = aside.len();
         tally
     }
 
-    /// Stores what it can until the deadline. The rest is returned: what to try later, and what
-    /// will never work.
-    async fn store<'a>(
-        &self,
-        batch: &Batch<'a>,
-        arrival: Arrival,
-        deadline: Instant,
-    ) -> (Tally, Vec<&'a str>, Vec<Dead<'a>>) {
-        let mut tally = Tally::default();
-        let (mut later, mut dead) = (Vec::new(), Vec::new());
-        let mut records = batch.records();
+    /// Stores what it can until the deadline. The rest is returned, and counted as if all dead
+    /// records were put aside.
+    async fn store(&self, batch: &Batch<'_>, arrival: Arrival, deadline: Instant) -> (Tally, Left) {
+        let mut tally = Tally {
+            received: batch.len(),
+            ..Tally::default()
+        };
+        let mut left = Left {
+            unread: batch.places(),
+            ..Left::default()
+        };
         let mut writes = FuturesUnordered::new();
         // Which records are being written, to know them when the deadline cuts their writes off.
-        let mut under_way: HashMap<usize, &'a str> = HashMap::with_capacity(IN_FLIGHT);
+        let mut under_way: Vec<u32> = Vec::with_capacity(IN_FLIGHT);
+        let mut bytes = 0;
         let stop = sleep_until(deadline);
         tokio::pin!(stop);
         loop {
             // The clock is asked for every record: millions of unreadable ones never wait for a write.
             while writes.len() < IN_FLIGHT
                 && Instant::now() < deadline
-                && let Some(record) = records.next()
+                && let Some(place) = Some(left.unread.start).filter(|place| left.unread.contains(place))
             {
-                tally.received += 1;
+                let record = batch.record(place);
+                let weight = record.len() + batch.envelope_bytes();
+                if !writes.is_empty() && bytes + weight > IN_FLIGHT_BYTES {
+                    break;
+                }
+                left.unread.start += 1;
                 match batch.read(record).and_then(|event| build(event, arrival)) {
                     Ok((item, late)) => {
                         tally.readable += 1;
-                        let number = tally.received;
-                        under_way.insert(number, record);
+                        bytes += weight;
+                        under_way.push(place);
                         writes.push(
-                            async move { (number, self.write(batch, record, item, late, arrival).await) },
+                            async move { (place, weight, self.write(batch, record, item, late).await) },
                         );
                     }
-                    Err(Unreadable(detail)) => dead.push(Dead {
-                        record,
-                        reason: Reason::Unreadable,
-                        // Beyond the first hundred found again when it is told: of millions it would not fit.
-                        detail: if dead.len() < DEAD_LETTERS {
-                            detail
-                        } else {
-                            String::new()
-                        },
-                    }),
+                    Err(Unreadable(_)) => left.unreadable.push(place),
                 }
             }
-            let (number, written) = tokio::select! {
+            let (place, weight, written) = tokio::select! {
                 biased;
                 () = &mut stop => break,
                 written = writes.next() => match written {
@@ -195,64 +262,36 @@ impl Storage {
                     None => break,
                 },
             };
-            let record = under_way.remove(&number);
+            bytes -= weight;
+            under_way.retain(|under_way| *under_way != place);
             match written {
                 Written::Stored { late } => {
                     tally.stored += 1;
                     tally.late += usize::from(late);
                 }
                 Written::Duplicate => tally.duplicates += 1,
-                Written::Dead(record) => dead.push(record),
-                Written::Later => later.extend(record),
+                Written::Refused(reason, detail) => left.refused.push(Refused {
+                    place,
+                    reason,
+                    detail,
+                }),
+                Written::Later => left.later.push(place),
             }
         }
         drop(writes);
-        later.extend(under_way.into_values());
-        for record in records {
-            tally.received += 1;
-            tally.readable += 1;
-            later.push(record);
-        }
-        (tally, later, dead)
+        left.later.extend(under_way);
+        tally.readable += left.unread.len();
+        tally.dead_lettered = left.dead();
+        tally.conflicts = left.conflicts();
+        (tally, left)
     }
 
-    async fn write<'a>(
-        &self,
-        batch: &Batch<'a>,
-        record: &'a str,
-        item: item::Item,
-        late: bool,
-        arrival: Arrival,
-    ) -> Written<'a> {
-        let dead = |reason, detail| {
-            Written::Dead(Dead {
-                record,
-                reason,
-                detail,
-            })
-        };
+    async fn write(&self, batch: &Batch<'_>, record: &str, item: Item, late: bool) -> Written {
         match self.table.put(item).await {
             Ok(()) => Written::Stored { late },
-            Err(PutError::Exists(stored)) => {
-                // Built again rather than kept: keeping a copy would cost every event, duplicates are rare.
-                let differing = match batch.read(record).and_then(|event| build(event, arrival)) {
-                    Ok((item, _)) => item::differences(&item, &stored),
-                    Err(Unreadable(detail)) => return dead(Reason::Unreadable, detail),
-                };
-                if differing.is_empty() {
-                    Written::Duplicate
-                } else {
-                    dead(
-                        Reason::Conflict,
-                        format!(
-                            "an event with this key is stored and differs in {}",
-                            differing.join(", ")
-                        ),
-                    )
-                }
-            }
+            Err(PutError::Exists(stored)) => compare(batch, record, &stored),
             Err(PutError::Refused(why)) => {
-                dead(Reason::Unreadable, format!("DynamoDB refused the item: {why}"))
+                Written::Refused(Reason::Unreadable, format!("DynamoDB refused the item: {why}"))
             }
             Err(error @ PutError::Unavailable(_)) => {
                 tracing::debug!(%error, "an event goes to the retry queue");
@@ -267,70 +306,63 @@ impl Storage {
         function: &str,
         batch: &Batch<'_>,
         arrival: Arrival,
-        records: &[&str],
+        places: &Places,
         deadline: Instant,
     ) -> usize {
-        let chunks = batch::by_bytes(records);
-        let letters = chunks.iter().map(|chunk| {
+        let mut sizes = Vec::new();
+        let letters = batch.chunks(places).map(|chunk| {
+            sizes.push(chunk.len());
             Cow::Owned(Letter {
                 reason: Reason::Exhausted,
                 detail: format!("{} events could not be stored in time", chunk.len()),
                 function: function.to_owned(),
                 received_at: arrival.at,
-                body: batch.body_of(chunk),
+                body: batch.body_of(&chunk),
             })
         });
         let failed = self.retry.send(Box::new(letters), deadline).await;
-        let sent = chunks
+        let sent = sizes
             .iter()
             .enumerate()
             .filter(|(place, _)| !failed.contains(place));
-        sent.map(|(_, chunk)| chunk.len()).sum()
+        sent.map(|(_, records)| records).sum()
     }
 
     /// Puts records aside for a person. Returns those that the dead-letter queue did not take.
-    async fn put_aside<'a>(
+    async fn put_aside(
         &self,
         function: &str,
         batch: &Batch<'_>,
         arrival: Arrival,
-        dead: &mut [Dead<'a>],
+        groups: &[Group],
         deadline: Instant,
-    ) -> Vec<&'a str> {
-        dead.sort_by_key(|d| d.reason);
-        let at_most = dead.len().div_ceil(DEAD_LETTERS).max(1);
-        let groups: Vec<&[Dead<'a>]> = dead
-            .chunk_by(|one, next| one.reason == next.reason)
-            .flat_map(|same_reason| same_reason.chunks(at_most))
-            .collect();
-        let letters = groups.iter().filter_map(|group| {
-            let first = group.first()?;
-            let mut detail = match first.detail.as_str() {
-                "" => batch
-                    .read(first.record)
-                    .err()
-                    .map_or_else(String::new, |why| why.0),
-                known => known.to_owned(),
-            };
-            if group.len() > 1 {
-                detail = format!("{detail} (and {} more records)", group.len() - 1);
+    ) -> Places {
+        let letters = groups.iter().map(|group| {
+            let first = group.places.first().unwrap_or_default();
+            let mut detail = group.detail.clone().unwrap_or_else(|| why(batch, arrival, first));
+            if group.places.len() > 1 {
+                detail = format!("{detail} (and {} more records)", group.places.len() - 1);
             }
-            let records: Vec<&str> = group.iter().map(|d| d.record).collect();
-            Some(Cow::Owned(Letter {
-                reason: first.reason,
+            Cow::Owned(Letter {
+                reason: group.reason,
                 detail,
                 function: function.to_owned(),
                 received_at: arrival.at,
-                body: batch.body_of(&records),
-            }))
+                body: batch.body_of(&group.places),
+            })
         });
         let failed = self.dead.send(Box::new(letters), deadline).await;
-        let left = groups
+        let mut left = Places::default();
+        for (_, group) in groups
             .iter()
             .enumerate()
-            .filter(|(place, _)| failed.contains(place));
-        left.flat_map(|(_, group)| group.iter().map(|d| d.record))
-            .collect()
+            .filter(|(place, _)| failed.contains(place))
+        {
+            for run in group.places.runs() {
+                left.extend(run);
+            }
+        }
+        left
     }
 
     /// Keeps a whole body for a person. Returns whether it is durable. From the retry queue, where
@@ -351,11 +383,64 @@ fn most_of(deadline: Instant) -> Instant {
     now + deadline.saturating_duration_since(now) * 2 / 3
 }
 
-fn conflicts(dead: &[Dead<'_>]) -> usize {
-    dead.iter().filter(|d| d.reason == Reason::Conflict).count()
+/// Whether a record says what the stored item with its key says.
+fn compare(batch: &Batch<'_>, record: &str, stored: &Item) -> Written {
+    let said = match batch.content(record) {
+        Ok(said) => said,
+        Err(Unreadable(why)) => return Written::Refused(Reason::Unreadable, why),
+    };
+    let differing = match Content::of(stored) {
+        Some(stored) => said.differences(&stored),
+        None => vec![item::FORMAT],
+    };
+    if differing.is_empty() {
+        return Written::Duplicate;
+    }
+    let detail = format!(
+        "an event with this key is stored and differs in {}",
+        differing.join(", ")
+    );
+    Written::Refused(Reason::Conflict, detail)
 }
 
-fn build(event: crate::event::Event, arrival: Arrival) -> Result<(item::Item, bool), Unreadable> {
+/// Why a record is no event or makes no item.
+fn why(batch: &Batch<'_>, arrival: Arrival, place: u32) -> String {
+    let read = batch
+        .read(batch.record(place))
+        .and_then(|event| build(event, arrival));
+    read.err().map_or_else(String::new, |Unreadable(why)| why)
+}
+
+/// The dead records in groups of one reason: one letter for each record, or for several where there
+/// are more than [`DEAD_LETTERS`].
+fn groups(left: &mut Left) -> Vec<Group> {
+    let at_most = left.dead().div_ceil(DEAD_LETTERS).max(1);
+    let mut refused = std::mem::take(&mut left.refused);
+    refused.sort_by_key(|refused| refused.reason);
+    let refused = refused
+        .chunk_by(|one, next| one.reason == next.reason)
+        .flat_map(|same_reason| same_reason.chunks(at_most))
+        .map(|group| {
+            let mut places = Places::default();
+            for refused in group {
+                places.push(refused.place);
+            }
+            Group {
+                places,
+                reason: group.first().map_or(Reason::Unreadable, |refused| refused.reason),
+                detail: group.first().map(|refused| refused.detail.clone()),
+            }
+        });
+    let unreadable = std::mem::take(&mut left.unreadable);
+    let unreadable = unreadable.parts(at_most).into_iter().map(|places| Group {
+        places,
+        reason: Reason::Unreadable,
+        detail: None,
+    });
+    unreadable.chain(refused).collect()
+}
+
+fn build(event: crate::event::Event, arrival: Arrival) -> Result<(Item, bool), Unreadable> {
     let late = arrival.is_late(event.event_time);
     Ok((item::build(event, arrival)?, late))
 }

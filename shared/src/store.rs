@@ -50,21 +50,22 @@ impl DynamoStore {
             .send()
             .await
             .map(|_| ())
-            .map_err(|error| classify(&error))
+            .map_err(classify)
     }
 }
 
-fn classify(error: &SdkError<PutItemError>) -> PutError {
-    if let SdkError::ServiceError(answer) = error {
-        match answer.err() {
-            PutItemError::ConditionalCheckFailedException(exists) => {
-                return PutError::Exists(Box::new(exists.item().cloned().unwrap_or_default()));
-            }
-            other if other.code() == Some("ValidationException") => {
-                return PutError::Refused(other.message().unwrap_or("ValidationException").to_owned());
-            }
-            _ => {}
+fn classify(error: SdkError<PutItemError>) -> PutError {
+    let unavailable = PutError::Unavailable(crate::aws::failure(&error).to_owned());
+    let SdkError::ServiceError(answer) = error else {
+        return unavailable;
+    };
+    match answer.into_err() {
+        PutItemError::ConditionalCheckFailedException(exists) => {
+            PutError::Exists(Box::new(exists.item.unwrap_or_default()))
         }
+        other if other.code() == Some("ValidationException") => {
+            PutError::Refused(other.message().unwrap_or("ValidationException").to_owned())
+        }
+        _ => unavailable,
     }
-    PutError::Unavailable(crate::aws::failure(error).to_owned())
 }

@@ -162,9 +162,14 @@ impl Function {
             .await
     }
 
+    /// The id of its process.
+    pub fn process(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// The most memory it held so far, in KiB: `VmHWM` of <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>.
     pub fn peak_memory_kib(&self) -> usize {
-        let id = self.child.id().expect("it runs");
+        let id = self.process();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("Linux");
         status
             .lines()

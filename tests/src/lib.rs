@@ -20,3 +20,4 @@ pub mod proxy;
 pub mod release;
 pub mod runtime_api;
 pub mod scene;
+pub mod throttle;

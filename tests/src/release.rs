@@ -5,7 +5,10 @@ use std::{fs, path::Path, process::Stdio, time::Duration};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
-use crate::runtime_api::{Reply, RuntimeApi};
+use crate::{
+    runtime_api::{Reply, RuntimeApi},
+    throttle,
+};
 
 const TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -48,16 +51,9 @@ impl Release {
         reply
     }
 
-    /// CPU time of all its threads, to the nanosecond: the first field of
-    /// <https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat>.
+    /// CPU time of all its threads.
     pub fn cpu(&self) -> Duration {
-        let id = self.child.id().expect("it runs");
-        let tasks = fs::read_dir(format!("/proc/{id}/task")).expect("Linux");
-        tasks
-            .filter_map(|task| fs::read_to_string(task.ok()?.path().join("schedstat")).ok())
-            .filter_map(|line| line.split_whitespace().next()?.parse().ok())
-            .map(Duration::from_nanos)
-            .sum()
+        throttle::cpu(self.child.id().expect("it runs"))
     }
 
     /// The most memory it held so far, in MiB: `VmHWM` of

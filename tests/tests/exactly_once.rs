@@ -133,6 +133,215 @@ async fn two_clicks_a_second_apart_are_two_events_and_one_click_twice_is_one() {
     assert_eq!(scene.ledger.items().await.len(), 3);
 }
 
+/// A body of one `Delivered` with these fields after its own.
+fn delivered(id: &str, rest: &str) -> String {
+    format!(r#"[{{"message_id":"{id}","mobile":"919209209291","channel":"RCS","status":"Delivered"{rest}}}]"#)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_differs_in_anything_is_a_conflict_and_kept() {
+    let scene = Scene::set().await;
+    let events = scene.function("event-webhook", &[PATIENT]).await;
+    let status = scene.function("delivery-status", &[PATIENT]).await;
+    let in_account = |id: &str, account: &str| {
+        format!(
+            r#"{{"account":{account},"delivery_status":[{{"ncmessage_id":"{id}","recipient":"919209209291","status":"delivered","received_at":"1704876828"}}]}}"#
+        )
+    };
+    let dated = r#","event_time":1704876828"#;
+    let pairs = [
+        (
+            &events,
+            delivered("n-1", r#","order_id":123456789012345678"#),
+            delivered("n-1", r#","order_id":123456789012345679"#),
+            "extra",
+        ),
+        (
+            &events,
+            delivered("n-2", r#","x":[0.1]"#),
+            delivered("n-2", r#","x":[0.10000000000000000001]"#),
+            "extra",
+        ),
+        (
+            &events,
+            delivered("n-3", r#","x":{"y":1e300}"#),
+            delivered("n-3", r#","x":{"y":1.1e300}"#),
+            "extra",
+        ),
+        (
+            &events,
+            delivered("d-1", r#","remarks":"a","remarks":"b""#),
+            delivered("d-1", r#","remarks":"a","remarks":"CARD DECLINED""#),
+            "remarks",
+        ),
+        (
+            &events,
+            delivered("d-2", r#","x":1"#),
+            delivered("d-2", r#","x":1,"x":1"#),
+            "extra",
+        ),
+        (
+            &events,
+            delivered("k-1", r#","":1"#),
+            delivered("k-1", r#","":2"#),
+            "extra",
+        ),
+        (
+            &events,
+            delivered("k-2", r#","x":{"":1}"#),
+            delivered("k-2", r#","x":{"":2}"#),
+            "extra",
+        ),
+        (
+            &events,
+            delivered("t-1", ""),
+            delivered("t-1", dated),
+            "event_time",
+        ),
+        (
+            &events,
+            delivered("t-2", dated),
+            delivered("t-2", ""),
+            "event_time",
+        ),
+        (
+            &events,
+            delivered("t-3", r#","event_time":1704876828000001"#),
+            delivered("t-3", r#","event_time":1704876828000002"#),
+            "event_time",
+        ),
+        (
+            &events,
+            delivered("x-1", r#","x":null"#),
+            delivered("x-1", r#","x":"""#),
+            "extra",
+        ),
+        (
+            &status,
+            in_account("e-1", "7"),
+            in_account("e-1", "8"),
+            "envelope",
+        ),
+        (
+            &status,
+            in_account("e-2", "7.0"),
+            in_account("e-2", "7.5"),
+            "envelope",
+        ),
+    ];
+    for (receiver, first, second, _) in &pairs {
+        assert_ne!(first, second);
+        // The provider tries again with the very same bytes, before and after the other event came.
+        let mut counted = Vec::new();
+        for body in [first, first, second, first] {
+            let answer = receiver.request(&post(body.as_bytes())).await;
+            counted.push((
+                answer.count("stored"),
+                answer.count("duplicates"),
+                answer.count("dead_lettered"),
+            ));
+        }
+        assert_eq!(counted, [(1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 0)], "{second}");
+    }
+    let mut letters = ledger::letters(&scene.ledger.take_dead().await);
+    assert_eq!(letters.len(), pairs.len());
+    for (_, _, second, attribute) in &pairs {
+        let place = letters
+            .iter()
+            .position(|letter| letter.body == second.as_bytes())
+            .unwrap_or_else(|| panic!("{second} is nowhere"));
+        let letter = letters.swap_remove(place);
+        assert_eq!(letter.reason, Reason::Conflict);
+        assert!(
+            letter.detail.ends_with(&format!("differs in {attribute}")),
+            "{second}: {}",
+            letter.detail
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_spelling_of_the_same_event_is_a_duplicate() {
+    let scene = Scene::set().await;
+    let receiver = scene.function("event-webhook", &[PATIENT]).await;
+    let pairs = [
+        (
+            delivered("s-1", r#","x":1,"y":[2.50]"#),
+            delivered("s-1", r#","y":[25e-1],"x":1.0"#),
+        ),
+        (
+            delivered("s-2", r#","event_time":1704876828"#),
+            delivered("s-2", r#","event_time":"2024-01-10T08:53:48Z""#),
+        ),
+        (
+            delivered("s-3", r#","event_time":1704876828.0"#),
+            delivered("s-3", r#","event_time":"1704876828000""#),
+        ),
+        (
+            delivered("s-4", r#","remarks":"","click_data":{}"#),
+            delivered("s-4", r#","tags":[""],"callbackdata":null"#),
+        ),
+        (
+            delivered("s-5", r#","callbackdata":7890986"#),
+            delivered("s-5", r#","callbackdata":"7890986""#),
+        ),
+        (
+            delivered("s-6", r#","x":1,"x":2.0"#),
+            delivered("s-6", r#","\u0078":1.00,"x":2"#),
+        ),
+        (
+            delivered("s-7", ""),
+            delivered("s-7", "")
+                .replace("919209209291", "+91 92092-09291")
+                .replace("Delivered", "DELIVERED"),
+        ),
+    ];
+    for (first, second) in pairs {
+        for (body, stored) in [(&first, 1), (&second, 0), (&first, 0)] {
+            let answer = receiver.request(&post(body.as_bytes())).await;
+            assert_eq!(
+                (answer.count("stored"), answer.count("duplicates")),
+                (stored, 1 - stored),
+                "{body}: {}",
+                answer.body
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_counter_of_attempts_makes_no_second_tap() {
+    let scene = Scene::set().await;
+    let receiver = scene.function("event-webhook", &[PATIENT]).await;
+    let tap = |rest: &str| {
+        format!(
+            r#"[{{"message_id":"tap","mobile":"919209209291","channel":"RCS","status":"Clicked","event_time":1704877756,"click_data":{{"text":"Visit"}}{rest}}}]"#
+        )
+    };
+    let mut counted = Vec::new();
+    for body in [
+        tap(r#","attempt":1"#),
+        tap(r#","attempt":2"#),
+        tap(r#","attempt":1"#),
+        tap(""),
+    ] {
+        let answer = receiver.request(&post(body.as_bytes())).await;
+        counted.push((
+            answer.count("stored"),
+            answer.count("duplicates"),
+            answer.count("dead_lettered"),
+        ));
+    }
+    assert_eq!(counted, [(1, 0, 0), (0, 0, 1), (0, 1, 0), (0, 0, 1)]);
+    assert_eq!(scene.ledger.items().await.len(), 1);
+    let dead = ledger::letters(&scene.ledger.take_dead().await);
+    let bodies: BTreeSet<Vec<u8>> = dead.into_iter().map(|letter| letter.body).collect();
+    assert_eq!(
+        bodies,
+        [tap(r#","attempt":2"#), tap("")].map(String::into_bytes).into()
+    );
+}
+
 /// All that may be told of one message, by RCS and its fallback.
 fn story() -> Vec<Value> {
     let record = |channel: &str, status: &str, at: u64| {

@@ -94,9 +94,9 @@ pub(crate) struct Summary {
     pub(crate) message_types: Vec<TypeCount>,
     pub(crate) funnel: Vec<Funnel>,
     pub(crate) fallback: Fallback,
-    /// What `bot` can be in this range.
+    /// What `bot` can be in this range; of very many, those of the latest days.
     pub(crate) bots: Vec<String>,
-    /// What `tag` can be in this range.
+    /// What `tag` can be in this range; of very many, those of the latest days.
     pub(crate) tags: Vec<String>,
     /// What `channel` can be in this range.
     pub(crate) channels: Vec<String>,
@@ -105,6 +105,21 @@ pub(crate) struct Summary {
     #[serde(skip_serializing_if = "is_false")]
     #[schemars(default)]
     pub(crate) truncated: bool,
+    /// Kinds of names that a day had more of than are counted by name. The rest counts as `other`
+    /// (channels as `OTHER`); a bot and a tag together then have no counts.
+    pub(crate) folded: Vec<Folded>,
+}
+
+/// A kind of names that were too many.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Folded {
+    /// `channels`, `bots`, `tags`, `pairs` (of a bot and a tag), `statuses`, `message_types`, `reasons`
+    /// or `prices`.
+    pub(crate) kind: String,
+    /// How many a UTC day counts by name, at most.
+    pub(crate) most: usize,
+    /// On how many days of the range there were more.
+    pub(crate) days: usize,
 }
 
 /// Events of a day.

@@ -133,7 +133,7 @@ pub(crate) fn range(request: &Request) -> Result<Range, Refusal> {
             bot: parameter(request, "bot").map(|bot| rollup::word(&bot)),
             tag: parameter(request, "tag").map(|tag| rollup::word(&tag)),
         },
-        channel: parameter(request, "channel").map(|word| Channel::from_word(&word).as_str().to_owned()),
+        channel: parameter(request, "channel").map(|word| rollup::word(Channel::from_word(&word).as_str())),
     })
 }
 

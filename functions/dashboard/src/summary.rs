@@ -1,23 +1,30 @@
-//! The overview, from the counters' table: two or three queries whose size depends on the range and
-//! on nothing else.
+//! The overview, from the counters' table: three or four queries whose size depends on the range and is
+//! bounded.
+//!
+//! A day of a series is at most ten items of at most 50 KB, usually one of 1 KB; an hour ten of 15 KB,
+//! usually one of 200 bytes. The names of the range are one page of a query, 1 MB at most.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder, types::AttributeValue};
 use webhook_ingest::{
     event::Channel,
     item::{Item, number_at},
-    rollup::{BOTS, Counter, Generations, PERIOD, SERIES, Scope, TAGS, UPDATED_AT, day, hour},
+    rollup::{self, Counter, FOLDED, Generations, Names, PERIOD, SERIES, Scope, UPDATED_AT},
 };
 
 use crate::{
     Refusal,
-    answers::{BillingCount, DayCount, FailureCount, Fallback, Funnel, HourCount, Summary, TypeCount},
+    answers::{
+        BillingCount, DayCount, FailureCount, Fallback, Folded, Funnel, HourCount, Summary, TypeCount,
+    },
     table,
 };
 
 /// Hours of a longer range would fill a screen with one pixel each.
 const MOST_DAYS_WITH_HOURS: i64 = 31;
+/// So many bots and tags are offered to choose from, those of the latest days.
+const MOST_CHOICES: usize = 2_000;
 
 /// Which events are asked for.
 #[derive(Debug, Clone)]
@@ -50,28 +57,54 @@ impl Counters {
         let generation = generations.current;
         let series = range.scope.series(&generation);
         let everything = Scope::default().series(&generation);
-        let days = self.read(&series, day(&range.from), day(&range.to));
+        let of_days = || rollup::days(&range.from, &range.to);
+        let days = self.read(&series, of_days());
         let hours = async {
             if range.days > MOST_DAYS_WITH_HOURS {
                 return Ok(Vec::new());
             }
-            let (first, last) = (format!("{}T00", range.from), format!("{}T23", range.to));
-            self.read(&series, hour(&first), hour(&last)).await
+            self.read(&series, rollup::hours(&range.from, &range.to)).await
         };
         // What can be chosen does not depend on what is chosen.
         let choices = async {
             if series == everything {
                 return Ok(None);
             }
-            self.read(&everything, day(&range.from), day(&range.to))
-                .await
-                .map(Some)
+            self.read(&everything, of_days()).await.map(Some)
         };
-        let (days, hours, choices) = tokio::try_join!(days, hours, choices)?;
-        Ok(told(range, &days, &hours, choices.as_ref().unwrap_or(&days)))
+        let names = self.names(&generation, of_days());
+        let (days, hours, choices, names) = tokio::try_join!(days, hours, choices, names)?;
+        Ok(summary(
+            range,
+            &days,
+            &hours,
+            choices.as_ref().unwrap_or(&days),
+            &names,
+        ))
     }
 
-    async fn read(&self, series: &str, first: String, last: String) -> Result<Vec<Item>, Refusal> {
+    async fn read(&self, series: &str, range: (String, String)) -> Result<Vec<Item>, Refusal> {
+        self.query(series, range)
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<Item>, _>>()
+            .await
+            .map_err(|e| table::unavailable("the counters' table", &e))
+    }
+
+    /// The pages of names, the latest day first; of a range with more, one page of the query.
+    async fn names(&self, generation: &str, range: (String, String)) -> Result<Vec<Item>, Refusal> {
+        let answer = self
+            .query(&rollup::names(generation), range)
+            .scan_index_forward(false)
+            .send()
+            .await
+            .map_err(|e| table::unavailable("the counters' table", &e))?;
+        Ok(answer.items.unwrap_or_default())
+    }
+
+    fn query(&self, series: &str, (first, last): (String, String)) -> QueryFluentBuilder {
         self.client
             .query()
             .table_name(&self.table)
@@ -81,37 +114,30 @@ impl Counters {
             .expression_attribute_values(":series", AttributeValue::S(series.to_owned()))
             .expression_attribute_values(":first", AttributeValue::S(first))
             .expression_attribute_values(":last", AttributeValue::S(last))
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<Vec<Item>, _>>()
-            .await
-            .map_err(|e| table::unavailable("the counters' table", &e))
     }
 }
 
-fn told(range: &Range, days: &[Item], hours: &[Item], choices: &[Item]) -> Summary {
+fn summary(range: &Range, days: &[Item], hours: &[Item], choices: &[Item], names: &[Item]) -> Summary {
     let mut summary = Summary {
         from: range.from.clone(),
         to: range.to.clone(),
         updated_at: choices.iter().filter_map(|day| number_at(day, UPDATED_AT)).max(),
-        bots: words(choices, BOTS),
-        tags: words(choices, TAGS),
+        bots: chosen(names, choices, Names::Bots),
+        tags: chosen(names, choices, Names::Tags),
+        folded: folded(names),
         ..Summary::default()
     };
-    let wanted = |counter: &Counter| range.channel.as_deref().is_none_or(|c| c == counter.channel());
-    let channels: BTreeSet<String> = choices
-        .iter()
-        .flat_map(counters)
-        .map(|(_, counter, _)| counter.channel().to_owned())
+    let channels: BTreeSet<String> = counters(choices)
+        .into_keys()
+        .map(|(_, counter)| counter.channel().to_owned())
         .collect();
     summary.channels = channels.into_iter().collect();
+    let is_wanted = |counter: &Counter| range.channel.as_deref().is_none_or(|c| c == counter.channel());
     let mut totals: BTreeMap<Counter, u64> = BTreeMap::new();
-    for (day, counter, count) in days
-        .iter()
-        .flat_map(counters)
-        .filter(|(_, counter, _)| wanted(counter))
-    {
+    for ((day, counter), count) in counters(days) {
+        if !is_wanted(&counter) {
+            continue;
+        }
         if let Counter::Status { channel, status } = &counter {
             summary.counts.push(DayCount {
                 day,
@@ -122,11 +148,10 @@ fn told(range: &Range, days: &[Item], hours: &[Item], choices: &[Item]) -> Summa
         }
         *totals.entry(counter).or_default() += count;
     }
-    for (hour, counter, count) in hours
-        .iter()
-        .flat_map(counters)
-        .filter(|(_, counter, _)| wanted(counter))
-    {
+    for ((hour, counter), count) in counters(hours) {
+        if !is_wanted(&counter) {
+            continue;
+        }
         if let Counter::Status { channel, status } = counter {
             summary.hours.push(HourCount {
                 hour,
@@ -227,26 +252,66 @@ fn fallback(funnels: &BTreeMap<String, Funnel>) -> Fallback {
     }
 }
 
-/// The counters of an item, each with the day or hour it is of.
-fn counters(item: &Item) -> impl Iterator<Item = (String, Counter, u64)> {
-    let period = item.get(PERIOD).and_then(|p| p.as_s().ok());
-    let of = period.and_then(|p| p.split_once('#')).map_or("", |(_, of)| of);
-    let mut counters: Vec<_> = item
-        .iter()
-        .filter_map(|(name, value)| {
-            let count = value.as_n().ok()?.parse().ok()?;
-            Some((of.to_owned(), Counter::parse(name)?, count))
-        })
-        .collect();
-    counters.sort();
-    counters.into_iter()
+/// The counters of items by day or hour, those of all slots added up.
+fn counters(items: &[Item]) -> BTreeMap<(String, Counter), u64> {
+    let mut counters = BTreeMap::new();
+    for item in items {
+        let period = item.get(PERIOD).and_then(|p| p.as_s().ok());
+        let moment = period
+            .and_then(|period| rollup::moment(period))
+            .unwrap_or_default();
+        for (name, value) in item {
+            let count = value.as_n().ok().and_then(|n| n.parse::<u64>().ok());
+            if let (Some(count), Some(counter)) = (count, Counter::parse(name)) {
+                *counters.entry((moment.to_owned(), counter)).or_default() += count;
+            }
+        }
+    }
+    counters
 }
 
-fn words(days: &[Item], name: &str) -> Vec<String> {
-    let all: BTreeSet<&String> = days
-        .iter()
-        .filter_map(|day| day.get(name)?.as_ss().ok())
+/// The bots or tags to choose from, in alphabetical order. An earlier version kept them in the days.
+fn chosen(names: &[Item], days: &[Item], kind: Names) -> Vec<String> {
+    let latest_first = names.iter().chain(days.iter().rev());
+    let mut all = BTreeSet::new();
+    for name in latest_first
+        .filter_map(|item| item.get(kind.attribute())?.as_ss().ok())
         .flatten()
-        .collect();
-    all.into_iter().cloned().collect()
+    {
+        if all.len() == MOST_CHOICES {
+            break;
+        }
+        all.insert(name);
+    }
+    let mut all: Vec<String> = all.into_iter().cloned().collect();
+    let folds = folded(names).iter().any(|folded| folded.kind == kind.attribute());
+    if folds && !all.iter().any(|name| name == rollup::OTHER) {
+        all.push(rollup::OTHER.to_owned());
+    }
+    all
+}
+
+/// The kinds of names that some day had more of than it counts by name.
+fn folded(names: &[Item]) -> Vec<Folded> {
+    let of = |page: &Item| -> BTreeSet<(String, String)> {
+        let day = page.get(PERIOD).and_then(|p| p.as_s().ok());
+        let day = day.and_then(|period| rollup::moment(period)).unwrap_or_default();
+        let kinds = page
+            .get(FOLDED)
+            .and_then(|v| v.as_ss().ok())
+            .into_iter()
+            .flatten();
+        kinds.map(|kind| (kind.clone(), day.to_owned())).collect()
+    };
+    let folded: BTreeSet<(String, String)> = names.iter().flat_map(of).collect();
+    let days = |kind: Names| folded.iter().filter(|(of, _)| of == kind.attribute()).count();
+    Names::ALL
+        .into_iter()
+        .filter(|kind| days(*kind) > 0)
+        .map(|kind| Folded {
+            kind: kind.attribute().to_owned(),
+            most: kind.most(),
+            days: days(kind),
+        })
+        .collect()
 }

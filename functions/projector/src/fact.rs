@@ -6,17 +6,30 @@ use webhook_ingest::{
     event::{Attribute, EpochMillis, Status},
     item::{CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECEIVED_AT, STATUS, STATUS_KEY, number_at},
     phone,
-    rollup::{self, Counter, Scope},
+    rollup::{self, Counter},
     time,
 };
+
+/// The attributes that a fact is made of: a scan needs no others.
+pub(crate) const ATTRIBUTES: [&str; 11] = [
+    MESSAGE_ID,
+    STATUS_KEY,
+    CHANNEL,
+    STATUS,
+    EVENT_TIME,
+    RECEIVED_AT,
+    Attribute::BotId.name(),
+    Attribute::Tags.name(),
+    Attribute::MessageType.name(),
+    Attribute::Remarks.name(),
+    Attribute::Pricing.name(),
+];
 
 /// An event's first so many different tags are counted: each makes four items of a transaction,
 /// which holds 100.
 const MOST_TAGS: usize = 20;
 /// A longer reason is cut to as many characters.
 const LONGEST_REASON: usize = 160;
-/// Stands for the words of a provider that are too many to count one by one.
-const OTHER: &str = "other";
 
 /// One event, as the counters see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +38,13 @@ pub struct Fact {
     pub mark: [u8; 8],
     /// When it arrived, epoch milliseconds.
     pub received_at: EpochMillis,
+    /// What it adds to the counters.
+    pub subject: Subject,
+}
+
+/// What an event adds to the counters; the same for many events. Its words contain no phone numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Subject {
     /// The UTC day and hour it happened.
     pub day: String,
     /// `2026-11-21T10`.
@@ -44,7 +64,7 @@ impl Fact {
     pub fn of(item: &Item) -> Option<Self> {
         let text = |name: &str| item.get(name)?.as_s().ok().map(String::as_str);
         let (message_id, status_key) = (text(MESSAGE_ID)?, text(STATUS_KEY)?);
-        let (channel, status) = (text(CHANNEL)?.to_owned(), text(STATUS)?.to_owned());
+        let (channel, status) = (rollup::word(text(CHANNEL)?), rollup::word(text(STATUS)?));
         let at = number_at(item, EVENT_TIME)?;
         let mut of_the_day = Vec::new();
         if let Some(message_type) = text(Attribute::MessageType.name()).filter(|t| !t.is_empty()) {
@@ -63,51 +83,17 @@ impl Fact {
         Some(Self {
             mark: mark(message_id, status_key),
             received_at: number_at(item, RECEIVED_AT)?,
-            day: time::utc_day(at),
-            hour: rollup::hour_of(at),
-            bot: text(Attribute::BotId.name())
-                .filter(|b| !b.is_empty())
-                .map(rollup::word),
-            tags: tags(item),
-            status: Counter::Status { channel, status },
-            of_the_day,
+            subject: Subject {
+                day: time::utc_day(at),
+                hour: rollup::hour_of(at),
+                bot: text(Attribute::BotId.name())
+                    .map(rollup::word)
+                    .filter(|b| !b.is_empty()),
+                tags: tags(item),
+                status: Counter::Status { channel, status },
+                of_the_day,
+            },
         })
-    }
-
-    /// The series it counts in.
-    pub fn scopes(&self) -> Vec<Scope> {
-        let bots = [None, self.bot.clone()]
-            .into_iter()
-            .take(1 + usize::from(self.bot.is_some()));
-        bots.flat_map(|bot| {
-            let tags = self.tags.iter().cloned().map(Some);
-            std::iter::once(None).chain(tags).map(move |tag| Scope {
-                bot: bot.clone(),
-                tag,
-            })
-        })
-        .collect()
-    }
-}
-
-/// The counter that a provider's own word counts in once an item has no room for more of them.
-#[must_use]
-pub fn folded(mut counter: Counter) -> Counter {
-    match &mut counter {
-        Counter::Status { status, .. } => fold_status(status),
-        Counter::Billing { category, status, .. } => {
-            OTHER.clone_into(category);
-            fold_status(status);
-        }
-        Counter::Failure { reason, .. } => OTHER.clone_into(reason),
-        Counter::Kind { message_type, .. } => OTHER.clone_into(message_type),
-    }
-    counter
-}
-
-fn fold_status(status: &mut String) {
-    if matches!(Status::from_word(status), Ok(Status::Other(_)) | Err(_)) {
-        OTHER.clone_into(status);
     }
 }
 
@@ -203,7 +189,9 @@ mod tests {
 
     #[test]
     fn a_failure_counts_its_reason_without_numbers() {
-        let fact = Fact::of(&item(&[("remarks", text("919209209291 is not reachable"))])).unwrap();
+        let fact = Fact::of(&item(&[("remarks", text("919209209291 is not reachable"))]))
+            .unwrap()
+            .subject;
         assert_eq!(
             fact.of_the_day,
             [Counter::Failure {
@@ -218,24 +206,36 @@ mod tests {
     }
 
     #[test]
-    fn every_combination_of_bot_and_tag_is_a_scope() {
-        let tags = AttributeValue::L(vec![text("b"), text("a"), text("b"), text(" ")]);
-        let fact = Fact::of(&item(&[("tags", tags), ("bot_id", text("682"))])).unwrap();
-        let scope = |bot: Option<&str>, tag: Option<&str>| Scope {
-            bot: bot.map(Into::into),
-            tag: tag.map(Into::into),
+    fn tags_are_the_first_twenty_different_ones_in_order() {
+        let fact = |tags: Vec<&str>| {
+            let tags = AttributeValue::L(tags.into_iter().map(text).collect());
+            Fact::of(&item(&[("tags", tags)])).unwrap().subject.tags
         };
-        assert_eq!(
-            fact.scopes(),
-            [
-                scope(None, None),
-                scope(None, Some("a")),
-                scope(None, Some("b")),
-                scope(Some("682"), None),
-                scope(Some("682"), Some("a")),
-                scope(Some("682"), Some("b")),
-            ]
-        );
+        assert_eq!(fact(vec!["b", "a", "b", " "]), ["a", "b"]);
+        let names: Vec<String> = (10..50).map(|n| format!("t{n}")).collect();
+        let many = fact(names.iter().rev().map(String::as_str).collect());
+        assert_eq!(many, names[..20]);
+    }
+
+    #[test]
+    fn no_word_holds_a_phone_number() {
+        let number = || text("919812345678");
+        let pricing = AttributeValue::M(Item::from([
+            ("billable".into(), AttributeValue::Bool(true)),
+            ("category".into(), number()),
+        ]));
+        let fact = Fact::of(&item(&[
+            ("bot_id", number()),
+            ("tags", AttributeValue::L(vec![number()])),
+            ("message_type", number()),
+            ("remarks", number()),
+            ("pricing", pricing),
+            (CHANNEL, number()),
+            (STATUS, number()),
+        ]))
+        .unwrap();
+        let words = format!("{:?}", fact.subject);
+        assert!(!words.contains("9198") && !words.contains("12345"), "{words}");
     }
 
     #[test]
@@ -251,27 +251,13 @@ mod tests {
                 ("category".into(), text("marketing")),
             ]));
             let fact = Fact::of(&item(&[("pricing", pricing)])).unwrap();
-            assert!(fact.of_the_day.contains(&Counter::Billing {
+            assert!(fact.subject.of_the_day.contains(&Counter::Billing {
                 channel: "RCS".into(),
                 category: "marketing".into(),
                 billable: expected,
                 status: "failed".into(),
             }));
         }
-    }
-
-    #[test]
-    fn folding_keeps_what_is_listed() {
-        let unlisted = Fact::of(&item(&[("status", text("template_paused"))])).unwrap();
-        assert_eq!(
-            folded(unlisted.status),
-            Counter::Status {
-                channel: "RCS".into(),
-                status: "other".into()
-            }
-        );
-        let listed = Fact::of(&item(&[])).unwrap().status;
-        assert_eq!(folded(listed.clone()), listed);
     }
 
     #[test]

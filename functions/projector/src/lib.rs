@@ -1,75 +1,87 @@
 //! Keeps the dashboard's counters: a consumer of the events table's stream.
 //!
 //! A stream delivers at least once, and Lambda may split a batch. [`fact`] says what an event adds,
-//! `chunk` makes transactions of it, [`rollups`] counts every event once, and [`rebuild`] counts the
-//! whole table anew. Counters only grow: events that expire or are erased stay counted.
+//! `names` which names a day counts by themselves, `marks` what was counted before; [`rollups`] counts
+//! every event once, and [`rebuild`] counts the whole table anew. A record that cannot be counted goes
+//! to the dead-letter queue, so that it does not hold up those after it. Counters only grow: events
+//! that expire or are erased stay counted.
 
+mod backoff;
 mod chunk;
 pub mod fact;
+mod lease;
+mod marks;
+mod names;
 pub mod rebuild;
 pub mod rollups;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use lambda_runtime::LambdaEvent;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
-use webhook_ingest::{aws::Aws, item::Item, metrics};
+use webhook_ingest::{
+    aws::Aws,
+    item::Item,
+    letter::{Letter, Reason},
+    metrics,
+    queue::{self, SqsQueue},
+    time,
+};
 
 use crate::{
     fact::Fact,
-    rollups::{Counted, Rollups},
+    rollups::{Counted, NotCounted, Rollups},
 };
 
 /// This function's name in metrics and logs.
 pub const FUNCTION: &str = "projector";
 
-/// Of the function's time, for the answer.
-const RESERVE: Duration = Duration::from_secs(2);
+/// Of the function's time, for dead letters and the answer.
+const RESERVE: Duration = Duration::from_secs(4);
+/// Of that, for the answer.
+const ANSWER: Duration = Duration::from_secs(1);
 
 /// What the stream delivers, as far as it is read:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html>
 #[derive(Debug, Clone, Deserialize)]
 pub struct StreamEvent {
+    /// Any JSON, so that one odd record does not take the batch with it.
     #[serde(rename = "Records", default)]
-    records: Vec<StreamRecord>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct StreamRecord {
-    #[serde(rename = "eventName", default)]
-    event_name: String,
-    #[serde(default)]
-    dynamodb: Change,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-struct Change {
-    #[serde(rename = "SequenceNumber", default)]
-    sequence_number: String,
-    /// Any JSON here, so that one odd record does not take the batch with it.
-    #[serde(rename = "NewImage", default)]
-    new_image: Value,
+    records: Vec<Value>,
 }
 
 /// `projector` at work. Cheap to clone.
 #[derive(Clone)]
 pub struct Projector {
     rollups: Rollups,
+    dead_letters: SqsQueue,
+}
+
+/// The new events of a batch.
+#[derive(Default)]
+struct Batch {
+    /// Each event with the place of its record.
+    facts: Vec<Fact>,
+    places: Vec<usize>,
+    /// Records that cannot be counted, by place, and why.
+    uncountable: BTreeMap<usize, String>,
 }
 
 impl Projector {
-    /// A projector on the counters' table.
-    pub fn start(table: String, aws: &Aws) -> Self {
+    /// A projector on the counters' table, with a queue for what it cannot count.
+    pub fn start(table: String, dead_letter_queue_url: String, aws: &Aws) -> Self {
         Self {
             rollups: Rollups::new(aws.dynamodb.clone(), table),
+            dead_letters: SqsQueue::new(aws.sqs.clone(), dead_letter_queue_url),
         }
     }
 
-    /// Counts new events. Names the first record that could not be counted, from which Lambda then
-    /// delivers again; what was counted is not counted twice.
+    /// Counts new events. Names the first record that could not be counted yet, from which Lambda then
+    /// delivers again; what was counted is not counted twice. A record that can never be counted is put
+    /// into the dead-letter queue and passed over.
     pub async fn handle(self, event: LambdaEvent<StreamEvent>) -> DynamoDbEventResponse {
         let started = Instant::now();
         let left = event
@@ -77,42 +89,47 @@ impl Projector {
             .deadline()
             .duration_since(std::time::SystemTime::now())
             .unwrap_or_default();
-        let until = started + left.saturating_sub(RESERVE);
-        let inserts: Vec<Change> = event
-            .payload
-            .records
-            .into_iter()
-            .filter(|record| record.event_name == "INSERT")
-            .map(|record| record.dynamodb)
-            .collect();
-        let received = inserts.len();
-        let (numbers, facts): (Vec<String>, Vec<Fact>) = inserts
-            .into_iter()
-            .filter_map(|change| Some((change.sequence_number, fact(change.new_image)?)))
-            .unzip();
-        let unprojectable = received - facts.len();
-        let (counted, failed) = self.count(&facts, until).await;
-        metrics::projected(FUNCTION, counted.fresh, counted.replayed, unprojectable);
+        let ends = started + left;
+        let records = event.payload.records;
+        let mut batch = Batch::of(&records);
+        let (counted, failed) = self.count(&batch.facts, ends - RESERVE.min(left)).await;
+        let failed = failed.and_then(|place| batch.places.get(place).copied());
+        for refused in &counted.uncountable {
+            if let Some(place) = batch.places.get(refused.place) {
+                batch.uncountable.insert(*place, refused.why.clone());
+            }
+        }
+        // What comes again is not put aside yet.
+        batch
+            .uncountable
+            .retain(|place, _| failed.is_none_or(|failed| *place < failed));
+        let unsent = self
+            .put_aside(&records, &batch.uncountable, ends - ANSWER.min(left))
+            .await;
+        let uncountable = batch.uncountable.len();
+        let failed = failed.into_iter().chain(unsent).min();
+        metrics::projected(FUNCTION, counted.fresh, counted.replayed, uncountable);
         tracing::info!(
             function = FUNCTION,
-            received,
+            received = batch.facts.len() + uncountable,
             counted = counted.fresh,
             replayed = counted.replayed,
-            unprojectable,
+            uncountable,
+            write_units = counted.write_units,
             failed_from = failed,
             duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "batch"
         );
         let mut response = DynamoDbEventResponse::default();
-        if let Some(place) = failed {
+        if let Some(record) = failed.and_then(|place| records.get(place)) {
             let mut failure = DynamoDbBatchItemFailure::default();
-            failure.item_identifier = Some(numbers.get(place).cloned().unwrap_or_default());
+            failure.item_identifier = Some(sequence_number(record));
             response.batch_item_failures.push(failure);
         }
         response
     }
 
-    /// What was counted, and the place of the first event that was not.
+    /// Result of counting, and the place of the first event that was not counted.
     async fn count(&self, facts: &[Fact], until: Instant) -> (Counted, Option<usize>) {
         if facts.is_empty() {
             return (Counted::default(), None);
@@ -124,7 +141,7 @@ impl Projector {
                 return (Counted::default(), Some(0));
             }
         };
-        let mut current = Counted::default();
+        let mut all = Counted::default();
         let mut failed: Option<usize> = None;
         for generation in [Some(&generations.current), generations.next.as_ref()]
             .into_iter()
@@ -132,29 +149,100 @@ impl Projector {
         {
             let counted = match self.rollups.count(generation, facts, until).await {
                 Ok(counted) => counted,
-                Err(not) => {
-                    tracing::error!(function = FUNCTION, error = %not, "a batch comes again");
-                    failed = Some(failed.map_or(not.done, |place| place.min(not.done)));
-                    not.counted
+                Err(NotCounted { done, counted, why }) => {
+                    tracing::error!(function = FUNCTION, why, "a batch comes again");
+                    failed = Some(failed.map_or(done, |place| place.min(done)));
+                    counted
                 }
             };
+            all.uncountable.extend(counted.uncountable);
+            all.write_units += counted.write_units;
             if *generation == generations.current {
-                current = counted;
+                (all.fresh, all.replayed) = (counted.fresh, counted.replayed);
             }
         }
-        (current, failed)
+        (all, failed)
+    }
+
+    /// Puts records into the dead-letter queue. Returns the place of the first that is not there.
+    async fn put_aside(
+        &self,
+        records: &[Value],
+        uncountable: &BTreeMap<usize, String>,
+        until: Instant,
+    ) -> Option<usize> {
+        if uncountable.is_empty() {
+            return None;
+        }
+        let letters: Vec<Letter> = uncountable
+            .iter()
+            .map(|(place, why)| {
+                tracing::warn!(
+                    function = FUNCTION,
+                    why,
+                    "a record of the stream goes to the dead-letter queue"
+                );
+                Letter {
+                    reason: Reason::Uncountable,
+                    detail: why.clone(),
+                    function: FUNCTION.to_owned(),
+                    received_at: time::now(),
+                    body: records
+                        .get(*place)
+                        .map(Value::to_string)
+                        .unwrap_or_default()
+                        .into_bytes(),
+                }
+            })
+            .collect();
+        let unsent = self.dead_letters.send(queue::all(&letters), until).await;
+        unsent
+            .first()
+            .and_then(|place| uncountable.keys().nth(*place).copied())
     }
 }
 
-fn fact(new_image: Value) -> Option<Fact> {
-    let fact = serde_json::from_value::<serde_dynamo::Item>(new_image)
-        .ok()
-        .and_then(|image| Fact::of(&Item::from(image)));
-    if fact.is_none() {
-        tracing::warn!(
-            function = FUNCTION,
-            "a record of the stream holds no event; it is not counted"
-        );
+impl Batch {
+    fn of(records: &[Value]) -> Self {
+        let mut batch = Self::default();
+        for (place, record) in records.iter().enumerate() {
+            match event_name(record) {
+                Some("INSERT") => match fact(record) {
+                    Some(fact) => {
+                        batch.facts.push(fact);
+                        batch.places.push(place);
+                    }
+                    None => {
+                        let why =
+                            "the record holds no event: a key, a channel, a status or a time is missing";
+                        batch.uncountable.insert(place, why.to_owned());
+                    }
+                },
+                // Events never change, and what was counted stays counted.
+                Some("MODIFY" | "REMOVE") => {}
+                _ => {
+                    let why = "the record names no change that a stream makes";
+                    batch.uncountable.insert(place, why.to_owned());
+                }
+            }
+        }
+        batch
     }
-    fact
+}
+
+fn event_name(record: &Value) -> Option<&str> {
+    record.get("eventName")?.as_str()
+}
+
+fn sequence_number(record: &Value) -> String {
+    let number = record
+        .get("dynamodb")
+        .and_then(|change| change.get("SequenceNumber"));
+    number.and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn fact(record: &Value) -> Option<Fact> {
+    let image = record.get("dynamodb")?.get("NewImage")?;
+    let image: serde_dynamo::Item = Deserialize::deserialize(image).ok()?;
+    Fact::of(&Item::from(image))
 }

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     lambda::block_on(async {
         let config = RollupsConfig::read(environment)?;
         let aws = Aws::from_environment(config.roots, Patience::unhurried()).await;
-        let projector = Projector::start(config.rollups_table, &aws);
+        let projector = Projector::start(config.rollups_table, config.dead_letter_queue_url, &aws);
         let collector = metrics::start();
         lambda_runtime::run(service_fn(move |event: LambdaEvent<StreamEvent>| {
             let projector = projector.clone();

@@ -3,34 +3,48 @@
 //! A new generation of counters is built beside the one that is read. From the moment it is named,
 //! `projector` counts into both; the table is then read with strong consistency, so that every event
 //! is in the table already or comes to `projector` afterwards, and the marks keep those that do both
-//! from being counted twice.
+//! from being counted twice. A lease in the item `generation` admits one rebuild at a time.
 
 use std::{collections::HashMap, time::Duration};
 
 use anyhow::Context as _;
-use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
-use tokio::time::Instant;
+use aws_sdk_dynamodb::{
+    Client,
+    types::{DeleteRequest, WriteRequest},
+};
+use futures::{StreamExt as _, TryStreamExt as _};
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use webhook_ingest::{
     item::Item,
-    rollup::{CURRENT, GENERATION, NEXT, NO_PERIOD, PERIOD, SERIES},
+    rollup::{PERIOD, SERIES},
     time,
 };
 
-use crate::{chunk::Counts, fact::Fact, rollups::Rollups};
+use crate::{
+    backoff::Backoff,
+    fact::{ATTRIBUTES, Fact, Subject},
+    lease::Lease,
+    rollups::Rollups,
+};
 
 /// What arrived longer ago is in no stream any more, however long it lay in a queue: those keep 14 days.
 const STREAM_MAY_BRING_MS: i64 = 16 * 86_400_000;
-/// Counts of so many items, and so many events, are held before they are written: some 100 MB.
-const MOST_ITEMS: usize = 100_000;
+/// So many different subjects, and so many recent events, are held before they are written: some 100 MB.
+const MOST_SUBJECTS: usize = 100_000;
 const MOST_RECENT: usize = 100_000;
-/// Of the recent ones, so many are counted before patience begins anew.
-const AT_ONCE: usize = 1_000;
 /// How long the table may keep refusing.
 const PATIENCE: Duration = Duration::from_mins(5);
+/// Events of one page. Without a limit a page is 1 MB, and the embedded table looks at all that is
+/// left of it for each page.
+const PAGE: i32 = 2_000;
+/// Pages that wait to be counted.
+const PAGES: usize = 8;
 /// A batch write takes as many.
 const BATCH: usize = 25;
+/// Batch writes under way at once.
+const IN_FLIGHT: usize = 8;
 
-/// What a rebuild did.
+/// Result of a rebuild.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rebuilt {
     /// Events that are in the counters now.
@@ -41,54 +55,116 @@ pub struct Rebuilt {
     pub removed: u64,
 }
 
-/// Counts every event of a table anew and then reads from what was counted. `progress` is told how
-/// many events were counted so far.
+/// How the events table is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scan {
+    /// In one go: the embedded table reads it all for each segment.
+    Whole,
+    /// In eight segments at once.
+    Segments,
+}
+
+impl Scan {
+    fn segments(self) -> i32 {
+        match self {
+            Self::Whole => 1,
+            Self::Segments => 8,
+        }
+    }
+}
+
+/// Counts every event of a table anew, and then makes the new counters the ones that are read. `progress`
+/// gets the number of events that are counted so far.
 ///
 /// # Errors
-/// If a table does not answer. The counters that were read before are still read then, and the next
-/// rebuild removes what this one left.
+/// If another rebuild is running, or if a table does not answer. The counters that were read before are
+/// still read then, and the next rebuild removes what this one left.
 pub async fn rebuild(
     rollups: &Rollups,
     events_table: &str,
+    scan: Scan,
     progress: impl Fn(u64),
 ) -> anyhow::Result<Rebuilt> {
-    let before = rollups.generations().await.map_err(anyhow::Error::msg)?;
-    let next = time::now().to_string();
-    point(rollups, &before.current, Some(&next)).await?;
-    let mut rebuilt = recount(rollups, events_table, &next, progress).await?;
-    point(rollups, &next, None).await?;
-    rebuilt.removed = remove_others(rollups, &next).await?;
+    let (client, table) = rollups.parts();
+    let lease = Lease::take(client, table).await?;
+    let recounted = tokio::select! {
+        recounted = recount(rollups, events_table, scan, lease.generation(), progress) => recounted,
+        lost = lease.keep() => Err(lost),
+    };
+    let mut rebuilt = match recounted {
+        Ok(rebuilt) => rebuilt,
+        Err(error) => {
+            lease.give_up().await;
+            return Err(error);
+        }
+    };
+    lease.finish().await?;
+    rebuilt.removed = remove_older(client, table, lease.generation()).await?;
     Ok(rebuilt)
 }
 
 async fn recount(
     rollups: &Rollups,
     events_table: &str,
+    scan: Scan,
     generation: &str,
     progress: impl Fn(u64),
 ) -> anyhow::Result<Rebuilt> {
     let (client, _) = rollups.parts();
     let mut rebuilt = Rebuilt::default();
-    let mut pages = client
-        .scan()
-        .table_name(events_table)
-        .consistent_read(true)
-        .into_paginator()
-        .send();
+    let (sender, mut pages) = mpsc::channel(PAGES);
+    let mut readers = JoinSet::new();
+    for segment in 0..scan.segments() {
+        let (client, table, sender) = (client.clone(), events_table.to_owned(), sender.clone());
+        readers.spawn(async move { read(&client, &table, segment, scan.segments(), &sender).await });
+    }
+    drop(sender);
     let mut sum = Sum::new(rollups, generation);
-    while let Some(page) = pages.next().await {
-        let items = page
-            .context("the events table could not be read")?
-            .items
-            .unwrap_or_default();
-        let facts: Vec<Fact> = items.iter().filter_map(Fact::of).collect();
-        rebuilt.skipped += (items.len() - facts.len()) as u64;
+    while let Some((items, facts)) = pages.recv().await {
+        let facts: Vec<Fact> = facts;
+        let items: usize = items;
+        rebuilt.skipped += (items - facts.len()) as u64;
         rebuilt.events += facts.len() as u64;
         sum.add(facts).await?;
         progress(rebuilt.events);
     }
+    while let Some(read) = readers.join_next().await {
+        read.context("a segment of the events table was not read to its end")??;
+    }
     sum.write().await?;
     Ok(rebuilt)
+}
+
+/// Reads a segment of the events table: how many items each page has, and the events among them.
+async fn read(
+    client: &Client,
+    table: &str,
+    segment: i32,
+    segments: i32,
+    pages: &mpsc::Sender<(usize, Vec<Fact>)>,
+) -> anyhow::Result<()> {
+    let mut scan = client.scan().table_name(table).consistent_read(true).limit(PAGE);
+    let names: Vec<String> = (0..ATTRIBUTES.len()).map(|place| format!("#{place}")).collect();
+    for (placeholder, name) in names.iter().zip(ATTRIBUTES) {
+        scan = scan.expression_attribute_names(placeholder, name);
+    }
+    scan = scan.projection_expression(names.join(","));
+    if segments > 1 {
+        scan = scan.segment(segment).total_segments(segments);
+    }
+    let mut read = scan.into_paginator().send();
+    while let Some(page) = read.next().await {
+        let items = page
+            .context("the events table could not be read")?
+            .items
+            .unwrap_or_default();
+        let facts = items.iter().filter_map(Fact::of).collect();
+        if pages.send((items.len(), facts)).await.is_err() {
+            // The count ended, and says why.
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Adds events up before they are written: a scan gives them in no order, so that each page has
@@ -96,9 +172,8 @@ async fn recount(
 struct Sum<'r> {
     rollups: &'r Rollups,
     generation: &'r str,
-    /// What no stream will bring again.
-    old: Counts,
-    /// What one may still bring, and must therefore be marked.
+    subjects: HashMap<Subject, u64>,
+    /// What a stream may still bring, and must therefore be marked before it is counted.
     recent: Vec<Fact>,
 }
 
@@ -107,7 +182,7 @@ impl<'r> Sum<'r> {
         Self {
             rollups,
             generation,
-            old: Counts::default(),
+            subjects: HashMap::new(),
             recent: Vec::new(),
         }
     }
@@ -116,61 +191,63 @@ impl<'r> Sum<'r> {
         let oldest = time::now() - STREAM_MAY_BRING_MS;
         for fact in facts {
             if fact.received_at < oldest {
-                self.old.add(self.generation, &fact);
+                *self.subjects.entry(fact.subject).or_default() += 1;
             } else {
                 self.recent.push(fact);
             }
         }
-        if self.old.len() > MOST_ITEMS || self.recent.len() > MOST_RECENT {
-            self.write().await?;
+        if self.recent.len() > MOST_RECENT {
+            self.claim().await?;
+        }
+        if self.subjects.len() > MOST_SUBJECTS {
+            self.flush().await?;
         }
         Ok(())
     }
 
-    async fn write(&mut self) -> anyhow::Result<()> {
-        self.rollups
-            .add(std::mem::take(&mut self.old), PATIENCE)
+    async fn write(mut self) -> anyhow::Result<()> {
+        self.claim().await?;
+        self.flush().await
+    }
+
+    async fn claim(&mut self) -> anyhow::Result<()> {
+        let mut recent = std::mem::take(&mut self.recent);
+        // In order of arrival and digest, so that those of one item of marks come together.
+        recent.sort_by_key(|fact| (fact.received_at.div_euclid(1000), fact.mark));
+        let each = recent.len().div_ceil(IN_FLIGHT).max(1);
+        let claims: Vec<_> = recent
+            .chunks(each)
+            .map(|some| self.rollups.claim(self.generation, some, PATIENCE))
+            .collect();
+        let claimed: Vec<Vec<bool>> = futures::future::try_join_all(claims)
             .await
             .map_err(anyhow::Error::msg)
-            .context("the counters' table did not take a count")?;
-        let mut recent = std::mem::take(&mut self.recent);
-        // In order of arrival, so that those of one second share a transaction.
-        recent.sort_by_key(|fact| fact.received_at);
-        for facts in recent.chunks(AT_ONCE) {
-            let until = Instant::now() + PATIENCE;
-            self.rollups.count(self.generation, facts, until).await?;
+            .context("the counters' table did not take a mark")?;
+        for (fact, is_claimed) in recent.into_iter().zip(claimed.into_iter().flatten()) {
+            if is_claimed {
+                *self.subjects.entry(fact.subject).or_default() += 1;
+            }
         }
         Ok(())
     }
+
+    async fn flush(&mut self) -> anyhow::Result<()> {
+        self.rollups
+            .add(self.generation, std::mem::take(&mut self.subjects), PATIENCE)
+            .await
+            .map_err(anyhow::Error::msg)
+            .context("the counters' table did not take a count")
+    }
 }
 
-/// Names the generation that is read and the one that is being built.
-async fn point(rollups: &Rollups, current: &str, next: Option<&str>) -> anyhow::Result<()> {
-    let (client, table) = rollups.parts();
-    let text = |value: &str| AttributeValue::S(value.to_owned());
-    let put = client
-        .put_item()
-        .table_name(table)
-        .item(SERIES, text(GENERATION))
-        .item(PERIOD, text(NO_PERIOD))
-        .item(CURRENT, text(current));
-    let put = match next {
-        Some(next) => put.item(NEXT, text(next)),
-        None => put,
-    };
-    put.send()
-        .await
-        .context("the counters' table could not be written")?;
-    Ok(())
-}
-
-/// Deletes the counters and marks of every other generation.
-async fn remove_others(rollups: &Rollups, current: &str) -> anyhow::Result<u64> {
-    let (client, table) = rollups.parts();
+/// Deletes what earlier generations left: counters, names and marks. A later one may be under
+/// construction already, and is not touched.
+async fn remove_older(client: &Client, table: &str, current: &str) -> anyhow::Result<u64> {
     let mut removed = 0;
     let mut pages = client
         .scan()
         .table_name(table)
+        .limit(PAGE)
         .projection_expression("#series, #period")
         .expression_attribute_names("#series", SERIES)
         .expression_attribute_names("#period", PERIOD)
@@ -181,34 +258,35 @@ async fn remove_others(rollups: &Rollups, current: &str) -> anyhow::Result<u64> 
             .context("the counters' table could not be read")?
             .items
             .unwrap_or_default();
-        let old: Vec<Item> = keys
-            .into_iter()
-            .filter(|key| is_of_another(key, current))
+        let old: Vec<Item> = keys.into_iter().filter(|key| is_older(key, current)).collect();
+        let batches: Vec<_> = old
+            .chunks(BATCH)
+            .map(|batch| delete(client, table, batch))
             .collect();
-        for batch in old.chunks(BATCH) {
-            removed += delete(rollups, batch).await?;
-        }
+        futures::stream::iter(batches)
+            .buffer_unordered(IN_FLIGHT)
+            .try_collect::<()>()
+            .await?;
+        removed += old.len() as u64;
     }
     Ok(removed)
 }
 
-/// Generations are numbers; what else is in the table is not of one.
-fn is_of_another(key: &Item, current: &str) -> bool {
+/// Generations are numbers that grow; what else is in the table is not of one.
+fn is_older(key: &Item, current: &str) -> bool {
     let series = key.get(SERIES).and_then(|v| v.as_s().ok());
-    series
-        .and_then(|series| series.split_once('#'))
-        .is_some_and(|(generation, _)| {
-            generation != current && generation.bytes().all(|b| b.is_ascii_digit())
-        })
+    let generation = series.and_then(|series| series.split_once('#')?.0.parse::<u64>().ok());
+    let current = current.parse::<u64>().unwrap_or_default();
+    generation.is_some_and(|generation| generation < current)
 }
 
-async fn delete(rollups: &Rollups, keys: &[Item]) -> anyhow::Result<u64> {
-    let (client, table) = rollups.parts();
+async fn delete(client: &Client, table: &str, keys: &[Item]) -> anyhow::Result<()> {
     let request = |key: &Item| -> anyhow::Result<WriteRequest> {
         let delete = DeleteRequest::builder().set_key(Some(key.clone())).build()?;
         Ok(WriteRequest::builder().delete_request(delete).build())
     };
     let mut requests = keys.iter().map(request).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut backoff = Backoff::until(Instant::now() + PATIENCE);
     while !requests.is_empty() {
         let answer = client
             .batch_write_item()
@@ -216,12 +294,15 @@ async fn delete(rollups: &Rollups, keys: &[Item]) -> anyhow::Result<u64> {
             .send()
             .await
             .context("old counters could not be deleted")?;
-        requests = answer
-            .unprocessed_items
-            .unwrap_or_default()
-            .into_values()
-            .flatten()
-            .collect();
+        let left = answer.unprocessed_items.unwrap_or_default().into_values();
+        requests = left.flatten().collect();
+        if !requests.is_empty() {
+            backoff
+                .pause(anyhow::anyhow!(
+                    "old counters could not be deleted: the table is busy"
+                ))
+                .await?;
+        }
     }
-    Ok(keys.len() as u64)
+    Ok(())
 }

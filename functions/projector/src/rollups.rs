@@ -1,11 +1,15 @@
 //! The counters' table: counts events so that none is counted twice, whatever is delivered again,
 //! split or out of order.
 //!
-//! Every event leaves a mark in the item of the second in which it arrived. The marks change in the
-//! transaction that changes the counters, and only if nobody changed them since they were read.
+//! Every event leaves a mark in the transaction that changes the counters, which fails if the mark is
+//! there already.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,32 +17,55 @@ use aws_sdk_dynamodb::{
     Client,
     error::ProvideErrorMetadata as _,
     operation::transact_write_items::TransactWriteItemsError,
-    types::{AttributeValue, KeysAndAttributes, TransactWriteItem},
+    types::{AttributeValue, ReturnConsumedCapacity, TransactWriteItem},
 };
-use tokio::time::{Instant, sleep};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use tokio::time::Instant;
 use webhook_ingest::{
     aws,
-    item::Item,
-    rollup::{self, Generations, NO_PERIOD, PERIOD, SERIES},
+    rollup::{COMMON_SLOT, Generations, NO_PERIOD, PERIOD, REBUILD_SLOT, SERIES, SLOTS, UPDATED_AT},
     time,
 };
 
 use crate::{
-    chunk::{self, Counts, SEEN, VERSION},
-    fact::Fact,
+    backoff::Backoff,
+    chunk::{Counts, Room},
+    fact::{Fact, Subject},
+    marks::{Fresh, Paths},
+    names::{Entry, Registry},
 };
 
-/// Waits before another try, doubled each time up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A projector that gets so many events at once is busy: others are likely to be as well.
+const BUSY: usize = 200;
+/// Of a rebuild: marks' items that a transaction claims, the most there can be.
+const CLAIMS: usize = 100;
+/// Of a rebuild: subjects whose names get their places together.
+const AT_ONCE: usize = 1_000;
+/// Of a rebuild: counts of so many items are held before they are written, some 50 MB.
+const MOST_ITEMS: usize = 50_000;
+/// Of a rebuild: transactions under way at once.
+const IN_FLIGHT: usize = 8;
 
-/// What became of some events.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Result of a count.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Counted {
     /// Counted now.
     pub fresh: usize,
     /// Were counted before.
     pub replayed: usize,
+    /// Can never be counted; everything else was.
+    pub uncountable: Vec<Uncountable>,
+    /// Write units that the table says it took.
+    pub write_units: f64,
+}
+
+/// An event that the table refuses to count, though it takes other writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uncountable {
+    /// Its place among the events.
+    pub place: usize,
+    /// The table's reason.
+    pub why: String,
 }
 
 /// Why events were not counted; may work later.
@@ -47,9 +74,10 @@ pub struct Counted {
 pub struct NotCounted {
     /// How many of the first events were counted.
     pub done: usize,
-    /// What was counted of them.
+    /// Result of counting those.
     pub counted: Counted,
-    why: String,
+    /// The table's reason.
+    pub why: String,
 }
 
 /// The counters' table.
@@ -57,26 +85,43 @@ pub struct NotCounted {
 pub struct Rollups {
     client: Client,
     table: String,
+    names: Registry,
+    /// The slot of this process when it is busy.
+    slot: u8,
+    /// Whether another process got in the way.
+    is_contended: Arc<AtomicBool>,
 }
 
-/// The marks of one second, as read.
-#[derive(Default)]
-struct Second {
-    version: Option<String>,
-    seen: BTreeSet<Vec<u8>>,
-}
+/// The code of a transaction that met another one.
+const CONFLICT: &str = "TransactionConflict";
 
 enum Failed {
-    /// Somebody else wrote meanwhile, or the table was busy.
-    Again(String),
-    /// An item has no room for another name.
-    Full,
+    /// Nothing was written: somebody else wrote meanwhile, or the table was busy.
+    Cancelled(String),
+    /// It is not known whether anything was written.
+    Unknown(String),
+    /// The table never takes this, whoever asks.
+    Never(String),
+}
+
+/// What one transaction did.
+struct Taken {
+    events: usize,
+    fresh: usize,
+    write_units: f64,
 }
 
 impl Rollups {
     /// The counters' table of a name.
     pub fn new(client: Client, table: String) -> Self {
-        Self { client, table }
+        let slot = 1 + (getrandom::u32().unwrap_or_default() % u32::from(SLOTS));
+        Self {
+            names: Registry::new(client.clone(), table.clone()),
+            client,
+            table,
+            slot: u8::try_from(slot).unwrap_or(1),
+            is_contended: Arc::default(),
+        }
     }
 
     /// Its name and the client for it.
@@ -87,7 +132,7 @@ impl Rollups {
     /// Which generations are counted into.
     ///
     /// # Errors
-    /// Why the table did not say.
+    /// Why the table did not answer.
     pub async fn generations(&self) -> Result<Generations, String> {
         Generations::read(&self.client, &self.table, true)
             .await
@@ -97,7 +142,8 @@ impl Rollups {
     /// Counts events that were not counted before, in as many transactions as they need.
     ///
     /// # Errors
-    /// [`NotCounted`] if the table did not take one of them until then; what came before is counted.
+    /// [`NotCounted`] if the table did not take one of them until then; the events before it are
+    /// counted, or are named as uncountable.
     pub async fn count(
         &self,
         generation: &str,
@@ -105,207 +151,316 @@ impl Rollups {
         until: Instant,
     ) -> Result<Counted, NotCounted> {
         let mut counted = Counted::default();
+        let subjects: Vec<&Subject> = facts.iter().map(|fact| &fact.subject).collect();
+        let entries = match self.names.place(generation, &subjects, until).await {
+            Ok((entries, units)) => {
+                counted.write_units += units;
+                entries
+            }
+            Err(why) => {
+                return Err(NotCounted {
+                    done: 0,
+                    counted,
+                    why,
+                });
+            }
+        };
         let mut done = 0;
-        while let Some(rest) = facts.get(done..).filter(|rest| !rest.is_empty()) {
-            let chunk = rest.get(..chunk::fitting(rest)).unwrap_or(rest);
-            let fresh = tried(until, |fold| self.attempt(generation, chunk, fold))
-                .await
-                .map_err(|why| NotCounted { done, counted, why })?;
-            counted.fresh += fresh;
-            counted.replayed += chunk.len() - fresh;
-            done += chunk.len();
+        // Of a refused transaction, each event is tried alone.
+        let mut alone = 0;
+        while done < facts.len() {
+            let end = if done < alone { done + 1 } else { facts.len() };
+            let (Some(facts), Some(entries)) = (facts.get(done..end), entries.get(done..end)) else {
+                break;
+            };
+            let slot = if facts.len() >= BUSY || self.is_contended.load(Ordering::Relaxed) {
+                self.slot
+            } else {
+                COMMON_SLOT
+            };
+            match self.tried(generation, facts, entries, slot, until).await {
+                Ok(taken) => {
+                    counted.fresh += taken.fresh;
+                    counted.replayed += taken.events - taken.fresh;
+                    counted.write_units += taken.write_units;
+                    done += taken.events;
+                }
+                Err(Failed::Never(_)) if facts.len() > 1 => alone = end,
+                Err(Failed::Never(why)) if self.takes_writes().await => {
+                    counted.uncountable.push(Uncountable { place: done, why });
+                    done += 1;
+                }
+                Err(Failed::Never(why) | Failed::Unknown(why) | Failed::Cancelled(why)) => {
+                    return Err(NotCounted { done, counted, why });
+                }
+            }
         }
         Ok(counted)
     }
 
-    /// Adds counts that no stream will bring again, however many. What failed is not tried again in
-    /// the same generation: nobody knows which part of it was added.
-    pub(crate) async fn add(&self, counts: Counts, patience: Duration) -> Result<(), String> {
-        let now = time::now();
-        for part in counts.parts() {
-            // With every try the same: what DynamoDB did under a name it does not do again.
-            let name = token();
-            tried(Instant::now() + patience, |fold| {
-                let updates = if fold {
-                    part.clone().folded().updates(&self.table, now)
-                } else {
-                    part.updates(&self.table, now)
-                };
-                let name = if fold { format!("{name}-f") } else { name.clone() };
-                self.commit(updates, Some(name))
-            })
-            .await?;
-        }
-        Ok(())
-    }
-
-    async fn attempt(&self, generation: &str, facts: &[Fact], fold: bool) -> Result<usize, Failed> {
-        let now = time::now();
-        let wanted = chunk::seconds(facts, generation);
-        let read = self.seconds(wanted.keys()).await.map_err(Failed::Again)?;
-        let nothing = Second::default();
-        let fresh: BTreeMap<&String, BTreeSet<[u8; 8]>> = wanted
-            .iter()
-            .map(|(series, marks)| {
-                let second = read.get(series).unwrap_or(&nothing);
-                let unseen = marks.iter().filter(|mark| !second.seen.contains(mark.as_slice()));
-                (series, unseen.copied().collect())
-            })
-            .collect();
-        let mut taken: BTreeSet<(&String, [u8; 8])> = BTreeSet::new();
-        let unseen: Vec<&Fact> = facts
-            .iter()
-            .filter(|fact| {
-                let series = rollup::marks(generation, fact.received_at);
-                fresh.get_key_value(&series).is_some_and(|(series, marks)| {
-                    marks.contains(&fact.mark) && taken.insert((*series, fact.mark))
-                })
-            })
-            .collect();
-        if unseen.is_empty() {
-            return Ok(0);
-        }
-        let mut counts = Counts::of(generation, unseen.iter().copied());
-        if fold {
-            counts = counts.folded();
-        }
-        let mut updates = counts.updates(&self.table, now);
-        for (series, marks) in fresh.into_iter().filter(|(_, marks)| !marks.is_empty()) {
-            let version = read.get(series).and_then(|second| second.version.as_deref());
-            updates.extend(chunk::remember(&self.table, series.clone(), marks, version, now));
-        }
-        self.commit(updates, None).await?;
-        Ok(unseen.len())
-    }
-
-    async fn seconds(
+    async fn tried(
         &self,
-        series: impl Iterator<Item = &String>,
-    ) -> Result<HashMap<String, Second>, String> {
-        let key = |series: &String| {
-            HashMap::from([
-                (SERIES.to_owned(), AttributeValue::S(series.clone())),
-                (PERIOD.to_owned(), AttributeValue::S(NO_PERIOD.to_owned())),
-            ])
-        };
-        let mut wanted: Vec<_> = series.map(key).collect();
-        let mut seconds = HashMap::new();
-        while !wanted.is_empty() {
-            let request = KeysAndAttributes::builder()
-                .set_keys(Some(wanted))
-                .consistent_read(true)
-                .build()
-                .map_err(|e| e.to_string())?;
-            let answer = self
-                .client
-                .batch_get_item()
-                .request_items(&self.table, request)
-                .send()
-                .await
-                .map_err(|e| aws::failure(&e).to_owned())?;
-            let items = answer.responses.unwrap_or_default().into_values().flatten();
-            seconds.extend(items.filter_map(|item| second(&item)));
-            wanted = answer
-                .unprocessed_keys
-                .unwrap_or_default()
-                .into_values()
-                .flat_map(|rest| rest.keys)
-                .collect();
+        generation: &str,
+        facts: &[Fact],
+        entries: &[Entry],
+        slot: u8,
+        until: Instant,
+    ) -> Result<Taken, Failed> {
+        let mut backoff = Backoff::until(until);
+        loop {
+            match self.attempt(generation, facts, entries, slot, until).await {
+                Err(Failed::Cancelled(why) | Failed::Unknown(why)) => {
+                    if why == CONFLICT {
+                        self.is_contended.store(true, Ordering::Relaxed);
+                    }
+                    backoff.pause(why).await.map_err(Failed::Unknown)?;
+                }
+                done => return done,
+            }
         }
-        Ok(seconds)
     }
 
-    /// A name makes a second try change nothing if the first was taken:
+    /// Counts as many of the first events as fit one transaction.
+    async fn attempt(
+        &self,
+        generation: &str,
+        facts: &[Fact],
+        entries: &[Entry],
+        slot: u8,
+        until: Instant,
+    ) -> Result<Taken, Failed> {
+        let now = time::now();
+        // A look at marks that the transaction has no room for would be in vain.
+        let facts = facts.get(..fitting(facts, entries)).unwrap_or(facts);
+        let paths = Paths::read(&self.client, &self.table, generation, facts, until)
+            .await
+            .map_err(Failed::Unknown)?;
+        let mut fresh = Fresh::new();
+        let mut counts = Counts::new(slot);
+        let mut room = Room::default();
+        let mut taken = Taken {
+            events: 0,
+            fresh: 0,
+            write_units: 0.0,
+        };
+        for (fact, entry) in facts.iter().zip(entries) {
+            if let Some(mark) = paths.place(generation, fact) {
+                if !room.takes(entry, mark.clone()) && taken.fresh > 0 {
+                    break;
+                }
+                // The same event twice in one batch counts once.
+                if fresh.entry(mark).or_default().insert(fact.mark) {
+                    counts.add(generation, entry, 1);
+                    taken.fresh += 1;
+                }
+            }
+            taken.events += 1;
+        }
+        if taken.fresh == 0 {
+            return Ok(taken);
+        }
+        paths
+            .renew(&self.client, &self.table, now)
+            .await
+            .map_err(Failed::Unknown)?;
+        let mut updates = counts.updates(&self.table, now);
+        updates.extend(paths.remember(&self.table, fresh, now));
+        taken.write_units = self.commit(updates, None).await?;
+        Ok(taken)
+    }
+
+    /// Whether the table takes a write that has nothing to do with an event: then a refusal is the
+    /// event's fault, else everything's.
+    async fn takes_writes(&self) -> bool {
+        let probe = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key(SERIES, AttributeValue::S("probe".to_owned()))
+            .key(PERIOD, AttributeValue::S(NO_PERIOD.to_owned()))
+            .update_expression("SET #at = :now")
+            .expression_attribute_names("#at", UPDATED_AT)
+            .expression_attribute_values(":now", AttributeValue::N(time::now().to_string()))
+            .send()
+            .await;
+        probe.is_ok()
+    }
+
+    /// Marks events in a generation that nobody reads yet, without counting them. Returns which of them
+    /// were not marked before: the caller counts those.
+    pub(crate) async fn claim(
+        &self,
+        generation: &str,
+        facts: &[Fact],
+        patience: Duration,
+    ) -> Result<Vec<bool>, String> {
+        let until = Instant::now() + patience;
+        let mut claimed = vec![false; facts.len()];
+        let mut backoff = Backoff::until(until);
+        let mut done = 0;
+        while let Some(rest) = facts.get(done..).filter(|rest| !rest.is_empty()) {
+            let now = time::now();
+            let mut seconds = BTreeSet::new();
+            let most = rest.iter().take_while(|fact| {
+                seconds.insert(fact.received_at.div_euclid(1000));
+                seconds.len() <= CLAIMS
+            });
+            let rest = rest.get(..most.count()).unwrap_or(rest);
+            let paths = Paths::read(&self.client, &self.table, generation, rest, until).await?;
+            let mut fresh = Fresh::new();
+            let mut places = Vec::new();
+            let mut events = 0;
+            for fact in rest {
+                if let Some(mark) = paths.place(generation, fact) {
+                    if !fresh.contains_key(&mark) && fresh.len() == CLAIMS {
+                        break;
+                    }
+                    if fresh.entry(mark).or_default().insert(fact.mark) {
+                        places.push(done + events);
+                    }
+                }
+                events += 1;
+            }
+            if !fresh.is_empty() {
+                paths.renew(&self.client, &self.table, now).await?;
+                let updates = paths.remember(&self.table, fresh, now);
+                match self.certainly(updates, until).await {
+                    Ok(()) => {}
+                    Err(Failed::Cancelled(why)) => {
+                        backoff.pause(why).await?;
+                        continue;
+                    }
+                    Err(Failed::Never(why) | Failed::Unknown(why)) => return Err(why),
+                }
+            }
+            for place in places {
+                if let Some(claimed) = claimed.get_mut(place) {
+                    *claimed = true;
+                }
+            }
+            done += events;
+        }
+        Ok(claimed)
+    }
+
+    /// Adds counts that no stream will bring again. What failed is not tried again in the same
+    /// generation: nobody knows which part of it was added.
+    pub(crate) async fn add(
+        &self,
+        generation: &str,
+        subjects: HashMap<Subject, u64>,
+        patience: Duration,
+    ) -> Result<(), String> {
+        let until = Instant::now() + patience;
+        // The most frequent first: their names get the places.
+        let mut subjects: Vec<(Subject, u64)> = subjects.into_iter().collect();
+        subjects.sort_unstable_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
+        let mut counts = Counts::new(REBUILD_SLOT);
+        for some in subjects.chunks(AT_ONCE) {
+            let names: Vec<&Subject> = some.iter().map(|(subject, _)| subject).collect();
+            let (entries, _) = self.names.place(generation, &names, until).await?;
+            for (entry, (_, count)) in entries.iter().zip(some) {
+                counts.add(generation, entry, *count);
+            }
+            if counts.len() > MOST_ITEMS {
+                self.write(
+                    std::mem::replace(&mut counts, Counts::new(REBUILD_SLOT)),
+                    patience,
+                )
+                .await?;
+            }
+        }
+        self.write(counts, patience).await
+    }
+
+    async fn write(&self, counts: Counts, patience: Duration) -> Result<(), String> {
+        let parts = counts.parts();
+        let writes: Vec<_> = parts.iter().map(|part| self.write_part(part, patience)).collect();
+        stream::iter(writes)
+            .buffer_unordered(IN_FLIGHT)
+            .try_collect::<()>()
+            .await
+    }
+
+    async fn write_part(&self, part: &Counts, patience: Duration) -> Result<(), String> {
+        let until = Instant::now() + patience;
+        let mut backoff = Backoff::until(until);
+        let now = time::now();
+        loop {
+            match self.certainly(part.updates(&self.table, now), until).await {
+                Ok(()) => return Ok(()),
+                Err(Failed::Cancelled(why)) => backoff.pause(why).await?,
+                Err(Failed::Never(why) | Failed::Unknown(why)) => return Err(why),
+            }
+        }
+    }
+
+    /// A transaction whose answer may be lost is sent under the same name until it is known whether
+    /// DynamoDB took it, which it does once:
     /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-apis-txwriteitems-idempotency>
-    async fn commit(&self, updates: Vec<TransactWriteItem>, name: Option<String>) -> Result<(), Failed> {
+    async fn certainly(&self, updates: Vec<TransactWriteItem>, until: Instant) -> Result<(), Failed> {
+        let name = token();
+        let mut backoff = Backoff::until(until);
+        loop {
+            match self.commit(updates.clone(), Some(name.clone())).await {
+                Ok(_) => return Ok(()),
+                Err(Failed::Unknown(why)) => backoff.pause(why).await.map_err(Failed::Unknown)?,
+                Err(failed) => return Err(failed),
+            }
+        }
+    }
+
+    /// Returns the write units that it took.
+    async fn commit(&self, updates: Vec<TransactWriteItem>, name: Option<String>) -> Result<f64, Failed> {
         let outcome = self
             .client
             .transact_write_items()
             .set_transact_items(Some(updates))
             .set_client_request_token(name)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await;
-        let Err(error) = outcome else { return Ok(()) };
-        let is_full = |message: Option<&str>| message.is_some_and(|m| m.contains("size"));
-        let cancelled = match error.as_service_error() {
-            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled,
-            _ if error.code() == Some("ValidationException") && is_full(error.message()) => {
-                return Err(Failed::Full);
+        let error = match outcome {
+            Ok(answer) => {
+                let tables = answer.consumed_capacity.unwrap_or_default();
+                return Ok(tables.iter().filter_map(|table| table.capacity_units).sum());
             }
-            _ => {
-                let why = aws::failure(&error);
-                return Err(Failed::Again(why.to_owned()));
-            }
+            Err(error) => error,
         };
-        let reasons = cancelled.cancellation_reasons();
-        if reasons
-            .iter()
-            .any(|r| r.code() == Some("ValidationError") && is_full(r.message()))
+        if let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+            error.as_service_error()
         {
-            return Err(Failed::Full);
+            let codes: BTreeMap<&str, &str> = cancelled
+                .cancellation_reasons()
+                .iter()
+                .filter_map(|reason| Some((reason.code()?, reason.message().unwrap_or_default())))
+                .filter(|(code, _)| *code != "None")
+                .collect();
+            return Err(match codes.get_key_value("ValidationError") {
+                Some((code, why)) => Failed::Never(format!("{code}: {why}")),
+                None => Failed::Cancelled((*codes.keys().next().unwrap_or(&"cancelled")).to_owned()),
+            });
         }
-        let why = reasons
-            .iter()
-            .filter_map(|r| r.code())
-            .find(|code| *code != "None");
-        Err(Failed::Again(
-            why.unwrap_or("the transaction was cancelled").to_owned(),
-        ))
+        Err(match error.code() {
+            Some("ValidationException") => Failed::Never("ValidationException".to_owned()),
+            _ => Failed::Unknown(aws::failure(&error).to_owned()),
+        })
     }
 }
 
-/// Tries until it is done or time is up; once an item turns out to be full, with words folded.
-async fn tried<T, F>(until: Instant, attempt: impl Fn(bool) -> F) -> Result<T, String>
-where
-    F: Future<Output = Result<T, Failed>>,
-{
-    let mut pause = FIRST_PAUSE;
-    let mut fold = false;
-    loop {
-        let why = match attempt(fold).await {
-            Ok(done) => return Ok(done),
-            Err(Failed::Full) if !fold => {
-                tracing::warn!(
-                    "a day has more different words than an item holds; these are counted as other"
-                );
-                fold = true;
-                continue;
-            }
-            Err(Failed::Full) => "an item is full".to_owned(),
-            Err(Failed::Again(why)) => why,
-        };
-        if Instant::now() + pause >= until {
-            return Err(why);
-        }
-        sleep(jittered(pause)).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-}
-
-fn second(item: &Item) -> Option<(String, Second)> {
-    let series = item.get(SERIES)?.as_s().ok()?.clone();
-    let seen = item.get(SEEN).and_then(|v| v.as_bs().ok());
-    Some((
-        series,
-        Second {
-            version: item.get(VERSION).and_then(|v| v.as_n().ok()).cloned(),
-            seen: seen
-                .into_iter()
-                .flatten()
-                .map(|mark| mark.as_ref().to_vec())
-                .collect(),
-        },
-    ))
+/// How many of the first events fit one transaction, if no second has more than one item of marks.
+fn fitting(facts: &[Fact], entries: &[Entry]) -> usize {
+    let mut room = Room::default();
+    let second = |fact: &Fact| fact.received_at.div_euclid(1000).to_string();
+    let fit = facts
+        .iter()
+        .zip(entries)
+        .take_while(|(fact, entry)| room.takes(entry, second(fact)));
+    fit.count().max(1)
 }
 
 /// A name for a transaction that nobody else gives one.
 fn token() -> String {
     let half = || getrandom::u64().unwrap_or_default();
     format!("{:016x}{:016x}", half(), half())
-}
-
-/// Somewhere between half and the whole pause, so that writers that met do not meet again.
-fn jittered(pause: Duration) -> Duration {
-    let share = getrandom::u32().map_or(0.5, |n| f64::from(n) / f64::from(u32::MAX));
-    pause.mul_f64(0.5 + share / 2.0)
 }

@@ -1,71 +1,97 @@
-//! Whether two items tell the same: what makes a duplicate, and what a conflict.
+//! Whether two events with one key say the same: what makes a duplicate, and what a conflict.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
-    AS_SENT, DAY_SHARD, ENVELOPE, EVENT_TIME, EXPIRES_AT, Item, LATE, RECEIVED_AT, UNDATED, VERBATIM,
+    AS_SENT, CHANNEL, ENVELOPE, EVENT_TIME, EXTRA, FORMAT, Item, MESSAGE_ID, RECIPIENT, STATUS, UNDATED,
+    VERBATIM, number_at,
+};
+use crate::{
+    event::{Attribute, Status},
+    exact::{Exact, Field},
+    provider::{self, Format, FormatId, Told},
 };
 
-/// What the arrival may change without making it another event.
-const OF_THE_ARRIVAL: [&str; 7] = [
-    RECEIVED_AT,
-    EXPIRES_AT,
-    LATE,
-    DAY_SHARD,
-    AS_SENT,
-    VERBATIM,
-    ENVELOPE,
-];
-
-/// The names of the attributes in which two items with one key differ; empty for a duplicate.
-/// What belongs to the arrival does not count, nor does the difference between absent and empty.
-pub fn differences(one: &Item, other: &Item) -> Vec<String> {
-    let undated = one.contains_key(UNDATED) || other.contains_key(UNDATED);
-    let counts =
-        |name: &str| !OF_THE_ARRIVAL.contains(&name) && !(undated && (name == EVENT_TIME || name == UNDATED));
-    let mut names: Vec<&String> = one.keys().chain(other.keys()).filter(|n| counts(n)).collect();
-    names.sort();
-    names.dedup();
-    names
-        .into_iter()
-        .filter(|name| match (one.get(*name), other.get(*name)) {
-            (Some(a), Some(b)) => !same(a, b),
-            (Some(a), None) | (None, Some(a)) => !is_empty(a),
-            (None, None) => false,
-        })
-        .cloned()
-        .collect()
+/// What a sender says of one event: the record and the fields beside the records in its envelope,
+/// both exact. What belongs to the arrival is no part of it.
+pub struct Content<'a> {
+    pub(crate) format: FormatId,
+    pub(crate) record: Vec<Field<'a>>,
+    pub(crate) envelope: Exact<'a>,
 }
 
-fn same(one: &AttributeValue, other: &AttributeValue) -> bool {
-    match (one, other) {
-        // The table normalises numbers: `1e3` comes back as `1000`.
-        (AttributeValue::N(a), AttributeValue::N(b)) => a == b || same_number(a, b),
-        (AttributeValue::L(a), AttributeValue::L(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+impl<'a> Content<'a> {
+    /// What a stored item says. `None` if the item is not one of ours.
+    pub fn of(item: &'a Item) -> Option<Self> {
+        let text_at = |name: &str| Some(item.get(name)?.as_s().ok()?.as_str());
+        let fields_at = |name: &str| match item.get(name).map(exact) {
+            Some(Exact::Object(fields)) => fields,
+            _ => Vec::new(),
+        };
+        let format = Format::by_name(text_at(FORMAT)?)?;
+        let told = Told {
+            format,
+            message_id: text_at(MESSAGE_ID)?,
+            channel: text_at(CHANNEL)?,
+            status: Status::from_word(text_at(STATUS)?).ok()?,
+            event_time: number_at(item, EVENT_TIME).filter(|_| !item.contains_key(UNDATED)),
+            recipient: text_at(RECIPIENT),
+            attributes: Attribute::ALL
+                .into_iter()
+                .filter_map(|attribute| Some((attribute, exact(item.get(attribute.name())?))))
+                .collect(),
+            extra: fields_at(EXTRA),
+            as_sent: fields_at(AS_SENT),
+            verbatim: text_at(VERBATIM),
+        };
+        let envelope = match item.get(ENVELOPE) {
+            Some(AttributeValue::S(text)) => Exact::parse(text).ok()?,
+            Some(fields) => exact(fields),
+            None => Exact::Object(Vec::new()),
+        };
+        Some(Self {
+            format,
+            record: told.record(),
+            envelope,
+        })
+    }
+
+    /// The names of the attributes that hold what two events with one key say differently; empty for a
+    /// duplicate.
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        if self.format != other.format {
+            return vec![FORMAT];
         }
-        (AttributeValue::M(a), AttributeValue::M(b)) => {
-            let covers = |a: &Item, b: &Item| {
-                a.iter()
-                    .all(|(name, value)| b.get(name).map_or(is_empty(value), |other| same(value, other)))
-            };
-            covers(a, b) && covers(b, a)
+        let mut names = provider::differing(self.format, &self.record, &other.record);
+        if self.envelope != other.envelope {
+            names.push(ENVELOPE);
         }
-        (a, b) => a == b || (is_empty(a) && is_empty(b)),
+        names
     }
 }
 
-#[expect(clippy::float_cmp, reason = "two spellings of one number parse to one float")]
-fn same_number(one: &str, other: &str) -> bool {
-    matches!((one.parse::<f64>(), other.parse::<f64>()), (Ok(a), Ok(b)) if a == b)
+/// The names of the attributes that hold what two items with one key say differently; empty if they
+/// are one event, whenever and how often it arrived.
+pub fn differences(one: &Item, other: &Item) -> Vec<&'static str> {
+    match (Content::of(one), Content::of(other)) {
+        (Some(one), Some(other)) => one.differences(&other),
+        _ => vec![FORMAT],
+    }
 }
 
-fn is_empty(value: &AttributeValue) -> bool {
+/// An attribute's value, borrowed. The table writes numbers in its own way; they are equal as decimals.
+fn exact(value: &AttributeValue) -> Exact<'_> {
     match value {
-        AttributeValue::Null(_) => true,
-        AttributeValue::S(text) => text.is_empty(),
-        AttributeValue::L(list) => list.iter().all(is_empty),
-        AttributeValue::M(fields) => fields.values().all(is_empty),
-        _ => false,
+        AttributeValue::S(text) => Exact::Text(text.into()),
+        AttributeValue::N(digits) => Exact::Number(digits.into()),
+        AttributeValue::Bool(b) => Exact::Bool(*b),
+        AttributeValue::L(list) => Exact::List(list.iter().map(exact).collect()),
+        AttributeValue::M(fields) => {
+            Exact::object(fields.iter().map(|(name, value)| (name.into(), exact(value))))
+        }
+        AttributeValue::Ss(list) | AttributeValue::Ns(list) => {
+            Exact::List(list.iter().map(|text| Exact::Text(text.into())).collect())
+        }
+        _ => Exact::Null,
     }
 }

@@ -1,6 +1,6 @@
 //! What makes an event the same event whenever it comes: its sort key, and its place in the day index.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::DAY_SHARDS;
@@ -23,8 +23,10 @@ pub(super) fn status_key(event: &Event) -> StatusKey {
     StatusKey::new(&event.channel, &event.status, distinction)
 }
 
-/// A digest of what an event says, apart from its time and the provider's wording: the same for
-/// every delivery of one event, with or without empty fields, in any field order.
+/// A digest of what an event says in documented fields, apart from its time and the provider's
+/// wording: the same for every delivery of one event, with or without empty fields, in any field
+/// order. A field nobody documents does not make another event, since it may be a sender's counter of
+/// attempts; two events that differ in nothing else are a conflict.
 fn content_digest(event: &Event) -> String {
     let mut hash = Sha256::new();
     for (attribute, value) in &event.attributes {
@@ -32,7 +34,11 @@ fn content_digest(event: &Event) -> String {
         hash_value(value, &mut hash);
     }
     hash.update(event.recipient.as_deref().unwrap_or_default());
-    hash_fields(&event.extra, &mut hash);
+    let documented = event
+        .extra
+        .iter()
+        .filter(|(name, _)| event.format.documents(name));
+    hash_fields(documented, &mut hash);
     crate::key::digest([hash.finalize().as_slice()])
 }
 
@@ -60,10 +66,10 @@ fn hash_value(value: &Value, hash: &mut Sha256) {
     }
 }
 
-fn hash_fields(fields: &Map<String, Value>, hash: &mut Sha256) {
+fn hash_fields<'v>(fields: impl IntoIterator<Item = (&'v String, &'v Value)>, hash: &mut Sha256) {
     // Sorted here, because whether the map is sorted depends on a feature of another crate.
     let mut sorted: Vec<_> = fields
-        .iter()
+        .into_iter()
         .filter(|(_, value)| !crate::provider::is_empty(value))
         .collect();
     sorted.sort_by_key(|(name, _)| *name);

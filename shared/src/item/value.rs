@@ -1,10 +1,129 @@
 //! JSON values as attributes and back, and the bytes they count for.
 
+use std::fmt;
+
 use aws_sdk_dynamodb::types::AttributeValue;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::{Item, to_json};
-use crate::record::DEEPEST;
+use super::{Item, MAX_ITEM_BYTES, to_json};
+use crate::{
+    event::Unreadable,
+    record::{DEEPEST, NameSeed, describe},
+};
+
+/// What an item may lack of its record's values: a status is stored as a shorter word.
+const SLACK: usize = 4096;
+
+/// Refuses a record that is too long to become an item, by counting its values as the table does and
+/// without keeping one. A record that passes holds at most a few hundred thousand values: expanded it
+/// takes some 50 MB at most.
+///
+/// # Errors
+/// [`Unreadable`] if an item of the record would be larger than an item may be.
+pub(crate) fn check_length(record: &str) -> Result<(), Unreadable> {
+    // Either the values are kept exactly, and count, or the text is kept beside them, and counts.
+    if record.len() <= MAX_ITEM_BYTES {
+        return Ok(());
+    }
+    let mut json = serde_json::Deserializer::from_str(record);
+    let weight = Fields
+        .deserialize(&mut json)
+        .map_err(|e| Unreadable(format!("the record cannot be read: {}", describe(&e))))?;
+    if weight <= MAX_ITEM_BYTES + SLACK {
+        return Ok(());
+    }
+    Err(Unreadable(format!(
+        "the record's values take {weight} bytes; a table item holds {MAX_ITEM_BYTES}"
+    )))
+}
+
+/// Counts a record's values. Their names are renamed or moved, and do not count.
+struct Fields;
+
+impl<'de> DeserializeSeed<'de> for Fields {
+    type Value = usize;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<usize, D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = usize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<usize, A::Error> {
+        let mut weight = 0;
+        while map.next_key_seed(NameSeed)?.is_some() {
+            weight += map.next_value_seed(Weight)?;
+        }
+        Ok(weight)
+    }
+}
+
+/// The bytes a value counts for, at least. Keeps in step with [`value_size`].
+struct Weight;
+
+impl<'de> DeserializeSeed<'de> for Weight {
+    type Value = usize;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<usize, D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Weight {
+    type Value = usize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<usize, E> {
+        Ok(1)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<usize, E> {
+        Ok(1)
+    }
+
+    // One digit and one byte more.
+    fn visit_i64<E>(self, _: i64) -> Result<usize, E> {
+        Ok(2)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<usize, E> {
+        Ok(2)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<usize, E> {
+        Ok(2)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<usize, E> {
+        Ok(text.len())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<usize, A::Error> {
+        let mut weight = 3;
+        while let Some(value) = seq.next_element_seed(Self)? {
+            weight += 1 + value;
+        }
+        Ok(weight)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<usize, A::Error> {
+        let mut weight = 3;
+        while let Some(name) = map.next_key_seed(NameSeed)? {
+            weight += 1 + name.len() + map.next_value_seed(Self)?;
+        }
+        Ok(weight)
+    }
+}
 
 /// The bytes an item counts for, by the documented rules:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>

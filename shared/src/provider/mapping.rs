@@ -4,9 +4,10 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::{Map, Value};
 
-use super::{FormatId, Role};
+use super::{FormatId, Role, Told};
 use crate::{
     event::{Attribute, Channel, EpochMillis, Event, MessageId, Status, Unreadable},
+    exact::Exact,
     record::Record,
     time,
 };
@@ -188,28 +189,25 @@ impl<'a> Draft<'a> {
             attributes: self.attributes,
             extra,
             as_sent: self.as_sent,
-            envelope: Map::new(),
+            envelope: Value::Null,
             verbatim: self.keep_verbatim.then(|| text.to_owned()),
         })
     }
 }
 
 /// The field's value as the provider writes it, where the event says it. The inverse of [`Draft::map`].
-pub(super) fn write(event: &Event, role: Role) -> Option<Value> {
+pub(super) fn write<'a>(told: &mut Told<'a>, role: Role) -> Option<Exact<'a>> {
     match role {
-        Role::MessageId => Some(event.message_id.as_str().into()),
-        Role::Recipient { plus } => event.recipient.as_ref().map(|digits| {
-            if plus {
-                format!("+{digits}").into()
-            } else {
-                digits.as_str().into()
-            }
-        }),
-        Role::Channel { documented } => documented.then(|| event.channel.as_str().into()),
-        Role::Status(spell) => spell(&event.status).map(Value::from),
-        Role::Time(unit) => event.event_time.and_then(|at| unit.write(at)),
+        Role::MessageId => Some(Exact::Text(told.message_id.into())),
+        Role::Recipient { plus: true } => told
+            .recipient
+            .map(|digits| Exact::Text(format!("+{digits}").into())),
+        Role::Recipient { plus: false } => told.recipient.map(|digits| Exact::Text(digits.into())),
+        Role::Channel { documented } => documented.then(|| Exact::Text(told.channel.into())),
+        Role::Status(spell) => spell(&told.status).map(|word| Exact::Text(word.into())),
+        Role::Time(unit) => told.event_time.and_then(|at| unit.write(at)).map(Exact::owned),
         Role::Text(attribute) | Role::Texts(attribute) | Role::Any(attribute) => {
-            event.attributes.get(&attribute).cloned()
+            told.attributes.remove(&attribute)
         }
     }
 }

@@ -7,6 +7,8 @@ pub mod netcore_delivery_status;
 pub mod netcore_events;
 pub mod netcore_incoming;
 pub mod rcs_gateway;
+mod sameness;
+mod told;
 pub mod whatsapp_incoming;
 
 use std::fmt;
@@ -15,11 +17,15 @@ use serde_json::{Map, Value};
 
 use crate::{
     event::{Attribute, Event, Status, Unreadable},
+    exact::{self, Field},
     record::Record,
     time::Unit,
 };
 use mapping::Draft;
 pub(crate) use mapping::is_empty;
+pub(crate) use sameness::differing;
+use told::Fields;
+pub(crate) use told::Told;
 
 /// Reference to one of [`ALL`].
 pub type FormatId = &'static Format;
@@ -34,10 +40,12 @@ pub struct Format {
     pub envelope: Option<&'static str>,
     /// The listed fields.
     fields: &'static [(&'static str, Role)],
+    /// Further documented fields, each with the attribute that holds it.
+    also: &'static [(&'static str, &'static str)],
     /// What follows from several fields at once.
     derive: fn(&mut Draft<'_>),
     /// The inverse of what `derive` moved.
-    restore: fn(&Event, &mut Map<String, Value>),
+    restore: for<'a> fn(&mut Told<'a>, &mut Fields<'a>),
 }
 
 /// What a listed field becomes, and with it how the provider writes it.
@@ -84,6 +92,12 @@ impl Format {
             .unwrap_or_default()
     }
 
+    /// Whether the provider documents a field of this name.
+    pub(crate) fn documents(&self, name: &str) -> bool {
+        self.fields.iter().any(|(field, _)| *field == name)
+            || self.also.iter().any(|(field, _)| *field == name)
+    }
+
     /// One record's text as an event. Safe on untrusted input.
     ///
     /// # Errors
@@ -108,7 +122,7 @@ impl Format {
 /// [`Unreadable`] if none does, or the one that does cannot read it.
 pub fn read(formats: &[FormatId], text: &str) -> Result<Event, Unreadable> {
     let record = Record::parse(text)?;
-    match formats.iter().find(|f| recognises(f, &record)) {
+    match recognize(formats, |field| record.get(field).is_some()) {
         Some(format) => format.read_record(record, text),
         None => Err(Unreadable(format!(
             "the record has no field {}",
@@ -121,35 +135,44 @@ pub fn read(formats: &[FormatId], text: &str) -> Result<Event, Unreadable> {
     }
 }
 
+/// The format of a record's fields: the first of `formats` that knows its id field.
+pub(crate) fn format_of(formats: &[FormatId], record: &[Field<'_>]) -> Option<FormatId> {
+    recognize(formats, |field| {
+        record
+            .binary_search_by(|(name, _)| name.as_ref().cmp(field))
+            .is_ok()
+    })
+}
+
 /// Events and messages share their id field. An incoming message says from whom to whom it went;
 /// one over `WhatsApp` names its content `<type>_type`.
-fn recognises(format: &Format, record: &Record<'_>) -> bool {
-    let has = |field: &str| record.get(field).is_some();
-    has(format.id_field())
-        && match format.name {
-            "netcore-incoming" => {
-                (has("message_details") || has("from") || has("to")) && !whatsapp_incoming::is_one(record)
+fn recognize(formats: &[FormatId], has: impl Fn(&str) -> bool) -> Option<FormatId> {
+    formats.iter().copied().find(|format| {
+        has(format.id_field())
+            && match format.name {
+                "netcore-incoming" => {
+                    (has("message_details") || has("from") || has("to")) && !whatsapp_incoming::is_one(&has)
+                }
+                _ => true,
             }
-            _ => true,
+    })
+}
+
+/// Keeps the provider's wording of the time: the event is stored under another one.
+pub(crate) fn keep_time(event: &mut Event) {
+    for (field, role) in event.format.fields {
+        if let Role::Time(unit) = role
+            && !event.as_sent.contains_key(*field)
+            && let Some(sent) = event.event_time.and_then(|at| unit.write(at))
+        {
+            event.as_sent.insert((*field).to_owned(), sent);
         }
+    }
 }
 
 /// The provider's record, rebuilt from an event: every field it had, with the value it had.
 pub fn rebuild(event: &Event) -> Map<String, Value> {
-    if let Some(text) = &event.verbatim
-        && let Ok(Value::Object(record)) = serde_json::from_str(text)
-    {
-        return record;
-    }
-    let mut record = event.extra.clone();
-    for (field, role) in event.format.fields {
-        if let Some(value) = mapping::write(event, *role) {
-            record.insert((*field).to_owned(), value);
-        }
-    }
-    (event.format.restore)(event, &mut record);
-    record.extend(event.as_sent.clone());
-    record
+    exact::into_map(Told::of(event).record())
 }
 
 impl fmt::Debug for Format {

@@ -26,6 +26,7 @@ pub static FORMAT: Format = Format {
         ("status_remark", Role::Text(Attribute::Remarks)),
         ("x-apiheader", Role::Text(Attribute::CallbackData)),
     ],
+    also: &[],
     derive,
     restore: |_, _| {},
 };

@@ -28,6 +28,7 @@ pub static FORMAT: Format = Format {
         ("remarks", Role::Text(Attribute::Remarks)),
         ("click_data", Role::Any(Attribute::Click)),
     ],
+    also: &[],
     derive: |_| {},
     restore: |_, _| {},
 };

@@ -6,11 +6,13 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Format, Role,
+    Format, Role, Told,
     mapping::{Draft, is_empty, phone_digits, text_of},
+    told::Fields,
 };
 use crate::{
-    event::{Attribute, Channel, Event, Status},
+    event::{Attribute, Channel, Status},
+    exact::Exact,
     time::Unit,
 };
 
@@ -30,6 +32,7 @@ pub static FORMAT: Format = Format {
         ("message_type", Role::Text(Attribute::MessageType)),
         ("message_details", Role::Any(Attribute::Content)),
     ],
+    also: &[("from_name", "extra")],
     derive,
     restore,
 };
@@ -60,14 +63,12 @@ fn derive(draft: &mut Draft<'_>) {
     }
 }
 
-fn restore(event: &Event, record: &mut Map<String, Value>) {
-    if let Some(tap) = event.attributes.get(&Attribute::Click) {
+fn restore<'a>(told: &mut Told<'a>, record: &mut Fields<'a>) {
+    if let Some(tap) = told.attributes.remove(&Attribute::Click) {
         let details = record
-            .entry("message_details")
-            .or_insert_with(|| Value::Object(Map::new()));
-        if let Value::Object(details) = details {
-            details.insert(TAP.to_owned(), tap.clone());
-        }
+            .entry("message_details".into())
+            .or_insert_with(|| Exact::Object(Vec::new()));
+        details.set(TAP, tap);
     }
 }
 

@@ -1,14 +1,15 @@
 //! Callbacks of an RCS gateway: one object per POST. `type` mixes content, state and interaction;
 //! with `direction` it says what happened.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
-    Format, Role,
+    Format, Role, Told,
     mapping::{Draft, is_empty, text_of},
+    told::Fields,
 };
 use crate::{
-    event::{Attribute, Event, Status},
+    event::{Attribute, Status},
     time::Unit,
 };
 
@@ -25,6 +26,13 @@ pub static FORMAT: Format = Format {
         ("type", Role::Text(Attribute::MessageType)),
         ("campaign_name", Role::Text(Attribute::Campaign)),
         ("message", Role::Any(Attribute::Content)),
+    ],
+    also: &[
+        ("event_id", "extra"),
+        ("direction", "extra"),
+        ("session_id", "extra"),
+        ("status", "extra"),
+        ("vars", "extra"),
     ],
     derive,
     restore,
@@ -75,18 +83,18 @@ fn derive(draft: &mut Draft<'_>) {
     draft.status = Some(status);
 }
 
-fn restore(event: &Event, record: &mut Map<String, Value>) {
-    if let Some(tap) = event.attributes.get(&Attribute::Click) {
-        record.insert("message".to_owned(), tap.clone());
+fn restore<'a>(told: &mut Told<'a>, record: &mut Fields<'a>) {
+    if let Some(tap) = told.attributes.remove(&Attribute::Click) {
+        record.insert("message".into(), tap);
     }
     let reason_from_block = record
         .get("status")
-        .is_some_and(|s| !is_empty(s) && text_of(s).is_some());
+        .is_some_and(|s| !s.is_empty() && s.as_word().is_some());
     if !reason_from_block
-        && tells_reason(&event.status)
-        && let Some(reason) = event.attributes.get(&Attribute::Remarks)
+        && tells_reason(&told.status)
+        && let Some(reason) = told.attributes.remove(&Attribute::Remarks)
     {
-        record.insert("message".to_owned(), reason.clone());
+        record.insert("message".into(), reason);
     }
 }
 

@@ -4,12 +4,13 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Format, Role,
+    Format, Role, Told,
     mapping::{Draft, text_of},
+    told::Fields,
 };
 use crate::{
-    event::{Attribute, Channel, Event, Status},
-    record::Record,
+    event::{Attribute, Channel, Status},
+    exact::Exact,
     time::Unit,
 };
 
@@ -40,13 +41,27 @@ pub static FORMAT: Format = Format {
         ("to", Role::Text(Attribute::BotId)),
         ("message_type", Role::Text(Attribute::MessageType)),
     ],
+    also: &[
+        ("text_type", "content"),
+        ("image_type", "content"),
+        ("video_type", "content"),
+        ("audio_type", "content"),
+        ("document_type", "content"),
+        ("location_type", "content"),
+        ("reaction_type", "content"),
+        ("button_type", "content"),
+        ("sticker_type", "content"),
+        ("contacts_type", "content"),
+        ("interactive_type", "content"),
+        ("context", "extra"),
+    ],
     derive,
     restore,
 };
 
 /// Whether a record without its envelope is one of these.
-pub(super) fn is_one(record: &Record<'_>) -> bool {
-    KINDS.iter().any(|kind| record.get(kind).is_some())
+pub(super) fn is_one(has: impl Fn(&str) -> bool) -> bool {
+    KINDS.into_iter().any(has)
 }
 
 fn derive(draft: &mut Draft<'_>) {
@@ -82,10 +97,10 @@ fn derive(draft: &mut Draft<'_>) {
     }
 }
 
-fn restore(event: &Event, record: &mut Map<String, Value>) {
+fn restore<'a>(told: &mut Told<'a>, record: &mut Fields<'a>) {
     for holder in [Attribute::Click, Attribute::Content] {
-        if let Some(Value::Object(content)) = event.attributes.get(&holder) {
-            record.extend(content.clone());
+        if let Some(Exact::Object(content)) = told.attributes.remove(&holder) {
+            record.extend(content);
         }
     }
 }

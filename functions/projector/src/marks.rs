@@ -1,0 +1,241 @@
+//! Which events are counted: each leaves eight bytes in an item that only the event's arrival and its
+//! digest decide, so that every projector looks for it at the same place.
+//!
+//! The marks of a second are in one item. When it is full it is closed for ever, and later marks go
+//! into 16 items below it, each of which is closed in the same way when it is full. A mark is looked
+//! for along this path. It is added by an update that fails if it is there already or if the item was
+//! closed meanwhile.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use aws_sdk_dynamodb::{
+    Client,
+    primitives::Blob,
+    types::{AttributeValue, KeysAndAttributes, TransactWriteItem},
+};
+use tokio::time::Instant;
+use webhook_ingest::{
+    aws,
+    event::EpochMillis,
+    item::{Item, number_at},
+    rollup::{EXPIRES_AT, NO_PERIOD, PERIOD, SERIES, marks},
+};
+
+use crate::{
+    backoff::Backoff,
+    chunk::{VERSION, transact, update},
+    fact::Fact,
+};
+
+/// Of a mark's item: what was counted (BS).
+const SEEN: &str = "seen";
+/// Of a mark's item: it is closed, and later marks are below it (BOOL).
+const CLOSED: &str = "closed";
+/// An item with as many marks is closed: it is written at four units at most, eight in a transaction.
+/// It holds more only if several projectors filled it at the same moment.
+const MOST_MARKS: usize = 512;
+/// Marks have 16 hex digits. This many items below each other are enough for any number of events.
+const MOST_DIGITS: usize = 12;
+/// So many marks are looked for by the condition of an update, whose expression takes 300 operators:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
+/// With more, the update fails if anything at all was added meanwhile.
+const MOST_CONDITIONS: usize = 120;
+/// A stream keeps its records for 24 hours, so no record comes again later than that.
+const LIVE_SECONDS: i64 = 3 * 86_400;
+/// A closed item that ends earlier is renewed: it must outlive what is below it.
+const RENEWED_SECONDS: i64 = 2 * 86_400;
+/// `BatchGetItem` takes as many.
+const BATCH: usize = 100;
+
+/// The marks' items along the paths of some events.
+#[derive(Default)]
+pub(crate) struct Paths {
+    nodes: HashMap<String, Node>,
+}
+
+#[derive(Default)]
+struct Node {
+    version: Option<String>,
+    seen: HashSet<Vec<u8>>,
+    is_closed: bool,
+    expires_at: i64,
+}
+
+/// Marks to add, by the partition key of their item.
+pub(crate) type Fresh = BTreeMap<String, BTreeSet<[u8; 8]>>;
+
+impl Paths {
+    /// Reads the paths of events.
+    ///
+    /// # Errors
+    /// Why the table did not answer until then.
+    pub(crate) async fn read(
+        client: &Client,
+        table: &str,
+        generation: &str,
+        facts: &[Fact],
+        until: Instant,
+    ) -> Result<Self, String> {
+        let mut paths = Self::default();
+        let mut below: Vec<&Fact> = facts.iter().collect();
+        for digits in 0..=MOST_DIGITS {
+            let key = |fact: &Fact| marks(generation, fact.received_at, fact.mark, digits);
+            let wanted: BTreeSet<String> = below.iter().map(|fact| key(fact)).collect();
+            if wanted.is_empty() {
+                break;
+            }
+            let wanted: Vec<String> = wanted.into_iter().collect();
+            for batch in wanted.chunks(BATCH) {
+                let items = get(client, table, batch, until).await?;
+                paths.nodes.extend(items.iter().filter_map(node));
+            }
+            below.retain(|fact| paths.nodes.get(&key(fact)).is_some_and(|node| node.is_closed));
+        }
+        Ok(paths)
+    }
+
+    /// The item in which an event's mark belongs; `None` if the event is counted already.
+    pub(crate) fn place(&self, generation: &str, fact: &Fact) -> Option<String> {
+        let mut digits = 0;
+        loop {
+            let key = marks(generation, fact.received_at, fact.mark, digits);
+            match self.nodes.get(&key) {
+                Some(node) if node.seen.contains(fact.mark.as_slice()) => return None,
+                Some(node) if node.is_closed && digits < MOST_DIGITS => digits += 1,
+                _ => return Some(key),
+            }
+        }
+    }
+
+    /// The updates that add marks, if they are not there and their items are open.
+    pub(crate) fn remember(&self, table: &str, fresh: Fresh, now: EpochMillis) -> Vec<TransactWriteItem> {
+        let updates = fresh.into_iter().filter_map(|(key, marks)| {
+            let node = self.nodes.get(&key);
+            transact(remember(table, key, marks, node, now))
+        });
+        updates.collect()
+    }
+
+    /// Renews closed items that end soon.
+    ///
+    /// # Errors
+    /// Why the table did not take it.
+    pub(crate) async fn renew(&self, client: &Client, table: &str, now: EpochMillis) -> Result<(), String> {
+        for (key, node) in &self.nodes {
+            if node.is_closed && node.expires_at < now / 1000 + RENEWED_SECONDS {
+                client
+                    .update_item()
+                    .table_name(table)
+                    .key(SERIES, AttributeValue::S(key.clone()))
+                    .key(PERIOD, AttributeValue::S(NO_PERIOD.to_owned()))
+                    .update_expression("SET #expires = :expires")
+                    // It may have expired since it was read: then a new item must not look open.
+                    .condition_expression("attribute_exists(#closed)")
+                    .expression_attribute_names("#closed", CLOSED)
+                    .expression_attribute_names("#expires", EXPIRES_AT)
+                    .expression_attribute_values(":expires", expires(now))
+                    .send()
+                    .await
+                    .map_err(|e| aws::failure(&e).to_owned())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn expires(now: EpochMillis) -> AttributeValue {
+    AttributeValue::N((now / 1000 + LIVE_SECONDS).to_string())
+}
+
+fn remember(
+    table: &str,
+    key: String,
+    marks: BTreeSet<[u8; 8]>,
+    node: Option<&Node>,
+    now: EpochMillis,
+) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+    let held = node.map_or(0, |node| node.seen.len());
+    let closes = held + marks.len() >= MOST_MARKS;
+    let mut update = update(table, (key, NO_PERIOD.to_owned()))
+        .update_expression(format!(
+            "SET #expires = :expires{} ADD #version :one, #seen :marks",
+            if closes { ", #closed = :closed" } else { "" }
+        ))
+        .expression_attribute_names("#version", VERSION)
+        .expression_attribute_names("#expires", EXPIRES_AT)
+        .expression_attribute_names("#seen", SEEN)
+        .expression_attribute_names("#closed", CLOSED)
+        .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+        .expression_attribute_values(":expires", expires(now));
+    if closes {
+        update = update.expression_attribute_values(":closed", AttributeValue::Bool(true));
+    }
+    let mut condition = "attribute_not_exists(#closed)".to_owned();
+    if marks.len() <= MOST_CONDITIONS {
+        let there: Vec<String> = (0..marks.len())
+            .map(|place| format!("contains(#seen,:{place})"))
+            .collect();
+        condition.push_str(&format!(" AND NOT ({})", there.join(" OR ")));
+        for (place, mark) in marks.iter().enumerate() {
+            update =
+                update.expression_attribute_values(format!(":{place}"), AttributeValue::B(Blob::new(*mark)));
+        }
+    } else if let Some(read) = node.and_then(|node| node.version.clone()) {
+        condition.push_str(" AND #version = :read");
+        update = update.expression_attribute_values(":read", AttributeValue::N(read));
+    } else {
+        condition.push_str(" AND attribute_not_exists(#version)");
+    }
+    let marks = marks.into_iter().map(Blob::new).collect();
+    update
+        .condition_expression(condition)
+        .expression_attribute_values(":marks", AttributeValue::Bs(marks))
+}
+
+async fn get(client: &Client, table: &str, series: &[String], until: Instant) -> Result<Vec<Item>, String> {
+    let key = |series: &String| {
+        HashMap::from([
+            (SERIES.to_owned(), AttributeValue::S(series.clone())),
+            (PERIOD.to_owned(), AttributeValue::S(NO_PERIOD.to_owned())),
+        ])
+    };
+    let mut wanted: Vec<_> = series.iter().map(key).collect();
+    let mut items = Vec::new();
+    let mut backoff = Backoff::until(until);
+    loop {
+        let request = KeysAndAttributes::builder()
+            .set_keys(Some(wanted))
+            .consistent_read(true)
+            .build()
+            .map_err(|e| e.to_string())?;
+        let answer = client
+            .batch_get_item()
+            .request_items(table, request)
+            .send()
+            .await
+            .map_err(|e| aws::failure(&e).to_owned())?;
+        items.extend(answer.responses.unwrap_or_default().into_values().flatten());
+        let left = answer.unprocessed_keys.unwrap_or_default().into_values();
+        wanted = left.flat_map(|rest| rest.keys).collect();
+        if wanted.is_empty() {
+            return Ok(items);
+        }
+        backoff.pause("keys were left unprocessed".to_owned()).await?;
+    }
+}
+
+fn node(item: &Item) -> Option<(String, Node)> {
+    let series = item.get(SERIES)?.as_s().ok()?.clone();
+    let seen = item.get(SEEN).and_then(|v| v.as_bs().ok());
+    let node = Node {
+        version: item.get(VERSION).and_then(|v| v.as_n().ok()).cloned(),
+        seen: seen
+            .into_iter()
+            .flatten()
+            .map(|mark| mark.as_ref().to_vec())
+            .collect(),
+        is_closed: item.contains_key(CLOSED),
+        expires_at: number_at(item, EXPIRES_AT).unwrap_or_default(),
+    };
+    Some((series, node))
+}

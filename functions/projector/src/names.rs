@@ -1,0 +1,463 @@
+//! Which names a day counts by themselves: the first so many of each kind, decided once for all
+//! projectors.
+//!
+//! A day's names are in pages of the counters' table. A name is written there before it is counted,
+//! by an update that fails if another projector wrote to the page meanwhile; then the page is read
+//! again. Names are never taken away, so a name that has a place, and a kind without room, can be
+//! remembered: only a new name costs a write, and beyond the bounds no name does.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::ProvideErrorMetadata as _,
+    types::{AttributeValue, ReturnConsumedCapacity},
+};
+use tokio::time::Instant;
+use webhook_ingest::{
+    aws,
+    item::Item,
+    rollup::{
+        self, Counter, EXPIRES_AT, FOLDED, Names, OTHER, OTHER_CHANNEL, PERIOD, SERIES, SERIES_LIVE_DAYS,
+        Scope, is_listed_channel,
+    },
+    time,
+};
+
+use crate::{backoff::Backoff, chunk::VERSION, fact::Subject};
+
+/// A page that has more bytes of names takes no more. A write adds at most as many again.
+const PAGE_BYTES: usize = 16_000;
+/// Names of so many bytes are remembered; then all are forgotten and read again when they are needed.
+const REMEMBERED_BYTES: usize = 32_000_000;
+/// Of a page: it takes no more names (BOOL).
+const FULL: &str = "full";
+
+/// Where an event counts: its subject with the names that its day has a place for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) day: String,
+    pub(crate) hour: String,
+    pub(crate) scopes: BTreeSet<Scope>,
+    pub(crate) status: Counter,
+    pub(crate) of_the_day: Vec<Counter>,
+}
+
+/// The names of each day, as far as they are known.
+#[derive(Clone)]
+pub(crate) struct Registry {
+    client: Client,
+    table: String,
+    remembered: Arc<Mutex<HashMap<(String, String), Arc<Day>>>>,
+    /// One task of this process at a time, so that they do not make each other's writes fail.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// The names of one day.
+#[derive(Debug, Clone, Default)]
+struct Day {
+    names: BTreeMap<Names, Known>,
+    folded: BTreeSet<Names>,
+    pages: usize,
+    last: Page,
+}
+
+/// The names of one kind.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    names: HashSet<String>,
+    bytes: usize,
+}
+
+impl Known {
+    fn extend(&mut self, names: impl IntoIterator<Item = String>) {
+        for name in names {
+            self.bytes += name.len();
+            self.names.insert(name);
+        }
+    }
+}
+
+/// A day's last page, to which names may be added.
+#[derive(Debug, Clone, Copy, Default)]
+struct Page {
+    version: u64,
+    bytes: usize,
+    is_full: bool,
+}
+
+impl Registry {
+    pub(crate) fn new(client: Client, table: String) -> Self {
+        Self {
+            client,
+            table,
+            remembered: Arc::default(),
+            turn: Arc::default(),
+        }
+    }
+
+    /// Finds a place for the names of subjects. Returns where each counts, and the write units that new
+    /// names took.
+    ///
+    /// # Errors
+    /// Why the table did not answer until then.
+    pub(crate) async fn place(
+        &self,
+        generation: &str,
+        subjects: &[&Subject],
+        until: Instant,
+    ) -> Result<(Vec<Entry>, f64), String> {
+        let mut of_days: BTreeMap<&str, Vec<&Subject>> = BTreeMap::new();
+        for subject in subjects {
+            of_days.entry(&subject.day).or_default().push(subject);
+        }
+        let mut days = HashMap::new();
+        let mut units = 0.0;
+        for (day, subjects) in of_days {
+            let known = self.day(generation, day, &subjects, until, &mut units).await?;
+            days.insert(day, known);
+        }
+        let nothing = Day::default();
+        let entries = subjects.iter().map(|subject| {
+            let day = days.get(subject.day.as_str()).map_or(&nothing, |day| &**day);
+            entry(subject, |names, name| day.has(names, name))
+        });
+        Ok((entries.collect(), units))
+    }
+
+    /// A day's names, with those of these subjects that it has room for.
+    async fn day(
+        &self,
+        generation: &str,
+        day: &str,
+        subjects: &[&Subject],
+        until: Instant,
+        units: &mut f64,
+    ) -> Result<Arc<Day>, String> {
+        let key = (generation.to_owned(), day.to_owned());
+        if let Some(known) = self.recall(&key)
+            && Draft::of(&known, subjects).is_empty()
+        {
+            return Ok(known);
+        }
+        let _turn = self.turn.lock().await;
+        let mut backoff = Backoff::until(until);
+        let mut known = self.recall(&key);
+        loop {
+            let now = match known.take() {
+                Some(known) => known,
+                None => match self.read(generation, day).await {
+                    Ok(read) => Arc::new(read),
+                    Err(why) => {
+                        backoff.pause(why).await?;
+                        continue;
+                    }
+                },
+            };
+            let draft = Draft::of(&now, subjects);
+            if draft.is_empty() {
+                self.remember(key, &now);
+                return Ok(now);
+            }
+            match self.write(generation, day, &now, &draft).await {
+                Ok(cost) => {
+                    *units += cost;
+                    let after = Arc::new(draft.applied());
+                    self.remember(key.clone(), &after);
+                    known = Some(after);
+                }
+                Err(Refusal::Again(why)) => backoff.pause(why).await?,
+                Err(Refusal::Never(why)) => {
+                    // The names are only names: the events are counted as other.
+                    tracing::error!(why, day, "new names of a day cannot be written");
+                    return Ok(now);
+                }
+            }
+        }
+    }
+
+    fn recall(&self, key: &(String, String)) -> Option<Arc<Day>> {
+        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.get(key).cloned()
+    }
+
+    fn remember(&self, key: (String, String), day: &Arc<Day>) {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.insert(key, day.clone());
+        if remembered.values().map(|day| day.bytes()).sum::<usize>() > REMEMBERED_BYTES {
+            remembered.clear();
+        }
+    }
+
+    async fn read(&self, generation: &str, day: &str) -> Result<Day, String> {
+        let (first, last) = rollup::days(day, day);
+        let pages: Vec<Item> = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("#series = :series AND #period BETWEEN :first AND :last")
+            .expression_attribute_names("#series", SERIES)
+            .expression_attribute_names("#period", PERIOD)
+            .expression_attribute_values(":series", AttributeValue::S(rollup::names(generation)))
+            .expression_attribute_values(":first", AttributeValue::S(first))
+            .expression_attribute_values(":last", AttributeValue::S(last))
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<_, _>>()
+            .await
+            .map_err(|e| aws::failure(&e).to_owned())?;
+        Ok(Day::of(&pages))
+    }
+
+    async fn write(
+        &self,
+        generation: &str,
+        day: &str,
+        known: &Day,
+        draft: &Draft<'_>,
+    ) -> Result<f64, Refusal> {
+        let (page, condition) = match known.pages {
+            0 => (0, "attribute_not_exists(#version)"),
+            pages if known.last.is_full => (pages, "attribute_not_exists(#version)"),
+            pages => (pages - 1, "#version = :read"),
+        };
+        let expires = time::now() / 1000 + SERIES_LIVE_DAYS * 86_400;
+        let number = |n: String| AttributeValue::N(n);
+        let mut update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key(SERIES, AttributeValue::S(rollup::names(generation)))
+            .key(PERIOD, AttributeValue::S(rollup::page(day, page)))
+            .condition_expression(condition)
+            .expression_attribute_names("#version", VERSION)
+            .expression_attribute_names("#expires", EXPIRES_AT)
+            .expression_attribute_values(":one", number("1".to_owned()))
+            .expression_attribute_values(":expires", number(expires.to_string()))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        if condition.contains(":read") {
+            update = update.expression_attribute_values(":read", number(known.last.version.to_string()));
+        }
+        let mut set = "SET #expires = :expires".to_owned();
+        if draft.page().is_full {
+            set.push_str(", #full = :full");
+            update = update
+                .expression_attribute_names("#full", FULL)
+                .expression_attribute_values(":full", AttributeValue::Bool(true));
+        }
+        let mut add = "ADD #version :one".to_owned();
+        let folded = draft
+            .folded
+            .iter()
+            .map(|names| names.attribute().to_owned())
+            .collect();
+        let sets = draft
+            .new
+            .iter()
+            .map(|(names, new)| (names.attribute(), new.names.iter().cloned().collect()));
+        for (name, values) in sets.chain([(FOLDED, folded)]) {
+            let values: Vec<String> = values;
+            if !values.is_empty() {
+                add.push_str(&format!(", #{name} :{name}"));
+                update = update
+                    .expression_attribute_names(format!("#{name}"), name)
+                    .expression_attribute_values(format!(":{name}"), AttributeValue::Ss(values));
+            }
+        }
+        let answer = update.update_expression(format!("{set} {add}")).send().await;
+        match answer {
+            Ok(answer) => Ok(answer
+                .consumed_capacity
+                .and_then(|c| c.capacity_units)
+                .unwrap_or_default()),
+            Err(error) if error.code() == Some("ValidationException") => {
+                Err(Refusal::Never("ValidationException".to_owned()))
+            }
+            Err(error) => Err(Refusal::Again(aws::failure(&error).to_owned())),
+        }
+    }
+}
+
+enum Refusal {
+    /// Somebody else wrote meanwhile, or the table was busy.
+    Again(String),
+    /// The page is not as this program writes it.
+    Never(String),
+}
+
+impl Day {
+    fn of(pages: &[Item]) -> Self {
+        let mut day = Self {
+            pages: pages.len(),
+            ..Self::default()
+        };
+        for page in pages {
+            let set = |name: &str| page.get(name).and_then(|v| v.as_ss().ok()).into_iter().flatten();
+            let before = day.bytes();
+            for names in Names::ALL {
+                let known = day.names.entry(names).or_default();
+                known.extend(set(names.attribute()).cloned());
+                if set(FOLDED).any(|folded| folded == names.attribute()) {
+                    day.folded.insert(names);
+                }
+            }
+            let version = page.get(VERSION).and_then(|v| v.as_n().ok());
+            day.last = Page {
+                version: version.and_then(|v| v.parse().ok()).unwrap_or_default(),
+                bytes: day.bytes() - before,
+                is_full: page.contains_key(FULL),
+            };
+        }
+        day
+    }
+
+    fn has(&self, names: Names, name: &str) -> bool {
+        self.names
+            .get(&names)
+            .is_some_and(|known| known.names.contains(name))
+    }
+
+    fn bytes(&self) -> usize {
+        self.names.values().map(|known| known.bytes).sum()
+    }
+}
+
+/// The names that a write adds to a day.
+struct Draft<'d> {
+    day: &'d Day,
+    new: BTreeMap<Names, Known>,
+    folded: BTreeSet<Names>,
+}
+
+impl<'d> Draft<'d> {
+    fn of(day: &'d Day, subjects: &[&Subject]) -> Self {
+        let mut draft = Self {
+            day,
+            new: BTreeMap::new(),
+            folded: BTreeSet::new(),
+        };
+        for subject in subjects {
+            entry(subject, |names, name| draft.takes(names, name));
+            if draft.bytes() > PAGE_BYTES {
+                break;
+            }
+        }
+        draft
+    }
+
+    /// Whether a name has a place or gets one.
+    fn takes(&mut self, names: Names, name: &str) -> bool {
+        let new = self.new.entry(names).or_default();
+        if self.day.has(names, name) || new.names.contains(name) {
+            return true;
+        }
+        let (number, bytes) =
+            (self.day.names.get(&names)).map_or((0, 0), |known| (known.names.len(), known.bytes));
+        if number + new.names.len() >= names.most() || bytes + new.bytes + name.len() > names.most_bytes() {
+            if !self.day.folded.contains(&names) {
+                self.folded.insert(names);
+            }
+            return false;
+        }
+        new.extend([name.to_owned()]);
+        true
+    }
+
+    fn bytes(&self) -> usize {
+        self.new.values().map(|new| new.bytes).sum()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.folded.is_empty() && self.bytes() == 0
+    }
+
+    /// The page that is written, as it is afterwards.
+    fn page(&self) -> Page {
+        let before = if self.day.last.is_full {
+            Page::default()
+        } else {
+            self.day.last
+        };
+        let bytes = before.bytes + self.bytes();
+        Page {
+            version: before.version + 1,
+            bytes,
+            is_full: bytes > PAGE_BYTES,
+        }
+    }
+
+    /// The day as it is afterwards.
+    fn applied(self) -> Day {
+        let page = self.page();
+        let mut day = self.day.clone();
+        day.pages += usize::from(day.pages == 0 || day.last.is_full);
+        day.last = page;
+        for (names, new) in self.new {
+            day.names.entry(names).or_default().extend(new.names);
+        }
+        day.folded.extend(self.folded);
+        day
+    }
+}
+
+/// Where a subject counts if `has` says which names have a place.
+fn entry(subject: &Subject, mut has: impl FnMut(Names, &str) -> bool) -> Entry {
+    let is_known_channel =
+        is_listed_channel(subject.status.channel()) || has(Names::Channels, subject.status.channel());
+    let mut counter = |counter: &Counter| {
+        if !is_known_channel {
+            return counter.clone().of_channel(OTHER_CHANNEL).folded();
+        }
+        match counter.names() {
+            Some(names) if !has(names, &counter.name()) => counter.folded(),
+            _ => counter.clone(),
+        }
+    };
+    let status = counter(&subject.status);
+    let of_the_day = subject.of_the_day.iter().map(counter).collect();
+    let mut word = |names, word: &String| {
+        if has(names, word) {
+            word.clone()
+        } else {
+            OTHER.to_owned()
+        }
+    };
+    let bot = subject.bot.as_ref().map(|bot| word(Names::Bots, bot));
+    let tags: BTreeSet<String> = subject.tags.iter().map(|tag| word(Names::Tags, tag)).collect();
+    let mut scopes = BTreeSet::from([Scope::default()]);
+    for tag in tags {
+        let pair = Scope {
+            bot: bot.clone(),
+            tag: Some(tag.clone()),
+        };
+        if bot.is_some() && has(Names::Pairs, &digest(&pair)) {
+            scopes.insert(pair);
+        }
+        scopes.insert(Scope {
+            bot: None,
+            tag: Some(tag),
+        });
+    }
+    if bot.is_some() {
+        scopes.insert(Scope { bot, tag: None });
+    }
+    Entry {
+        day: subject.day.clone(),
+        hour: subject.hour.clone(),
+        scopes,
+        status,
+        of_the_day,
+    }
+}
+
+/// A pair's name: short, since there may be many, and told from every other one on its day.
+fn digest(pair: &Scope) -> String {
+    use sha2::{Digest as _, Sha256};
+    let digest = Sha256::digest(pair.series(""));
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}

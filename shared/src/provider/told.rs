@@ -1,0 +1,72 @@
+//! What an event says, borrowed from wherever it is kept, and from it the provider's record again.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use serde_json::{Map, Value};
+
+use super::{FormatId, mapping};
+use crate::{
+    event::{Attribute, EpochMillis, Event, Status},
+    exact::{Exact, Field},
+};
+
+/// A record's fields by name.
+pub(super) type Fields<'a> = BTreeMap<Cow<'a, str>, Exact<'a>>;
+
+/// An event's parts without what belongs to its arrival.
+pub(crate) struct Told<'a> {
+    pub(crate) format: FormatId,
+    pub(crate) message_id: &'a str,
+    pub(crate) channel: &'a str,
+    pub(crate) status: Status,
+    pub(crate) event_time: Option<EpochMillis>,
+    pub(crate) recipient: Option<&'a str>,
+    pub(crate) attributes: BTreeMap<Attribute, Exact<'a>>,
+    pub(crate) extra: Vec<Field<'a>>,
+    pub(crate) as_sent: Vec<Field<'a>>,
+    pub(crate) verbatim: Option<&'a str>,
+}
+
+impl<'a> Told<'a> {
+    pub(super) fn of(event: &'a Event) -> Self {
+        let fields = |map: &'a Map<String, Value>| {
+            let borrowed =
+                |(name, value): (&'a String, &'a Value)| (name.as_str().into(), Exact::borrowed(value));
+            map.iter().map(borrowed).collect()
+        };
+        Self {
+            format: event.format,
+            message_id: event.message_id.as_str(),
+            channel: event.channel.as_str(),
+            status: event.status.clone(),
+            event_time: event.event_time,
+            recipient: event.recipient.as_deref(),
+            attributes: event
+                .attributes
+                .iter()
+                .map(|(attribute, value)| (*attribute, Exact::borrowed(value)))
+                .collect(),
+            extra: fields(&event.extra),
+            as_sent: fields(&event.as_sent),
+            verbatim: event.verbatim.as_deref(),
+        }
+    }
+
+    /// The provider's record: every field it had, with the value it had, in the order of the names.
+    pub(crate) fn record(mut self) -> Vec<Field<'a>> {
+        if let Some(text) = self.verbatim
+            && let Ok(Exact::Object(fields)) = Exact::parse(text)
+        {
+            return fields;
+        }
+        let mut record: Fields<'a> = std::mem::take(&mut self.extra).into_iter().collect();
+        for (field, role) in self.format.fields {
+            if let Some(value) = mapping::write(&mut self, *role) {
+                record.insert((*field).into(), value);
+            }
+        }
+        (self.format.restore)(&mut self, &mut record);
+        record.extend(self.as_sent);
+        record.into_iter().collect()
+    }
+}

@@ -1,0 +1,491 @@
+//! Whatever is sent, every event is in the totals, no item of the counters' table grows large, and
+//! counting costs the same.
+
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "this is all tests, helpers included"
+)]
+
+mod server;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures::future::join_all;
+use netcore_webhooks::local::ROLLUPS_TABLE;
+use projector::{
+    fact::Fact,
+    rebuild::{Scan, rebuild},
+    rollups::Rollups,
+};
+use serde_json::{Value, json};
+use server::Instance;
+use tokio::time::Instant;
+use webhook_ingest::item::Item;
+
+const DAY: &str = "2025-06-15";
+const NOON: i64 = 1_749_988_800_000;
+const BATCH: usize = 500;
+
+fn text(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+fn number(number: i64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+/// An event that was sent on `DAY`, received a moment later.
+fn event(id: usize, received_at: i64, more: &[(&str, AttributeValue)]) -> Item {
+    let mut item = Item::from([
+        ("message_id".into(), text(format!("m-{id}"))),
+        ("status_key".into(), text("RCS#sent")),
+        ("channel".into(), text("RCS")),
+        ("status".into(), text("sent")),
+        (
+            "event_time".into(),
+            number(NOON + i64::try_from(id % 3600).unwrap() * 1000),
+        ),
+        ("received_at".into(), number(received_at)),
+    ]);
+    item.extend(
+        more.iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone())),
+    );
+    item
+}
+
+fn facts(items: impl IntoIterator<Item = Item>) -> Vec<Fact> {
+    items.into_iter().map(|item| Fact::of(&item).unwrap()).collect()
+}
+
+fn rollups(instance: &Instance) -> Rollups {
+    Rollups::new(instance.aws.dynamodb.clone(), ROLLUPS_TABLE.to_owned())
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_mins(5)
+}
+
+async fn rows(instance: &Instance) -> Vec<Item> {
+    let scan = instance.aws.dynamodb.scan().table_name(ROLLUPS_TABLE);
+    let rows = scan.into_paginator().items().send();
+    rows.collect::<Result<_, _>>().await.unwrap()
+}
+
+/// Bytes of an item by the rules of the capacity calculation.
+fn size(item: &Item) -> usize {
+    let value = |value: &AttributeValue| match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(digits) => digits.len() / 2 + 2,
+        AttributeValue::Ss(set) => set.iter().map(|text| text.len() + 1).sum(),
+        AttributeValue::Bs(set) => set.iter().map(|bytes| bytes.as_ref().len() + 1).sum(),
+        AttributeValue::Bool(_) => 1,
+        other => panic!("{other:?}"),
+    };
+    item.iter().map(|(name, of)| name.len() + value(of)).sum()
+}
+
+fn key(item: &Item) -> (&str, &str) {
+    (item["series"].as_s().unwrap(), item["period"].as_s().unwrap())
+}
+
+/// The counters of all series' days by series, all slots added up.
+fn of_days(rows: &[Item]) -> BTreeMap<String, BTreeMap<String, u64>> {
+    let mut series: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| key(row).1.starts_with("day#")) {
+        let counters = series.entry(key(row).0.to_owned()).or_default();
+        for (name, value) in row.iter().filter(|(name, _)| name.contains('|')) {
+            *counters.entry(name.clone()).or_default() += value.as_n().unwrap().parse::<u64>().unwrap();
+        }
+    }
+    series
+}
+
+fn total(counters: &BTreeMap<String, u64>, kind: &str) -> u64 {
+    let of_kind = counters.iter().filter(|(name, _)| name.starts_with(kind));
+    of_kind.map(|(_, count)| count).sum()
+}
+
+async fn summary(instance: &Instance, query: &str) -> Value {
+    let answer = instance
+        .get(&format!("/api/summary?from={DAY}&to={DAY}{query}"))
+        .await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.json()
+}
+
+fn sum(list: &Value) -> u64 {
+    list.as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["count"].as_u64().unwrap())
+        .sum()
+}
+
+/// An event of which nothing is like anything of another one.
+fn odd(id: usize) -> (Item, usize) {
+    let tags = if id % 10 == 0 { 20 } else { 1 };
+    let list = (0..tags)
+        .map(|tag| text(format!("order-{id:06}-{tag}")))
+        .collect();
+    let pricing = AttributeValue::M(Item::from([
+        ("billable".into(), AttributeValue::Bool(true)),
+        ("category".into(), text(format!("category-{id}"))),
+    ]));
+    let mut more = vec![
+        ("tags", AttributeValue::L(list)),
+        ("bot_id", text(format!("bot-{id}"))),
+        ("message_type", text(format!("type-{id}"))),
+        ("pricing", pricing),
+    ];
+    if id % 2 == 0 {
+        more.push(("channel", text(format!("CHANNEL-{id}"))));
+    }
+    match id % 4 {
+        1 => {
+            more.push(("status", text("failed")));
+            more.push(("remarks", text(format!("{} of order {id}", "x".repeat(140)))));
+        }
+        3 => more.push(("status", text(format!("status_{id}")))),
+        _ => {}
+    }
+    (event(id, NOON + i64::try_from(id).unwrap() * 2, &more), tags)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_beyond_the_bounds_count_as_other_and_cost_no_more() {
+    const EVENTS: usize = 4_000;
+    let instance = Instance::start().await;
+    let rollups = rollups(&instance);
+    let usual = (0..BATCH).map(|id| {
+        let tags = AttributeValue::L(vec![text("campaign")]);
+        event(
+            1_000_000 + id,
+            NOON - 86_400_000 + i64::try_from(id).unwrap() * 2,
+            &[("tags", tags), ("bot_id", text("682"))],
+        )
+    });
+    let usual: Vec<Item> = usual
+        .map(|mut item| {
+            item.insert("event_time".into(), number(NOON - 86_400_000));
+            item
+        })
+        .collect();
+    let usual = rollups.count("0", &facts(usual), soon()).await.unwrap();
+    let usual = usual.write_units / BATCH as f64;
+
+    let mut tags = 0;
+    let mut beyond = 0;
+    let mut each = Vec::new();
+    for first in (0..EVENTS).step_by(BATCH) {
+        let items: Vec<Item> = (first..first + BATCH)
+            .map(|id| {
+                let (item, more) = odd(id);
+                tags += more;
+                beyond += u64::from(tags > 1_000);
+                item
+            })
+            .collect();
+        let counted = rollups.count("0", &facts(items), soon()).await.unwrap();
+        assert_eq!((counted.fresh, counted.uncountable.len()), (BATCH, 0));
+        each.push(counted.write_units / BATCH as f64);
+    }
+    // The first names get series of their own. Then there are as many items as ever, however many names.
+    println!("write units of an event: usual {usual:.2}, odd {each:.2?}");
+    assert!(each.iter().all(|units| *units < 60.0), "{each:?}");
+    assert!(
+        each[each.len() - 4..].iter().all(|units| *units < usual + 0.5),
+        "{usual} {each:?}"
+    );
+
+    let rows = rows(&instance).await;
+    let largest = rows.iter().map(|row| (size(row), key(row))).max().unwrap();
+    assert!(largest.0 < 40_000, "{largest:?}");
+    let days = of_days(&rows);
+    let all = &days["0#all"];
+    assert_eq!(total(all, "s|"), (EVENTS + BATCH) as u64);
+    assert_eq!(total(all, "t|"), EVENTS as u64);
+    assert_eq!(total(all, "b|"), EVENTS as u64);
+    assert_eq!(total(all, "f|"), EVENTS as u64 / 4);
+    let series = |with: &str, without: &str| -> Vec<&String> {
+        let of_kind = days.keys().filter(|name| name.starts_with(with));
+        of_kind
+            .filter(|name| without.is_empty() || !name.contains(without))
+            .collect()
+    };
+    let bots = series("0#bot=", "&tag=");
+    // The other day's bot and tag, and `other`.
+    assert_eq!(bots.len(), 200 + 2);
+    assert_eq!(series("0#tag=", "").len(), 1_000 + 2);
+    assert_eq!(
+        days.keys().filter(|name| name.contains("&tag=")).count(),
+        1_000 + 1
+    );
+    let of_bots: u64 = bots.iter().map(|bot| total(&days[*bot], "s|")).sum();
+    assert_eq!(of_bots, (EVENTS + BATCH) as u64);
+    assert_eq!(total(&days["0#tag=other"], "s|"), beyond);
+    // Series of bots and tags expire, the totals do not.
+    for row in &rows {
+        let expires = row.contains_key("expires_at");
+        assert_eq!(expires, key(row).0 != "0#all", "{:?}", key(row));
+    }
+
+    let seen = summary(&instance, "").await;
+    assert_eq!(sum(&seen["counts"]), EVENTS as u64);
+    assert_eq!(sum(&seen["hours"]), EVENTS as u64);
+    assert_eq!(sum(&seen["failures"]), EVENTS as u64 / 4);
+    assert_eq!(sum(&seen["message_types"]), EVENTS as u64);
+    assert_eq!(sum(&seen["billing"]), EVENTS as u64);
+    let folded: BTreeMap<&str, u64> = seen["folded"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|folded| {
+            assert_eq!(folded["days"], 1);
+            (folded["kind"].as_str().unwrap(), folded["most"].as_u64().unwrap())
+        })
+        .collect();
+    let expected = [
+        ("bots", 200),
+        ("channels", 30),
+        ("message_types", 50),
+        ("pairs", 1_000),
+        ("prices", 100),
+        ("reasons", 100),
+        ("statuses", 50),
+        ("tags", 1_000),
+    ];
+    assert_eq!(folded, BTreeMap::from(expected));
+    assert_eq!(sum(&summary(&instance, "&tag=other").await["counts"]), beyond);
+    assert_eq!(seen["tags"].as_array().unwrap().len(), 1_001);
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn projectors_at_once_agree_on_the_names_of_a_day() {
+    let instance = Instance::start().await;
+    let events = |of: usize| {
+        let items = (0..400).map(move |id| {
+            let tags = (0..3).map(|tag| text(format!("tag-{}", (id * 7 + tag * 131 + of * 311) % 1_500)));
+            let more = [
+                ("tags", AttributeValue::L(tags.collect())),
+                ("bot_id", text(format!("bot-{}", (id + of) % 300))),
+            ];
+            event(of * 1_000 + id, NOON + i64::try_from(id).unwrap() * 50, &more)
+        });
+        facts(items)
+    };
+    let counted = join_all((0..4).map(|of| {
+        let rollups = rollups(&instance);
+        async move {
+            for some in events(of).chunks(50) {
+                rollups.count("0", some, soon()).await.unwrap();
+            }
+        }
+    }));
+    counted.await;
+    let rows = rows(&instance).await;
+    let names = |attribute: &str| -> BTreeSet<String> {
+        let pages = rows.iter().filter(|row| key(row).0 == "0#names");
+        pages
+            .filter_map(|page| page.get(attribute)?.as_ss().ok())
+            .flatten()
+            .cloned()
+            .collect()
+    };
+    let series = |kind: &str, other: &str| -> BTreeSet<String> {
+        let of_kind = rows.iter().filter_map(|row| key(row).0.strip_prefix(kind));
+        of_kind
+            .filter(|name| other.is_empty() || !name.contains(other))
+            .map(str::to_owned)
+            .collect()
+    };
+    let (bots, tags) = (names("bots"), names("tags"));
+    assert_eq!((bots.len(), tags.len()), (200, 1_000));
+    let other = BTreeSet::from(["other".to_owned()]);
+    assert_eq!(series("0#bot=", "&tag="), &bots | &other);
+    assert_eq!(series("0#tag=", ""), &tags | &other);
+    assert_eq!(total(&of_days(&rows)["0#all"], "s|"), 1_600);
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_of_one_second_count_once_however_many_they_are() {
+    const EVENTS: usize = 12_000;
+    let instance = Instance::start().await;
+    let all = facts((0..EVENTS).map(|id| event(id, NOON, &[])));
+    // Three projectors; each event comes to two of them, in different batches.
+    let deliveries = (0..3).map(|of| {
+        let rollups = rollups(&instance);
+        let mine: Vec<Fact> = all
+            .iter()
+            .enumerate()
+            .filter(|(id, _)| id % 3 != of)
+            .map(|(_, fact)| fact.clone())
+            .collect();
+        async move {
+            let mut fresh = 0;
+            for some in mine.chunks(BATCH - of * 37) {
+                let counted = rollups.count("0", some, soon()).await.unwrap();
+                assert_eq!(counted.fresh + counted.replayed, some.len());
+                fresh += counted.fresh;
+            }
+            fresh
+        }
+    });
+    let fresh: usize = join_all(deliveries).await.into_iter().sum();
+    assert_eq!(fresh, EVENTS);
+    let rollups = rollups(&instance);
+    for some in all.chunks(BATCH) {
+        assert_eq!(
+            rollups.count("0", some, soon()).await.unwrap().replayed,
+            some.len()
+        );
+    }
+    let rows = rows(&instance).await;
+    assert_eq!(total(&of_days(&rows)["0#all"], "s|"), EVENTS as u64);
+    let marks: Vec<&Item> = rows
+        .iter()
+        .filter(|row| key(row).0.starts_with("0#seen#"))
+        .collect();
+    let kept: usize = marks.iter().map(|row| row["seen"].as_bs().unwrap().len()).sum();
+    assert_eq!(kept, EVENTS);
+    let largest = marks.iter().map(|row| size(row)).max().unwrap();
+    assert!(
+        marks.len() > 17 && largest < 20_000,
+        "{} items, {largest} bytes",
+        marks.len()
+    );
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_projectors_at_once_count_exactly_in_slots_of_their_own() {
+    const EACH: usize = 1_500;
+    let instance = Instance::start().await;
+    let deliveries = (0..8).map(|of| {
+        let rollups = rollups(&instance);
+        let mine = facts((0..EACH).map(|id| {
+            let tags = AttributeValue::L(vec![text(format!("campaign-{}", id % 5))]);
+            let received_at = NOON + i64::try_from(id).unwrap() * 4;
+            event(
+                of * 100_000 + id,
+                received_at,
+                &[("bot_id", text("682")), ("tags", tags)],
+            )
+        }));
+        async move {
+            for some in mine.chunks(BATCH) {
+                assert_eq!(rollups.count("0", some, soon()).await.unwrap().fresh, some.len());
+            }
+        }
+    });
+    join_all(deliveries).await;
+    let seen = summary(&instance, "").await;
+    assert_eq!(sum(&seen["counts"]), 8 * EACH as u64);
+    assert_eq!(sum(&seen["hours"]), 8 * EACH as u64);
+    assert_eq!(
+        sum(&summary(&instance, "&bot=682&tag=campaign-3").await["counts"]),
+        8 * EACH as u64 / 5
+    );
+    let rows = rows(&instance).await;
+    let slots: BTreeSet<&str> = rows
+        .iter()
+        .map(key)
+        .filter(|(series, period)| *series == "0#all" && period.starts_with("day#"))
+        .map(|(_, period)| period)
+        .collect();
+    assert!((2..=8).contains(&slots.len()), "{slots:?}");
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_of_an_earlier_version_is_read_and_counted_on() {
+    let instance = Instance::start().await;
+    let put = |period: &str, more: Vec<(&str, AttributeValue)>| {
+        let mut put = instance.aws.dynamodb.put_item().table_name(ROLLUPS_TABLE);
+        put = put.item("series", text("0#all")).item("period", text(period));
+        for (name, value) in more {
+            put = put.item(name, value);
+        }
+        put.send()
+    };
+    let bots = ["682", "919812345678"].map(str::to_owned).to_vec();
+    let day = vec![
+        ("s|RCS|sent", number(41)),
+        ("t|RCS|Template", number(41)),
+        ("bots", AttributeValue::Ss(bots)),
+        ("updated_at", number(5)),
+    ];
+    put(&format!("day#{DAY}"), day).await.unwrap();
+    put(&format!("hour#{DAY}T12"), vec![("s|RCS|sent", number(41))])
+        .await
+        .unwrap();
+    // An event that the earlier version counted, and one that it did not.
+    let counted = facts([event(1, NOON, &[]), event(2, NOON, &[("bot_id", text("683"))])]);
+    let mark = AttributeValue::Bs(vec![aws_sdk_dynamodb::primitives::Blob::new(counted[0].mark)]);
+    let marks = instance.aws.dynamodb.put_item().table_name(ROLLUPS_TABLE);
+    marks
+        .item("series", text(format!("0#seen#{}", NOON / 1000)))
+        .item("period", text("-"))
+        .item("seen", mark)
+        .item("version", number(1))
+        .send()
+        .await
+        .unwrap();
+    let outcome = rollups(&instance).count("0", &counted, soon()).await.unwrap();
+    assert_eq!((outcome.fresh, outcome.replayed), (1, 1));
+    let seen = summary(&instance, "").await;
+    assert_eq!(
+        seen["counts"],
+        json!([{"day": DAY, "channel": "RCS", "status": "sent", "count": 42}])
+    );
+    assert_eq!(
+        seen["hours"],
+        json!([{"hour": format!("{DAY}T12"), "channel": "RCS", "status": "sent", "count": 42}])
+    );
+    assert_eq!(seen["bots"].as_array().unwrap().len(), 3);
+    assert_eq!(seen["folded"], json!([]));
+
+    // What it counted with a phone number is gone after a rebuild.
+    let rollups = rollups(&instance);
+    rebuild(
+        &rollups,
+        &instance.server.local.place.events_table,
+        Scan::Whole,
+        |_| (),
+    )
+    .await
+    .unwrap();
+    let left = format!("{:?}", rows(&instance).await);
+    assert!(!left.contains("919812345678"), "{left}");
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bot_whose_id_is_a_number_is_masked_and_still_found() {
+    let instance = Instance::start().await;
+    let bots = ["682", "919812345678"];
+    let events = facts(
+        bots.iter()
+            .enumerate()
+            .map(|(id, bot)| event(id, NOON, &[("bot_id", text(*bot))])),
+    );
+    rollups(&instance).count("0", &events, soon()).await.unwrap();
+    let left = format!("{:?}", rows(&instance).await);
+    assert!(!left.contains("919812345678"), "{left}");
+    for bot in bots {
+        assert_eq!(
+            sum(&summary(&instance, &format!("&bot={bot}")).await["counts"]),
+            1,
+            "{bot}"
+        );
+    }
+    instance.stop().await;
+}
