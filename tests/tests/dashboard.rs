@@ -11,8 +11,7 @@ mod server;
 
 use std::{net::SocketAddr, time::Duration};
 
-use aws_sdk_dynamodb::types::StreamSpecification;
-
+use dynoxide::storage::Storage;
 use http::Method;
 use netcore_webhooks::{
     local::{EVENTS_TABLE, QueueOptions, ROLLUPS_TABLE},
@@ -20,7 +19,6 @@ use netcore_webhooks::{
 };
 use serde_json::{Value, json};
 use server::{Answer, HttpClient, Instance};
-use webhook_ingest::aws::Patience;
 
 /// Noon of some day of 2025, in seconds.
 const NOON: i64 = 1_749_988_800;
@@ -239,26 +237,13 @@ async fn a_folder_without_counters_is_counted_when_it_is_opened() {
         .send(Method::POST, &url, &[server::TOKEN], records.to_string())
         .await;
     assert_eq!(answer.counts()[1], 2);
-    // As an earlier version left it: no counters, no stream.
-    let dynamodb = first.local.place.aws(Patience::unhurried()).await.dynamodb;
-    dynamodb
-        .delete_table()
-        .table_name(ROLLUPS_TABLE)
-        .send()
-        .await
-        .unwrap();
-    let off = StreamSpecification::builder()
-        .stream_enabled(false)
-        .build()
-        .unwrap();
-    dynamodb
-        .update_table()
-        .table_name(EVENTS_TABLE)
-        .stream_specification(off)
-        .send()
-        .await
-        .unwrap();
     first.stop().await;
+    // As an earlier version left it: no counters, no stream.
+    let tables = Storage::new(folder.path().join("tables.sqlite").to_str().unwrap()).unwrap();
+    tables.drop_data_table(ROLLUPS_TABLE).unwrap();
+    assert!(tables.delete_table_metadata(ROLLUPS_TABLE).unwrap());
+    tables.disable_stream(EVENTS_TABLE).unwrap();
+    drop(tables);
 
     let second = Server::start(options).await.unwrap();
     let base = format!("http://{}", second.address);

@@ -100,14 +100,14 @@ pub(crate) struct Summary {
     pub(crate) tags: Vec<String>,
     /// What `channel` can be in this range.
     pub(crate) channels: Vec<String>,
-    /// Kinds of names that a day had more of than are counted by name. The rest counts as `other`
-    /// (channels as `OTHER`); a bot and a tag together then have no counts.
-    pub(crate) folded: Vec<Folded>,
     /// Whether words were so many that the answer would be too large: rare channels and statuses are then
     /// added up as `OTHER` and `other`, and of names there are the first or most frequent 500.
     #[serde(skip_serializing_if = "is_false")]
     #[schemars(default)]
     pub(crate) truncated: bool,
+    /// Kinds of names that a day had more of than are counted by name. The rest counts as `other`
+    /// (channels as `OTHER`); a bot and a tag together then have no counts.
+    pub(crate) folded: Vec<Folded>,
 }
 
 /// A kind of names that were too many.

@@ -17,7 +17,7 @@ use webhook_ingest::{
 use crate::{
     answers::{
         BillingCount, DayCount, DeadLetter, DeadLetters, Depth, Depths, Event, Events, FailureCount,
-        Fallback, Funnel, HourCount, Leg, Message, Session, Summary, TypeCount,
+        Fallback, Folded, Funnel, HourCount, Leg, Message, Session, Summary, TypeCount,
     },
     tokens::Seal,
 };
@@ -133,8 +133,10 @@ classes! {
     Summary {
         from: public, to: public, updated_at: public, counts: part, hours: part, billing: part, failures: part,
         message_types: part, funnel: part, fallback: part, bots: words, tags: words, channels: words,
-        folded: public, truncated: public,
+        truncated: public,
+        folded: part,
     }
+    Folded { kind: public, most: public, days: public }
     DayCount { day: public, channel: words, status: words, count: public }
     HourCount { hour: public, channel: words, status: words, count: public }
     BillingCount { category: words, billable: public, count: public, messages: public }
