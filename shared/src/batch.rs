@@ -291,6 +291,17 @@ impl From<Range<u32>> for Places {
     }
 }
 
+impl FromIterator<u32> for Places {
+    /// Places in ascending order.
+    fn from_iter<I: IntoIterator<Item = u32>>(ascending: I) -> Self {
+        let mut places = Self::default();
+        for place in ascending {
+            places.push(place);
+        }
+        places
+    }
+}
+
 impl Places {
     /// Adds neighbors behind the last.
     pub(crate) fn extend(&mut self, more: Range<u32>) {
@@ -307,12 +318,12 @@ impl Places {
     }
 
     /// How many records they are.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.runs.iter().map(ExactSizeIterator::len).sum()
     }
 
     /// Whether they are none.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.runs.is_empty()
     }
 

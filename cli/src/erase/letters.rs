@@ -11,7 +11,7 @@ use aws_sdk_sqs::types::{Message, QueueAttributeName};
 use tokio::time::Instant;
 use webhook_ingest::{
     aws,
-    batch::Batch,
+    batch::{Batch, Places},
     letter::{Letter, LetterError},
     phone::redact,
     queue::{self, SqsQueue},
@@ -289,9 +289,9 @@ fn without(person: &Person, letter: &Letter) -> (Vec<Letter>, usize) {
     let Ok(batch) = Batch::parse(letter.verified(), receiver.formats) else {
         return (Vec::new(), 0);
     };
-    let others: Vec<&str> = batch
-        .records()
-        .filter(|record| !person.is_named_in(record))
+    let others: Places = batch
+        .places()
+        .filter(|place| !person.is_named_in(batch.record(*place)))
         .collect();
     let rest = Letter {
         body: batch.body_of(&others),
