@@ -37,7 +37,11 @@ pub(crate) async fn run(place: Place, stream: Stream, uncounted: bool, mut stopp
             );
         }
     }
-    let projector = Projector::start(place.rollups_table.clone(), place.dead_letter_queue_url.clone(), &aws);
+    let projector = Projector::start(
+        place.rollups_table.clone(),
+        place.dead_letter_queue_url.clone(),
+        &aws,
+    );
     // What was counted in an earlier run is not in the stream any more.
     let mut position = BEGINNING;
     loop {

@@ -17,7 +17,11 @@
 use aws_sdk_dynamodb::{Client, error::SdkError, operation::get_item::GetItemError, types::AttributeValue};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-use crate::{event::{Channel, EpochMillis, Status}, item::number_at, key, phone, time};
+use crate::{
+    event::{Channel, EpochMillis, Status},
+    item::number_at,
+    key, phone, time,
+};
 
 /// Partition key (S).
 pub const SERIES: &str = "series";
@@ -188,7 +192,8 @@ impl Generations {
             .await?;
         let item = answer.item.unwrap_or_default();
         let text = |name: &str| item.get(name).and_then(|v| v.as_s().ok()).cloned();
-        let is_dead = number_at(&item, LEASE_UNTIL).is_some_and(|until| until + LEASE_MARGIN_MS < time::now());
+        let is_dead =
+            number_at(&item, LEASE_UNTIL).is_some_and(|until| until + LEASE_MARGIN_MS < time::now());
         Ok(Self {
             current: text(CURRENT).unwrap_or_else(|| FIRST_GENERATION.to_owned()),
             next: text(NEXT).filter(|_| !is_dead),
@@ -364,7 +369,13 @@ impl Counter {
     /// place, or be [`OTHER_CHANNEL`].
     #[must_use]
     pub fn folded(&self) -> Self {
-        let listed = |status: &str| if is_listed_status(status) { status.to_owned() } else { OTHER.to_owned() };
+        let listed = |status: &str| {
+            if is_listed_status(status) {
+                status.to_owned()
+            } else {
+                OTHER.to_owned()
+            }
+        };
         match self {
             Self::Status { channel, status } => Self::Status {
                 channel: channel.clone(),
@@ -377,7 +388,11 @@ impl Counter {
                 status,
                 ..
             } => Self::Billing {
-                channel: if is_listed_channel(channel) { channel.clone() } else { OTHER_CHANNEL.to_owned() },
+                channel: if is_listed_channel(channel) {
+                    channel.clone()
+                } else {
+                    OTHER_CHANNEL.to_owned()
+                },
                 category: OTHER.to_owned(),
                 billable: *billable,
                 status: listed(status),
@@ -480,14 +495,27 @@ mod tests {
     #[test]
     fn ranges_hold_items_with_and_without_a_slot() {
         let (first, last) = days("2026-11-20", "2026-11-21");
-        for period in [day("2026-11-20", 0), day("2026-11-21", REBUILD_SLOT), page("2026-11-21", 12), "day#2026-11-21".into()] {
+        for period in [
+            day("2026-11-20", 0),
+            day("2026-11-21", REBUILD_SLOT),
+            page("2026-11-21", 12),
+            "day#2026-11-21".into(),
+        ] {
             assert!((&first..=&last).contains(&&period), "{period}");
         }
-        for period in [day("2026-11-19", 9), day("2026-11-22", 0), "day#2026-11-22".into()] {
+        for period in [
+            day("2026-11-19", 9),
+            day("2026-11-22", 0),
+            "day#2026-11-22".into(),
+        ] {
             assert!(!(&first..=&last).contains(&&period), "{period}");
         }
         let (first, last) = hours("2026-11-20", "2026-11-21");
-        for period in [hour("2026-11-20T00", 0), hour("2026-11-21T23", 8), "hour#2026-11-21T23".into()] {
+        for period in [
+            hour("2026-11-20T00", 0),
+            hour("2026-11-21T23", 8),
+            "hour#2026-11-21T23".into(),
+        ] {
             assert!((&first..=&last).contains(&&period), "{period}");
             assert_eq!(moment(&period).map(str::len), Some(13));
         }

@@ -210,14 +210,8 @@ async fn units(aws: &Aws, place: &Place, events: usize, now: i64) {
         .table_name(&place.events_table)
         .consistent_read(true);
     for (what, query) in [
-        (
-            "days of the overview",
-            counters(rollup::days(&from, &today)),
-        ),
-        (
-            "hours of the overview",
-            counters(rollup::hours(&from, &today)),
-        ),
+        ("days of the overview", counters(rollup::days(&from, &today))),
+        ("hours of the overview", counters(rollup::hours(&from, &today))),
         (
             "a number's page of 50",
             listed("recipient-index", "recipient", id["recipient"].clone(), 50),

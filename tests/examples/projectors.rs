@@ -64,7 +64,11 @@ async fn main() {
 fn event(id: usize) -> Item {
     let at = NOON + i64::try_from(id).unwrap() * 1000 / RATE;
     let text = |text: String| AttributeValue::S(text);
-    let status = ["sent", "delivered", "read", "failed"].into_iter().cycle().nth(id % 4).unwrap();
+    let status = ["sent", "delivered", "read", "failed"]
+        .into_iter()
+        .cycle()
+        .nth(id % 4)
+        .unwrap();
     Item::from([
         ("message_id".into(), text(format!("m-{}", id / 4))),
         ("status_key".into(), text(format!("RCS#{status}"))),
@@ -73,6 +77,9 @@ fn event(id: usize) -> Item {
         ("event_time".into(), AttributeValue::N(at.to_string())),
         ("received_at".into(), AttributeValue::N(at.to_string())),
         ("bot_id".into(), text(format!("{}", 680 + id % 3))),
-        ("tags".into(), AttributeValue::L(vec![text(format!("campaign-{}", id % 12))])),
+        (
+            "tags".into(),
+            AttributeValue::L(vec![text(format!("campaign-{}", id % 12))]),
+        ),
     ])
 }

@@ -6,9 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_dynamodb::{
-    Client, operation::query::builders::QueryFluentBuilder, types::AttributeValue,
-};
+use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder, types::AttributeValue};
 use webhook_ingest::{
     event::Channel,
     item::{Item, number_at},
@@ -76,7 +74,13 @@ impl Counters {
         };
         let names = self.names(&generation, of_days());
         let (days, hours, choices, names) = tokio::try_join!(days, hours, choices, names)?;
-        Ok(summary(range, &days, &hours, choices.as_ref().unwrap_or(&days), &names))
+        Ok(summary(
+            range,
+            &days,
+            &hours,
+            choices.as_ref().unwrap_or(&days),
+            &names,
+        ))
     }
 
     async fn read(&self, series: &str, range: (String, String)) -> Result<Vec<Item>, Refusal> {
@@ -253,7 +257,9 @@ fn counters(items: &[Item]) -> BTreeMap<(String, Counter), u64> {
     let mut counters = BTreeMap::new();
     for item in items {
         let period = item.get(PERIOD).and_then(|p| p.as_s().ok());
-        let moment = period.and_then(|period| rollup::moment(period)).unwrap_or_default();
+        let moment = period
+            .and_then(|period| rollup::moment(period))
+            .unwrap_or_default();
         for (name, value) in item {
             let count = value.as_n().ok().and_then(|n| n.parse::<u64>().ok());
             if let (Some(count), Some(counter)) = (count, Counter::parse(name)) {
@@ -268,7 +274,10 @@ fn counters(items: &[Item]) -> BTreeMap<(String, Counter), u64> {
 fn chosen(names: &[Item], days: &[Item], kind: Names) -> Vec<String> {
     let latest_first = names.iter().chain(days.iter().rev());
     let mut all = BTreeSet::new();
-    for name in latest_first.filter_map(|item| item.get(kind.attribute())?.as_ss().ok()).flatten() {
+    for name in latest_first
+        .filter_map(|item| item.get(kind.attribute())?.as_ss().ok())
+        .flatten()
+    {
         if all.len() == MOST_CHOICES {
             break;
         }
@@ -287,7 +296,11 @@ fn folded(names: &[Item]) -> Vec<Folded> {
     let of = |page: &Item| -> BTreeSet<(String, String)> {
         let day = page.get(PERIOD).and_then(|p| p.as_s().ok());
         let day = day.and_then(|period| rollup::moment(period)).unwrap_or_default();
-        let kinds = page.get(FOLDED).and_then(|v| v.as_ss().ok()).into_iter().flatten();
+        let kinds = page
+            .get(FOLDED)
+            .and_then(|v| v.as_ss().ok())
+            .into_iter()
+            .flatten();
         kinds.map(|kind| (kind.clone(), day.to_owned())).collect()
     };
     let folded: BTreeSet<(String, String)> = names.iter().flat_map(of).collect();

@@ -109,10 +109,12 @@ impl<'e> Room<'e> {
     /// alone always does.
     pub(crate) fn takes(&mut self, entry: &'e Entry, mark: String) -> bool {
         for scope in &entry.scopes {
-            self.items.extend([(scope, entry.day.as_str()), (scope, entry.hour.as_str())]);
+            self.items
+                .extend([(scope, entry.day.as_str()), (scope, entry.hour.as_str())]);
         }
         self.marks.insert(mark);
-        self.counters.extend(entry.of_the_day.iter().chain([&entry.status]));
+        self.counters
+            .extend(entry.of_the_day.iter().chain([&entry.status]));
         self.items.len() + self.marks.len() <= MOST_ITEMS && self.counters.len() <= MOST_COUNTERS
     }
 }

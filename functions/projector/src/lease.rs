@@ -49,9 +49,13 @@ impl<'c> Lease<'c> {
             }
         }
         let current = text(CURRENT).map_or(FIRST_GENERATION, String::as_str);
-        let number = |generation: Option<&String>| generation.and_then(|g| g.parse::<i64>().ok()).unwrap_or_default();
+        let number =
+            |generation: Option<&String>| generation.and_then(|g| g.parse::<i64>().ok()).unwrap_or_default();
         // Later than any there was, whatever this machine's clock says.
-        let generation = now.max(number(text(CURRENT)) + 1).max(number(text(NEXT)) + 1).to_string();
+        let generation = now
+            .max(number(text(CURRENT)) + 1)
+            .max(number(text(NEXT)) + 1)
+            .to_string();
         let lease = Self {
             client,
             table,
@@ -65,7 +69,9 @@ impl<'c> Lease<'c> {
         };
         let mut update = lease
             .update()
-            .update_expression("SET #current = if_not_exists(#current, :current), #next = :next, #until = :ends")
+            .update_expression(
+                "SET #current = if_not_exists(#current, :current), #next = :next, #until = :ends",
+            )
             .condition_expression(taken)
             .expression_attribute_names("#current", CURRENT)
             .expression_attribute_names("#until", LEASE_UNTIL)
@@ -87,7 +93,10 @@ impl<'c> Lease<'c> {
                 }
                 bail!("another rebuild began at the same moment")
             }
-            Err(error) => bail!("the counters' table could not be written: {}", aws::failure(&error)),
+            Err(error) => bail!(
+                "the counters' table could not be written: {}",
+                aws::failure(&error)
+            ),
         }
     }
 
@@ -144,9 +153,16 @@ impl<'c> Lease<'c> {
             Err(error) if is_refused(&error) => {
                 let now = read(self.client, self.table).await?;
                 let is_read = now.get(CURRENT).and_then(|v| v.as_s().ok()) == Some(&self.generation);
-                if is_read { Ok(()) } else { bail!("the lease was lost; the counters are as they were before") }
+                if is_read {
+                    Ok(())
+                } else {
+                    bail!("the lease was lost; the counters are as they were before")
+                }
             }
-            Err(error) => bail!("the counters' table could not be written: {}", aws::failure(&error)),
+            Err(error) => bail!(
+                "the counters' table could not be written: {}",
+                aws::failure(&error)
+            ),
         }
     }
 
@@ -160,7 +176,10 @@ impl<'c> Lease<'c> {
         if let Err(error) = update.send().await
             && !is_refused(&error)
         {
-            tracing::warn!(why = aws::failure(&error), "the lease of a rebuild could not be given back");
+            tracing::warn!(
+                why = aws::failure(&error),
+                "the lease of a rebuild could not be given back"
+            );
         }
     }
 
@@ -201,5 +220,8 @@ fn is_over(renewed: EpochMillis) -> bool {
 }
 
 fn is_refused(error: &SdkError<UpdateItemError>) -> bool {
-    matches!(error.as_service_error(), Some(UpdateItemError::ConditionalCheckFailedException(_)))
+    matches!(
+        error.as_service_error(),
+        Some(UpdateItemError::ConditionalCheckFailedException(_))
+    )
 }

@@ -100,8 +100,12 @@ impl Projector {
             }
         }
         // What comes again is not put aside yet.
-        batch.uncountable.retain(|place, _| failed.is_none_or(|failed| *place < failed));
-        let unsent = self.put_aside(&records, &batch.uncountable, ends - ANSWER.min(left)).await;
+        batch
+            .uncountable
+            .retain(|place, _| failed.is_none_or(|failed| *place < failed));
+        let unsent = self
+            .put_aside(&records, &batch.uncountable, ends - ANSWER.min(left))
+            .await;
         let uncountable = batch.uncountable.len();
         let failed = failed.into_iter().chain(unsent).min();
         metrics::projected(FUNCTION, counted.fresh, counted.replayed, uncountable);
@@ -173,18 +177,28 @@ impl Projector {
         let letters: Vec<Letter> = uncountable
             .iter()
             .map(|(place, why)| {
-                tracing::warn!(function = FUNCTION, why, "a record of the stream goes to the dead-letter queue");
+                tracing::warn!(
+                    function = FUNCTION,
+                    why,
+                    "a record of the stream goes to the dead-letter queue"
+                );
                 Letter {
                     reason: Reason::Uncountable,
                     detail: why.clone(),
                     function: FUNCTION.to_owned(),
                     received_at: time::now(),
-                    body: records.get(*place).map(Value::to_string).unwrap_or_default().into_bytes(),
+                    body: records
+                        .get(*place)
+                        .map(Value::to_string)
+                        .unwrap_or_default()
+                        .into_bytes(),
                 }
             })
             .collect();
         let unsent = self.dead_letters.send(queue::all(&letters), until).await;
-        unsent.first().and_then(|place| uncountable.keys().nth(*place).copied())
+        unsent
+            .first()
+            .and_then(|place| uncountable.keys().nth(*place).copied())
     }
 }
 
@@ -199,7 +213,8 @@ impl Batch {
                         batch.places.push(place);
                     }
                     None => {
-                        let why = "the record holds no event: a key, a channel, a status or a time is missing";
+                        let why =
+                            "the record holds no event: a key, a channel, a status or a time is missing";
                         batch.uncountable.insert(place, why.to_owned());
                     }
                 },
@@ -220,7 +235,9 @@ fn event_name(record: &Value) -> Option<&str> {
 }
 
 fn sequence_number(record: &Value) -> String {
-    let number = record.get("dynamodb").and_then(|change| change.get("SequenceNumber"));
+    let number = record
+        .get("dynamodb")
+        .and_then(|change| change.get("SequenceNumber"));
     number.and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 

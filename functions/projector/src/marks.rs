@@ -172,10 +172,13 @@ fn remember(
     }
     let mut condition = "attribute_not_exists(#closed)".to_owned();
     if marks.len() <= MOST_CONDITIONS {
-        let there: Vec<String> = (0..marks.len()).map(|place| format!("contains(#seen,:{place})")).collect();
+        let there: Vec<String> = (0..marks.len())
+            .map(|place| format!("contains(#seen,:{place})"))
+            .collect();
         condition.push_str(&format!(" AND NOT ({})", there.join(" OR ")));
         for (place, mark) in marks.iter().enumerate() {
-            update = update.expression_attribute_values(format!(":{place}"), AttributeValue::B(Blob::new(*mark)));
+            update =
+                update.expression_attribute_values(format!(":{place}"), AttributeValue::B(Blob::new(*mark)));
         }
     } else if let Some(read) = node.and_then(|node| node.version.clone()) {
         condition.push_str(" AND #version = :read");

@@ -21,17 +21,13 @@ use webhook_ingest::{
     aws,
     item::Item,
     rollup::{
-        self, Counter, EXPIRES_AT, FOLDED, Names, OTHER, OTHER_CHANNEL, PERIOD, SERIES, SERIES_LIVE_DAYS, Scope,
-        is_listed_channel,
+        self, Counter, EXPIRES_AT, FOLDED, Names, OTHER, OTHER_CHANNEL, PERIOD, SERIES, SERIES_LIVE_DAYS,
+        Scope, is_listed_channel,
     },
     time,
 };
 
-use crate::{
-    backoff::Backoff,
-    chunk::VERSION,
-    fact::Subject,
-};
+use crate::{backoff::Backoff, chunk::VERSION, fact::Subject};
 
 /// A page that has more bytes of names takes no more. A write adds at most as many again.
 const PAGE_BYTES: usize = 16_000;
@@ -218,7 +214,13 @@ impl Registry {
         Ok(Day::of(&pages))
     }
 
-    async fn write(&self, generation: &str, day: &str, known: &Day, draft: &Draft<'_>) -> Result<f64, Refusal> {
+    async fn write(
+        &self,
+        generation: &str,
+        day: &str,
+        known: &Day,
+        draft: &Draft<'_>,
+    ) -> Result<f64, Refusal> {
         let (page, condition) = match known.pages {
             0 => (0, "attribute_not_exists(#version)"),
             pages if known.last.is_full => (pages, "attribute_not_exists(#version)"),
@@ -249,8 +251,15 @@ impl Registry {
                 .expression_attribute_values(":full", AttributeValue::Bool(true));
         }
         let mut add = "ADD #version :one".to_owned();
-        let folded = draft.folded.iter().map(|names| names.attribute().to_owned()).collect();
-        let sets = draft.new.iter().map(|(names, new)| (names.attribute(), new.names.iter().cloned().collect()));
+        let folded = draft
+            .folded
+            .iter()
+            .map(|names| names.attribute().to_owned())
+            .collect();
+        let sets = draft
+            .new
+            .iter()
+            .map(|(names, new)| (names.attribute(), new.names.iter().cloned().collect()));
         for (name, values) in sets.chain([(FOLDED, folded)]) {
             let values: Vec<String> = values;
             if !values.is_empty() {
@@ -262,7 +271,10 @@ impl Registry {
         }
         let answer = update.update_expression(format!("{set} {add}")).send().await;
         match answer {
-            Ok(answer) => Ok(answer.consumed_capacity.and_then(|c| c.capacity_units).unwrap_or_default()),
+            Ok(answer) => Ok(answer
+                .consumed_capacity
+                .and_then(|c| c.capacity_units)
+                .unwrap_or_default()),
             Err(error) if error.code() == Some("ValidationException") => {
                 Err(Refusal::Never("ValidationException".to_owned()))
             }
@@ -305,7 +317,9 @@ impl Day {
     }
 
     fn has(&self, names: Names, name: &str) -> bool {
-        self.names.get(&names).is_some_and(|known| known.names.contains(name))
+        self.names
+            .get(&names)
+            .is_some_and(|known| known.names.contains(name))
     }
 
     fn bytes(&self) -> usize {
@@ -342,8 +356,8 @@ impl<'d> Draft<'d> {
         if self.day.has(names, name) || new.names.contains(name) {
             return true;
         }
-        let (number, bytes) = (self.day.names.get(&names))
-            .map_or((0, 0), |known| (known.names.len(), known.bytes));
+        let (number, bytes) =
+            (self.day.names.get(&names)).map_or((0, 0), |known| (known.names.len(), known.bytes));
         if number + new.names.len() >= names.most() || bytes + new.bytes + name.len() > names.most_bytes() {
             if !self.day.folded.contains(&names) {
                 self.folded.insert(names);
@@ -364,7 +378,11 @@ impl<'d> Draft<'d> {
 
     /// The page that is written, as it is afterwards.
     fn page(&self) -> Page {
-        let before = if self.day.last.is_full { Page::default() } else { self.day.last };
+        let before = if self.day.last.is_full {
+            Page::default()
+        } else {
+            self.day.last
+        };
         let bytes = before.bytes + self.bytes();
         Page {
             version: before.version + 1,
@@ -402,7 +420,13 @@ fn entry(subject: &Subject, mut has: impl FnMut(Names, &str) -> bool) -> Entry {
     };
     let status = counter(&subject.status);
     let of_the_day = subject.of_the_day.iter().map(counter).collect();
-    let mut word = |names, word: &String| if has(names, word) { word.clone() } else { OTHER.to_owned() };
+    let mut word = |names, word: &String| {
+        if has(names, word) {
+            word.clone()
+        } else {
+            OTHER.to_owned()
+        }
+    };
     let bot = subject.bot.as_ref().map(|bot| word(Names::Bots, bot));
     let tags: BTreeSet<String> = subject.tags.iter().map(|tag| word(Names::Tags, tag)).collect();
     let mut scopes = BTreeSet::from([Scope::default()]);

@@ -154,7 +154,10 @@ async fn read(
     }
     let mut read = scan.into_paginator().send();
     while let Some(page) = read.next().await {
-        let items = page.context("the events table could not be read")?.items.unwrap_or_default();
+        let items = page
+            .context("the events table could not be read")?
+            .items
+            .unwrap_or_default();
         let facts = items.iter().filter_map(Fact::of).collect();
         if pages.send((items.len(), facts)).await.is_err() {
             // The count ended, and says why.
@@ -256,7 +259,10 @@ async fn remove_older(client: &Client, table: &str, current: &str) -> anyhow::Re
             .items
             .unwrap_or_default();
         let old: Vec<Item> = keys.into_iter().filter(|key| is_older(key, current)).collect();
-        let batches: Vec<_> = old.chunks(BATCH).map(|batch| delete(client, table, batch)).collect();
+        let batches: Vec<_> = old
+            .chunks(BATCH)
+            .map(|batch| delete(client, table, batch))
+            .collect();
         futures::stream::iter(batches)
             .buffer_unordered(IN_FLIGHT)
             .try_collect::<()>()
@@ -292,7 +298,9 @@ async fn delete(client: &Client, table: &str, keys: &[Item]) -> anyhow::Result<(
         requests = left.flatten().collect();
         if !requests.is_empty() {
             backoff
-                .pause(anyhow::anyhow!("old counters could not be deleted: the table is busy"))
+                .pause(anyhow::anyhow!(
+                    "old counters could not be deleted: the table is busy"
+                ))
                 .await?;
         }
     }

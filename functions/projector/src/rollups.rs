@@ -157,7 +157,13 @@ impl Rollups {
                 counted.write_units += units;
                 entries
             }
-            Err(why) => return Err(NotCounted { done: 0, counted, why }),
+            Err(why) => {
+                return Err(NotCounted {
+                    done: 0,
+                    counted,
+                    why,
+                });
+            }
         };
         let mut done = 0;
         // Of a refused transaction, each event is tried alone.
@@ -236,7 +242,11 @@ impl Rollups {
         let mut fresh = Fresh::new();
         let mut counts = Counts::new(slot);
         let mut room = Room::default();
-        let mut taken = Taken { events: 0, fresh: 0, write_units: 0.0 };
+        let mut taken = Taken {
+            events: 0,
+            fresh: 0,
+            write_units: 0.0,
+        };
         for (fact, entry) in facts.iter().zip(entries) {
             if let Some(mark) = paths.place(generation, fact) {
                 if !room.takes(entry, mark.clone()) && taken.fresh > 0 {
@@ -253,7 +263,10 @@ impl Rollups {
         if taken.fresh == 0 {
             return Ok(taken);
         }
-        paths.renew(&self.client, &self.table, now).await.map_err(Failed::Unknown)?;
+        paths
+            .renew(&self.client, &self.table, now)
+            .await
+            .map_err(Failed::Unknown)?;
         let mut updates = counts.updates(&self.table, now);
         updates.extend(paths.remember(&self.table, fresh, now));
         taken.write_units = self.commit(updates, None).await?;
@@ -354,7 +367,11 @@ impl Rollups {
                 counts.add(generation, entry, *count);
             }
             if counts.len() > MOST_ITEMS {
-                self.write(std::mem::replace(&mut counts, Counts::new(REBUILD_SLOT)), patience).await?;
+                self.write(
+                    std::mem::replace(&mut counts, Counts::new(REBUILD_SLOT)),
+                    patience,
+                )
+                .await?;
             }
         }
         self.write(counts, patience).await
@@ -363,7 +380,10 @@ impl Rollups {
     async fn write(&self, counts: Counts, patience: Duration) -> Result<(), String> {
         let parts = counts.parts();
         let writes: Vec<_> = parts.iter().map(|part| self.write_part(part, patience)).collect();
-        stream::iter(writes).buffer_unordered(IN_FLIGHT).try_collect::<()>().await
+        stream::iter(writes)
+            .buffer_unordered(IN_FLIGHT)
+            .try_collect::<()>()
+            .await
     }
 
     async fn write_part(&self, part: &Counts, patience: Duration) -> Result<(), String> {
@@ -411,7 +431,9 @@ impl Rollups {
             }
             Err(error) => error,
         };
-        if let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() {
+        if let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+            error.as_service_error()
+        {
             let codes: BTreeMap<&str, &str> = cancelled
                 .cancellation_reasons()
                 .iter()
@@ -434,7 +456,10 @@ impl Rollups {
 fn fitting(facts: &[Fact], entries: &[Entry]) -> usize {
     let mut room = Room::default();
     let second = |fact: &Fact| fact.received_at.div_euclid(1000).to_string();
-    let fit = facts.iter().zip(entries).take_while(|(fact, entry)| room.takes(entry, second(fact)));
+    let fit = facts
+        .iter()
+        .zip(entries)
+        .take_while(|(fact, entry)| room.takes(entry, second(fact)));
     fit.count().max(1)
 }
 
