@@ -84,7 +84,8 @@ redrive_role=$(role redrive \
   "$(logs redrive)")
 projector_role=$(role projector \
   "$(statement '["dynamodb:DescribeStream","dynamodb:GetRecords","dynamodb:GetShardIterator","dynamodb:ListStreams"]' "\"$stream_arn\"")" \
-  "$(statement '["dynamodb:GetItem","dynamodb:BatchGetItem","dynamodb:UpdateItem"]' "\"$rollups_arn\"")" \
+  "$(statement '["dynamodb:GetItem","dynamodb:BatchGetItem","dynamodb:Query","dynamodb:UpdateItem"]' "\"$rollups_arn\"")" \
+  "$(statement '"sqs:SendMessage"' "\"$dead_arn\"")" \
   "$(logs projector)")
 dashboard_role=$(role dashboard \
   "$(statement '["dynamodb:GetItem","dynamodb:Query"]' "[\"$table_arn\",\"$table_arn/index/recipient-index\",\"$table_arn/index/day-index\"]")" \
@@ -113,6 +114,7 @@ deploy projector "$projector_role" 60
 aws lambda create-event-source-mapping --function-name "$prefix-projector" --event-source-arn "$stream_arn" \
   --starting-position TRIM_HORIZON --batch-size 500 --maximum-batching-window-in-seconds 5 \
   --function-response-types ReportBatchItemFailures --bisect-batch-on-function-error \
+  --maximum-record-age-in-seconds 79200 --destination-config "{\"OnFailure\":{\"Destination\":\"$dead_arn\"}}" \
   --filter-criteria '{"Filters":[{"Pattern":"{\"eventName\":[\"INSERT\"]}"}]}' >/dev/null
 memory=512 deploy dashboard "$dashboard_role" 29
 aws lambda create-function-url-config --function-name "$prefix-dashboard" --auth-type AWS_IAM >/dev/null

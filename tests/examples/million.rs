@@ -22,7 +22,10 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use http::Method;
 use integration_tests::{fixtures::request_to, proxy::Proxy, release::Release};
 use netcore_webhooks::local::{Local, Place, QueueOptions};
-use projector::{rebuild::rebuild, rollups::Rollups};
+use projector::{
+    rebuild::{Scan, rebuild},
+    rollups::Rollups,
+};
 use serde_json::json;
 use webhook_ingest::{
     aws::{Aws, Patience},
@@ -60,7 +63,7 @@ async fn main() {
         fill(folder.path(), &local.place, events, now);
         let filled = began.elapsed();
         let rollups = Rollups::new(aws.dynamodb.clone(), local.place.rollups_table.clone());
-        rebuild(&rollups, &local.place.events_table, |_| ())
+        rebuild(&rollups, &local.place.events_table, Scan::Whole, |_| ())
             .await
             .unwrap();
         println!(
@@ -181,7 +184,7 @@ async fn units(aws: &Aws, place: &Place, events: usize, now: i64) {
     let generation = Rollups::new(aws.dynamodb.clone(), place.rollups_table.clone());
     let series = Scope::default().series(&generation.generations().await.unwrap().current);
     let id = item(0, now);
-    let counters = |first: String, last: String| {
+    let counters = |(first, last): (String, String)| {
         let query = aws.dynamodb.query().table_name(&place.rollups_table);
         query
             .key_condition_expression("series = :key AND period BETWEEN :first AND :last")
@@ -207,17 +210,8 @@ async fn units(aws: &Aws, place: &Place, events: usize, now: i64) {
         .table_name(&place.events_table)
         .consistent_read(true);
     for (what, query) in [
-        (
-            "days of the overview",
-            counters(rollup::day(&from), rollup::day(&today)),
-        ),
-        (
-            "hours of the overview",
-            counters(
-                rollup::hour(&format!("{from}T00")),
-                rollup::hour(&format!("{today}T23")),
-            ),
-        ),
+        ("days of the overview", counters(rollup::days(&from, &today))),
+        ("hours of the overview", counters(rollup::hours(&from, &today))),
         (
             "a number's page of 50",
             listed("recipient-index", "recipient", id["recipient"].clone(), 50),

@@ -47,10 +47,16 @@ fn event(id: usize, received_at: i64, more: &[(&str, AttributeValue)]) -> Item {
         ("status_key".into(), text("RCS#sent")),
         ("channel".into(), text("RCS")),
         ("status".into(), text("sent")),
-        ("event_time".into(), number(NOON + i64::try_from(id % 3600).unwrap() * 1000)),
+        (
+            "event_time".into(),
+            number(NOON + i64::try_from(id % 3600).unwrap() * 1000),
+        ),
         ("received_at".into(), number(received_at)),
     ]);
-    item.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    item.extend(
+        more.iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone())),
+    );
     item
 }
 
@@ -107,19 +113,27 @@ fn total(counters: &BTreeMap<String, u64>, kind: &str) -> u64 {
 }
 
 async fn summary(instance: &Instance, query: &str) -> Value {
-    let answer = instance.get(&format!("/api/summary?from={DAY}&to={DAY}{query}")).await;
+    let answer = instance
+        .get(&format!("/api/summary?from={DAY}&to={DAY}{query}"))
+        .await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     answer.json()
 }
 
 fn sum(list: &Value) -> u64 {
-    list.as_array().unwrap().iter().map(|entry| entry["count"].as_u64().unwrap()).sum()
+    list.as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["count"].as_u64().unwrap())
+        .sum()
 }
 
 /// An event of which nothing is like anything of another one.
 fn odd(id: usize) -> (Item, usize) {
     let tags = if id % 10 == 0 { 20 } else { 1 };
-    let list = (0..tags).map(|tag| text(format!("order-{id:06}t{tag}"))).collect();
+    let list = (0..tags)
+        .map(|tag| text(format!("order-{id:06}t{tag}")))
+        .collect();
     let pricing = AttributeValue::M(Item::from([
         ("billable".into(), AttributeValue::Bool(true)),
         ("category".into(), text(format!("category-{id}"))),
@@ -151,7 +165,11 @@ async fn names_beyond_the_bounds_count_as_other_and_cost_no_more() {
     let rollups = rollups(&instance);
     let usual = (0..BATCH).map(|id| {
         let tags = AttributeValue::L(vec![text("campaign")]);
-        event(1_000_000 + id, NOON - 86_400_000 + i64::try_from(id).unwrap() * 2, &[("tags", tags), ("bot_id", text("682"))])
+        event(
+            1_000_000 + id,
+            NOON - 86_400_000 + i64::try_from(id).unwrap() * 2,
+            &[("tags", tags), ("bot_id", text("682"))],
+        )
     });
     let usual: Vec<Item> = usual
         .map(|mut item| {
@@ -181,7 +199,10 @@ async fn names_beyond_the_bounds_count_as_other_and_cost_no_more() {
     // The first names get series of their own. Then there are as many items as ever, however many names.
     println!("write units of an event: usual {usual:.2}, odd {each:.2?}");
     assert!(each.iter().all(|units| *units < 60.0), "{each:?}");
-    assert!(each[each.len() - 4..].iter().all(|units| *units < usual + 0.5), "{usual} {each:?}");
+    assert!(
+        each[each.len() - 4..].iter().all(|units| *units < usual + 0.5),
+        "{usual} {each:?}"
+    );
 
     let rows = rows(&instance).await;
     let largest = rows.iter().map(|row| (size(row), key(row))).max().unwrap();
@@ -194,13 +215,18 @@ async fn names_beyond_the_bounds_count_as_other_and_cost_no_more() {
     assert_eq!(total(all, "f|"), EVENTS as u64 / 4);
     let series = |with: &str, without: &str| -> Vec<&String> {
         let of_kind = days.keys().filter(|name| name.starts_with(with));
-        of_kind.filter(|name| without.is_empty() || !name.contains(without)).collect()
+        of_kind
+            .filter(|name| without.is_empty() || !name.contains(without))
+            .collect()
     };
     let bots = series("0#bot=", "&tag=");
     // The other day's bot and tag, and `other`.
     assert_eq!(bots.len(), 200 + 2);
     assert_eq!(series("0#tag=", "").len(), 1_000 + 2);
-    assert_eq!(days.keys().filter(|name| name.contains("&tag=")).count(), 1_000 + 1);
+    assert_eq!(
+        days.keys().filter(|name| name.contains("&tag=")).count(),
+        1_000 + 1
+    );
     let of_bots: u64 = bots.iter().map(|bot| total(&days[*bot], "s|")).sum();
     assert_eq!(of_bots, (EVENTS + BATCH) as u64);
     assert_eq!(total(&days["0#tag=other"], "s|"), beyond);
@@ -247,7 +273,10 @@ async fn projectors_at_once_agree_on_the_names_of_a_day() {
     let events = |of: usize| {
         let items = (0..400).map(move |id| {
             let tags = (0..3).map(|tag| text(format!("tag-{}", (id * 7 + tag * 131 + of * 311) % 1_500)));
-            let more = [("tags", AttributeValue::L(tags.collect())), ("bot_id", text(format!("bot-{}", (id + of) % 300)))];
+            let more = [
+                ("tags", AttributeValue::L(tags.collect())),
+                ("bot_id", text(format!("bot-{}", (id + of) % 300))),
+            ];
             event(of * 1_000 + id, NOON + i64::try_from(id).unwrap() * 50, &more)
         });
         facts(items)
@@ -272,7 +301,10 @@ async fn projectors_at_once_agree_on_the_names_of_a_day() {
     };
     let series = |kind: &str, other: &str| -> BTreeSet<String> {
         let of_kind = rows.iter().filter_map(|row| key(row).0.strip_prefix(kind));
-        of_kind.filter(|name| other.is_empty() || !name.contains(other)).map(str::to_owned).collect()
+        of_kind
+            .filter(|name| other.is_empty() || !name.contains(other))
+            .map(str::to_owned)
+            .collect()
     };
     let (bots, tags) = (names("bots"), names("tags"));
     assert_eq!((bots.len(), tags.len()), (200, 1_000));
@@ -291,7 +323,12 @@ async fn events_of_one_second_count_once_however_many_they_are() {
     // Three projectors; each event comes to two of them, in different batches.
     let deliveries = (0..3).map(|of| {
         let rollups = rollups(&instance);
-        let mine: Vec<Fact> = all.iter().enumerate().filter(|(id, _)| id % 3 != of).map(|(_, fact)| fact.clone()).collect();
+        let mine: Vec<Fact> = all
+            .iter()
+            .enumerate()
+            .filter(|(id, _)| id % 3 != of)
+            .map(|(_, fact)| fact.clone())
+            .collect();
         async move {
             let mut fresh = 0;
             for some in mine.chunks(BATCH - of * 37) {
@@ -306,15 +343,25 @@ async fn events_of_one_second_count_once_however_many_they_are() {
     assert_eq!(fresh, EVENTS);
     let rollups = rollups(&instance);
     for some in all.chunks(BATCH) {
-        assert_eq!(rollups.count("0", some, soon()).await.unwrap().replayed, some.len());
+        assert_eq!(
+            rollups.count("0", some, soon()).await.unwrap().replayed,
+            some.len()
+        );
     }
     let rows = rows(&instance).await;
     assert_eq!(total(&of_days(&rows)["0#all"], "s|"), EVENTS as u64);
-    let marks: Vec<&Item> = rows.iter().filter(|row| key(row).0.starts_with("0#seen#")).collect();
+    let marks: Vec<&Item> = rows
+        .iter()
+        .filter(|row| key(row).0.starts_with("0#seen#"))
+        .collect();
     let kept: usize = marks.iter().map(|row| row["seen"].as_bs().unwrap().len()).sum();
     assert_eq!(kept, EVENTS);
     let largest = marks.iter().map(|row| size(row)).max().unwrap();
-    assert!(marks.len() > 17 && largest < 20_000, "{} items, {largest} bytes", marks.len());
+    assert!(
+        marks.len() > 17 && largest < 20_000,
+        "{} items, {largest} bytes",
+        marks.len()
+    );
     instance.stop().await;
 }
 
@@ -327,7 +374,11 @@ async fn eight_projectors_at_once_count_exactly_in_slots_of_their_own() {
         let mine = facts((0..EACH).map(|id| {
             let tags = AttributeValue::L(vec![text(format!("campaign-{}", id % 5))]);
             let received_at = NOON + i64::try_from(id).unwrap() * 4;
-            event(of * 100_000 + id, received_at, &[("bot_id", text("682")), ("tags", tags)])
+            event(
+                of * 100_000 + id,
+                received_at,
+                &[("bot_id", text("682")), ("tags", tags)],
+            )
         }));
         async move {
             for some in mine.chunks(BATCH) {
@@ -339,7 +390,10 @@ async fn eight_projectors_at_once_count_exactly_in_slots_of_their_own() {
     let seen = summary(&instance, "").await;
     assert_eq!(sum(&seen["counts"]), 8 * EACH as u64);
     assert_eq!(sum(&seen["hours"]), 8 * EACH as u64);
-    assert_eq!(sum(&summary(&instance, "&bot=682&tag=campaign-3").await["counts"]), 8 * EACH as u64 / 5);
+    assert_eq!(
+        sum(&summary(&instance, "&bot=682&tag=campaign-3").await["counts"]),
+        8 * EACH as u64 / 5
+    );
     let rows = rows(&instance).await;
     let slots: BTreeSet<&str> = rows
         .iter()
@@ -370,7 +424,9 @@ async fn a_table_of_an_earlier_version_is_read_and_counted_on() {
         ("updated_at", number(5)),
     ];
     put(&format!("day#{DAY}"), day).await.unwrap();
-    put(&format!("hour#{DAY}T12"), vec![("s|RCS|sent", number(41))]).await.unwrap();
+    put(&format!("hour#{DAY}T12"), vec![("s|RCS|sent", number(41))])
+        .await
+        .unwrap();
     // An event that the earlier version counted, and one that it did not.
     let counted = facts([event(1, NOON, &[]), event(2, NOON, &[("bot_id", text("683"))])]);
     let mark = AttributeValue::Bs(vec![aws_sdk_dynamodb::primitives::Blob::new(counted[0].mark)]);
@@ -386,14 +442,27 @@ async fn a_table_of_an_earlier_version_is_read_and_counted_on() {
     let outcome = rollups(&instance).count("0", &counted, soon()).await.unwrap();
     assert_eq!((outcome.fresh, outcome.replayed), (1, 1));
     let seen = summary(&instance, "").await;
-    assert_eq!(seen["counts"], json!([{"day": DAY, "channel": "RCS", "status": "sent", "count": 42}]));
-    assert_eq!(seen["hours"], json!([{"hour": format!("{DAY}T12"), "channel": "RCS", "status": "sent", "count": 42}]));
+    assert_eq!(
+        seen["counts"],
+        json!([{"day": DAY, "channel": "RCS", "status": "sent", "count": 42}])
+    );
+    assert_eq!(
+        seen["hours"],
+        json!([{"hour": format!("{DAY}T12"), "channel": "RCS", "status": "sent", "count": 42}])
+    );
     assert_eq!(seen["bots"].as_array().unwrap().len(), 3);
     assert_eq!(seen["folded"], json!([]));
 
     // What it counted with a phone number is gone after a rebuild.
     let rollups = rollups(&instance);
-    rebuild(&rollups, &instance.server.local.place.events_table, Scan::Whole, |_| ()).await.unwrap();
+    rebuild(
+        &rollups,
+        &instance.server.local.place.events_table,
+        Scan::Whole,
+        |_| (),
+    )
+    .await
+    .unwrap();
     let left = format!("{:?}", rows(&instance).await);
     assert!(!left.contains("919812345678"), "{left}");
     instance.stop().await;
@@ -403,12 +472,20 @@ async fn a_table_of_an_earlier_version_is_read_and_counted_on() {
 async fn a_bot_whose_id_is_a_number_is_masked_and_still_found() {
     let instance = Instance::start().await;
     let bots = ["682", "919812345678"];
-    let events = facts(bots.iter().enumerate().map(|(id, bot)| event(id, NOON, &[("bot_id", text(*bot))])));
+    let events = facts(
+        bots.iter()
+            .enumerate()
+            .map(|(id, bot)| event(id, NOON, &[("bot_id", text(*bot))])),
+    );
     rollups(&instance).count("0", &events, soon()).await.unwrap();
     let left = format!("{:?}", rows(&instance).await);
     assert!(!left.contains("919812345678"), "{left}");
     for bot in bots {
-        assert_eq!(sum(&summary(&instance, &format!("&bot={bot}")).await["counts"]), 1, "{bot}");
+        assert_eq!(
+            sum(&summary(&instance, &format!("&bot={bot}")).await["counts"]),
+            1,
+            "{bot}"
+        );
     }
     instance.stop().await;
 }

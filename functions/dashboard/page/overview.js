@@ -129,6 +129,7 @@ export function mount({ main, signal, go, announce }) {
     }
     fill(
       results,
+      folded(summary),
       cards(summary, totals),
       volume(summary, drawing.signal),
       h("div", { class: "pair" }, funnel(summary), h("div", { class: "stack" }, fallback(summary), billing(summary))),
@@ -171,6 +172,26 @@ function cards(summary, totals) {
     card("Incoming", "received", totals.received, "received", "messages people wrote or sent"),
     card("Billable messages", "billable", billable, "other", summary.billing.length ? "by the prices in the events" : "no event carried a price"),
   );
+}
+
+const FOLDED = {
+  channels: "channels",
+  bots: "bots",
+  tags: "tags",
+  pairs: "combinations of a bot and a tag",
+  statuses: "unlisted statuses",
+  message_types: "message types",
+  reasons: "failure reasons",
+  prices: "price categories",
+};
+
+/** Names beyond what a day counts by name; nothing where all names are shown. */
+function folded(summary) {
+  const name = ({ kind, most, days: on }) =>
+    `${number(most)} ${FOLDED[kind] ?? kind} on ${plural(on, "day")}` + (kind === "pairs" ? " (others have no figures together)" : "");
+  return summary.folded.length
+    ? h("p", { class: "muted", "data-folded": summary.folded.map(({ kind }) => kind).join(" ") }, `Some names count as “other”, because there were more than ${summary.folded.map(name).join(", ")}. All totals are complete.`)
+    : null;
 }
 
 function panel(name, ...children) {

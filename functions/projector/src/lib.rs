@@ -40,7 +40,7 @@ use crate::{
 pub const FUNCTION: &str = "projector";
 
 /// Of the function's time, for dead letters and the answer.
-const RESERVE: Duration = Duration::from_secs(4);
+const RESERVE: Duration = Duration::from_secs(3);
 /// Of that, for the answer.
 const ANSWER: Duration = Duration::from_secs(1);
 

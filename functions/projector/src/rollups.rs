@@ -169,6 +169,10 @@ impl Rollups {
         // Of a refused transaction, each event is tried alone.
         let mut alone = 0;
         while done < facts.len() {
+            if done > 0 && Instant::now() >= until {
+                let why = "no time was left".to_owned();
+                return Err(NotCounted { done, counted, why });
+            }
             let end = if done < alone { done + 1 } else { facts.len() };
             let (Some(facts), Some(entries)) = (facts.get(done..end), entries.get(done..end)) else {
                 break;

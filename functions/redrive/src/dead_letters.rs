@@ -397,6 +397,9 @@ fn one(id: &str, letter: Result<Letter, LetterError>, messages: &[Message]) -> F
 /// The letter as the retry queue takes it. `redrive` reads one message at a time, so one that is
 /// cut into parts is made into several of fewer records.
 fn for_redrive(letter: &Letter) -> anyhow::Result<Vec<Letter>> {
+    if letter.reason == Reason::Uncountable {
+        bail!("its event is stored and only not counted: run `rollups rebuild`, then discard it");
+    }
     let again = Letter {
         reason: Reason::Exhausted,
         detail: format!(
