@@ -355,7 +355,8 @@ async fn a_viewer_reads_every_answer_and_no_number() {
 }
 
 fn percent(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    let encoded: Vec<String> = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    encoded.concat()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -65,6 +65,7 @@ pub(crate) struct Leg {
 
 /// A part of a list, the newest first.
 #[derive(Debug, Serialize, JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "the name is the contract's")]
 pub(crate) struct Events {
     /// May be fewer than asked for, even none, while there is a cursor.
     pub(crate) events: Vec<Event>,

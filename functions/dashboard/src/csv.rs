@@ -105,14 +105,21 @@ fn disarmed(text: &str) -> String {
         }
         is_start = match c {
             ';' | '\t' | '|' | '\r' | '\n' | '\u{0b}' | '\u{0c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => true,
-            '"' | '\'' | '“' | '”' | '‘' | '’' | '`' | '＂' | '＇' => is_start,
-            '\u{ad}'
+            '"'
+            | '\''
+            | '“'
+            | '”'
+            | '‘'
+            | '’'
+            | '`'
+            | '＂'
+            | '＇'
+            | '\u{ad}'
             | '\u{200b}'..='\u{200f}'
             | '\u{202a}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}'
             | '\u{feff}' => is_start,
-            c if c.is_whitespace() || c.is_control() => is_start,
-            _ => false,
+            c => is_start && (c.is_whitespace() || c.is_control()),
         };
         out.push(c);
     }

@@ -30,7 +30,6 @@ const SHOWN_DIGITS: usize = 3;
 const SHORTEST_NUMBER: usize = 7;
 
 /// A caller whose role sees no numbers.
-#[derive(Clone, Copy)]
 pub(crate) struct Viewer<'a> {
     /// Makes tokens of message ids; nothing where the dashboard has no key to make them with.
     pub(crate) seal: Option<&'a Seal>,
