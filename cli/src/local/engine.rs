@@ -252,8 +252,8 @@ mod tests {
 
     #[test]
     fn a_scan_reads_a_page_and_not_the_table() {
-        let (engine, _) = tables::open(None).unwrap();
         const ITEMS: usize = 6000;
+        let (engine, _) = tables::open(None).unwrap();
         for first in (0..ITEMS).step_by(25) {
             let puts: Vec<Value> = (first..first + 25)
                 .map(|index| json!({"PutRequest": {"Item": key(index)}}))

@@ -24,8 +24,8 @@ const CURRENT: &str = "queues.jsonl";
 const BEFORE: &str = "queues.before.jsonl";
 /// A compacted file that is not in its place yet.
 const NEXT: &str = "queues.next.jsonl";
-/// The file is compacted when it is as long as this and has doubled since the last time, so that it
-/// is never much longer than twice the messages in the queues.
+/// Now and then the file is compacted, if it is as long as this and has doubled since the last time:
+/// it stays in proportion to what the queues hold and take in within a minute.
 const COMPACTED_FROM: u64 = 16 * 1024 * 1024;
 
 #[derive(Serialize, Deserialize)]
@@ -140,6 +140,14 @@ impl Journal {
         Ok(())
     }
 
+    /// Compacts the file if it is long and has doubled since the last time.
+    pub(super) fn tidy(&mut self) -> anyhow::Result<()> {
+        if self.length < self.compacted_at {
+            return Ok(());
+        }
+        self.compact()
+    }
+
     /// Says that the messages of the runs before are in the queues again.
     pub(super) fn forget_left_over(folder: &Path) -> anyhow::Result<()> {
         match fs::remove_file(folder.join(BEFORE)) {
@@ -225,16 +233,6 @@ impl Journal {
         self.torn = written.is_err();
         written.context("the journal cannot be written")?;
         self.length += u64::try_from(text.len())?;
-        if self.length >= self.compacted_at
-            && let Err(error) = self.compact()
-        {
-            // The line above is written; the next attempt is for later.
-            self.compacted_at = self.length * 2;
-            tracing::warn!(
-                error = format!("{error:#}"),
-                "the queues' journal could not be compacted"
-            );
-        }
         Ok(())
     }
 }
@@ -397,9 +395,10 @@ mod tests {
         for _ in 0..40 {
             send(&mut journal, "2", &body);
             delete(&mut journal, "2");
+            journal.tidy().unwrap();
         }
         let length = fs::metadata(folder.path().join(CURRENT)).unwrap().len();
-        assert!(length <= COMPACTED_FROM, "{length} bytes");
+        assert!(length <= COMPACTED_FROM + 1_100_000, "{length} bytes");
         drop(journal);
         drop(Journal::begin(folder.path()).unwrap());
         assert_eq!(bodies(folder.path()), ["stays"]);

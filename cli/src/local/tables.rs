@@ -94,11 +94,11 @@ pub(super) async fn start(
 ) -> anyhow::Result<(String, Vec<JoinHandle<()>>)> {
     let (listener, url) = listen().await?;
     let swept = {
-        let (engine, stopped) = (engine.clone(), stopped.clone());
+        let (engine, journal, stopped) = (engine.clone(), journal.clone(), stopped.clone());
         tokio::spawn(async move {
             tokio::select! {
                 () = until(stopped) => {}
-                () = sweep(engine) => {}
+                () = sweep(engine, journal) => {}
             }
         })
     };
@@ -183,9 +183,17 @@ async fn purge(front: &Front) -> anyhow::Result<Purged> {
     Ok(Purged { stream_drained })
 }
 
-async fn sweep(engine: Engine) {
+async fn sweep(engine: Engine, journal: Arc<Option<Mutex<Journal>>>) {
     loop {
         tokio::time::sleep(SWEEP).await;
+        if let Some(journal) = journal.as_ref()
+            && let Err(error) = journal.lock().await.tidy()
+        {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the queues' journal could not be compacted"
+            );
+        }
         // One short step at a time: in between, requests are served.
         loop {
             let engine = engine.clone();
