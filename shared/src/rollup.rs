@@ -133,9 +133,8 @@ impl Names {
             Self::Channels => 800,
             Self::Bots => 10_000,
             Self::Tags => 50_000,
-            Self::Pairs => 16_000,
             Self::Statuses | Self::MessageTypes => 3_000,
-            Self::Reasons => 16_000,
+            Self::Pairs | Self::Reasons => 16_000,
             Self::Prices => 5_000,
         }
     }

@@ -1,4 +1,5 @@
-//! One projector against eight at once: how fast they count the same events, and whether exactly.
+//! One projector against eight at once: how fast they count the same events, and whether exactly. Each
+//! call takes ten milliseconds longer than the embedded table does, as one over a network would.
 //!
 //! ```sh
 //! cargo run --release -p integration-tests --example projectors -- 200000
@@ -14,7 +15,8 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::join_all;
-use netcore_webhooks::local::{Local, QueueOptions};
+use integration_tests::proxy::{Proxy, Treatment};
+use netcore_webhooks::local::{Local, Place, QueueOptions};
 use projector::{fact::Fact, rollups::Rollups};
 use tokio::time::Instant;
 use webhook_ingest::{aws::Patience, item::Item};
@@ -22,6 +24,7 @@ use webhook_ingest::{aws::Patience, item::Item};
 const BATCH: usize = 500;
 /// Events that arrive in a second.
 const RATE: i64 = 2_000;
+const NETWORK: Duration = Duration::from_millis(10);
 const NOON: i64 = 1_749_988_800_000;
 
 #[tokio::main]
@@ -30,11 +33,17 @@ async fn main() {
     let all: Vec<Fact> = (0..events).map(|id| Fact::of(&event(id)).unwrap()).collect();
     for projectors in [1, 8] {
         let local = Local::start(None, QueueOptions::default()).await.unwrap();
+        let proxy = Proxy::start(&local.place.dynamodb).await.unwrap();
+        proxy.always(Treatment::Slow(NETWORK));
+        let place = Place {
+            dynamodb: proxy.url.clone(),
+            ..local.place.clone()
+        };
         let began = Instant::now();
         // As the shards of a stream: each has every eighth event, in the order of arrival.
         let counts = (0..projectors).map(|of| {
             let mine: Vec<Fact> = all.iter().skip(of).step_by(projectors).cloned().collect();
-            let place = local.place.clone();
+            let place = place.clone();
             tokio::spawn(async move {
                 let client = place.aws(Patience::unhurried()).await.dynamodb;
                 let rollups = Rollups::new(client, place.rollups_table);

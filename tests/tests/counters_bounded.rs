@@ -4,6 +4,8 @@
 #![allow(
     clippy::cast_precision_loss,
     clippy::indexing_slicing,
+    clippy::panic,
+    clippy::too_many_lines,
     clippy::unwrap_used,
     reason = "this is all tests, helpers included"
 )]

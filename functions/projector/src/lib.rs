@@ -207,17 +207,16 @@ impl Batch {
         let mut batch = Self::default();
         for (place, record) in records.iter().enumerate() {
             match event_name(record) {
-                Some("INSERT") => match fact(record) {
-                    Some(fact) => {
+                Some("INSERT") => {
+                    if let Some(fact) = fact(record) {
                         batch.facts.push(fact);
                         batch.places.push(place);
-                    }
-                    None => {
+                    } else {
                         let why =
                             "the record holds no event: a key, a channel, a status or a time is missing";
                         batch.uncountable.insert(place, why.to_owned());
                     }
-                },
+                }
                 // Events never change, and what was counted stays counted.
                 Some("MODIFY" | "REMOVE") => {}
                 _ => {

@@ -175,7 +175,7 @@ fn remember(
         let there: Vec<String> = (0..marks.len())
             .map(|place| format!("contains(#seen,:{place})"))
             .collect();
-        condition.push_str(&format!(" AND NOT ({})", there.join(" OR ")));
+        condition += &[" AND NOT (", &there.join(" OR "), ")"].concat();
         for (place, mark) in marks.iter().enumerate() {
             update =
                 update.expression_attribute_values(format!(":{place}"), AttributeValue::B(Blob::new(*mark)));

@@ -46,12 +46,15 @@ pub(crate) struct Entry {
     pub(crate) of_the_day: Vec<Counter>,
 }
 
+/// Days by generation and day.
+type Remembered = HashMap<(String, String), Arc<Day>>;
+
 /// The names of each day, as far as they are known.
 #[derive(Clone)]
 pub(crate) struct Registry {
     client: Client,
     table: String,
-    remembered: Arc<Mutex<HashMap<(String, String), Arc<Day>>>>,
+    remembered: Arc<Mutex<Remembered>>,
     /// One task of this process at a time, so that they do not make each other's writes fail.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
@@ -263,7 +266,7 @@ impl Registry {
         for (name, values) in sets.chain([(FOLDED, folded)]) {
             let values: Vec<String> = values;
             if !values.is_empty() {
-                add.push_str(&format!(", #{name} :{name}"));
+                add += &[", #", name, " :", name].concat();
                 update = update
                     .expression_attribute_names(format!("#{name}"), name)
                     .expression_attribute_values(format!(":{name}"), AttributeValue::Ss(values));
@@ -459,5 +462,6 @@ fn entry(subject: &Subject, mut has: impl FnMut(Names, &str) -> bool) -> Entry {
 fn digest(pair: &Scope) -> String {
     use sha2::{Digest as _, Sha256};
     let digest = Sha256::digest(pair.series(""));
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let first = digest.first_chunk().copied().unwrap_or_default();
+    format!("{:016x}", u64::from_be_bytes(first))
 }
