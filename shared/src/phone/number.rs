@@ -107,7 +107,8 @@ impl Number {
                     beginning.is_some_and(super::is_date)
                 };
                 let is_plausible = match self.0.len() {
-                    CERTAIN.. => is_whole || !is_time(),
+                    _ if !is_whole && is_time() => false,
+                    CERTAIN.. => true,
                     _ if is_whole => first.before != Edge::Word && after != Edge::Word,
                     _ => first.before == Edge::Free && after == Edge::Free,
                 };
@@ -349,6 +350,8 @@ mod tests {
         assert!(!number.is_in("2026-11-21 00:15"));
         assert!(!number.is_in("2026-11-21T00:15"));
         assert!(!number.is_in("at 2026-11-21#00"));
+        assert!(!Number("20261121".to_owned()).is_in("on 2026-11-21"));
+        assert!(Number("20261121".to_owned()).is_in("call 2026 1121"));
     }
 
     proptest! {
