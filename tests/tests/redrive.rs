@@ -31,6 +31,9 @@ use webhook_ingest::{
 
 const ARRIVED: i64 = 1_767_225_600_123;
 
+/// What arrived that long ago has expired, and the embedded table removes it once a minute.
+const KEPT: [(&str, &str); 1] = [("RETENTION_DAYS", "0")];
+
 fn letter(function: &str, body: Vec<u8>) -> String {
     let letter = Letter {
         reason: Reason::Exhausted,
@@ -73,7 +76,7 @@ fn ids(messages: &[Message]) -> Vec<&str> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stores_the_events_of_every_receiver_under_their_first_arrival() {
     let scene = Scene::set().await;
-    let redrive = scene.function("redrive", &[]).await;
+    let redrive = scene.function("redrive", &KEPT).await;
     let mut bodies = Vec::new();
     let mut expected = BTreeSet::new();
     for function in [
@@ -105,7 +108,7 @@ async fn stores_the_events_of_every_receiver_under_their_first_arrival() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replaying_a_message_changes_nothing() {
     let scene = Scene::set().await;
-    let redrive = scene.function("redrive", &[]).await;
+    let redrive = scene.function("redrive", &KEPT).await;
     let messages = queued(&scene, &[events_letter(0, 20)]).await;
     let event = sqs_event(&messages);
     redrive.invoke(&event).await;
@@ -126,7 +129,7 @@ async fn replaying_a_message_changes_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_only_the_messages_that_must_come_again() {
     let scene = Scene::set().await;
-    let redrive = scene.function("redrive", &[]).await;
+    let redrive = scene.function("redrive", &KEPT).await;
     let unlucky = events(5, 1)[0]["message_id"].as_str().unwrap().to_owned();
     scene.table.decide(move |call| {
         if call.mentions(&unlucky) {
@@ -159,7 +162,7 @@ async fn names_only_the_messages_that_must_come_again() {
 async fn conflicts_and_unreadable_records_go_to_a_person() {
     let scene = Scene::set().await;
     let receiver = scene.function("event-webhook", &[]).await;
-    let redrive = scene.function("redrive", &[]).await;
+    let redrive = scene.function("redrive", &KEPT).await;
     let stored = events(0, 1);
     assert_eq!(receiver.request(&post(&body(&stored))).await.count("stored"), 1);
 
@@ -217,7 +220,7 @@ fn id_of(number: usize) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_message_costs_the_others_of_its_batch_nothing() {
     let scene = Scene::set().await;
-    let redrive = scene.function("redrive", &[]).await;
+    let redrive = scene.function("redrive", &KEPT).await;
     // All of the first message hangs to the end of the function's time, and one event of the third.
     let slow = [0, 1, 2, 6].map(id_of);
     scene.table.decide(move |call| {
@@ -247,7 +250,7 @@ async fn a_slow_message_costs_the_others_of_its_batch_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hanging_table_costs_no_more_than_the_functions_time_and_then_each_is_stored() {
     let scene = Scene::set().await;
-    let redrive = scene.function("redrive", &[]).await;
+    let redrive = scene.function("redrive", &KEPT).await;
     scene.table.always(Hang);
     let messages = queued(&scene, &[events_letter(0, 3), events_letter(3, 3)]).await;
     let reply = redrive
@@ -270,7 +273,7 @@ async fn a_hanging_table_costs_no_more_than_the_functions_time_and_then_each_is_
 async fn a_letter_that_takes_longer_than_the_function_has_goes_on_as_a_smaller_one() {
     const EVENTS: usize = 200;
     let scene = Scene::set().await;
-    let redrive = scene.function("redrive", &[]).await;
+    let redrive = scene.function("redrive", &KEPT).await;
     // Every write after the fortieth hangs.
     scene
         .table
@@ -345,7 +348,7 @@ async fn an_outage_of_days_leaves_no_dead_letter() {
         ..QueueOptions::default()
     })
     .await;
-    let redrive = scene.function("redrive", &[]).await;
+    let redrive = scene.function("redrive", &KEPT).await;
     let delays = noted_delays(&scene);
     scene.table.always(AWAY);
     for first in [0, 2] {
@@ -384,7 +387,7 @@ async fn an_outage_of_days_leaves_no_dead_letter() {
 async fn a_message_that_sqs_would_soon_delete_is_put_aside() {
     const DAY: u64 = 86_400;
     let scene = Scene::set().await;
-    let redrive = scene.function("redrive", &[]).await;
+    let redrive = scene.function("redrive", &KEPT).await;
     scene.table.always(AWAY);
     let sent = events_letter(0, 2);
     let messages = queued(&scene, std::slice::from_ref(&sent)).await;
@@ -411,7 +414,7 @@ fn noise(bytes: usize) -> Vec<u8> {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
+        state.to_be_bytes()[0]
     })
     .take(bytes)
     .collect()
@@ -420,7 +423,7 @@ fn noise(bytes: usize) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_letter_queue_that_is_moved_back_whole_comes_back_at_once_but_for_what_can_be_stored() {
     let scene = Scene::set().await;
-    let redrive = scene.function("redrive", &[]).await;
+    let redrive = scene.function("redrive", &KEPT).await;
     let receiver = scene.function("event-webhook", &[]).await;
     let stored = events(0, 1);
     assert_eq!(receiver.request(&post(&body(&stored))).await.count("stored"), 1);
@@ -539,7 +542,7 @@ async fn sqs_moves_the_hopeless_and_it_reads_as_a_dead_letter() {
         max_receive_count: TRIES,
     })
     .await;
-    let redrive = scene.function("redrive", &[]).await;
+    let redrive = scene.function("redrive", &KEPT).await;
     let delays = noted_delays(&scene);
     scene.table.refuse().await;
     let sent = events_letter(0, 2);

@@ -2,6 +2,8 @@
 //! full. And a table of another schema costs no event.
 
 #![allow(
+    clippy::cast_precision_loss,
+    clippy::float_cmp,
     clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "this is all tests, helpers included"

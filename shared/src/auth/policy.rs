@@ -199,6 +199,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table of cases")]
     fn a_policy_that_could_never_match_is_refused() {
         let header = |value: &str| {
             let value = serde_json::Value::from(value);
@@ -332,7 +333,7 @@ mod tests {
                 r#"{"mode":1}"#,
                 "sources.mode: must be off, report or enforce".to_owned(),
             ),
-            (r#"[]"#, "sources: must be an object".to_owned()),
+            ("[]", "sources: must be an object".to_owned()),
         ] {
             let policy = format!(r#"{{"accept":"anything","sources":{sources}}}"#);
             assert_eq!(fault(&policy), format!("WEBHOOK_AUTH: {says}"), "{sources}");
