@@ -21,11 +21,13 @@ use super::{layout::quoted, tables};
 /// As in AWS, a transaction with the same token is made once within this time.
 const TOKENS_KEPT: Duration = Duration::from_mins(10);
 
-/// Rows that a page of a query or a scan reads at most. A page ends at 1 MB, but `dynoxide` reads all
+/// Rows that a page of a scan reads at most. A page ends at 1 MB, but `dynoxide` reads all
 /// that the request could mean before it looks: the whole table for a scan. A page of smaller items
 /// than a kilobyte ends before it has 1 MB, as a page may in DynamoDB too; no other request waits long
 /// for it.
-const ROWS_OF_A_PAGE: u64 = 1000;
+const ROWS_OF_A_SCAN: u64 = 500;
+/// The same for a query, whose rows are those of one partition.
+const ROWS_OF_A_QUERY: u64 = 2500;
 
 /// The embedded DynamoDB. Cloning it is cheap, and all clones are the same one.
 #[derive(Clone)]
@@ -60,9 +62,8 @@ impl Engine {
         let mut inner = self.lock();
         let answer = match operation {
             "TransactWriteItems" => inner.transact(body),
-            "Query" | "Scan" | "ExecuteStatement" => {
-                limited(body).and_then(|request| run(&inner.storage, operation, &request.to_string()))
-            }
+            "Query" | "Scan" | "ExecuteStatement" => limited(operation, body)
+                .and_then(|request| run(&inner.storage, operation, &request.to_string())),
             _ => run(&inner.storage, operation, body),
         };
         match answer {
@@ -132,14 +133,19 @@ fn run(storage: &Storage, operation: &str, body: &str) -> dynoxide::Result<Strin
 }
 
 /// The request with a limit on the rows that it reads.
-fn limited(body: &str) -> dynoxide::Result<Value> {
+fn limited(operation: &str, body: &str) -> dynoxide::Result<Value> {
+    let most = match operation {
+        "Scan" => ROWS_OF_A_SCAN,
+        _ => ROWS_OF_A_QUERY,
+    };
     let mut request: Value = read(body)?;
     if let Some(members) = request.as_object_mut() {
         match members.get("Limit").map(Value::as_u64) {
             // What is no number is for the action to refuse.
-            Some(None | Some(..=ROWS_OF_A_PAGE)) => {}
+            Some(None) => {}
+            Some(Some(limit)) if limit <= most => {}
             _ => {
-                members.insert("Limit".to_owned(), ROWS_OF_A_PAGE.into());
+                members.insert("Limit".to_owned(), most.into());
             }
         }
         if let Some(key) = before_segment(members) {
@@ -282,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_scan_reads_a_page_and_not_the_table() {
-        const ITEMS: usize = 6000;
+        const ITEMS: usize = 3000;
         let (engine, _) = tables::open(None).unwrap();
         for first in (0..ITEMS).step_by(25) {
             let puts: Vec<Value> = (first..first + 25)
@@ -304,7 +310,7 @@ mod tests {
                 }
                 loop {
                     let page = ok(&engine, "Scan", &request);
-                    assert!(page["ScannedCount"].as_u64().unwrap() <= ROWS_OF_A_PAGE);
+                    assert!(page["ScannedCount"].as_u64().unwrap() <= ROWS_OF_A_SCAN);
                     for item in page["Items"].as_array().unwrap() {
                         assert!(found.insert(item["message_id"]["S"].as_str().unwrap().to_owned()));
                     }
