@@ -1,29 +1,33 @@
 //! The operations of the DynamoDB API, run by `dynoxide` on one SQLite connection.
 
 use std::{
-    borrow::Cow,
     collections::HashMap,
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use dynoxide::{DynoxideError, actions, storage::Storage};
+use dynoxide::{
+    AttributeValue, DynoxideError, actions,
+    storage::{Storage, compute_hash_prefix},
+};
 use futures::FutureExt as _;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::layout::quoted;
+use super::{layout::quoted, tables};
 
 /// As in AWS, a transaction with the same token is made once within this time.
 const TOKENS_KEPT: Duration = Duration::from_mins(10);
 
-/// Rows that a page of a query or a scan reads at most. A page ends at 1 MB, but `dynoxide` reads all
+/// Rows that a page of a scan reads at most. A page ends at 1 MB, but `dynoxide` reads all
 /// that the request could mean before it looks: the whole table for a scan. A page of smaller items
 /// than a kilobyte ends before it has 1 MB, as a page may in DynamoDB too; no other request waits long
 /// for it.
-const ROWS_OF_A_PAGE: u64 = 1000;
+const ROWS_OF_A_SCAN: u64 = 500;
+/// The same for a query, whose rows are those of one partition.
+const ROWS_OF_A_QUERY: u64 = 2500;
 
 /// The embedded DynamoDB. Cloning it is cheap, and all clones are the same one.
 #[derive(Clone)]
@@ -58,9 +62,8 @@ impl Engine {
         let mut inner = self.lock();
         let answer = match operation {
             "TransactWriteItems" => inner.transact(body),
-            "Query" | "Scan" | "ExecuteStatement" => {
-                limited(body).and_then(|body| run(&inner.storage, operation, &body))
-            }
+            "Query" | "Scan" | "ExecuteStatement" => limited(operation, body)
+                .and_then(|request| run(&inner.storage, operation, &request.to_string())),
             _ => run(&inner.storage, operation, body),
         };
         match answer {
@@ -130,19 +133,52 @@ fn run(storage: &Storage, operation: &str, body: &str) -> dynoxide::Result<Strin
 }
 
 /// The request with a limit on the rows that it reads.
-fn limited(body: &str) -> dynoxide::Result<Cow<'_, str>> {
-    let mut request: Value = read(body)?;
-    let Some(members) = request.as_object_mut() else {
-        return Ok(body.into());
+fn limited(operation: &str, body: &str) -> dynoxide::Result<Value> {
+    let most = match operation {
+        "Scan" => ROWS_OF_A_SCAN,
+        _ => ROWS_OF_A_QUERY,
     };
-    match members.get("Limit").map(Value::as_u64) {
-        // What is no number is for the action to refuse.
-        Some(None | Some(..=ROWS_OF_A_PAGE)) => Ok(body.into()),
-        _ => {
-            members.insert("Limit".to_owned(), ROWS_OF_A_PAGE.into());
-            Ok(request.to_string().into())
+    let mut request: Value = read(body)?;
+    if let Some(members) = request.as_object_mut() {
+        match members.get("Limit").map(Value::as_u64) {
+            // What is no number is for the action to refuse.
+            Some(None) => {}
+            Some(Some(limit)) if limit <= most => {}
+            _ => {
+                members.insert("Limit".to_owned(), most.into());
+            }
+        }
+        if let Some(key) = before_segment(members) {
+            members.insert("ExclusiveStartKey".to_owned(), key);
         }
     }
+    Ok(request)
+}
+
+/// A key that lies shortly before a segment of a scan, for its first page: `dynoxide` looks for the
+/// segment's beginning from the beginning of the table. None where the page has a start, or the table
+/// is another one than those of this crate.
+fn before_segment(request: &Map<String, Value>) -> Option<Value> {
+    /// Parts of a table by its keys' hashes, of which a segment is a range.
+    const BUCKETS: u64 = 4096;
+    /// One key in 4,096 has the wanted hash; this many without one do not happen.
+    const TRIES: u32 = 1_000_000;
+    if request.contains_key("ExclusiveStartKey") || request.contains_key("IndexName") {
+        return None;
+    }
+    let number = |name: &str| request.get(name).and_then(Value::as_u64);
+    let (segment, segments) = (number("Segment")?, number("TotalSegments")?);
+    let first = BUCKETS
+        .checked_mul(segment)?
+        .checked_add(segments)?
+        .checked_sub(1)?
+        / segments.max(1);
+    let wanted = format!("{:03x}", first.checked_sub(1)?);
+    let [partition, sort] = tables::keys_of(request.get("TableName")?.as_str()?)?;
+    (0..TRIES)
+        .map(|number| number.to_string())
+        .find(|key| compute_hash_prefix(&AttributeValue::S(key.clone())).starts_with(&wanted))
+        .map(|key| json!({partition: {"S": key}, sort: {"S": "-"}}))
 }
 
 /// The result of an action. On SQLite an action never waits, so it is finished at its first poll.
@@ -238,7 +274,7 @@ fn describe(storage: &Storage, body: &str) -> dynoxide::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::local::{EVENTS_TABLE, tables};
+    use crate::local::EVENTS_TABLE;
 
     fn ok(engine: &Engine, operation: &str, body: &Value) -> Value {
         let (status, answer) = engine.call(operation, &body.to_string());
@@ -252,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_scan_reads_a_page_and_not_the_table() {
-        const ITEMS: usize = 6000;
+        const ITEMS: usize = 3000;
         let (engine, _) = tables::open(None).unwrap();
         for first in (0..ITEMS).step_by(25) {
             let puts: Vec<Value> = (first..first + 25)
@@ -274,7 +310,7 @@ mod tests {
                 }
                 loop {
                     let page = ok(&engine, "Scan", &request);
-                    assert!(page["ScannedCount"].as_u64().unwrap() <= ROWS_OF_A_PAGE);
+                    assert!(page["ScannedCount"].as_u64().unwrap() <= ROWS_OF_A_SCAN);
                     for item in page["Items"].as_array().unwrap() {
                         assert!(found.insert(item["message_id"]["S"].as_str().unwrap().to_owned()));
                     }

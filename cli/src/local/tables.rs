@@ -234,10 +234,7 @@ fn remove_expired(storage: &Storage, table: &str, attribute: &str, now: i64) -> 
         ))?
         .query_map([now], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    let keys = match table {
-        EVENTS_TABLE => [item::MESSAGE_ID, item::STATUS_KEY],
-        _ => [rollup::SERIES, rollup::PERIOD],
-    };
+    let keys = keys_of(table).context("the table has no known keys")?;
     for item in &expired {
         let item: Value = serde_json::from_str(item)?;
         let key: serde_json::Map<String, Value> = keys
@@ -248,6 +245,15 @@ fn remove_expired(storage: &Storage, table: &str, attribute: &str, now: i64) -> 
         finished(actions::delete_item::execute(storage, request))?;
     }
     Ok(!expired.is_empty())
+}
+
+/// The names of a table's keys, which are texts.
+pub(super) fn keys_of(table: &str) -> Option<[&'static str; 2]> {
+    match table {
+        EVENTS_TABLE => Some([item::MESSAGE_ID, item::STATUS_KEY]),
+        ROLLUPS_TABLE => Some([rollup::SERIES, rollup::PERIOD]),
+        _ => None,
+    }
 }
 
 fn create(storage: &Storage, table: Value, expires: &str) -> anyhow::Result<()> {
