@@ -11,9 +11,7 @@ mod server;
 
 use std::{collections::BTreeSet, fmt::Write as _, fs};
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ReturnConsumedCapacity, ScalarAttributeType,
-};
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use server::{Instance, fixture, fixtures};
@@ -189,7 +187,6 @@ rcs-callback/suggestion_reply         evt-08-tap-2 message_type=suggestionRespon
 #[tokio::test(flavor = "multi_thread")]
 async fn every_sample_is_stored_as_the_event_it_tells_of() {
     let instance = Instance::start().await;
-    create_plain_table(&instance).await;
     let (mut events, mut details) = (String::new(), String::new());
     let mut seen = BTreeSet::new();
     let mut own_samples = 0;
@@ -647,50 +644,18 @@ fn assert_lines(actual: &str, expected: &str) {
     assert!(differing.is_empty(), "\n{}", differing.join("\n"));
 }
 
-const PLAIN_TABLE: &str = "plain";
-
-/// A table without indexes, whose writes cost what the item alone costs.
-async fn create_plain_table(instance: &Instance) {
-    let mut create = instance
-        .aws
-        .dynamodb
-        .create_table()
-        .table_name(PLAIN_TABLE)
-        .billing_mode(BillingMode::PayPerRequest);
-    for (name, kind) in [
-        (item::MESSAGE_ID, KeyType::Hash),
-        (item::STATUS_KEY, KeyType::Range),
-    ] {
-        create = create
-            .attribute_definitions(
-                AttributeDefinition::builder()
-                    .attribute_name(name)
-                    .attribute_type(ScalarAttributeType::S)
-                    .build()
-                    .unwrap(),
-            )
-            .key_schema(
-                KeySchemaElement::builder()
-                    .attribute_name(name)
-                    .key_type(kind)
-                    .build()
-                    .unwrap(),
-            );
-    }
-    create.send().await.unwrap();
-}
-
-/// Write units of an item.
+/// Write units of an item for the table alone, written over itself.
 async fn price(instance: &Instance, item: &Item) -> f64 {
     let written = instance
         .aws
         .dynamodb
         .put_item()
-        .table_name(PLAIN_TABLE)
+        .table_name(&instance.server.local.place.events_table)
         .set_item(Some(item.clone()))
-        .return_consumed_capacity(ReturnConsumedCapacity::Total)
+        .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
         .send()
         .await
         .unwrap();
-    written.consumed_capacity().unwrap().capacity_units().unwrap()
+    let consumed = written.consumed_capacity().unwrap();
+    consumed.table().unwrap().capacity_units().unwrap()
 }
