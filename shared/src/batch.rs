@@ -651,8 +651,10 @@ mod tests {
             .collect();
         let body = format!("[{}]", records.join(" , "));
         let batch = Batch::parse(Verified::before(body.as_bytes()), &EVENTS).unwrap();
-        for places in [vec![0..50], vec![0..1, 2..20, 21..22, 40..50], vec![7..8], vec![]] {
-            let places = Places { runs: places };
+        let gaps = Places {
+            runs: vec![0..1, 2..20, 21..22, 40..50],
+        };
+        for places in [Places::from(0..50), gaps, Places::from(7..8), Places::default()] {
             let chunks: Vec<Places> = batch.chunks(&places).collect();
             let mut all = Vec::new();
             for chunk in chunks {

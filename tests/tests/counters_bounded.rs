@@ -132,7 +132,7 @@ fn sum(list: &Value) -> u64 {
 
 /// An event of which nothing is like anything of another one.
 fn odd(id: usize) -> (Item, usize) {
-    let tags = if id % 10 == 0 { 20 } else { 1 };
+    let tags = if id.is_multiple_of(10) { 20 } else { 1 };
     let list = (0..tags)
         .map(|tag| text(format!("order-{id:06}t{tag}")))
         .collect();
@@ -146,7 +146,7 @@ fn odd(id: usize) -> (Item, usize) {
         ("message_type", text(format!("type-{id}"))),
         ("pricing", pricing),
     ];
-    if id % 2 == 0 {
+    if id.is_multiple_of(2) {
         more.push(("channel", text(format!("CHANNEL-{id}"))));
     }
     match id % 4 {

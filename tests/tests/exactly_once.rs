@@ -138,6 +138,41 @@ fn delivered(id: &str, rest: &str) -> String {
     format!(r#"[{{"message_id":"{id}","mobile":"919209209291","channel":"RCS","status":"Delivered"{rest}}}]"#)
 }
 
+/// Pairs of events with one key: the fields of each, and the attribute in which they differ.
+const DIFFERENT: [(&str, &str, &str, &str); 11] = [
+    (
+        "n-1",
+        r#","order_id":123456789012345678"#,
+        r#","order_id":123456789012345679"#,
+        "extra",
+    ),
+    (
+        "n-2",
+        r#","x":[0.1]"#,
+        r#","x":[0.10000000000000000001]"#,
+        "extra",
+    ),
+    ("n-3", r#","x":{"y":1e300}"#, r#","x":{"y":1.1e300}"#, "extra"),
+    (
+        "d-1",
+        r#","remarks":"a","remarks":"b""#,
+        r#","remarks":"a","remarks":"CARD DECLINED""#,
+        "remarks",
+    ),
+    ("d-2", r#","x":1"#, r#","x":1,"x":1"#, "extra"),
+    ("k-1", r#","":1"#, r#","":2"#, "extra"),
+    ("k-2", r#","x":{"":1}"#, r#","x":{"":2}"#, "extra"),
+    ("t-1", "", r#","event_time":1704876828"#, "event_time"),
+    ("t-2", r#","event_time":1704876828"#, "", "event_time"),
+    (
+        "t-3",
+        r#","event_time":1704876828000001"#,
+        r#","event_time":1704876828000002"#,
+        "event_time",
+    ),
+    ("x-1", r#","x":null"#, r#","x":"""#, "extra"),
+];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_differs_in_anything_is_a_conflict_and_kept() {
     let scene = Scene::set().await;
@@ -148,87 +183,12 @@ async fn what_differs_in_anything_is_a_conflict_and_kept() {
             r#"{{"account":{account},"delivery_status":[{{"ncmessage_id":"{id}","recipient":"919209209291","status":"delivered","received_at":"1704876828"}}]}}"#
         )
     };
-    let dated = r#","event_time":1704876828"#;
-    let pairs = [
-        (
-            &events,
-            delivered("n-1", r#","order_id":123456789012345678"#),
-            delivered("n-1", r#","order_id":123456789012345679"#),
-            "extra",
-        ),
-        (
-            &events,
-            delivered("n-2", r#","x":[0.1]"#),
-            delivered("n-2", r#","x":[0.10000000000000000001]"#),
-            "extra",
-        ),
-        (
-            &events,
-            delivered("n-3", r#","x":{"y":1e300}"#),
-            delivered("n-3", r#","x":{"y":1.1e300}"#),
-            "extra",
-        ),
-        (
-            &events,
-            delivered("d-1", r#","remarks":"a","remarks":"b""#),
-            delivered("d-1", r#","remarks":"a","remarks":"CARD DECLINED""#),
-            "remarks",
-        ),
-        (
-            &events,
-            delivered("d-2", r#","x":1"#),
-            delivered("d-2", r#","x":1,"x":1"#),
-            "extra",
-        ),
-        (
-            &events,
-            delivered("k-1", r#","":1"#),
-            delivered("k-1", r#","":2"#),
-            "extra",
-        ),
-        (
-            &events,
-            delivered("k-2", r#","x":{"":1}"#),
-            delivered("k-2", r#","x":{"":2}"#),
-            "extra",
-        ),
-        (
-            &events,
-            delivered("t-1", ""),
-            delivered("t-1", dated),
-            "event_time",
-        ),
-        (
-            &events,
-            delivered("t-2", dated),
-            delivered("t-2", ""),
-            "event_time",
-        ),
-        (
-            &events,
-            delivered("t-3", r#","event_time":1704876828000001"#),
-            delivered("t-3", r#","event_time":1704876828000002"#),
-            "event_time",
-        ),
-        (
-            &events,
-            delivered("x-1", r#","x":null"#),
-            delivered("x-1", r#","x":"""#),
-            "extra",
-        ),
-        (
-            &status,
-            in_account("e-1", "7"),
-            in_account("e-1", "8"),
-            "envelope",
-        ),
-        (
-            &status,
-            in_account("e-2", "7.0"),
-            in_account("e-2", "7.5"),
-            "envelope",
-        ),
-    ];
+    let of_events = DIFFERENT.iter().map(|(id, first, second, attribute)| {
+        (&events, delivered(id, first), delivered(id, second), *attribute)
+    });
+    let of_accounts = [("e-1", "7", "8"), ("e-2", "7.0", "7.5")]
+        .map(|(id, first, second)| (&status, in_account(id, first), in_account(id, second), "envelope"));
+    let pairs: Vec<_> = of_events.chain(of_accounts).collect();
     for (receiver, first, second, _) in &pairs {
         assert_ne!(first, second);
         // The provider tries again with the very same bytes, before and after the other event came.

@@ -163,7 +163,7 @@ async fn no_list_is_larger_than_lambda_delivers() {
         assert_eq!(table.matches("event_time,").count(), 1);
         assert_eq!(
             table.matches("\r\n").count() + table.matches('\n').count(),
-            count as usize + 2
+            usize::try_from(count).unwrap() + 2
         );
     }
 }

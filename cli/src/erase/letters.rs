@@ -177,14 +177,12 @@ impl Walk<'_> {
                 let (handles, texts): (Vec<String>, Vec<String>) = parts.into_values().unzip();
                 self.bytes -= texts.iter().map(String::len).sum::<usize>();
                 drop(texts);
-                match letter {
-                    Ok(letter) => self.judge(&part.id, &handles, Some(&letter), letters).await,
-                    // Parts that make no letter cannot be read.
-                    Err(_) => {
-                        letters.all = false;
-                        Ok(())
-                    }
+                if let Ok(letter) = letter {
+                    return self.judge(&part.id, &handles, Some(&letter), letters).await;
                 }
+                // Parts that make no letter cannot be read.
+                letters.all = false;
+                Ok(())
             }
         }
     }
@@ -224,7 +222,7 @@ impl Walk<'_> {
     }
 
     async fn send(&self, letters: &[Letter]) -> anyhow::Result<()> {
-        const PATIENCE: Duration = Duration::from_secs(60);
+        const PATIENCE: Duration = Duration::from_mins(1);
         let queue = SqsQueue::new(
             self.target.aws.sqs.clone(),
             self.which.url(self.target).to_owned(),

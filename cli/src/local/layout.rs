@@ -7,6 +7,8 @@
 //! the view shows as keys are columns that SQLite computes from the item. Plain SQL, so that any
 //! tool that reads SQLite reads the file.
 
+use std::fmt::Write as _;
+
 use anyhow::Context as _;
 use dynoxide::types::{AttributeDefinition, GlobalSecondaryIndex, KeyType, ScalarAttributeType};
 use rusqlite::Connection;
@@ -54,18 +56,19 @@ pub(super) fn arrange(connection: &Connection, table: &Table<'_>) -> anyhow::Res
     let items = quoted(table.name);
     let mut statements = String::new();
     if let Some(attribute) = table.expires {
-        statements.push_str(&format!(
-            "CREATE INDEX IF NOT EXISTS {} ON {items} ({}) WHERE {} IS NOT NULL;",
+        write!(
+            statements,
+            "CREATE INDEX IF NOT EXISTS {} ON {items} ({expiry}) WHERE {expiry} IS NOT NULL;",
             quoted(&format!("{}::expires", table.name)),
-            expiry(attribute),
-            expiry(attribute),
-        ));
+            expiry = expiry(attribute),
+        )?;
     }
     // For scans in segments.
-    statements.push_str(&format!(
+    write!(
+        statements,
         "CREATE INDEX IF NOT EXISTS {} ON {items} (hash_prefix);",
         quoted(&format!("{}::segments", table.name)),
-    ));
+    )?;
     for index in &indexes {
         statements.push_str(&view(connection, table.name, index, &attributes)?);
     }

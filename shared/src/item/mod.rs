@@ -222,6 +222,7 @@ mod tests {
     };
 
     use proptest::prelude::*;
+    use std::fmt::Write as _;
 
     static EVENTS: [FormatId; 1] = [&netcore_events::FORMAT];
 
@@ -397,7 +398,10 @@ mod tests {
                 Self::Number(digits) if respelled => format!("{digits}0e-1"),
                 Self::Number(digits) => digits.clone(),
                 Self::Text(text) if respelled => {
-                    let escaped: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+                    let escaped = text.encode_utf16().fold(String::new(), |mut all, unit| {
+                        let _ = write!(all, "\\u{unit:04x}");
+                        all
+                    });
                     format!("\"{escaped}\"")
                 }
                 Self::Text(text) => Value::from(text.as_str()).to_string(),
@@ -433,7 +437,7 @@ mod tests {
                     digits.replace_range(place..=place, &other.to_string());
                 }
                 Self::Text(text) => text.push('!'),
-                Self::List(list) if list.is_empty() || next % 4 == 0 => list.push(Self::Null),
+                Self::List(list) if list.is_empty() || next.is_multiple_of(4) => list.push(Self::Null),
                 Self::List(list) if next % 4 == 1 => {
                     list.pop();
                 }
@@ -441,7 +445,7 @@ mod tests {
                     let place = next % list.len();
                     list[place].change(at);
                 }
-                Self::Object(fields) if fields.is_empty() || next % 5 == 0 => {
+                Self::Object(fields) if fields.is_empty() || next.is_multiple_of(5) => {
                     fields.push(("new".into(), Self::Null));
                 }
                 Self::Object(fields) if next % 5 == 1 => {

@@ -206,25 +206,24 @@ impl Reader {
             [Some(Kind::Digit(_)), _] => self.places.back(),
             _ => None,
         };
-        let place = match continued {
-            Some(place) => Place {
+        let place = if let Some(place) = continued {
+            Place {
                 digit,
                 at,
                 is_start: place.is_start && place.digit == 0,
                 in_brackets: false,
                 ..*place
-            },
-            None => {
-                self.runs += 1;
-                let [beside, beyond] = self.last;
-                Place {
-                    digit,
-                    at,
-                    is_start: true,
-                    in_brackets: false,
-                    run: self.runs,
-                    before: Edge::of(beside, beyond),
-                }
+            }
+        } else {
+            self.runs += 1;
+            let [beside, beyond] = self.last;
+            Place {
+                digit,
+                at,
+                is_start: true,
+                in_brackets: false,
+                run: self.runs,
+                before: Edge::of(beside, beyond),
             }
         };
         if self.places.len() == REMEMBERED {

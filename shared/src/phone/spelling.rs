@@ -5,7 +5,7 @@
     reason = "for tests, and not each uses everything"
 )]
 
-use std::ops::RangeInclusive;
+use std::{fmt::Write as _, ops::RangeInclusive};
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
@@ -92,15 +92,15 @@ pub(super) fn spelling_of(digits: &str) -> impl Strategy<Value = String> + use<>
             match escape {
                 0 => {
                     for unit in written.encode_utf16(&mut [0; 2]) {
-                        text.push_str(&format!("\\u{unit:04x}"));
+                        write!(text, "\\u{unit:04x}").unwrap();
                     }
                 }
                 1 => {
                     for byte in written.encode_utf8(&mut [0; 4]).bytes() {
-                        text.push_str(&format!("%{byte:02X}"));
+                        write!(text, "%{byte:02X}").unwrap();
                     }
                 }
-                2 => text.push_str(&format!("&#{};", u32::from(written))),
+                2 => write!(text, "&#{};", u32::from(written)).unwrap(),
                 _ => text.push(written),
             }
         }
