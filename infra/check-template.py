@@ -213,8 +213,11 @@ def streams(resources, problems):
     if not mappings:
         problems.append("nothing reads the table's stream")
     for name, mapping in mappings:
-        if (mapping.get("MaximumRetryAttempts"), mapping.get("MaximumRecordAgeInSeconds")) != (-1, -1):
+        if mapping.get("MaximumRetryAttempts") != -1:
             problems.append(f"{name}: a stream's records must be tried until they expire")
+        age = mapping.get("MaximumRecordAgeInSeconds", -1)
+        if age != -1 and "OnFailure" not in mapping.get("DestinationConfig", {}):
+            problems.append(f"{name}: records that are given up after {age} s need a destination on failure")
         if mapping.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
             problems.append(f"{name}: without ReportBatchItemFailures one record holds the whole batch back")
 

@@ -21,6 +21,8 @@ FAULTS = [
     ("          WEBHOOK_AUTH: !If", "          NO_AUTH: !If", "a public URL and a variable that says who may call belong together"),
     ("            - !Sub ssm:${DashboardAuthParameter}\n", "            - !Ref DashboardAuthParameter\n", "DASHBOARD_AUTH must be the reference"),
     ("            MaximumRetryAttempts: -1\n", "            MaximumRetryAttempts: 3\n", "must be tried until they expire"),
+    ("            DestinationConfig: { OnFailure: { Type: SQS, Destination: !GetAtt DeadLetterQueue.Arn } }\n", "",
+     "need a destination on failure"),
     ("            FunctionResponseTypes: [ReportBatchItemFailures]\n            BisectBatchOnFunctionError: true\n",
      "            BisectBatchOnFunctionError: true\n", "one record holds the whole batch back"),
     ("      Role: !GetAtt RedriveRole.Arn\n", "", "the managed policy arn"),
