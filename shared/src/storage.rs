@@ -285,12 +285,15 @@ impl Storage {
                     Err(Unreadable(_)) => left.unreadable.push(place),
                 }
             }
+            // Everything was read and written, or the deadline left no time to begin.
+            if writes.is_empty() {
+                break;
+            }
             let (place, written) = tokio::select! {
                 biased;
                 () = &mut stop => break,
                 Some(written) = writes.next() => written,
                 () = tokio::task::yield_now(), if paused => continue,
-                else => break,
             };
             under_way.retain(|under_way| *under_way != place);
             match written {
