@@ -220,19 +220,15 @@ async fn what_differs_in_anything_is_a_conflict_and_kept() {
     }
 }
 
-/// The budget bounds a request, and no request waits for it.
+/// The budget bounds a request, and no request waits for it: storing may take 36 of its 60 seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_does_not_wait_for_the_end_of_the_budget() {
-    const BUDGET: std::time::Duration = std::time::Duration::from_mins(2);
     let scene = Scene::set().await;
-    let budget = BUDGET.as_millis().to_string();
-    let receiver = scene
-        .function("event-webhook", &[("ACK_BUDGET_MS", &budget)])
-        .await;
+    let receiver = scene.function("event-webhook", &[PATIENT]).await;
     let begun = std::time::Instant::now();
     let answer = receiver.request(&post(delivered("b-1", "").as_bytes())).await;
     assert_eq!(answer.count("stored"), 1);
-    assert!(begun.elapsed() < BUDGET / 4, "{:?}", begun.elapsed());
+    assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
