@@ -414,20 +414,25 @@ async fn without_table_and_dead_letter_queue_the_retry_queue_keeps_everything() 
     let expected = [body(&records), unreadable_body].map(|body| keys(RECEIVER, &body));
     assert_eq!(counted(keys_in(&rest)), counted(expected.concat()));
 
-    // When all is well again, redrive stores the good and puts the others aside. Only what is no
-    // JSON comes back, until SQS moves it.
+    // When all is well again, redrive stores the good records and puts the others, and what is no
+    // JSON, into the dead-letter queue.
     scene.table.recover().await;
     scene.queues.recover().await;
     for message in &messages {
         scene.ledger.send(message.body().unwrap()).await;
     }
     let redrive = scene.function("redrive", &[]).await;
-    assert_eq!(scene.drain(&redrive).await, 1);
+    assert_eq!(scene.drain(&redrive).await, 0);
     assert_eq!(
         scene.ledger.stored().await,
         set(&keys(RECEIVER, &body(&events(0, 10))))
     );
-    assert_eq!(no_events(&ledger::letters(&scene.ledger.take_dead().await)), 7);
+    let (malformed, rest): (Vec<Letter>, Vec<Letter>) = ledger::letters(&scene.ledger.take_dead().await)
+        .into_iter()
+        .partition(|letter| letter.reason == Reason::Malformed);
+    assert_eq!(malformed.len(), 1);
+    assert_eq!(malformed[0].body, b"not JSON");
+    assert_eq!(no_events(&rest), 7);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
