@@ -2,7 +2,7 @@
 //! once, as it was told, and nothing else.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -172,7 +172,17 @@ fn says(item: &Item, happening: &Happening) -> bool {
     let rebuilt = item::event(item).map(|event| provider::rebuild(&event));
     recipient == Some(&happening.recipient)
         && rebuilt.as_ref() == happening.record.as_object()
-        && made(happening).is_some_and(|made| item::differences(&made, item).is_empty())
+        && made(happening)
+            .is_some_and(|made| names(&made) == names(item) && item::differences(&made, item).is_empty())
+}
+
+/// The attributes of an item that do not depend on when it arrived.
+fn names(item: &Item) -> BTreeSet<&str> {
+    let of_arrival = [item::RECEIVED_AT, item::LATE, item::EXPIRES_AT];
+    item.keys()
+        .map(String::as_str)
+        .filter(|name| !of_arrival.contains(name))
+        .collect()
 }
 
 /// The item that the receivers' own code makes of a record.
