@@ -57,12 +57,13 @@ def counted(stage):
     """Events by day, channel and status, as `projector` counted them."""
     found = Counter()
     for item in stage.items("RollupsTableName"):
-        period = item["period"]["S"]
-        if item["series"]["S"].endswith("#all") and period.startswith("day#"):
+        kind_of_period, *period = item["period"]["S"].split("#")
+        # A day is spread over several items.
+        if item["series"]["S"].endswith("#all") and kind_of_period == "day":
             for name, value in item.items():
                 kind, *words = map(unquote, name.split("|"))
                 if kind == "s":
-                    found[period.removeprefix("day#"), *words] += int(value["N"])
+                    found[period[0], *words] += int(value["N"])
     return found
 
 
