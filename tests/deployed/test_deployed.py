@@ -312,9 +312,10 @@ def test_an_operator_sends_a_dead_letter_back(stage):
     assert stage.depth("DeadLetterQueueUrl") == 0
 
 
-def test_guessing_a_password_ends_after_ten_tries(stage):
-    answers = [sign_in(stage, "guessed-guessed") for _ in range(10)]
-    assert [a.status for a in answers[:8]] == [401] * 8
+def test_guessing_a_password_ends_after_ten_failures(stage):
+    answers = [sign_in(stage, "guessed-guessed") for _ in range(11)]
+    # A test before this one may have failed once.
+    assert [a.status for a in answers[:9]] == [401] * 9
     assert answers[-1].status == 429 and int(answers[-1].headers["retry-after"]) > 0
 
 
