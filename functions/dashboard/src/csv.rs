@@ -5,25 +5,6 @@ use webhook_ingest::item::Item;
 
 use crate::{answers::Event, sizes, timeline};
 
-const COLUMNS: [&str; 16] = [
-    "event_time",
-    "received_at",
-    "message_id",
-    "channel",
-    "status",
-    "recipient",
-    "provider",
-    "bot_id",
-    "request_id",
-    "callback_data",
-    "tags",
-    "message_type",
-    "last_channel",
-    "remarks",
-    "campaign",
-    "in_reply_to",
-];
-
 /// The attributes that a table needs: its columns and the last part of an event's key, where the next part
 /// of the table begins.
 pub(crate) const ATTRIBUTES: [&str; 17] = [
@@ -45,6 +26,12 @@ pub(crate) const ATTRIBUTES: [&str; 17] = [
     "in_reply_to",
     "status_key",
 ];
+
+/// The columns: all of them but the last.
+const COLUMNS: [&str; 16] = {
+    let [columns @ .., _] = ATTRIBUTES;
+    columns
+};
 
 /// Lines of a table, under its header unless they continue one; times in ISO 8601.
 ///
