@@ -278,7 +278,7 @@ fn names(person: &Person, letter: &Letter) -> bool {
     person.is_named_in(&letter.detail) || person.is_named_in_bytes(&letter.body)
 }
 
-/// A letter's other records in letters of their own, and how many they are. None are left if the
+/// The records of a letter that do not name the person, in new letters, and how many they are. None are left if the
 /// body has no records that this program can read, or its envelope names the person.
 fn without(person: &Person, letter: &Letter) -> (Vec<Letter>, usize) {
     let Some(receiver) = redrive::receiver(&letter.function) else {

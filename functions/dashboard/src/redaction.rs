@@ -87,7 +87,7 @@ mod class {
         value.map(|recipient| super::person(&recipient))
     }
 
-    /// An answer within an answer, with classes of its own.
+    /// An answer within an answer; its fields have their own classes.
     pub(super) fn part<T: ForViewer>(value: T, viewer: &Viewer<'_>) -> T {
         value.for_viewer(viewer)
     }
