@@ -10,9 +10,12 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use redrive::dead_letters::{DeadLetters, Filter, Found, described};
-use webhook_ingest::{event::EpochMillis, phone, time};
+use webhook_ingest::{event::EpochMillis, letter::Reason, phone, time};
 
 /// Which letters.
 #[derive(Debug, Clone, Args)]
@@ -21,8 +24,8 @@ pub struct Which {
     #[arg(value_name = "ID")]
     ids: Vec<String>,
     /// Only letters of this reason.
-    #[arg(long, value_parser = ["malformed", "unreadable", "conflict", "exhausted"])]
-    reason: Option<String>,
+    #[arg(long, value_parser = reasons())]
+    reason: Option<Reason>,
     /// Only letters of this function.
     #[arg(long)]
     function: Option<String>,
@@ -32,6 +35,13 @@ pub struct Which {
     /// Look at no more than this many messages.
     #[arg(long, default_value_t = 10_000)]
     limit: usize,
+}
+
+fn reasons() -> impl TypedValueParser<Value = Reason> {
+    PossibleValuesParser::new(Reason::ALL.map(Reason::as_str)).try_map(|word| {
+        let reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == word);
+        reason.ok_or("no such reason")
+    })
 }
 
 impl From<Which> for Filter {

@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 use netcore_webhooks::{
     cost,
     dead_letters::{self, Which},
@@ -253,12 +254,10 @@ async fn stopped() {
 async fn rebuild(data: &Path) -> anyhow::Result<()> {
     let target = Target::find(data, Needs::Counters).await?;
     let rollups = Rollups::new(target.aws.dynamodb, target.rollups_table);
-    let progress = |events| println!("{events} events");
-    let scan = match target.local {
-        Some(_) => rebuild::Scan::Whole,
-        None => rebuild::Scan::Segments,
-    };
-    let rebuilt = rebuild::rebuild(&rollups, &target.storage.events_table, scan, progress).await?;
+    let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{human_pos} events read")?);
+    let progress = |events| bar.set_position(events);
+    let rebuilt = rebuild::rebuild(&rollups, &target.storage.events_table, progress).await?;
+    bar.finish_and_clear();
     println!(
         "{} events are counted anew; {} old counters and marks are removed",
         rebuilt.events, rebuilt.removed
@@ -300,7 +299,7 @@ async fn dead_letters(data: &Path, command: Letters) -> anyhow::Result<()> {
             let all = letters.len();
             println!(
                 "{} of {all} letters sent to the retry queue",
-                queue.redrive(letters).await?
+                queue.redrive(letters).await?.sent
             );
         }
         Letters::Export { filter, to, remove } => {

@@ -4,11 +4,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lambda_runtime::{Context, LambdaEvent};
-use projector::{
-    Projector, StreamEvent,
-    rebuild::{Scan, rebuild},
-    rollups::Rollups,
-};
+use projector::{Projector, StreamEvent, rebuild::rebuild, rollups::Rollups};
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 use webhook_ingest::aws::Patience;
@@ -30,7 +26,7 @@ pub(crate) async fn run(place: Place, stream: Stream, uncounted: bool, mut stopp
     let aws = place.aws(Patience::unhurried()).await;
     if uncounted {
         let rollups = Rollups::new(aws.dynamodb.clone(), place.rollups_table.clone());
-        if let Err(error) = rebuild(&rollups, &place.events_table, Scan::Whole, |_| ()).await {
+        if let Err(error) = rebuild(&rollups, &place.events_table, |_| ()).await {
             tracing::warn!(
                 error = format!("{error:#}"),
                 "run `rollups rebuild`: the events of this folder are not counted"

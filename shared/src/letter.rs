@@ -50,6 +50,15 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 5] = [
+        Self::Malformed,
+        Self::Unreadable,
+        Self::Conflict,
+        Self::Exhausted,
+        Self::Uncountable,
+    ];
+
     /// The word in the message and its attribute.
     pub fn as_str(self) -> &'static str {
         match self {

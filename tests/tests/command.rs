@@ -948,6 +948,24 @@ async fn dead_letters_go_back_and_are_stored_or_come_again() {
     .await;
     assert_eq!(listed, rows(&ALL[..1]));
 
+    // What is stored and only not counted has nothing to be stored: it stays, and the command says why.
+    desk.put_letter(&Letter {
+        reason: Reason::Uncountable,
+        detail: "the counters' table does not take it".into(),
+        function: "projector".into(),
+        received_at: 1_704_876_828_000,
+        body: json!({"eventName": "INSERT"}).to_string().into_bytes(),
+    })
+    .await;
+    let refused = desk
+        .run(&["dead-letters", "redrive", "--reason", "uncountable"])
+        .await;
+    assert_eq!(refused.code, Some(0));
+    assert_eq!(refused.stdout, "0 of 1 letters sent to the retry queue\n");
+    assert!(refused.stderr.contains("rollups rebuild"), "{}", refused.stderr);
+    let uncountable = desk.listed(&["--reason", "uncountable"]).await;
+    assert_eq!(uncountable, rows(&[["uncountable", "projector"]]));
+
     // More letters than one batch takes, of one record each.
     for i in 0..25 {
         desk.put_letter(&Letter {

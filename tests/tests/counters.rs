@@ -19,10 +19,7 @@ use integration_tests::{
     scene::Scene,
 };
 use netcore_webhooks::local::Place;
-use projector::{
-    rebuild::{Scan, rebuild},
-    rollups::Rollups,
-};
+use projector::{rebuild::rebuild, rollups::Rollups};
 use serde_json::{Value, json};
 use webhook_ingest::{
     aws::Patience,
@@ -338,10 +335,7 @@ async fn a_rebuild_counts_the_table_anew_while_events_arrive() {
             assert_eq!(deliver(&projector, batch).await, Vec::<Value>::new());
         }
     };
-    let (rebuilt, ()) = tokio::join!(
-        rebuild(&rollups, &scene.place.events_table, Scan::Segments, |_| ()),
-        during
-    );
+    let (rebuilt, ()) = tokio::join!(rebuild(&rollups, &scene.place.events_table, |_| ()), during);
     let rebuilt = rebuilt.unwrap();
     assert_eq!(rebuilt.events, (old.len() + rest.len()) as u64);
     assert_eq!(rebuilt.skipped, 0);
@@ -358,7 +352,7 @@ async fn a_rebuild_counts_the_table_anew_while_events_arrive() {
 
     // A delivery that began before the change of generations may have counted into the old one after
     // it was cleared; nobody reads that, and the next rebuild clears it.
-    rebuild(&rollups, &scene.place.events_table, Scan::Segments, |_| ())
+    rebuild(&rollups, &scene.place.events_table, |_| ())
         .await
         .unwrap();
     let last = rollups.generations().await.unwrap().current;
@@ -415,7 +409,7 @@ async fn a_rebuild_adds_up_old_events_once_though_answers_are_lost() {
     });
     let aws = scene.place.aws(Patience::unhurried()).await;
     let rollups = Rollups::new(aws.dynamodb.clone(), scene.place.rollups_table.clone());
-    let rebuilt = rebuild(&rollups, &scene.place.events_table, Scan::Segments, |_| ())
+    let rebuilt = rebuild(&rollups, &scene.place.events_table, |_| ())
         .await
         .unwrap();
     assert_eq!(rebuilt.events, 300);
@@ -491,7 +485,7 @@ async fn a_record_that_cannot_be_counted_goes_aside_and_blocks_nothing() {
     // A rebuild finds it again.
     let aws = scene.place.aws(Patience::unhurried()).await;
     let rollups = Rollups::new(aws.dynamodb, scene.place.rollups_table.clone());
-    rebuild(&rollups, &scene.place.events_table, Scan::Segments, |_| ())
+    rebuild(&rollups, &scene.place.events_table, |_| ())
         .await
         .unwrap();
     let current = rollups.generations().await.unwrap().current;
@@ -541,7 +535,7 @@ async fn one_rebuild_at_a_time_and_a_killed_one_leaves_no_harm() {
     let expected = recount(&scene).await;
     let aws = scene.place.aws(Patience::unhurried()).await;
     let rollups = Rollups::new(aws.dynamodb.clone(), scene.place.rollups_table.clone());
-    let anew = || rebuild(&rollups, &scene.place.events_table, Scan::Segments, |_| ());
+    let anew = || rebuild(&rollups, &scene.place.events_table, |_| ());
     let projector = scene.function("projector", &[]).await;
     for batch in scene.stream().chunks(100) {
         assert_eq!(deliver(&projector, batch).await, Vec::<Value>::new());
@@ -553,7 +547,7 @@ async fn one_rebuild_at_a_time_and_a_killed_one_leaves_no_harm() {
     });
     let first = tokio::spawn({
         let (rollups, table) = (rollups.clone(), scene.place.events_table.clone());
-        async move { rebuild(&rollups, &table, Scan::Segments, |_| ()).await }
+        async move { rebuild(&rollups, &table, |_| ()).await }
     });
     scene.table.until_under_way(1).await;
     while rollups.generations().await.unwrap().next.is_none() {
@@ -622,7 +616,7 @@ async fn keys_and_items_that_are_left_unprocessed_are_tried_again_until_a_deadli
     }
     let aws = scene.place.aws(Patience::unhurried()).await;
     let rollups = Rollups::new(aws.dynamodb, scene.place.rollups_table.clone());
-    rebuild(&rollups, &scene.place.events_table, Scan::Segments, |_| ())
+    rebuild(&rollups, &scene.place.events_table, |_| ())
         .await
         .unwrap();
     assert_same(&counted(&scene.place, "0").await, &Counts::new());

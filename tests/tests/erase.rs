@@ -521,18 +521,31 @@ async fn counters_that_name_the_person_are_told_until_they_are_gone() {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     stage.put_counters("0#all", &names).await;
     stage.put_counters("0#tag=spring", &["s|RCS|sent"]).await;
+    // And in the list of a day's names.
+    let page = [
+        ("series", AttributeValue::S("0#names".into())),
+        ("period", AttributeValue::S("day#2026-11-21#0".into())),
+        ("tags", AttributeValue::Ss(vec!["spring".into(), spelt.clone()])),
+    ];
+    let put = stage
+        .aws
+        .dynamodb
+        .put_item()
+        .table_name(&stage.scene.place.rollups_table);
+    let page = page.map(|(name, value)| (name.to_owned(), value));
+    put.set_item(Some(page.into())).send().await.unwrap();
 
     let (told, report) = stage.told(&["--recipient", &number, "--yes", "--queues"]).await;
     let counters = report.counters.as_ref().unwrap();
-    assert_eq!((counters.looked, counters.found), (4, 3), "{told}");
-    assert!(told.contains("3 of 4 items name the person"), "{told}");
+    assert_eq!((counters.looked, counters.found), (5, 4), "{told}");
+    assert!(told.contains("4 of 5 items name the person"), "{told}");
     assert!(told.contains("rollups rebuild"), "{told}");
     let digits: String = told.chars().filter(char::is_ascii_digit).collect();
     assert!(!digits.contains(&number[2..]), "{told}");
     let ended = stage.record().pop().unwrap();
     assert_eq!(
         (&ended["counters"], &ended["complete"]),
-        (&3.into(), &false.into()),
+        (&4.into(), &false.into()),
         "counters that name the person are left"
     );
 }

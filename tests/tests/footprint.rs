@@ -317,6 +317,43 @@ async fn on_a_part_of_a_core_they_are_kept_in_time_too() {
     }
 }
 
+/// A refused write returns the stored item: small records can make a function read large ones.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_records_that_meet_large_items_fit_too() {
+    const LARGE: usize = 40;
+    let _alone = ALONE.lock().await;
+    let scene = Scene::set().await;
+    let environment = [LARGE_BODY_BUDGET, ALLOCATOR];
+    let first = scene.function("event-webhook", &environment).await;
+    let id = |number: usize| format!("large-{number}");
+    let large: Vec<String> = (0..LARGE)
+        .map(|number| with(&id(number), &format!("\"x\":[{}]", filled(r#"{"a":1}"#, 300_000))))
+        .collect();
+    for batch in large.chunks(4) {
+        let answer = first
+            .request(&post_base64(format!("[{}]", batch.join(",")).as_bytes()))
+            .await;
+        assert_eq!(answer.count("stored"), batch.len(), "{}", answer.body);
+    }
+
+    let receiver = scene.function("event-webhook", &environment).await;
+    let small: Vec<String> = (0..5 * LARGE).map(|number| good(&id(number % LARGE))).collect();
+    let answer = receiver
+        .request(&post_base64(format!("[{}]", small.join(",")).as_bytes()))
+        .await;
+    let peak = receiver.peak_memory_kib();
+    println!("{peak} KiB, {} {}", answer.status, answer.body);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(answer.count("dead_lettered") > 0, "{}", answer.body);
+    assert_eq!(
+        answer.count("dead_lettered") + answer.count("queued"),
+        small.len(),
+        "{}",
+        answer.body
+    );
+    assert!(peak < MOST_FOR_ANY_BODY_KIB, "held {peak} KiB");
+}
+
 /// 64 MB of records in 80 KB, as nobody who writes to our queues by this program ever does.
 fn forged_letter() -> String {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());

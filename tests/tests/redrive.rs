@@ -461,6 +461,14 @@ async fn a_dead_letter_queue_that_is_moved_back_whole_comes_back_at_once_but_for
             letter_of(Reason::Conflict, "event-webhook", body(&[conflicting]))
                 .write()
                 .remove(0),
+            // What `projector` could not count is no webhook's body.
+            letter_of(
+                Reason::Uncountable,
+                "projector",
+                b"{\"eventName\":\"INSERT\"}".to_vec(),
+            )
+            .write()
+            .remove(0),
         ],
         in_parts.clone(),
     ]
@@ -497,6 +505,7 @@ async fn a_dead_letter_queue_that_is_moved_back_whole_comes_back_at_once_but_for
             ("foreign", 2),
             ("malformed", 1),
             ("part", in_parts.len()),
+            ("uncountable", 1),
             ("unknown function", 1),
             ("unreadable", 1),
         ])

@@ -1,9 +1,12 @@
-//! The operations of the DynamoDB API, run by `dynoxide` on one SQLite connection.
+//! The operations of the DynamoDB API, run by `dynoxide` on SQLite: one connection writes, a few read.
 
 use std::{
     collections::HashMap,
     future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -29,51 +32,98 @@ const ROWS_OF_A_SCAN: u64 = 500;
 /// The same for a query, whose rows are those of one partition.
 const ROWS_OF_A_QUERY: u64 = 2500;
 
+/// Operations that only read. SQLite's write-ahead log gives each of their statements what was committed
+/// when it began, so they see every answered write, and wait for none under way.
+const READS: [&str; 4] = ["BatchGetItem", "GetItem", "Query", "Scan"];
+
 /// The embedded DynamoDB. Cloning it is cheap, and all clones are the same one.
 #[derive(Clone)]
-pub(crate) struct Engine(Arc<Mutex<Inner>>);
+pub(crate) struct Engine(Arc<Connections>);
 
-struct Inner {
+struct Connections {
+    writer: Mutex<Writer>,
+    /// Connections to the same file for [`READS`]; without any, the writer reads too.
+    readers: Vec<Mutex<Storage>>,
+    /// Whose turn it is among the readers.
+    next: AtomicUsize,
+}
+
+struct Writer {
     storage: Storage,
     /// Transactions by their token: a digest of the request, when it was made, and the answer.
     tokens: HashMap<String, (Vec<u8>, Instant, String)>,
 }
 
 impl Engine {
-    pub(super) fn new(storage: Storage) -> Self {
-        Self(Arc::new(Mutex::new(Inner {
+    pub(super) fn new(storage: Storage, readers: Vec<Storage>) -> Self {
+        let writer = Writer {
             storage,
             tokens: HashMap::new(),
-        })))
+        };
+        Self(Arc::new(Connections {
+            writer: Mutex::new(writer),
+            readers: readers.into_iter().map(Mutex::new).collect(),
+            next: AtomicUsize::new(0),
+        }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        // SQLite rolls a transaction back that a panic left open.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs something on the one connection. It blocks, and everything else waits.
+    /// Runs something on the connection that writes. It blocks, and other writes wait.
     pub(super) fn with<T>(&self, run: impl FnOnce(&Storage) -> T) -> T {
-        run(&self.lock().storage)
+        run(&lock(&self.0.writer).storage)
+    }
+
+    /// The same while nothing is read either.
+    pub(super) fn alone<T>(&self, run: impl FnOnce(&Storage) -> T) -> T {
+        let _readers: Vec<_> = self.0.readers.iter().map(lock).collect();
+        self.with(run)
+    }
+
+    /// A connection to read with: one that is free, if there is one.
+    fn reader(&self) -> Option<MutexGuard<'_, Storage>> {
+        let readers = &self.0.readers;
+        let turn = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let in_turn = || {
+            readers
+                .iter()
+                .cycle()
+                .skip(turn % readers.len().max(1))
+                .take(readers.len())
+        };
+        in_turn()
+            .find_map(|reader| reader.try_lock().ok())
+            .or_else(|| in_turn().next().map(lock))
     }
 
     /// Answers a request: status and JSON body.
     pub(super) fn call(&self, operation: &str, body: &str) -> (u16, String) {
-        let mut inner = self.lock();
         let answer = match operation {
-            "TransactWriteItems" => inner.transact(body),
-            "Query" | "Scan" | "ExecuteStatement" => limited(operation, body)
-                .and_then(|request| run(&inner.storage, operation, &request.to_string())),
-            _ => run(&inner.storage, operation, body),
+            "TransactWriteItems" => lock(&self.0.writer).transact(body),
+            "Query" | "Scan" | "ExecuteStatement" => {
+                limited(operation, body).and_then(|request| self.run(operation, &request.to_string()))
+            }
+            _ => self.run(operation, body),
         };
         match answer {
             Ok(answer) => (200, answer),
             Err(error) => (error.status_code(), error.to_json()),
         }
     }
+
+    fn run(&self, operation: &str, body: &str) -> dynoxide::Result<String> {
+        let reader = READS.contains(&operation).then(|| self.reader()).flatten();
+        match reader {
+            Some(reader) => run(&reader, operation, body),
+            None => self.with(|storage| run(storage, operation, body)),
+        }
+    }
 }
 
-impl Inner {
+/// SQLite rolls a transaction back that a panic left open.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Writer {
     fn transact(&mut self, body: &str) -> dynoxide::Result<String> {
         let request: Value = read(body)?;
         let Some(token) = request.get("ClientRequestToken").and_then(Value::as_str) else {

@@ -189,6 +189,9 @@ pub(super) fn shrink_once(connection: &Connection) -> anyhow::Result<()> {
         return Ok(());
     }
     tracing::warn!("a folder of an earlier version is converted, once: about a minute for a million events");
+    // The earlier version kept every record for ever. Those older than a day are counted, and what
+    // marks them as counted has expired: read again, they would count twice.
+    while stream::expire(connection)? {}
     connection
         .execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM")
         .context("the tables' file could not be converted")
@@ -197,7 +200,9 @@ pub(super) fn shrink_once(connection: &Connection) -> anyhow::Result<()> {
 /// Leaves nothing of what was deleted in the file or beside it.
 pub(super) fn purge(connection: &Connection) -> anyhow::Result<()> {
     give_back(connection, 0)?;
-    connection
-        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-        .context("the write-ahead log could not be emptied")
+    let is_busy: bool = connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+        .context("the write-ahead log could not be emptied")?;
+    anyhow::ensure!(!is_busy, "the write-ahead log could not be emptied: it is in use");
+    Ok(())
 }

@@ -38,6 +38,8 @@ const SWEEP: Duration = Duration::from_mins(1);
 const SWEPT_AT_ONCE: u32 = 25;
 /// Free pages that are kept for what comes next; more are given back to the file system.
 const FREE_PAGES: u32 = 2000;
+/// Connections for reading: as many pages of scans and queries are made at once. Each takes some 2 MB.
+const READERS: usize = 4;
 /// `DynamoDB` takes bodies of 16 MB.
 const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 
@@ -47,13 +49,12 @@ pub(super) fn open(data: Option<&Path>) -> anyhow::Result<(Engine, bool)> {
     let storage = match data {
         Some(folder) => {
             let file = folder.join(FILE);
-            let path = file.to_str().context("the data folder's path is not UTF-8")?;
             if !file.exists() {
                 // SQLite gives the files that it puts beside this one the same permissions.
                 private::create(&file)?;
                 layout::begin(&Connection::open(&file)?)?;
             }
-            Storage::new(path).with_context(|| format!("{path} cannot be opened"))?
+            connection(&file)?
         }
         None => Storage::memory()?,
     };
@@ -82,7 +83,18 @@ pub(super) fn open(data: Option<&Path>) -> anyhow::Result<(Engine, bool)> {
     }
     layout::shrink_once(storage.conn())?;
     let uncounted = exists(EVENTS_TABLE) && !exists(ROLLUPS_TABLE);
-    Ok((Engine::new(storage), uncounted))
+    let readers = match data {
+        Some(folder) => (0..READERS)
+            .map(|_| connection(&folder.join(FILE)))
+            .collect::<anyhow::Result<_>>()?,
+        None => Vec::new(),
+    };
+    Ok((Engine::new(storage, readers), uncounted))
+}
+
+fn connection(file: &Path) -> anyhow::Result<Storage> {
+    let path = file.to_str().context("the data folder's path is not UTF-8")?;
+    Storage::new(path).with_context(|| format!("{path} cannot be opened"))
 }
 
 /// Serves the tables and removes what expires. Returns the URL and the tasks.
@@ -176,7 +188,7 @@ async fn purge(front: &Front) -> anyhow::Result<Purged> {
         tokio::time::sleep(PAUSE).await;
     }
     let engine = front.engine.clone();
-    tokio::task::spawn_blocking(move || engine.with(|storage| layout::purge(storage.conn()))).await??;
+    tokio::task::spawn_blocking(move || engine.alone(|storage| layout::purge(storage.conn()))).await??;
     if let Some(journal) = front.journal.as_ref() {
         journal.lock().await.compact()?;
     }
@@ -321,4 +333,83 @@ fn keys(partition: &str, sort: &str) -> Value {
         {"AttributeName": partition, "KeyType": "HASH"},
         {"AttributeName": sort, "KeyType": "RANGE"},
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ITEMS: usize = 200;
+
+    fn event(number: usize) -> Value {
+        json!({
+            "message_id": {"S": format!("m-{number}")},
+            "status_key": {"S": "RCS#sent"},
+            "recipient": {"S": "919812345678"},
+            "day_shard": {"S": "2026-11-21#00"},
+            "event_time": {"N": (1_795_181_400_000_u64 + number as u64).to_string()},
+            "remarks": {"S": "x".repeat(700)},
+        })
+    }
+
+    /// A folder as the version before this one made it: SQLite's own page size, every index a copy of
+    /// the items, every record of the stream kept.
+    fn earlier_version(folder: &Path) {
+        let storage = Storage::new(folder.join(FILE).to_str().unwrap()).unwrap();
+        create(&storage, rollups(), rollup::EXPIRES_AT).unwrap();
+        create(&storage, events(), item::EXPIRES_AT).unwrap();
+        for number in 0..ITEMS {
+            let put = json!({"TableName": EVENTS_TABLE, "Item": event(number)});
+            let put = serde_json::from_value(put).unwrap();
+            finished(actions::put_item::execute(&storage, put)).unwrap();
+        }
+        let aged = format!(
+            "UPDATE _stream_records SET created_at = created_at - 200000 WHERE id <= {}",
+            ITEMS / 2
+        );
+        assert_eq!(storage.conn().execute(&aged, []).unwrap(), ITEMS / 2);
+    }
+
+    fn ask(engine: &Engine, operation: &str, request: &Value) -> Value {
+        let (status, answer) = engine.call(operation, &request.to_string());
+        assert_eq!(status, 200, "{answer}");
+        serde_json::from_str(&answer).unwrap()
+    }
+
+    #[test]
+    fn a_folder_of_an_earlier_version_is_converted_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        earlier_version(folder.path());
+        let bytes = || std::fs::metadata(folder.path().join(FILE)).unwrap().len();
+        let before = bytes();
+        for opened in ["at first", "and again"] {
+            let (engine, uncounted) = open(Some(folder.path())).unwrap();
+            assert!(!uncounted, "{opened}");
+            for (index, key, value) in [
+                ("recipient-index", "recipient", "919812345678"),
+                ("day-index", "day_shard", "2026-11-21#00"),
+            ] {
+                let request = json!({
+                    "TableName": EVENTS_TABLE, "IndexName": index, "ScanIndexForward": false,
+                    "KeyConditionExpression": "#key = :value",
+                    "ExpressionAttributeNames": {"#key": key},
+                    "ExpressionAttributeValues": {":value": {"S": value}},
+                });
+                let found = ask(&engine, "Query", &request);
+                assert_eq!(found["Count"], ITEMS, "{opened}");
+                assert_eq!(found["Items"][0], event(ITEMS - 1), "{opened}");
+            }
+            // What was not read within a day is left out, all other records are there.
+            let (records, _) = engine
+                .with(|storage| stream::after(storage, stream::BEGINNING, 500))
+                .unwrap();
+            assert_eq!(records.len(), ITEMS / 2, "{opened}");
+        }
+        let (engine, _) = open(Some(folder.path())).unwrap();
+        let put = json!({"TableName": EVENTS_TABLE, "Item": event(ITEMS)});
+        ask(&engine, "PutItem", &put);
+        let scanned = ask(&engine, "Scan", &json!({"TableName": EVENTS_TABLE}));
+        assert_eq!(scanned["Count"], ITEMS + 1);
+        assert!(bytes() * 2 < before, "{} of {before} bytes", bytes());
+    }
 }

@@ -62,14 +62,13 @@ impl Queues {
     /// Sends a letter to the retry queue.
     pub(crate) async fn redrive(&self, id: &str) -> Result<(), Refusal> {
         let letter = self.hold(id).await?;
-        let sent = self.letters.redrive(vec![letter]).await.map_err(|e| broken(&e))?;
-        if sent == 0 {
-            return Err(Refusal::Conflict(
-                "it cannot be sent back: the function's log says why; export it with `dead-letters export`"
-                    .into(),
-            ));
+        let done = self.letters.redrive(vec![letter]).await.map_err(|e| broken(&e))?;
+        match done.refused.into_iter().next() {
+            None => Ok(()),
+            Some(why) => Err(Refusal::Conflict(format!(
+                "it stays in the dead-letter queue: {why}"
+            ))),
         }
-        Ok(())
     }
 
     /// Deletes a letter and returns it whole, so that it is not lost. One that an answer cannot hold stays.

@@ -34,12 +34,26 @@ const LONGEST_REASON: usize = 160;
 /// One event, as the counters see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
-    /// Tells it from every other event that arrived in the same second.
-    pub mark: [u8; 8],
-    /// When it arrived, epoch milliseconds.
-    pub received_at: EpochMillis,
+    /// Which event it is.
+    pub identity: Identity,
     /// What it adds to the counters.
     pub subject: Subject,
+}
+
+/// Distinguishes an event from all others, and decides where its mark is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// When it arrived, epoch milliseconds.
+    pub received_at: EpochMillis,
+    /// A digest that no other event of the same second has.
+    pub mark: [u8; 8],
+}
+
+impl Identity {
+    /// The second of the arrival, since 1970.
+    pub(crate) fn second(&self) -> i64 {
+        self.received_at.div_euclid(1000)
+    }
 }
 
 /// What an event adds to the counters; the same for many events. Its words contain no phone numbers.
@@ -81,8 +95,10 @@ impl Fact {
         }
         of_the_day.extend(billing(item, &channel, &status));
         Some(Self {
-            mark: mark(message_id, status_key),
-            received_at: number_at(item, RECEIVED_AT)?,
+            identity: Identity {
+                received_at: number_at(item, RECEIVED_AT)?,
+                mark: mark(message_id, status_key),
+            },
             subject: Subject {
                 day: time::utc_day(at),
                 hour: rollup::hour_of(at),

@@ -24,7 +24,7 @@ use webhook_ingest::{
 use crate::{
     backoff::Backoff,
     chunk::{VERSION, transact, update},
-    fact::Fact,
+    fact::Identity,
 };
 
 /// Of a mark's item: what was counted (BS).
@@ -33,7 +33,7 @@ const SEEN: &str = "seen";
 const CLOSED: &str = "closed";
 /// An item with as many marks is closed: it is written at four units at most, eight in a transaction.
 /// It holds more only if several projectors filled it at the same moment.
-const MOST_MARKS: usize = 512;
+pub(crate) const MOST_MARKS: usize = 512;
 /// Marks have 16 hex digits. This many items below each other are enough for any number of events.
 const MOST_DIGITS: usize = 12;
 /// So many marks are looked for by the condition of an update, whose expression takes 300 operators:
@@ -73,14 +73,14 @@ impl Paths {
         client: &Client,
         table: &str,
         generation: &str,
-        facts: &[Fact],
+        events: impl IntoIterator<Item = &Identity>,
         until: Instant,
     ) -> Result<Self, String> {
         let mut paths = Self::default();
-        let mut below: Vec<&Fact> = facts.iter().collect();
+        let mut below: Vec<&Identity> = events.into_iter().collect();
         for digits in 0..=MOST_DIGITS {
-            let key = |fact: &Fact| marks(generation, fact.received_at, fact.mark, digits);
-            let wanted: BTreeSet<String> = below.iter().map(|fact| key(fact)).collect();
+            let key = |event: &Identity| marks(generation, event.received_at, event.mark, digits);
+            let wanted: BTreeSet<String> = below.iter().map(|event| key(event)).collect();
             if wanted.is_empty() {
                 break;
             }
@@ -89,18 +89,18 @@ impl Paths {
                 let items = get(client, table, batch, until).await?;
                 paths.nodes.extend(items.iter().filter_map(node));
             }
-            below.retain(|fact| paths.nodes.get(&key(fact)).is_some_and(|node| node.is_closed));
+            below.retain(|event| paths.nodes.get(&key(event)).is_some_and(|node| node.is_closed));
         }
         Ok(paths)
     }
 
     /// The item in which an event's mark belongs; `None` if the event is counted already.
-    pub(crate) fn place(&self, generation: &str, fact: &Fact) -> Option<String> {
+    pub(crate) fn place(&self, generation: &str, event: &Identity) -> Option<String> {
         let mut digits = 0;
         loop {
-            let key = marks(generation, fact.received_at, fact.mark, digits);
+            let key = marks(generation, event.received_at, event.mark, digits);
             match self.nodes.get(&key) {
-                Some(node) if node.seen.contains(fact.mark.as_slice()) => return None,
+                Some(node) if node.seen.contains(event.mark.as_slice()) => return None,
                 Some(node) if node.is_closed && digits < MOST_DIGITS => digits += 1,
                 _ => return Some(key),
             }

@@ -22,20 +22,23 @@ use webhook_ingest::{
 
 use crate::{
     backoff::Backoff,
-    fact::{ATTRIBUTES, Fact, Subject},
+    fact::{ATTRIBUTES, Fact, Identity, Subject},
     lease::Lease,
     rollups::Rollups,
 };
 
 /// What arrived longer ago is in no stream any more, however long it lay in a queue: those keep 14 days.
 const STREAM_MAY_BRING_MS: i64 = 16 * 86_400_000;
-/// So many different subjects, and so many recent events, are held before they are written: some 100 MB.
+/// So many different subjects are held before they are written: some 80 MB.
 const MOST_SUBJECTS: usize = 100_000;
-const MOST_RECENT: usize = 100_000;
+/// So many recent events are held before they are marked, at 24 bytes each. A scan gives them in no
+/// order: the more are marked together, the fewer items of marks are written again.
+const MOST_RECENT: usize = 1_000_000;
 /// How long the table may keep refusing.
 const PATIENCE: Duration = Duration::from_mins(5);
-/// Events of one page. Without a limit a page is 1 MB, and the embedded table looks at all that is
-/// left of it for each page.
+/// Parts of the events table that are read at once.
+const SEGMENTS: i32 = 8;
+/// Items of one page at most.
 const PAGE: i32 = 2_000;
 /// Pages that wait to be counted.
 const PAGES: usize = 8;
@@ -55,24 +58,6 @@ pub struct Rebuilt {
     pub removed: u64,
 }
 
-/// How the events table is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scan {
-    /// In one go: the embedded table reads it all for each segment.
-    Whole,
-    /// In eight segments at once.
-    Segments,
-}
-
-impl Scan {
-    fn segments(self) -> i32 {
-        match self {
-            Self::Whole => 1,
-            Self::Segments => 8,
-        }
-    }
-}
-
 /// Counts every event of a table anew, and then makes the new counters the ones that are read. `progress`
 /// gets the number of events that are counted so far.
 ///
@@ -82,13 +67,12 @@ impl Scan {
 pub async fn rebuild(
     rollups: &Rollups,
     events_table: &str,
-    scan: Scan,
     progress: impl Fn(u64),
 ) -> anyhow::Result<Rebuilt> {
     let (client, table) = rollups.parts();
     let lease = Lease::take(client, table).await?;
     let recounted = tokio::select! {
-        recounted = recount(rollups, events_table, scan, lease.generation(), progress) => recounted,
+        recounted = recount(rollups, events_table, lease.generation(), progress) => recounted,
         lost = lease.keep() => Err(lost),
     };
     let mut rebuilt = match recounted {
@@ -106,7 +90,6 @@ pub async fn rebuild(
 async fn recount(
     rollups: &Rollups,
     events_table: &str,
-    scan: Scan,
     generation: &str,
     progress: impl Fn(u64),
 ) -> anyhow::Result<Rebuilt> {
@@ -114,9 +97,9 @@ async fn recount(
     let mut rebuilt = Rebuilt::default();
     let (sender, mut pages) = mpsc::channel(PAGES);
     let mut readers = JoinSet::new();
-    for segment in 0..scan.segments() {
+    for segment in 0..SEGMENTS {
         let (client, table, sender) = (client.clone(), events_table.to_owned(), sender.clone());
-        readers.spawn(async move { read(&client, &table, segment, scan.segments(), &sender).await });
+        readers.spawn(async move { read(&client, &table, segment, &sender).await });
     }
     drop(sender);
     let mut sum = Sum::new(rollups, generation);
@@ -140,7 +123,6 @@ async fn read(
     client: &Client,
     table: &str,
     segment: i32,
-    segments: i32,
     pages: &mpsc::Sender<(usize, Vec<Fact>)>,
 ) -> anyhow::Result<()> {
     let mut scan = client.scan().table_name(table).consistent_read(true).limit(PAGE);
@@ -148,11 +130,12 @@ async fn read(
     for (placeholder, name) in names.iter().zip(ATTRIBUTES) {
         scan = scan.expression_attribute_names(placeholder, name);
     }
-    scan = scan.projection_expression(names.join(","));
-    if segments > 1 {
-        scan = scan.segment(segment).total_segments(segments);
-    }
-    let mut read = scan.into_paginator().send();
+    let mut read = scan
+        .projection_expression(names.join(","))
+        .segment(segment)
+        .total_segments(SEGMENTS)
+        .into_paginator()
+        .send();
     while let Some(page) = read.next().await {
         let items = page
             .context("the events table could not be read")?
@@ -172,9 +155,12 @@ async fn read(
 struct Sum<'r> {
     rollups: &'r Rollups,
     generation: &'r str,
-    subjects: HashMap<Subject, u64>,
-    /// What a stream may still bring, and must therefore be marked before it is counted.
-    recent: Vec<Fact>,
+    /// Places in `counts`.
+    subjects: HashMap<Subject, usize>,
+    counts: Vec<u64>,
+    /// Events that a stream may still bring, and that must therefore be marked before they are counted,
+    /// with the places of their subjects.
+    recent: Vec<(Identity, usize)>,
 }
 
 impl<'r> Sum<'r> {
@@ -183,6 +169,7 @@ impl<'r> Sum<'r> {
             rollups,
             generation,
             subjects: HashMap::new(),
+            counts: Vec::new(),
             recent: Vec::new(),
         }
     }
@@ -190,32 +177,38 @@ impl<'r> Sum<'r> {
     async fn add(&mut self, facts: Vec<Fact>) -> anyhow::Result<()> {
         let oldest = time::now() - STREAM_MAY_BRING_MS;
         for fact in facts {
-            if fact.received_at < oldest {
-                *self.subjects.entry(fact.subject).or_default() += 1;
+            let place = *self.subjects.entry(fact.subject).or_insert(self.counts.len());
+            if place == self.counts.len() {
+                self.counts.push(0);
+            }
+            if fact.identity.received_at < oldest {
+                self.count(place);
             } else {
-                self.recent.push(fact);
+                self.recent.push((fact.identity, place));
             }
         }
         if self.recent.len() > MOST_RECENT {
             self.claim().await?;
         }
         if self.subjects.len() > MOST_SUBJECTS {
-            self.flush().await?;
+            self.write().await?;
         }
         Ok(())
     }
 
-    async fn write(mut self) -> anyhow::Result<()> {
-        self.claim().await?;
-        self.flush().await
+    fn count(&mut self, place: usize) {
+        if let Some(count) = self.counts.get_mut(place) {
+            *count += 1;
+        }
     }
 
     async fn claim(&mut self) -> anyhow::Result<()> {
         let mut recent = std::mem::take(&mut self.recent);
         // In order of arrival and digest, so that those of one item of marks come together.
-        recent.sort_by_key(|fact| (fact.received_at.div_euclid(1000), fact.mark));
-        let each = recent.len().div_ceil(IN_FLIGHT).max(1);
-        let claims: Vec<_> = recent
+        recent.sort_unstable_by_key(|(event, _)| (event.second(), event.mark));
+        let (events, places): (Vec<Identity>, Vec<usize>) = recent.into_iter().unzip();
+        let each = events.len().div_ceil(IN_FLIGHT).max(1);
+        let claims: Vec<_> = events
             .chunks(each)
             .map(|some| self.rollups.claim(self.generation, some, PATIENCE))
             .collect();
@@ -223,17 +216,25 @@ impl<'r> Sum<'r> {
             .await
             .map_err(anyhow::Error::msg)
             .context("the counters' table did not take a mark")?;
-        for (fact, is_claimed) in recent.into_iter().zip(claimed.into_iter().flatten()) {
+        for (place, is_claimed) in places.into_iter().zip(claimed.into_iter().flatten()) {
             if is_claimed {
-                *self.subjects.entry(fact.subject).or_default() += 1;
+                self.count(place);
             }
         }
         Ok(())
     }
 
-    async fn flush(&mut self) -> anyhow::Result<()> {
+    /// Writes all that was added up.
+    async fn write(&mut self) -> anyhow::Result<()> {
+        self.claim().await?;
+        let counts = std::mem::take(&mut self.counts);
+        let subjects = std::mem::take(&mut self.subjects).into_iter();
+        let subjects = subjects.filter_map(|(subject, place)| {
+            let count = *counts.get(place)?;
+            (count > 0).then_some((subject, count))
+        });
         self.rollups
-            .add(self.generation, std::mem::take(&mut self.subjects), PATIENCE)
+            .add(self.generation, subjects.collect(), PATIENCE)
             .await
             .map_err(anyhow::Error::msg)
             .context("the counters' table did not take a count")

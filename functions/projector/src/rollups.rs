@@ -30,8 +30,8 @@ use webhook_ingest::{
 use crate::{
     backoff::Backoff,
     chunk::{Counts, Room},
-    fact::{Fact, Subject},
-    marks::{Fresh, Paths},
+    fact::{Fact, Identity, Subject},
+    marks::{Fresh, MOST_MARKS, Paths},
     names::{Entry, Registry},
 };
 
@@ -90,6 +90,21 @@ pub struct Rollups {
     slot: u8,
     /// Whether another process got in the way.
     is_contended: Arc<AtomicBool>,
+}
+
+/// The first pending events: those of [`CLAIMS`] seconds, as many as a transaction can mark at most.
+fn window<'e>(events: &'e [Identity], pending: &[usize]) -> Vec<(usize, &'e Identity)> {
+    let mut seconds = BTreeSet::new();
+    let pending = pending
+        .iter()
+        .filter_map(|place| Some((*place, events.get(*place)?)));
+    pending
+        .take(CLAIMS * MOST_MARKS)
+        .take_while(|(_, event)| {
+            seconds.insert(event.second());
+            seconds.len() <= CLAIMS
+        })
+        .collect()
 }
 
 /// The code of a transaction that met another one.
@@ -236,7 +251,8 @@ impl Rollups {
         let now = time::now();
         // A look at marks that the transaction has no room for would be in vain.
         let facts = facts.get(..fitting(facts, entries)).unwrap_or(facts);
-        let paths = Paths::read(&self.client, &self.table, generation, facts, until)
+        let identities = facts.iter().map(|fact| &fact.identity);
+        let paths = Paths::read(&self.client, &self.table, generation, identities, until)
             .await
             .map_err(Failed::Unknown)?;
         let mut fresh = Fresh::new();
@@ -248,12 +264,12 @@ impl Rollups {
             write_units: 0.0,
         };
         for (fact, entry) in facts.iter().zip(entries) {
-            if let Some(mark) = paths.place(generation, fact) {
+            if let Some(mark) = paths.place(generation, &fact.identity) {
                 if !room.takes(entry, mark.clone()) && taken.fresh > 0 {
                     break;
                 }
                 // The same event twice in one batch counts once.
-                if fresh.entry(mark).or_default().insert(fact.mark) {
+                if fresh.entry(mark).or_default().insert(fact.identity.mark) {
                     counts.add(generation, entry, 1);
                     taken.fresh += 1;
                 }
@@ -290,40 +306,46 @@ impl Rollups {
         probe.is_ok()
     }
 
-    /// Marks events in a generation that nobody reads yet, without counting them. Returns which of them
-    /// were not marked before: the caller counts those.
+    /// Marks events, in order of their seconds, in a generation that nobody reads yet, without counting
+    /// them. Returns which of them were not marked before: the caller counts those.
     pub(crate) async fn claim(
         &self,
         generation: &str,
-        facts: &[Fact],
+        events: &[Identity],
         patience: Duration,
     ) -> Result<Vec<bool>, String> {
         let until = Instant::now() + patience;
-        let mut claimed = vec![false; facts.len()];
+        let mut claimed = vec![false; events.len()];
         let mut backoff = Backoff::until(until);
-        let mut done = 0;
-        while let Some(rest) = facts.get(done..).filter(|rest| !rest.is_empty()) {
+        let mut pending: Vec<usize> = (0..events.len()).collect();
+        while !pending.is_empty() {
             let now = time::now();
-            let mut seconds = BTreeSet::new();
-            let most = rest.iter().take_while(|fact| {
-                seconds.insert(fact.received_at.div_euclid(1000));
-                seconds.len() <= CLAIMS
-            });
-            let rest = rest.get(..most.count()).unwrap_or(rest);
-            let paths = Paths::read(&self.client, &self.table, generation, rest, until).await?;
+            let some = window(events, &pending);
+            let paths = Paths::read(
+                &self.client,
+                &self.table,
+                generation,
+                some.iter().map(|(_, event)| *event),
+                until,
+            )
+            .await?;
             let mut fresh = Fresh::new();
-            let mut places = Vec::new();
-            let mut events = 0;
-            for fact in rest {
-                if let Some(mark) = paths.place(generation, fact) {
-                    if !fresh.contains_key(&mark) && fresh.len() == CLAIMS {
-                        break;
-                    }
-                    if fresh.entry(mark).or_default().insert(fact.mark) {
-                        places.push(done + events);
-                    }
+            let mut taken = Vec::new();
+            // Those whose item has no room in this transaction.
+            let mut later = Vec::new();
+            for (place, event) in &some {
+                let Some(item) = paths.place(generation, event) else {
+                    continue;
+                };
+                let has_room = match fresh.get(&item) {
+                    Some(marks) => marks.len() < MOST_MARKS,
+                    None => fresh.len() < CLAIMS,
+                };
+                if !has_room {
+                    later.push(*place);
+                } else if fresh.entry(item).or_default().insert(event.mark) {
+                    taken.push(*place);
                 }
-                events += 1;
             }
             if !fresh.is_empty() {
                 paths.renew(&self.client, &self.table, now).await?;
@@ -337,12 +359,12 @@ impl Rollups {
                     Err(Failed::Never(why) | Failed::Unknown(why)) => return Err(why),
                 }
             }
-            for place in places {
+            for place in taken {
                 if let Some(claimed) = claimed.get_mut(place) {
                     *claimed = true;
                 }
             }
-            done += events;
+            pending.splice(..some.len(), later);
         }
         Ok(claimed)
     }
@@ -455,7 +477,7 @@ impl Rollups {
 /// How many of the first events fit one transaction, if no second has more than one item of marks.
 fn fitting(facts: &[Fact], entries: &[Entry]) -> usize {
     let mut room = Room::default();
-    let second = |fact: &Fact| fact.received_at.div_euclid(1000).to_string();
+    let second = |fact: &Fact| fact.identity.second().to_string();
     let fit = facts
         .iter()
         .zip(entries)

@@ -43,7 +43,7 @@ pub struct Filter {
     /// Only these ids (a beginning suffices).
     pub ids: Vec<String>,
     /// Only letters of this reason.
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
     /// Only letters of this function.
     pub function: Option<String>,
     /// Only letters that arrived at least this many hours ago.
@@ -61,6 +61,15 @@ pub struct Found {
     /// When it was put into the queue, epoch milliseconds.
     pub sent_at: EpochMillis,
     handles: Vec<String>,
+}
+
+/// Result of sending letters back.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Redriven {
+    /// Letters that are in the retry queue now.
+    pub sent: usize,
+    /// Why each of the others stays in the dead-letter queue.
+    pub refused: Vec<String>,
 }
 
 /// Messages that are no letter.
@@ -85,8 +94,7 @@ impl Found {
         (filter.ids.is_empty() || filter.ids.iter().any(|id| self.id.starts_with(id.as_str())))
             && filter
                 .reason
-                .as_deref()
-                .is_none_or(|r| letter.is_some_and(|l| l.reason.as_str() == r))
+                .is_none_or(|reason| letter.is_some_and(|l| l.reason == reason))
             && filter
                 .function
                 .as_deref()
@@ -290,37 +298,43 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// Sends letters to the retry queue, and deletes each once it is there. Returns how many.
+    /// Sends letters to the retry queue, and deletes each once it is there.
     ///
     /// # Errors
-    /// If a queue does not answer. Letters that cannot be sent back stay; the log says why.
-    pub async fn redrive(&self, letters: Vec<Found>) -> anyhow::Result<usize> {
-        let mut sent = 0;
+    /// If a queue does not answer.
+    pub async fn redrive(&self, letters: Vec<Found>) -> anyhow::Result<Redriven> {
+        let mut done = Redriven::default();
         let mut stay = Vec::new();
         for found in letters {
             let again = match &found.letter {
                 Ok(letter) => for_redrive(letter),
-                Err(none) => Err(anyhow::anyhow!("{}", none.why)),
+                Err(none) => Err(anyhow::anyhow!(
+                    "{}; export it with `dead-letters export`",
+                    none.why
+                )),
             };
-            let in_queue = match again {
+            let refused = match again {
                 Ok(letters) => {
                     let deadline = Instant::now() + Duration::from_secs(30);
-                    self.retry.send(queue::all(&letters), deadline).await.is_empty()
+                    let is_sent = self.retry.send(queue::all(&letters), deadline).await.is_empty();
+                    (!is_sent).then(|| "the retry queue did not take it; try again".to_owned())
                 }
-                Err(error) => {
-                    tracing::warn!(id = found.id, %error, "a letter cannot be sent back; export it");
-                    false
-                }
+                Err(error) => Some(error.to_string()),
             };
-            if in_queue {
-                self.delete(&found).await?;
-                sent += 1;
-            } else {
-                stay.push(found);
+            match refused {
+                None => {
+                    self.delete(&found).await?;
+                    done.sent += 1;
+                }
+                Some(why) => {
+                    tracing::warn!(id = found.id, why, "a letter was not sent back");
+                    done.refused.push(why);
+                    stay.push(found);
+                }
             }
         }
         self.release(&stay).await;
-        Ok(sent)
+        Ok(done)
     }
 }
 
@@ -398,7 +412,7 @@ fn one(id: &str, letter: Result<Letter, LetterError>, messages: &[Message]) -> F
 /// cut into parts is made into several of fewer records.
 fn for_redrive(letter: &Letter) -> anyhow::Result<Vec<Letter>> {
     if letter.reason == Reason::Uncountable {
-        bail!("its event is stored and only not counted: run `rollups rebuild`, then discard it");
+        bail!("its event is stored and only not counted; run `rollups rebuild`, then discard it");
     }
     let again = Letter {
         reason: Reason::Exhausted,
@@ -417,7 +431,7 @@ fn for_redrive(letter: &Letter) -> anyhow::Result<Vec<Letter>> {
     let batch = Batch::parse(letter.verified(), receiver.formats)?;
     let letters = batch.split(&again);
     if letters.iter().any(|letter| letter.write().len() > 1) {
-        bail!("one of its records is larger than a queue message");
+        bail!("one of its records is larger than a queue message; export it with `dead-letters export`");
     }
     Ok(letters)
 }
