@@ -2,7 +2,7 @@
 //! or put aside for a person. What could not be made durable is counted as lost, and only then is
 //! the sender asked to come again.
 
-use std::{borrow::Cow, ops::Range, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::{
@@ -99,8 +99,11 @@ struct Left {
     later: Vec<u32>,
     /// Records that nobody had the time to read.
     unread: Range<u32>,
-    /// Records that are no events. Reading them again says why.
+    /// Records that are no events.
     unreadable: Places,
+    /// Why the first [`DEAD_LETTERS`] of them are none. The others are read again to say so: the text of
+    /// millions would not fit, and a body with expensive records has only a few.
+    reasons: BTreeMap<u32, String>,
     /// Events that the table will never take.
     refused: Vec<Refused>,
 }
@@ -114,6 +117,13 @@ impl Left {
         }
         later.extend(self.unread.clone());
         later
+    }
+
+    fn is_unreadable(&mut self, place: u32, why: String) {
+        self.unreadable.push(place);
+        if self.reasons.len() < DEAD_LETTERS {
+            self.reasons.insert(place, why);
+        }
     }
 
     fn dead(&self) -> usize {
@@ -180,8 +190,8 @@ impl Storage {
         if tally.readable == 0 {
             return Ingested::Unreadable {
                 records: tally.received,
-                why: match batch.places().next() {
-                    Some(first) => format!("not one record can be read: {}", why(batch, arrival, first)),
+                why: match left.reasons.first_key_value() {
+                    Some((_, why)) => format!("not one record can be read: {why}"),
                     None => "the body holds no record".to_owned(),
                 },
             };
@@ -282,7 +292,7 @@ impl Storage {
                             (place, written)
                         });
                     }
-                    Err(Unreadable(_)) => left.unreadable.push(place),
+                    Err(Unreadable(why)) => left.is_unreadable(place, why),
                 }
             }
             // Everything was read and written, or the deadline left no time to begin.
@@ -489,10 +499,11 @@ fn groups(left: &mut Left) -> Vec<Group> {
             }
         });
     let unreadable = std::mem::take(&mut left.unreadable);
+    let mut reasons = std::mem::take(&mut left.reasons);
     let unreadable = unreadable.parts(at_most).into_iter().map(|places| Group {
-        places,
         reason: Reason::Unreadable,
-        detail: None,
+        detail: places.first().and_then(|first| reasons.remove(&first)),
+        places,
     });
     unreadable.chain(refused).collect()
 }

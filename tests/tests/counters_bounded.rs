@@ -428,7 +428,9 @@ async fn a_table_of_an_earlier_version_is_read_and_counted_on() {
         .unwrap();
     // An event that the earlier version counted, and one that it did not.
     let counted = facts([event(1, NOON, &[]), event(2, NOON, &[("bot_id", text("683"))])]);
-    let mark = AttributeValue::Bs(vec![aws_sdk_dynamodb::primitives::Blob::new(counted[0].identity.mark)]);
+    let mark = AttributeValue::Bs(vec![aws_sdk_dynamodb::primitives::Blob::new(
+        counted[0].identity.mark,
+    )]);
     let marks = instance.aws.dynamodb.put_item().table_name(ROLLUPS_TABLE);
     marks
         .item("series", text(format!("0#seen#{}", NOON / 1000)))

@@ -305,13 +305,14 @@ async fn on_a_part_of_a_core_they_are_kept_in_time_too() {
         OPTIMIZED_SHARE
     };
     let hardest = [
-        "an array of",
-        "three million",
-        "5 times the same record",
-        "a fraction",
+        "an array of 2.9 million ones",
+        "three million numbers",
+        "15 times the same record of small objects",
+        "a fraction without end",
     ];
     for (what, between) in hostile() {
-        if hardest.iter().any(|hard| what.starts_with(hard)) {
+        // An unoptimized build would take many minutes for all of them.
+        if cfg!(not(debug_assertions)) || hardest.contains(&what) {
             survives(what, &between, Some(share)).await;
         }
     }

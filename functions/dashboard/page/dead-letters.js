@@ -8,10 +8,11 @@ import { figure, number, plural, when } from "./format.js";
 import { empty, failed, into } from "./states.js";
 
 const REASONS = {
-  malformed: ["Malformed", "not JSON, or no envelope that the function knows"],
-  unreadable: ["Unreadable", "a record without what makes it an event"],
-  conflict: ["Conflict", "an event with a known key says something else; the first was kept"],
-  exhausted: ["Retries used up", "it could not be stored again and again"],
+  malformed: ["Malformed", "not JSON, or no known envelope"],
+  unreadable: ["Unreadable", "a record missing required fields"],
+  conflict: ["Conflict", "another event with this key is stored; the first one was kept"],
+  exhausted: ["Retries used up", "it could not be stored for twelve days"],
+  uncountable: ["Uncountable", "the event is stored, but the counters do not accept it; rebuild the counters, then delete this"],
 };
 /** A look at the queue hides what it saw for a second. */
 const HIDDEN_MS = 1300;
@@ -40,7 +41,7 @@ export function mount({ main, signal, session, announce }) {
   const bodies = new Map();
   fill(
     main,
-    h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Dead letters"), h("p", { class: "sub" }, "Bodies that no function could store. Nothing leaves the queue unless you say so.")),
+    h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Dead letters"), h("p", { class: "sub" }, "Payloads that could not be stored. They stay in the queue until you send them back or delete them.")),
     h("p", { class: "tools" }, refresh),
     done,
     body,
@@ -79,17 +80,17 @@ export function mount({ main, signal, session, announce }) {
       h(
         "dl",
         { class: "cards", "aria-label": "Depth of the queues" },
-        card("Dead letters", "dead", all, all ? "need a person" : "nothing needs a person", all ? "failed" : "delivered"),
+        card("Dead letters", "dead", all, all ? "action needed" : "no action needed", all ? "failed" : "delivered"),
         card("Waiting to be retried", "retry", depths.retry.visible + depths.retry.in_flight, `${number(depths.retry.in_flight)} being tried now`, "sent"),
       ),
       letters.length > 0 && why(),
       all === 0 && !letters.length
-        ? empty("No dead letters", h("p", null, "Everything that was received is stored or on its way."))
+        ? empty("No dead letters", h("p", null, "Every received event is stored, or waits to be stored."))
         : h(
             "section",
             { "aria-labelledby": "letters" },
             h("h2", { id: "letters" }, "Letters"),
-            h("p", { class: "said-short" }, all > letters.length ? `${plural(letters.length, "letter")} of about ${number(all)}: a sample, because the queue keeps no order.` : `${plural(letters.length, "letter")}, the newest first.`),
+            h("p", { class: "said-short" }, all > letters.length ? `${plural(letters.length, "letter")} of about ${number(all)}: a sample, because the queue is not ordered.` : `${plural(letters.length, "letter")}, the newest first.`),
             h("ol", { class: "groups" }, letters.map(item)),
           ),
     );
@@ -108,7 +109,7 @@ export function mount({ main, signal, session, announce }) {
       table({
         caption: "Reasons of the letters shown below",
         head: ["Reason", "What it means", "Letters"],
-        rows: [...counts].sort((a, b) => b[1] - a[1]).map(([reason, count]) => [nameOf(reason), REASONS[reason]?.[1] ?? "not written by these functions, or a piece of a large letter", figure(count)]),
+        rows: [...counts].sort((a, b) => b[1] - a[1]).map(([reason, count]) => [nameOf(reason), REASONS[reason]?.[1] ?? "not from these functions, or part of a large payload", figure(count)]),
         numeric: [2],
       }),
     );

@@ -29,8 +29,8 @@ const NAMES = {
   click: "Click",
   content: "Content",
   pricing: "Price",
-  late: "Came late",
-  undated: "Came without a time",
+  late: "Arrived late",
+  undated: "Has no usable time",
   extra: "Other fields",
   envelope: "Fields beside the record",
   as_sent: "As it was sent",
@@ -125,7 +125,7 @@ export const fact = (name, ...value) => h("div", null, h("dt", null, name), h("d
 /** What is unusual about an event's time. */
 export function flags(event) {
   return [
-    event.late && h("span", { class: "flag" }, "came late"),
+    event.late && h("span", { class: "flag" }, "arrived late"),
     event.undated && h("span", { class: "flag" }, "time of arrival"),
   ];
 }

@@ -56,7 +56,7 @@ export function mount({ main, signal, go, announce }) {
 
   fill(
     main,
-    h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Live"), h("p", { class: "sub" }, "Events of this UTC day by the time they happened.")),
+    h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Live"), h("p", { class: "sub" }, "Events of this UTC day, by the time they happened.")),
     h("form", { class: "filters", "aria-label": "Filters", onsubmit: (event) => event.preventDefault() }, channel.field, state.field, pause, csv.link, csv.told),
     bar,
     place,
@@ -69,7 +69,7 @@ export function mount({ main, signal, go, announce }) {
   function told(problem) {
     fill(pause, paused ? "Continue" : "Pause");
     arrived.textContent = `Show ${plural(held.size, "new event")}`;
-    const say = problem ?? (paused ? "Paused." : hidden() ? "Waits until you look." : started ? "Watching." : "Starting…");
+    const say = problem ?? (paused ? "Paused." : hidden() ? "Paused while hidden." : started ? "Updates automatically." : "Starting…");
     bar.className = `live-bar ${problem ? "is-failed" : paused ? "is-paused" : "is-on"}`;
     fill(bar, h("span", { class: "live-state" }, say), held.size > 0 && arrived);
   }
@@ -162,7 +162,7 @@ export function mount({ main, signal, go, announce }) {
     if (shown.size && !list.isConnected) fill(place, list);
     if (!shown.size) {
       const filtered = filters.channel || filters.status;
-      fill(place, empty(filtered ? "Nothing passes the filters yet" : "No events today yet", h("p", null, `Today is ${day} in UTC. This view goes on asking.`), !filtered && howToStart()));
+      fill(place, empty(filtered ? "No events match these filters yet" : "No events today yet", h("p", null, `Today is ${day} in UTC. This view updates automatically.`), !filtered && howToStart()));
     }
     told();
     if (had) {

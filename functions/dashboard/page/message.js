@@ -28,8 +28,8 @@ export function mount({ main, signal, session, replace }) {
     fill(
       body,
       empty(
-        "No message and no person found",
-        h("p", null, "Nothing is stored under ", foreign(id, { most: 120, tag: "code" }), ". Events expire after the retention time of this deployment, and an id must be complete."),
+        "No message or person found",
+        h("p", null, "No message or number found for ", foreign(id, { most: 120, tag: "code" }), ". Ids must be complete, and events expire after the retention time."),
         h("p", null, "Try the person’s number with its country code instead, such as 919209209291."),
       ),
     );
@@ -73,8 +73,8 @@ export function mount({ main, signal, session, replace }) {
             "div",
             { class: "panel" },
             h("p", null, "Type a message id or a person’s number into the search field above."),
-            h("p", null, "A message shows what became of it and how, over all channels. A number shows everything that was sent to a person and what they answered."),
-            h("p", { class: "muted" }, "Numbers with country code; spaces, dashes and + do not matter."),
+            h("p", null, "A message shows its result and its events on all channels. A number shows everything that was sent to a person, and the replies."),
+            h("p", { class: "muted" }, "Include the country code. Spaces, dashes and + are ignored."),
           ),
         );
         return;
@@ -107,7 +107,7 @@ function draw(message, body, reload) {
       fact("Events", events.length > 1 ? `${events.length} within ${duration(times.at(-1) - times[0])}` : String(events.length)),
     ),
     message.journey.length > 1 && journey(message),
-    message.cursor && h("p", { class: "muted" }, "This message has more events than are shown here."),
+    message.cursor && h("p", { class: "muted" }, "This message has more events than this page shows."),
     timeline(message, events),
     h("p", null, h("button", { type: "button", onclick: reload }, "Refresh")),
   );
@@ -119,7 +119,7 @@ function journey(message) {
   return h(
     "section",
     { class: "panel", "aria-labelledby": "journey" },
-    h("h2", { id: "journey" }, "The way over the channels"),
+    h("h2", { id: "journey" }, "Delivery path"),
     h(
       "ol",
       { class: "legs" },
@@ -130,7 +130,7 @@ function journey(message) {
           h("div", { class: "leg-head" }, badge(leg.channel), chip(leg.state)),
           h("div", null, when(leg.state_time)),
           nameOf(leg) === nameOf(message) ? h("div", { class: "muted" }, "this message") : h("div", { class: "leg-id" }, messageLink(leg.message_id, nameOf(leg))),
-          leg === speaks && h("div", { class: "muted" }, "decides the outcome"),
+          leg === speaks && h("div", { class: "muted" }, "final result"),
         ),
       ),
     ),

@@ -81,7 +81,7 @@ export function mount({ main, signal, go, announce }) {
   async function show() {
     const length = daysIn(filters.from, filters.to);
     if (length < 1 || length > MOST_DAYS) {
-      const why = length < 1 ? "The range ends before it begins." : `A range holds at most ${MOST_DAYS} days.`;
+      const why = length < 1 ? "The range ends before it starts." : `A range can have at most ${MOST_DAYS} days.`;
       fill(results, failed(new Error(why)));
       return;
     }
@@ -95,7 +95,7 @@ export function mount({ main, signal, go, announce }) {
       fill(
         heading,
         `${dayName(summary.from)} – ${dayName(summary.to)}, ${plural(daysIn(summary.from, summary.to), "UTC day")}. `,
-        summary.updated_at === null ? "Nothing is counted in them." : ["Counted up to ", when(summary.updated_at), "."],
+        summary.updated_at === null ? "No events yet." : ["Counted up to ", when(summary.updated_at), "."],
       );
       draw(summary);
     });
@@ -115,7 +115,7 @@ export function mount({ main, signal, go, announce }) {
         results,
         empty(
           "No events in this range",
-          h("p", null, filtered ? "No event of these days passes the filters." : "No event happened on these UTC days."),
+          h("p", null, filtered ? "No events match these filters." : "There are no events on these UTC days."),
           h(
             "p",
             { class: "tools" },
@@ -166,11 +166,11 @@ function cards(summary, totals) {
     card("Sent", "sent", totals.sent, "sent", "over all channels"),
     card("Delivered", "delivered", totals.delivered, "delivered", `${percent(totals.delivered, totals.sent)} of sent`),
     card("Read", "read", totals.read, "read", `${percent(totals.read, totals.delivered)} of delivered`),
-    card("Clicks", "clicked", totals.clicked, "clicked", `${percent(totals.clicked, totals.read)} of read; several by one person count`),
-    card("Did not arrive", "unreached", unreached, "failed", `${number(totals.failed)} failed, ${number(totals.not_sent)} not sent, ${number(totals.blocked)} blocked`),
+    card("Clicks", "clicked", totals.clicked, "clicked", `${percent(totals.clicked, totals.read)} of read; includes repeated clicks`),
+    card("Not delivered", "unreached", unreached, "failed", `${number(totals.failed)} failed, ${number(totals.not_sent)} not sent, ${number(totals.blocked)} blocked`),
     card("Fell back to SMS", "fell_back", fellBack, "not_sent", attempts ? `${percent(fellBack, attempts)} of RCS; ${number(delivered)} delivered` : "no RCS message in this range"),
-    card("Incoming", "received", totals.received, "received", "messages people wrote or sent"),
-    card("Billable messages", "billable", billable, "other", summary.billing.length ? "by the prices in the events" : "no event carried a price"),
+    card("Incoming", "received", totals.received, "received", "messages from people"),
+    card("Billable messages", "billable", billable, "other", summary.billing.length ? "by the prices in the events" : "no event has a price"),
   );
 }
 
@@ -188,9 +188,9 @@ const FOLDED = {
 /** Names beyond what a day counts by name; nothing where all names are shown. */
 function folded(summary) {
   const name = ({ kind, most, days: on }) =>
-    `${number(most)} ${FOLDED[kind] ?? kind} on ${plural(on, "day")}` + (kind === "pairs" ? " (others have no figures together)" : "");
+    `${number(most)} ${FOLDED[kind] ?? kind} on ${plural(on, "day")}` + (kind === "pairs" ? " (the others have no combined figures)" : "");
   return summary.folded.length
-    ? h("p", { class: "muted", "data-folded": summary.folded.map(({ kind }) => kind).join(" ") }, `Some names count as “other”, because there were more than ${summary.folded.map(name).join(", ")}. All totals are complete.`)
+    ? h("p", { class: "muted", "data-folded": summary.folded.map(({ kind }) => kind).join(" ") }, `Some names are counted as “other”, because there were more than ${summary.folded.map(name).join(", ")}. All totals are complete.`)
     : null;
 }
 
@@ -228,7 +228,7 @@ function volume(summary, signal) {
   lines({ series, labels: keys.map(shortOf), titles: keys.map(titleOf), summary: said, signal })
     .then((drawn) => fill(chart, drawn))
     .catch(() => {
-      if (!signal.aborted) fill(chart, h("p", { class: "muted" }, "The chart could not be loaded; the table below holds the same figures."));
+      if (!signal.aborted) fill(chart, h("p", { class: "muted" }, "The chart could not be loaded. The table below has the same figures."));
     });
 
   return panel(
@@ -276,12 +276,12 @@ function funnel(summary) {
       return [
         table({
           caption: plain(channelName(entry.channel)),
-          head: ["Step", "Events", "Of the step before", h("span", { class: "hidden" }, "Bar")],
+          head: ["Step", "Events", "Of the previous step", h("span", { class: "hidden" }, "Bar")],
           rows: [step("sent", null), step("delivered", entry.sent), step("read", entry.delivered), step("clicked", entry.read)],
           numeric: [1, 2],
           className: "bars",
         }),
-        h("p", { class: "after" }, lost ? `Did not arrive: ${number(entry.failed)} failed, ${number(entry.not_sent)} not sent, ${number(entry.blocked)} blocked.` : "None failed."),
+        h("p", { class: "after" }, lost ? `Not delivered: ${number(entry.failed)} failed, ${number(entry.not_sent)} not sent, ${number(entry.blocked)} blocked.` : "None failed."),
       ];
     }),
   );
@@ -300,8 +300,8 @@ function fallback(summary) {
     name,
     h("p", { class: "lead" }, `${percent(fellBack, attempts)} of ${plural(attempts, "RCS message")} fell back to SMS; ${percent(delivered, fellBack)} of those were delivered.`),
     table({
-      caption: "How the fallback ended",
-      head: ["End", "Messages", "Of those sent", h("span", { class: "hidden" }, "Bar")],
+      caption: "Fallback results",
+      head: ["Result", "Messages", "Of those sent", h("span", { class: "hidden" }, "Bar")],
       rows: rows.map(([label, value, word], index) => [label, figure(value), index ? percent(value, fellBack) : "", bar(value, most, word)]),
       numeric: [1, 2],
       className: "bars",
@@ -310,13 +310,13 @@ function fallback(summary) {
 }
 
 function reasons(summary) {
-  const name = "Why messages did not arrive";
+  const name = "Why messages were not delivered";
   const all = [...summary.failures].sort((a, b) => b.count - a.count);
   if (!all.length) return panel(name, h("p", { class: "muted" }, "No message failed in this range."));
   const total = all.reduce((sum, { count }) => sum + count, 0);
   const draw = (shown) =>
     table({
-      caption: "Reasons as the providers put them",
+      caption: "Reasons as the providers report them",
       head: ["Reason", "Channel", "Events", "Share", h("span", { class: "hidden" }, "Bar")],
       rows: shown.map((entry) => [entry.reason ? foreign(entry.reason, { most: 120 }) : "No reason given", badge(entry.channel), figure(entry.count), percent(entry.count, total), bar(entry.count, all[0].count, "failed")]),
       numeric: [2, 3],
@@ -334,7 +334,7 @@ function reasons(summary) {
 
 function billing(summary) {
   const name = "Billable by category";
-  if (!summary.billing.length) return panel(name, h("p", { class: "muted" }, "No event carried a price in this range."));
+  if (!summary.billing.length) return panel(name, h("p", { class: "muted" }, "No event in this range has a price."));
   const rows = [...summary.billing].sort((a, b) => Number(b.billable) - Number(a.billable) || b.messages - a.messages);
   return panel(
     name,
@@ -344,13 +344,13 @@ function billing(summary) {
       rows: rows.map((entry) => [entry.category ? foreign(entry.category, { most: 80 }) : "No category", entry.billable ? "Billable" : "Free", figure(entry.messages), figure(entry.count)]),
       numeric: [2, 3],
     }),
-    h("p", { class: "after muted" }, "Several events of one message carry its price; messages are an estimate from them."),
+    h("p", { class: "after muted" }, "Several events of one message carry its price, so the number of messages is an estimate."),
   );
 }
 
 function types(summary) {
   const name = "Message types";
-  if (!summary.message_types.length) return panel(name, h("p", { class: "muted" }, "No event named its message type in this range."));
+  if (!summary.message_types.length) return panel(name, h("p", { class: "muted" }, "No event in this range has a message type."));
   const rows = [...summary.message_types].sort((a, b) => b.count - a.count);
   return panel(
     name,

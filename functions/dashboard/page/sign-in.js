@@ -25,7 +25,7 @@ export function show({ main, done }) {
       done(await post("api/session", { password: password.value }));
     } catch (error) {
       const after = error instanceof ApiError && error.status === 429 && error.retryAfter;
-      fill(told, after ? `Too many tries. Wait ${plural(after, "second")} and try again.` : error.message);
+      fill(told, after ? `Too many attempts. Wait ${plural(after, "second")} and try again.` : error.message);
       password.select();
       password.focus();
     } finally {

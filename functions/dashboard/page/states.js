@@ -9,12 +9,12 @@ export const empty = (title, ...more) => h("div", { class: "empty" }, h("h2", nu
 /** How the first events get here. */
 export function howToStart() {
   return [
-    h("p", null, "If no provider calls yet, this is how events get here:"),
+    h("p", null, "To receive events:"),
     h(
       "ol",
       null,
-      h("li", null, "In Netcore’s settings, paste the function’s URL as the webhook and add the custom header that the function expects; the deployment’s output names both."),
-      h("li", null, "On your own machine, start the local receiver and run ", h("code", null, "netcore-webhooks simulate"), "."),
+      h("li", null, "In Netcore’s settings, enter the function’s URL as the webhook and add the custom header that the function expects. The outputs of the deployment name both."),
+      h("li", null, "On your machine, start the local receiver and run ", h("code", null, "netcore-webhooks simulate"), "."),
     ),
   ];
 }
@@ -24,7 +24,7 @@ export const failed = (error, retry) =>
   h(
     "div",
     { class: "failed", role: "alert" },
-    h("p", null, h("strong", null, "That did not work. "), error.message),
+    h("p", null, h("strong", null, "Something went wrong. "), error.message),
     retry && h("button", { type: "button", onclick: retry }, "Try again"),
   );
 

@@ -89,7 +89,7 @@ export function headline(message) {
     return { text: `${last.status === "clicked" ? "Tapped" : "Received"} over ${channelName(last.channel)}${words ? `: “${clip(words)}”` : ""}.`, state: last.status };
   }
   const leg = present(message.journey);
-  if (!leg) return { text: "Nothing is known of this message yet.", state: "other" };
+  if (!leg) return { text: "No status of this message is known yet.", state: "other" };
   const own = (event) => nameOf(event) === nameOf(leg) && event.channel === leg.channel;
   const clicks = events.filter((event) => event.status === "clicked");
   const legClicked = clicks.some(own);
@@ -112,9 +112,9 @@ export function headline(message) {
     const remark = reason(events, leg);
     if (remark) text += before.length ? ` (${channelName(leg.channel)}: ${clause(remark)})` : `: ${clause(remark)}`;
   }
-  if (leg.state === "sent") text += "; no delivery is reported yet";
+  if (leg.state === "sent") text += "; no delivery reported yet";
   // An SMS reports no reading: silence about it says nothing.
-  if (leg.state === "delivered" && leg.channel !== "SMS") text += "; not read as far as is known";
+  if (leg.state === "delivered" && leg.channel !== "SMS") text += "; no reading reported yet";
   if (leg.state === "read") {
     const sent = events.find((event) => own(event) && event.status === "sent");
     if (sent && leg.state_time > sent.event_time) text += `, ${duration(leg.state_time - sent.event_time)} after it was sent`;

@@ -31,7 +31,7 @@ test("the cards are a recount of what was posted", async (t) => {
   await expectKpi(page, "clicked", posted("Clicked"));
   await expectKpi(page, "unreached", posted("Failed") + posted("Not sent"));
   await expectKpi(page, "fell_back", posted("Sent", "SMS"));
-  const cell = (name) => page.getByRole("table", { name: "How the fallback ended" }).getByRole("row", { name }).locator("data");
+  const cell = (name) => page.getByRole("table", { name: "Fallback results" }).getByRole("row", { name }).locator("data");
   await expect(cell(/^Sent as SMS/)).toHaveAttribute("value", "5");
   await expect(cell(/^Delivered/)).toHaveAttribute("value", "4");
   await expect(cell(/^Failed/)).toHaveAttribute("value", "1");
@@ -67,7 +67,7 @@ test("reasons and funnel are those of the summary", async (t) => {
   const summary = await api(`api/summary?${query}`);
   const page = await open(t, `#/overview?${query}`);
   await figuresShown(page);
-  const reasons = page.getByRole("table", { name: "Reasons as the providers put them" });
+  const reasons = page.getByRole("table", { name: "Reasons as the providers report them" });
   const shown = () => reasons.locator("tbody tr").evaluateAll((rows) => rows.map((row) => [row.cells[0].innerText, row.cells[1].innerText, row.cells[2].innerText].join("|")).sort());
   await expect.poll(shown).toEqual(["Figures: device is off|RCS|3", "Figures: no RCS|RCS|2", "Figures: operator|SMS|1"]);
   for (const entry of summary.funnel) {

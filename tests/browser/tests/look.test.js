@@ -28,8 +28,8 @@ const VIEWS = [
     await unfold(page);
   }],
   ["search", "#/message", (page) => page.getByRole("heading", { name: "Find a message" }).waitFor()],
-  ["nothing", "#/message/no-such-message", (page) => page.getByRole("heading", { name: "No message and no person found" }).waitFor()],
-  ["live", "#/live", (page) => page.getByText("Watching.").waitFor()],
+  ["nothing", "#/message/no-such-message", (page) => page.getByRole("heading", { name: "No message or person found" }).waitFor()],
+  ["live", "#/live", (page) => page.getByText("Updates automatically.").waitFor()],
   ["dead-letters", "#/dead-letters", async (page) => {
     await page.locator("[data-letter]").first().waitFor();
     await page.getByRole("button", { name: "Show content" }).first().click();

@@ -70,7 +70,7 @@ test("an agent sees letters but cannot change the queue; an operator can", async
 test("a viewer sees no number anywhere, and opens a message without its id", async (t) => {
   const page = await open(t, "#/live", { at: instance.base });
   await signIn(page, "viewer");
-  await page.getByText("Watching.").waitFor();
+  await page.getByText("Updates automatically.").waitFor();
   await post(instance, "event-webhook", [{ message_id: `api-337-${journey.number}-viewer-1`, mobile: journey.number, status: "Sent", channel: "RCS", event_time: Math.floor(Date.now() / 1000) }]);
   const event = page.locator(".events > li", { hasText: "-viewer-1" });
   await event.waitFor();
@@ -81,7 +81,7 @@ test("a viewer sees no number anywhere, and opens a message without its id", asy
   await event.locator("dl").waitFor();
   assert.ok(!(await page.content()).includes(journey.number));
   await event.locator(".event-who").getByRole("link").click();
-  await page.getByText("Sent over RCS; no delivery is reported yet.").waitFor();
+  await page.getByText("Sent over RCS; no delivery reported yet.").waitFor();
   await page.getByRole("heading", { level: 1, name: /-viewer-1$/ }).waitFor();
   assert.ok(!(await page.content()).includes(journey.number));
   assert.ok(!page.url().includes(journey.number));

@@ -14,8 +14,8 @@ const message = (journey, events, answers = []) => ({ message_id: journey[0]?.me
 
 test("one sentence tells what became of a message", () => {
   const cases = [
-    [message([leg("m", "RCS", "sent", 0)], [event("m", "RCS", "sent", 0)]), "Sent over RCS; no delivery is reported yet."],
-    [message([leg("m", "RCS", "delivered", 5)], [event("m", "RCS", "delivered", 5)]), "Delivered over RCS; not read as far as is known."],
+    [message([leg("m", "RCS", "sent", 0)], [event("m", "RCS", "sent", 0)]), "Sent over RCS; no delivery reported yet."],
+    [message([leg("m", "RCS", "delivered", 5)], [event("m", "RCS", "delivered", 5)]), "Delivered over RCS; no reading reported yet."],
     [message([leg("m", "WHATSAPP", "read", 125)], [event("m", "WHATSAPP", "sent", 0), event("m", "WHATSAPP", "read", 125)]), "Read over WhatsApp, 2 min 5 s after it was sent."],
     [message([leg("m", "RCS", "failed", 5)], [event("m", "RCS", "failed", 5, { remarks: "Operator rejected the message." })]), "Failed over RCS: Operator rejected the message."],
     [message([leg("m", "RCS", "blocked", 5)], [event("m", "RCS", "blocked", 5)]), "Blocked over RCS."],
@@ -27,7 +27,7 @@ test("one sentence tells what became of a message", () => {
       message([leg("m", "RCS", "failed", 0), leg("s", "SMS", "failed", 9)], [event("m", "RCS", "failed", 0, { remarks: "off" }), event("s", "SMS", "failed", 9, { remarks: "barred" })]),
       "Failed over SMS too, after RCS failed: off (SMS: barred).",
     ],
-    [message([leg("m", "RCS", "delivered", 0), leg("s", "SMS", "sent", 9)], [event("m", "RCS", "delivered", 0)]), "Delivered over RCS; not read as far as is known; also sent over SMS."],
+    [message([leg("m", "RCS", "delivered", 0), leg("s", "SMS", "sent", 9)], [event("m", "RCS", "delivered", 0)]), "Delivered over RCS; no reading reported yet; also sent over SMS."],
     [message([leg("m", "RCS", "queued", 0)], [event("m", "RCS", "queued", 0)]), "“queued” over RCS."],
     [message([leg("m", "RCS", "received", 0)], [event("m", "RCS", "received", 0, { content: { text: "Hello" } })]), "Received over RCS: “Hello”."],
     [message([leg("m", "RCS", "read", 0)], [event("m", "RCS", "clicked", 0, { click: { text: "Yes" }, in_reply_to: "n" })]), "Tapped over RCS: “Yes”."],
@@ -38,9 +38,9 @@ test("one sentence tells what became of a message", () => {
     ],
     [
       message([leg("m", "RCS", "delivered", 0)], [event("m", "RCS", "delivered", 0)], [event("a", "RCS", "received", 60, { content: { text: "Thanks" }, in_reply_to: "m" })]),
-      "Delivered over RCS; not read as far as is known. The person answered: “Thanks”.",
+      "Delivered over RCS; no reading reported yet. The person answered: “Thanks”.",
     ],
-    [message([], []), "Nothing is known of this message yet."],
+    [message([], []), "No status of this message is known yet."],
   ];
   for (const [given, expected] of cases) assert.equal(headline(given).text, expected);
 });

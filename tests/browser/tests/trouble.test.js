@@ -13,7 +13,7 @@ test("an error is told in words and can be retried, in every view", async (t) =>
     ["", "**/api/summary*", (page) => figuresShown(page)],
     [`#/message/${journey.rcs}`, "**/api/messages/*", (page) => page.locator(".timeline").waitFor()],
     [`#/number/${journey.number}`, "**/api/recipients/*", (page) => page.locator(".groups > li").first().waitFor()],
-    ["#/live", "**/api/events*", (page) => page.getByText("Watching.").waitFor()],
+    ["#/live", "**/api/events*", (page) => page.getByText("Updates automatically.").waitFor()],
     ["#/dead-letters", "**/api/dead-letters*", (page) => page.locator('[data-kpi="dead"]').waitFor()],
   ]) {
     await page.route(path, (route) => route.fulfill(broken));

@@ -19,7 +19,7 @@ test("the overview shows figures, a chart, its summary and its table", async (t)
   const page = await open(t);
   await heading(page, "Overview").waitFor();
   await figuresShown(page);
-  for (const name of ["Volume over time", "From sent to clicked", "Fallback to SMS", "Why messages did not arrive", "Billable by category", "Message types"]) {
+  for (const name of ["Volume over time", "From sent to clicked", "Fallback to SMS", "Why messages were not delivered", "Billable by category", "Message types"]) {
     await page.getByRole("heading", { level: 2, name }).waitFor();
   }
   const chart = page.getByRole("img", { name: /events in 30 UTC days/ });
@@ -151,7 +151,7 @@ test("digits and dashes are a number first and an id if there is no such person"
   const page = await open(t);
   await find(page, digits.id);
   await heading(page, `Message ${digits.id}`).waitFor();
-  await page.getByText("Sent over RCS; no delivery is reported yet.").waitFor();
+  await page.getByText("Sent over RCS; no delivery reported yet.").waitFor();
   await expect.poll(() => decodeURIComponent(new URL(page.url()).hash)).toBe(`#/message/${digits.id}`);
 });
 
@@ -160,14 +160,14 @@ test("a number that looks like an id is found, and what is nowhere is said to be
   await find(page, `(91) ${digits.number.slice(2)}`);
   await page.getByText("1 message, 1 event, the newest first.").waitFor();
   await find(page, "no-such-message");
-  await page.getByRole("heading", { name: "No message and no person found" }).waitFor();
+  await page.getByRole("heading", { name: "No message or person found" }).waitFor();
   await find(page, "+91 00000 00000");
   await page.getByRole("heading", { name: "Nothing is stored for this number" }).waitFor();
 });
 
 test("live shows an event as it arrives, holds it back from a reader, and filters", async (t) => {
   const page = await open(t, "#/live");
-  await page.getByText("Watching.").waitFor();
+  await page.getByText("Updates automatically.").waitFor();
   const send = (id, status = "Sent") =>
     post(instance, "event-webhook", [{ message_id: id, mobile: "919000000107", status, channel: "RCS", requestid: id, event_time: Math.floor(Date.now() / 1000) }]);
   const stamp = Date.now();
@@ -195,7 +195,7 @@ test("live shows an event as it arrives, holds it back from a reader, and filter
 
 test("live does not ask while it is paused or nobody looks", async (t) => {
   const page = await open(t, "#/live", { prepare: (fresh) => fresh.clock.install() });
-  await page.getByText("Watching.").waitFor();
+  await page.getByText("Updates automatically.").waitFor();
   let asked = 0;
   page.on("request", (request) => { if (request.url().includes("/api/events")) asked += 1; });
   const minute = async () => {
@@ -208,14 +208,14 @@ test("live does not ask while it is paused or nobody looks", async (t) => {
   await page.getByText("Paused.").waitFor();
   assert.equal(await minute(), 0, "paused");
   await Promise.all([page.waitForRequest(/\/api\/events/), page.getByRole("button", { name: "Continue" }).click()]);
-  await page.getByText("Watching.").waitFor();
+  await page.getByText("Updates automatically.").waitFor();
 
   // Headless pages are always visible: the page is told otherwise.
   await page.evaluate(() => {
     Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
     document.dispatchEvent(new Event("visibilitychange"));
   });
-  await page.getByText("Waits until you look.").waitFor();
+  await page.getByText("Paused while hidden.").waitFor();
   assert.equal(await minute(), 0, "hidden");
   const again = page.waitForRequest(/\/api\/events/);
   await page.evaluate(() => {
