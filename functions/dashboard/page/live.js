@@ -162,7 +162,7 @@ export function mount({ main, signal, go, announce }) {
     if (shown.size && !list.isConnected) fill(place, list);
     if (!shown.size) {
       const filtered = filters.channel || filters.status;
-      fill(place, empty(filtered ? "No events match these filters yet" : "No events today yet", h("p", null, `Today is ${day} in UTC. This view updates automatically.`), !filtered && howToStart()));
+      fill(place, empty(filtered ? "No events match these filters yet" : "No events today yet", h("p", null, `Today is ${day} in UTC. New events appear here.`), !filtered && howToStart()));
     }
     told();
     if (had) {

@@ -12,6 +12,9 @@ const MOST_DAYS = 366;
 /** Up to this many days the chart shows hours. */
 const HOURLY_DAYS = 2;
 const REASONS_AT_FIRST = 8;
+const CHANNELS_AT_FIRST = 4;
+/** The chart has so many lines at most: those of the most frequent statuses, and one for the others. */
+const MOST_LINES = 10;
 
 export const title = () => "Overview";
 
@@ -213,6 +216,7 @@ function volume(summary, signal) {
   }
   const words = inOrder(Object.keys(series));
   const totals = words.map((word) => series[word].reduce((a, b) => a + b, 0));
+  const drawn = mostFrequent(series, words, totals);
   const label = (word) => plain(status(word).label, 40);
   const titleOf = (key) => (hourly ? `${dayName(key.slice(0, 10))}, ${key.slice(11)}:00–${key.slice(11)}:59 UTC` : `${dayName(key)} (UTC)`);
   const shortOf = (key) => (hourly ? `${dayNameShort(key.slice(0, 10))} ${key.slice(11)}h` : dayNameShort(key));
@@ -221,12 +225,12 @@ function volume(summary, signal) {
   const busiest = sums.indexOf(Math.max(...sums));
   const said =
     `${plural(totals.reduce((a, b) => a + b, 0), "event")} in ${plural(keys.length, hourly ? "UTC hour" : "UTC day")}: ` +
-    `${words.map((word, index) => `${label(word)} ${number(totals[index])}`).join(", ")}. ` +
+    `${Object.entries(drawn).map(([word, counts]) => `${label(word)} ${number(counts.reduce((a, b) => a + b, 0))}`).join(", ")}. ` +
     `The busiest ${hourly ? "hour" : "day"} was ${titleOf(keys[busiest])} with ${plural(sums[busiest], "event")}.`;
 
   const chart = h("div", { class: "chart" }, h("p", { class: "loading" }, "Drawing…"));
-  lines({ series, labels: keys.map(shortOf), titles: keys.map(titleOf), summary: said, signal })
-    .then((drawn) => fill(chart, drawn))
+  lines({ series: drawn, labels: keys.map(shortOf), titles: keys.map(titleOf), summary: said, signal })
+    .then((plot) => fill(chart, plot))
     .catch(() => {
       if (!signal.aborted) fill(chart, h("p", { class: "muted" }, "The chart could not be loaded. The table below has the same figures."));
     });
@@ -245,6 +249,17 @@ function volume(summary, signal) {
       }),
     ),
   );
+}
+
+/** The series of the most frequent statuses; all others added up as `other`. */
+function mostFrequent(series, words, totals) {
+  const total = new Map(words.map((word, index) => [word, totals[index]]));
+  const kept = words.length <= MOST_LINES ? words : words.filter((word) => word !== "other").sort((a, b) => total.get(b) - total.get(a)).slice(0, MOST_LINES - 1);
+  const drawn = Object.fromEntries(inOrder([...kept]).map((word) => [word, series[word]]));
+  for (const word of words.filter((one) => !kept.includes(one))) {
+    drawn.other = series[word].map((count, index) => count + (drawn.other?.[index] ?? 0));
+  }
+  return drawn;
 }
 
 /** A table that is made when it is asked for. */
@@ -267,9 +282,8 @@ function funnel(summary) {
     .filter((entry) => entry.sent + entry.delivered + entry.read + entry.clicked + entry.failed + entry.not_sent + entry.blocked > 0)
     .sort((a, b) => place(a) - place(b));
   if (!channels.length) return panel("From sent to clicked", h("p", { class: "muted" }, "No message was sent in this range."));
-  return panel(
-    "From sent to clicked",
-    channels.map((entry) => {
+  const draw = (shown) =>
+    shown.map((entry) => {
       const most = Math.max(entry.sent, entry.delivered, entry.read, entry.clicked);
       const step = (word, whole) => [chip(word), figure(entry[word], { "data-step": word }), whole === null ? "" : percent(entry[word], whole), bar(entry[word], most, word)];
       const lost = entry.failed + entry.not_sent + entry.blocked;
@@ -283,8 +297,20 @@ function funnel(summary) {
         }),
         h("p", { class: "after" }, lost ? `Not delivered: ${number(entry.failed)} failed, ${number(entry.not_sent)} not sent, ${number(entry.blocked)} blocked.` : "None failed."),
       ];
-    }),
-  );
+    });
+  return panel("From sent to clicked", ...unfolded(channels, CHANNELS_AT_FIRST, "channels", draw));
+}
+
+/** The first entries of a list, and a button that shows all. */
+function unfolded(all, atFirst, what, draw) {
+  const place = h("div", null, draw(all.slice(0, atFirst)));
+  const more = h("button", { type: "button", class: "link" }, `Show all ${number(all.length)} ${what}`);
+  more.addEventListener("click", () => {
+    fill(place, draw(all));
+    more.remove();
+    place.querySelector(".scroll").focus();
+  });
+  return [place, all.length > atFirst && more];
 }
 
 function fallback(summary) {
@@ -322,14 +348,7 @@ function reasons(summary) {
       numeric: [2, 3],
       className: "bars",
     });
-  const place = h("div", null, draw(all.slice(0, REASONS_AT_FIRST)));
-  const more = h("button", { type: "button", class: "link" }, `Show all ${number(all.length)} reasons`);
-  more.addEventListener("click", () => {
-    fill(place, draw(all));
-    more.remove();
-    place.querySelector(".scroll").focus();
-  });
-  return panel(name, place, all.length > REASONS_AT_FIRST && more);
+  return panel(name, ...unfolded(all, REASONS_AT_FIRST, "reasons", draw));
 }
 
 function billing(summary) {

@@ -105,6 +105,18 @@ export const figures = { bot: "figures-bot", tag: "figures-tag", from: dayOf(3),
   figures.records = records;
 }
 
+/** More statuses and channels than anybody lists, of one bot. The first status is the most frequent. */
+export const words = { bot: "words-bot", statuses: 14, channels: 6 };
+words.records = Array.from({ length: words.statuses }, (_, index) =>
+  Array.from({ length: words.statuses - index }, (_, turn) =>
+    netcore({ message_id: `words-${index}-${turn}`, mobile: "919000000106", requestid: `req-words-${index}`, nc_bot_id: words.bot, tags: [], status: `Word ${String(index).padStart(2, "0")}` }, noon(2) + turn * 1000),
+  ),
+).flat();
+words.bodies = [
+  ["event-webhook", words.records],
+  ["event-webhook", Array.from({ length: words.channels }, (_, index) => netcore({ message_id: `channel-${index}`, mobile: "919000000106", requestid: "req-channel", nc_bot_id: words.bot, tags: [], status: "Sent", channel: `CH${index}` }, noon(2)))],
+];
+
 /** Messages with a price, of a category of their own. */
 export const billed = { category: "figures_marketing" };
 billed.bodies = [
@@ -189,4 +201,4 @@ letters.bodies = [letters.shown, letters.redriven, letters.discarded, letters.ta
   JSON.stringify([{ mobile: letters.number, status: "Sent", channel: "RCS", requestid: word }]),
 ]);
 
-export const all = [journey, read, digits, many, figures, billed, evil, letters].flatMap(({ bodies }) => bodies);
+export const all = [journey, read, digits, many, figures, words, billed, evil, letters].flatMap(({ bodies }) => bodies);

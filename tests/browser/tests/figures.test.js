@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { api, browser, expect, expectKpi, figuresShown } from "../lib/browser.js";
-import { billed, figures } from "../lib/cases.js";
+import { billed, figures, words } from "../lib/cases.js";
 
 const open = browser();
 
@@ -77,6 +77,23 @@ test("reasons and funnel are those of the summary", async (t) => {
     }
   }
   assert.deepEqual(summary.bots.includes(figures.bot) && summary.tags.includes(figures.tag), true);
+});
+
+test("endless words for statuses and channels leave the overview short", async (t) => {
+  const page = await open(t, `#/overview?${new URLSearchParams({ from: figures.from, to: figures.to, bot: words.bot })}`);
+  await figuresShown(page);
+  // Ten lines: the nine most frequent of 14 words and Sent, and the others in one.
+  const lines = page.getByRole("list", { name: "Lines of the chart" }).getByRole("listitem");
+  await expect(lines).toHaveCount(10);
+  await expect(lines.filter({ hasText: "other" })).toHaveCount(1);
+  await expect(page.locator(".said-short").first()).toContainText(/other 21\b/);
+  // All of them are in the table.
+  await page.getByText("Figures as a table").click();
+  await expect(page.getByRole("table", { name: /for each UTC/ }).locator("tr").first().locator("th")).toHaveCount(1 + words.statuses + 1);
+  const panel = page.getByRole("region", { name: "From sent to clicked" });
+  await expect(panel.getByRole("table")).toHaveCount(4);
+  await panel.getByRole("button", { name: "Show all 6 channels" }).click();
+  await expect(panel.getByRole("table")).toHaveCount(6);
 });
 
 test("filters by channel and tag narrow the figures", async (t) => {

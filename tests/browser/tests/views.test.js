@@ -74,7 +74,7 @@ test("the range picker goes by presets and by days, and refuses a range that end
   await page.waitForURL(`**/#/overview?from=${figures.to}&to=${figures.to}`);
   await page.getByRole("img", { name: /24 UTC hours/ }).waitFor();
   await page.goto(`${base}/#/overview?from=${figures.to}&to=${figures.from}`);
-  await page.getByRole("alert").getByText("ends before it begins").waitFor();
+  await page.getByRole("alert").getByText("ends before it starts").waitFor();
 });
 
 test("a range without events says so and offers a way out", async (t) => {
