@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context as _, bail};
 use webhook_ingest::{
-    aws::{Aws, Patience},
+    aws::{Aws, Timeouts},
     config::{StorageConfig, environment},
 };
 
@@ -65,7 +65,7 @@ impl Target {
             if needs == Needs::Counters && rollups_table.is_empty() {
                 bail!("ROLLUPS_TABLE is missing");
             }
-            let aws = Aws::from_environment(storage.roots, Patience::unhurried()).await;
+            let aws = Aws::from_environment(storage.roots, Timeouts::unhurried()).await;
             return Ok(Self {
                 aws,
                 storage,
@@ -83,7 +83,7 @@ impl Target {
         };
         let place: Place = serde_json::from_str(&text)
             .with_context(|| format!("{} is damaged; start serve again", file.display()))?;
-        let aws = place.aws(Patience::unhurried()).await;
+        let aws = place.aws(Timeouts::unhurried()).await;
         let storage = place.storage();
         Ok(Self {
             aws,

@@ -12,7 +12,7 @@ use lambda_runtime::{Context, LambdaEvent};
 use redrive::Redrive;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
-use webhook_ingest::{aws::Patience, config::StorageConfig};
+use webhook_ingest::{aws::Timeouts, config::StorageConfig};
 
 use crate::local::Place;
 
@@ -23,7 +23,7 @@ const FUNCTION_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Polls until told to stop.
 pub(crate) async fn run(place: Place, storage: StorageConfig, stopped: watch::Receiver<bool>) {
-    let aws = place.aws(Patience::unhurried()).await;
+    let aws = place.aws(Timeouts::unhurried()).await;
     let redrive = Redrive::start(storage, &aws);
     while !*stopped.borrow() {
         if let Err(error) = poll(&aws.sqs, &place.retry_queue_url, &redrive).await {

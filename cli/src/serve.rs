@@ -22,7 +22,7 @@ use lambda_http::RequestExt as _;
 use redrive::RECEIVERS;
 use tokio::{net::TcpListener, sync::watch};
 use webhook_ingest::{
-    aws::Patience,
+    aws::Timeouts,
     config::{Hidden, ReceiverConfig, StorageConfig, environment},
     function_url::FunctionUrlRequest,
     receiver::Ingest,
@@ -166,7 +166,7 @@ async fn functions(local: &Local, auth: &str, open: bool) -> anyhow::Result<(Fun
         "WEBHOOK_AUTH" => Some(auth.to_owned()),
         _ => stored.get(name).cloned().or_else(|| environment(name)),
     })?;
-    let aws = place.aws(Patience::within(config.ack_budget)).await;
+    let aws = place.aws(Timeouts::within(config.ack_budget)).await;
     let mut receivers = HashMap::new();
     for receiver in RECEIVERS {
         let config = ReceiverConfig {
@@ -187,7 +187,7 @@ async fn functions(local: &Local, auth: &str, open: bool) -> anyhow::Result<(Fun
         ),
         _ => stored.get(name).cloned().or_else(|| environment(name)),
     })?;
-    let unhurried = place.aws(Patience::unhurried()).await;
+    let unhurried = place.aws(Timeouts::unhurried()).await;
     let dashboard = Dashboard::start(&dashboard, &unhurried).await?;
     let functions = Functions {
         receivers,

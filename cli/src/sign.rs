@@ -4,8 +4,8 @@ use std::{path::Path, time::Duration};
 
 use anyhow::Context as _;
 use webhook_ingest::{
-    auth::{Live, Policy, is_reference},
-    aws::{Aws, Patience, Roots},
+    auth::{Policy, RefreshingSecret, is_reference},
+    aws::{Aws, Roots, Timeouts},
     time,
 };
 
@@ -17,8 +17,9 @@ pub async fn curl_line(file: &Path, auth: &str, url: &str) -> anyhow::Result<Str
     let body = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let now = time::now();
     let headers = if is_reference(auth) {
-        let aws = Aws::from_environment(Roots::System, Patience::unhurried()).await;
-        let policy = Live::<Policy>::start(auth, Duration::from_mins(5), &aws.config, now).await?;
+        let aws = Aws::from_environment(Roots::System, Timeouts::unhurried()).await;
+        let policy =
+            RefreshingSecret::<Policy>::start(auth, Duration::from_mins(5), &aws.config, now).await?;
         policy.current(now).await.sign(&body, now)
     } else {
         Policy::parse(auth)?.sign(&body, now)

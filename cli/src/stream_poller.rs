@@ -7,7 +7,7 @@ use lambda_runtime::{Context, LambdaEvent};
 use projector::{Projector, StreamEvent, rebuild::rebuild, rollups::Rollups};
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::spawn_blocking, time::sleep};
-use webhook_ingest::aws::Patience;
+use webhook_ingest::aws::Timeouts;
 
 use crate::local::{
     Place,
@@ -23,7 +23,7 @@ const FUNCTION_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Polls until told to stop; before, counts what a folder of an earlier version never counted.
 pub(crate) async fn run(place: Place, stream: Stream, uncounted: bool, mut stopped: watch::Receiver<bool>) {
-    let aws = place.aws(Patience::unhurried()).await;
+    let aws = place.aws(Timeouts::unhurried()).await;
     if uncounted {
         let rollups = Rollups::new(aws.dynamodb.clone(), place.rollups_table.clone());
         if let Err(error) = rebuild(&rollups, &place.events_table, |_| ()).await {

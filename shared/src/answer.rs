@@ -5,7 +5,7 @@ use lambda_http::Body;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{auth::Refusal, storage::Tally};
+use crate::{auth::Refusal, pipeline::BatchOutcome};
 
 /// Seconds after which a sender may come again when nothing could be kept.
 const RETRY_AFTER_SECONDS: &str = "30";
@@ -42,7 +42,7 @@ pub enum Answer {
         why: String,
     },
     /// Every record is durable somewhere.
-    Accepted(Tally),
+    Accepted(BatchOutcome),
     /// Something could be kept nowhere; the sender still has it.
     Unavailable,
 }
@@ -95,12 +95,12 @@ impl Answer {
             Self::Forbidden => error("requests are not accepted from this address"),
             Self::Unauthorised(_) => error("missing, wrong or stale authentication"),
             Self::Rejected { why } => error(&format!("{why}; the body is kept in the dead-letter queue")),
-            Self::Accepted(tally) => serde_json::to_string(&Counts {
-                received: tally.received,
-                stored: tally.stored,
-                duplicates: tally.duplicates,
-                queued: tally.queued,
-                dead_lettered: tally.dead_lettered,
+            Self::Accepted(outcome) => serde_json::to_string(&Counts {
+                received: outcome.received,
+                stored: outcome.stored,
+                duplicates: outcome.duplicates,
+                queued: outcome.queued,
+                dead_lettered: outcome.dead_lettered,
             })
             .unwrap_or_default(),
             Self::Unavailable => error("nothing could be kept just now; send the same body again"),

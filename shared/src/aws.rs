@@ -30,7 +30,7 @@ const AMAZON_ROOTS: &str = include_str!("../certs/amazon-trust-services.pem");
 
 /// How patient the clients are.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct Timeouts {
     /// For a connection.
     pub connect: Duration,
     /// For one attempt of a call.
@@ -39,7 +39,7 @@ pub struct Patience {
     pub attempts: u32,
 }
 
-impl Patience {
+impl Timeouts {
     /// For a request that somebody waits for: two attempts fit the part of the budget that storing
     /// has, and what they do not achieve goes to the retry queue.
     pub fn within(budget: Duration) -> Self {
@@ -85,12 +85,12 @@ pub struct LocalEndpoints {
 
 impl Aws {
     /// Takes region, credentials and endpoints from the environment, as every SDK does.
-    pub async fn from_environment(roots: Roots, patience: Patience) -> Self {
+    pub async fn from_environment(roots: Roots, timeouts: Timeouts) -> Self {
         let store = match roots {
             Roots::Amazon => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
             Roots::System => TrustStore::default(),
         };
-        let config = loader(store, patience).load().await;
+        let config = loader(store, timeouts).load().await;
         Self {
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             sqs: aws_sdk_sqs::Client::new(&config),
@@ -99,8 +99,8 @@ impl Aws {
     }
 
     /// Talks to servers on this machine, which know their callers by the access key id alone.
-    pub async fn local(endpoints: &LocalEndpoints, patience: Patience) -> Self {
-        let config = loader(TrustStore::empty(), patience)
+    pub async fn local(endpoints: &LocalEndpoints, timeouts: Timeouts) -> Self {
+        let config = loader(TrustStore::empty(), timeouts)
             .region(Region::from_static("local"))
             .credentials_provider(Credentials::new(
                 &endpoints.access_key_id,
@@ -121,7 +121,7 @@ impl Aws {
     }
 }
 
-fn loader(trusted: TrustStore, patience: Patience) -> ConfigLoader {
+fn loader(trusted: TrustStore, timeouts: Timeouts) -> ConfigLoader {
     let mut http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
     // Building a context checks nothing and cannot fail; the default would read the machine's roots.
     if let Ok(context) = TlsContext::builder().with_trust_store(trusted).build() {
@@ -131,13 +131,13 @@ fn loader(trusted: TrustStore, patience: Patience) -> ConfigLoader {
         .http_client(http.build_https())
         .timeout_config(
             TimeoutConfig::builder()
-                .connect_timeout(patience.connect)
-                .operation_attempt_timeout(patience.attempt)
+                .connect_timeout(timeouts.connect)
+                .operation_attempt_timeout(timeouts.attempt)
                 .build(),
         )
         .retry_config(
             RetryConfig::standard()
-                .with_max_attempts(patience.attempts)
+                .with_max_attempts(timeouts.attempts)
                 .with_initial_backoff(Duration::from_millis(30))
                 .with_max_backoff(Duration::from_millis(300)),
         )

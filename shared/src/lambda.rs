@@ -6,7 +6,7 @@ use lambda_http::RequestExt as _;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 use crate::{
-    aws::{Aws, Patience},
+    aws::{Aws, Timeouts},
     config::{ReceiverConfig, environment},
     function_url::{FunctionUrlRequest, response},
     logging, metrics,
@@ -19,7 +19,7 @@ pub fn run(receiver: Receiver) -> ExitCode {
     logging::start();
     block_on(async move {
         let config = ReceiverConfig::read(environment)?;
-        let aws = Aws::from_environment(config.storage.roots, Patience::within(config.ack_budget)).await;
+        let aws = Aws::from_environment(config.storage.roots, Timeouts::within(config.ack_budget)).await;
         let ingest = Ingest::start(receiver, config, &aws).await?;
         let collector = metrics::start();
         lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<FunctionUrlRequest>| {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 use metrics_cloudwatch_embedded::{Builder, Collector};
 
-use crate::{answer::Answer, storage::Tally};
+use crate::{answer::Answer, pipeline::BatchOutcome};
 
 /// The CloudWatch namespace.
 pub const NAMESPACE: &str = "NetcoreWebhooks";
@@ -93,19 +93,19 @@ pub fn retry_age(function: &'static str, age: Duration) {
 }
 
 /// Counts what became of records. `received` is left out by `redrive`, which did not receive them.
-pub fn tally(function: &'static str, provider: &'static str, tally: &Tally, received: bool) {
+pub fn outcome(function: &'static str, provider: &'static str, outcome: &BatchOutcome, received: bool) {
     let count = |name: &'static str, n: usize| {
         if n > 0 {
             counter!(name, "Function" => function, "Provider" => provider).increment(n as u64);
         }
     };
-    count("Received", if received { tally.received } else { 0 });
-    count("Stored", tally.stored);
-    count("Duplicates", tally.duplicates);
-    count("Conflicts", tally.conflicts);
-    count("Late", tally.late);
-    count("Queued", tally.queued);
-    count("DeadLettered", tally.dead_lettered);
+    count("Received", if received { outcome.received } else { 0 });
+    count("Stored", outcome.stored);
+    count("Duplicates", outcome.duplicates);
+    count("Conflicts", outcome.conflicts);
+    count("Late", outcome.late);
+    count("Queued", outcome.queued);
+    count("DeadLettered", outcome.dead_lettered);
 }
 
 /// Counts what became of a batch of the stream.

@@ -10,15 +10,15 @@ use tokio::time::Instant;
 
 use crate::{
     answer::Answer,
-    auth::{Live, Policy, PolicyError, Unverified, Verdict, Verified},
+    auth::{Policy, PolicyError, RefreshingSecret, Unverified, Verdict, Verified},
     aws::Aws,
     batch::Batch,
     config::ReceiverConfig,
     letter::{Letter, Reason},
     logging::Sampler,
     metrics,
+    pipeline::{BatchOutcome, Deadlines, Ingested, Pipeline},
     provider::FormatId,
-    storage::{Deadlines, Ingested, Storage, Tally},
     time,
 };
 
@@ -45,8 +45,8 @@ pub struct Ingest(Arc<Parts>);
 struct Parts {
     receiver: Receiver,
     config: ReceiverConfig,
-    policy: Live<Policy>,
-    storage: Storage,
+    policy: RefreshingSecret<Policy>,
+    pipeline: Pipeline,
 }
 
 /// Log lines of a class of refused requests in a minute, of one execution environment. Each line
@@ -63,13 +63,14 @@ impl Ingest {
     /// [`PolicyError`] if there is no usable policy.
     pub async fn start(receiver: Receiver, config: ReceiverConfig, aws: &Aws) -> Result<Self, PolicyError> {
         let auth = &config.webhook_auth.0;
-        let policy = Live::<Policy>::start(auth, config.auth_refresh, &aws.config, time::now()).await?;
-        let storage = Storage::new(config.storage.clone(), aws);
+        let policy =
+            RefreshingSecret::<Policy>::start(auth, config.auth_refresh, &aws.config, time::now()).await?;
+        let pipeline = Pipeline::new(config.storage.clone(), aws);
         Ok(Self(Arc::new(Parts {
             receiver,
             config,
             policy,
-            storage,
+            pipeline,
         })))
     }
 
@@ -85,10 +86,10 @@ impl Ingest {
             .map(|context| context.request_id.clone())
             .unwrap_or_default();
         let bytes = request.body().len();
-        let (answer, tally) = parts.answer(request, started).await;
+        let (answer, outcome) = parts.answer(request, started).await;
         let (took, function) = (started.elapsed(), parts.receiver.function);
         metrics::request(function, &answer, took);
-        metrics::tally(function, parts.receiver.provider(), &tally, true);
+        metrics::outcome(function, parts.receiver.provider(), &outcome, true);
         let refusal = answer.refusal();
         // Anybody who knows the URL can cause these, so they are sampled by class.
         let admitted = match refusal {
@@ -106,14 +107,14 @@ impl Ingest {
             unlogged = refusal.map(|_| unlogged),
             status = answer.status().as_u16(),
             bytes,
-            received = tally.received,
-            stored = tally.stored,
-            duplicates = tally.duplicates,
-            conflicts = tally.conflicts,
-            late = tally.late,
-            queued = tally.queued,
-            dead_lettered = tally.dead_lettered,
-            lost = tally.lost,
+            received = outcome.received,
+            stored = outcome.stored,
+            duplicates = outcome.duplicates,
+            conflicts = outcome.conflicts,
+            late = outcome.late,
+            queued = outcome.queued,
+            dead_lettered = outcome.dead_lettered,
+            lost = outcome.lost,
             duration_ms = milliseconds(took),
             "request"
         );
@@ -126,8 +127,8 @@ fn milliseconds(took: Duration) -> f64 {
 }
 
 impl Parts {
-    async fn answer(&self, request: Request, started: Instant) -> (Answer, Tally) {
-        let none = Tally::default();
+    async fn answer(&self, request: Request, started: Instant) -> (Answer, BatchOutcome) {
+        let none = BatchOutcome::default();
         match *request.method() {
             Method::POST => {}
             Method::GET | Method::HEAD => return (Answer::Checked, none),
@@ -163,7 +164,7 @@ impl Parts {
         }
     }
 
-    async fn ingest(&self, verified: Verified<'_>, now: i64, started: Instant) -> (Answer, Tally) {
+    async fn ingest(&self, verified: Verified<'_>, now: i64, started: Instant) -> (Answer, BatchOutcome) {
         let until = Deadlines {
             store: started + self.config.ack_budget.mul_f64(STORE_SHARE),
             queue: started + self.config.ack_budget,
@@ -177,9 +178,9 @@ impl Parts {
             }
         };
         let function = self.receiver.function;
-        let arrival = self.storage.arrival(now);
-        let tally = match self.storage.ingest(function, &batch, arrival, until).await {
-            Ingested::Kept(tally) => tally,
+        let arrival = self.pipeline.arrival(now);
+        let outcome = match self.pipeline.ingest(function, &batch, arrival, until).await {
+            Ingested::SecretText(outcome) => outcome,
             Ingested::Unreadable { records, why } => {
                 drop(batch);
                 return self
@@ -187,12 +188,12 @@ impl Parts {
                     .await;
             }
         };
-        let answer = if tally.lost == 0 {
-            Answer::Accepted(tally)
+        let answer = if outcome.lost == 0 {
+            Answer::Accepted(outcome)
         } else {
             Answer::Unavailable
         };
-        (answer, tally)
+        (answer, outcome)
     }
 
     /// Keeps a body that holds nothing readable. Its records count as dead-lettered.
@@ -204,7 +205,7 @@ impl Parts {
         reason: Reason,
         why: String,
         records: usize,
-    ) -> (Answer, Tally) {
+    ) -> (Answer, BatchOutcome) {
         let letter = Letter {
             reason,
             detail: why.clone(),
@@ -212,20 +213,20 @@ impl Parts {
             received_at: now,
             body: verified.body().to_vec(),
         };
-        let kept = self.storage.put_body_aside(&letter, until.queue).await;
+        let kept = self.pipeline.put_body_aside(&letter, until.queue).await;
         let records = records.max(1);
-        let tally = Tally {
+        let outcome = BatchOutcome {
             received: records,
             dead_lettered: if kept { records } else { 0 },
             lost: if kept { 0 } else { records },
-            ..Tally::default()
+            ..BatchOutcome::default()
         };
         let answer = if kept {
             Answer::Rejected { why }
         } else {
             Answer::Unavailable
         };
-        (answer, tally)
+        (answer, outcome)
     }
 }
 

@@ -25,7 +25,7 @@ use netcore_webhooks::local::{Local, Place, QueueOptions};
 use projector::{rebuild::rebuild, rollups::Rollups};
 use serde_json::json;
 use webhook_ingest::{
-    aws::{Aws, Patience},
+    aws::{Aws, Timeouts},
     item::{self, Arrival, Item},
     provider::{self, netcore_events},
     rollup::{self, Scope},
@@ -59,7 +59,7 @@ async fn main() {
             .await
             .unwrap();
         let proxy = Proxy::start(&local.place.dynamodb).await.unwrap();
-        let aws = local.place.aws(Patience::unhurried()).await;
+        let aws = local.place.aws(Timeouts::unhurried()).await;
         let began = Instant::now();
         let now = time::now() - AGE_DAYS * DAY_MS;
         fill(folder.path(), &local.place, events, now);

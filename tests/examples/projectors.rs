@@ -17,9 +17,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::join_all;
 use integration_tests::proxy::{Proxy, Treatment};
 use netcore_webhooks::local::{Local, Place, QueueOptions};
-use projector::{fact::Fact, rollups::Rollups};
+use projector::{counter_delta::CounterDelta, rollups::Rollups};
 use tokio::time::Instant;
-use webhook_ingest::{aws::Patience, item::Item};
+use webhook_ingest::{aws::Timeouts, item::Item};
 
 const BATCH: usize = 500;
 /// Events that arrive in a second.
@@ -30,7 +30,9 @@ const NOON: i64 = 1_749_988_800_000;
 #[tokio::main]
 async fn main() {
     let events: usize = std::env::args().nth(1).map_or(200_000, |n| n.parse().unwrap());
-    let all: Vec<Fact> = (0..events).map(|id| Fact::of(&event(id)).unwrap()).collect();
+    let all: Vec<CounterDelta> = (0..events)
+        .map(|id| CounterDelta::of(&event(id)).unwrap())
+        .collect();
     for projectors in [1, 8] {
         let local = Local::start(None, QueueOptions::default()).await.unwrap();
         let proxy = Proxy::start(&local.place.dynamodb).await.unwrap();
@@ -42,10 +44,10 @@ async fn main() {
         let began = Instant::now();
         // As the shards of a stream: each has every eighth event, in the order of arrival.
         let counts = (0..projectors).map(|of| {
-            let mine: Vec<Fact> = all.iter().skip(of).step_by(projectors).cloned().collect();
+            let mine: Vec<CounterDelta> = all.iter().skip(of).step_by(projectors).cloned().collect();
             let place = place.clone();
             tokio::spawn(async move {
-                let client = place.aws(Patience::unhurried()).await.dynamodb;
+                let client = place.aws(Timeouts::unhurried()).await.dynamodb;
                 let rollups = Rollups::new(client, place.rollups_table);
                 let (mut fresh, mut units) = (0, 0.0);
                 for some in mine.chunks(BATCH) {

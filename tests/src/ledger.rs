@@ -7,7 +7,7 @@ use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemA
 use netcore_webhooks::local::Place;
 use serde_json::{Map, Value, json};
 use webhook_ingest::{
-    aws::{Aws, Patience},
+    aws::{Aws, Timeouts},
     batch::Batch,
     item::{self, Arrival, Item},
     letter::{Letter, LetterError, Reason},
@@ -33,7 +33,7 @@ impl Ledger {
     /// The ledger of a place.
     pub async fn open(place: &Place) -> Self {
         Self {
-            aws: place.aws(Patience::unhurried()).await,
+            aws: place.aws(Timeouts::unhurried()).await,
             place: place.clone(),
         }
     }

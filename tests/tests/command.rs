@@ -32,7 +32,7 @@ use tokio::{
     time::timeout,
 };
 use webhook_ingest::{
-    aws::{Aws, Patience},
+    aws::{Aws, Timeouts},
     letter::{Letter, Reason},
 };
 
@@ -199,7 +199,7 @@ impl Desk {
     /// Clients for the running instance's table and queues.
     async fn place(&self) -> (Place, Aws) {
         let place: Place = serde_json::from_str(&self.read(".local/running.json")).unwrap();
-        let aws = place.aws(Patience::unhurried()).await;
+        let aws = place.aws(Timeouts::unhurried()).await;
         (place, aws)
     }
 

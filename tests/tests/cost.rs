@@ -33,11 +33,11 @@ use netcore_webhooks::{
     local::{Local, Place, QueueOptions},
     simulate::{self, Play},
 };
-use projector::{fact::Fact, rollups::Rollups};
+use projector::{counter_delta::CounterDelta, rollups::Rollups};
 use serde_json::Value;
 use tokio::time::{Duration, Instant};
 use webhook_ingest::{
-    aws::Patience,
+    aws::Timeouts,
     item::{self, Arrival, Item},
     provider,
 };
@@ -80,7 +80,7 @@ fn items(messages: &str) -> Vec<Item> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_takes_one_unit_of_the_table_and_of_each_index() {
     let local = Local::start(None, QueueOptions::default()).await.unwrap();
-    let aws = local.place.aws(Patience::unhurried()).await;
+    let aws = local.place.aws(Timeouts::unhurried()).await;
     for item in items("60") {
         let written = aws
             .dynamodb
@@ -132,22 +132,22 @@ async fn counting_touches_as_many_items_as_reckoned() {
             dynamodb: proxy.url.clone(),
             ..local.place.clone()
         };
-        let client = place.aws(Patience::unhurried()).await.dynamodb;
+        let client = place.aws(Timeouts::unhurried()).await.dynamodb;
         let rollups = Rollups::new(client, place.rollups_table.clone());
         // From the busy half of the day on, each batch within the five seconds of the window.
         let taken = items.iter().skip(items.len() / 2).take(batch * 12);
-        let facts: Vec<Fact> = taken
-            .filter_map(Fact::of)
+        let deltas: Vec<CounterDelta> = taken
+            .filter_map(CounterDelta::of)
             .zip(0..)
-            .map(|(mut fact, place)| {
-                fact.identity.received_at = UNTIL + place * 5_000 / i64::try_from(batch).unwrap();
-                fact
+            .map(|(mut delta, place)| {
+                delta.identity.received_at = UNTIL + place * 5_000 / i64::try_from(batch).unwrap();
+                delta
             })
             .collect();
-        let batches = facts.chunks(batch);
+        let batches = deltas.chunks(batch);
         let (number, until) = (batches.len(), Instant::now() + Duration::from_mins(1));
-        for facts in batches {
-            rollups.count("1", facts, until).await.unwrap();
+        for deltas in batches {
+            rollups.count("1", deltas, until).await.unwrap();
         }
         let measured = touched.load(Ordering::Relaxed) as f64 / number as f64;
         let reckoned = usage::touched(batch as f64, (batch as f64).min(5.0));

@@ -22,7 +22,7 @@ use netcore_webhooks::local::Place;
 use projector::{rebuild::rebuild, rollups::Rollups};
 use serde_json::{Value, json};
 use webhook_ingest::{
-    aws::Patience,
+    aws::Timeouts,
     item::{self, Arrival},
     provider::{self, netcore_events},
     time,
@@ -116,7 +116,7 @@ async fn recount(scene: &Scene) -> Counts {
 
 /// What the counters' table holds for a generation, all slots added up.
 async fn counted(place: &Place, generation: &str) -> Counts {
-    let client = place.aws(Patience::unhurried()).await.dynamodb;
+    let client = place.aws(Timeouts::unhurried()).await.dynamodb;
     let mut counts = Counts::new();
     let mut pages = client
         .scan()
@@ -322,7 +322,7 @@ async fn what_is_no_new_event_is_passed_over() {
 async fn a_rebuild_counts_the_table_anew_while_events_arrive() {
     let scene = Scene::set().await;
     store(&scene).await;
-    let aws = scene.place.aws(Patience::unhurried()).await;
+    let aws = scene.place.aws(Timeouts::unhurried()).await;
     let rollups = Rollups::new(aws.dynamodb.clone(), scene.place.rollups_table.clone());
     let projector = scene.function("projector", &[]).await;
     let mut old = scene.stream();
@@ -364,7 +364,7 @@ async fn a_rebuild_counts_the_table_anew_while_events_arrive() {
 
 /// Stores events that arrived longer ago than any stream remembers.
 async fn store_old(scene: &Scene, records: &[Value]) {
-    let client = scene.place.aws(Patience::unhurried()).await.dynamodb;
+    let client = scene.place.aws(Timeouts::unhurried()).await.dynamodb;
     let arrival = Arrival {
         at: time::now() - 40 * 86_400_000,
         retention_days: 0,
@@ -407,7 +407,7 @@ async fn a_rebuild_adds_up_old_events_once_though_answers_are_lost() {
         "TransactWriteItems" if call.number % 5 != 0 => CutAfter,
         _ => Pass,
     });
-    let aws = scene.place.aws(Patience::unhurried()).await;
+    let aws = scene.place.aws(Timeouts::unhurried()).await;
     let rollups = Rollups::new(aws.dynamodb.clone(), scene.place.rollups_table.clone());
     let rebuilt = rebuild(&rollups, &scene.place.events_table, |_| ())
         .await
@@ -437,7 +437,7 @@ async fn a_record_that_cannot_be_counted_goes_aside_and_blocks_nothing() {
     let events = scene.stream();
     let projector = scene.function("projector", &[]).await;
     // Somebody wrote a text where a bot's count belongs: an update that adds to it is always refused.
-    let client = scene.place.aws(Patience::unhurried()).await.dynamodb;
+    let client = scene.place.aws(Timeouts::unhurried()).await.dynamodb;
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let day = events.iter().find_map(|record| {
         let image = &record["dynamodb"]["NewImage"];
@@ -483,7 +483,7 @@ async fn a_record_that_cannot_be_counted_goes_aside_and_blocks_nothing() {
     let now = counted(&scene.place, "0").await;
     assert_eq!(total(&now) + letters.len() as u64 - 3, total(&expected));
     // A rebuild finds it again.
-    let aws = scene.place.aws(Patience::unhurried()).await;
+    let aws = scene.place.aws(Timeouts::unhurried()).await;
     let rollups = Rollups::new(aws.dynamodb, scene.place.rollups_table.clone());
     rebuild(&rollups, &scene.place.events_table, |_| ())
         .await
@@ -533,7 +533,7 @@ async fn one_rebuild_at_a_time_and_a_killed_one_leaves_no_harm() {
     let scene = Scene::set().await;
     store(&scene).await;
     let expected = recount(&scene).await;
-    let aws = scene.place.aws(Patience::unhurried()).await;
+    let aws = scene.place.aws(Timeouts::unhurried()).await;
     let rollups = Rollups::new(aws.dynamodb.clone(), scene.place.rollups_table.clone());
     let anew = || rebuild(&rollups, &scene.place.events_table, |_| ());
     let projector = scene.function("projector", &[]).await;
@@ -614,7 +614,7 @@ async fn keys_and_items_that_are_left_unprocessed_are_tried_again_until_a_deadli
     for batch in records.chunks(100) {
         assert_eq!(deliver(&projector, batch).await, Vec::<Value>::new());
     }
-    let aws = scene.place.aws(Patience::unhurried()).await;
+    let aws = scene.place.aws(Timeouts::unhurried()).await;
     let rollups = Rollups::new(aws.dynamodb, scene.place.rollups_table.clone());
     rebuild(&rollups, &scene.place.events_table, |_| ())
         .await

@@ -20,7 +20,7 @@ use std::{
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::join_all;
 use netcore_webhooks::local::ROLLUPS_TABLE;
-use projector::{fact::Fact, rebuild::rebuild, rollups::Rollups};
+use projector::{counter_delta::CounterDelta, rebuild::rebuild, rollups::Rollups};
 use serde_json::{Value, json};
 use server::Instance;
 use tokio::time::Instant;
@@ -58,8 +58,11 @@ fn event(id: usize, received_at: i64, more: &[(&str, AttributeValue)]) -> Item {
     item
 }
 
-fn facts(items: impl IntoIterator<Item = Item>) -> Vec<Fact> {
-    items.into_iter().map(|item| Fact::of(&item).unwrap()).collect()
+fn deltas(items: impl IntoIterator<Item = Item>) -> Vec<CounterDelta> {
+    items
+        .into_iter()
+        .map(|item| CounterDelta::of(&item).unwrap())
+        .collect()
 }
 
 fn rollups(instance: &Instance) -> Rollups {
@@ -176,7 +179,7 @@ async fn names_beyond_the_bounds_count_as_other_and_cost_no_more() {
             item
         })
         .collect();
-    let usual = rollups.count("0", &facts(usual), soon()).await.unwrap();
+    let usual = rollups.count("0", &deltas(usual), soon()).await.unwrap();
     let usual = usual.write_units / BATCH as f64;
 
     let mut tags = 0;
@@ -191,7 +194,7 @@ async fn names_beyond_the_bounds_count_as_other_and_cost_no_more() {
                 item
             })
             .collect();
-        let counted = rollups.count("0", &facts(items), soon()).await.unwrap();
+        let counted = rollups.count("0", &deltas(items), soon()).await.unwrap();
         assert_eq!((counted.fresh, counted.uncountable.len()), (BATCH, 0));
         each.push(counted.write_units / BATCH as f64);
     }
@@ -278,7 +281,7 @@ async fn projectors_at_once_agree_on_the_names_of_a_day() {
             ];
             event(of * 1_000 + id, NOON + i64::try_from(id).unwrap() * 50, &more)
         });
-        facts(items)
+        deltas(items)
     };
     let counted = join_all((0..4).map(|of| {
         let rollups = rollups(&instance);
@@ -318,15 +321,15 @@ async fn projectors_at_once_agree_on_the_names_of_a_day() {
 async fn events_of_one_second_count_once_however_many_they_are() {
     const EVENTS: usize = 12_000;
     let instance = Instance::start().await;
-    let all = facts((0..EVENTS).map(|id| event(id, NOON, &[])));
+    let all = deltas((0..EVENTS).map(|id| event(id, NOON, &[])));
     // Three projectors; each event comes to two of them, in different batches.
     let deliveries = (0..3).map(|of| {
         let rollups = rollups(&instance);
-        let mine: Vec<Fact> = all
+        let mine: Vec<CounterDelta> = all
             .iter()
             .enumerate()
             .filter(|(id, _)| id % 3 != of)
-            .map(|(_, fact)| fact.clone())
+            .map(|(_, delta)| delta.clone())
             .collect();
         async move {
             let mut fresh = 0;
@@ -370,7 +373,7 @@ async fn eight_projectors_at_once_count_exactly_in_slots_of_their_own() {
     let instance = Instance::start().await;
     let deliveries = (0..8).map(|of| {
         let rollups = rollups(&instance);
-        let mine = facts((0..EACH).map(|id| {
+        let mine = deltas((0..EACH).map(|id| {
             let tags = AttributeValue::L(vec![text(format!("campaign-{}", id % 5))]);
             let received_at = NOON + i64::try_from(id).unwrap() * 4;
             event(
@@ -427,7 +430,7 @@ async fn a_table_of_an_earlier_version_is_read_and_counted_on() {
         .await
         .unwrap();
     // An event that the earlier version counted, and one that it did not.
-    let counted = facts([event(1, NOON, &[]), event(2, NOON, &[("bot_id", text("683"))])]);
+    let counted = deltas([event(1, NOON, &[]), event(2, NOON, &[("bot_id", text("683"))])]);
     let mark = AttributeValue::Bs(vec![aws_sdk_dynamodb::primitives::Blob::new(
         counted[0].identity.mark,
     )]);
@@ -468,7 +471,7 @@ async fn a_table_of_an_earlier_version_is_read_and_counted_on() {
 async fn a_bot_whose_id_is_a_number_is_masked_and_still_found() {
     let instance = Instance::start().await;
     let bots = ["682", "919812345678"];
-    let events = facts(
+    let events = deltas(
         bots.iter()
             .enumerate()
             .map(|(id, bot)| event(id, NOON, &[("bot_id", text(*bot))])),

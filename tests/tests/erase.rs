@@ -42,7 +42,7 @@ use proptest::{
 use serde_json::Value;
 use tempfile::TempDir;
 use webhook_ingest::{
-    aws::{Aws, Patience},
+    aws::{Aws, Timeouts},
     item::{self, Arrival, Item},
     letter::{Letter, Reason},
     provider,
@@ -86,7 +86,7 @@ impl Stage {
         let folder = TempDir::new().unwrap();
         let place = serde_json::to_string(&scene.place).unwrap();
         fs::write(folder.path().join(PLACE), place).unwrap();
-        let aws = scene.place.aws(Patience::unhurried()).await;
+        let aws = scene.place.aws(Timeouts::unhurried()).await;
         let stage = Self { scene, folder, aws };
         let words = ["simulate", "--messages", "90"];
         let play = Play::write(&Simulated::parse_from(words).options, 4, UNTIL).unwrap();
@@ -729,7 +729,7 @@ async fn no_byte_of_the_person_is_left_in_the_files_of_a_running_instance() {
     let folder = TempDir::new().unwrap();
     let serving = Serving::start(folder.path());
     let place: Place = serde_json::from_str(&fs::read_to_string(folder.path().join(PLACE)).unwrap()).unwrap();
-    let aws = place.aws(Patience::unhurried()).await;
+    let aws = place.aws(Timeouts::unhurried()).await;
     let number = "919812345678";
     let texts = [
         number.to_owned(),

@@ -30,7 +30,7 @@ use tokio::{
     process::{Child, Command},
     time::{sleep, timeout},
 };
-use webhook_ingest::{aws::Patience, item};
+use webhook_ingest::{aws::Timeouts, item};
 
 /// For what a busy machine may take long for.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -80,7 +80,7 @@ fn size(item: &[(&'static str, AttributeValue)]) -> usize {
 
 /// Stores this many items. Returns the sum of their sizes.
 async fn fill(place: &Place, events: usize) -> usize {
-    let table = place.aws(Patience::unhurried()).await.dynamodb;
+    let table = place.aws(Timeouts::unhurried()).await.dynamodb;
     let mut stored = 0;
     for chunk in (0..events).collect::<Vec<_>>().chunks(25) {
         let writes = chunk.iter().map(|index| {
@@ -178,7 +178,7 @@ async fn a_folder_holds_each_item_once_keeps_no_record_that_was_read_and_starts_
     assert!(records <= 1 && with_content == 0, "{records} records");
 
     // Each index still gives whole items, in order, a page at a time.
-    let table = server.local.place.aws(Patience::unhurried()).await.dynamodb;
+    let table = server.local.place.aws(Timeouts::unhurried()).await.dynamodb;
     let mut times = Vec::new();
     let mut pages = table
         .query()
@@ -345,7 +345,7 @@ async fn after_a_purge_nothing_of_what_was_deleted_is_in_the_folder() {
     let folder = TempDir::new().unwrap();
     let server = start(folder.path()).await;
     let place = &server.local.place;
-    let aws = place.aws(Patience::unhurried()).await;
+    let aws = place.aws(Timeouts::unhurried()).await;
     fill(place, 200).await;
     let sent = aws.sqs.send_message().queue_url(&place.dead_letter_queue_url);
     sent.message_body(json!({"body": NUMBER}).to_string())

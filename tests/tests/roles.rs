@@ -16,7 +16,7 @@ use integration_tests::{
     scene::Scene,
 };
 use serde_json::{Value, json};
-use webhook_ingest::{aws::Patience, item::Item, time};
+use webhook_ingest::{aws::Timeouts, item::Item, time};
 
 const SIGN_IN: &str = r#"{"key":"0123456789abcdef0123456789abcdef","sign_in":[
     {"role":"viewer","password":"viewers-password"},{"role":"agent","password":"agents-password"},
@@ -263,7 +263,7 @@ fn planted(spelling: &str, place: usize, at: i64) -> Item {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_viewer_reads_every_answer_and_no_number() {
     let scene = Scene::set().await;
-    let aws = scene.place.aws(Patience::unhurried()).await;
+    let aws = scene.place.aws(Timeouts::unhurried()).await;
     let at = time::now() - 1000;
     for (place, spelling) in SPELLINGS.iter().enumerate() {
         aws.dynamodb

@@ -24,7 +24,7 @@ use netcore_webhooks::{
 use serde_json::Value;
 use tempfile::TempDir;
 use webhook_ingest::{
-    aws::{Aws, Patience},
+    aws::{Aws, Timeouts},
     item::{self, Item},
 };
 
@@ -60,7 +60,7 @@ impl Stage {
         })
         .await
         .unwrap();
-        let aws = server.local.place.aws(Patience::unhurried()).await;
+        let aws = server.local.place.aws(Timeouts::unhurried()).await;
         Self { folder, server, aws }
     }
 

@@ -25,7 +25,7 @@ use integration_tests::{
 };
 use serde_json::{Value, json};
 use webhook_ingest::{
-    aws::{Aws, Patience},
+    aws::{Aws, Timeouts},
     item::Item,
     letter::{Letter, Reason},
 };
@@ -80,7 +80,7 @@ async fn put(aws: &Aws, scene: &Scene, item: Item) {
 }
 
 async fn aws_of(scene: &Scene) -> Aws {
-    scene.place.aws(Patience::unhurried()).await
+    scene.place.aws(Timeouts::unhurried()).await
 }
 
 /// Events of a list, page by page, in the order of the pages.

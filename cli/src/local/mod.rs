@@ -24,7 +24,7 @@ use tokio::{
     time::timeout,
 };
 use webhook_ingest::{
-    aws::{Aws, LocalEndpoints, Patience, Roots},
+    aws::{Aws, LocalEndpoints, Roots, Timeouts},
     config::StorageConfig,
     queue::{MAX_RECEIVE_COUNT, VISIBILITY_TIMEOUT},
 };
@@ -87,7 +87,7 @@ pub struct Place {
 
 impl Place {
     /// Clients for it.
-    pub async fn aws(&self, patience: Patience) -> Aws {
+    pub async fn aws(&self, patience: Timeouts) -> Aws {
         let endpoints = LocalEndpoints {
             dynamodb: self.dynamodb.clone(),
             sqs: self.sqs.clone(),
@@ -192,7 +192,7 @@ impl Local {
             retry_queue_url: String::new(),
             dead_letter_queue_url: String::new(),
         };
-        let aws = place.aws(Patience::unhurried()).await;
+        let aws = place.aws(Timeouts::unhurried()).await;
         (place.retry_queue_url, place.dead_letter_queue_url) = queues::create(&aws.sqs, options).await?;
         queues::restore(data, &place, &aws.sqs).await?;
         Ok(Self {

@@ -25,7 +25,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use webhook_ingest::{
-    auth::{Live, Policy},
+    auth::{Policy, RefreshingSecret},
     event::EpochMillis,
     time,
 };
@@ -183,13 +183,20 @@ impl Simulation {
     }
 }
 
-async fn policy(auth: Option<&str>, data: &Path, target: &Target) -> anyhow::Result<Live<Policy>> {
+async fn policy(
+    auth: Option<&str>,
+    data: &Path,
+    target: &Target,
+) -> anyhow::Result<RefreshingSecret<Policy>> {
     let auth = match auth {
         Some(auth) => auth.to_owned(),
         None => std::fs::read_to_string(data.join(POLICY))
             .context("no policy: give --auth, or start `netcore-webhooks serve` once to make one")?,
     };
-    Ok(Live::<Policy>::start(&auth, Duration::from_mins(5), &target.aws.config, time::now()).await?)
+    Ok(
+        RefreshingSecret::<Policy>::start(&auth, Duration::from_mins(5), &target.aws.config, time::now())
+            .await?,
+    )
 }
 
 fn random() -> anyhow::Result<u64> {

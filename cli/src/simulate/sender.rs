@@ -17,7 +17,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use webhook_ingest::{
-    auth::{Live, Policy},
+    auth::{Policy, RefreshingSecret},
     time,
 };
 
@@ -38,11 +38,11 @@ const LONGEST_ANSWER: usize = 64 * 1024;
 /// Posts bodies.
 pub(super) struct Sender {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    policy: Live<Policy>,
+    policy: RefreshingSecret<Policy>,
 }
 
 impl Sender {
-    pub(super) fn new(policy: Live<Policy>) -> anyhow::Result<Self> {
+    pub(super) fn new(policy: RefreshingSecret<Policy>) -> anyhow::Result<Self> {
         let connector = HttpsConnectorBuilder::new()
             .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
             .context("this machine has no certificates to know a server by")?

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use webhook_ingest::{
-    auth::{Kept, Secret},
+    auth::{Secret, SecretText},
     event::EpochMillis,
 };
 
@@ -123,7 +123,7 @@ impl fmt::Display for AccessError {
 
 impl std::error::Error for AccessError {}
 
-impl Kept for SignIn {
+impl SecretText for SignIn {
     type Error = AccessError;
 
     fn parse(text: &str) -> Result<Self, AccessError> {

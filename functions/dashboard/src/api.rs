@@ -16,10 +16,10 @@ use crate::{
     bounds::bounded,
     csv,
     days::Wanted,
-    door::{self, Caller},
     openapi,
     params::{decoded, lines, only, page, parameter, range, wanted},
     redaction::{self, ForViewer, Viewer},
+    sign_in::{self, Caller},
     sizes::{self, LARGEST_BODY},
     table::{Page, Part},
     timeline, tokens,
@@ -120,15 +120,15 @@ async fn route(parts: &Parts, request: &Request) -> Result<Answer, Refusal> {
             return Ok(Answer::Json(openapi::document()));
         }
         ["api", "session"] if *request.method() == Method::POST => {
-            let (cookie, session) = door::sign_in(parts, request).await?;
+            let (cookie, session) = sign_in::sign_in(parts, request).await?;
             return Ok(Answer::Cookie(cookie, serde_json::to_value(session).ok()));
         }
         ["api", "session"] if *request.method() == Method::DELETE => {
-            return Ok(Answer::Cookie(door::sign_out(parts, request).await?, None));
+            return Ok(Answer::Cookie(sign_in::sign_out(parts, request).await?, None));
         }
         _ => {}
     }
-    let caller = door::caller(parts, request).await?;
+    let caller = sign_in::caller(parts, request).await?;
     match segments.as_slice() {
         ["api", "dead-letters", id, action @ ("redrive" | "discard")] => {
             change(parts, request, caller.role, &decoded(id)?, action).await
@@ -154,7 +154,7 @@ async fn read(
     match segments {
         ["session"] => {
             only(request, &[])?;
-            json_of(&door::session(parts, role))
+            json_of(&sign_in::session(parts, role))
         }
         ["messages", name] => {
             only(request, &["cursor"])?;
@@ -327,7 +327,7 @@ async fn change(
     if *request.method() != Method::POST {
         return Err(Refusal::MethodNotAllowed("POST"));
     }
-    door::from_our_page(request)?;
+    sign_in::from_our_page(request)?;
     let may = access::may(role, parts.redrive);
     if !may.redrive || !may.discard {
         return Err(Refusal::Forbidden(

@@ -12,17 +12,17 @@ mod access;
 mod answers;
 mod api;
 mod assets;
-mod attempts;
 mod bounds;
 mod config;
 mod csv;
 mod days;
-mod door;
+mod ended_sessions;
 mod openapi;
 mod params;
 mod queues;
+mod rate_limit;
 mod redaction;
-mod sessions;
+mod sign_in;
 mod sizes;
 mod summary;
 mod table;
@@ -33,7 +33,7 @@ use std::{sync::Arc, time::Instant};
 
 use http::Response;
 use lambda_http::{Body, Request, RequestExt as _};
-use webhook_ingest::{auth::Live, aws::Aws, time};
+use webhook_ingest::{auth::RefreshingSecret, aws::Aws, time};
 
 pub use access::{AccessError, Role};
 pub use config::DashboardConfig;
@@ -49,9 +49,9 @@ struct Parts {
     table: table::EventsTable,
     counters: summary::Counters,
     queues: queues::Queues,
-    attempts: attempts::Attempts,
-    sessions: sessions::Sessions,
-    sign_in: Option<Live<access::SignIn>>,
+    attempts: rate_limit::Attempts,
+    sessions: ended_sessions::Sessions,
+    sign_in: Option<RefreshingSecret<access::SignIn>>,
     /// Of callers who need no sign-in.
     role: Role,
     /// Whether the function may change the queues.
@@ -65,7 +65,9 @@ impl Dashboard {
     /// [`AccessError`] if the sign-in cannot be fetched or is none.
     pub async fn start(config: &DashboardConfig, aws: &Aws) -> Result<Self, AccessError> {
         let sign_in = match &config.auth {
-            Some(auth) => Some(Live::start(&auth.0, config.auth_refresh, &aws.config, time::now()).await?),
+            Some(auth) => {
+                Some(RefreshingSecret::start(&auth.0, config.auth_refresh, &aws.config, time::now()).await?)
+            }
             None => None,
         };
         let (dynamodb, rollups) = (&aws.dynamodb, &config.rollups_table);
@@ -73,8 +75,8 @@ impl Dashboard {
             table: table::EventsTable::new(dynamodb.clone(), config.storage.events_table.clone()),
             counters: summary::Counters::new(dynamodb.clone(), rollups.clone()),
             queues: queues::Queues::new(aws.sqs.clone(), &config.storage),
-            attempts: attempts::Attempts::new(dynamodb.clone(), rollups.clone()),
-            sessions: sessions::Sessions::new(dynamodb.clone(), rollups.clone()),
+            attempts: rate_limit::Attempts::new(dynamodb.clone(), rollups.clone()),
+            sessions: ended_sessions::Sessions::new(dynamodb.clone(), rollups.clone()),
             sign_in,
             role: config.role,
             redrive: config.redrive,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use dashboard::{Dashboard, DashboardConfig};
 use lambda_http::{Error, Request, service_fn};
 use webhook_ingest::{
-    aws::{Aws, Patience},
+    aws::{Aws, Timeouts},
     config::environment,
     lambda, logging,
 };
@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     logging::start();
     lambda::block_on(async {
         let config = DashboardConfig::read(environment)?;
-        let aws = Aws::from_environment(config.storage.roots, Patience::unhurried()).await;
+        let aws = Aws::from_environment(config.storage.roots, Timeouts::unhurried()).await;
         let dashboard = Dashboard::start(&config, &aws).await?;
         lambda_http::run_concurrent(service_fn(move |request: Request| {
             let dashboard = dashboard.clone();

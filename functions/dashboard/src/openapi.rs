@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     answers::{DeadLetters, Done, Events, Fault, Health, Message, Session, Summary},
-    door::Password,
+    sign_in::Password,
 };
 
 /// One operation.

@@ -1,6 +1,6 @@
 //! Keeps the dashboard's counters: a consumer of the events table's stream.
 //!
-//! A stream delivers at least once, and Lambda may split a batch. [`fact`] says what an event adds,
+//! A stream delivers at least once, and Lambda may split a batch. [`counter_delta`] defines what an event adds,
 //! `names` which names a day counts by themselves, `marks` what was counted before; [`rollups`] counts
 //! every event once, and [`rebuild`] counts the whole table anew. A record that cannot be counted goes
 //! to the dead-letter queue, so that it does not hold up those after it. Counters only grow: events
@@ -8,7 +8,7 @@
 
 mod backoff;
 mod chunk;
-pub mod fact;
+pub mod counter_delta;
 mod lease;
 mod marks;
 mod names;
@@ -32,7 +32,7 @@ use webhook_ingest::{
 };
 
 use crate::{
-    fact::Fact,
+    counter_delta::CounterDelta,
     rollups::{Counted, NotCounted, Rollups},
 };
 
@@ -64,7 +64,7 @@ pub struct Projector {
 #[derive(Default)]
 struct Batch {
     /// Each event with the place of its record.
-    facts: Vec<Fact>,
+    deltas: Vec<CounterDelta>,
     places: Vec<usize>,
     /// Records that cannot be counted, by place, and why.
     uncountable: BTreeMap<usize, String>,
@@ -92,7 +92,7 @@ impl Projector {
         let ends = started + left;
         let records = event.payload.records;
         let mut batch = Batch::of(&records);
-        let (counted, failed) = self.count(&batch.facts, ends - RESERVE.min(left)).await;
+        let (counted, failed) = self.count(&batch.deltas, ends - RESERVE.min(left)).await;
         let failed = failed.and_then(|place| batch.places.get(place).copied());
         for refused in &counted.uncountable {
             if let Some(place) = batch.places.get(refused.place) {
@@ -111,7 +111,7 @@ impl Projector {
         metrics::projected(FUNCTION, counted.fresh, counted.replayed, uncountable);
         tracing::info!(
             function = FUNCTION,
-            received = batch.facts.len() + uncountable,
+            received = batch.deltas.len() + uncountable,
             counted = counted.fresh,
             replayed = counted.replayed,
             uncountable,
@@ -130,8 +130,8 @@ impl Projector {
     }
 
     /// Result of counting, and the place of the first event that was not counted.
-    async fn count(&self, facts: &[Fact], until: Instant) -> (Counted, Option<usize>) {
-        if facts.is_empty() {
+    async fn count(&self, deltas: &[CounterDelta], until: Instant) -> (Counted, Option<usize>) {
+        if deltas.is_empty() {
             return (Counted::default(), None);
         }
         let generations = match self.rollups.generations().await {
@@ -147,7 +147,7 @@ impl Projector {
             .into_iter()
             .flatten()
         {
-            let counted = match self.rollups.count(generation, facts, until).await {
+            let counted = match self.rollups.count(generation, deltas, until).await {
                 Ok(counted) => counted,
                 Err(NotCounted { done, counted, why }) => {
                     tracing::error!(function = FUNCTION, why, "a batch comes again");
@@ -208,8 +208,8 @@ impl Batch {
         for (place, record) in records.iter().enumerate() {
             match event_name(record) {
                 Some("INSERT") => {
-                    if let Some(fact) = fact(record) {
-                        batch.facts.push(fact);
+                    if let Some(delta) = delta(record) {
+                        batch.deltas.push(delta);
                         batch.places.push(place);
                     } else {
                         let why =
@@ -240,8 +240,8 @@ fn sequence_number(record: &Value) -> String {
     number.and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-fn fact(record: &Value) -> Option<Fact> {
+fn delta(record: &Value) -> Option<CounterDelta> {
     let image = record.get("dynamodb")?.get("NewImage")?;
     let image: serde_dynamo::Item = Deserialize::deserialize(image).ok()?;
-    Fact::of(&Item::from(image))
+    CounterDelta::of(&Item::from(image))
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use projector::{Projector, StreamEvent};
 use webhook_ingest::{
-    aws::{Aws, Patience},
+    aws::{Aws, Timeouts},
     config::{RollupsConfig, environment},
     lambda, logging, metrics,
 };
@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     logging::start();
     lambda::block_on(async {
         let config = RollupsConfig::read(environment)?;
-        let aws = Aws::from_environment(config.roots, Patience::unhurried()).await;
+        let aws = Aws::from_environment(config.roots, Timeouts::unhurried()).await;
         let projector = Projector::start(config.rollups_table, config.dead_letter_queue_url, &aws);
         let collector = metrics::start();
         lambda_runtime::run(service_fn(move |event: LambdaEvent<StreamEvent>| {

@@ -24,7 +24,7 @@ use webhook_ingest::{
 use crate::{
     backoff::Backoff,
     chunk::{VERSION, transact, update},
-    fact::Identity,
+    counter_delta::Identity,
 };
 
 /// Of a mark's item: what was counted (BS).

@@ -27,7 +27,7 @@ use webhook_ingest::{
     time,
 };
 
-use crate::{backoff::Backoff, chunk::VERSION, fact::Subject};
+use crate::{backoff::Backoff, chunk::VERSION, counter_delta::Subject};
 
 /// A page that has more bytes of names takes no more. A write adds at most as many again.
 const PAGE_BYTES: usize = 16_000;

@@ -22,7 +22,7 @@ use webhook_ingest::{
 
 use crate::{
     backoff::Backoff,
-    fact::{ATTRIBUTES, Fact, Identity, Subject},
+    counter_delta::{ATTRIBUTES, CounterDelta, Identity, Subject},
     lease::Lease,
     rollups::Rollups,
 };
@@ -103,12 +103,12 @@ async fn recount(
     }
     drop(sender);
     let mut sum = Sum::new(rollups, generation);
-    while let Some((items, facts)) = pages.recv().await {
-        let facts: Vec<Fact> = facts;
+    while let Some((items, deltas)) = pages.recv().await {
+        let deltas: Vec<CounterDelta> = deltas;
         let items: usize = items;
-        rebuilt.skipped += (items - facts.len()) as u64;
-        rebuilt.events += facts.len() as u64;
-        sum.add(facts).await?;
+        rebuilt.skipped += (items - deltas.len()) as u64;
+        rebuilt.events += deltas.len() as u64;
+        sum.add(deltas).await?;
         progress(rebuilt.events);
     }
     while let Some(read) = readers.join_next().await {
@@ -123,7 +123,7 @@ async fn read(
     client: &Client,
     table: &str,
     segment: i32,
-    pages: &mpsc::Sender<(usize, Vec<Fact>)>,
+    pages: &mpsc::Sender<(usize, Vec<CounterDelta>)>,
 ) -> anyhow::Result<()> {
     let mut scan = client.scan().table_name(table).consistent_read(true).limit(PAGE);
     let names: Vec<String> = (0..ATTRIBUTES.len()).map(|place| format!("#{place}")).collect();
@@ -141,8 +141,8 @@ async fn read(
             .context("the events table could not be read")?
             .items
             .unwrap_or_default();
-        let facts = items.iter().filter_map(Fact::of).collect();
-        if pages.send((items.len(), facts)).await.is_err() {
+        let deltas = items.iter().filter_map(CounterDelta::of).collect();
+        if pages.send((items.len(), deltas)).await.is_err() {
             // The count ended, and says why.
             break;
         }
@@ -174,17 +174,17 @@ impl<'r> Sum<'r> {
         }
     }
 
-    async fn add(&mut self, facts: Vec<Fact>) -> anyhow::Result<()> {
+    async fn add(&mut self, deltas: Vec<CounterDelta>) -> anyhow::Result<()> {
         let oldest = time::now() - STREAM_MAY_BRING_MS;
-        for fact in facts {
-            let place = *self.subjects.entry(fact.subject).or_insert(self.counts.len());
+        for delta in deltas {
+            let place = *self.subjects.entry(delta.subject).or_insert(self.counts.len());
             if place == self.counts.len() {
                 self.counts.push(0);
             }
-            if fact.identity.received_at < oldest {
+            if delta.identity.received_at < oldest {
                 self.count(place);
             } else {
-                self.recent.push((fact.identity, place));
+                self.recent.push((delta.identity, place));
             }
         }
         if self.recent.len() > MOST_RECENT {

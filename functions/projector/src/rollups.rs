@@ -30,7 +30,7 @@ use webhook_ingest::{
 use crate::{
     backoff::Backoff,
     chunk::{Counts, Room},
-    fact::{Fact, Identity, Subject},
+    counter_delta::{CounterDelta, Identity, Subject},
     marks::{Fresh, MOST_MARKS, Paths},
     names::{Entry, Registry},
 };
@@ -162,11 +162,11 @@ impl Rollups {
     pub async fn count(
         &self,
         generation: &str,
-        facts: &[Fact],
+        deltas: &[CounterDelta],
         until: Instant,
     ) -> Result<Counted, NotCounted> {
         let mut counted = Counted::default();
-        let subjects: Vec<&Subject> = facts.iter().map(|fact| &fact.subject).collect();
+        let subjects: Vec<&Subject> = deltas.iter().map(|delta| &delta.subject).collect();
         let entries = match self.names.place(generation, &subjects, until).await {
             Ok((entries, units)) => {
                 counted.write_units += units;
@@ -183,28 +183,28 @@ impl Rollups {
         let mut done = 0;
         // Of a refused transaction, each event is tried alone.
         let mut alone = 0;
-        while done < facts.len() {
+        while done < deltas.len() {
             if done > 0 && Instant::now() >= until {
                 let why = "no time was left".to_owned();
                 return Err(NotCounted { done, counted, why });
             }
-            let end = if done < alone { done + 1 } else { facts.len() };
-            let (Some(facts), Some(entries)) = (facts.get(done..end), entries.get(done..end)) else {
+            let end = if done < alone { done + 1 } else { deltas.len() };
+            let (Some(deltas), Some(entries)) = (deltas.get(done..end), entries.get(done..end)) else {
                 break;
             };
-            let slot = if facts.len() >= BUSY || self.is_contended.load(Ordering::Relaxed) {
+            let slot = if deltas.len() >= BUSY || self.is_contended.load(Ordering::Relaxed) {
                 self.slot
             } else {
                 COMMON_SLOT
             };
-            match self.tried(generation, facts, entries, slot, until).await {
+            match self.tried(generation, deltas, entries, slot, until).await {
                 Ok(taken) => {
                     counted.fresh += taken.fresh;
                     counted.replayed += taken.events - taken.fresh;
                     counted.write_units += taken.write_units;
                     done += taken.events;
                 }
-                Err(Failed::Never(_)) if facts.len() > 1 => alone = end,
+                Err(Failed::Never(_)) if deltas.len() > 1 => alone = end,
                 Err(Failed::Never(why)) if self.takes_writes().await => {
                     counted.uncountable.push(Uncountable { place: done, why });
                     done += 1;
@@ -220,14 +220,14 @@ impl Rollups {
     async fn tried(
         &self,
         generation: &str,
-        facts: &[Fact],
+        deltas: &[CounterDelta],
         entries: &[Entry],
         slot: u8,
         until: Instant,
     ) -> Result<Taken, Failed> {
         let mut backoff = Backoff::until(until);
         loop {
-            match self.attempt(generation, facts, entries, slot, until).await {
+            match self.attempt(generation, deltas, entries, slot, until).await {
                 Err(Failed::Cancelled(why) | Failed::Unknown(why)) => {
                     if why == CONFLICT {
                         self.is_contended.store(true, Ordering::Relaxed);
@@ -243,15 +243,15 @@ impl Rollups {
     async fn attempt(
         &self,
         generation: &str,
-        facts: &[Fact],
+        deltas: &[CounterDelta],
         entries: &[Entry],
         slot: u8,
         until: Instant,
     ) -> Result<Taken, Failed> {
         let now = time::now();
         // A look at marks that the transaction has no room for would be in vain.
-        let facts = facts.get(..fitting(facts, entries)).unwrap_or(facts);
-        let identities = facts.iter().map(|fact| &fact.identity);
+        let deltas = deltas.get(..fitting(deltas, entries)).unwrap_or(deltas);
+        let identities = deltas.iter().map(|delta| &delta.identity);
         let paths = Paths::read(&self.client, &self.table, generation, identities, until)
             .await
             .map_err(Failed::Unknown)?;
@@ -263,13 +263,13 @@ impl Rollups {
             fresh: 0,
             write_units: 0.0,
         };
-        for (fact, entry) in facts.iter().zip(entries) {
-            if let Some(mark) = paths.place(generation, &fact.identity) {
+        for (delta, entry) in deltas.iter().zip(entries) {
+            if let Some(mark) = paths.place(generation, &delta.identity) {
                 if !room.takes(entry, mark.clone()) && taken.fresh > 0 {
                     break;
                 }
                 // The same event twice in one batch counts once.
-                if fresh.entry(mark).or_default().insert(fact.identity.mark) {
+                if fresh.entry(mark).or_default().insert(delta.identity.mark) {
                     counts.add(generation, entry, 1);
                     taken.fresh += 1;
                 }
@@ -475,13 +475,13 @@ impl Rollups {
 }
 
 /// How many of the first events fit one transaction, if no second has more than one item of marks.
-fn fitting(facts: &[Fact], entries: &[Entry]) -> usize {
+fn fitting(deltas: &[CounterDelta], entries: &[Entry]) -> usize {
     let mut room = Room::default();
-    let second = |fact: &Fact| fact.identity.second().to_string();
-    let fit = facts
+    let second = |delta: &CounterDelta| delta.identity.second().to_string();
+    let fit = deltas
         .iter()
         .zip(entries)
-        .take_while(|(fact, entry)| room.takes(entry, second(fact)));
+        .take_while(|(delta, entry)| room.takes(entry, second(delta)));
     fit.count().max(1)
 }
 

@@ -18,8 +18,8 @@ use webhook_ingest::{
     event::EpochMillis,
     letter::{Letter, LetterError, Reason},
     metrics,
+    pipeline::{BatchOutcome, Deadlines, Pipeline},
     receiver::Receiver,
-    storage::{Deadlines, Storage, Tally},
     time,
 };
 
@@ -90,14 +90,14 @@ enum Outcome {
 /// `redrive` at work. Cheap to clone.
 #[derive(Clone)]
 pub struct Redrive {
-    storage: Arc<Storage>,
+    pipeline: Arc<Pipeline>,
 }
 
 impl Redrive {
     /// Builds the clients, once.
     pub fn start(config: StorageConfig, aws: &Aws) -> Self {
         Self {
-            storage: Arc::new(Storage::new(config, aws)),
+            pipeline: Arc::new(Pipeline::new(config, aws)),
         }
     }
 
@@ -116,7 +116,7 @@ impl Redrive {
             .iter()
             .filter_map(|message| Some((message.receipt_handle.as_deref()?, delay(receives(message)))))
             .collect();
-        self.storage.delay_retries(&delays, ends - LAST).await;
+        self.pipeline.delay_retries(&delays, ends - LAST).await;
         let mut response = SqsBatchResponse::default();
         for message in returns {
             response.add_failure(id(message));
@@ -147,12 +147,12 @@ impl Redrive {
             }
             Err(Failure::Foreign(why)) => (why, self.forward(message, until).await),
             Err(Failure::Malformed(letter, receiver)) => {
-                let put_aside = self.storage.give_up(&letter, until).await;
-                let tally = Tally {
+                let put_aside = self.pipeline.give_up(&letter, until).await;
+                let outcome = BatchOutcome {
                     dead_lettered: usize::from(put_aside),
-                    ..Tally::default()
+                    ..BatchOutcome::default()
                 };
-                metrics::tally(FUNCTION, receiver.provider(), &tally, false);
+                metrics::outcome(FUNCTION, receiver.provider(), &outcome, false);
                 (letter.detail, put_aside)
             }
         };
@@ -178,7 +178,7 @@ impl Redrive {
             .filter_map(|(name, value)| Some((name.as_str(), value.string_value.as_deref()?)))
             .collect();
         let body = message.body.as_deref().unwrap_or_default();
-        self.storage.give_up_message(body, &attributes, until).await
+        self.pipeline.give_up_message(body, &attributes, until).await
     }
 
     /// Stores one message's events, or says why it could not.
@@ -192,13 +192,13 @@ impl Redrive {
         let Some(receiver) = receiver(&letter.function) else {
             return Err(Failure::Foreign("no function of its name takes webhooks".into()));
         };
-        let tally = match Batch::parse(letter.verified(), receiver.formats) {
+        let outcome = match Batch::parse(letter.verified(), receiver.formats) {
             Ok(batch) => {
                 let until = Deadlines {
                     store: ends - RESERVE,
                     queue: ends - ANSWER,
                 };
-                self.storage.restore(&letter, &batch, until).await
+                self.pipeline.restore(&letter, &batch, until).await
             }
             Err(malformed) => {
                 let letter = Letter {
@@ -209,9 +209,9 @@ impl Redrive {
                 return Err(Failure::Malformed(Box::new(letter), receiver));
             }
         };
-        metrics::tally(FUNCTION, receiver.provider(), &tally, false);
-        log(&letter, &tally, started.elapsed());
-        match tally.lost {
+        metrics::outcome(FUNCTION, receiver.provider(), &outcome, false);
+        log(&letter, &outcome, started.elapsed());
+        match outcome.lost {
             0 => Ok(()),
             n => Err(Failure::Later(format!("{n} of its events could not be stored"))),
         }
@@ -236,18 +236,18 @@ fn age(message: &SqsMessage, now: EpochMillis) -> Duration {
     Duration::from_millis(u64::try_from(now.saturating_sub(sent)).unwrap_or_default())
 }
 
-fn log(letter: &Letter, tally: &Tally, took: Duration) {
+fn log(letter: &Letter, outcome: &BatchOutcome, took: Duration) {
     tracing::info!(
         function = FUNCTION,
         receiver = letter.function,
-        received = tally.received,
-        stored = tally.stored,
-        duplicates = tally.duplicates,
-        conflicts = tally.conflicts,
-        late = tally.late,
-        queued = tally.queued,
-        dead_lettered = tally.dead_lettered,
-        lost = tally.lost,
+        received = outcome.received,
+        stored = outcome.stored,
+        duplicates = outcome.duplicates,
+        conflicts = outcome.conflicts,
+        late = outcome.late,
+        queued = outcome.queued,
+        dead_lettered = outcome.dead_lettered,
+        lost = outcome.lost,
         duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         "message"
     );

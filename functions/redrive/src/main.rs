@@ -6,7 +6,7 @@ use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use redrive::Redrive;
 use webhook_ingest::{
-    aws::{Aws, Patience},
+    aws::{Aws, Timeouts},
     config::{StorageConfig, environment},
     lambda, logging, metrics,
 };
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     logging::start();
     lambda::block_on(async {
         let config = StorageConfig::read(environment)?;
-        let aws = Aws::from_environment(config.roots, Patience::unhurried()).await;
+        let aws = Aws::from_environment(config.roots, Timeouts::unhurried()).await;
         let redrive = Redrive::start(config, &aws);
         let collector = metrics::start();
         lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<SqsEvent>| {

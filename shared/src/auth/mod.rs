@@ -4,16 +4,16 @@
 //! unverified input reaches no parser is a matter of types, not of care.
 
 mod fields;
-mod live;
 mod policy;
+mod refreshing;
 mod scheme;
 mod secret;
 mod source;
 
 use http::HeaderMap;
 
-pub use live::{Kept, Live, is_reference};
 pub use policy::{Policy, PolicyError};
+pub use refreshing::{RefreshingSecret, SecretText, is_reference};
 pub use secret::Secret;
 pub use source::{Sources, Verdict};
 
@@ -73,7 +73,7 @@ impl Refusal {
     }
 }
 
-impl Kept for Policy {
+impl SecretText for Policy {
     type Error = PolicyError;
 
     fn parse(text: &str) -> Result<Self, PolicyError> {

@@ -22,7 +22,7 @@ use netcore_webhooks::{
 use serde_json::Value;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use webhook_ingest::{
-    aws::{Aws, Patience},
+    aws::{Aws, Timeouts},
     item::Item,
     letter::{Letter, LetterError},
 };
@@ -132,7 +132,7 @@ impl Instance {
         })
         .await
         .unwrap();
-        let aws = server.local.place.aws(Patience::unhurried()).await;
+        let aws = server.local.place.aws(Timeouts::unhurried()).await;
         Self {
             server,
             aws,

@@ -11,7 +11,7 @@ use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 use crate::{aws, event::EpochMillis};
 
 /// A policy that may be kept outside the variable.
-pub trait Kept: Sized {
+pub trait SecretText: Sized {
     /// What is wrong with one.
     type Error: std::error::Error;
 
@@ -36,7 +36,7 @@ const PARAMETER: &str = "ssm:";
 const SECRET: &str = "secretsmanager:";
 
 /// Where the policy's text is kept.
-enum Keeper {
+enum SecretSource {
     /// In the variable itself.
     Variable,
     /// A parameter of SSM Parameter Store (`SecureString`).
@@ -50,16 +50,16 @@ pub fn is_reference(variable: &str) -> bool {
     variable.starts_with(PARAMETER) || variable.starts_with(SECRET)
 }
 
-/// A policy that follows its keeper.
-pub struct Live<P> {
-    keeper: Keeper,
+/// A policy that follows its source.
+pub struct RefreshingSecret<P> {
+    source: SecretSource,
     refresh_ms: EpochMillis,
     current: RwLock<Arc<P>>,
     /// When it is due again, epoch milliseconds; held while one request fetches for all.
     due: tokio::sync::Mutex<EpochMillis>,
 }
 
-impl<P: Kept> Live<P> {
+impl<P: SecretText> RefreshingSecret<P> {
     /// Reads a variable: a JSON policy, `ssm:<name>` or `secretsmanager:<ARN or name>`.
     ///
     /// # Errors
@@ -70,21 +70,21 @@ impl<P: Kept> Live<P> {
         aws: &aws_config::SdkConfig,
         now: EpochMillis,
     ) -> Result<Self, P::Error> {
-        let keeper = if let Some(name) = variable.strip_prefix(PARAMETER) {
-            Keeper::Parameter(aws_sdk_ssm::Client::new(aws), name.to_owned())
+        let source = if let Some(name) = variable.strip_prefix(PARAMETER) {
+            SecretSource::Parameter(aws_sdk_ssm::Client::new(aws), name.to_owned())
         } else if let Some(id) = variable.strip_prefix(SECRET) {
-            Keeper::Secret(aws_sdk_secretsmanager::Client::new(aws), id.to_owned())
+            SecretSource::Secret(aws_sdk_secretsmanager::Client::new(aws), id.to_owned())
         } else {
-            Keeper::Variable
+            SecretSource::Variable
         };
-        let text = match keeper.fetch(PATIENCE_AT_START).await.map_err(P::missing)? {
+        let text = match source.fetch(PATIENCE_AT_START).await.map_err(P::missing)? {
             Some(text) => text,
             None => variable.to_owned(),
         };
         let policy = P::parse(&text)?;
         let refresh_ms = EpochMillis::try_from(refresh.as_millis()).unwrap_or(EpochMillis::MAX);
         Ok(Self {
-            keeper,
+            source,
             refresh_ms,
             current: RwLock::new(Arc::new(policy)),
             due: tokio::sync::Mutex::new(now.saturating_add(refresh_ms)),
@@ -94,7 +94,7 @@ impl<P: Kept> Live<P> {
     /// The policy in force at `now`. Fetches it if it is due; if that fails, the last good one
     /// stays in force and the failure is logged.
     pub async fn current(&self, now: EpochMillis) -> Arc<P> {
-        if !matches!(self.keeper, Keeper::Variable)
+        if !matches!(self.source, SecretSource::Variable)
             && let Ok(mut due) = self.due.try_lock()
             && now >= *due
         {
@@ -113,7 +113,7 @@ impl<P: Kept> Live<P> {
     }
 
     async fn refresh(&self) -> Result<(), P::Error> {
-        if let Some(text) = self.keeper.fetch(PATIENCE).await.map_err(P::missing)? {
+        if let Some(text) = self.source.fetch(PATIENCE).await.map_err(P::missing)? {
             let policy = Arc::new(P::parse(&text)?);
             *self.current.write().unwrap_or_else(PoisonError::into_inner) = policy;
         }
@@ -121,7 +121,7 @@ impl<P: Kept> Live<P> {
     }
 }
 
-impl Keeper {
+impl SecretSource {
     async fn fetch(&self, patience: Duration) -> Result<Option<String>, String> {
         let fetch = async {
             match self {
@@ -176,7 +176,7 @@ mod tests {
     use aws_config::SdkConfig;
 
     use super::*;
-    use crate::aws::{Aws, LocalEndpoints, Patience};
+    use crate::aws::{Aws, LocalEndpoints, Timeouts};
 
     const NOW: EpochMillis = 1_704_876_900_000;
     const REFRESH: Duration = Duration::from_mins(5);
@@ -190,7 +190,7 @@ mod tests {
     #[error("{0}")]
     struct NoText(String);
 
-    impl Kept for Text {
+    impl SecretText for Text {
         type Error = NoText;
 
         fn parse(text: &str) -> Result<Self, NoText> {
@@ -252,16 +252,16 @@ mod tests {
                 sqs: self.url.clone(),
                 access_key_id: "local".to_owned(),
             };
-            let patience = Patience {
+            let patience = Timeouts {
                 attempts: 1,
-                ..Patience::unhurried()
+                ..Timeouts::unhurried()
             };
             let config = Aws::local(&endpoints, patience).await.config;
             config.into_builder().endpoint_url(&self.url).build()
         }
 
-        async fn live(&self) -> Result<Live<Text>, NoText> {
-            Live::start("ssm:/auth", REFRESH, &self.config().await, NOW).await
+        async fn live(&self) -> Result<RefreshingSecret<Text>, NoText> {
+            RefreshingSecret::start("ssm:/auth", REFRESH, &self.config().await, NOW).await
         }
     }
 
@@ -304,9 +304,10 @@ mod tests {
     #[tokio::test]
     async fn a_policy_in_the_variable_is_never_fetched() {
         let ssm = Ssm::start(Store::Holds("other"));
-        let live: Live<Text> = Live::start("a policy", REFRESH, &ssm.config().await, NOW)
-            .await
-            .unwrap();
+        let live: RefreshingSecret<Text> =
+            RefreshingSecret::start("a policy", REFRESH, &ssm.config().await, NOW)
+                .await
+                .unwrap();
         assert_eq!(*live.current(NOW + 10 * REFRESH_MS).await, text("a policy"));
         assert_eq!(ssm.asked(), 0);
     }

@@ -10,7 +10,7 @@ use webhook_ingest::{
     time,
 };
 
-/// The attributes that a fact is made of: a scan needs no others.
+/// The attributes that a delta is made of: a scan needs no others.
 pub(crate) const ATTRIBUTES: [&str; 11] = [
     MESSAGE_ID,
     STATUS_KEY,
@@ -33,7 +33,7 @@ const LONGEST_REASON: usize = 160;
 
 /// One event, as the counters see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fact {
+pub struct CounterDelta {
     /// Which event it is.
     pub identity: Identity,
     /// What it adds to the counters.
@@ -73,7 +73,7 @@ pub struct Subject {
     pub of_the_day: Vec<Counter>,
 }
 
-impl Fact {
+impl CounterDelta {
     /// What an event's item adds. `None` if it is none of ours.
     pub fn of(item: &Item) -> Option<Self> {
         let text = |name: &str| item.get(name)?.as_s().ok().map(String::as_str);
@@ -205,31 +205,31 @@ mod tests {
 
     #[test]
     fn a_failure_counts_its_reason_without_numbers() {
-        let fact = Fact::of(&item(&[("remarks", text("919209209291 is not reachable"))]))
+        let delta = CounterDelta::of(&item(&[("remarks", text("919209209291 is not reachable"))]))
             .unwrap()
             .subject;
         assert_eq!(
-            fact.of_the_day,
+            delta.of_the_day,
             [Counter::Failure {
                 channel: "RCS".into(),
                 reason: "*********291 is not reachable".into()
             }]
         );
         assert_eq!(
-            (fact.day.as_str(), fact.hour.as_str()),
+            (delta.day.as_str(), delta.hour.as_str()),
             ("2024-01-10", "2024-01-10T08")
         );
     }
 
     #[test]
     fn tags_are_the_first_twenty_different_ones_in_order() {
-        let fact = |tags: Vec<&str>| {
+        let delta = |tags: Vec<&str>| {
             let tags = AttributeValue::L(tags.into_iter().map(text).collect());
-            Fact::of(&item(&[("tags", tags)])).unwrap().subject.tags
+            CounterDelta::of(&item(&[("tags", tags)])).unwrap().subject.tags
         };
-        assert_eq!(fact(vec!["b", "a", "b", " "]), ["a", "b"]);
+        assert_eq!(delta(vec!["b", "a", "b", " "]), ["a", "b"]);
         let names: Vec<String> = (10..50).map(|n| format!("t{n}")).collect();
-        let many = fact(names.iter().rev().map(String::as_str).collect());
+        let many = delta(names.iter().rev().map(String::as_str).collect());
         assert_eq!(many, names[..20]);
     }
 
@@ -240,7 +240,7 @@ mod tests {
             ("billable".into(), AttributeValue::Bool(true)),
             ("category".into(), number()),
         ]));
-        let fact = Fact::of(&item(&[
+        let delta = CounterDelta::of(&item(&[
             ("bot_id", number()),
             ("tags", AttributeValue::L(vec![number()])),
             ("message_type", number()),
@@ -250,7 +250,7 @@ mod tests {
             (STATUS, number()),
         ]))
         .unwrap();
-        let words = format!("{:?}", fact.subject);
+        let words = format!("{:?}", delta.subject);
         assert!(!words.contains("9198") && !words.contains("12345"), "{words}");
     }
 
@@ -266,8 +266,8 @@ mod tests {
                 ("billable".into(), billable),
                 ("category".into(), text("marketing")),
             ]));
-            let fact = Fact::of(&item(&[("pricing", pricing)])).unwrap();
-            assert!(fact.subject.of_the_day.contains(&Counter::Billing {
+            let delta = CounterDelta::of(&item(&[("pricing", pricing)])).unwrap();
+            assert!(delta.subject.of_the_day.contains(&Counter::Billing {
                 channel: "RCS".into(),
                 category: "marketing".into(),
                 billable: expected,
@@ -280,7 +280,7 @@ mod tests {
     fn what_is_no_event_counts_nothing() {
         let mut broken = item(&[]);
         broken.remove(RECEIVED_AT);
-        assert_eq!(Fact::of(&broken), None);
-        assert_eq!(Fact::of(&Item::new()), None);
+        assert_eq!(CounterDelta::of(&broken), None);
+        assert_eq!(CounterDelta::of(&Item::new()), None);
     }
 }

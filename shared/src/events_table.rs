@@ -18,7 +18,7 @@ static REJECTIONS: Sampler = Sampler::new(10);
 
 /// The events table.
 #[derive(Clone)]
-pub struct DynamoStore {
+pub struct EventsTable {
     client: Client,
     table: String,
 }
@@ -87,7 +87,7 @@ impl Unstorable {
     }
 }
 
-impl DynamoStore {
+impl EventsTable {
     /// A store on one table.
     pub fn new(client: Client, table: String) -> Self {
         Self { client, table }

@@ -15,10 +15,10 @@ use crate::{
     batch::{Batch, Places},
     config::StorageConfig,
     event::Unreadable,
+    events_table::{EventsTable, PutError},
     item::{self, Arrival, Content, Item},
     letter::{Letter, Reason},
     queue::{self, SqsQueue},
-    store::{DynamoStore, PutError},
 };
 
 /// Writes under way at once: as many as keep one slow core busy, few enough for 128 MB.
@@ -37,8 +37,8 @@ const DEAD_LETTERS: usize = 100;
 
 /// Where events go.
 #[derive(Clone)]
-pub struct Storage {
-    table: DynamoStore,
+pub struct Pipeline {
+    table: EventsTable,
     retry: SqsQueue,
     dead: SqsQueue,
     config: StorageConfig,
@@ -58,7 +58,7 @@ pub struct Deadlines {
 /// What became of a batch's records. Every record is in exactly one of `stored`, `duplicates`,
 /// `queued`, `dead_lettered` and `lost`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
+pub struct BatchOutcome {
     /// Records in the batch.
     pub received: usize,
     /// Written now.
@@ -82,7 +82,7 @@ pub struct Tally {
 /// What became of a body.
 pub enum Ingested {
     /// At least one record could be read, or nobody had the time to try.
-    Kept(Tally),
+    SecretText(BatchOutcome),
     /// None could. Nothing was kept: the body as a whole is the caller's to keep.
     Unreadable {
         /// How many records there are.
@@ -160,11 +160,11 @@ enum Written {
     Later,
 }
 
-impl Storage {
+impl Pipeline {
     /// Clients for the table and the queues of a configuration.
     pub fn new(config: StorageConfig, aws: &Aws) -> Self {
         Self {
-            table: DynamoStore::new(aws.dynamodb.clone(), config.events_table.clone()),
+            table: EventsTable::new(aws.dynamodb.clone(), config.events_table.clone()),
             retry: SqsQueue::new(aws.sqs.clone(), config.retry_queue_url.clone()),
             dead: SqsQueue::new(aws.sqs.clone(), config.dead_letter_queue_url.clone()),
             config,
@@ -186,10 +186,10 @@ impl Storage {
         arrival: Arrival,
         until: Deadlines,
     ) -> Ingested {
-        let (mut tally, mut left) = self.store(batch, arrival, until.store).await;
-        if tally.readable == 0 {
+        let (mut outcome, mut left) = self.store(batch, arrival, until.store).await;
+        if outcome.readable == 0 {
             return Ingested::Unreadable {
-                records: tally.received,
+                records: outcome.received,
                 why: match left.reasons.first_key_value() {
                     Some((_, why)) => format!("not one record can be read: {why}"),
                     None => "the body holds no record".to_owned(),
@@ -204,47 +204,47 @@ impl Storage {
         );
         // What the dead-letter queue did not take is as safe in the other: `redrive` finds the same fault.
         let again = self.queue(function, batch, arrival, &aside, until.queue).await;
-        tally.dead_lettered -= aside.len();
-        tally.queued = queued + again;
-        tally.lost = later.len() + aside.len() - tally.queued;
-        Ingested::Kept(tally)
+        outcome.dead_lettered -= aside.len();
+        outcome.queued = queued + again;
+        outcome.lost = later.len() + aside.len() - outcome.queued;
+        Ingested::SecretText(outcome)
     }
 
     /// Stores the records of a letter from the retry queue. What is left counts as lost, and the
     /// letter comes back by itself. If only the time was too short, what is left goes into the queue
     /// as a letter of its own: it is fewer each time, so that a letter of any size is stored at last.
-    pub async fn restore(&self, letter: &Letter, batch: &Batch<'_>, until: Deadlines) -> Tally {
+    pub async fn restore(&self, letter: &Letter, batch: &Batch<'_>, until: Deadlines) -> BatchOutcome {
         let arrival = self.arrival(letter.received_at);
-        let (mut tally, mut left) = self.store(batch, arrival, until.store).await;
+        let (mut outcome, mut left) = self.store(batch, arrival, until.store).await;
         let later = left.later();
-        if Instant::now() >= until.store && later.len() < tally.received {
-            tally.queued = self
+        if Instant::now() >= until.store && later.len() < outcome.received {
+            outcome.queued = self
                 .queue(&letter.function, batch, arrival, &later, until.queue)
                 .await;
         }
-        if tally.queued < later.len() {
+        if outcome.queued < later.len() {
             // The letter comes back whole; putting its dead records aside now would do it again then.
-            tally.queued = 0;
-            tally.lost = later.len() + left.dead();
-            tally.dead_lettered = 0;
-            tally.conflicts = 0;
-            return tally;
+            outcome.queued = 0;
+            outcome.lost = later.len() + left.dead();
+            outcome.dead_lettered = 0;
+            outcome.conflicts = 0;
+            return outcome;
         }
         let dead = groups(&mut left);
         let aside = self
             .put_aside(&letter.function, batch, arrival, &dead, until.queue)
             .await;
-        tally.dead_lettered -= aside.len();
-        tally.lost = aside.len();
-        tally
+        outcome.dead_lettered -= aside.len();
+        outcome.lost = aside.len();
+        outcome
     }
 
     /// Stores what it can until the deadline. The rest is returned, and counted as if all dead
     /// records were put aside.
-    async fn store(&self, batch: &Batch<'_>, arrival: Arrival, deadline: Instant) -> (Tally, Left) {
-        let mut tally = Tally {
+    async fn store(&self, batch: &Batch<'_>, arrival: Arrival, deadline: Instant) -> (BatchOutcome, Left) {
+        let mut outcome = BatchOutcome {
             received: batch.len(),
-            ..Tally::default()
+            ..BatchOutcome::default()
         };
         let mut left = Left {
             unread: batch.places(),
@@ -284,7 +284,7 @@ impl Storage {
                 left.unread.start += 1;
                 match batch.read(record).and_then(|event| build(event, arrival)) {
                     Ok((item, late)) => {
-                        tally.readable += 1;
+                        outcome.readable += 1;
                         under_way.push(place);
                         writes.push(async move {
                             let written = self.write(batch, record, item, late).await;
@@ -308,10 +308,10 @@ impl Storage {
             under_way.retain(|under_way| *under_way != place);
             match written {
                 Written::Stored { late } => {
-                    tally.stored += 1;
-                    tally.late += usize::from(late);
+                    outcome.stored += 1;
+                    outcome.late += usize::from(late);
                 }
-                Written::Duplicate => tally.duplicates += 1,
+                Written::Duplicate => outcome.duplicates += 1,
                 Written::Refused(reason, detail) => left.refused.push(Refused {
                     place,
                     reason,
@@ -322,10 +322,10 @@ impl Storage {
         }
         drop(writes);
         left.later.extend(under_way);
-        tally.readable += left.unread.len();
-        tally.dead_lettered = left.dead();
-        tally.conflicts = left.conflicts();
-        (tally, left)
+        outcome.readable += left.unread.len();
+        outcome.dead_lettered = left.dead();
+        outcome.conflicts = left.conflicts();
+        (outcome, left)
     }
 
     /// Room for a record of this length, or how much it takes.
