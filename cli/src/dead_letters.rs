@@ -56,7 +56,7 @@ impl From<Which> for Filter {
     }
 }
 
-/// What became of letters that were to leave the queue.
+/// Result of removing letters from the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exported {
     /// Written to the file.

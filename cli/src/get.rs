@@ -125,7 +125,7 @@ fn list(number: &str, events: &[Value]) -> String {
     out
 }
 
-/// Ids, channels and texts come from strangers: a terminal must not obey them.
+/// Ids, channels and texts come from outside: control characters must not reach the terminal.
 fn harmless(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })

@@ -1,5 +1,5 @@
 //! HTTP/1.1 for `serve`: connections within limits, so that a peer that stalls or vanishes holds
-//! nothing for long and keeps nobody from stopping the process.
+//! nothing for long and does not block a shutdown.
 
 use std::{
     net::{IpAddr, SocketAddr},

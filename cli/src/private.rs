@@ -40,17 +40,17 @@ pub(crate) fn folder(path: &Path, ours: &[&str]) -> io::Result<()> {
     Ok(())
 }
 
-/// A file that is made where it does not exist, with nobody else's permissions, and appended to.
+/// A file that is made where it does not exist, readable by the owner only, and appended to.
 pub(crate) fn append(path: &Path) -> io::Result<File> {
     owned(OpenOptions::new().create(true).append(true), path)
 }
 
-/// A file that is made anew, with nobody else's permissions.
+/// A new file, readable by the owner only.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     owned(OpenOptions::new().create(true).write(true).truncate(true), path)
 }
 
-/// Writes a file that nobody else can read, not even while it is written.
+/// Writes a file that only the owner can read, even while it is written.
 pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
     create(path)?.write_all(text.as_bytes())
 }

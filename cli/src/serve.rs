@@ -74,7 +74,7 @@ pub struct Server {
 struct Functions {
     receivers: HashMap<&'static str, Ingest>,
     dashboard: Dashboard,
-    /// Whether the dashboard asks nobody for a password.
+    /// Whether the dashboard needs no password.
     open: bool,
 }
 

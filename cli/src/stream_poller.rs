@@ -16,7 +16,7 @@ use crate::local::{
 
 /// The batch that the template configures.
 const BATCH: usize = 500;
-/// The template waits five seconds for a batch to fill; here somebody looks at the page.
+/// The template waits five seconds for a batch to fill; here a person looks at the page.
 const PAUSE: Duration = Duration::from_millis(200);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 const FUNCTION_TIMEOUT: Duration = Duration::from_mins(1);

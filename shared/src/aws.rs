@@ -14,7 +14,7 @@ use aws_smithy_http_client::{
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 
-/// Whom to believe that a server is AWS.
+/// Trusted root certificates for AWS endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Roots {
     /// Amazon Trust Services' five roots: all that the endpoints of the `aws` partition need, and
@@ -28,7 +28,7 @@ pub enum Roots {
 /// <https://www.amazontrust.com/repository/>; the fingerprints stand in the file.
 const AMAZON_ROOTS: &str = include_str!("../certs/amazon-trust-services.pem");
 
-/// How patient the clients are.
+/// Timeouts and attempts of the clients.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
     /// For a connection.
@@ -40,7 +40,7 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
-    /// For a request that somebody waits for: two attempts fit the part of the budget that storing
+    /// For a request that a caller waits for: two attempts fit the part of the budget that storing
     /// has, and what they do not achieve goes to the retry queue.
     pub fn within(budget: Duration) -> Self {
         let attempt = budget * 3 / 10;
@@ -51,7 +51,7 @@ impl Timeouts {
         }
     }
 
-    /// For work nobody waits for.
+    /// For background work.
     pub fn unhurried() -> Self {
         Self {
             connect: Duration::from_secs(2),

@@ -75,7 +75,7 @@ impl Channel {
     }
 }
 
-/// What happened. Words nobody listed are kept as [`Status::Other`], in `snake_case`.
+/// What happened. Unlisted words are kept as [`Status::Other`], in `snake_case`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
     /// Accepted and handed to the carrier.
@@ -94,7 +94,7 @@ pub enum Status {
     Blocked,
     /// An incoming message of any kind; may repeat.
     Received,
-    /// The provider's word in `snake_case`; may repeat, since nobody knows what it means.
+    /// The provider's word in `snake_case`; may repeat, because its meaning is unknown.
     Other(String),
 }
 
@@ -266,7 +266,7 @@ pub struct Event {
     pub event_id: Option<String>,
     /// The listed attributes that hold something.
     pub attributes: BTreeMap<Attribute, Value>,
-    /// Every field of the record that nobody listed, under the provider's name.
+    /// Every unlisted field of the record, under the provider's name.
     pub extra: Map<String, Value>,
     /// Listed fields whose wording the normalised form does not give back: an empty string,
     /// a number sent as a string, an unusual letter case.

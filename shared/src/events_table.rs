@@ -60,7 +60,7 @@ pub enum Unstorable {
 
 impl Unstorable {
     /// `DynamoDB` answers each of these with the same code as a table of another schema; only the
-    /// text tells them apart. A text that is not known here is not the item's fault: trying again
+    /// text distinguishes them. A text that is not known here is not the item's fault: trying again
     /// for days loses nothing, and giving up at once would.
     fn told_by(text: &str) -> Option<Self> {
         const TEXTS: [(&str, Unstorable); 8] = [

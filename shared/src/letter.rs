@@ -126,7 +126,7 @@ const VERSION: u8 = 1;
 /// A queue message that is not a letter, or not all of one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LetterError {
-    /// Somebody else wrote it.
+    /// Another program wrote it.
     #[error("the message is not a letter of this program: {0}")]
     Foreign(String),
     /// One of several parts.

@@ -1,20 +1,20 @@
-//! The receivers' shared house: types, provider formats and the one way of a request.
+//! What all receivers share: types, provider formats and the pipeline of a request.
 //!
-//! Data runs downhill, and each step owns one module:
+//! Data flows in one direction. Each step has one module:
 //!
 //! | step | module |
 //! |---|---|
 //! | a function URL's request comes in | [`lambda`], [`function_url`], [`receiver`] |
-//! | somebody vouches for its bytes | [`auth`] |
+//! | its bytes are authenticated | [`auth`] |
 //! | a body becomes records | [`batch`], [`record`] |
 //! | a record becomes an event | [`provider`], [`time`], [`event`] |
 //! | an event becomes an item with a key | [`item`], [`key`] |
-//! | two events with one key are the same or not | [`exact`], [`item`] |
-//! | the item is stored, or the record queued or put aside | [`pipeline`], [`events_table`], [`queue`], [`letter`] |
-//! | the sender is answered, the operator told | [`answer`], [`metrics`], [`logging`] |
+//! | two events with one key are compared | [`exact`], [`item`] |
+//! | the item is stored, or the record queued or dead-lettered | [`pipeline`], [`events_table`], [`queue`], [`letter`] |
+//! | the sender gets a response, the operator a log line and metrics | [`answer`], [`metrics`], [`logging`] |
 //!
-//! [`phone`] finds and masks phone numbers in free text. [`state`] reads the other way: from a message's events to what became of it. [`rollup`] names the
-//! counters that are kept of them.
+//! [`phone`] finds and masks phone numbers in free text. [`state`] computes the state of a
+//! message from its events. [`rollup`] names the counters.
 
 pub mod answer;
 pub mod auth;

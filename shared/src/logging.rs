@@ -57,7 +57,7 @@ fn harmless(line: &Metadata<'_>) -> bool {
     OURS.iter().any(|ours| line.target().starts_with(ours)) || *line.level() <= LOUDEST_LIBRARY
 }
 
-/// Admits so many log lines of a kind in a minute and counts the others: for what strangers can
+/// Admits a number of log lines per kind and minute and counts the others: for what senders can
 /// cause as often as they like. A metric counts all of it.
 pub struct Sampler {
     most: u32,
@@ -116,7 +116,7 @@ mod tests {
             [at("a", 0), at("a", 1), at("a", 2), at("a", 59_999)],
             [Some(0), Some(0), None, None]
         );
-        // Another kind has lines of its own.
+        // Another kind has a separate limit.
         assert_eq!([at("b", 3), at("b", 4), at("b", 5)], [Some(0), Some(0), None]);
         assert_eq!(
             [at("a", 60_000), at("a", 60_001), at("a", 60_002)],

@@ -76,7 +76,7 @@ pub fn request(function: &'static str, answer: &Answer, took: Duration) {
     if let Some(name) = ended {
         counter!(name, "Function" => function).increment(1);
     }
-    // What strangers cause is counted in full, in a line that costs less than their request does.
+    // Refused requests are counted in full, in a line that costs less than the request.
     if !matches!(answer, Answer::Unauthorised(_)) {
         histogram!(TIME_TO_ANSWER, "Function" => function).record(took.as_secs_f64() * 1000.0);
     }

@@ -1,6 +1,6 @@
-//! The records of one batch, each made durable: stored, found to be a duplicate, queued for later,
-//! or put aside for a person. What could not be made durable is counted as lost, and only then is
-//! the sender asked to come again.
+//! Makes each record of a batch durable: stored, known as a duplicate, queued for a retry, or sent to
+//! the dead-letter queue. A record that could not be made durable counts as lost; then the sender
+//! gets a 503.
 
 use std::{borrow::Cow, collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
@@ -32,10 +32,10 @@ const IN_FLIGHT_BYTES: u32 = 256 * 1024;
 const AT_A_STRETCH: Duration = Duration::from_millis(5);
 
 /// One letter for each dead record up to this many; beyond, letters hold several, so that a body
-/// of ten thousand can be put aside within the budget.
+/// of ten thousand can be dead-lettered within the budget.
 const DEAD_LETTERS: usize = 100;
 
-/// Where events go.
+/// The events table and both queues.
 #[derive(Clone)]
 pub struct Pipeline {
     table: EventsTable,
@@ -46,16 +46,16 @@ pub struct Pipeline {
     room: Arc<Semaphore>,
 }
 
-/// Until when what must have happened.
+/// Deadlines for the phases of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
-    /// Then storing stops, and what is left is queued.
+    /// When storing stops. Remaining records are queued.
     pub store: Instant,
-    /// Then queueing stops, and what is left is lost here: the sender still has it.
+    /// When queueing stops. Remaining records count as lost; the sender still has them.
     pub queue: Instant,
 }
 
-/// What became of a batch's records. Every record is in exactly one of `stored`, `duplicates`,
+/// Result of a batch. Every record is in exactly one of `stored`, `duplicates`,
 /// `queued`, `dead_lettered` and `lost`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BatchOutcome {
@@ -73,15 +73,15 @@ pub struct BatchOutcome {
     pub queued: usize,
     /// In the dead-letter queue.
     pub dead_lettered: usize,
-    /// Nowhere.
+    /// Not durable anywhere.
     pub lost: usize,
-    /// Of the received: could be read as an event, or nobody had the time to try.
+    /// Of the received: readable as an event, or not read for lack of time.
     pub readable: usize,
 }
 
-/// What became of a body.
+/// Result of a body.
 pub enum Ingested {
-    /// At least one record could be read, or nobody had the time to try.
+    /// At least one record is readable, or was not read for lack of time.
     SecretText(BatchOutcome),
     /// None could. Nothing was kept: the body as a whole is the caller's to keep.
     Unreadable {
@@ -97,7 +97,7 @@ pub enum Ingested {
 struct Left {
     /// Records whose writes failed or were cut off.
     later: Vec<u32>,
-    /// Records that nobody had the time to read.
+    /// Records that were not read for lack of time.
     unread: Range<u32>,
     /// Records that are no events.
     unreadable: Places,
@@ -177,8 +177,8 @@ impl Pipeline {
         self.config.arrival(at)
     }
 
-    /// Stores a batch's records concurrently, queues what is left at the deadline and puts aside
-    /// what cannot be stored.
+    /// Stores a batch's records concurrently, queues the rest at the deadline and sends records that
+    /// can never be stored to the dead-letter queue.
     pub async fn ingest(
         &self,
         function: &str,
@@ -212,7 +212,7 @@ impl Pipeline {
 
     /// Stores the records of a letter from the retry queue. What is left counts as lost, and the
     /// letter comes back by itself. If only the time was too short, what is left goes into the queue
-    /// as a letter of its own: it is fewer each time, so that a letter of any size is stored at last.
+    /// as a separate letter. Each one is smaller, so a letter of any size is stored eventually.
     pub async fn restore(&self, letter: &Letter, batch: &Batch<'_>, until: Deadlines) -> BatchOutcome {
         let arrival = self.arrival(letter.received_at);
         let (mut outcome, mut left) = self.store(batch, arrival, until.store).await;
@@ -240,7 +240,7 @@ impl Pipeline {
     }
 
     /// Stores what it can until the deadline. The rest is returned, and counted as if all dead
-    /// records were put aside.
+    /// records were dead-lettered.
     async fn store(&self, batch: &Batch<'_>, arrival: Arrival, deadline: Instant) -> (BatchOutcome, Left) {
         let mut outcome = BatchOutcome {
             received: batch.len(),
@@ -378,7 +378,7 @@ impl Pipeline {
         sent.map(|(_, records)| records).sum()
     }
 
-    /// Puts records aside for a person. Returns those that the dead-letter queue did not take.
+    /// Sends records to the dead-letter queue. Returns those that the dead-letter queue did not take.
     async fn put_aside(
         &self,
         function: &str,
@@ -432,8 +432,8 @@ impl Pipeline {
         self.retry.hide(messages, deadline).await;
     }
 
-    /// Keeps a whole body for a person. Returns whether it is durable. From the retry queue, where
-    /// it goes if need be, `redrive` puts it into the dead-letter queue.
+    /// Sends a whole body to the dead-letter queue, or else to the retry queue, from which `redrive`
+    /// moves it on. Returns whether it is durable.
     pub async fn put_body_aside(&self, letter: &Letter, deadline: Instant) -> bool {
         let letters = std::slice::from_ref(letter);
         self.dead

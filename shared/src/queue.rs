@@ -26,7 +26,7 @@ pub const VISIBILITY_TIMEOUT: Duration = Duration::from_mins(6);
 const MAX_ENTRIES: usize = 10;
 /// Batches under way at once.
 const IN_FLIGHT: usize = 2;
-/// An entry that SQS failed for a reason of its own is sent again this often.
+/// Attempts for an entry that SQS failed for an internal reason.
 const TRIES: usize = 3;
 
 /// One queue.
@@ -73,7 +73,7 @@ impl SqsQueue {
     pub async fn send(&self, letters: Letters<'_>, deadline: Instant) -> BTreeSet<usize> {
         let messages = letters.enumerate().flat_map(|(place, letter)| {
             let (reason, function) = (letter.reason, letter.function.clone());
-            // What cannot be sent any more is not written either: that takes time nobody has.
+            // Messages that cannot be sent in time are not built either.
             let messages = if Instant::now() < deadline {
                 letter.write()
             } else {

@@ -1,6 +1,6 @@
 //! A receiver: the way of a request from bytes to answer, the same for every provider.
 //!
-//! method → size → source address → authentication → parse → store, queue or put aside → answer
+//! method → size → source address → authentication → parse → store, queue or dead-letter → answer
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 

@@ -57,7 +57,7 @@ impl<'a> Record<'a> {
         self.exact
     }
 
-    /// What nobody took.
+    /// Fields that were not consumed.
     pub fn into_rest(self) -> Map<String, Value> {
         self.fields
             .into_iter()

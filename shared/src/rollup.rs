@@ -55,9 +55,9 @@ pub const REBUILD_SLOT: u8 = 9;
 /// Series of bots and tags, and names, expire so long after they were last counted into. The dashboard
 /// shows at most 366 days.
 pub const SERIES_LIVE_DAYS: i64 = 400;
-/// Counts what has no place of its own: bots, tags, statuses, types, reasons and categories.
+/// Counts names beyond the limits: bots, tags, statuses, types, reasons and categories.
 pub const OTHER: &str = "other";
-/// Counts the channels that have no place of their own.
+/// Counts channels beyond the limit.
 pub const OTHER_CHANNEL: &str = "OTHER";
 
 /// After a lease ended, `projector` counts into a generation a little longer: clocks differ.
@@ -71,7 +71,7 @@ const RESERVED: &AsciiSet = &CONTROLS.add(b'%').add(b'#').add(b'|').add(b'&').ad
 /// sent. The channels RCS, SMS and WHATSAPP and the listed statuses always count by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Names {
-    /// Channels nobody listed.
+    /// Unlisted channels.
     Channels,
     /// Bots, each with series.
     Bots,
@@ -79,7 +79,7 @@ pub enum Names {
     Tags,
     /// A bot together with a tag, with series. Beyond the bound, a pair has none.
     Pairs,
-    /// Statuses nobody listed, each with its channel.
+    /// Unlisted statuses, each with its channel.
     Statuses,
     /// Message types, each with its channel.
     MessageTypes,

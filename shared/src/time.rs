@@ -180,7 +180,7 @@ fn compact_date(n: i64) -> Option<EpochMillis> {
 }
 
 fn from_iso(s: &str) -> Option<Timestamp> {
-    // A date alone would be read as midnight; nobody documents one, so it is no time.
+    // A date alone would be read as midnight; no provider documents one, so it is no time.
     if s.len() < "2026-11-21T00:00".len() {
         return None;
     }

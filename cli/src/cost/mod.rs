@@ -26,7 +26,7 @@ pub struct Options {
     /// Events of a month, evenly spread.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000_000_000))]
     pub events_per_month: u64,
-    /// Events in a request; nobody documents more than one.
+    /// Events in a request; no provider documents more than one.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub batch: u32,
     /// The functions' memory in MB.

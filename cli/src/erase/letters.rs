@@ -39,7 +39,7 @@ pub struct Letters {
     /// Records of others that were kept from them.
     pub kept: usize,
     /// Whether every message of the queue was looked at: not if there are too many of them, if
-    /// somebody else holds some, or if parts of a letter are missing.
+    /// another process holds some, or if parts of a letter are missing.
     pub all: bool,
 }
 
@@ -103,7 +103,7 @@ struct Walk<'w> {
 
 impl Walk<'_> {
     async fn all(&mut self, letters: &mut Letters) -> anyhow::Result<()> {
-        // Somebody else holds what is hidden before this looks. Afterwards the queue's own figure
+        // Messages that are invisible before this starts belong to another process. Afterwards the queue's own figure
         // lags behind what was put back.
         letters.all = self.remove || depth(self.target, self.which).await?.hidden == 0;
         loop {

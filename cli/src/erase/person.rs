@@ -12,7 +12,7 @@ use webhook_ingest::{
 
 /// A shorter message id is found only where nothing else stands.
 const SHORTEST_ID: usize = 8;
-/// Times that this program wrote. Their digits belong to nobody.
+/// Times that this program wrote. Their digits are no phone numbers.
 const CLOCKS: [&str; 4] = [EVENT_TIME, RECEIVED_AT, EXPIRES_AT, DAY_SHARD];
 
 /// Why an item belongs to a person.

@@ -49,7 +49,7 @@ pub struct Entry {
     pub messages: usize,
     /// Letters in the dead-letter queue and in the retry queue.
     pub letters: usize,
-    /// Items of the counters' table that name the person and stay; absent if nobody looked.
+    /// Items of the counters' table that name the person and stay; absent if they were not read.
     pub counters: Option<usize>,
     /// Whether everything was looked at and everything that was found is deleted, letters and
     /// counters included.

@@ -145,7 +145,7 @@ impl fmt::Display for Done {
     }
 }
 
-/// Texts come from strangers: numbers are masked, and a terminal must not obey them.
+/// Texts come from outside: numbers are masked, and control characters must not reach the terminal.
 fn safe(text: &str) -> String {
     plain(&phone::redact(text))
 }

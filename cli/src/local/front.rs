@@ -25,7 +25,7 @@ pub(super) struct Purged {
     pub(super) stream_drained: bool,
 }
 
-/// Lets nobody in who does not know the key.
+/// Refuses callers without the key.
 #[derive(Clone)]
 pub(super) struct Door {
     /// The access key id. It is made at random at each start and kept in the data folder.

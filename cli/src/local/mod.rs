@@ -134,7 +134,7 @@ impl Place {
         Ok(answer.stream_drained)
     }
 
-    /// The environment of a function that runs as a process of its own.
+    /// The environment of a function that runs as a separate process.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("EVENTS_TABLE", self.events_table.clone()),
@@ -204,7 +204,7 @@ impl Local {
         })
     }
 
-    /// All records of the events table's stream that nobody has read yet, in order, in the form in
+    /// All records of the events table's stream that are not read yet, in order, in the form in
     /// which Lambda delivers them.
     ///
     /// # Errors
@@ -233,7 +233,7 @@ impl Local {
     }
 }
 
-/// A name that nobody guesses, in the form of an access key id.
+/// A random name in the form of an access key id.
 fn random() -> anyhow::Result<String> {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;

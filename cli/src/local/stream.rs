@@ -1,5 +1,5 @@
 //! The events table's stream, as the embedded DynamoDB keeps it: made quick, read, and trimmed to
-//! what nobody has read yet.
+//! unread records.
 
 use anyhow::Context as _;
 use dynoxide::{
@@ -18,7 +18,7 @@ use super::{
     engine::{Engine, finished},
 };
 
-/// As in AWS, a record is kept for a day if nobody reads it; the counters' marks outlive it.
+/// As in AWS, an unread record is kept for a day; the counters' marks outlive it.
 const KEPT: &str = "-1 day";
 /// Records that one step of trimming removes at most, so that no request waits long for it.
 const AT_ONCE: u32 = 1000;

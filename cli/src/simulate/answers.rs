@@ -47,7 +47,7 @@ pub(super) struct Try {
     pub(super) body: Bytes,
 }
 
-/// What became of one body.
+/// Result of one body.
 #[derive(Default)]
 pub(super) struct Outcome {
     pub(super) counts: Counts,

@@ -17,7 +17,7 @@ const SMS_FAILED: [&str; 4] = [
 ];
 
 impl Message<'_> {
-    /// An id of its own; request, callback data and number are shared.
+    /// Its own id; request, callback data and number are shared.
     pub(super) fn goes_on_as_sms(&self, failed: EpochMillis, told: &mut Vec<Happening>, chance: &mut Chance) {
         let sent = failed + 1_000 + chance.around(3_000, 0.6);
         let id = format!(

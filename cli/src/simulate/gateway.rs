@@ -134,7 +134,7 @@ impl Message<'_> {
         }
     }
 
-    /// The same reference goes on over SMS, with an event id of its own.
+    /// The same reference continues on SMS, with another event id.
     fn goes_on_as_sms(&self, told: &mut Vec<Happening>, chance: &mut Chance) {
         let failed = self.sending.at + 500 + chance.around(1_500, 0.5);
         let (kind, why) = if chance.is(0.85) {
@@ -217,7 +217,7 @@ impl Message<'_> {
         }
     }
 
-    /// What a person writes has a reference of its own and belongs to no campaign.
+    /// An incoming message has its own reference and belongs to no campaign.
     fn answer(&self, at: EpochMillis, chance: &mut Chance) -> Happening {
         let reference = chance.uuid();
         let said = Said {

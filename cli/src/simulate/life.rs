@@ -12,7 +12,7 @@ use super::{
     whatsapp,
 };
 
-/// In which shape a provider tells it.
+/// Format in which a provider reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Form {
     /// Netcore RCS events, an array.

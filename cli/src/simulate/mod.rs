@@ -53,7 +53,7 @@ pub struct Cast {
 }
 
 impl Cast {
-    /// An event as this cast is told it; `None` if nobody here takes it.
+    /// An event in the format of its receiver; `None` if no receiver here takes it.
     fn told(&self, happening: Happening) -> Option<Happening> {
         let takes = |function: &str| self.urls.contains_key(function);
         let function = match happening.form {
@@ -82,7 +82,7 @@ impl Play {
     /// Writes the play: the same for the same options, seed and end.
     ///
     /// # Errors
-    /// If the address is none, or nobody there is told anything.
+    /// If the address is invalid, or its function receives no events.
     pub fn write(options: &Options, seed: u64, until: EpochMillis) -> anyhow::Result<Self> {
         let cast = options.cast()?;
         let mut chance = Chance::new(seed, until);
@@ -120,7 +120,7 @@ impl Simulation {
     /// Writes the play and looks whether everybody is there.
     ///
     /// # Errors
-    /// If nobody answers at an address, or there is no table to read back from or no policy.
+    /// If no receiver answers at an address, or there is no table to read back from or no policy.
     pub async fn prepare(options: Options, data: &Path) -> anyhow::Result<Self> {
         let target = Target::find(data, Needs::Table).await?;
         let sender = Sender::new(policy(options.auth.as_deref(), data, &target).await?)?;

@@ -8,7 +8,7 @@ use webhook_ingest::event::EpochMillis;
 use super::{Cast, life::Form};
 
 /// Plays the providers against receivers, then checks that every event is stored exactly once.
-/// People's numbers are such that nobody has them: `91 0…` and `55 00…`.
+/// The phone numbers do not exist: `91 0…` and `55 00…`.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// Where the receivers are: a base, below which each is at /lambda-url/FUNCTION/; one such

@@ -1,4 +1,4 @@
-//! Who takes part, and when: people with numbers that nobody has, bots, campaigns, and the hours
+//! Who takes part, and when: people with nonexistent numbers, bots, campaigns, and the hours
 //! at which messages are sent.
 
 use webhook_ingest::event::EpochMillis;
@@ -46,7 +46,7 @@ pub(super) struct Bot {
     pub(super) key: &'static str,
     pub(super) name: &'static str,
     pub(super) number: &'static str,
-    /// `91 09…`: like people's, of a range that nobody has.
+    /// `91 09…`: like people's, of an unassigned range.
     pub(super) phone: &'static str,
 }
 
@@ -123,7 +123,7 @@ const CAMPAIGNS: [Campaign; 5] = [
     },
 ];
 
-/// Messages that belong to no campaign: something has happened, and somebody is told.
+/// Messages that belong to no campaign: notifications.
 const OCCASIONS: [(u32, Campaign); 3] = [
     (
         5,
@@ -188,7 +188,7 @@ impl World {
         world
     }
 
-    /// The next message: of a campaign, soon after its launch, or for an occasion of its own.
+    /// The next message: of a campaign, soon after its launch, or a single notification.
     pub(super) fn sending(&self, chance: &mut Chance) -> Sending {
         let (campaign, mut at) = if chance.is(0.55) {
             let (campaign, launch) = chance.one_of(&self.launches);
@@ -229,13 +229,13 @@ impl World {
     }
 }
 
-/// A number that nobody has. No national number in India begins with the trunk prefix 0, so
+/// A nonexistent number. No national number in India begins with the trunk prefix 0, so
 /// `91 0…` is a number in form only.
 pub(super) fn indian(person: u64) -> String {
     format!("9100{:08}", scattered(person))
 }
 
-/// A number that nobody has: no area code in Brazil begins with 0, so `55 00…` is a number in form
+/// A nonexistent number: no area code in Brazil begins with 0, so `55 00…` is a number in form
 /// only.
 pub(super) fn brazilian(person: u64) -> String {
     format!("55009{:08}", scattered(person))

@@ -55,7 +55,7 @@ impl Sender {
         })
     }
 
-    /// Looks whether somebody answers at an address, as senders do before they use it.
+    /// Checks that a receiver answers at an address, as senders do before they use it.
     pub(super) async fn look(&self, url: &str) -> anyhow::Result<()> {
         let request = Request::builder()
             .method(Method::HEAD)

@@ -32,7 +32,7 @@ struct Message<'a> {
     number: String,
     source: &'static str,
     header: String,
-    /// Billed by the conversation's category; `None` where nobody says.
+    /// Billed by the conversation's category; `None` if unknown.
     category: &'static str,
     billable: bool,
 }

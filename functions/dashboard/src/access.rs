@@ -32,7 +32,7 @@ const KNOWN_SECONDS: i64 = 90 * 86_400;
 /// Sessions in one request beyond these are not looked at.
 const MOST_SESSIONS: usize = 3;
 
-/// Who somebody is to the dashboard.
+/// Role of a caller of the dashboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {

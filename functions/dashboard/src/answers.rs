@@ -11,7 +11,7 @@ use crate::access::{May, Role};
 
 /// One event: every stored attribute under its name. `message_id`, `status_key`, `status`, `channel`,
 /// `event_time`, `received_at` (both epoch milliseconds), `provider` and `format` are always there.
-/// A viewer gets no `status_key`, `day_shard`, `as_sent` and `verbatim`; values nobody listed are `***`;
+/// A viewer gets no `status_key`, `day_shard`, `as_sent` and `verbatim`; unlisted values are `***`;
 /// `token` and `in_reply_to_token` open a message like its id.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(transparent)]
@@ -211,7 +211,7 @@ pub(crate) struct Depths {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Depth {
     pub(crate) visible: Option<u64>,
-    /// Received by somebody and not deleted yet.
+    /// Received and not deleted yet.
     pub(crate) in_flight: Option<u64>,
 }
 
@@ -267,7 +267,7 @@ pub(crate) struct Session {
     pub(crate) may: May,
 }
 
-/// What became of a dead letter: `redriven` or `discarded`, and how many.
+/// Result of an action on a dead letter: `redriven` or `discarded`, and how many.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub(crate) struct Done(pub(crate) BTreeMap<&'static str, Value>);

@@ -31,7 +31,7 @@ const X_TRUNCATED: HeaderName = HeaderName::from_static("x-truncated");
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
 /// No script, style or picture but our own, no frame around it, no form to elsewhere: texts of
-/// strangers stay texts even if the page had a fault.
+/// providers stay texts even if the page had a fault.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 

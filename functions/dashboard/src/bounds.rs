@@ -1,4 +1,4 @@
-//! An overview that fits an answer. Words of strangers may make more rows than Lambda delivers; then the
+//! An overview that fits an answer. Provider words may make more rows than Lambda delivers; then the
 //! channels and statuses that have no name here are added up, and the least frequent names are left out.
 //! Sums stay the same.
 

@@ -74,7 +74,7 @@ fn cell(column: &str, value: Option<&Value>) -> String {
 }
 
 /// A text that no spreadsheet runs as a formula: an apostrophe stands before each character that could begin
-/// one. Texts come from strangers: <https://owasp.org/www-community/attacks/CSV_Injection>
+/// one. Texts come from outside: <https://owasp.org/www-community/attacks/CSV_Injection>
 ///
 /// A formula can begin at the start of a cell, and where a program takes something else for the start of
 /// one: after a semicolon (the separator where the comma is a decimal sign), a tab, a vertical bar or a line

@@ -187,7 +187,7 @@ pub(crate) fn document() -> Value {
         "info": {
             "title": "netcore-webhooks",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "What became of RCS, SMS and WhatsApp messages. Times are epoch milliseconds, days are UTC.",
+            "description": "Events and states of RCS, SMS and WhatsApp messages. Times are epoch milliseconds, days are UTC.",
             "license": {"name": "Apache-2.0 OR MIT"},
         },
         "paths": paths,

@@ -1,5 +1,5 @@
 //! What a viewer gets of each answer. Every field of every answer has a class, and the class decides,
-//! not the look of a value: a field nobody classified does not compile, and a stored attribute nobody
+//! not the look of a value: an unclassified field does not compile, and a stored attribute nobody
 //! classified is masked as a whole.
 
 use std::collections::BTreeMap;
@@ -77,7 +77,7 @@ mod class {
         T::default()
     }
 
-    /// Words of strangers, shown with numbers masked.
+    /// Texts of providers and people, shown with numbers masked.
     pub(super) fn words<T: Words>(value: T, _: &Viewer<'_>) -> T {
         value.redacted()
     }
@@ -254,7 +254,7 @@ const IN_REPLY_TO_TOKEN: &str = "in_reply_to_token";
 enum Class {
     /// A figure, a time or a mark: anything but a number and a boolean is masked.
     Figure,
-    /// Words of strangers, or a list of them: shown with numbers masked.
+    /// A text of a provider or person, or a list of them: shown with numbers masked.
     Words,
     /// A message id: as words, and beside it, under this name, the token that opens the message.
     Id(&'static str),
@@ -262,7 +262,7 @@ enum Class {
     Person,
     /// An object: of the fields in [`TOLD`] the words, of all others the name at most.
     Structure,
-    /// An object of fields nobody listed: names at most.
+    /// An object of unlisted fields: names at most.
     Names,
     /// Never shown: it holds the record again, or what a number can be computed from.
     Hidden,
@@ -308,7 +308,7 @@ const ATTRIBUTES: [(&str, Class); 31] = [
 
 /// Fields of `click`, `content` and `pricing` whose words a viewer reads, at any depth. No address
 /// (`url`, `fileUri`) and nothing the sender put in to get it back (`postbackData`, `payload`) is among
-/// them: those hold numbers in encodings of their own.
+/// them: those may hold numbers in other encodings.
 const TOLD: [&str; 27] = [
     "action",
     "billable",

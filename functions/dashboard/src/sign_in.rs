@@ -1,5 +1,4 @@
-//! Who comes in, and from where: sessions of requests, sign-ins and sign-outs, and what may only come from
-//! our own page.
+//! Sign-in, sign-out, the session of a request, and requests that only our own page may send.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderName, header};
@@ -96,7 +95,7 @@ pub(crate) async fn sign_out(parts: &Parts, request: &Request) -> Result<String,
     Ok(access::closed(secure))
 }
 
-/// A name for a session that nobody else has.
+/// A unique name for a session.
 fn new_id() -> Result<String, Refusal> {
     let mut bytes = [0; 16];
     SystemRandom::new()

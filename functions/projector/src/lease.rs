@@ -30,7 +30,7 @@ pub(crate) struct Lease<'c> {
 }
 
 impl<'c> Lease<'c> {
-    /// Names a generation that nobody counts into yet.
+    /// Names a generation that no process counts into yet.
     ///
     /// # Errors
     /// If another rebuild is running, or the table does not answer.
@@ -63,7 +63,7 @@ impl<'c> Lease<'c> {
         };
         let taken = match text(NEXT) {
             None => "attribute_not_exists(#next)",
-            // Nobody renewed it, or took it, since it was read.
+            // It was not renewed or taken since it was read.
             Some(_) if before.contains_key(LEASE_UNTIL) => "#next = :before AND #until = :until",
             Some(_) => "#next = :before AND attribute_not_exists(#until)",
         };

@@ -99,7 +99,7 @@ impl Projector {
                 batch.uncountable.insert(*place, refused.why.clone());
             }
         }
-        // What comes again is not put aside yet.
+        // Records that come again are not dead-lettered yet.
         batch
             .uncountable
             .retain(|place, _| failed.is_none_or(|failed| *place < failed));

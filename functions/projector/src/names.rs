@@ -287,7 +287,7 @@ impl Registry {
 }
 
 enum Refusal {
-    /// Somebody else wrote meanwhile, or the table was busy.
+    /// Another process wrote meanwhile, or the table was busy.
     Again(String),
     /// The page is not as this program writes it.
     Never(String),

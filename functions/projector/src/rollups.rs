@@ -88,7 +88,7 @@ pub struct Rollups {
     names: Registry,
     /// The slot of this process when it is busy.
     slot: u8,
-    /// Whether another process got in the way.
+    /// Whether a transaction met another process's.
     is_contended: Arc<AtomicBool>,
 }
 
@@ -111,11 +111,11 @@ fn window<'e>(events: &'e [Identity], pending: &[usize]) -> Vec<(usize, &'e Iden
 const CONFLICT: &str = "TransactionConflict";
 
 enum Failed {
-    /// Nothing was written: somebody else wrote meanwhile, or the table was busy.
+    /// Nothing was written: another process wrote meanwhile, or the table was busy.
     Cancelled(String),
     /// It is not known whether anything was written.
     Unknown(String),
-    /// The table never takes this, whoever asks.
+    /// The table always refuses this.
     Never(String),
 }
 
@@ -249,7 +249,7 @@ impl Rollups {
         until: Instant,
     ) -> Result<Taken, Failed> {
         let now = time::now();
-        // A look at marks that the transaction has no room for would be in vain.
+        // Marks beyond the room of the transaction need not be read.
         let deltas = deltas.get(..fitting(deltas, entries)).unwrap_or(deltas);
         let identities = deltas.iter().map(|delta| &delta.identity);
         let paths = Paths::read(&self.client, &self.table, generation, identities, until)
@@ -306,7 +306,7 @@ impl Rollups {
         probe.is_ok()
     }
 
-    /// Marks events, in order of their seconds, in a generation that nobody reads yet, without counting
+    /// Marks events, in order of their seconds, in a generation that is not read yet, without counting
     /// them. Returns which of them were not marked before: the caller counts those.
     pub(crate) async fn claim(
         &self,
@@ -370,7 +370,7 @@ impl Rollups {
     }
 
     /// Adds counts that no stream will bring again. What failed is not tried again in the same
-    /// generation: nobody knows which part of it was added.
+    /// generation: it is unknown which part of it was added.
     pub(crate) async fn add(
         &self,
         generation: &str,
@@ -485,7 +485,7 @@ fn fitting(deltas: &[CounterDelta], entries: &[Entry]) -> usize {
     fit.count().max(1)
 }
 
-/// A name for a transaction that nobody else gives one.
+/// A unique name for a transaction.
 fn token() -> String {
     let half = || getrandom::u64().unwrap_or_default();
     format!("{:016x}{:016x}", half(), half())

@@ -1,5 +1,5 @@
-//! The dead-letter queue under somebody's hands: letters are held, sent back or deleted; nothing
-//! leaves the queue before it is safe elsewhere. For the command and for the dashboard.
+//! Operations on the dead-letter queue: hold letters, send them back, delete them. A letter is deleted
+//! only after it is stored elsewhere. For the command and for the dashboard.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,9 +26,9 @@ use webhook_ingest::{
 
 use crate::receiver;
 
-/// While somebody works on messages nobody else sees them, in seconds.
+/// Visibility timeout of messages that are worked on, in seconds.
 const HIDDEN_SECONDS: i32 = 600;
-/// While one letter is searched, what is not it is hidden for so many seconds, if nobody puts it back before.
+/// Visibility timeout of messages that a search receives, in seconds; they are put back before it ends.
 const SEARCHED_SECONDS: i32 = 45;
 /// For how long one letter is searched.
 const SEARCH: Duration = Duration::from_secs(15);
@@ -191,7 +191,7 @@ impl DeadLetters {
         Ok(received.messages.unwrap_or_default())
     }
 
-    /// Hides messages from others for as long as somebody may work on them.
+    /// Sets the visibility timeout of messages that are worked on.
     async fn hide(&self, messages: impl Iterator<Item = &Message>) -> anyhow::Result<()> {
         for handle in messages.filter_map(Message::receipt_handle) {
             self.client

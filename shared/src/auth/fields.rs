@@ -177,7 +177,7 @@ impl Fields {
     }
 }
 
-/// A name that nobody knows may be a secret in the wrong place. It is quoted only where it is a
+/// An unknown name may be a secret in the wrong place. It is quoted only where it is a
 /// misspelling of a known one; elsewhere its position says which field it is.
 fn unknown(number: usize, name: &str, known: &[&str]) -> String {
     let which = if known.iter().any(|known| is_near(name, known)) {

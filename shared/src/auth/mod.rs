@@ -28,7 +28,7 @@ pub struct Unverified<'a> {
     pub body: &'a [u8],
 }
 
-/// A body somebody with a secret vouched for, or one that comes from our own queue.
+/// A body whose authentication succeeded, or the body of a message of our own queues.
 #[derive(Clone, Copy)]
 pub struct Verified<'a> {
     body: &'a [u8],

@@ -25,7 +25,7 @@ pub(super) fn status_key(event: &Event) -> StatusKey {
 
 /// A digest of what an event says in documented fields, apart from its time and the provider's
 /// wording: the same for every delivery of one event, with or without empty fields, in any field
-/// order. A field nobody documents does not make another event, since it may be a sender's counter of
+/// order. An undocumented field does not make another event, since it may be a sender's counter of
 /// attempts; two events that differ in nothing else are a conflict.
 fn content_digest(event: &Event) -> String {
     let mut hash = Sha256::new();

@@ -14,7 +14,7 @@ use crate::{
 
 /// An event in the making.
 pub(super) struct Draft<'a> {
-    /// The fields nobody took yet.
+    /// Fields that are not consumed yet.
     pub(super) record: Record<'a>,
     pub(super) message_id: Option<MessageId>,
     pub(super) channel: Option<Channel>,
@@ -145,7 +145,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// A listed field that means nothing to us is one of the fields nobody listed: it stays a part of
+    /// A listed field without a meaning here is treated as an unlisted field: it stays a part of
     /// what the event says.
     fn leave(&mut self, field: &'static str, sent: Value) {
         if is_empty(&sent) {

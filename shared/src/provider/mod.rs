@@ -144,7 +144,7 @@ pub(crate) fn format_of(formats: &[FormatId], record: &[Field<'_>]) -> Option<Fo
     })
 }
 
-/// Events and messages share their id field. An incoming message says from whom to whom it went;
+/// Events and messages share their id field. An incoming message names its sender and its recipient;
 /// one over `WhatsApp` names its content `<type>_type`.
 fn recognize(formats: &[FormatId], has: impl Fn(&str) -> bool) -> Option<FormatId> {
     formats.iter().copied().find(|format| {
