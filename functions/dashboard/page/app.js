@@ -110,6 +110,8 @@ function identify(answer) {
   session = answer;
   signingIn = false;
   search.hidden = false;
+  // Not before: the first view sets the field, and would delete what was typed.
+  field.disabled = false;
   document.getElementById("views").hidden = false;
   fill(
     who,

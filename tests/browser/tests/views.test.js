@@ -155,6 +155,19 @@ test("digits and dashes are a number first and an id if there is no such person"
   await expect.poll(() => decodeURIComponent(new URL(page.url()).hash)).toBe(`#/message/${digits.id}`);
 });
 
+test("what is typed into the search while the page starts is not deleted", async (t) => {
+  const page = await open(t);
+  await page.route("**/api/session", async (route) => {
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await route.continue();
+  });
+  await page.reload({ waitUntil: "commit" });
+  const field = page.getByRole("searchbox");
+  await field.fill(digits.id);
+  await figuresShown(page);
+  await expect(field).toHaveValue(digits.id);
+});
+
 test("a number that looks like an id is found, and what is nowhere is said to be nowhere", async (t) => {
   const page = await open(t);
   await find(page, `(91) ${digits.number.slice(2)}`);
