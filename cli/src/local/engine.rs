@@ -44,7 +44,7 @@ struct Connections {
     writer: Mutex<Writer>,
     /// Connections to the same file for [`READS`]; without any, the writer reads too.
     readers: Vec<Mutex<Storage>>,
-    /// Whose turn it is among the readers.
+    /// The reader that the next request waits for if none is free.
     next: AtomicUsize,
 }
 
@@ -81,17 +81,11 @@ impl Engine {
     /// A connection to read with: one that is free, if there is one.
     fn reader(&self) -> Option<MutexGuard<'_, Storage>> {
         let readers = &self.0.readers;
-        let turn = self.0.next.fetch_add(1, Ordering::Relaxed);
-        let in_turn = || {
-            readers
-                .iter()
-                .cycle()
-                .skip(turn % readers.len().max(1))
-                .take(readers.len())
-        };
-        in_turn()
-            .find_map(|reader| reader.try_lock().ok())
-            .or_else(|| in_turn().next().map(lock))
+        let free = readers.iter().find_map(|reader| reader.try_lock().ok());
+        free.or_else(|| {
+            let turn = self.0.next.fetch_add(1, Ordering::Relaxed);
+            readers.get(turn % readers.len().max(1)).map(lock)
+        })
     }
 
     /// Answers a request: status and JSON body.

@@ -87,13 +87,13 @@ pub struct Place {
 
 impl Place {
     /// Clients for it.
-    pub async fn aws(&self, patience: Timeouts) -> Aws {
+    pub async fn aws(&self, timeouts: Timeouts) -> Aws {
         let endpoints = LocalEndpoints {
             dynamodb: self.dynamodb.clone(),
             sqs: self.sqs.clone(),
             access_key_id: self.access_key_id.clone(),
         };
-        Aws::local(&endpoints, patience).await
+        Aws::local(&endpoints, timeouts).await
     }
 
     /// The configuration of a function that stores into it.

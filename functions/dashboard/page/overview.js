@@ -298,11 +298,11 @@ function funnel(summary) {
         h("p", { class: "after" }, lost ? `Not delivered: ${number(entry.failed)} failed, ${number(entry.not_sent)} not sent, ${number(entry.blocked)} blocked.` : "None failed."),
       ];
     });
-  return panel("From sent to clicked", ...unfolded(channels, CHANNELS_AT_FIRST, "channels", draw));
+  return panel("From sent to clicked", ...withShowAll(channels, CHANNELS_AT_FIRST, "channels", draw));
 }
 
 /** The first entries of a list, and a button that shows all. */
-function unfolded(all, atFirst, what, draw) {
+function withShowAll(all, atFirst, what, draw) {
   const place = h("div", null, draw(all.slice(0, atFirst)));
   const more = h("button", { type: "button", class: "link" }, `Show all ${number(all.length)} ${what}`);
   more.addEventListener("click", () => {
@@ -348,7 +348,7 @@ function reasons(summary) {
       numeric: [2, 3],
       className: "bars",
     });
-  return panel(name, ...unfolded(all, REASONS_AT_FIRST, "reasons", draw));
+  return panel(name, ...withShowAll(all, REASONS_AT_FIRST, "reasons", draw));
 }
 
 function billing(summary) {
