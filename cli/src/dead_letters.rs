@@ -15,7 +15,11 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use redrive::dead_letters::{DeadLetters, Filter, Found, described};
-use webhook_ingest::{event::EpochMillis, letter::Reason, phone, time};
+use webhook_ingest::{
+    event::{EpochMillis, time},
+    phone,
+    queue::message::Reason,
+};
 
 /// Which letters.
 #[derive(Debug, Clone, Args)]

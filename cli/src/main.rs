@@ -22,7 +22,10 @@ use netcore_webhooks::{
 };
 use projector::{rebuild, rollups::Rollups};
 use redrive::dead_letters::{DeadLetters, described};
-use webhook_ingest::{config::environment, logging, time};
+use webhook_ingest::{
+    event::time,
+    operations::{config::environment, logging},
+};
 
 /// Receives RCS, SMS and WhatsApp webhooks and shows what became of the messages.
 #[derive(Parser)]

@@ -4,8 +4,8 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, bail};
-use webhook_ingest::{
-    aws::{Aws, Timeouts},
+use webhook_ingest::operations::{
+    clients::{Aws, Timeouts},
     config::{StorageConfig, environment},
 };
 

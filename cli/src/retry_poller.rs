@@ -12,7 +12,7 @@ use lambda_runtime::{Context, LambdaEvent};
 use redrive::Redrive;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
-use webhook_ingest::{aws::Timeouts, config::StorageConfig};
+use webhook_ingest::operations::{clients::Timeouts, config::StorageConfig};
 
 use crate::local::Place;
 

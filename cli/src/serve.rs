@@ -22,10 +22,11 @@ use lambda_http::RequestExt as _;
 use redrive::RECEIVERS;
 use tokio::{net::TcpListener, sync::watch};
 use webhook_ingest::{
-    aws::Timeouts,
-    config::{Hidden, ReceiverConfig, StorageConfig, environment},
-    function_url::FunctionUrlRequest,
-    receiver::Ingest,
+    http::{function_url::FunctionUrlRequest, receiver::Ingest},
+    operations::{
+        clients::Timeouts,
+        config::{Hidden, ReceiverConfig, StorageConfig, environment},
+    },
 };
 
 use crate::{

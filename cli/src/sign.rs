@@ -5,8 +5,8 @@ use std::{path::Path, time::Duration};
 use anyhow::Context as _;
 use webhook_ingest::{
     auth::{Policy, RefreshingSecret, is_reference},
-    aws::{Aws, Roots, Timeouts},
-    time,
+    event::time,
+    operations::clients::{Aws, Roots, Timeouts},
 };
 
 /// The curl line that posts a file with the headers that the policy's first scheme asks for.

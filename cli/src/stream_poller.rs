@@ -7,7 +7,7 @@ use lambda_runtime::{Context, LambdaEvent};
 use projector::{Projector, StreamEvent, rebuild::rebuild, rollups::Rollups};
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::spawn_blocking, time::sleep};
-use webhook_ingest::aws::Timeouts;
+use webhook_ingest::operations::clients::Timeouts;
 
 use crate::local::{
     Place,

@@ -4,12 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use webhook_ingest::{
-    batch::Batch,
-    item::{self, Arrival},
-    letter::{Letter, Reason},
-    provider,
-};
+use webhook_ingest::{events_table::item::{self, Arrival}, pipeline::batch::Batch, provider, queue::message::{Letter, Reason}};
 
 const ARRIVAL: Arrival = Arrival { at: 1_704_876_900_000, retention_days: 180, late_after_hours: 72 };
 

@@ -6,12 +6,7 @@ use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
-use webhook_ingest::{
-    batch::Batch,
-    item::Content,
-    letter::{Letter, Reason},
-    provider,
-};
+use webhook_ingest::{events_table::item::Content, pipeline::batch::Batch, provider, queue::message::{Letter, Reason}};
 
 fn letter(body: &[u8]) -> Letter {
     Letter {

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use webhook_ingest::letter::{Letter, Reason};
+use webhook_ingest::queue::message::{Letter, Reason};
 
 fuzz_target!(|input: &[u8]| {
     if let Ok(text) = std::str::from_utf8(input) {

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use webhook_ingest::phone::{Number, contains_number, redact};
+use webhook_ingest::phone::{contains_number, redact, Number};
 
 fuzz_target!(|text: &str| {
     let redacted = redact(text);

@@ -10,8 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 use webhook_ingest::{
     auth::{Policy, Unverified},
-    batch::Batch,
-    item::{self, Arrival},
+    events_table::item::{self, Arrival},
+    pipeline::batch::Batch,
     provider::{FormatId, netcore_events},
 };
 

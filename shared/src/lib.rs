@@ -1,42 +1,30 @@
 //! What all receivers share: types, provider formats and the pipeline of a request.
 //!
-//! Data flows in one direction. Each step has one module:
+//! Data flows in one direction, and so do the modules' dependencies, from the top of this table to its
+//! bottom:
 //!
 //! | step | module |
 //! |---|---|
-//! | a function URL's request comes in | [`lambda`], [`function_url`], [`receiver`] |
-//! | its bytes are authenticated | [`auth`] |
-//! | a body becomes records | [`batch`], [`record`] |
-//! | a record becomes an event | [`provider`], [`time`], [`event`] |
-//! | an event becomes an item with a key | [`item`], [`key`] |
-//! | two events with one key are compared | [`exact`], [`item`] |
-//! | the item is stored, or the record queued or dead-lettered | [`pipeline`], [`events_table`], [`queue`], [`letter`] |
-//! | the sender gets a response, the operator a log line and metrics | [`answer`], [`metrics`], [`logging`] |
-//!
-//! [`phone`] finds and masks phone numbers in free text. [`state`] computes the state of a
-//! message from its events. [`rollup`] names the counters.
+//! | a function URL's request comes in, the sender gets a response | [`http`] |
+//! | a body becomes records; each is stored, queued or dead-lettered | [`pipeline`] |
+//! | what the counters count, and under which names | [`counters`] |
+//! | messages of the retry queue and the dead-letter queue | [`queue`] |
+//! | an event becomes an item; two events with one key are compared | [`events_table`] |
+//! | a record becomes an event | [`provider`] |
+//! | the request's bytes are authenticated | [`auth`] |
+//! | configuration, AWS clients, logs, metrics | [`operations`] |
+//! | an event, its key, its time, and the state of a message | [`event`] |
+//! | phone numbers in free text are found and redacted | [`phone`] |
+//! | JSON of an untrusted sender is read, exactly | [`record`] |
 
-pub mod answer;
 pub mod auth;
-pub mod aws;
-pub mod batch;
-pub mod config;
+pub mod counters;
 pub mod event;
 pub mod events_table;
-pub mod exact;
-pub mod function_url;
-pub mod item;
-pub mod key;
-pub mod lambda;
-pub mod letter;
-pub mod logging;
-pub mod metrics;
+pub mod http;
+pub mod operations;
 pub mod phone;
 pub mod pipeline;
 pub mod provider;
 pub mod queue;
-pub mod receiver;
 pub mod record;
-pub mod rollup;
-pub mod state;
-pub mod time;

@@ -25,11 +25,11 @@ use netcore_webhooks::local::{Local, Place, QueueOptions};
 use projector::{rebuild::rebuild, rollups::Rollups};
 use serde_json::json;
 use webhook_ingest::{
-    aws::{Aws, Timeouts},
-    item::{self, Arrival, Item},
+    counters::{self, Scope},
+    event::time,
+    events_table::item::{self, Arrival, Item},
+    operations::clients::{Aws, Timeouts},
     provider::{self, netcore_events},
-    rollup::{self, Scope},
-    time,
 };
 
 const DAY_MS: i64 = 86_400_000;
@@ -233,8 +233,8 @@ async fn units(aws: &Aws, place: &Place, events: usize, now: i64) {
         .table_name(&place.events_table)
         .consistent_read(true);
     for (what, query) in [
-        ("days of the overview", counters(rollup::days(&from, &today))),
-        ("hours of the overview", counters(rollup::hours(&from, &today))),
+        ("days of the overview", counters(counters::days(&from, &today))),
+        ("hours of the overview", counters(counters::hours(&from, &today))),
         (
             "a number's page of 50",
             listed("recipient-index", "recipient", id["recipient"].clone(), 50),

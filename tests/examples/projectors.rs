@@ -19,7 +19,7 @@ use integration_tests::proxy::{Proxy, Treatment};
 use netcore_webhooks::local::{Local, Place, QueueOptions};
 use projector::{counter_delta::CounterDelta, rollups::Rollups};
 use tokio::time::Instant;
-use webhook_ingest::{aws::Timeouts, item::Item};
+use webhook_ingest::{events_table::item::Item, operations::clients::Timeouts};
 
 const BATCH: usize = 500;
 /// Events that arrive in a second.

@@ -18,7 +18,7 @@ use integration_tests::{
     scene::Scene,
 };
 use serde_json::{Value, json};
-use webhook_ingest::letter::{Letter, Reason};
+use webhook_ingest::queue::message::{Letter, Reason};
 
 /// Messages to an invocation, as the template configures.
 const BATCH: usize = 5;

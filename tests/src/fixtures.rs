@@ -6,7 +6,7 @@ use std::{net::IpAddr, path::Path};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use netcore_webhooks::function_url;
 use serde_json::{Value, json};
-use webhook_ingest::{auth::Policy, time};
+use webhook_ingest::{auth::Policy, event::time};
 
 /// The policy of every function on a stage, unless its test says otherwise.
 pub const AUTH: &str = r#"{"accept":[{"type":"hmac","header":"x-webhook-signature","prefix":"sha256=","secrets":["correct-horse-battery-staple"]}]}"#;

@@ -7,10 +7,10 @@ use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemA
 use netcore_webhooks::local::Place;
 use serde_json::{Map, Value, json};
 use webhook_ingest::{
-    aws::{Aws, Timeouts},
-    batch::Batch,
-    item::{self, Arrival, Item},
-    letter::{Letter, LetterError, Reason},
+    events_table::item::{self, Arrival, Item},
+    operations::clients::{Aws, Timeouts},
+    pipeline::batch::Batch,
+    queue::message::{Letter, LetterError, Reason},
 };
 
 /// An event's place in the table: message id and status key. A record that is no event has

@@ -17,9 +17,10 @@ use serde_json::{Value, json};
 use server::{Answer, Instance, POLICY, TOKEN};
 use webhook_ingest::{
     auth::Policy,
-    item::{self, Item},
-    letter::Reason::{self, Malformed, Unreadable},
-    provider, time,
+    event::time,
+    events_table::item::{self, Item},
+    provider,
+    queue::message::Reason::{self, Malformed, Unreadable},
 };
 
 /// An event's text with some fields in place of its own.

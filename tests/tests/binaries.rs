@@ -23,8 +23,9 @@ use integration_tests::{
 use serde_json::{Value, json};
 use webhook_ingest::{
     auth::Policy,
-    letter::{Letter, Reason},
-    metrics, time,
+    event::time,
+    operations::metrics,
+    queue::message::{Letter, Reason},
 };
 
 const RECEIVERS: [&str; 5] = [

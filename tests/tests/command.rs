@@ -32,8 +32,8 @@ use tokio::{
     time::timeout,
 };
 use webhook_ingest::{
-    aws::{Aws, Timeouts},
-    letter::{Letter, Reason},
+    operations::clients::{Aws, Timeouts},
+    queue::message::{Letter, Reason},
 };
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -973,7 +973,7 @@ async fn dead_letters_go_back_and_are_stored_or_come_again() {
             detail: "late".into(),
             function: "event-webhook".into(),
             // An event that arrived years ago would expire at once.
-            received_at: webhook_ingest::time::now(),
+            received_at: webhook_ingest::event::time::now(),
             body: json!([event(&format!("many-{i}"), &json!({}))])
                 .to_string()
                 .into_bytes(),
@@ -994,7 +994,7 @@ async fn dead_letters_go_back_and_are_stored_or_come_again() {
         detail: "late".into(),
         function: "event-webhook".into(),
         // An event that arrived years ago would expire at once.
-        received_at: webhook_ingest::time::now(),
+        received_at: webhook_ingest::event::time::now(),
         body: Value::from(records).to_string().into_bytes(),
     };
     assert!(large.write().len() > 1, "{} parts", large.write().len());

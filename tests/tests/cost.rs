@@ -37,8 +37,8 @@ use projector::{counter_delta::CounterDelta, rollups::Rollups};
 use serde_json::Value;
 use tokio::time::{Duration, Instant};
 use webhook_ingest::{
-    aws::Timeouts,
-    item::{self, Arrival, Item},
+    events_table::item::{self, Arrival, Item},
+    operations::clients::Timeouts,
     provider,
 };
 

@@ -22,10 +22,10 @@ use netcore_webhooks::local::Place;
 use projector::{rebuild::rebuild, rollups::Rollups};
 use serde_json::{Value, json};
 use webhook_ingest::{
-    aws::Timeouts,
-    item::{self, Arrival},
+    event::time,
+    events_table::item::{self, Arrival},
+    operations::clients::Timeouts,
     provider::{self, netcore_events},
-    time,
 };
 
 /// `series` without its generation, day or hour, counter → count.
@@ -63,7 +63,7 @@ async fn recount(scene: &Scene) -> Counts {
         let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
         let (channel, status) = (text("channel"), text("status"));
         let second = event["event_time"].as_i64().unwrap() / 1000;
-        let day = webhook_ingest::time::utc_day(second * 1000);
+        let day = webhook_ingest::event::time::utc_day(second * 1000);
         let hour = format!("{day}T{:02}", second / 3600 % 24);
         let mut series = vec!["all".to_owned()];
         let tags: BTreeSet<&str> = event["tags"].as_array().map_or(BTreeSet::new(), |tags| {

@@ -24,7 +24,7 @@ use projector::{counter_delta::CounterDelta, rebuild::rebuild, rollups::Rollups}
 use serde_json::{Value, json};
 use server::Instance;
 use tokio::time::Instant;
-use webhook_ingest::item::Item;
+use webhook_ingest::events_table::item::Item;
 
 const DAY: &str = "2025-06-15";
 const NOON: i64 = 1_749_988_800_000;

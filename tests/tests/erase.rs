@@ -42,10 +42,10 @@ use proptest::{
 use serde_json::Value;
 use tempfile::TempDir;
 use webhook_ingest::{
-    aws::{Aws, Timeouts},
-    item::{self, Arrival, Item},
-    letter::{Letter, Reason},
+    events_table::item::{self, Arrival, Item},
+    operations::clients::{Aws, Timeouts},
     provider,
+    queue::message::{Letter, Reason},
 };
 
 const UNTIL: i64 = 1_795_181_400_000;

@@ -23,10 +23,12 @@ use proptest::{
 };
 use serde_json::{Value, json};
 use webhook_ingest::{
-    event::{Channel, Status},
-    item::{self, Item},
-    letter::Reason,
-    state::{self, Sighting},
+    event::{
+        Channel, Status,
+        state::{self, Sighting},
+    },
+    events_table::item::{self, Item},
+    queue::message::Reason,
 };
 
 /// No write is tried twice because a busy machine was slow.

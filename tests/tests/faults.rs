@@ -23,7 +23,7 @@ use integration_tests::{
     scene::Scene,
 };
 use serde_json::{Value, json};
-use webhook_ingest::letter::{Letter, MAX_MESSAGE_BYTES, Reason};
+use webhook_ingest::queue::message::{Letter, MAX_MESSAGE_BYTES, Reason};
 
 const RECEIVER: &str = "event-webhook";
 

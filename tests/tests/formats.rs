@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use server::{Instance, fixture, fixtures};
 use webhook_ingest::{
     event::Attribute,
-    item::{self, Arrival, Item},
+    events_table::item::{self, Arrival, Item},
     provider::{self, FormatId, netcore_incoming, whatsapp_incoming},
 };
 

@@ -30,7 +30,7 @@ use tokio::{
     process::{Child, Command},
     time::{sleep, timeout},
 };
-use webhook_ingest::{aws::Timeouts, item};
+use webhook_ingest::{events_table::item, operations::clients::Timeouts};
 
 /// For what a busy machine may take long for.
 const PATIENCE: Duration = Duration::from_mins(1);

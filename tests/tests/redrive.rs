@@ -23,10 +23,12 @@ use integration_tests::{
 use netcore_webhooks::local::QueueOptions;
 use serde_json::{Value, json};
 use webhook_ingest::{
-    item,
-    letter::{Letter, LetterError, Reason},
-    queue::{MAX_RECEIVE_COUNT, VISIBILITY_TIMEOUT},
-    time,
+    event::time,
+    events_table::item,
+    queue::{
+        MAX_RECEIVE_COUNT, VISIBILITY_TIMEOUT,
+        message::{Letter, LetterError, Reason},
+    },
 };
 
 const ARRIVED: i64 = 1_767_225_600_123;

@@ -23,7 +23,7 @@ use integration_tests::{
     scene::Scene,
 };
 use serde_json::Value;
-use webhook_ingest::letter::Reason;
+use webhook_ingest::queue::message::Reason;
 
 fn json_lines(function: &Function) -> Vec<Value> {
     let lines = function.lines();

@@ -16,7 +16,7 @@ use integration_tests::{
     scene::Scene,
 };
 use serde_json::{Value, json};
-use webhook_ingest::{aws::Timeouts, item::Item, time};
+use webhook_ingest::{event::time, events_table::item::Item, operations::clients::Timeouts};
 
 const SIGN_IN: &str = r#"{"key":"0123456789abcdef0123456789abcdef","sign_in":[
     {"role":"viewer","password":"viewers-password"},{"role":"agent","password":"agents-password"},

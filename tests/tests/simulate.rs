@@ -24,8 +24,8 @@ use netcore_webhooks::{
 use serde_json::Value;
 use tempfile::TempDir;
 use webhook_ingest::{
-    aws::{Aws, Timeouts},
-    item::{self, Item},
+    events_table::item::{self, Item},
+    operations::clients::{Aws, Timeouts},
 };
 
 /// A moment in the middle of a working day, India's and Brazil's.

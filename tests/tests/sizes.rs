@@ -25,9 +25,9 @@ use integration_tests::{
 };
 use serde_json::{Value, json};
 use webhook_ingest::{
-    aws::{Aws, Timeouts},
-    item::Item,
-    letter::{Letter, Reason},
+    events_table::item::Item,
+    operations::clients::{Aws, Timeouts},
+    queue::message::{Letter, Reason},
 };
 
 /// What a function may return: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>

@@ -3,7 +3,7 @@
 //! says so.
 
 use redrive::RECEIVERS;
-use webhook_ingest::metrics;
+use webhook_ingest::operations::metrics;
 
 /// Of each index: its items are projected whole and fit 1 KB like the table's. Measured.
 pub const WRITE_UNITS_PER_EVENT: f64 = 1.0;

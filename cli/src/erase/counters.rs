@@ -4,7 +4,7 @@
 
 use anyhow::Context as _;
 use aws_sdk_dynamodb::types::AttributeValue;
-use webhook_ingest::{item::Item, phone::redact, rollup};
+use webhook_ingest::{counters, events_table::item::Item, phone::redact};
 
 use super::person::Person;
 use crate::place::Target;
@@ -51,7 +51,7 @@ impl Counters {
     fn note(&mut self, person: &Person, item: &Item) {
         let named: Vec<&str> = item
             .iter()
-            .filter(|(name, _)| *name != rollup::PERIOD)
+            .filter(|(name, _)| *name != counters::PERIOD)
             .flat_map(|(name, value)| texts(value).chain([name.as_str()]))
             .filter(|text| person.is_numbered_in(text))
             .collect();

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use anyhow::{Context as _, bail};
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
 use futures::{StreamExt as _, TryStreamExt as _};
-use webhook_ingest::item;
+use webhook_ingest::events_table::item;
 
 use crate::place::Target;
 

@@ -10,11 +10,13 @@ use anyhow::{Context as _, ensure};
 use aws_sdk_sqs::types::{Message, QueueAttributeName};
 use tokio::time::Instant;
 use webhook_ingest::{
-    aws,
-    batch::{Batch, Places},
-    letter::{Letter, LetterError},
+    operations::clients,
     phone::redact,
-    queue::{self, SqsQueue},
+    pipeline::batch::{Batch, Places},
+    queue::{
+        self, SqsQueue,
+        message::{Letter, LetterError},
+    },
 };
 
 use super::person::Person;
@@ -263,7 +265,7 @@ impl Walk<'_> {
                     .send()
                     .await;
                 if let Err(error) = put_back {
-                    let why = aws::failure(&error);
+                    let why = clients::failure(&error);
                     tracing::warn!(
                         why,
                         "a message could not be put back; it shows again within ten minutes"

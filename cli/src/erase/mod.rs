@@ -22,7 +22,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use webhook_ingest::config::environment;
+use webhook_ingest::operations::config::environment;
 
 use self::letters::Which;
 pub use self::{

@@ -6,7 +6,7 @@ use aho_corasick::AhoCorasick;
 use anyhow::Context as _;
 use aws_sdk_dynamodb::types::AttributeValue;
 use webhook_ingest::{
-    item::{DAY_SHARD, EVENT_TIME, EXPIRES_AT, Item, MESSAGE_ID, RECEIVED_AT, RECIPIENT},
+    events_table::item::{DAY_SHARD, EVENT_TIME, EXPIRES_AT, Item, MESSAGE_ID, RECEIVED_AT, RECIPIENT},
     phone::{Number, redact},
 };
 

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::{error::ProvideErrorMetadata as _, types::AttributeValue};
 use futures::{StreamExt as _, TryStreamExt as _};
 use indicatif::ProgressBar;
 use webhook_ingest::{
-    item::{self, Item},
+    events_table::item::{self, Item},
     phone::Number,
 };
 

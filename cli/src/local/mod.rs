@@ -24,8 +24,10 @@ use tokio::{
     time::timeout,
 };
 use webhook_ingest::{
-    aws::{Aws, LocalEndpoints, Roots, Timeouts},
-    config::StorageConfig,
+    operations::{
+        clients::{Aws, LocalEndpoints, Roots, Timeouts},
+        config::StorageConfig,
+    },
     queue::{MAX_RECEIVE_COUNT, VISIBILITY_TIMEOUT},
 };
 

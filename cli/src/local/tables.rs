@@ -16,7 +16,7 @@ use tokio::{
     sync::{Mutex, watch},
     task::JoinHandle,
 };
-use webhook_ingest::{item, rollup, time};
+use webhook_ingest::{counters, event::time, events_table::item};
 
 use super::{
     EVENTS_TABLE, ROLLUPS_TABLE,
@@ -62,7 +62,7 @@ pub(super) fn open(data: Option<&Path>) -> anyhow::Result<(Engine, bool)> {
     let tables = storage.list_table_names()?;
     let exists = |wanted: &str| tables.iter().any(|name| name == wanted);
     if !exists(ROLLUPS_TABLE) {
-        create(&storage, rollups(), rollup::EXPIRES_AT)?;
+        create(&storage, rollups(), counters::EXPIRES_AT)?;
     }
     if !exists(EVENTS_TABLE) {
         create(&storage, events(), item::EXPIRES_AT)?;
@@ -227,7 +227,7 @@ pub(super) fn step(storage: &Storage) -> anyhow::Result<bool> {
     let mut more = false;
     for (table, attribute) in [
         (EVENTS_TABLE, item::EXPIRES_AT),
-        (ROLLUPS_TABLE, rollup::EXPIRES_AT),
+        (ROLLUPS_TABLE, counters::EXPIRES_AT),
     ] {
         more |= remove_expired(storage, table, attribute, time::now() / 1000)?;
     }
@@ -263,7 +263,7 @@ fn remove_expired(storage: &Storage, table: &str, attribute: &str, now: i64) -> 
 pub(super) fn keys_of(table: &str) -> Option<[&'static str; 2]> {
     match table {
         EVENTS_TABLE => Some([item::MESSAGE_ID, item::STATUS_KEY]),
-        ROLLUPS_TABLE => Some([rollup::SERIES, rollup::PERIOD]),
+        ROLLUPS_TABLE => Some([counters::SERIES, counters::PERIOD]),
         _ => None,
     }
 }
@@ -321,10 +321,10 @@ fn rollups() -> Value {
         "TableName": ROLLUPS_TABLE,
         "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": [
-            {"AttributeName": rollup::SERIES, "AttributeType": "S"},
-            {"AttributeName": rollup::PERIOD, "AttributeType": "S"},
+            {"AttributeName": counters::SERIES, "AttributeType": "S"},
+            {"AttributeName": counters::PERIOD, "AttributeType": "S"},
         ],
-        "KeySchema": keys(rollup::SERIES, rollup::PERIOD),
+        "KeySchema": keys(counters::SERIES, counters::PERIOD),
     })
 }
 
@@ -356,7 +356,7 @@ mod tests {
     /// the items, every record of the stream kept.
     fn earlier_version(folder: &Path) {
         let storage = Storage::new(folder.join(FILE).to_str().unwrap()).unwrap();
-        create(&storage, rollups(), rollup::EXPIRES_AT).unwrap();
+        create(&storage, rollups(), counters::EXPIRES_AT).unwrap();
         create(&storage, events(), item::EXPIRES_AT).unwrap();
         for number in 0..ITEMS {
             let put = json!({"TableName": EVENTS_TABLE, "Item": event(number)});

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures::{StreamExt as _, TryStreamExt as _};
 use webhook_ingest::{
     event::EpochMillis,
-    item::{self, Arrival, Item},
+    events_table::item::{self, Arrival, Item},
     provider,
 };
 

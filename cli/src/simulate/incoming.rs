@@ -26,7 +26,7 @@ impl Message<'_> {
     pub(super) fn tap_as_message(&self, at: EpochMillis, text: &str, chance: &mut Chance) -> Happening {
         let metadata = json!({
             "msgId": self.id,
-            "a2pMsgDate": webhook_ingest::time::utc_day(self.sending.at),
+            "a2pMsgDate": webhook_ingest::event::time::utc_day(self.sending.at),
             "templateCode": format!("temp_{}", self.sending.campaign.tag.replace('-', "_")),
             "templateType": "rich_card",
             "suggestionType": "reply",

@@ -26,8 +26,7 @@ use anyhow::{Context as _, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use webhook_ingest::{
     auth::{Policy, RefreshingSecret},
-    event::EpochMillis,
-    time,
+    event::{EpochMillis, time},
 };
 
 pub use account::Found;

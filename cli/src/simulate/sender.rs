@@ -18,7 +18,7 @@ use hyper_util::{
 };
 use webhook_ingest::{
     auth::{Policy, RefreshingSecret},
-    time,
+    event::time,
 };
 
 use super::{

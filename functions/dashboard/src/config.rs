@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use webhook_ingest::config::{ConfigError, Hidden, Reader, StorageConfig};
+use webhook_ingest::operations::config::{ConfigError, Hidden, Reader, StorageConfig};
 
 use crate::access::Role;
 

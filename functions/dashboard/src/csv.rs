@@ -1,7 +1,7 @@
 //! A list of events as a table for a spreadsheet.
 
 use serde_json::Value;
-use webhook_ingest::item::Item;
+use webhook_ingest::events_table::item::Item;
 
 use crate::{answers::Event, sizes, timeline};
 

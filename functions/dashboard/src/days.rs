@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
-use webhook_ingest::item::{
+use webhook_ingest::events_table::item::{
     CHANNEL, DAY_SHARD, DAY_SHARDS, EVENT_TIME, Item, MESSAGE_ID, STATUS, STATUS_KEY, number_at,
 };
 

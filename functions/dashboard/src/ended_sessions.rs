@@ -5,7 +5,7 @@
 //! read of one unit for each request. Nothing is cached, so that a session ends everywhere at once.
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
-use webhook_ingest::rollup::{EXPIRES_AT, NO_PERIOD, PERIOD, SERIES};
+use webhook_ingest::counters::{EXPIRES_AT, NO_PERIOD, PERIOD, SERIES};
 
 use crate::{Refusal, access::Session, table};
 

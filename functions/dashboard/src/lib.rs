@@ -33,7 +33,7 @@ use std::{sync::Arc, time::Instant};
 
 use http::Response;
 use lambda_http::{Body, Request, RequestExt as _};
-use webhook_ingest::{auth::RefreshingSecret, aws::Aws, time};
+use webhook_ingest::{auth::RefreshingSecret, event::time, operations::clients::Aws};
 
 pub use access::{AccessError, Role};
 pub use config::DashboardConfig;

@@ -5,14 +5,17 @@ use std::process::ExitCode;
 use dashboard::{Dashboard, DashboardConfig};
 use lambda_http::{Error, Request, service_fn};
 use webhook_ingest::{
-    aws::{Aws, Timeouts},
-    config::environment,
-    lambda, logging,
+    http::runtime,
+    operations::{
+        clients::{Aws, Timeouts},
+        config::environment,
+        logging,
+    },
 };
 
 fn main() -> ExitCode {
     logging::start();
-    lambda::block_on(async {
+    runtime::block_on(async {
         let config = DashboardConfig::read(environment)?;
         let aws = Aws::from_environment(config.storage.roots, Timeouts::unhurried()).await;
         let dashboard = Dashboard::start(&config, &aws).await?;

@@ -3,8 +3,8 @@
 use lambda_http::{Request, RequestExt as _};
 use percent_encoding::percent_decode_str;
 use webhook_ingest::{
+    counters::{self, Scope},
     event::{Channel, Status},
-    rollup::{self, Scope},
 };
 
 use crate::{
@@ -130,10 +130,10 @@ pub(crate) fn range(request: &Request) -> Result<Range, Refusal> {
         to: to.to_string(),
         days,
         scope: Scope {
-            bot: parameter(request, "bot").map(|bot| rollup::word(&bot)),
-            tag: parameter(request, "tag").map(|tag| rollup::word(&tag)),
+            bot: parameter(request, "bot").map(|bot| counters::word(&bot)),
+            tag: parameter(request, "tag").map(|tag| counters::word(&tag)),
         },
-        channel: parameter(request, "channel").map(|word| rollup::word(Channel::from_word(&word).as_str())),
+        channel: parameter(request, "channel").map(|word| counters::word(Channel::from_word(&word).as_str())),
     })
 }
 

@@ -9,9 +9,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use redrive::dead_letters::{self, Found};
 use serde_json::Value;
 use webhook_ingest::{
-    aws,
-    config::StorageConfig,
-    letter::{Letter, LetterError},
+    operations::{clients, config::StorageConfig},
+    queue::message::{Letter, LetterError},
 };
 
 use crate::{
@@ -117,7 +116,7 @@ impl Queues {
             .attribute_names(QueueAttributeName::ApproximateNumberOfMessagesNotVisible)
             .send()
             .await
-            .map_err(|e| unavailable(aws::failure(&e)))?;
+            .map_err(|e| unavailable(clients::failure(&e)))?;
         let number =
             |name: QueueAttributeName| -> Option<u64> { answer.attributes()?.get(&name)?.parse().ok() };
         Ok(Depth {
@@ -139,7 +138,7 @@ impl Queues {
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
             .send()
             .await
-            .map_err(|e| unavailable(aws::failure(&e)))?;
+            .map_err(|e| unavailable(clients::failure(&e)))?;
         let mut letters: Vec<DeadLetter> = answer.messages().iter().map(|m| described(m, masked)).collect();
         letters.sort_by_key(|letter| std::cmp::Reverse(letter.sent_at));
         Ok(letters)

@@ -14,9 +14,9 @@ use aws_sdk_dynamodb::{
 };
 use tokio::sync::{Mutex, MutexGuard};
 use webhook_ingest::{
+    counters::{EXPIRES_AT, PERIOD, SERIES},
     event::EpochMillis,
-    item::number_at,
-    rollup::{EXPIRES_AT, PERIOD, SERIES},
+    events_table::item::number_at,
 };
 
 use crate::{Refusal, table};

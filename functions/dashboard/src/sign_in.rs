@@ -6,7 +6,7 @@ use lambda_http::{Request, RequestExt as _, request::RequestContext};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use webhook_ingest::time;
+use webhook_ingest::event::time;
 
 use crate::{
     Parts, Refusal,

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder, types::AttributeValue};
 use webhook_ingest::{
+    counters::{self, Counter, FOLDED, Generations, Names, PERIOD, SERIES, Scope, UPDATED_AT},
     event::Channel,
-    item::{Item, number_at},
-    rollup::{self, Counter, FOLDED, Generations, Names, PERIOD, SERIES, Scope, UPDATED_AT},
+    events_table::item::{Item, number_at},
 };
 
 use crate::{
@@ -57,13 +57,13 @@ impl Counters {
         let generation = generations.current;
         let series = range.scope.series(&generation);
         let everything = Scope::default().series(&generation);
-        let of_days = || rollup::days(&range.from, &range.to);
+        let of_days = || counters::days(&range.from, &range.to);
         let days = self.read(&series, of_days());
         let hours = async {
             if range.days > MOST_DAYS_WITH_HOURS {
                 return Ok(Vec::new());
             }
-            self.read(&series, rollup::hours(&range.from, &range.to)).await
+            self.read(&series, counters::hours(&range.from, &range.to)).await
         };
         // What can be chosen does not depend on what is chosen.
         let choices = async {
@@ -96,7 +96,7 @@ impl Counters {
     /// The pages of names, the latest day first; of a range with more, one page of the query.
     async fn names(&self, generation: &str, range: (String, String)) -> Result<Vec<Item>, Refusal> {
         let answer = self
-            .query(&rollup::names(generation), range)
+            .query(&counters::names(generation), range)
             .scan_index_forward(false)
             .send()
             .await
@@ -258,7 +258,7 @@ fn counters(items: &[Item]) -> BTreeMap<(String, Counter), u64> {
     for item in items {
         let period = item.get(PERIOD).and_then(|p| p.as_s().ok());
         let moment = period
-            .and_then(|period| rollup::moment(period))
+            .and_then(|period| counters::moment(period))
             .unwrap_or_default();
         for (name, value) in item {
             let count = value.as_n().ok().and_then(|n| n.parse::<u64>().ok());
@@ -285,8 +285,8 @@ fn chosen(names: &[Item], days: &[Item], kind: Names) -> Vec<String> {
     }
     let mut all: Vec<String> = all.into_iter().cloned().collect();
     let folds = folded(names).iter().any(|folded| folded.kind == kind.attribute());
-    if folds && !all.iter().any(|name| name == rollup::OTHER) {
-        all.push(rollup::OTHER.to_owned());
+    if folds && !all.iter().any(|name| name == counters::OTHER) {
+        all.push(counters::OTHER.to_owned());
     }
     all
 }
@@ -295,7 +295,9 @@ fn chosen(names: &[Item], days: &[Item], kind: Names) -> Vec<String> {
 fn folded(names: &[Item]) -> Vec<Folded> {
     let of = |page: &Item| -> BTreeSet<(String, String)> {
         let day = page.get(PERIOD).and_then(|p| p.as_s().ok());
-        let day = day.and_then(|period| rollup::moment(period)).unwrap_or_default();
+        let day = day
+            .and_then(|period| counters::moment(period))
+            .unwrap_or_default();
         let kinds = page
             .get(FOLDED)
             .and_then(|v| v.as_ss().ok())

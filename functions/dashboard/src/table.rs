@@ -11,9 +11,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use webhook_ingest::{
-    aws,
     event::{Attribute, MessageId},
-    item::{CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECIPIENT, STATUS, STATUS_KEY, number_at},
+    events_table::item::{CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECIPIENT, STATUS, STATUS_KEY, number_at},
+    operations::clients,
 };
 
 use crate::{
@@ -299,7 +299,7 @@ pub(crate) fn refusal(error: &QueryFault) -> Refusal {
 
 /// The refusal of a question that a table did not answer; the log says why.
 pub(crate) fn unavailable<E: ProvideErrorMetadata>(table: &str, error: &SdkError<E>) -> Refusal {
-    let why = aws::failure(error);
+    let why = clients::failure(error);
     tracing::error!(table, why, "a table did not answer");
     Refusal::Unavailable(format!("{table} does not answer just now; try again"))
 }

@@ -1,9 +1,13 @@
 //! What items mean to a reader: a message's events in order, its state, and its way over channels.
 
 use webhook_ingest::{
-    event::{Channel, Status},
-    item::{CHANNEL, EVENT_TIME, Item, MESSAGE_ID, PROVIDER, RECIPIENT, STATUS, number_at, to_json},
-    state::{self, Sighting},
+    event::{
+        Channel, Status,
+        state::{self, Sighting},
+    },
+    events_table::item::{
+        CHANNEL, EVENT_TIME, Item, MESSAGE_ID, PROVIDER, RECIPIENT, STATUS, number_at, to_json,
+    },
 };
 
 use crate::{

@@ -1,6 +1,6 @@
 //! Netcore Webhooks v2: `{"delivery_status":[…]}`.
 
-use webhook_ingest::{provider::netcore_delivery_status, receiver::Receiver};
+use webhook_ingest::{http::receiver::Receiver, provider::netcore_delivery_status};
 
 /// This function's name and formats.
 pub const RECEIVER: Receiver = Receiver {

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    webhook_ingest::lambda::run(delivery_status::RECEIVER)
+    webhook_ingest::http::runtime::run(delivery_status::RECEIVER)
 }

@@ -1,8 +1,8 @@
 //! Netcore incoming messages: what people wrote, sent or tapped, over RCS or `WhatsApp`.
 
 use webhook_ingest::{
+    http::receiver::Receiver,
     provider::{netcore_incoming, whatsapp_incoming},
-    receiver::Receiver,
 };
 
 /// This function's name and formats.

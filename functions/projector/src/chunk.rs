@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update, builders::UpdateBuilder};
 use webhook_ingest::{
+    counters::{Counter, EXPIRES_AT, PERIOD, SERIES, SERIES_LIVE_DAYS, Scope, UPDATED_AT, day, hour},
     event::EpochMillis,
-    rollup::{Counter, EXPIRES_AT, PERIOD, SERIES, SERIES_LIVE_DAYS, Scope, UPDATED_AT, day, hour},
 };
 
 use crate::names::Entry;

@@ -3,11 +3,10 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest as _, Sha256};
 use webhook_ingest::{
-    event::{Attribute, EpochMillis, Status},
-    item::{CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECEIVED_AT, STATUS, STATUS_KEY, number_at},
+    counters::{self, Counter},
+    event::{Attribute, EpochMillis, Status, time},
+    events_table::item::{CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECEIVED_AT, STATUS, STATUS_KEY, number_at},
     phone,
-    rollup::{self, Counter},
-    time,
 };
 
 /// The attributes that a delta is made of: a scan needs no others.
@@ -78,13 +77,13 @@ impl CounterDelta {
     pub fn of(item: &Item) -> Option<Self> {
         let text = |name: &str| item.get(name)?.as_s().ok().map(String::as_str);
         let (message_id, status_key) = (text(MESSAGE_ID)?, text(STATUS_KEY)?);
-        let (channel, status) = (rollup::word(text(CHANNEL)?), rollup::word(text(STATUS)?));
+        let (channel, status) = (counters::word(text(CHANNEL)?), counters::word(text(STATUS)?));
         let at = number_at(item, EVENT_TIME)?;
         let mut of_the_day = Vec::new();
         if let Some(message_type) = text(Attribute::MessageType.name()).filter(|t| !t.is_empty()) {
             of_the_day.push(Counter::Kind {
                 channel: channel.clone(),
-                message_type: rollup::word(message_type),
+                message_type: counters::word(message_type),
             });
         }
         if is_failure(&status) {
@@ -101,9 +100,9 @@ impl CounterDelta {
             },
             subject: Subject {
                 day: time::utc_day(at),
-                hour: rollup::hour_of(at),
+                hour: counters::hour_of(at),
                 bot: text(Attribute::BotId.name())
-                    .map(rollup::word)
+                    .map(counters::word)
                     .filter(|b| !b.is_empty()),
                 tags: tags(item),
                 status: Counter::Status { channel, status },
@@ -149,7 +148,7 @@ fn tags(item: &Item) -> Vec<String> {
         _ => Vec::new(),
     };
     for tag in &mut tags {
-        *tag = rollup::word(tag);
+        *tag = counters::word(tag);
     }
     tags.retain(|tag| !tag.is_empty());
     tags.sort();
@@ -171,7 +170,7 @@ fn billing(item: &Item, channel: &str, status: &str) -> Option<Counter> {
         channel: channel.to_owned(),
         category: category
             .filter(|c| !c.is_empty())
-            .map_or_else(|| "uncategorised".to_owned(), |c| rollup::word(c)),
+            .map_or_else(|| "uncategorised".to_owned(), |c| counters::word(c)),
         billable,
         status: status.to_owned(),
     })

@@ -11,11 +11,10 @@ use aws_sdk_dynamodb::{
 };
 use tokio::time::sleep;
 use webhook_ingest::{
-    aws,
-    event::EpochMillis,
-    item::{Item, number_at},
-    rollup::{CURRENT, FIRST_GENERATION, GENERATION, LEASE_UNTIL, NEXT, NO_PERIOD, PERIOD, SERIES},
-    time,
+    counters::{CURRENT, FIRST_GENERATION, GENERATION, LEASE_UNTIL, NEXT, NO_PERIOD, PERIOD, SERIES},
+    event::{EpochMillis, time},
+    events_table::item::{Item, number_at},
+    operations::clients,
 };
 
 /// A rebuild that does not renew its lease for so long counts as dead.
@@ -95,7 +94,7 @@ impl<'c> Lease<'c> {
             }
             Err(error) => bail!(
                 "the counters' table could not be written: {}",
-                aws::failure(&error)
+                clients::failure(&error)
             ),
         }
     }
@@ -128,7 +127,7 @@ impl<'c> Lease<'c> {
                 Err(error) if is_refused(&error) => {
                     return anyhow::anyhow!("another rebuild took over, since this one seemed dead");
                 }
-                Err(error) => tracing::warn!(why = aws::failure(&error), "the lease was not renewed"),
+                Err(error) => tracing::warn!(why = clients::failure(&error), "the lease was not renewed"),
             }
         }
     }
@@ -161,7 +160,7 @@ impl<'c> Lease<'c> {
             }
             Err(error) => bail!(
                 "the counters' table could not be written: {}",
-                aws::failure(&error)
+                clients::failure(&error)
             ),
         }
     }
@@ -177,7 +176,7 @@ impl<'c> Lease<'c> {
             && !is_refused(&error)
         {
             tracing::warn!(
-                why = aws::failure(&error),
+                why = clients::failure(&error),
                 "the lease of a rebuild could not be given back"
             );
         }

@@ -23,12 +23,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 use webhook_ingest::{
-    aws::Aws,
-    item::Item,
-    letter::{Letter, Reason},
-    metrics,
-    queue::{self, SqsQueue},
-    time,
+    event::time,
+    events_table::item::Item,
+    operations::{clients::Aws, metrics},
+    queue::{
+        self, SqsQueue,
+        message::{Letter, Reason},
+    },
 };
 
 use crate::{

@@ -5,14 +5,17 @@ use std::process::ExitCode;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use projector::{Projector, StreamEvent};
 use webhook_ingest::{
-    aws::{Aws, Timeouts},
-    config::{RollupsConfig, environment},
-    lambda, logging, metrics,
+    http::runtime,
+    operations::{
+        clients::{Aws, Timeouts},
+        config::{RollupsConfig, environment},
+        logging, metrics,
+    },
 };
 
 fn main() -> ExitCode {
     logging::start();
-    lambda::block_on(async {
+    runtime::block_on(async {
         let config = RollupsConfig::read(environment)?;
         let aws = Aws::from_environment(config.roots, Timeouts::unhurried()).await;
         let projector = Projector::start(config.rollups_table, config.dead_letter_queue_url, &aws);

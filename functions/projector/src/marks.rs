@@ -15,10 +15,10 @@ use aws_sdk_dynamodb::{
 };
 use tokio::time::Instant;
 use webhook_ingest::{
-    aws,
+    counters::{EXPIRES_AT, NO_PERIOD, PERIOD, SERIES, marks},
     event::EpochMillis,
-    item::{Item, number_at},
-    rollup::{EXPIRES_AT, NO_PERIOD, PERIOD, SERIES, marks},
+    events_table::item::{Item, number_at},
+    operations::clients,
 };
 
 use crate::{
@@ -136,7 +136,7 @@ impl Paths {
                     .expression_attribute_values(":expires", expires(now))
                     .send()
                     .await
-                    .map_err(|e| aws::failure(&e).to_owned())?;
+                    .map_err(|e| clients::failure(&e).to_owned())?;
             }
         }
         Ok(())
@@ -213,7 +213,7 @@ async fn get(client: &Client, table: &str, series: &[String], until: Instant) ->
             .request_items(table, request)
             .send()
             .await
-            .map_err(|e| aws::failure(&e).to_owned())?;
+            .map_err(|e| clients::failure(&e).to_owned())?;
         items.extend(answer.responses.unwrap_or_default().into_values().flatten());
         let left = answer.unprocessed_keys.unwrap_or_default().into_values();
         wanted = left.flat_map(|rest| rest.keys).collect();

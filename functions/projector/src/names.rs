@@ -18,13 +18,13 @@ use aws_sdk_dynamodb::{
 };
 use tokio::time::Instant;
 use webhook_ingest::{
-    aws,
-    item::Item,
-    rollup::{
+    counters::{
         self, Counter, EXPIRES_AT, FOLDED, Names, OTHER, OTHER_CHANNEL, PERIOD, SERIES, SERIES_LIVE_DAYS,
         Scope, is_listed_channel,
     },
-    time,
+    event::time,
+    events_table::item::Item,
+    operations::clients,
 };
 
 use crate::{backoff::Backoff, chunk::VERSION, counter_delta::Subject};
@@ -196,7 +196,7 @@ impl Registry {
     }
 
     async fn read(&self, generation: &str, day: &str) -> Result<Day, String> {
-        let (first, last) = rollup::days(day, day);
+        let (first, last) = counters::days(day, day);
         let pages: Vec<Item> = self
             .client
             .query()
@@ -205,7 +205,7 @@ impl Registry {
             .key_condition_expression("#series = :series AND #period BETWEEN :first AND :last")
             .expression_attribute_names("#series", SERIES)
             .expression_attribute_names("#period", PERIOD)
-            .expression_attribute_values(":series", AttributeValue::S(rollup::names(generation)))
+            .expression_attribute_values(":series", AttributeValue::S(counters::names(generation)))
             .expression_attribute_values(":first", AttributeValue::S(first))
             .expression_attribute_values(":last", AttributeValue::S(last))
             .into_paginator()
@@ -213,7 +213,7 @@ impl Registry {
             .send()
             .collect::<Result<_, _>>()
             .await
-            .map_err(|e| aws::failure(&e).to_owned())?;
+            .map_err(|e| clients::failure(&e).to_owned())?;
         Ok(Day::of(&pages))
     }
 
@@ -235,8 +235,8 @@ impl Registry {
             .client
             .update_item()
             .table_name(&self.table)
-            .key(SERIES, AttributeValue::S(rollup::names(generation)))
-            .key(PERIOD, AttributeValue::S(rollup::page(day, page)))
+            .key(SERIES, AttributeValue::S(counters::names(generation)))
+            .key(PERIOD, AttributeValue::S(counters::page(day, page)))
             .condition_expression(condition)
             .expression_attribute_names("#version", VERSION)
             .expression_attribute_names("#expires", EXPIRES_AT)
@@ -281,7 +281,7 @@ impl Registry {
             Err(error) if error.code() == Some("ValidationException") => {
                 Err(Refusal::Never("ValidationException".to_owned()))
             }
-            Err(error) => Err(Refusal::Again(aws::failure(&error).to_owned())),
+            Err(error) => Err(Refusal::Again(clients::failure(&error).to_owned())),
         }
     }
 }

@@ -15,9 +15,9 @@ use aws_sdk_dynamodb::{
 use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use webhook_ingest::{
-    item::Item,
-    rollup::{PERIOD, SERIES},
-    time,
+    counters::{PERIOD, SERIES},
+    event::time,
+    events_table::item::Item,
 };
 
 use crate::{

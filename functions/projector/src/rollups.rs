@@ -22,9 +22,9 @@ use aws_sdk_dynamodb::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::Instant;
 use webhook_ingest::{
-    aws,
-    rollup::{COMMON_SLOT, Generations, NO_PERIOD, PERIOD, REBUILD_SLOT, SERIES, SLOTS, UPDATED_AT},
-    time,
+    counters::{COMMON_SLOT, Generations, NO_PERIOD, PERIOD, REBUILD_SLOT, SERIES, SLOTS, UPDATED_AT},
+    event::time,
+    operations::clients,
 };
 
 use crate::{
@@ -151,7 +151,7 @@ impl Rollups {
     pub async fn generations(&self) -> Result<Generations, String> {
         Generations::read(&self.client, &self.table, true)
             .await
-            .map_err(|e| aws::failure(&e).to_owned())
+            .map_err(|e| clients::failure(&e).to_owned())
     }
 
     /// Counts events that were not counted before, in as many transactions as they need.
@@ -469,7 +469,7 @@ impl Rollups {
         }
         Err(match error.code() {
             Some("ValidationException") => Failed::Never("ValidationException".to_owned()),
-            _ => Failed::Unknown(aws::failure(&error).to_owned()),
+            _ => Failed::Unknown(clients::failure(&error).to_owned()),
         })
     }
 }

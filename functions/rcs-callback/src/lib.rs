@@ -1,6 +1,6 @@
 //! RCS callbacks of a gateway that posts one object per event.
 
-use webhook_ingest::{provider::rcs_gateway, receiver::Receiver};
+use webhook_ingest::{http::receiver::Receiver, provider::rcs_gateway};
 
 /// This function's name and formats.
 pub const RECEIVER: Receiver = Receiver {

@@ -15,13 +15,13 @@ use futures::StreamExt as _;
 use serde_json::json;
 use tokio::time::Instant;
 use webhook_ingest::{
-    aws,
-    batch::Batch,
-    config::StorageConfig,
-    event::EpochMillis,
-    letter::{Letter, LetterError, Reason},
-    queue::{self, SqsQueue},
-    time,
+    event::{EpochMillis, time},
+    operations::{clients, config::StorageConfig},
+    pipeline::batch::Batch,
+    queue::{
+        self, SqsQueue,
+        message::{Letter, LetterError, Reason},
+    },
 };
 
 use crate::receiver;
@@ -272,7 +272,7 @@ impl DeadLetters {
         let (letters, why) = match &answer {
             Ok(answer) if answer.failed().is_empty() => return,
             Ok(answer) => (answer.failed().len(), "refused"),
-            Err(error) => (handles.len(), aws::failure(error)),
+            Err(error) => (handles.len(), clients::failure(error)),
         };
         tracing::warn!(
             letters,

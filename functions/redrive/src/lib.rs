@@ -12,15 +12,11 @@ use futures::future::join_all;
 use lambda_runtime::LambdaEvent;
 use tokio::time::Instant;
 use webhook_ingest::{
-    aws::Aws,
-    batch::Batch,
-    config::StorageConfig,
-    event::EpochMillis,
-    letter::{Letter, LetterError, Reason},
-    metrics,
-    pipeline::{BatchOutcome, Deadlines, Pipeline},
-    receiver::Receiver,
-    time,
+    event::{EpochMillis, time},
+    http::receiver::Receiver,
+    operations::{clients::Aws, config::StorageConfig, metrics},
+    pipeline::{BatchOutcome, Deadlines, Pipeline, batch::Batch},
+    queue::message::{Letter, LetterError, Reason},
 };
 
 /// This function's name in metrics and logs.

@@ -6,14 +6,17 @@ use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use redrive::Redrive;
 use webhook_ingest::{
-    aws::{Aws, Timeouts},
-    config::{StorageConfig, environment},
-    lambda, logging, metrics,
+    http::runtime,
+    operations::{
+        clients::{Aws, Timeouts},
+        config::{StorageConfig, environment},
+        logging, metrics,
+    },
 };
 
 fn main() -> ExitCode {
     logging::start();
-    lambda::block_on(async {
+    runtime::block_on(async {
         let config = StorageConfig::read(environment)?;
         let aws = Aws::from_environment(config.roots, Timeouts::unhurried()).await;
         let redrive = Redrive::start(config, &aws);

@@ -8,7 +8,7 @@ use std::{
 
 use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 
-use crate::{aws, event::EpochMillis};
+use crate::{event::EpochMillis, operations::clients};
 
 /// A policy that may be kept outside the variable.
 pub trait SecretText: Sized {
@@ -157,7 +157,7 @@ impl SecretSource {
 }
 
 fn fault<E: ProvideErrorMetadata, R>(kind: &str, name: &str, error: &SdkError<E, R>) -> String {
-    let why = aws::failure(error);
+    let why = clients::failure(error);
     format!("{kind} {name} could not be read: {why}")
 }
 
@@ -176,7 +176,7 @@ mod tests {
     use aws_config::SdkConfig;
 
     use super::*;
-    use crate::aws::{Aws, LocalEndpoints, Timeouts};
+    use crate::operations::clients::{Aws, LocalEndpoints, Timeouts};
 
     const NOW: EpochMillis = 1_704_876_900_000;
     const REFRESH: Duration = Duration::from_mins(5);

@@ -6,10 +6,8 @@ use serde_json::{Map, Value};
 
 use super::{FormatId, Role, Told};
 use crate::{
-    event::{Attribute, Channel, EpochMillis, Event, MessageId, Status, Unreadable},
-    exact::Exact,
-    record::Record,
-    time,
+    event::{Attribute, Channel, EpochMillis, Event, MessageId, Status, Unreadable, time},
+    record::{Record, exact::Exact},
 };
 
 /// An event in the making.

@@ -16,10 +16,11 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::{
-    event::{Attribute, Event, Status, Unreadable},
-    exact::{self, Field},
-    record::Record,
-    time::Unit,
+    event::{Attribute, Event, Status, Unreadable, time::Unit},
+    record::{
+        Record,
+        exact::{self, Field},
+    },
 };
 use mapping::Draft;
 pub(crate) use mapping::is_empty;

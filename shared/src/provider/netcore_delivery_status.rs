@@ -4,10 +4,7 @@
 //! and so is the sibling format for incoming messages, so that is the channel.
 
 use super::{Format, Role, mapping::Draft};
-use crate::{
-    event::{Attribute, Channel, Status},
-    time::Unit,
-};
+use crate::event::{Attribute, Channel, Status, time::Unit};
 
 /// `{"delivery_status":[{"ncmessage_id","recipient","status","received_at","pricing",…}]}`
 pub static FORMAT: Format = Format {

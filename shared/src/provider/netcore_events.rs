@@ -3,10 +3,7 @@
 //! Documented under «Event Webhook» and «Fallback to SMS» of Netcore's RCS webhooks.
 
 use super::{Format, Role};
-use crate::{
-    event::{Attribute, Status},
-    time::Unit,
-};
+use crate::event::{Attribute, Status, time::Unit};
 
 /// `[{"message_id","mobile","status","channel","event_time",…}]`
 pub static FORMAT: Format = Format {

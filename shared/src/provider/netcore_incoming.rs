@@ -11,9 +11,8 @@ use super::{
     told::Fields,
 };
 use crate::{
-    event::{Attribute, Channel, Status},
-    exact::Exact,
-    time::Unit,
+    event::{Attribute, Channel, Status, time::Unit},
+    record::exact::Exact,
 };
 
 const TAP: &str = "suggestionResponse";

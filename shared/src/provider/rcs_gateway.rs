@@ -8,10 +8,7 @@ use super::{
     mapping::{Draft, is_empty, text_of},
     told::Fields,
 };
-use crate::{
-    event::{Attribute, Status},
-    time::Unit,
-};
+use crate::event::{Attribute, Status, time::Unit};
 
 /// `{"reference","event_id","direction","user_id","timestamp","channel","type","message",…}`
 pub static FORMAT: Format = Format {

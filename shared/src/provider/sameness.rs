@@ -2,9 +2,9 @@
 
 use super::{Format, Role, mapping::phone_digits};
 use crate::{
-    event::{Channel, Status},
-    exact::{Exact, Field, groups},
-    item, time,
+    event::{Channel, Status, time},
+    events_table::item,
+    record::exact::{Exact, Field, groups},
 };
 
 /// The attributes that hold what two records say differently, in order; empty if they say the same.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{FormatId, mapping};
 use crate::{
     event::{Attribute, EpochMillis, Event, Status},
-    exact::{Exact, Field},
+    record::exact::{Exact, Field},
 };
 
 /// A record's fields by name.

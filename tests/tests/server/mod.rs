@@ -22,9 +22,9 @@ use netcore_webhooks::{
 use serde_json::Value;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use webhook_ingest::{
-    aws::{Aws, Timeouts},
-    item::Item,
-    letter::{Letter, LetterError},
+    events_table::item::Item,
+    operations::clients::{Aws, Timeouts},
+    queue::message::{Letter, LetterError},
 };
 
 /// The token of [`POLICY`].

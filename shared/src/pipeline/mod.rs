@@ -2,6 +2,8 @@
 //! the dead-letter queue. A record that could not be made durable counts as lost; then the sender
 //! gets a 503.
 
+pub mod batch;
+
 use std::{borrow::Cow, collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
@@ -11,14 +13,17 @@ use tokio::{
 };
 
 use crate::{
-    aws::Aws,
-    batch::{Batch, Places},
-    config::StorageConfig,
     event::Unreadable,
-    events_table::{EventsTable, PutError},
-    item::{self, Arrival, Content, Item},
-    letter::{Letter, Reason},
-    queue::{self, SqsQueue},
+    events_table::{
+        EventsTable, PutError,
+        item::{self, Arrival, Content, Item},
+    },
+    operations::{clients::Aws, config::StorageConfig},
+    pipeline::batch::{Batch, Places},
+    queue::{
+        self, SqsQueue,
+        message::{Letter, Reason},
+    },
 };
 
 /// Writes under way at once: as many as keep one slow core busy, few enough for 128 MB.

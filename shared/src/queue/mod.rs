@@ -1,5 +1,7 @@
 //! An SQS queue: sends letters in full batches, as many as the time allows.
 
+pub mod message;
+
 use std::{borrow::Cow, collections::BTreeSet, time::Duration};
 
 use aws_sdk_sqs::{
@@ -9,7 +11,7 @@ use aws_sdk_sqs::{
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::Instant;
 
-use crate::letter::{Letter, MAX_MESSAGE_BYTES, Reason};
+use crate::queue::message::{Letter, MAX_MESSAGE_BYTES, Reason};
 
 /// How often SQS hands out a message of the retry queue before it moves it to the dead-letter queue:
 /// the most that a redrive policy takes. With [`VISIBILITY_TIMEOUT`] between two receives that is
@@ -113,7 +115,7 @@ impl SqsQueue {
         match tokio::time::timeout_at(deadline, send.send()).await {
             Ok(Ok(_)) => true,
             Ok(Err(error)) => {
-                let error = crate::aws::failure(&error);
+                let error = crate::operations::clients::failure(&error);
                 tracing::error!(error, "the queue did not take a message");
                 false
             }
@@ -143,7 +145,7 @@ impl SqsQueue {
                 Ok(Ok(answer)) if answer.failed().is_empty() => continue,
                 Ok(Ok(_)) => "an entry was refused",
                 Ok(Err(error)) => {
-                    let error = crate::aws::failure(&error);
+                    let error = crate::operations::clients::failure(&error);
                     tracing::warn!(error, "the delay of a batch of retries could not be set");
                     continue;
                 }
@@ -188,7 +190,7 @@ impl SqsQueue {
                     .filter_map(|s| s.id().parse().ok())
                     .collect(),
                 Err(error) => {
-                    let error = crate::aws::failure(&error);
+                    let error = crate::operations::clients::failure(&error);
                     tracing::error!(error, "the queue did not take a batch");
                     break;
                 }

@@ -8,7 +8,7 @@ use std::{
 use jiff::{Timestamp, civil, tz::Offset};
 use serde_json::Value;
 
-use crate::{event::EpochMillis, exact::Decimal};
+use crate::{event::EpochMillis, record::exact::Decimal};
 
 /// No webhook tells of an event before 2000-01-01T00:00:00Z, and none of one after the last year
 /// that is written with four digits: a time outside is a mistake, not a time.

@@ -6,11 +6,15 @@ use lambda_http::RequestExt as _;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 use crate::{
-    aws::{Aws, Timeouts},
-    config::{ReceiverConfig, environment},
-    function_url::{FunctionUrlRequest, response},
-    logging, metrics,
-    receiver::{Ingest, Receiver},
+    http::{
+        function_url::{FunctionUrlRequest, response},
+        receiver::{Ingest, Receiver},
+    },
+    operations::{
+        clients::{Aws, Timeouts},
+        config::{ReceiverConfig, environment},
+        logging, metrics,
+    },
 };
 
 /// Runs a receiver until the platform ends it. Serves several requests at once where the platform

@@ -1,5 +1,7 @@
 //! The events table: one conditional `PutItem` per event, and no read before it.
 
+pub mod item;
+
 use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata as _, SdkError},
@@ -8,9 +10,9 @@ use aws_sdk_dynamodb::{
 };
 
 use crate::{
-    item::{Item, MESSAGE_ID},
-    logging::Sampler,
-    metrics, time,
+    event::time,
+    events_table::item::{Item, MESSAGE_ID},
+    operations::{logging::Sampler, metrics},
 };
 
 /// A table that rejects everything is logged a few times a minute; the metric counts all.
@@ -113,7 +115,7 @@ impl EventsTable {
 
 /// The one place that reads an error of `PutItem`.
 fn classify(error: SdkError<PutItemError>) -> PutError {
-    let unavailable = PutError::Unavailable(crate::aws::failure(&error).to_owned());
+    let unavailable = PutError::Unavailable(crate::operations::clients::failure(&error).to_owned());
     let SdkError::ServiceError(answer) = error else {
         return unavailable;
     };

@@ -4,8 +4,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::DAY_SHARDS;
-use crate::{
-    event::{EpochMillis, Event},
+use crate::event::{
+    EpochMillis, Event,
     key::{Distinction, StatusKey},
     time,
 };
@@ -39,7 +39,7 @@ fn content_digest(event: &Event) -> String {
         .iter()
         .filter(|(name, _)| event.format.documents(name));
     hash_fields(documented, &mut hash);
-    crate::key::digest([hash.finalize().as_slice()])
+    crate::event::key::digest([hash.finalize().as_slice()])
 }
 
 fn hash_value(value: &Value, hash: &mut Sha256) {

@@ -9,17 +9,13 @@ use lambda_http::{Body, Request, RequestExt as _, request::RequestContext};
 use tokio::time::Instant;
 
 use crate::{
-    answer::Answer,
     auth::{Policy, PolicyError, RefreshingSecret, Unverified, Verdict, Verified},
-    aws::Aws,
-    batch::Batch,
-    config::ReceiverConfig,
-    letter::{Letter, Reason},
-    logging::Sampler,
-    metrics,
-    pipeline::{BatchOutcome, Deadlines, Ingested, Pipeline},
+    event::time,
+    http::response::Answer,
+    operations::{clients::Aws, config::ReceiverConfig, logging::Sampler, metrics},
+    pipeline::{BatchOutcome, Deadlines, Ingested, Pipeline, batch::Batch},
     provider::FormatId,
-    time,
+    queue::message::{Letter, Reason},
 };
 
 /// What tells one receiver from another.

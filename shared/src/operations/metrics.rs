@@ -7,7 +7,7 @@ use std::time::Duration;
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 use metrics_cloudwatch_embedded::{Builder, Collector};
 
-use crate::{answer::Answer, pipeline::BatchOutcome};
+use crate::{http::response::Answer, pipeline::BatchOutcome};
 
 /// The CloudWatch namespace.
 pub const NAMESPACE: &str = "NetcoreWebhooks";

@@ -12,11 +12,10 @@ use serde_json::{Map, Value, value::RawValue};
 use crate::{
     auth::Verified,
     event::{Event, Unreadable},
-    exact::Exact,
-    item::{self, Content},
-    letter::Letter,
+    events_table::item::{self, Content},
     provider::{self, FormatId},
-    record,
+    queue::message::Letter,
+    record::{self, exact::Exact},
 };
 
 /// A body that is not JSON or has no known envelope.

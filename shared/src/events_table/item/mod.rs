@@ -29,7 +29,7 @@ pub type Item = HashMap<String, AttributeValue>;
 
 /// Partition key: the message id (S).
 pub const MESSAGE_ID: &str = "message_id";
-/// Sort key, see [`StatusKey`](crate::key::StatusKey) (S).
+/// Sort key, see [`StatusKey`](crate::event::key::StatusKey) (S).
 pub const STATUS_KEY: &str = "status_key";
 /// Partition key of `recipient-index`: the person's number, digits only (S).
 pub const RECIPIENT: &str = "recipient";
@@ -216,9 +216,9 @@ fn number(value: i64) -> AttributeValue {
 mod tests {
     use super::*;
     use crate::{
-        batch::Batch,
-        letter::{Letter, Reason},
+        pipeline::batch::Batch,
         provider::{FormatId, netcore_delivery_status, netcore_events, netcore_incoming, whatsapp_incoming},
+        queue::message::{Letter, Reason},
     };
 
     use proptest::prelude::*;
@@ -367,7 +367,7 @@ mod tests {
                 item[DAY_SHARD]
                     .as_s()
                     .unwrap()
-                    .starts_with(&crate::time::utc_day(stored))
+                    .starts_with(&crate::event::time::utc_day(stored))
             );
             let sent: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(Value::Object(provider::rebuild(&event(&item).unwrap())), sent);

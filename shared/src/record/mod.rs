@@ -2,12 +2,14 @@
 //!
 //! Safe on untrusted input: depth is bounded by the parser, and nothing panics.
 
+pub mod exact;
+
 use std::{borrow::Cow, collections::HashSet, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::{event::Unreadable, exact::keeps_numbers};
+use crate::{event::Unreadable, record::exact::keeps_numbers};
 
 /// `DynamoDB` nests 32 levels deep; two are ours (`extra` and the value itself):
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>

@@ -2,6 +2,10 @@
 //!
 //! Owns the words of the domain (channel, status, attributes). Knows neither JSON text nor tables.
 
+pub mod key;
+pub mod state;
+pub mod time;
+
 use std::{collections::BTreeMap, fmt};
 
 use serde_json::{Map, Value};
@@ -66,7 +70,7 @@ impl Channel {
 
     /// The channel of a provider's word, in any letter case.
     pub fn from_word(word: &str) -> Self {
-        Self(crate::key::bounded(word.trim().to_uppercase()))
+        Self(crate::event::key::bounded(word.trim().to_uppercase()))
     }
 
     /// The word that is stored.
@@ -129,7 +133,7 @@ impl Status {
             "failed" => Self::Failed,
             "blocked" => Self::Blocked,
             "received" => Self::Received,
-            _ => Self::Other(crate::key::bounded(word)),
+            _ => Self::Other(crate::event::key::bounded(word)),
         })
     }
 

@@ -18,9 +18,9 @@ use aws_sdk_dynamodb::{Client, error::SdkError, operation::get_item::GetItemErro
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use crate::{
-    event::{Channel, EpochMillis, Status},
-    item::number_at,
-    key, phone, time,
+    event::{Channel, EpochMillis, Status, key, time},
+    events_table::item::number_at,
+    phone,
 };
 
 /// Partition key (S).

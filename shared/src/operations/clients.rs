@@ -26,7 +26,7 @@ pub enum Roots {
 
 /// Amazon Root CA 1 to 4 and Starfield Services Root CA G2, from
 /// <https://www.amazontrust.com/repository/>; the fingerprints stand in the file.
-const AMAZON_ROOTS: &str = include_str!("../certs/amazon-trust-services.pem");
+const AMAZON_ROOTS: &str = include_str!("../../certs/amazon-trust-services.pem");
 
 /// Timeouts and attempts of the clients.
 #[derive(Debug, Clone, Copy)]

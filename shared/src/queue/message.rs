@@ -252,7 +252,7 @@ impl Letter {
 
     /// What its parts have in common, and no other letter's.
     fn id(&self) -> String {
-        crate::key::digest([self.body.as_slice(), &self.received_at.to_le_bytes()])
+        crate::event::key::digest([self.body.as_slice(), &self.received_at.to_le_bytes()])
     }
 
     fn unpack(written: Written) -> Result<Self, LetterError> {

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{aws::Roots, item::Arrival, letter::MAX_BODY_BYTES};
+use crate::{events_table::item::Arrival, operations::clients::Roots, queue::message::MAX_BODY_BYTES};
 
 /// All that is wrong with the environment, one line each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

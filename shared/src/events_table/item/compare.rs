@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     event::{Attribute, Status},
-    exact::{Exact, Field},
     provider::{self, Format, FormatId, Told},
+    record::exact::{Exact, Field},
 };
 
 /// What a sender says of one event: the record and the fields beside the records in its envelope,

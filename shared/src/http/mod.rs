@@ -1,0 +1,6 @@
+//! Requests and responses of a function URL, and the receiver between them.
+
+pub mod function_url;
+pub mod receiver;
+pub mod response;
+pub mod runtime;

@@ -1,0 +1,6 @@
+//! What every function needs to run: configuration, AWS clients, logs and metrics.
+
+pub mod clients;
+pub mod config;
+pub mod logging;
+pub mod metrics;
