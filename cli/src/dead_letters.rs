@@ -1,5 +1,5 @@
-//! `dead-letters`: what needs a person. Looks, shows, exports, sends back, discards; nothing leaves
-//! the queue before it is safe elsewhere.
+//! `dead-letters`: lists, shows, exports, sends back and discards dead letters. Nothing leaves the queue
+//! before it is safe elsewhere.
 
 use std::{
     fs::OpenOptions,
@@ -14,26 +14,26 @@ use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use redrive::dead_letters::{DeadLetters, Filter, Found, described};
 use webhook_ingest::{
+    dead_letters::{Content, DeadLetter, DeadLetters, Filter},
     event::{EpochMillis, time},
     phone,
     queue::message::Reason,
 };
 
-/// Which letters.
+/// Which dead_letters.
 #[derive(Debug, Clone, Args)]
 pub struct Which {
     /// Only these ids (as `list` prints them; a beginning suffices).
     #[arg(value_name = "ID")]
     ids: Vec<String>,
-    /// Only letters of this reason.
+    /// Only dead letters of this reason.
     #[arg(long, value_parser = reasons())]
     reason: Option<Reason>,
-    /// Only letters of this function.
+    /// Only dead letters of this function.
     #[arg(long)]
     function: Option<String>,
-    /// Only letters that arrived at least this many hours ago.
+    /// Only dead letters that arrived at least this many hours ago.
     #[arg(long, value_name = "HOURS")]
     older_than: Option<u32>,
     /// Look at no more than this many messages.
@@ -60,56 +60,57 @@ impl From<Which> for Filter {
     }
 }
 
-/// Result of removing letters from the queue.
+/// Result of removing dead letters from the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exported {
     /// Written to the file.
     pub written: usize,
-    /// Deleted from the queue. Of a letter of which parts are missing nothing is deleted.
+    /// Deleted from the queue. A dead letter with missing parts is not deleted.
     pub deleted: usize,
 }
 
-/// One line for a list, numbers of people masked.
-pub fn row(found: &Found, now: EpochMillis) -> String {
-    let age = Duration::from_millis(u64::try_from(now.saturating_sub(found.sent_at)).unwrap_or_default());
-    let (what, function, bytes, detail) = match &found.letter {
-        Ok(letter) => (
-            letter.reason.as_str(),
-            letter.function.as_str(),
-            letter.body.len(),
-            letter.detail.as_str(),
+/// One line for a list, with phone numbers redacted.
+pub fn row(dead_letter: &DeadLetter, now: EpochMillis) -> String {
+    let age =
+        Duration::from_millis(u64::try_from(now.saturating_sub(dead_letter.sent_at)).unwrap_or_default());
+    let (reason, function, bytes, detail) = match &dead_letter.content {
+        Content::Message(message) => (
+            message.reason.as_str(),
+            message.function.as_str(),
+            message.body.bytes().len(),
+            message.detail.as_str(),
         ),
-        Err(none) => ("foreign", "-", 0, none.why.as_str()),
+        Content::Unreadable { why, .. } => ("foreign", "-", 0, why.as_str()),
     };
     let minutes = age.as_secs() / 60;
     let age = format!("{}h{:02}m", minutes / 60, minutes % 60);
     format!(
-        "{:<8}  {age:>7}  {what:<10}  {function:<16}  {bytes:>9}  {}",
-        found.id.get(..8).unwrap_or(&found.id),
+        "{:<8}  {age:>7}  {reason:<10}  {function:<16}  {bytes:>9}  {}",
+        dead_letter.id.get(..8).unwrap_or(&dead_letter.id),
         phone::redact(detail)
     )
 }
 
-/// Writes letters to a file, one JSON object a line, and with `remove` deletes each that is on disk.
+/// Writes dead letters to a file, one JSON object a line, and with `remove` deletes each that is on disk.
 ///
 /// # Errors
 /// If the file exists or cannot be written; nothing is deleted then.
 pub async fn export(
     queue: &DeadLetters,
-    letters: Vec<Found>,
+    dead_letters: Vec<DeadLetter>,
     file: &Path,
     remove: bool,
 ) -> anyhow::Result<Exported> {
-    if let Err(error) = write(&letters, file) {
-        queue.release(&letters).await;
+    if let Err(error) = write(&dead_letters, file) {
+        queue.release(&dead_letters).await;
         return Err(error);
     }
-    let written = letters.len();
-    let (removed, kept): (Vec<Found>, Vec<Found>) = letters
+    let written = dead_letters.len();
+    let (removed, kept): (Vec<DeadLetter>, Vec<DeadLetter>) = dead_letters
         .into_iter()
-        .partition(|found| remove && !found.is_partial());
-    for found in &removed {
-        queue.delete(found).await?;
+        .partition(|dead_letter| remove && !dead_letter.is_partial());
+    for dead_letter in &removed {
+        queue.delete(dead_letter).await?;
     }
     queue.release(&kept).await;
     Ok(Exported {
@@ -118,21 +119,21 @@ pub async fn export(
     })
 }
 
-/// Deletes letters for good, after writing them to a file of the folder, which is returned.
+/// Deletes dead letters for good, after writing them to a file of the folder, which is returned.
 ///
 /// # Errors
 /// If the file cannot be written; nothing is deleted then.
 pub async fn discard(
     queue: &DeadLetters,
-    letters: Vec<Found>,
+    dead_letters: Vec<DeadLetter>,
     folder: &Path,
 ) -> anyhow::Result<(Exported, PathBuf)> {
     std::fs::create_dir_all(folder)?;
     let file = folder.join(format!("discarded-{}.jsonl", time::now()));
-    Ok((export(queue, letters, &file, true).await?, file))
+    Ok((export(queue, dead_letters, &file, true).await?, file))
 }
 
-fn write(letters: &[Found], file: &Path) -> anyhow::Result<()> {
+fn write(dead_letters: &[DeadLetter], file: &Path) -> anyhow::Result<()> {
     let mut out = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -140,8 +141,8 @@ fn write(letters: &[Found], file: &Path) -> anyhow::Result<()> {
         .mode(0o600)
         .open(file)
         .with_context(|| format!("{} cannot be made (it must not exist yet)", file.display()))?;
-    for found in letters {
-        writeln!(out, "{}", described(found))?;
+    for dead_letter in dead_letters {
+        writeln!(out, "{}", dead_letter.to_json())?;
     }
     out.sync_all()?;
     Ok(())

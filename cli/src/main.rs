@@ -21,7 +21,7 @@ use netcore_webhooks::{
     sign, simulate,
 };
 use projector::{rebuild, rollups::Rollups};
-use redrive::dead_letters::{DeadLetters, described};
+use webhook_ingest::dead_letters::DeadLetters;
 use webhook_ingest::{
     event::time,
     operations::{config::environment, logging},
@@ -69,7 +69,7 @@ enum Command {
     Cost(cost::Options),
     /// Look after what needs a person.
     #[command(subcommand)]
-    DeadLetters(Letters),
+    DeadLetters(DeadLettersCommand),
 }
 
 #[derive(clap::Args)]
@@ -89,14 +89,14 @@ enum Counters {
 }
 
 #[derive(Subcommand)]
-enum Letters {
-    /// One line for each letter; numbers of people are masked.
+enum DeadLettersCommand {
+    /// One line for each dead letter, with phone numbers redacted.
     List(Which),
-    /// Letters with their bodies, as JSON.
+    /// Dead letters with their bodies, as JSON.
     Show(Which),
-    /// Send letters to the retry queue, where they are tried again.
+    /// Send dead letters to the retry queue, from which `redrive` stores them.
     Redrive(Which),
-    /// Write letters to a file, one JSON object a line.
+    /// Write dead letters to a file, one JSON object a line.
     Export {
         #[command(flatten)]
         filter: Which,
@@ -107,7 +107,7 @@ enum Letters {
         #[arg(long)]
         remove: bool,
     },
-    /// Delete letters, after writing them to a file in the data folder.
+    /// Delete dead letters, after writing them to a file in the data folder.
     Discard {
         #[command(flatten)]
         filter: Which,
@@ -204,7 +204,7 @@ async fn serve(data: &Path, options: Serve) -> anyhow::Result<()> {
     .await?;
     let base = format!("http://{}", server.address);
     println!("Receivers");
-    for receiver in redrive::RECEIVERS {
+    for receiver in receivers::RECEIVERS {
         println!("  {base}/lambda-url/{}/", receiver.function);
     }
     println!("Dashboard\n  {base}/");
@@ -274,52 +274,55 @@ async fn rebuild(data: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn dead_letters(data: &Path, command: Letters) -> anyhow::Result<()> {
+async fn dead_letters(data: &Path, command: DeadLettersCommand) -> anyhow::Result<()> {
     let target = Target::find(data, Needs::Queues).await?;
     let queue = DeadLetters::new(target.aws.sqs, &target.storage);
     match command {
-        Letters::List(filter) => {
-            let letters = queue.hold(&filter.into()).await?;
-            queue.release(&letters).await;
+        DeadLettersCommand::List(filter) => {
+            let found = queue.hold(&filter.into()).await?;
+            queue.release(&found).await;
             let now = time::now();
             println!(
                 "{:<8}  {:>7}  {:<10}  {:<16}  {:>9}  detail",
                 "id", "age", "reason", "function", "bytes"
             );
-            for found in &letters {
-                println!("{}", dead_letters::row(found, now));
+            for dead_letter in &found {
+                println!("{}", dead_letters::row(dead_letter, now));
             }
         }
-        Letters::Show(filter) => {
-            let letters = queue.hold(&filter.into()).await?;
-            queue.release(&letters).await;
-            for found in &letters {
-                println!("{}", serde_json::to_string_pretty(&described(found))?);
+        DeadLettersCommand::Show(filter) => {
+            let found = queue.hold(&filter.into()).await?;
+            queue.release(&found).await;
+            for dead_letter in &found {
+                println!("{}", serde_json::to_string_pretty(&dead_letter.to_json())?);
             }
         }
-        Letters::Redrive(filter) => {
-            let letters = queue.hold(&filter.into()).await?;
-            let all = letters.len();
+        DeadLettersCommand::Redrive(filter) => {
+            let found = queue.hold(&filter.into()).await?;
+            let all = found.len();
             println!(
-                "{} of {all} letters sent to the retry queue",
-                queue.redrive(letters).await?.sent
+                "{} of {all} dead letters sent to the retry queue",
+                queue.redrive(found).await?.sent
             );
         }
-        Letters::Export { filter, to, remove } => {
-            let letters = queue.hold(&filter.into()).await?;
-            let exported = dead_letters::export(&queue, letters, &to, remove).await?;
-            println!("{} letters written to {}", exported.written, to.display());
+        DeadLettersCommand::Export { filter, to, remove } => {
+            let found = queue.hold(&filter.into()).await?;
+            let exported = dead_letters::export(&queue, found, &to, remove).await?;
+            println!("{} dead letters written to {}", exported.written, to.display());
         }
-        Letters::Discard { filter, yes: false } => {
-            let letters = queue.hold(&filter.into()).await?;
-            queue.release(&letters).await;
-            println!("{} letters would be deleted; add --yes to do it", letters.len());
-        }
-        Letters::Discard { filter, yes: true } => {
-            let letters = queue.hold(&filter.into()).await?;
-            let (exported, file) = dead_letters::discard(&queue, letters, data).await?;
+        DeadLettersCommand::Discard { filter, yes: false } => {
+            let found = queue.hold(&filter.into()).await?;
+            queue.release(&found).await;
             println!(
-                "{} letters deleted; they are kept in {}",
+                "{} dead letters would be deleted; add --yes to do it",
+                found.len()
+            );
+        }
+        DeadLettersCommand::Discard { filter, yes: true } => {
+            let found = queue.hold(&filter.into()).await?;
+            let (exported, file) = dead_letters::discard(&queue, found, data).await?;
+            println!(
+                "{} dead letters deleted; they are kept in {}",
                 exported.deleted,
                 file.display()
             );

@@ -19,7 +19,7 @@ use axum::{
 use dashboard::{Dashboard, DashboardConfig};
 use http::StatusCode;
 use lambda_http::RequestExt as _;
-use redrive::RECEIVERS;
+use receivers::RECEIVERS;
 use tokio::{net::TcpListener, sync::watch};
 use webhook_ingest::{
     http::{function_url::FunctionUrlRequest, receiver::Ingest},

@@ -4,12 +4,12 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use webhook_ingest::{events_table::item::{self, Arrival}, pipeline::batch::Batch, provider, queue::message::{Letter, Reason}};
+use webhook_ingest::{events_table::item::{self, Arrival}, pipeline::batch::Batch, provider, queue::message::{QueueMessage, Reason}};
 
 const ARRIVAL: Arrival = Arrival { at: 1_704_876_900_000, retention_days: 180, late_after_hours: 72 };
 
 fuzz_target!(|body: &[u8]| {
-    let letter = Letter {
+    let letter = QueueMessage {
         reason: Reason::Malformed,
         detail: String::new(),
         function: String::new(),

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
-use webhook_ingest::{events_table::item::Content, pipeline::batch::Batch, provider, queue::message::{Letter, Reason}};
+use webhook_ingest::{events_table::item::Content, pipeline::batch::Batch, provider, queue::message::{QueueMessage, Reason}};
 
-fn letter(body: &[u8]) -> Letter {
-    Letter {
+fn letter(body: &[u8]) -> QueueMessage {
+    QueueMessage {
         reason: Reason::Malformed,
         detail: String::new(),
         function: String::new(),

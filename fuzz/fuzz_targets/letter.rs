@@ -3,14 +3,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use webhook_ingest::queue::message::{Letter, Reason};
+use webhook_ingest::queue::message::{QueueMessage, Reason};
 
 fuzz_target!(|input: &[u8]| {
     if let Ok(text) = std::str::from_utf8(input) {
-        let _ = Letter::read(text);
-        let _ = Letter::join([text, text]);
+        let _ = QueueMessage::read(text);
+        let _ = QueueMessage::join([text, text]);
     }
-    let letter = Letter {
+    let letter = QueueMessage {
         reason: Reason::Exhausted,
         detail: "d".into(),
         function: "event-webhook".into(),
@@ -19,5 +19,5 @@ fuzz_target!(|input: &[u8]| {
     };
     let messages = letter.write();
     assert_eq!(messages.len(), 1);
-    assert_eq!(Letter::read(&messages[0]), Ok(letter));
+    assert_eq!(QueueMessage::read(&messages[0]), Ok(letter));
 });

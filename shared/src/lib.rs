@@ -19,6 +19,7 @@
 
 pub mod auth;
 pub mod counters;
+pub mod dead_letters;
 pub mod event;
 pub mod events_table;
 pub mod http;

@@ -10,6 +10,7 @@
 
 use std::time::{Duration, Instant};
 
+use integration_tests::verified;
 use integration_tests::{
     binary::Function,
     fixtures::{body, events},
@@ -18,7 +19,7 @@ use integration_tests::{
     scene::Scene,
 };
 use serde_json::{Value, json};
-use webhook_ingest::queue::message::{Letter, Reason};
+use webhook_ingest::queue::message::{QueueMessage, Reason};
 
 /// Messages to an invocation, as the template configures.
 const BATCH: usize = 5;
@@ -62,12 +63,12 @@ async fn letters_a_second(redrive: &Function, first: usize, at_once: usize, even
 
 /// A message of the retry queue, as Lambda hands it over.
 fn message(number: usize, events_each: usize) -> Value {
-    let letter = Letter {
+    let letter = QueueMessage {
         reason: Reason::Exhausted,
         detail: "could not be stored in time".into(),
         function: "event-webhook".into(),
         received_at: 1_767_225_600_123,
-        body: body(&events(number * events_each, events_each)),
+        body: verified(&body(&events(number * events_each, events_each))).into(),
     };
     json!({
         "messageId": number.to_string(),

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::verified;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
 use netcore_webhooks::local::Place;
 use serde_json::{Map, Value, json};
@@ -10,7 +11,7 @@ use webhook_ingest::{
     events_table::item::{self, Arrival, Item},
     operations::clients::{Aws, Timeouts},
     pipeline::batch::Batch,
-    queue::message::{Letter, LetterError, Reason},
+    queue::message::{QueueMessage, QueueMessageError},
 };
 
 /// An event's place in the table: message id and status key. A record that is no event has
@@ -142,44 +143,38 @@ impl Ledger {
 }
 
 /// The letters that messages hold, those in parts put together.
-pub fn letters(messages: &[Message]) -> Vec<Letter> {
+pub fn letters(messages: &[Message]) -> Vec<QueueMessage> {
     let mut letters = Vec::new();
     let mut parts: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for message in messages {
         let text = message.body().expect("a body");
-        match Letter::read(text) {
+        match QueueMessage::read(text) {
             Ok(letter) => letters.push(letter),
-            Err(LetterError::Partial(part)) => parts.entry(part.id).or_default().push(text),
+            Err(QueueMessageError::Partial(part)) => parts.entry(part.id).or_default().push(text),
             Err(error) => panic!("{error}: {text}"),
         }
     }
     letters.extend(
         parts
             .into_values()
-            .map(|parts| Letter::join(parts).expect("all parts")),
+            .map(|parts| QueueMessage::join(parts).expect("all parts")),
     );
     letters
 }
 
 /// The keys of all events in letters, one for each time an event is there.
-pub fn keys_in(letters: &[Letter]) -> Vec<Key> {
+pub fn keys_in(letters: &[QueueMessage]) -> Vec<Key> {
     letters
         .iter()
-        .flat_map(|letter| keys(&letter.function, &letter.body))
+        .flat_map(|letter| keys(&letter.function, letter.body.bytes()))
         .collect()
 }
 
 /// The keys that a function gives to the records of a body.
 pub fn keys(function: &str, body: &[u8]) -> Vec<Key> {
-    let receiver = redrive::receiver(function).expect("a receiver");
-    let letter = Letter {
-        reason: Reason::Exhausted,
-        detail: String::new(),
-        function: function.to_owned(),
-        received_at: 0,
-        body: body.to_vec(),
-    };
-    let batch = Batch::parse(letter.verified(), receiver.formats).expect("a batch");
+    let receiver = receivers::receiver(function).expect("a receiver");
+    let body = verified(body);
+    let batch = Batch::parse(body.verified(), receiver.formats).expect("a batch");
     let arrival = Arrival {
         at: 0,
         retention_days: 0,

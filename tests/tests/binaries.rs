@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use http::Method;
+use integration_tests::verified;
 use integration_tests::{
     binary::{Answer, FUNCTIONS, Function},
     fixtures::{AUTH, body, events, post, post_base64, request, request_to, samples, signed},
@@ -25,7 +26,7 @@ use webhook_ingest::{
     auth::Policy,
     event::time,
     operations::metrics,
-    queue::message::{Letter, Reason},
+    queue::message::{QueueMessage, Reason},
 };
 
 const RECEIVERS: [&str; 5] = [
@@ -447,12 +448,12 @@ async fn no_line_holds_a_secret_a_number_or_content_whatever_rust_log_says() {
     scene.queues.recover().await;
 
     let redrive = scene.function("redrive", &loud).await;
-    let letter = Letter {
+    let letter = QueueMessage {
         reason: Reason::Exhausted,
         detail: String::new(),
         function: "event-webhook".into(),
         received_at: time::now(),
-        body: bad,
+        body: verified(&bad).into(),
     };
     scene.ledger.send(&letter.write()[0]).await;
     scene.ledger.send("zephyr-nonsense 919876543210").await;

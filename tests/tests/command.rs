@@ -33,7 +33,7 @@ use tokio::{
 };
 use webhook_ingest::{
     operations::clients::{Aws, Timeouts},
-    queue::message::{Letter, Reason},
+    queue::message::{Body, QueueMessage, Reason},
 };
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -204,7 +204,7 @@ impl Desk {
     }
 
     /// Puts a letter into the dead-letter queue.
-    async fn put_letter(&self, letter: &Letter) {
+    async fn put_letter(&self, letter: &QueueMessage) {
         for message in letter.write() {
             self.put_dead(&message).await;
         }
@@ -679,14 +679,17 @@ async fn one_of_each(desk: &Desk, serving: &Serving) {
         let body = json!([event("conflicting", &json!({"remarks": remarks}))]);
         assert_eq!(serving.post("event-webhook", &body.to_string()).await.status, 200);
     }
-    desk.put_letter(&Letter {
+    desk.put_letter(&QueueMessage {
         reason: Reason::Exhausted,
         detail: "1 events could not be stored in time".into(),
         function: "fallback-sms".into(),
         received_at: 1_704_876_828_000,
-        body: json!([event("late-comer", &json!({"channel": "SMS"}))])
-            .to_string()
-            .into_bytes(),
+        body: verified(
+            &json!([event("late-comer", &json!({"channel": "SMS"}))])
+                .to_string()
+                .into_bytes(),
+        )
+        .into(),
     })
     .await;
 }
@@ -765,7 +768,7 @@ async fn dead_letters_are_on_disk_before_they_leave_the_queue() {
         .run(&["dead-letters", "export", "--to", "all.jsonl"])
         .await
         .ok();
-    assert_eq!(said, "4 letters written to all.jsonl\n");
+    assert_eq!(said, "4 dead letters written to all.jsonl\n");
     let all = desk.read("all.jsonl");
     let mut bodies: Vec<String> = lines(&all)
         .iter()
@@ -812,12 +815,12 @@ async fn dead_letters_are_on_disk_before_they_leave_the_queue() {
         ])
         .await
         .ok();
-    assert_eq!(said, "1 letters written to conflicts.jsonl\n");
+    assert_eq!(said, "1 dead letters written to conflicts.jsonl\n");
     assert_eq!(lines(&desk.read("conflicts.jsonl"))[0]["reason"], "conflict");
     assert_eq!(desk.listed(&[]).await, rows(&ALL[1..]));
 
     let said = desk.run(&["dead-letters", "discard"]).await.ok();
-    assert_eq!(said, "3 letters would be deleted; add --yes to do it\n");
+    assert_eq!(said, "3 dead letters would be deleted; add --yes to do it\n");
     assert_eq!(desk.listed(&[]).await, rows(&ALL[1..]));
     let said = desk
         .run(&["dead-letters", "discard", "--yes", "--function", "rcs-callback"])
@@ -840,12 +843,12 @@ async fn bytes_that_are_no_letter_are_kept_too() {
     assert_eq!(answer.status, 400);
     desk.put_dead("somebody else's message").await;
     // Two of three parts: the letter cannot be put together, but its parts are all there is of it.
-    let letter = Letter {
+    let letter = QueueMessage {
         reason: Reason::Malformed,
         detail: "noise".into(),
         function: "event-webhook".into(),
         received_at: 1_704_876_828_000,
-        body: noise(2_000_000),
+        body: verified(&noise(2_000_000)).into(),
     };
     let parts = letter.write();
     assert!(parts.len() > 2);
@@ -856,7 +859,7 @@ async fn bytes_that_are_no_letter_are_kept_too() {
         .run(&["dead-letters", "export", "--remove", "--to", "kept.jsonl"])
         .await
         .ok();
-    assert_eq!(said, "3 letters written to kept.jsonl\n");
+    assert_eq!(said, "3 dead letters written to kept.jsonl\n");
     let kept = desk.read("kept.jsonl");
     let letters = lines(&kept);
     let bytes = letters
@@ -874,7 +877,7 @@ async fn bytes_that_are_no_letter_are_kept_too() {
         .ok();
     let whole = &lines(&desk.read("whole.jsonl"))[0];
     assert!(
-        whole["body"] == STANDARD.encode(&letter.body),
+        whole["body"] == STANDARD.encode(letter.body.bytes()),
         "the parts make another body"
     );
     assert_eq!(desk.listed(&[]).await, []);
@@ -928,7 +931,7 @@ async fn dead_letters_go_back_and_are_stored_or_come_again() {
         .run(&["dead-letters", "redrive", "--reason", "exhausted"])
         .await
         .ok();
-    assert_eq!(said, "1 of 1 letters sent to the retry queue\n");
+    assert_eq!(said, "1 of 1 dead letters sent to the retry queue\n");
     assert_eq!(desk.listed(&[]).await, rows(&[ALL[0], ALL[2], ALL[3]]));
     let shown = eventually(
         async || desk.run(&["get", "late-comer"]).await,
@@ -949,34 +952,37 @@ async fn dead_letters_go_back_and_are_stored_or_come_again() {
     assert_eq!(listed, rows(&ALL[..1]));
 
     // What is stored and only not counted has nothing to be stored: it stays, and the command says why.
-    desk.put_letter(&Letter {
+    desk.put_letter(&QueueMessage {
         reason: Reason::Uncountable,
         detail: "the counters' table does not take it".into(),
         function: "projector".into(),
         received_at: 1_704_876_828_000,
-        body: json!({"eventName": "INSERT"}).to_string().into_bytes(),
+        body: Body::StreamRecord(json!({"eventName": "INSERT"}).to_string().into_bytes()),
     })
     .await;
     let refused = desk
         .run(&["dead-letters", "redrive", "--reason", "uncountable"])
         .await;
     assert_eq!(refused.code, Some(0));
-    assert_eq!(refused.stdout, "0 of 1 letters sent to the retry queue\n");
+    assert_eq!(refused.stdout, "0 of 1 dead letters sent to the retry queue\n");
     assert!(refused.stderr.contains("rollups rebuild"), "{}", refused.stderr);
     let uncountable = desk.listed(&["--reason", "uncountable"]).await;
     assert_eq!(uncountable, rows(&[["uncountable", "projector"]]));
 
     // More letters than one batch takes, of one record each.
     for i in 0..25 {
-        desk.put_letter(&Letter {
+        desk.put_letter(&QueueMessage {
             reason: Reason::Exhausted,
             detail: "late".into(),
             function: "event-webhook".into(),
             // An event that arrived years ago would expire at once.
             received_at: webhook_ingest::event::time::now(),
-            body: json!([event(&format!("many-{i}"), &json!({}))])
-                .to_string()
-                .into_bytes(),
+            body: verified(
+                &json!([event(&format!("many-{i}"), &json!({}))])
+                    .to_string()
+                    .into_bytes(),
+            )
+            .into(),
         })
         .await;
     }
@@ -989,13 +995,13 @@ async fn dead_letters_go_back_and_are_stored_or_come_again() {
             )
         })
         .collect();
-    let large = Letter {
+    let large = QueueMessage {
         reason: Reason::Exhausted,
         detail: "late".into(),
         function: "event-webhook".into(),
         // An event that arrived years ago would expire at once.
         received_at: webhook_ingest::event::time::now(),
-        body: Value::from(records).to_string().into_bytes(),
+        body: verified(&Value::from(records).to_string().into_bytes()).into(),
     };
     assert!(large.write().len() > 1, "{} parts", large.write().len());
     desk.put_letter(&large).await;
@@ -1003,7 +1009,7 @@ async fn dead_letters_go_back_and_are_stored_or_come_again() {
         .run(&["dead-letters", "redrive", "--reason", "exhausted"])
         .await
         .ok();
-    assert_eq!(said, "26 of 26 letters sent to the retry queue\n");
+    assert_eq!(said, "26 of 26 dead letters sent to the retry queue\n");
     for id in ["many-0", "many-24", "large-0", "large-39"] {
         eventually(
             async || desk.run(&["get", id]).await,

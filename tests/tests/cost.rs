@@ -65,7 +65,7 @@ fn items(messages: &str) -> Vec<Item> {
     let words = ["simulate", "--days", "1", "--messages", messages];
     let play = Play::write(&Simulated::parse_from(words).options, 1, UNTIL).unwrap();
     let read = |happening: &simulate::Happening| {
-        let formats = redrive::receiver(happening.function).unwrap().formats;
+        let formats = receivers::receiver(happening.function).unwrap().formats;
         let event = provider::read(formats, &happening.record.to_string()).unwrap();
         let arrival = Arrival {
             at: happening.at,

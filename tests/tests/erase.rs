@@ -22,6 +22,7 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use clap::Parser as _;
+use integration_tests::verified;
 use integration_tests::{
     binary,
     ledger::{Key, key},
@@ -45,7 +46,7 @@ use webhook_ingest::{
     events_table::item::{self, Arrival, Item},
     operations::clients::{Aws, Timeouts},
     provider,
-    queue::message::{Letter, Reason},
+    queue::message::{QueueMessage, Reason},
 };
 
 const UNTIL: i64 = 1_795_181_400_000;
@@ -70,7 +71,7 @@ struct Stage {
 }
 
 fn built(happening: &Happening) -> Item {
-    let formats = redrive::receiver(happening.function).unwrap().formats;
+    let formats = receivers::receiver(happening.function).unwrap().formats;
     let event = provider::read(formats, &happening.record.to_string()).unwrap();
     let arrival = Arrival {
         at: happening.at,
@@ -144,12 +145,12 @@ impl Stage {
     }
 
     async fn put_letter(&self, queue: &str, body: &str) -> usize {
-        let letter = Letter {
+        let letter = QueueMessage {
             reason: Reason::Unreadable,
             detail: "no status".into(),
             function: "event-webhook".into(),
             received_at: UNTIL,
-            body: body.as_bytes().to_vec(),
+            body: verified(&body.as_bytes().to_vec()).into(),
         };
         let messages = letter.write();
         for message in &messages {
@@ -184,7 +185,9 @@ impl Stage {
             }
             messages.extend(received.into_iter().filter_map(|message| message.body));
         }
-        let bodies = messages.iter().map(|message| Letter::read(message).unwrap().body);
+        let bodies = messages
+            .iter()
+            .map(|message| QueueMessage::read(message).unwrap().body);
         bodies.map(|body| String::from_utf8(body).unwrap()).collect()
     }
 }
@@ -442,8 +445,8 @@ async fn queues_are_looked_through_and_lose_the_person_s_records_alone() {
 
     let (told, report) = stage.told(&["--recipient", &number, "--yes"]).await;
     assert_eq!(report.dead.as_ref().unwrap().ids.len(), 5, "{told}");
-    assert!(told.contains("5 letters name the person"), "{told}");
-    assert!(told.contains("letters stay; --queues removes"), "{told}");
+    assert!(told.contains("5 messages name the person"), "{told}");
+    assert!(told.contains("messages stay; --queues removes"), "{told}");
     assert!(
         told.contains("about 1 messages wait in the retry queue"),
         "{told}"
@@ -460,7 +463,7 @@ async fn queues_are_looked_through_and_lose_the_person_s_records_alone() {
 
     let words = ["--recipient", number.as_str(), "--yes", "--queues"];
     let (told, report) = stage.told(&words).await;
-    assert!(told.contains("retry queue: 1 letters name the person"), "{told}");
+    assert!(told.contains("retry queue: 1 messages name the person"), "{told}");
     let done = report.done.unwrap();
     assert_eq!((done.dead.deleted, done.dead.kept), (5, 3));
     assert_eq!((done.retry.deleted, done.retry.kept), (1, 1));
@@ -749,7 +752,7 @@ async fn no_byte_of_the_person_is_left_in_the_files_of_a_running_instance() {
             if theirs { "to +91 98123 45678" } else { "x" },
             "y".repeat(900),
         );
-        let event = provider::read(redrive::receiver("event-webhook").unwrap().formats, &body).unwrap();
+        let event = provider::read(receivers::receiver("event-webhook").unwrap().formats, &body).unwrap();
         let arrival = Arrival {
             at: UNTIL,
             retention_days: 180,
@@ -768,12 +771,12 @@ async fn no_byte_of_the_person_is_left_in_the_files_of_a_running_instance() {
     .iter()
     .enumerate()
     {
-        let letter = Letter {
+        let letter = QueueMessage {
             reason: Reason::Unreadable,
             detail: "no status".into(),
             function: "event-webhook".into(),
             received_at: UNTIL + i64::try_from(i).unwrap(),
-            body: body.as_bytes().to_vec(),
+            body: verified(&body.as_bytes().to_vec()).into(),
         };
         let send = aws.sqs.send_message().queue_url(&place.dead_letter_queue_url);
         send.message_body(&letter.write()[0]).send().await.unwrap();

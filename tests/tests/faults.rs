@@ -23,7 +23,7 @@ use integration_tests::{
     scene::Scene,
 };
 use serde_json::{Value, json};
-use webhook_ingest::queue::message::{Letter, MAX_MESSAGE_BYTES, Reason};
+use webhook_ingest::queue::message::{MAX_MESSAGE_BYTES, QueueMessage, Reason};
 
 const RECEIVER: &str = "event-webhook";
 
@@ -47,7 +47,7 @@ fn within(budget: Duration, answer: &Answer) {
 }
 
 /// What the queues hold, taken out of them.
-async fn take_letters(scene: &Scene) -> (Vec<Letter>, Vec<Letter>) {
+async fn take_letters(scene: &Scene) -> (Vec<QueueMessage>, Vec<QueueMessage>) {
     (
         ledger::letters(&scene.ledger.take_retries().await),
         ledger::letters(&scene.ledger.take_dead().await),
@@ -281,7 +281,7 @@ fn unreadable(count: usize) -> Vec<Value> {
 }
 
 /// The unreadable records among keys.
-fn no_events(letters: &[Letter]) -> usize {
+fn no_events(letters: &[QueueMessage]) -> usize {
     keys_in(letters).iter().filter(|(id, _)| id == NO_EVENT).count()
 }
 
@@ -406,7 +406,7 @@ async fn without_table_and_dead_letter_queue_the_retry_queue_keeps_everything() 
     let messages = scene.ledger.take_retries().await;
     assert!(scene.ledger.take_dead().await.is_empty());
     let letters = ledger::letters(&messages);
-    let (malformed, rest): (Vec<Letter>, Vec<Letter>) = letters
+    let (malformed, rest): (Vec<QueueMessage>, Vec<QueueMessage>) = letters
         .into_iter()
         .partition(|letter| letter.reason == Reason::Malformed);
     assert_eq!(malformed.len(), 1);
@@ -427,9 +427,10 @@ async fn without_table_and_dead_letter_queue_the_retry_queue_keeps_everything() 
         scene.ledger.stored().await,
         set(&keys(RECEIVER, &body(&events(0, 10))))
     );
-    let (malformed, rest): (Vec<Letter>, Vec<Letter>) = ledger::letters(&scene.ledger.take_dead().await)
-        .into_iter()
-        .partition(|letter| letter.reason == Reason::Malformed);
+    let (malformed, rest): (Vec<QueueMessage>, Vec<QueueMessage>) =
+        ledger::letters(&scene.ledger.take_dead().await)
+            .into_iter()
+            .partition(|letter| letter.reason == Reason::Malformed);
     assert_eq!(malformed.len(), 1);
     assert_eq!(malformed[0].body, b"not JSON");
     assert_eq!(no_events(&rest), 7);

@@ -216,7 +216,7 @@ async fn kept(scene: &Scene) -> BTreeSet<String> {
         .map(|item| item["message_id"].as_s().unwrap().clone())
         .collect();
     for letter in letters(&scene.ledger.take_retries().await) {
-        let body = String::from_utf8(letter.body).unwrap();
+        let body = String::from_utf8(letter.body.bytes().to_vec()).unwrap();
         kept.extend(
             ["good-1", "good-2"]
                 .iter()

@@ -14,6 +14,7 @@ use std::{
 };
 
 use aws_sdk_sqs::types::Message;
+use integration_tests::verified;
 use integration_tests::{
     fixtures::{body, events, post, samples},
     ledger::{self, failures, key, keys, sqs_event},
@@ -27,7 +28,7 @@ use webhook_ingest::{
     events_table::item,
     queue::{
         MAX_RECEIVE_COUNT, VISIBILITY_TIMEOUT,
-        message::{Letter, LetterError, Reason},
+        message::{QueueMessage, QueueMessageError, Reason},
     },
 };
 
@@ -37,12 +38,12 @@ const ARRIVED: i64 = 1_767_225_600_123;
 const KEPT: [(&str, &str); 1] = [("RETENTION_DAYS", "0")];
 
 fn letter(function: &str, body: Vec<u8>) -> String {
-    let letter = Letter {
+    let letter = QueueMessage {
         reason: Reason::Exhausted,
         detail: "could not be stored in time".into(),
         function: function.into(),
         received_at: ARRIVED,
-        body,
+        body: verified(&body).into(),
     };
     let mut messages = letter.write();
     assert_eq!(messages.len(), 1);
@@ -194,7 +195,10 @@ async fn conflicts_and_unreadable_records_go_to_a_person() {
                 (letter.function.as_str(), letter.received_at),
                 ("event-webhook", ARRIVED)
             );
-            (letter.reason, serde_json::from_slice(&letter.body).unwrap())
+            (
+                letter.reason,
+                serde_json::from_slice(letter.body.bytes()).unwrap(),
+            )
         })
         .collect();
     kept.sort_by_key(|(reason, _)| *reason);
@@ -208,7 +212,7 @@ async fn conflicts_and_unreadable_records_go_to_a_person() {
     for message in &dead {
         let attributes = message.message_attributes().unwrap();
         let value = |name: &str| attributes[name].string_value().unwrap().to_owned();
-        let letter = Letter::read(message.body().unwrap()).unwrap();
+        let letter = QueueMessage::read(message.body().unwrap()).unwrap();
         assert_eq!(value("reason"), letter.reason.as_str());
         assert_eq!(value("function"), "event-webhook");
     }
@@ -431,12 +435,12 @@ async fn a_dead_letter_queue_that_is_moved_back_whole_comes_back_at_once_but_for
     assert_eq!(receiver.request(&post(&body(&stored))).await.count("stored"), 1);
     let mut conflicting = stored[0].clone();
     conflicting["callbackdata"] = json!("another order");
-    let letter_of = |reason, function: &str, body: Vec<u8>| Letter {
+    let letter_of = |reason, function: &str, body: Vec<u8>| QueueMessage {
         reason,
         detail: "as it was".into(),
         function: function.into(),
         received_at: ARRIVED,
-        body,
+        body: verified(&body).into(),
     };
     let in_parts = letter_of(Reason::Malformed, "event-webhook", noise(2_000_000)).write();
     assert!(in_parts.len() > 2);
@@ -489,14 +493,14 @@ async fn a_dead_letter_queue_that_is_moved_back_whole_comes_back_at_once_but_for
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     let mut parts = Vec::new();
     for text in dead.iter().filter_map(Message::body) {
-        let kind = match Letter::read(text) {
+        let kind = match QueueMessage::read(text) {
             Ok(letter) if letter.function == "no-such-function" => "unknown function",
             Ok(letter) => letter.reason.as_str(),
-            Err(LetterError::Partial(_)) => {
+            Err(QueueMessageError::Partial(_)) => {
                 parts.push(text);
                 "part"
             }
-            Err(LetterError::Foreign(_)) => "foreign",
+            Err(QueueMessageError::Foreign(_)) => "foreign",
         };
         *reasons.entry(kind).or_default() += 1;
     }
@@ -512,7 +516,7 @@ async fn a_dead_letter_queue_that_is_moved_back_whole_comes_back_at_once_but_for
             ("unreadable", 1),
         ])
     );
-    assert_eq!(Letter::join(parts).unwrap().body, noise(2_000_000));
+    assert_eq!(QueueMessage::join(parts).unwrap().body.bytes(), noise(2_000_000));
 }
 
 #[test]
@@ -577,7 +581,7 @@ async fn sqs_moves_the_hopeless_and_it_reads_as_a_dead_letter() {
     assert_eq!(tries, TRIES);
     assert_eq!(*delays.lock().unwrap(), [30, 60]);
     assert_eq!(dead.len(), 1);
-    let moved = Letter::read(dead[0].body().unwrap()).unwrap();
+    let moved = QueueMessage::read(dead[0].body().unwrap()).unwrap();
     assert_eq!(moved.reason, Reason::Exhausted);
-    assert_eq!(Letter::read(&sent), Ok(moved));
+    assert_eq!(QueueMessage::read(&sent), Ok(moved));
 }

@@ -17,6 +17,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use aws_sdk_sqs::types::QueueAttributeName;
 use futures::future::join_all;
 use http::Method;
+use integration_tests::verified;
 use integration_tests::{
     binary::Function,
     fixtures::{LARGE_BODY_BUDGET, post, request_to},
@@ -27,7 +28,7 @@ use serde_json::{Value, json};
 use webhook_ingest::{
     events_table::item::Item,
     operations::clients::{Aws, Timeouts},
-    queue::message::{Letter, Reason},
+    queue::message::{QueueMessage, Reason},
 };
 
 /// What a function may return: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
@@ -291,12 +292,12 @@ async fn a_letter_that_no_answer_holds_is_not_deleted() {
         assert!(answer.contains("dead-letters discard"), "{answer}");
     }
     let kept = scene.ledger.take_dead().await;
-    let letters: Vec<Letter> = kept
+    let letters: Vec<QueueMessage> = kept
         .iter()
-        .map(|message| Letter::read(message.body().unwrap()).unwrap())
+        .map(|message| QueueMessage::read(message.body().unwrap()).unwrap())
         .collect();
     assert_eq!(letters.len(), 1);
-    assert!(letters[0].body == body.as_bytes());
+    assert!(letters[0].body.bytes() == body.as_bytes());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -305,12 +306,12 @@ async fn work_on_one_letter_leaves_the_others_where_they_are() {
     let aws = aws_of(&scene).await;
     let letters = 64;
     let sends = (0..letters).map(|place| {
-        let letter = Letter {
+        let letter = QueueMessage {
             reason: Reason::Malformed,
             detail: "not JSON".to_owned(),
             function: "event-webhook".to_owned(),
             received_at: 0,
-            body: format!("letter {place}").into_bytes(),
+            body: verified(&format!("letter {place}").into_bytes()).into(),
         };
         let send = aws
             .sqs

@@ -2,7 +2,7 @@
 //! tests/tests/cost.rs and tests/examples/floor.rs; what only AWS could tell is an assumption and
 //! says so.
 
-use redrive::RECEIVERS;
+use receivers::RECEIVERS;
 use webhook_ingest::operations::metrics;
 
 /// Of each index: its items are projected whole and fit 1 KB like the table's. Measured.

@@ -8,8 +8,8 @@
 mod counters;
 mod delete;
 mod files;
-mod letters;
 mod person;
+mod queue_messages;
 mod record;
 mod search;
 mod table;
@@ -24,11 +24,11 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use webhook_ingest::operations::config::environment;
 
-use self::letters::Which;
+use self::queue_messages::Which;
 pub use self::{
     counters::Counters,
-    letters::Letters,
     person::{Person, Why},
+    queue_messages::FoundMessages,
     record::{Entry, KEY, RECORD, Step},
     search::{Trace, Traces},
 };
@@ -62,10 +62,10 @@ pub struct Options {
 pub struct Report {
     /// Events of the person.
     pub traces: Traces,
-    /// Letters in the dead-letter queue, or why it was not looked at.
-    pub dead: Result<Letters, String>,
-    /// Letters in the retry queue; none if it was not looked at.
-    pub retry: Option<Letters>,
+    /// Messages in the dead-letter queue, or why it was not looked at.
+    pub dead: Result<FoundMessages, String>,
+    /// Messages in the retry queue; none if it was not looked at.
+    pub retry: Option<FoundMessages>,
     /// About how many messages wait in the retry queue.
     pub waiting: u64,
     /// Counters, or why they were not looked at.
@@ -89,10 +89,10 @@ pub struct Report {
 pub struct Done {
     /// Events.
     pub events: usize,
-    /// Letters of the dead-letter queue.
-    pub dead: Letters,
-    /// Letters of the retry queue.
-    pub retry: Letters,
+    /// Messages of the dead-letter queue.
+    pub dead: FoundMessages,
+    /// Messages of the retry queue.
+    pub retry: FoundMessages,
     /// Whether nothing is left in the files of a local instance; absent if there are none.
     pub purged: Option<bool>,
     /// The file with the record.
@@ -163,20 +163,20 @@ async fn look(
         report.counters = looked.map_err(|error| format!("{error:#}"));
     }
     let Some(queues) = queues else { return Ok(report) };
-    let mut letters = Letters::default();
-    let looked = letters::look(queues, person, Which::DeadLetters, false, &mut letters).await;
+    let mut letters = FoundMessages::default();
+    let looked = queue_messages::look(queues, person, Which::DeadLetters, false, &mut letters).await;
     if options.queues {
         // What is to be cleaned must be seen first.
         looked.context("the dead-letter queue")?;
         report.dead = Ok(letters);
-        let mut letters = Letters::default();
-        let looked = letters::look(queues, person, Which::Retry, false, &mut letters).await;
+        let mut letters = FoundMessages::default();
+        let looked = queue_messages::look(queues, person, Which::Retry, false, &mut letters).await;
         looked.context("the retry queue")?;
         report.retry = Some(letters);
     } else {
         report.dead = looked.map(|()| letters).map_err(|error| format!("{error:#}"));
     }
-    if let Ok(depth) = letters::depth(queues, Which::Retry).await {
+    if let Ok(depth) = queue_messages::depth(queues, Which::Retry).await {
         report.waiting = depth.visible + depth.hidden;
     }
     Ok(report)
@@ -197,7 +197,7 @@ impl Erasure<'_> {
     async fn recorded(&self, report: &Report, file: PathBuf) -> anyhow::Result<Done> {
         let mut record = record::open(&file)?;
         let counters = report.counters.as_ref().ok().map(|counters| counters.found);
-        let found = |letters: Option<&Letters>| letters.map_or(0, |letters| letters.ids.len());
+        let found = |letters: Option<&FoundMessages>| letters.map_or(0, |letters| letters.ids.len());
         let begun = Entry {
             thorough: report.thorough,
             events: report.traces.len(),
@@ -209,8 +209,8 @@ impl Erasure<'_> {
         record::write(&mut record, &begun)?;
         let mut done = Done {
             events: 0,
-            dead: Letters::default(),
-            retry: Letters::default(),
+            dead: FoundMessages::default(),
+            retry: FoundMessages::default(),
             purged: None,
             record: file,
         };
@@ -247,7 +247,7 @@ impl Erasure<'_> {
                 (Which::Retry, "the retry queue", &mut done.retry),
                 (Which::DeadLetters, "the dead-letter queue", &mut done.dead),
             ] {
-                letters::look(queues, self.person, which, true, letters)
+                queue_messages::look(queues, self.person, which, true, letters)
                     .await
                     .map_err(|error| (what, error))?;
             }

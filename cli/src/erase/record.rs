@@ -47,7 +47,7 @@ pub struct Entry {
     pub events: usize,
     /// Messages to which the events that were found belong.
     pub messages: usize,
-    /// Letters in the dead-letter queue and in the retry queue.
+    /// Messages in the dead-letter queue and in the retry queue.
     pub letters: usize,
     /// Items of the counters' table that name the person and stay; absent if they were not read.
     pub counters: Option<usize>,

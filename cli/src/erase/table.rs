@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use webhook_ingest::phone;
 
-use super::{Counters, Done, Letters, Report, Why};
+use super::{Counters, Done, FoundMessages, Report, Why};
 
 /// No more messages or letters than this are listed.
 const LISTED: usize = 50;
@@ -39,8 +39,11 @@ impl fmt::Display for Report {
             )?,
             None => {}
         }
-        if !self.queues && self.dead.as_ref().is_ok_and(|letters| !letters.ids.is_empty()) {
-            writeln!(f, "letters stay; --queues removes the person's records from them")?;
+        if !self.queues && self.dead.as_ref().is_ok_and(|found| !found.ids.is_empty()) {
+            writeln!(
+                f,
+                "messages stay; --queues removes the person's records from them"
+            )?;
         }
         match &self.counters {
             Ok(counters) => counters.told(f)?,
@@ -83,18 +86,18 @@ impl Report {
     }
 }
 
-fn found(letters: &Letters, queue: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    if !letters.ids.is_empty() {
-        writeln!(f, "{queue}: {} letters name the person", letters.ids.len())?;
-        for id in letters.ids.iter().take(LISTED) {
-            // A message's id is SQS's, and a letter's a digest: neither can hold a number.
+fn found(found: &FoundMessages, queue: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if !found.ids.is_empty() {
+        writeln!(f, "{queue}: {} messages name the person", found.ids.len())?;
+        for id in found.ids.iter().take(LISTED) {
+            // A message's id is SQS's, and that of a message in parts is a digest: neither can hold a number.
             writeln!(f, "  {}", plain(id))?;
         }
-        if letters.ids.len() > LISTED {
-            writeln!(f, "  and {} more letters", letters.ids.len() - LISTED)?;
+        if found.ids.len() > LISTED {
+            writeln!(f, "  and {} more messages", found.ids.len() - LISTED)?;
         }
     }
-    if !letters.all {
+    if !found.all {
         writeln!(
             f,
             "{queue}: not every message could be looked at: there are too many, or some are held by another command or function; run this again later"
@@ -124,12 +127,12 @@ impl Counters {
 impl fmt::Display for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "deleted: {} events", self.events)?;
-        for (letters, queue) in [(&self.dead, "dead-letter queue"), (&self.retry, "retry queue")] {
-            if letters.deleted > 0 {
+        for (found, queue) in [(&self.dead, "dead-letter queue"), (&self.retry, "retry queue")] {
+            if found.deleted > 0 {
                 writeln!(
                     f,
-                    "{queue}: the person's records are removed from {} letters; {} records of others stay",
-                    letters.deleted, letters.kept
+                    "{queue}: the person's records are removed from {} messages; {} records of others stay",
+                    found.deleted, found.kept
                 )?;
             }
         }

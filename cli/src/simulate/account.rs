@@ -187,7 +187,7 @@ fn names(item: &Item) -> BTreeSet<&str> {
 
 /// The item that the receivers' own code makes of a record.
 fn made(happening: &Happening) -> Option<Item> {
-    let formats = redrive::receiver(happening.function)?.formats;
+    let formats = receivers::receiver(happening.function)?.formats;
     let event = provider::read(formats, &happening.record.to_string()).ok()?;
     let arrival = Arrival {
         at: happening.at,

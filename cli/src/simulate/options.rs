@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use clap::{Args, builder::RangedU64ValueParser};
-use redrive::RECEIVERS;
+use receivers::RECEIVERS;
 use webhook_ingest::event::EpochMillis;
 
 use super::{Cast, life::Form};

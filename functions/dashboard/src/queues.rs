@@ -6,11 +6,11 @@ use aws_sdk_sqs::{
     types::{Message, MessageSystemAttributeName, QueueAttributeName},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use redrive::dead_letters::{self, Found};
 use serde_json::Value;
+use webhook_ingest::dead_letters::{self, DeadLetterError};
 use webhook_ingest::{
     operations::{clients, config::StorageConfig},
-    queue::message::{Letter, LetterError},
+    queue::message::{QueueMessage, QueueMessageError},
 };
 
 use crate::{
@@ -79,7 +79,7 @@ impl Queues {
                 "parts of this letter are missing just now; try again later".into(),
             ));
         }
-        let described = dead_letters::described(&letter);
+        let described = letter.to_json();
         if sizes::delivered(&described.to_string()) > LARGEST_ANSWER {
             self.letters.release(&[letter]).await;
             return Err(Refusal::Conflict(
@@ -93,7 +93,7 @@ impl Queues {
     }
 
     /// The letter whose message has this id, hidden from others.
-    async fn hold(&self, id: &str) -> Result<Found, Refusal> {
+    async fn hold(&self, id: &str) -> Result<dead_letters::DeadLetter, Refusal> {
         if id.is_empty() {
             return Err(Refusal::BadRequest("the id of the letter is empty".into()));
         }
@@ -154,28 +154,28 @@ fn described(message: &Message, masked: bool) -> DeadLetter {
         sent_at: sent.unwrap_or_default(),
         ..DeadLetter::default()
     };
-    match Letter::read(message.body().unwrap_or_default()) {
+    match QueueMessage::read(message.body().unwrap_or_default()) {
         Ok(letter) => {
-            let (encoding, body) = shown(&letter.body, masked);
+            let (encoding, body) = shown(letter.body.bytes(), masked);
             DeadLetter {
                 reason: Some(letter.reason.as_str().to_owned()),
                 detail: Some(redaction::text(beginning(&letter.detail))),
                 received_at: Some(letter.received_at),
-                body_bytes: Some(letter.body.len()),
+                body_bytes: Some(letter.body.bytes().len()),
                 function: Some(redaction::text(beginning(&letter.function))),
                 body: Some(body),
                 encoding,
-                truncated: letter.body.len() > SHOWN_BYTES,
+                truncated: letter.body.bytes().len() > SHOWN_BYTES,
                 ..base
             }
         }
-        Err(LetterError::Partial(part)) => DeadLetter {
+        Err(QueueMessageError::Partial(part)) => DeadLetter {
             part: Some(part.part),
             parts: Some(part.parts),
             letter: Some(beginning(&part.id).to_owned()),
             ..base
         },
-        Err(LetterError::Foreign(why)) => DeadLetter {
+        Err(QueueMessageError::Foreign(why)) => DeadLetter {
             detail: Some(beginning(&why).to_owned()),
             ..base
         },
@@ -207,8 +207,8 @@ fn shown(body: &[u8], masked: bool) -> (Option<String>, String) {
     (None, text)
 }
 
-fn broken(error: &anyhow::Error) -> Refusal {
-    unavailable(&format!("{error:#}"))
+fn broken(error: &DeadLetterError) -> Refusal {
+    unavailable(&error.to_string())
 }
 
 fn unavailable(why: &str) -> Refusal {

@@ -25,10 +25,13 @@ use tokio::time::Instant;
 use webhook_ingest::{
     event::time,
     events_table::item::Item,
-    operations::{clients::Aws, metrics},
+    operations::{
+        clients::Aws,
+        metrics::{self, Projected},
+    },
     queue::{
-        self, SqsQueue,
-        message::{Letter, Reason},
+        SqsQueue,
+        message::{Body, QueueMessage, Reason},
     },
 };
 
@@ -105,11 +108,18 @@ impl Projector {
             .uncountable
             .retain(|place, _| failed.is_none_or(|failed| *place < failed));
         let unsent = self
-            .put_aside(&records, &batch.uncountable, ends - ANSWER.min(left))
+            .dead_letter_records(&records, &batch.uncountable, ends - ANSWER.min(left))
             .await;
         let uncountable = batch.uncountable.len();
         let failed = failed.into_iter().chain(unsent).min();
-        metrics::projected(FUNCTION, counted.fresh, counted.replayed, uncountable);
+        metrics::projected(
+            FUNCTION,
+            Projected {
+                fresh: counted.fresh,
+                replayed: counted.replayed,
+                unprojectable: uncountable,
+            },
+        );
         tracing::info!(
             function = FUNCTION,
             received = batch.deltas.len() + uncountable,
@@ -166,7 +176,7 @@ impl Projector {
     }
 
     /// Puts records into the dead-letter queue. Returns the place of the first that is not there.
-    async fn put_aside(
+    async fn dead_letter_records(
         &self,
         records: &[Value],
         uncountable: &BTreeMap<usize, String>,
@@ -175,7 +185,7 @@ impl Projector {
         if uncountable.is_empty() {
             return None;
         }
-        let letters: Vec<Letter> = uncountable
+        let messages: Vec<QueueMessage> = uncountable
             .iter()
             .map(|(place, why)| {
                 tracing::warn!(
@@ -183,23 +193,24 @@ impl Projector {
                     why,
                     "a record of the stream goes to the dead-letter queue"
                 );
-                Letter {
+                QueueMessage {
                     reason: Reason::Uncountable,
                     detail: why.clone(),
                     function: FUNCTION.to_owned(),
                     received_at: time::now(),
-                    body: records
-                        .get(*place)
-                        .map(Value::to_string)
-                        .unwrap_or_default()
-                        .into_bytes(),
+                    body: Body::StreamRecord(
+                        records
+                            .get(*place)
+                            .map(Value::to_string)
+                            .unwrap_or_default()
+                            .into_bytes(),
+                    ),
                 }
             })
             .collect();
-        let unsent = self.dead_letters.send(queue::all(&letters), until).await;
-        unsent
-            .first()
-            .and_then(|place| uncountable.keys().nth(*place).copied())
+        let sent = self.dead_letters.send(messages.iter(), until).await;
+        let mut unsent = uncountable.keys().zip(sent).filter(|(_, sent)| !sent);
+        unsent.next().map(|(place, _)| *place)
     }
 }
 

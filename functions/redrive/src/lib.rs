@@ -3,55 +3,38 @@
 //! with growing delays for twelve days; one that can never work goes to the dead-letter queue at
 //! once. Storing is idempotent, so a message that comes twice changes nothing.
 
-pub mod dead_letters;
-
 use std::{sync::Arc, time::Duration};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::future::join_all;
 use lambda_runtime::LambdaEvent;
+use receivers::receiver;
 use tokio::time::Instant;
 use webhook_ingest::{
     event::{EpochMillis, time},
     http::receiver::Receiver,
     operations::{clients::Aws, config::StorageConfig, metrics},
     pipeline::{BatchOutcome, Deadlines, Pipeline, batch::Batch},
-    queue::message::{Letter, LetterError, Reason},
+    queue::message::{QueueMessage, QueueMessageError, Reason},
 };
 
 /// This function's name in metrics and logs.
 pub const FUNCTION: &str = "redrive";
 
-/// Every receiver whose events come here.
-pub const RECEIVERS: [Receiver; 5] = [
-    event_webhook::RECEIVER,
-    fallback_sms::RECEIVER,
-    incoming_webhook::RECEIVER,
-    delivery_status::RECEIVER,
-    rcs_callback::RECEIVER,
-];
-
-/// The receiver of a name.
-pub fn receiver(function: &str) -> Option<Receiver> {
-    RECEIVERS
-        .into_iter()
-        .find(|receiver| receiver.function == function)
-}
-
-/// What of the function's time is kept for putting records aside and answering.
+/// Time reserved at the end of an invocation for dead-lettering records and for the response.
 const RESERVE: Duration = Duration::from_secs(3);
 
-/// Of that, for delaying what comes again and for the answer: without one, the good messages of a
-/// batch would come again too.
+/// Of that, for setting visibility timeouts and for the response: without a response, SQS delivers the
+/// good messages of the batch again too.
 const ANSWER: Duration = Duration::from_secs(1);
 
-/// Of that, for the answer alone.
+/// Of that, for the response alone.
 const LAST: Duration = Duration::from_millis(300);
 
-/// After the first failed try a message is hidden this long; after each further one twice as long.
+/// The visibility timeout after the first failed try; each further one doubles it.
 const FIRST_DELAY: Duration = Duration::from_secs(30);
 
-/// The longest that a message is hidden, and so the longest that it waits after an outage.
+/// The longest visibility timeout, and so the longest that a message waits after an outage.
 const LONGEST_DELAY: Duration = Duration::from_mins(20);
 
 /// A message that could not be stored for this long goes to the dead-letter queue. SQS deletes it
@@ -59,7 +42,7 @@ const LONGEST_DELAY: Duration = Duration::from_mins(20);
 /// a message that `redrive` sends there has another 14 days.
 const GIVE_UP_AFTER: Duration = Duration::from_hours(12 * 24);
 
-/// How long a message is hidden after it was received this often and not stored.
+/// The visibility timeout of a message that was received this often and not stored.
 pub fn delay(receives: u32) -> Duration {
     let doublings = receives.saturating_sub(1).min(16);
     FIRST_DELAY.saturating_mul(1 << doublings).min(LONGEST_DELAY)
@@ -69,9 +52,9 @@ pub fn delay(receives: u32) -> Duration {
 enum Failure {
     /// It may work later.
     Later(String),
-    /// It can never work: the letter is one for a person.
-    Malformed(Box<Letter>, Receiver),
-    /// It can never work, and is no letter that we can read: it stays as it is.
+    /// It can never work: the message goes to the dead-letter queue.
+    Malformed(Box<QueueMessage>, Receiver),
+    /// It can never work, and is not a message of this program: it goes to the dead-letter queue as it is.
     Foreign(String),
 }
 
@@ -123,7 +106,7 @@ impl Redrive {
     /// Stores one message's events, or decides where the message goes.
     async fn settle(&self, message: &SqsMessage, ends: Instant) -> Outcome {
         let until = ends - ANSWER;
-        let (why, put_aside) = match self.store(message, ends).await {
+        let (why, dead_lettered) = match self.store(message, ends).await {
             Ok(()) => return Outcome::Done,
             Err(Failure::Later(why)) => {
                 let waited = age(message, time::now());
@@ -142,24 +125,24 @@ impl Redrive {
                 (why, self.forward(message, until).await)
             }
             Err(Failure::Foreign(why)) => (why, self.forward(message, until).await),
-            Err(Failure::Malformed(letter, receiver)) => {
-                let put_aside = self.pipeline.give_up(&letter, until).await;
+            Err(Failure::Malformed(malformed, receiver)) => {
+                let dead_lettered = self.pipeline.dead_letter(&malformed, until).await;
                 let outcome = BatchOutcome {
-                    dead_lettered: usize::from(put_aside),
+                    dead_lettered: usize::from(dead_lettered),
                     ..BatchOutcome::default()
                 };
-                metrics::outcome(FUNCTION, receiver.provider(), &outcome, false);
-                (letter.detail, put_aside)
+                outcome.count(FUNCTION, receiver.provider);
+                (malformed.detail, dead_lettered)
             }
         };
         tracing::warn!(
             function = FUNCTION,
             sqs_message_id = id(message),
-            put_aside,
+            dead_lettered,
             why,
             "a message goes to the dead-letter queue"
         );
-        if put_aside {
+        if dead_lettered {
             Outcome::Done
         } else {
             Outcome::Returns
@@ -174,7 +157,7 @@ impl Redrive {
             .filter_map(|(name, value)| Some((name.as_str(), value.string_value.as_deref()?)))
             .collect();
         let body = message.body.as_deref().unwrap_or_default();
-        self.pipeline.give_up_message(body, &attributes, until).await
+        self.pipeline.dead_letter_foreign(body, &attributes, until).await
     }
 
     /// Stores one message's events, or says why it could not.
@@ -183,30 +166,33 @@ impl Redrive {
         if started + RESERVE >= ends {
             return Err(Failure::Later("no time was left for it".into()));
         }
-        let letter = Letter::read(message.body.as_deref().unwrap_or_default())
-            .map_err(|error: LetterError| Failure::Foreign(error.to_string()))?;
-        let Some(receiver) = receiver(&letter.function) else {
+        let queued = QueueMessage::read(message.body.as_deref().unwrap_or_default())
+            .map_err(|error: QueueMessageError| Failure::Foreign(error.to_string()))?;
+        let Some(receiver) = receiver(&queued.function) else {
             return Err(Failure::Foreign("no function of its name takes webhooks".into()));
         };
-        let outcome = match Batch::parse(letter.verified(), receiver.formats) {
+        let Some(verified) = queued.verified() else {
+            return Err(Failure::Foreign("it carries no webhook".into()));
+        };
+        let outcome = match Batch::parse(verified, receiver.formats) {
             Ok(batch) => {
                 let until = Deadlines {
                     store: ends - RESERVE,
                     queue: ends - ANSWER,
                 };
-                self.pipeline.restore(&letter, &batch, until).await
+                self.pipeline.restore(&queued, &batch, until).await
             }
             Err(malformed) => {
-                let letter = Letter {
+                let malformed = QueueMessage {
                     reason: Reason::Malformed,
                     detail: malformed.to_string(),
-                    ..letter.clone()
+                    ..queued.clone()
                 };
-                return Err(Failure::Malformed(Box::new(letter), receiver));
+                return Err(Failure::Malformed(Box::new(malformed), receiver));
             }
         };
-        metrics::outcome(FUNCTION, receiver.provider(), &outcome, false);
-        log(&letter, &outcome, started.elapsed());
+        outcome.count(FUNCTION, receiver.provider);
+        log(&queued, &outcome, started.elapsed());
         match outcome.lost {
             0 => Ok(()),
             n => Err(Failure::Later(format!("{n} of its events could not be stored"))),
@@ -232,10 +218,10 @@ fn age(message: &SqsMessage, now: EpochMillis) -> Duration {
     Duration::from_millis(u64::try_from(now.saturating_sub(sent)).unwrap_or_default())
 }
 
-fn log(letter: &Letter, outcome: &BatchOutcome, took: Duration) {
+fn log(message: &QueueMessage, outcome: &BatchOutcome, took: Duration) {
     tracing::info!(
         function = FUNCTION,
-        receiver = letter.function,
+        receiver = message.function,
         received = outcome.received,
         stored = outcome.stored,
         duplicates = outcome.duplicates,

@@ -1,7 +1,8 @@
 //! Who sent a request: the way from [`Unverified`] bytes to [`Verified`] ones.
 //!
-//! A parser takes only `Verified`, and only [`Policy::verify`] makes one from a request: that
-//! unverified input reaches no parser is a matter of types, not of care.
+//! A parser takes only [`Verified`]. [`Policy::verify`] makes one from a request. A queue message carries a
+//! [`VerifiedBody`], which is made from a `Verified` or read from one of our queues, where only this
+//! program may write. So unauthenticated input reaches no parser, as a matter of types.
 
 mod fields;
 mod policy;
@@ -9,6 +10,8 @@ mod refreshing;
 mod scheme;
 mod secret;
 mod source;
+
+use std::fmt;
 
 use http::HeaderMap;
 
@@ -28,7 +31,7 @@ pub struct Unverified<'a> {
     pub body: &'a [u8],
 }
 
-/// A body whose authentication succeeded, or the body of a message of our own queues.
+/// A body whose authentication succeeded, now or before it went into one of our queues.
 #[derive(Clone, Copy)]
 pub struct Verified<'a> {
     body: &'a [u8],
@@ -40,9 +43,48 @@ impl<'a> Verified<'a> {
         self.body
     }
 
-    /// A body that was verified before it went into one of our queues; only a letter has one.
-    pub(crate) fn before(body: &'a [u8]) -> Self {
+    /// A copy that outlives the request.
+    pub fn to_body(self) -> VerifiedBody {
+        VerifiedBody(self.body.to_vec())
+    }
+
+    /// A body of a unit test.
+    #[cfg(test)]
+    pub(crate) fn in_test(body: &'a [u8]) -> Self {
         Self { body }
+    }
+
+    /// A body of some of this one's records.
+    pub(crate) fn part(self, records: Vec<u8>) -> VerifiedBody {
+        VerifiedBody(records)
+    }
+}
+
+/// A verified body that outlives its request: what a queue message carries.
+#[derive(Clone, PartialEq, Eq)]
+pub struct VerifiedBody(Vec<u8>);
+
+impl VerifiedBody {
+    /// The body.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The body, for a parser.
+    pub fn verified(&self) -> Verified<'_> {
+        Verified { body: &self.0 }
+    }
+
+    /// The body of a message from one of our queues: it was verified before it was queued. The queues'
+    /// policies say who may write.
+    pub(crate) fn from_queue(body: Vec<u8>) -> Self {
+        Self(body)
+    }
+}
+
+impl fmt::Debug for VerifiedBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VerifiedBody({} bytes)", self.0.len())
     }
 }
 

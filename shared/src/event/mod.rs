@@ -3,6 +3,7 @@
 //! Owns the words of the domain (channel, status, attributes). Knows neither JSON text nor tables.
 
 pub mod key;
+pub mod names;
 pub mod state;
 pub mod time;
 
@@ -10,10 +11,26 @@ use std::{collections::BTreeMap, fmt};
 
 use serde_json::{Map, Value};
 
-use crate::provider::FormatId;
+use crate::{phone, record::Unreadable};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type EpochMillis = i64;
+
+/// The name of a provider's record shape, see [`Format`](crate::provider::Format).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FormatName(&'static str);
+
+impl FormatName {
+    /// The name of a format; only the formats themselves have one.
+    pub(crate) const fn new(name: &'static str) -> Self {
+        Self(name)
+    }
+
+    /// The name in the table and in logs.
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
 
 /// The provider's identifier of a message. Personal data: Netcore writes the phone number into it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,7 +69,7 @@ impl MessageId {
 
 impl fmt::Debug for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MessageId({})", crate::phone::redact(&self.0))
+        write!(f, "MessageId({})", phone::redact(&self.0))
     }
 }
 
@@ -254,8 +271,10 @@ impl Attribute {
 /// [`crate::provider::rebuild`] puts it together again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// Which provider's shape it came in.
-    pub format: FormatId,
+    /// The shape it came in.
+    pub format: FormatName,
+    /// Whose webhook it was.
+    pub provider: &'static str,
     /// Which message it is about.
     pub message_id: MessageId,
     /// What carried the message.
@@ -280,18 +299,6 @@ pub struct Event {
     pub envelope: Value,
     /// The record's text, where a table attribute could not hold a part of it exactly.
     pub verbatim: Option<String>,
-}
-
-/// A record that is JSON but not an event; the text says which part and why.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unreadable(pub String);
-
-impl Unreadable {
-    /// A record that cannot be read, and why.
-    pub fn new(why: &str) -> Self {
-        Self(why.to_owned())
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A receiver: the way of a request from bytes to answer, the same for every provider.
+//! A receiver: handles a request from bytes to response, the same for every provider.
 //!
 //! method → size → source address → authentication → parse → store, queue or dead-letter → answer
 
@@ -10,28 +10,23 @@ use tokio::time::Instant;
 
 use crate::{
     auth::{Policy, PolicyError, RefreshingSecret, Unverified, Verdict, Verified},
-    event::time,
+    event::{EpochMillis, time},
     http::response::Answer,
     operations::{clients::Aws, config::ReceiverConfig, logging::Sampler, metrics},
     pipeline::{BatchOutcome, Deadlines, Ingested, Pipeline, batch::Batch},
     provider::FormatId,
-    queue::message::{Letter, Reason},
+    queue::message::{QueueMessage, Reason},
 };
 
-/// What tells one receiver from another.
+/// The facts of one receiver. The package `receivers` lists all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receiver {
-    /// The function's name: in its URL, in metrics, in letters.
+    /// The function's name: in its URL, in metrics, in queue messages.
     pub function: &'static str,
+    /// Whose webhooks it takes: a dimension of the metrics.
+    pub provider: &'static str,
     /// The record formats it takes.
     pub formats: &'static [FormatId],
-}
-
-impl Receiver {
-    /// Whose webhooks it takes.
-    pub fn provider(&self) -> &'static str {
-        self.formats.first().map_or("", |format| format.provider)
-    }
 }
 
 /// A receiver at work. Cheap to clone; clones share clients and policy.
@@ -45,11 +40,11 @@ struct Parts {
     pipeline: Pipeline,
 }
 
-/// Log lines of a class of refused requests in a minute, of one execution environment. Each line
-/// says how many of its class were not logged before it; the metric `Unauthorised` counts all.
+/// Log lines for refused requests: at most ten a minute for each class, in one execution environment.
+/// Each line says how many of its class were not logged before it; the metric `Unauthorised` counts all.
 static REFUSALS: Sampler = Sampler::new(10);
 
-/// What of the budget storing may use; the rest is for queueing what is left.
+/// The share of the budget for storing; the rest is for queueing what is left.
 const STORE_SHARE: f64 = 0.6;
 
 impl Ingest {
@@ -70,9 +65,8 @@ impl Ingest {
         })))
     }
 
-    /// Answers one request, counts it and logs one line of it, unless it is one of many that were
-    /// refused. Never fails: what goes wrong is an
-    /// answer.
+    /// Answers one request, counts it and logs one line, unless it is one of many that were refused.
+    /// Never fails: every error has a response.
     pub async fn handle(self, request: Request) -> Response<Body> {
         let started = Instant::now();
         let parts = &*self.0;
@@ -84,8 +78,14 @@ impl Ingest {
         let bytes = request.body().len();
         let (answer, outcome) = parts.answer(request, started).await;
         let (took, function) = (started.elapsed(), parts.receiver.function);
-        metrics::request(function, &answer, took);
-        metrics::outcome(function, parts.receiver.provider(), &outcome, true);
+        let provider = parts.receiver.provider;
+        metrics::request(function, answer.metric());
+        if answer.refusal().is_none() {
+            // Refused requests are counted in full, in a line that costs less than the request.
+            metrics::time_to_answer(function, took);
+        }
+        metrics::records(function, provider, "Received", outcome.received);
+        outcome.count(function, provider);
         let refusal = answer.refusal();
         // Anybody who knows the URL can cause these, so they are sampled by class.
         let admitted = match refusal {
@@ -160,7 +160,12 @@ impl Parts {
         }
     }
 
-    async fn ingest(&self, verified: Verified<'_>, now: i64, started: Instant) -> (Answer, BatchOutcome) {
+    async fn ingest(
+        &self,
+        verified: Verified<'_>,
+        now: EpochMillis,
+        started: Instant,
+    ) -> (Answer, BatchOutcome) {
         let until = Deadlines {
             store: started + self.config.ack_budget.mul_f64(STORE_SHARE),
             queue: started + self.config.ack_budget,
@@ -174,10 +179,9 @@ impl Parts {
             }
         };
         let function = self.receiver.function;
-        let arrival = self.pipeline.arrival(now);
-        let outcome = match self.pipeline.ingest(function, &batch, arrival, until).await {
-            Ingested::SecretText(outcome) => outcome,
-            Ingested::Unreadable { records, why } => {
+        let outcome = match self.pipeline.ingest(function, &batch, now, until).await {
+            Ingested::Batch(outcome) => outcome,
+            Ingested::NothingReadable { records, why } => {
                 drop(batch);
                 return self
                     .reject(verified, now, until, Reason::Unreadable, why, records)
@@ -192,37 +196,46 @@ impl Parts {
         (answer, outcome)
     }
 
-    /// Keeps a body that holds nothing readable. Its records count as dead-lettered.
+    /// Dead-letters a body that holds no event. Its records count as dead-lettered.
     async fn reject(
         &self,
         verified: Verified<'_>,
-        now: i64,
+        now: EpochMillis,
         until: Deadlines,
         reason: Reason,
         why: String,
         records: usize,
     ) -> (Answer, BatchOutcome) {
-        let letter = Letter {
+        let message = QueueMessage {
             reason,
             detail: why.clone(),
             function: self.receiver.function.to_owned(),
             received_at: now,
-            body: verified.body().to_vec(),
+            body: verified.to_body().into(),
         };
-        let kept = self.pipeline.put_body_aside(&letter, until.queue).await;
         let records = records.max(1);
-        let outcome = BatchOutcome {
+        let received = BatchOutcome {
             received: records,
-            dead_lettered: if kept { records } else { 0 },
-            lost: if kept { 0 } else { records },
             ..BatchOutcome::default()
         };
-        let answer = if kept {
-            Answer::Rejected { why }
+        if self.pipeline.dead_letter_body(&message, until.queue).await {
+            let dead_lettered = records;
+            (
+                Answer::Malformed { why },
+                BatchOutcome {
+                    dead_lettered,
+                    ..received
+                },
+            )
         } else {
-            Answer::Unavailable
-        };
-        (answer, outcome)
+            (
+                Answer::Unavailable,
+                BatchOutcome {
+                    lost: records,
+                    ..received
+                },
+            )
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a sender is told. The only place that names HTTP status codes.
+//! The response to a sender. The only place that names HTTP status codes.
 
 use http::{Method, Response, StatusCode, header};
 use lambda_http::Body;
@@ -7,10 +7,10 @@ use serde_json::json;
 
 use crate::{auth::Refusal, pipeline::BatchOutcome};
 
-/// Seconds after which a sender may come again when nothing could be kept.
+/// `Retry-After`, in seconds, when a record is not durable anywhere.
 const RETRY_AFTER_SECONDS: &str = "30";
 
-/// What a sender is told of its records, in the documented order.
+/// The body of an accepted request, in the documented order.
 #[derive(Serialize)]
 struct Counts {
     received: usize,
@@ -23,7 +23,7 @@ struct Counts {
 /// How a request ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// A look at whether the address exists.
+    /// A check whether the URL exists.
     Checked,
     /// A method that carries no webhook.
     MethodNotAllowed,
@@ -36,8 +36,8 @@ pub enum Answer {
     Forbidden,
     /// Missing, wrong or stale authentication: one answer for all of them, and the class for the log.
     Unauthorised(Refusal),
-    /// Not one readable record; the body is in the dead-letter queue.
-    Rejected {
+    /// No record is an event; the body is in the dead-letter queue.
+    Malformed {
         /// What is wrong, without quoting the body.
         why: String,
     },
@@ -56,7 +56,7 @@ impl Answer {
             Self::TooLarge { .. } => "too_large",
             Self::Forbidden => "forbidden",
             Self::Unauthorised(_) => "unauthorised",
-            Self::Rejected { .. } => "rejected",
+            Self::Malformed { .. } => "rejected",
             Self::Accepted(_) => "accepted",
             Self::Unavailable => "unavailable",
         }
@@ -70,6 +70,17 @@ impl Answer {
         }
     }
 
+    /// The metric that counts how the request ended, one of [`PER_FUNCTION`](crate::operations::metrics::PER_FUNCTION); none if it went well.
+    pub fn metric(&self) -> Option<&'static str> {
+        match self {
+            Self::Unauthorised(_) => Some("Unauthorised"),
+            Self::Malformed { .. } => Some("Malformed"),
+            Self::MethodNotAllowed | Self::TooLarge { .. } | Self::Forbidden => Some("Rejected"),
+            Self::Unavailable => Some("Unavailable"),
+            Self::Checked | Self::Accepted(_) => None,
+        }
+    }
+
     /// The status code.
     pub fn status(&self) -> StatusCode {
         match self {
@@ -78,7 +89,7 @@ impl Answer {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::Unauthorised(_) => StatusCode::UNAUTHORIZED,
-            Self::Rejected { .. } => StatusCode::BAD_REQUEST,
+            Self::Malformed { .. } => StatusCode::BAD_REQUEST,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -94,7 +105,7 @@ impl Answer {
             )),
             Self::Forbidden => error("requests are not accepted from this address"),
             Self::Unauthorised(_) => error("missing, wrong or stale authentication"),
-            Self::Rejected { why } => error(&format!("{why}; the body is kept in the dead-letter queue")),
+            Self::Malformed { why } => error(&format!("{why}; the body is kept in the dead-letter queue")),
             Self::Accepted(outcome) => serde_json::to_string(&Counts {
                 received: outcome.received,
                 stored: outcome.stored,

@@ -2,7 +2,11 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{events_table::item::Arrival, operations::clients::Roots, queue::message::MAX_BODY_BYTES};
+use super::clients::Roots;
+
+/// The most that a function URL delivers, and so the most that any receiver takes:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
+pub const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
 
 /// All that is wrong with the environment, one line each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,17 +48,6 @@ pub struct StorageConfig {
     pub late_after_hours: u32,
     /// `TLS_ROOTS` (`amazon`): `system` for proxies and other partitions.
     pub roots: Roots,
-}
-
-impl StorageConfig {
-    /// The arrival of what arrives at `at`, epoch milliseconds.
-    pub fn arrival(&self, at: i64) -> Arrival {
-        Arrival {
-            at,
-            retention_days: self.retention_days,
-            late_after_hours: self.late_after_hours,
-        }
-    }
 }
 
 /// A value that may hold a secret.

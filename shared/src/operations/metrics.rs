@@ -7,8 +7,6 @@ use std::time::Duration;
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 use metrics_cloudwatch_embedded::{Builder, Collector};
 
-use crate::{http::response::Answer, pipeline::BatchOutcome};
-
 /// The CloudWatch namespace.
 pub const NAMESPACE: &str = "NetcoreWebhooks";
 
@@ -31,6 +29,17 @@ pub const TIME_TO_ANSWER: &str = "TimeToAnswer";
 
 /// Counted by `projector` (dimension `Function`): events counted, delivered again, and no events at all.
 pub const OF_THE_PROJECTOR: [&str; 3] = ["Projected", "Replayed", "Unprojectable"];
+
+/// Stream records of one batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Projected {
+    /// Events that were counted.
+    pub fresh: usize,
+    /// Events that had been counted before.
+    pub replayed: usize,
+    /// Records that are no events.
+    pub unprojectable: usize,
+}
 
 /// Measured by `redrive` (dimension `Function`): seconds that a message it could not store has waited.
 /// SQS's own age of the oldest message leaves out what was received three times.
@@ -63,22 +72,23 @@ pub fn flush(collector: &Collector) {
     }
 }
 
-/// Counts a request and how it ended.
-pub fn request(function: &'static str, answer: &Answer, took: Duration) {
+/// Counts a request, and with one of [`PER_FUNCTION`] how it ended.
+pub fn request(function: &'static str, ended: Option<&'static str>) {
     counter!("Requests", "Function" => function).increment(1);
-    let ended = match answer {
-        Answer::Unauthorised(_) => Some("Unauthorised"),
-        Answer::Rejected { .. } => Some("Malformed"),
-        Answer::MethodNotAllowed | Answer::TooLarge { .. } | Answer::Forbidden => Some("Rejected"),
-        Answer::Unavailable => Some("Unavailable"),
-        Answer::Checked | Answer::Accepted(_) => None,
-    };
     if let Some(name) = ended {
         counter!(name, "Function" => function).increment(1);
     }
-    // Refused requests are counted in full, in a line that costs less than the request.
-    if !matches!(answer, Answer::Unauthorised(_)) {
-        histogram!(TIME_TO_ANSWER, "Function" => function).record(took.as_secs_f64() * 1000.0);
+}
+
+/// Measures the time from a request's start to its response.
+pub fn time_to_answer(function: &'static str, took: Duration) {
+    histogram!(TIME_TO_ANSWER, "Function" => function).record(took.as_secs_f64() * 1000.0);
+}
+
+/// Counts `n` records under one of [`PER_PROVIDER`]; zero writes nothing.
+pub fn records(function: &'static str, provider: &'static str, name: &'static str, n: usize) {
+    if n > 0 {
+        counter!(name, "Function" => function, "Provider" => provider).increment(n as u64);
     }
 }
 
@@ -92,25 +102,18 @@ pub fn retry_age(function: &'static str, age: Duration) {
     histogram!(RETRY_AGE, "Function" => function).record(age.as_secs_f64());
 }
 
-/// Counts what became of records. `received` is left out by `redrive`, which did not receive them.
-pub fn outcome(function: &'static str, provider: &'static str, outcome: &BatchOutcome, received: bool) {
-    let count = |name: &'static str, n: usize| {
-        if n > 0 {
-            counter!(name, "Function" => function, "Provider" => provider).increment(n as u64);
-        }
-    };
-    count("Received", if received { outcome.received } else { 0 });
-    count("Stored", outcome.stored);
-    count("Duplicates", outcome.duplicates);
-    count("Conflicts", outcome.conflicts);
-    count("Late", outcome.late);
-    count("Queued", outcome.queued);
-    count("DeadLettered", outcome.dead_lettered);
-}
-
-/// Counts what became of a batch of the stream.
-pub fn projected(function: &'static str, fresh: usize, replayed: usize, unprojectable: usize) {
-    for (name, n) in OF_THE_PROJECTOR.into_iter().zip([fresh, replayed, unprojectable]) {
+/// Counts what `projector` did with a batch of the stream.
+pub fn projected(function: &'static str, counted: Projected) {
+    let Projected {
+        fresh,
+        replayed,
+        unprojectable,
+    } = counted;
+    for (name, n) in [
+        ("Projected", fresh),
+        ("Replayed", replayed),
+        ("Unprojectable", unprojectable),
+    ] {
         if n > 0 {
             counter!(name, "Function" => function).increment(n as u64);
         }

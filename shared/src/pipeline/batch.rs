@@ -9,13 +9,14 @@ use std::{borrow::Cow, fmt, ops::Range};
 use serde::de::{Deserializer as _, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, value::RawValue};
 
+use super::positions::Positions;
 use crate::{
-    auth::Verified,
-    event::{Event, Unreadable},
+    auth::{Verified, VerifiedBody},
+    event::Event,
     events_table::item::{self, Content},
     provider::{self, FormatId},
-    queue::message::Letter,
-    record::{self, exact::Exact},
+    queue::message::QueueMessage,
+    record::{self, Unreadable, exact::Exact},
 };
 
 /// A body that is not JSON or has no known envelope.
@@ -26,6 +27,7 @@ pub struct Malformed(String);
 /// The records of one body.
 pub struct Batch<'a> {
     formats: &'a [FormatId],
+    verified: Verified<'a>,
     /// What the records lie in.
     text: &'a str,
     /// Where each begins in it. No more than that, since a body may hold millions of empty records.
@@ -48,8 +50,8 @@ impl<'a> Batch<'a> {
             .map_err(|e| Malformed(format!("the body is not UTF-8 from byte {}", e.valid_up_to())))?;
         let text = text.trim_start_matches('\u{feff}').trim_matches(JSON_SPACE);
         match text.as_bytes().first() {
-            Some(b'[') => Ok(Self::bare(formats, text, starts(text)?)),
-            Some(b'{') => Self::object(text, formats),
+            Some(b'[') => Ok(Self::bare(verified, formats, text, starts(text)?)),
+            Some(b'{') => Self::object(verified, text, formats),
             Some(_) => Err(Malformed(
                 "the body is neither a JSON array nor a JSON object".into(),
             )),
@@ -57,8 +59,9 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn bare(formats: &'a [FormatId], text: &'a str, starts: Vec<u32>) -> Self {
+    fn bare(verified: Verified<'a>, formats: &'a [FormatId], text: &'a str, starts: Vec<u32>) -> Self {
         Self {
+            verified,
             formats,
             text,
             starts,
@@ -68,7 +71,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn object(text: &'a str, formats: &'a [FormatId]) -> Result<Self, Malformed> {
+    fn object(verified: Verified<'a>, text: &'a str, formats: &'a [FormatId]) -> Result<Self, Malformed> {
         let mut json = serde_json::Deserializer::from_str(text);
         let outline = json
             .deserialize_map(OutlineOf { formats })
@@ -76,7 +79,7 @@ impl<'a> Batch<'a> {
             .map_err(|e| not_json(&e))?;
         let Some((name, records)) = outline.records(formats)? else {
             return if outline.has_id {
-                Ok(Self::bare(formats, text, vec![0]))
+                Ok(Self::bare(verified, formats, text, vec![0]))
             } else {
                 Err(Malformed(format!(
                     "the body has no known envelope: expected {}",
@@ -97,6 +100,7 @@ impl<'a> Batch<'a> {
         let comma = if beside.is_empty() { "" } else { "," };
         let beside = beside.join(",");
         Ok(Self {
+            verified,
             // What its envelope names is nothing else.
             formats: formats
                 .iter()
@@ -121,9 +125,9 @@ impl<'a> Batch<'a> {
         self.starts.is_empty()
     }
 
-    /// The text of the record at a place; empty where there is none.
-    pub fn record(&self, place: u32) -> &'a str {
-        self.run(&(place..place + 1))
+    /// The text of the record at a position; empty where there is none.
+    pub fn record(&self, position: u32) -> &'a str {
+        self.run(&(position..position + 1))
     }
 
     /// The text of neighboring records, with the commas between them.
@@ -149,11 +153,11 @@ impl<'a> Batch<'a> {
 
     /// The records' texts, in order.
     pub fn records(&self) -> impl Iterator<Item = &'a str> + use<'a, '_> {
-        self.places().map(|place| self.record(place))
+        self.positions().map(|position| self.record(position))
     }
 
-    /// The records' places, in order.
-    pub fn places(&self) -> Range<u32> {
+    /// The records' positions, in order.
+    pub fn positions(&self) -> Range<u32> {
         0..u32::try_from(self.starts.len()).unwrap_or(u32::MAX)
     }
 
@@ -191,9 +195,9 @@ impl<'a> Batch<'a> {
     }
 
     /// A body of some of the records, in the envelope they came in.
-    pub fn body_of(&self, places: &Places) -> Vec<u8> {
+    pub fn body_of(&self, positions: &Positions) -> VerifiedBody {
         let (before, after) = &self.around;
-        let runs = || places.runs.iter().map(|run| self.run(run));
+        let runs = || positions.runs().map(|run| self.run(&run));
         let bytes = runs().map(|run| run.len() + 1).sum::<usize>();
         let mut body = Vec::with_capacity(before.len() + bytes + after.len());
         body.extend_from_slice(before.as_bytes());
@@ -204,26 +208,27 @@ impl<'a> Batch<'a> {
             body.extend_from_slice(run.as_bytes());
         }
         body.extend_from_slice(after.as_bytes());
-        body
+        self.verified.part(body)
     }
 
-    /// The letter, once for every few of its records: each small enough for a queue message.
-    pub fn split(&self, letter: &Letter) -> Vec<Letter> {
-        self.chunks(&Places::from(self.places()))
-            .map(|chunk| Letter {
-                body: self.body_of(&chunk),
-                ..letter.clone()
+    /// A message of this batch as several, each with few enough records for one SQS message.
+    pub fn split(&self, message: &QueueMessage) -> Vec<QueueMessage> {
+        self.chunks(&Positions::from(self.positions()))
+            .map(|chunk| QueueMessage {
+                body: self.body_of(&chunk).into(),
+                ..message.clone()
             })
             .collect()
     }
 
-    /// Records by letters for the retry queue; one that is larger than a letter stands alone.
-    pub(crate) fn chunks(&self, places: &Places) -> impl Iterator<Item = Places> {
-        let mut runs = places.runs.iter().cloned();
+    /// Records in chunks, one for each message of the retry queue; a record that is larger than a message
+    /// is a chunk alone.
+    pub(crate) fn chunks(&self, positions: &Positions) -> impl Iterator<Item = Positions> {
+        let mut runs = positions.runs();
         let mut rest = 0..0;
         std::iter::from_fn(move || {
-            let mut chunk = Places::default();
-            let mut room = LETTER_BYTES;
+            let mut chunk = Positions::default();
+            let mut room = CHUNK_BYTES;
             loop {
                 if rest.is_empty() {
                     match runs.next() {
@@ -255,10 +260,10 @@ impl<'a> Batch<'a> {
         let Some(first) = starts.first() else {
             return run.start;
         };
-        let ends_within = |place: u32| {
+        let ends_within = |position: u32| {
             let next = self
                 .starts
-                .get(place as usize + 1)
+                .get(position as usize + 1)
                 .map_or(self.text.len(), |next| *next as usize);
             next - *first as usize <= bytes
         };
@@ -272,91 +277,6 @@ impl<'a> Batch<'a> {
             }
         }
         low
-    }
-}
-
-/// Some of a batch's records, by their places. Neighbors take no more room than one record, since
-/// there may be millions.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Places {
-    runs: Vec<Range<u32>>,
-}
-
-impl From<Range<u32>> for Places {
-    fn from(run: Range<u32>) -> Self {
-        let mut places = Self::default();
-        places.extend(run);
-        places
-    }
-}
-
-impl FromIterator<u32> for Places {
-    /// Places in ascending order.
-    fn from_iter<I: IntoIterator<Item = u32>>(ascending: I) -> Self {
-        let mut places = Self::default();
-        for place in ascending {
-            places.push(place);
-        }
-        places
-    }
-}
-
-impl Places {
-    /// Adds neighbors behind the last.
-    pub(crate) fn extend(&mut self, more: Range<u32>) {
-        match self.runs.last_mut() {
-            _ if more.is_empty() => {}
-            Some(last) if last.end == more.start => last.end = more.end,
-            _ => self.runs.push(more),
-        }
-    }
-
-    /// Adds one behind the last.
-    pub(crate) fn push(&mut self, place: u32) {
-        self.extend(place..place + 1);
-    }
-
-    /// How many records they are.
-    pub fn len(&self) -> usize {
-        self.runs.iter().map(ExactSizeIterator::len).sum()
-    }
-
-    /// Whether they are none.
-    pub fn is_empty(&self) -> bool {
-        self.runs.is_empty()
-    }
-
-    /// The first of them.
-    pub(crate) fn first(&self) -> Option<u32> {
-        self.runs.first().map(|run| run.start)
-    }
-
-    /// Runs of neighbors.
-    pub(crate) fn runs(&self) -> impl Iterator<Item = Range<u32>> {
-        self.runs.iter().cloned()
-    }
-
-    /// The same records in parts of `most` records.
-    pub(crate) fn parts(&self, most: usize) -> Vec<Self> {
-        let most = u32::try_from(most).unwrap_or(u32::MAX).max(1);
-        let mut parts = vec![Self::default()];
-        let mut room = most;
-        for mut run in self.runs() {
-            while !run.is_empty() {
-                if room == 0 {
-                    parts.push(Self::default());
-                    room = most;
-                }
-                let end = run.end.min(run.start.saturating_add(room));
-                room -= end - run.start;
-                if let Some(part) = parts.last_mut() {
-                    part.extend(run.start..end);
-                }
-                run.start = end;
-            }
-        }
-        parts.retain(|part| !part.is_empty());
-        parts
     }
 }
 
@@ -380,11 +300,11 @@ fn envelope(fields: Vec<(Cow<'_, str>, &RawValue)>, text: &str) -> Value {
     Value::Object(map)
 }
 
-/// Records in one letter for the retry queue: at most this many bytes of them, so that even what
+/// Records in one message of the retry queue: at most this many bytes of them, so that even what
 /// does not compress fits a message (base64 makes three bytes four).
-const LETTER_BYTES: usize = 700 * 1024;
+const CHUNK_BYTES: usize = 700 * 1024;
 
-/// Fields beside the records go into every event and every letter.
+/// Fields beside the records go into every event and every queue message.
 const MOST_BESIDE: usize = 16 * 1024;
 
 /// JSON's white space, RFC 8259 section 2.
@@ -413,7 +333,7 @@ impl<'de> Visitor<'de> for Starts<'de> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut starts = Vec::new();
         while let Some(value) = seq.next_element::<&'de RawValue>()? {
-            // The value's text is a part of the list's: the distance of their addresses is its place.
+            // The value's text is a part of the list's: the distance of their addresses is its position.
             let start = value.get().as_ptr().addr() - self.list.as_ptr().addr();
             starts.push(u32::try_from(start).map_err(A::Error::custom)?);
         }
@@ -528,7 +448,7 @@ mod tests {
     static INCOMING: [FormatId; 2] = [&netcore_incoming::FORMAT, &whatsapp_incoming::FORMAT];
 
     fn records(body: &str, formats: &'static [FormatId]) -> Result<Vec<String>, String> {
-        let batch = Batch::parse(Verified::before(body.as_bytes()), formats).map_err(|e| e.0)?;
+        let batch = Batch::parse(Verified::in_test(body.as_bytes()), formats).map_err(|e| e.0)?;
         Ok(batch.records().map(str::to_owned).collect())
     }
 
@@ -599,7 +519,7 @@ mod tests {
             records(&wide, &STATUS).unwrap_err(),
             "the fields beside delivery_status are longer than 16384 bytes"
         );
-        let error = Batch::parse(Verified::before(b"[\"\xff\"]"), &EVENTS)
+        let error = Batch::parse(Verified::in_test(b"[\"\xff\"]"), &EVENTS)
             .err()
             .unwrap();
         assert_eq!(error.0, "the body is not UTF-8 from byte 2");
@@ -614,11 +534,9 @@ mod tests {
     #[test]
     fn a_body_of_some_records_keeps_the_envelope() {
         let body = r#"{"account":{"id":7},"delivery_status":[{"ncmessage_id":"x","status":"sent"}],"v":2}"#;
-        let batch = Batch::parse(Verified::before(body.as_bytes()), &STATUS).unwrap();
-        let body = String::from_utf8(batch.body_of(&Places {
-            runs: vec![0..1, 0..1],
-        }))
-        .unwrap();
+        let batch = Batch::parse(Verified::in_test(body.as_bytes()), &STATUS).unwrap();
+        let twice: Positions = [0, 0].into_iter().collect();
+        let body = String::from_utf8(batch.body_of(&twice).bytes().to_vec()).unwrap();
         let record = r#"{"ncmessage_id":"x","status":"sent"}"#;
         assert_eq!(
             body,
@@ -637,7 +555,7 @@ mod tests {
             r#""a":[0.10000000000000000001]"#,
         ] {
             let body = format!(r#"{{{beside},"delivery_status":[{{"ncmessage_id":"x","status":"sent"}}]}}"#);
-            let batch = Batch::parse(Verified::before(body.as_bytes()), &STATUS).unwrap();
+            let batch = Batch::parse(Verified::in_test(body.as_bytes()), &STATUS).unwrap();
             let event = batch.read(batch.record(0)).unwrap();
             assert_eq!(event.envelope, Value::String(format!("{{{beside}}}")));
         }
@@ -649,53 +567,41 @@ mod tests {
             .map(|i| format!("\"{}\"", "x".repeat(i * 40_000)))
             .collect();
         let body = format!("[{}]", records.join(" , "));
-        let batch = Batch::parse(Verified::before(body.as_bytes()), &EVENTS).unwrap();
-        let gaps = Places {
-            runs: vec![0..1, 2..20, 21..22, 40..50],
-        };
-        for places in [Places::from(0..50), gaps, Places::from(7..8), Places::default()] {
-            let chunks: Vec<Places> = batch.chunks(&places).collect();
+        let batch = Batch::parse(Verified::in_test(body.as_bytes()), &EVENTS).unwrap();
+        let gaps: Positions = [0..1, 2..20, 21..22, 40..50].into_iter().flatten().collect();
+        for positions in [
+            Positions::from(0..50),
+            gaps,
+            Positions::from(7..8),
+            Positions::default(),
+        ] {
+            let chunks: Vec<Positions> = batch.chunks(&positions).collect();
             let mut all = Vec::new();
             for chunk in chunks {
                 let body = batch.body_of(&chunk);
+                let body = body.bytes();
                 assert!(
-                    chunk.len() == 1 || body.len() <= LETTER_BYTES + 2,
+                    chunk.len() == 1 || body.len() <= CHUNK_BYTES + 2,
                     "{}",
                     body.len()
                 );
-                let held: Vec<String> = serde_json::from_slice(&body).unwrap();
+                let held: Vec<String> = serde_json::from_slice(body).unwrap();
                 assert_eq!(held.len(), chunk.len());
                 all.extend(held.iter().map(String::len));
             }
-            let expected: Vec<usize> = places
+            let expected: Vec<usize> = positions
                 .runs()
                 .flatten()
-                .map(|place| place as usize * 40_000)
+                .map(|position| position as usize * 40_000)
                 .collect();
             assert_eq!(all, expected);
         }
     }
 
-    #[test]
-    fn parts_hold_every_place_once() {
-        let mut places = Places::default();
-        for place in [0, 1, 2, 5, 6, 9] {
-            places.push(place);
-        }
-        assert_eq!((places.len(), places.runs.len()), (6, 3));
-        let parts: Vec<Vec<u32>> = places
-            .parts(4)
-            .iter()
-            .map(|part| part.runs().flatten().collect())
-            .collect();
-        assert_eq!(parts, [vec![0, 1, 2, 5], vec![6, 9]]);
-        assert_eq!(Places::default().parts(4), []);
-    }
-
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(body in prop::collection::vec(any::<u8>(), 0..300)) {
-            if let Ok(batch) = Batch::parse(Verified::before(&body), &INCOMING) {
+            if let Ok(batch) = Batch::parse(Verified::in_test(&body), &INCOMING) {
                 for record in batch.records() {
                     let _ = batch.read(record);
                 }

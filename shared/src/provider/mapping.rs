@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::{FormatId, Role, Told};
 use crate::{
-    event::{Attribute, Channel, EpochMillis, Event, MessageId, Status, Unreadable, time},
-    record::{Record, exact::Exact},
+    event::{Attribute, Channel, EpochMillis, Event, MessageId, Status, time},
+    record::{Record, Unreadable, exact::Exact},
 };
 
 /// An event in the making.
@@ -55,78 +55,97 @@ impl<'a> Draft<'a> {
             return Ok(());
         };
         match role {
-            Role::MessageId => {
-                let id = match value {
-                    Value::String(id) => id,
-                    other => {
-                        let id = text_of(&other).ok_or_else(|| not_a_text(field))?;
-                        self.as_sent.insert(field.to_owned(), other);
-                        id
-                    }
-                };
-                self.message_id = Some(MessageId::new(id)?);
-            }
-            Role::Recipient { plus } => {
-                self.recipient = text_in(&value).and_then(|text| phone_digits(&text));
-                if self.recipient.is_none() {
-                    self.leave(field, value);
-                    return Ok(());
-                }
-                let digits = self.recipient.as_deref();
-                let given_back = value.as_str().is_some_and(|sent| {
-                    let sent = if plus { sent.strip_prefix('+') } else { Some(sent) };
-                    digits.is_some() && digits == sent
-                });
-                self.note(field, value, given_back);
-            }
-            Role::Channel { documented } => {
-                let channel = text_in(&value)
-                    .filter(|word| !word.trim().is_empty())
-                    .map(|word| Channel::from_word(&word));
-                let given_back = documented
-                    && channel
-                        .as_ref()
-                        .is_some_and(|c| value.as_str() == Some(c.as_str()));
-                self.note(field, value, given_back);
-                self.channel = channel;
-            }
-            Role::Status(spell) => {
-                let status = Status::from_word(&text_in(&value).ok_or_else(|| not_a_text(field))?)?;
-                let given_back = spell(&status).is_some_and(|spelt| value.as_str() == Some(spelt));
-                self.note(field, value, given_back);
-                self.status = Some(status);
-            }
-            Role::Time(unit) => {
-                self.event_time = time::read(&value);
-                if self.event_time.is_none() {
-                    self.leave(field, value);
-                    return Ok(());
-                }
-                let given_back = self.event_time.and_then(|at| unit.write(at)).as_ref() == Some(&value);
-                self.note(field, value, given_back);
-            }
-            Role::Text(attribute) => match value {
-                Value::String(text) if !text.is_empty() => {
-                    self.attributes.insert(attribute, Value::String(text));
-                }
-                value => match text_of(&value).filter(|text| !text.is_empty()) {
-                    Some(text) => {
-                        self.attributes.insert(attribute, Value::String(text));
-                        self.as_sent.insert(field.to_owned(), value);
-                    }
-                    None => self.leave(field, value),
-                },
-            },
+            Role::MessageId => self.map_message_id(field, value)?,
+            Role::Recipient { plus } => self.map_recipient(field, value, plus),
+            Role::Channel { documented } => self.map_channel(field, value, documented),
+            Role::Status(spell) => self.map_status(field, value, spell)?,
+            Role::Time(unit) => self.map_time(field, value, unit),
+            Role::Text(attribute) => self.map_text(field, value, attribute),
             Role::Texts(attribute) => self.map_texts(field, value, attribute),
-            Role::Any(attribute) => {
-                if is_empty(&value) {
-                    self.as_sent.insert(field.to_owned(), value);
-                } else {
-                    self.attributes.insert(attribute, value);
-                }
-            }
+            Role::Any(attribute) => self.map_any(field, value, attribute),
         }
         Ok(())
+    }
+
+    fn map_message_id(&mut self, field: &'static str, value: Value) -> Result<(), Unreadable> {
+        let id = match value {
+            Value::String(id) => id,
+            other => {
+                let id = text_of(&other).ok_or_else(|| not_a_text(field))?;
+                self.as_sent.insert(field.to_owned(), other);
+                id
+            }
+        };
+        self.message_id = Some(MessageId::new(id)?);
+        Ok(())
+    }
+
+    fn map_recipient(&mut self, field: &'static str, value: Value, plus: bool) {
+        let Some(digits) = text_in(&value).and_then(|text| phone_digits(&text)) else {
+            return self.leave(field, value);
+        };
+        let sent = value.as_str();
+        let sent = if plus {
+            sent.and_then(|text| text.strip_prefix('+'))
+        } else {
+            sent
+        };
+        let is_written_back = sent == Some(digits.as_str());
+        self.recipient = Some(digits);
+        self.note(field, value, is_written_back);
+    }
+
+    fn map_channel(&mut self, field: &'static str, value: Value, documented: bool) {
+        self.channel = text_in(&value)
+            .filter(|word| !word.trim().is_empty())
+            .map(|word| Channel::from_word(&word));
+        let word = self.channel.as_ref().map(Channel::as_str);
+        let is_written_back = documented && word.is_some() && value.as_str() == word;
+        self.note(field, value, is_written_back);
+    }
+
+    fn map_status(
+        &mut self,
+        field: &'static str,
+        value: Value,
+        spell: fn(&Status) -> Option<&'static str>,
+    ) -> Result<(), Unreadable> {
+        let status = Status::from_word(&text_in(&value).ok_or_else(|| not_a_text(field))?)?;
+        let is_written_back = spell(&status).is_some_and(|spelled| value.as_str() == Some(spelled));
+        self.note(field, value, is_written_back);
+        self.status = Some(status);
+        Ok(())
+    }
+
+    fn map_time(&mut self, field: &'static str, value: Value, unit: time::Unit) {
+        let Some(at) = time::read(&value) else {
+            return self.leave(field, value);
+        };
+        let is_written_back = unit.write(at).as_ref() == Some(&value);
+        self.event_time = Some(at);
+        self.note(field, value, is_written_back);
+    }
+
+    fn map_text(&mut self, field: &'static str, value: Value, attribute: Attribute) {
+        let text = match value {
+            Value::String(text) if !text.is_empty() => text,
+            value => match text_of(&value).filter(|text| !text.is_empty()) {
+                Some(text) => {
+                    self.as_sent.insert(field.to_owned(), value);
+                    text
+                }
+                None => return self.leave(field, value),
+            },
+        };
+        self.attributes.insert(attribute, Value::String(text));
+    }
+
+    fn map_any(&mut self, field: &'static str, value: Value, attribute: Attribute) {
+        if is_empty(&value) {
+            self.as_sent.insert(field.to_owned(), value);
+        } else {
+            self.attributes.insert(attribute, value);
+        }
     }
 
     fn map_texts(&mut self, field: &'static str, value: Value, attribute: Attribute) {
@@ -153,9 +172,9 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Keeps the provider's wording unless it is what [`write`] gives back.
-    fn note(&mut self, field: &'static str, sent: Value, given_back: bool) {
-        if !given_back {
+    /// Keeps the provider's wording unless it is what [`write`] writes.
+    fn note(&mut self, field: &'static str, sent: Value, is_written_back: bool) {
+        if !is_written_back {
             self.as_sent.insert(field.to_owned(), sent);
         }
     }
@@ -177,7 +196,8 @@ impl<'a> Draft<'a> {
         let mut extra = self.record.into_rest();
         extra.extend(self.unlisted);
         Ok(Event {
-            format,
+            format: format.name,
+            provider: format.provider,
             message_id: self.message_id.ok_or_else(|| missing(format.id_field()))?,
             channel: self.channel.unwrap_or_else(|| Channel::from_word(Channel::RCS)),
             status: self.status.ok_or_else(|| missing("status"))?,

@@ -16,9 +16,9 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::{
-    event::{Attribute, Event, Status, Unreadable, time::Unit},
+    event::{Attribute, Event, FormatName, Status, time::Unit},
     record::{
-        Record,
+        Record, Unreadable,
         exact::{self, Field},
     },
 };
@@ -34,11 +34,13 @@ pub type FormatId = &'static Format;
 /// One provider's shape of a record.
 pub struct Format {
     /// The name in the table (`format`) and in logs.
-    pub name: &'static str,
+    pub name: FormatName,
     /// Whose it is: the table's `provider` and the metrics' dimension.
     pub provider: &'static str,
     /// The field of the envelope that holds the records; `None` for a bare array or object.
     pub envelope: Option<&'static str>,
+    /// Whether a record with the id field is of this format; `has` says whether the record has a field.
+    recognizes: fn(has: &dyn Fn(&str) -> bool) -> bool,
     /// The listed fields.
     fields: &'static [(&'static str, Role)],
     /// Further documented fields, each with the attribute that holds it.
@@ -82,7 +84,12 @@ pub static ALL: [FormatId; 5] = [
 impl Format {
     /// The format of a stored event.
     pub fn by_name(name: &str) -> Option<FormatId> {
-        ALL.into_iter().find(|format| format.name == name)
+        ALL.into_iter().find(|format| format.name.as_str() == name)
+    }
+
+    /// The format of an event.
+    pub(crate) fn of(event: &Event) -> Option<FormatId> {
+        Self::by_name(event.format.as_str())
     }
 
     /// The record's field that holds the message id; a record without it is of another format.
@@ -145,23 +152,15 @@ pub(crate) fn format_of(formats: &[FormatId], record: &[Field<'_>]) -> Option<Fo
     })
 }
 
-/// Events and messages share their id field. An incoming message names its sender and its recipient;
-/// one over `WhatsApp` names its content `<type>_type`.
 fn recognize(formats: &[FormatId], has: impl Fn(&str) -> bool) -> Option<FormatId> {
-    formats.iter().copied().find(|format| {
-        has(format.id_field())
-            && match format.name {
-                "netcore-incoming" => {
-                    (has("message_details") || has("from") || has("to")) && !whatsapp_incoming::is_one(&has)
-                }
-                _ => true,
-            }
-    })
+    let mut formats = formats.iter().copied();
+    formats.find(|format| has(format.id_field()) && (format.recognizes)(&has))
 }
 
 /// Keeps the provider's wording of the time: the event is stored under another one.
 pub(crate) fn keep_time(event: &mut Event) {
-    for (field, role) in event.format.fields {
+    let fields = Format::of(event).map_or(&[][..], |format| format.fields);
+    for (field, role) in fields {
         if let Role::Time(unit) = role
             && !event.as_sent.contains_key(*field)
             && let Some(sent) = event.event_time.and_then(|at| unit.write(at))
@@ -173,12 +172,12 @@ pub(crate) fn keep_time(event: &mut Event) {
 
 /// The provider's record, rebuilt from an event: every field it had, with the value it had.
 pub fn rebuild(event: &Event) -> Map<String, Value> {
-    exact::into_map(Told::of(event).record())
+    Told::of(event).map_or_else(Map::new, |told| exact::into_map(told.record()))
 }
 
 impl fmt::Debug for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
+        f.write_str(self.name.as_str())
     }
 }
 

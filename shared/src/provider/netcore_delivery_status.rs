@@ -4,13 +4,14 @@
 //! and so is the sibling format for incoming messages, so that is the channel.
 
 use super::{Format, Role, mapping::Draft};
-use crate::event::{Attribute, Channel, Status, time::Unit};
+use crate::event::{Attribute, Channel, FormatName, Status, time::Unit};
 
 /// `{"delivery_status":[{"ncmessage_id","recipient","status","received_at","pricing",…}]}`
 pub static FORMAT: Format = Format {
-    name: "netcore-delivery-status",
+    name: FormatName::new("netcore-delivery-status"),
     provider: "netcore",
     envelope: Some("delivery_status"),
+    recognizes: |_| true,
     fields: &[
         ("ncmessage_id", Role::MessageId),
         ("status", Role::Status(spell)),

@@ -3,13 +3,14 @@
 //! Documented under «Event Webhook» and «Fallback to SMS» of Netcore's RCS webhooks.
 
 use super::{Format, Role};
-use crate::event::{Attribute, Status, time::Unit};
+use crate::event::{Attribute, FormatName, Status, time::Unit};
 
 /// `[{"message_id","mobile","status","channel","event_time",…}]`
 pub static FORMAT: Format = Format {
-    name: "netcore-events",
+    name: FormatName::new("netcore-events"),
     provider: "netcore",
     envelope: None,
+    recognizes: |_| true,
     fields: &[
         ("message_id", Role::MessageId),
         ("status", Role::Status(spell)),

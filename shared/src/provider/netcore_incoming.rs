@@ -9,9 +9,10 @@ use super::{
     Format, Role, Told,
     mapping::{Draft, is_empty, phone_digits, text_of},
     told::Fields,
+    whatsapp_incoming,
 };
 use crate::{
-    event::{Attribute, Channel, Status, time::Unit},
+    event::{Attribute, Channel, FormatName, Status, time::Unit},
     record::exact::Exact,
 };
 
@@ -19,9 +20,14 @@ const TAP: &str = "suggestionResponse";
 
 /// `[{"message_id","from","to","received_at","message_type","message_details",…}]`
 pub static FORMAT: Format = Format {
-    name: "netcore-incoming",
+    name: FormatName::new("netcore-incoming"),
     provider: "netcore",
     envelope: None,
+    // Events share the id field. An incoming message names its sender and its recipient; one over WhatsApp
+    // names its content `<type>_type`.
+    recognizes: |has| {
+        (has("message_details") || has("from") || has("to")) && !whatsapp_incoming::has_content(has)
+    },
     fields: &[
         ("message_id", Role::MessageId),
         ("channel", Role::Channel { documented: false }),

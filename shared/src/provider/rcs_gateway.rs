@@ -8,13 +8,14 @@ use super::{
     mapping::{Draft, is_empty, text_of},
     told::Fields,
 };
-use crate::event::{Attribute, Status, time::Unit};
+use crate::event::{Attribute, FormatName, Status, time::Unit};
 
 /// `{"reference","event_id","direction","user_id","timestamp","channel","type","message",…}`
 pub static FORMAT: Format = Format {
-    name: "rcs-gateway",
+    name: FormatName::new("rcs-gateway"),
     provider: "rcs-gateway",
     envelope: None,
+    recognizes: |_| true,
     fields: &[
         ("reference", Role::MessageId),
         ("channel", Role::Channel { documented: true }),

@@ -2,8 +2,7 @@
 
 use super::{Format, Role, mapping::phone_digits};
 use crate::{
-    event::{Channel, Status, time},
-    events_table::item,
+    event::{Channel, Status, names, time},
     record::exact::{Exact, Field, groups},
 };
 
@@ -17,7 +16,7 @@ pub(crate) fn differing(format: &Format, one: &[Field<'_>], other: &[Field<'_>])
         .filter_map(|(name, one, other)| {
             let (attribute, agree) = match format.role(name) {
                 Some((attribute, role)) => (attribute, agree(role, one, other)),
-                None => (item::EXTRA, equal(one, other)),
+                None => (names::EXTRA, equal(one, other)),
             };
             (!agree).then_some(attribute)
         })
@@ -41,11 +40,11 @@ impl Format {
 impl Role {
     fn attribute(self) -> &'static str {
         match self {
-            Self::MessageId => item::MESSAGE_ID,
-            Self::Recipient { .. } => item::RECIPIENT,
-            Self::Channel { .. } => item::CHANNEL,
-            Self::Status(_) => item::STATUS,
-            Self::Time(_) => item::EVENT_TIME,
+            Self::MessageId => names::MESSAGE_ID,
+            Self::Recipient { .. } => names::RECIPIENT,
+            Self::Channel { .. } => names::CHANNEL,
+            Self::Status(_) => names::STATUS,
+            Self::Time(_) => names::EVENT_TIME,
             Self::Text(attribute) | Self::Texts(attribute) | Self::Any(attribute) => attribute.name(),
         }
     }

@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::{Map, Value};
 
-use super::{FormatId, mapping};
+use super::{Format, FormatId, mapping};
 use crate::{
     event::{Attribute, EpochMillis, Event, Status},
     record::exact::{Exact, Field},
@@ -28,14 +28,14 @@ pub(crate) struct Told<'a> {
 }
 
 impl<'a> Told<'a> {
-    pub(super) fn of(event: &'a Event) -> Self {
+    pub(super) fn of(event: &'a Event) -> Option<Self> {
         let fields = |map: &'a Map<String, Value>| {
             let borrowed =
                 |(name, value): (&'a String, &'a Value)| (name.as_str().into(), Exact::borrowed(value));
             map.iter().map(borrowed).collect()
         };
-        Self {
-            format: event.format,
+        Some(Self {
+            format: Format::of(event)?,
             message_id: event.message_id.as_str(),
             channel: event.channel.as_str(),
             status: event.status.clone(),
@@ -49,7 +49,7 @@ impl<'a> Told<'a> {
             extra: fields(&event.extra),
             as_sent: fields(&event.as_sent),
             verbatim: event.verbatim.as_deref(),
-        }
+        })
     }
 
     /// The provider's record: every field it had, with the value it had, in the order of the names.

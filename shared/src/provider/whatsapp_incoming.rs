@@ -9,7 +9,7 @@ use super::{
     told::Fields,
 };
 use crate::{
-    event::{Attribute, Channel, Status, time::Unit},
+    event::{Attribute, Channel, FormatName, Status, time::Unit},
     record::exact::Exact,
 };
 
@@ -29,9 +29,10 @@ const KINDS: [&str; 11] = [
 
 /// `{"incoming_message":[{"message_id","from","received_at","message_type","context","text_type"}]}`
 pub static FORMAT: Format = Format {
-    name: "whatsapp-incoming",
+    name: FormatName::new("whatsapp-incoming"),
     provider: "netcore",
     envelope: Some("incoming_message"),
+    recognizes: |_| true,
     fields: &[
         ("message_id", Role::MessageId),
         ("channel", Role::Channel { documented: false }),
@@ -58,8 +59,8 @@ pub static FORMAT: Format = Format {
     restore,
 };
 
-/// Whether a record without its envelope is one of these.
-pub(super) fn is_one(has: impl Fn(&str) -> bool) -> bool {
+/// Whether a record has a field of this format's content.
+pub(super) fn has_content(has: &dyn Fn(&str) -> bool) -> bool {
     KINDS.into_iter().any(has)
 }
 

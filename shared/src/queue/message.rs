@@ -1,5 +1,5 @@
-//! What goes into a queue: one envelope for the retry queue and the dead-letter queue, so that a
-//! message that SQS itself moves to the dead-letter queue already reads like one.
+//! The messages of both queues. Retry queue and dead-letter queue have one envelope, so that a message
+//! that SQS itself moves to the dead-letter queue needs no change.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,12 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use serde::{Deserialize, Serialize};
 
-use crate::{auth::Verified, event::EpochMillis};
+use crate::{
+    auth::{Verified, VerifiedBody},
+    event::{EpochMillis, key},
+    operations::config::MAX_BODY_BYTES,
+    record,
+};
 
 /// SQS's limit for a message and for a batch of them, with its attributes:
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
@@ -22,15 +27,11 @@ const FOR_ATTRIBUTES: usize = 1_024;
 /// SQS bills by 64 KiB: below, a body that a person can read costs no more than a compressed one.
 const READABLE_BYTES: usize = 60 * 1024;
 
-/// The most that a function URL delivers, and so the most that any receiver takes:
-/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
-pub const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
-
-/// The most that a letter's body is unpacked to: what a receiver takes, and room for the envelope's
-/// fields where they are spelled in another way. A letter of more is none of this program's.
+/// The most bytes that a message's body is unpacked to: what a receiver takes, and room for the envelope's
+/// fields where they are spelled in another way. This program writes no larger message.
 const MAX_UNPACKED_BYTES: usize = MAX_BODY_BYTES + 64 * 1024;
 
-/// The most parts of one letter. The largest body that nothing compresses takes nine.
+/// The most parts of one message. The largest body takes nine if it cannot be compressed.
 const MAX_PARTS: usize = 16;
 
 /// Why a body is in a queue.
@@ -71,19 +72,45 @@ impl Reason {
     }
 }
 
-/// A body that could not be stored, with what a person or `redrive` needs to know of it.
+/// A body that could not be stored, and what a person or `redrive` needs to know about it. Too large for
+/// one SQS message, it is cut into parts, one SQS message each.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Letter {
-    /// Why it is here.
+pub struct QueueMessage {
+    /// Why it is in a queue.
     pub reason: Reason,
-    /// In words.
+    /// The reason in words. Quotes no body.
     pub detail: String,
-    /// The receiver it came to.
+    /// The function that received it.
     pub function: String,
     /// When it first arrived, epoch milliseconds.
     pub received_at: EpochMillis,
-    /// What came, whole: posted to `function` again it would be read the same way.
-    pub body: Vec<u8>,
+    /// What arrived.
+    pub body: Body,
+}
+
+/// What a queue message carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// Records of a webhook: posted to the same function again, they are read the same way.
+    Webhook(VerifiedBody),
+    /// A record of the table's stream ([`Reason::Uncountable`]), as JSON. No parser takes it.
+    StreamRecord(Vec<u8>),
+}
+
+impl Body {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Webhook(body) => body.bytes(),
+            Self::StreamRecord(record) => record,
+        }
+    }
+}
+
+impl From<VerifiedBody> for Body {
+    fn from(body: VerifiedBody) -> Self {
+        Self::Webhook(body)
+    }
 }
 
 /// How `body` is written, where it is not text as it came.
@@ -95,10 +122,10 @@ enum Encoding {
     GzipBase64,
 }
 
-/// One part of a letter that was too large for one message.
+/// One part of a message that is too large for one SQS message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// The same for all parts of a letter.
+    /// The same for all parts of a message.
     pub id: String,
     /// From 1.
     pub part: usize,
@@ -107,7 +134,7 @@ pub struct Part {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct Envelope {
     version: u8,
     reason: Reason,
     #[serde(default)]
@@ -123,30 +150,32 @@ struct Written {
 
 const VERSION: u8 = 1;
 
-/// A queue message that is not a letter, or not all of one.
+/// Why the text of an SQS message is no whole [`QueueMessage`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LetterError {
+pub enum QueueMessageError {
     /// Another program wrote it.
-    #[error("the message is not a letter of this program: {0}")]
+    #[error("the message is not one of this program: {0}")]
     Foreign(String),
     /// One of several parts.
-    #[error("the message is part {} of {} of a letter", .0.part, .0.parts)]
+    #[error("the message is part {} of {} of a larger one", .0.part, .0.parts)]
     Partial(Part),
 }
 
-impl Letter {
-    /// The body, which was verified before the letter was written. Who may write to our queues is
-    /// their policy's to say.
-    pub fn verified(&self) -> Verified<'_> {
-        Verified::before(&self.body)
+impl QueueMessage {
+    /// The body, for a parser; `None` for a record of the stream.
+    pub fn verified(&self) -> Option<Verified<'_>> {
+        match &self.body {
+            Body::Webhook(body) => Some(body.verified()),
+            Body::StreamRecord(_) => None,
+        }
     }
 
-    /// The letter's message, or its messages where it is too large for one.
+    /// The SQS message, or the parts if one SQS message cannot hold it.
     pub fn write(&self) -> Vec<String> {
         if let Some(readable) = self.readable() {
             return vec![readable];
         }
-        let packed = STANDARD.encode(gzip(&self.body));
+        let packed = STANDARD.encode(gzip(self.body.bytes()));
         let room = MAX_MESSAGE_BYTES - FOR_ATTRIBUTES;
         let overhead = self
             .message(Some(Encoding::GzipBase64), Some(some_part()), String::new())
@@ -175,18 +204,19 @@ impl Letter {
 
     /// The message with the body as it came, if that is small.
     fn readable(&self) -> Option<String> {
-        if self.body.len() > READABLE_BYTES {
+        let bytes = self.body.bytes();
+        if bytes.len() > READABLE_BYTES {
             return None;
         }
-        let message = match std::str::from_utf8(&self.body) {
+        let message = match std::str::from_utf8(bytes) {
             Ok(text) => self.message(None, None, text.to_owned()),
-            Err(_) => self.message(Some(Encoding::Base64), None, STANDARD.encode(&self.body)),
+            Err(_) => self.message(Some(Encoding::Base64), None, STANDARD.encode(bytes)),
         };
         (message.len() <= READABLE_BYTES).then_some(message)
     }
 
     fn message(&self, encoding: Option<Encoding>, part: Option<Part>, body: String) -> String {
-        let written = Written {
+        let written = Envelope {
             version: VERSION,
             reason: self.reason,
             detail: self.detail.clone(),
@@ -204,58 +234,58 @@ impl Letter {
         json
     }
 
-    /// Reads a message that holds a whole letter. Safe on untrusted input.
+    /// Reads an SQS message that holds a whole message. Safe on untrusted input.
     ///
     /// # Errors
-    /// [`LetterError`] if it is a part of one, or no letter at all.
-    pub fn read(message: &str) -> Result<Self, LetterError> {
+    /// [`QueueMessageError`] if it is a part of one, or not one of this program.
+    pub fn read(message: &str) -> Result<Self, QueueMessageError> {
         let written = parse(message)?;
         match written.part.clone() {
-            Some(part) => Err(LetterError::Partial(part)),
+            Some(part) => Err(QueueMessageError::Partial(part)),
             None => Self::unpack(written),
         }
     }
 
-    /// Puts the parts of one letter together, in any order. Holds each part once, however often it is
+    /// Puts the parts of one message together, in any order. Holds each part once, however often it is
     /// given.
     ///
     /// # Errors
-    /// [`LetterError`] if one is missing or does not belong.
-    pub fn join<'a>(messages: impl IntoIterator<Item = &'a str>) -> Result<Self, LetterError> {
-        let mut parts: BTreeMap<usize, Written> = BTreeMap::new();
+    /// [`QueueMessageError`] if one is missing or does not belong.
+    pub fn join<'a>(messages: impl IntoIterator<Item = &'a str>) -> Result<Self, QueueMessageError> {
+        let mut parts: BTreeMap<usize, Envelope> = BTreeMap::new();
         let mut first: Option<Part> = None;
         for message in messages {
             let mut written = parse(message)?;
             let part = written.part.take().ok_or_else(|| foreign("not a part"))?;
             let first = first.get_or_insert_with(|| part.clone());
             if (&part.id, part.parts) != (&first.id, first.parts) {
-                return Err(foreign("parts of different letters"));
+                return Err(foreign("parts of different messages"));
             }
             parts.entry(part.part).or_insert(written);
         }
         let first = first.ok_or_else(|| foreign("no parts"))?;
         if parts.len() != first.parts {
-            return Err(LetterError::Partial(first));
+            return Err(QueueMessageError::Partial(first));
         }
         let mut parts = parts.into_values();
         let mut whole = parts.next().ok_or_else(|| foreign("no parts"))?;
         for part in parts {
             whole.body.push_str(&part.body);
         }
-        let letter = Self::unpack(whole)?;
-        if letter.id() == first.id {
-            Ok(letter)
+        let message = Self::unpack(whole)?;
+        if message.id() == first.id {
+            Ok(message)
         } else {
             Err(foreign("its parts do not belong together"))
         }
     }
 
-    /// What its parts have in common, and no other letter's.
+    /// What its parts have in common with no other message.
     fn id(&self) -> String {
-        crate::event::key::digest([self.body.as_slice(), &self.received_at.to_le_bytes()])
+        key::digest([self.body.bytes(), &self.received_at.to_le_bytes()])
     }
 
-    fn unpack(written: Written) -> Result<Self, LetterError> {
+    fn unpack(written: Envelope) -> Result<Self, QueueMessageError> {
         let bytes = |text: &str| {
             STANDARD
                 .decode(text)
@@ -265,6 +295,10 @@ impl Letter {
             None => written.body.into_bytes(),
             Some(Encoding::Base64) => bytes(&written.body)?,
             Some(Encoding::GzipBase64) => gunzip(&bytes(&written.body)?)?,
+        };
+        let body = match written.reason {
+            Reason::Uncountable => Body::StreamRecord(body),
+            _ => Body::Webhook(VerifiedBody::from_queue(body)),
         };
         Ok(Self {
             reason: written.reason,
@@ -276,9 +310,8 @@ impl Letter {
     }
 }
 
-fn parse(message: &str) -> Result<Written, LetterError> {
-    let written: Written =
-        serde_json::from_str(message).map_err(|e| foreign(&crate::record::describe(&e)))?;
+fn parse(message: &str) -> Result<Envelope, QueueMessageError> {
+    let written: Envelope = serde_json::from_str(message).map_err(|e| foreign(&record::describe(&e)))?;
     if written.version != VERSION {
         return Err(foreign("its version is another one"));
     }
@@ -290,8 +323,8 @@ fn parse(message: &str) -> Result<Written, LetterError> {
     }
 }
 
-fn foreign(why: &str) -> LetterError {
-    LetterError::Foreign(why.to_owned())
+fn foreign(why: &str) -> QueueMessageError {
+    QueueMessageError::Foreign(why.to_owned())
 }
 
 /// The longest a part's numbers can be, to know the room they take.
@@ -310,7 +343,7 @@ fn gzip(body: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap_or_default()
 }
 
-fn gunzip(packed: &[u8]) -> Result<Vec<u8>, LetterError> {
+fn gunzip(packed: &[u8]) -> Result<Vec<u8>, QueueMessageError> {
     let mut body = Vec::new();
     GzDecoder::new(packed)
         .take(MAX_UNPACKED_BYTES as u64 + 1)
@@ -328,19 +361,19 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
-    fn letter(body: Vec<u8>) -> Letter {
-        Letter {
+    fn message(body: Vec<u8>) -> QueueMessage {
+        QueueMessage {
             reason: Reason::Conflict,
             detail: "it differs in remarks".into(),
             function: "event-webhook".into(),
             received_at: 1_704_876_828_000,
-            body,
+            body: VerifiedBody::from_queue(body).into(),
         }
     }
 
     #[test]
     fn a_small_letter_is_the_documented_json() {
-        let messages = letter(b"[{\"a\":1}]".to_vec()).write();
+        let messages = message(b"[{\"a\":1}]".to_vec()).write();
         assert_eq!(
             serde_json::from_str::<Value>(&messages[0]).unwrap(),
             json!({"version":1,"reason":"conflict","detail":"it differs in remarks","function":"event-webhook",
@@ -355,19 +388,19 @@ mod tests {
             b"\xff\xfe\x00".to_vec(),
             "\u{fffe}\u{ffff}\u{0}\u{1}".as_bytes().to_vec(),
         ] {
-            let letter = letter(body);
-            let messages = letter.write();
+            let whole = message(body);
+            let messages = whole.write();
             assert!(messages[0].chars().all(|c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)));
-            assert_eq!(Letter::read(&messages[0]), Ok(letter));
+            assert_eq!(QueueMessage::read(&messages[0]), Ok(whole));
         }
     }
 
     #[test]
-    fn a_large_letter_is_compressed_and_a_larger_one_cut() {
-        let repetitive = letter(b"{\"message_id\":\"x\"},".repeat(300_000));
+    fn a_large_message_is_compressed_and_a_larger_one_cut() {
+        let repetitive = message(b"{\"message_id\":\"x\"},".repeat(300_000));
         let messages = repetitive.write();
         assert_eq!(messages.len(), 1);
-        assert_eq!(Letter::read(&messages[0]), Ok(repetitive));
+        assert_eq!(QueueMessage::read(&messages[0]), Ok(repetitive));
 
         // Noise does not compress.
         let mut state = 1_u64;
@@ -377,7 +410,7 @@ mod tests {
         })
         .take(6 * 1024 * 1024)
         .collect();
-        let incompressible = letter(noise);
+        let incompressible = message(noise);
         let mut messages = incompressible.write();
         assert!(messages.len() > 8);
         assert!(
@@ -386,20 +419,20 @@ mod tests {
                 .all(|m| m.len() <= MAX_MESSAGE_BYTES - FOR_ATTRIBUTES)
         );
         assert!(matches!(
-            Letter::read(&messages[2]),
-            Err(LetterError::Partial(Part { part: 3, .. }))
+            QueueMessage::read(&messages[2]),
+            Err(QueueMessageError::Partial(Part { part: 3, .. }))
         ));
         messages.reverse();
         messages.push(messages[0].clone());
         assert_eq!(
-            Letter::join(messages.iter().map(String::as_str)),
+            QueueMessage::join(messages.iter().map(String::as_str)),
             Ok(incompressible)
         );
-        assert!(Letter::join(messages.iter().skip(2).take(3).map(String::as_str)).is_err());
+        assert!(QueueMessage::join(messages.iter().skip(2).take(3).map(String::as_str)).is_err());
     }
 
     #[test]
-    fn what_is_no_letter_is_told() {
+    fn another_text_is_foreign() {
         for text in [
             "",
             "[]",
@@ -408,22 +441,22 @@ mod tests {
             r#"{"version":2,"reason":"conflict","function":"f","received_at":1,"body":""}"#,
         ] {
             assert!(
-                matches!(Letter::read(text), Err(LetterError::Foreign(_))),
+                matches!(QueueMessage::read(text), Err(QueueMessageError::Foreign(_))),
                 "{text}"
             );
         }
         let bad = r#"{"version":1,"reason":"conflict","function":"f","received_at":1,"encoding":"gzip+base64","body":"AAAA"}"#;
-        assert_eq!(Letter::read(bad), Err(foreign("its body is not gzip")));
+        assert_eq!(QueueMessage::read(bad), Err(foreign("its body is not gzip")));
     }
 
     #[test]
-    fn a_letter_is_unpacked_to_no_more_than_a_receiver_takes() {
+    fn a_message_is_unpacked_to_no_more_than_a_receiver_takes() {
         let packed = |bytes: usize| {
             let message = json!({"version":1,"reason":"exhausted","function":"f","received_at":1,
                 "encoding":"gzip+base64","body":STANDARD.encode(gzip(&vec![b'1'; bytes]))});
-            Letter::read(&message.to_string())
+            QueueMessage::read(&message.to_string())
         };
-        assert_eq!(packed(MAX_BODY_BYTES).unwrap().body.len(), MAX_BODY_BYTES);
+        assert_eq!(packed(MAX_BODY_BYTES).unwrap().body.bytes().len(), MAX_BODY_BYTES);
         for bytes in [MAX_UNPACKED_BYTES + 1, 64 * 1024 * 1024] {
             assert_eq!(
                 packed(bytes),
@@ -433,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_were_never_one_letter_are_no_letter() {
+    fn parts_of_different_messages_are_refused() {
         let part = |id: &str, part: usize, parts: usize, body: &str| {
             json!({"version":1,"reason":"exhausted","function":"f","received_at":1,"id":id,"part":part,"parts":parts,"body":body})
                 .to_string()
@@ -441,41 +474,41 @@ mod tests {
         for (number, of) in [(0, 2), (3, 2), (1, 17), (usize::MAX, usize::MAX), (1, 0)] {
             let impossible = part("a", number, of, "x");
             assert_eq!(
-                Letter::read(&impossible),
+                QueueMessage::read(&impossible),
                 Err(foreign("its part has an impossible number"))
             );
             assert_eq!(
-                Letter::join([impossible.as_str()]),
+                QueueMessage::join([impossible.as_str()]),
                 Err(foreign("its part has an impossible number"))
             );
         }
         let (one, two) = (part("a", 1, 2, "x"), part("a", 2, 2, "y"));
         assert_eq!(
-            Letter::join([one.as_str(), &two]),
+            QueueMessage::join([one.as_str(), &two]),
             Err(foreign("its parts do not belong together"))
         );
         let other = part("a", 2, 3, "y");
         assert_eq!(
-            Letter::join([one.as_str(), &other]),
-            Err(foreign("parts of different letters"))
+            QueueMessage::join([one.as_str(), &other]),
+            Err(foreign("parts of different messages"))
         );
         // One part, however often it comes, is not all of them.
         assert!(matches!(
-            Letter::join(std::iter::repeat_n(one.as_str(), 1000)),
-            Err(LetterError::Partial(_))
+            QueueMessage::join(std::iter::repeat_n(one.as_str(), 1000)),
+            Err(QueueMessageError::Partial(_))
         ));
     }
 
     proptest! {
         #[test]
         fn every_body_comes_back(body in prop::collection::vec(any::<u8>(), 0..2000)) {
-            let letter = letter(body);
-            prop_assert_eq!(Letter::join_or_read(&letter.write()), Ok(letter));
+            let whole = message(body);
+            prop_assert_eq!(QueueMessage::join_or_read(&whole.write()), Ok(whole));
         }
     }
 
-    impl Letter {
-        fn join_or_read(messages: &[String]) -> Result<Self, LetterError> {
+    impl QueueMessage {
+        fn join_or_read(messages: &[String]) -> Result<Self, QueueMessageError> {
             match messages {
                 [one] => Self::read(one),
                 several => Self::join(several.iter().map(String::as_str)),

@@ -1,17 +1,17 @@
-//! An SQS queue: sends letters in full batches, as many as the time allows.
+//! An SQS queue: sends messages in full batches, as many as the time allows.
 
 pub mod message;
 
-use std::{borrow::Cow, collections::BTreeSet, time::Duration};
+use std::{borrow::Borrow, time::Duration};
 
 use aws_sdk_sqs::{
     Client,
     types::{ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue, SendMessageBatchRequestEntry},
 };
-use futures::{StreamExt as _, stream::FuturesUnordered};
+use futures::{StreamExt as _, stream};
 use tokio::time::Instant;
 
-use crate::queue::message::{Letter, MAX_MESSAGE_BYTES, Reason};
+use crate::queue::message::{MAX_MESSAGE_BYTES, QueueMessage, Reason};
 
 /// How often SQS hands out a message of the retry queue before it moves it to the dead-letter queue:
 /// the most that a redrive policy takes. With [`VISIBILITY_TIMEOUT`] between two receives that is
@@ -38,18 +38,10 @@ pub struct SqsQueue {
     url: String,
 }
 
-/// Letters to send, each made when its turn comes.
-pub type Letters<'l> = Box<dyn Iterator<Item = Cow<'l, Letter>> + Send + 'l>;
-
-/// Letters that exist already.
-pub fn all(letters: &[Letter]) -> Letters<'_> {
-    Box::new(letters.iter().map(Cow::Borrowed))
-}
-
-/// A message to send, and the letter it belongs to.
+/// One SQS message to send, and the position of the message it belongs to.
 #[derive(Clone)]
 struct Outgoing {
-    letter: usize,
+    position: usize,
     reason: Reason,
     function: String,
     body: String,
@@ -69,38 +61,50 @@ impl SqsQueue {
         Self { client, url }
     }
 
-    /// Sends letters until the deadline. Letters are written one after the other as they are sent,
-    /// so that no more than a few batches are in memory. Returns the places of those that are not,
-    /// or not wholly, in the queue.
-    pub async fn send(&self, letters: Letters<'_>, deadline: Instant) -> BTreeSet<usize> {
-        let messages = letters.enumerate().flat_map(|(place, letter)| {
-            let (reason, function) = (letter.reason, letter.function.clone());
-            // Messages that cannot be sent in time are not built either.
-            let messages = if Instant::now() < deadline {
-                letter.write()
+    /// Sends messages until the deadline. Each is written when its turn comes, so that only a few batches
+    /// are in memory. Returns for each, in order, whether all of it is in the queue.
+    pub fn send<'s, M>(
+        &'s self,
+        messages: impl Iterator<Item = M> + Send + 's,
+        deadline: Instant,
+    ) -> impl Future<Output = Vec<bool>> + Send + 's
+    where
+        M: Borrow<QueueMessage> + 's,
+    {
+        // A message's position and its parts. Parts that cannot be sent in time are not written either.
+        let written = messages.enumerate().flat_map(move |(position, message)| {
+            let message = message.borrow();
+            let parts = if Instant::now() < deadline {
+                message.write()
             } else {
                 vec![String::new()]
             };
-            messages.into_iter().map(move |body| Outgoing {
-                letter: place,
+            let (reason, function) = (message.reason, message.function.clone());
+            parts.into_iter().map(move |body| Outgoing {
+                position,
                 reason,
                 function: function.clone(),
                 body,
             })
         });
-        let mut batches: Box<dyn Iterator<Item = Vec<Outgoing>> + Send + '_> = Box::new(batches(messages));
-        let mut under_way = FuturesUnordered::new();
-        let mut failed = BTreeSet::new();
-        loop {
-            while under_way.len() < IN_FLIGHT
-                && let Some(batch) = batches.next()
-            {
-                under_way.push(self.send_until(batch, deadline));
+        // Boxed, since the future of a caller is `Send` only if it does not name the closures' types.
+        let batches: Box<dyn Iterator<Item = Vec<Outgoing>> + Send + 's> = Box::new(batches(written));
+        async move {
+            let mut sent = Vec::new();
+            let mut results = stream::iter(batches)
+                .map(|batch| self.send_until(batch, deadline))
+                .buffer_unordered(IN_FLIGHT);
+            while let Some(batch) = results.next().await {
+                for (position, is_sent) in batch {
+                    if sent.len() <= position {
+                        sent.resize(position + 1, true);
+                    }
+                    if let Some(all_of_it) = sent.get_mut(position) {
+                        *all_of_it &= is_sent;
+                    }
+                }
             }
-            match under_way.next().await {
-                Some(places) => failed.extend(places),
-                None => return failed,
-            }
+            sent
         }
     }
 
@@ -123,15 +127,15 @@ impl SqsQueue {
         }
     }
 
-    /// Hides received messages for a time each, from now on. A message for which that fails shows
-    /// again after the queue's own visibility timeout.
-    pub async fn hide(&self, messages: &[(&str, Duration)], deadline: Instant) {
+    /// Sets the visibility timeout of received messages, from now on. A message for which that fails keeps
+    /// the queue's own visibility timeout.
+    pub async fn delay(&self, messages: &[(&str, Duration)], deadline: Instant) {
         for batch in messages.chunks(MAX_ENTRIES) {
-            let entries = batch.iter().enumerate().filter_map(|(i, (receipt, hidden))| {
+            let entries = batch.iter().enumerate().filter_map(|(i, (receipt, delay))| {
                 ChangeMessageVisibilityBatchRequestEntry::builder()
                     .id(i.to_string())
                     .receipt_handle(*receipt)
-                    .visibility_timeout(i32::try_from(hidden.as_secs()).ok()?)
+                    .visibility_timeout(i32::try_from(delay.as_secs()).ok()?)
                     .build()
                     .ok()
             });
@@ -158,24 +162,35 @@ impl SqsQueue {
         }
     }
 
-    async fn send_until(&self, batch: Vec<Outgoing>, deadline: Instant) -> Vec<usize> {
-        let all: Vec<usize> = batch.iter().map(|o| o.letter).collect();
-        if Instant::now() >= deadline {
-            return all;
-        }
-        tokio::time::timeout_at(deadline, self.send_batch(batch))
-            .await
-            .unwrap_or(all)
+    /// Sends one batch until the deadline. Returns each SQS message's position and whether SQS took it.
+    async fn send_until(&self, batch: Vec<Outgoing>, deadline: Instant) -> Vec<(usize, bool)> {
+        let positions: Vec<usize> = batch.iter().map(|outgoing| outgoing.position).collect();
+        let taken = if Instant::now() < deadline {
+            tokio::time::timeout_at(deadline, self.send_batch(&batch))
+                .await
+                .ok()
+        } else {
+            None
+        };
+        let taken = taken.unwrap_or_else(|| vec![false; positions.len()]);
+        positions.into_iter().zip(taken).collect()
     }
 
-    /// Sends one batch and what SQS failed of it again. Returns the letters that did not get through.
-    async fn send_batch(&self, mut batch: Vec<Outgoing>) -> Vec<usize> {
+    /// Sends one batch, and again what SQS did not take of it. Returns for each SQS message whether SQS
+    /// took it; what SQS neither confirms nor refuses counts as not taken.
+    async fn send_batch(&self, batch: &[Outgoing]) -> Vec<bool> {
+        let mut taken = vec![false; batch.len()];
         for _ in 0..TRIES {
             let entries: Vec<_> = batch
                 .iter()
                 .enumerate()
-                .filter_map(|(i, o)| entry(i, o))
+                .zip(&taken)
+                .filter(|(_, taken)| !**taken)
+                .filter_map(|((id, outgoing), _)| entry(id, outgoing))
                 .collect();
+            if entries.is_empty() {
+                break;
+            }
             let result = self
                 .client
                 .send_message_batch()
@@ -183,29 +198,22 @@ impl SqsQueue {
                 .set_entries(Some(entries))
                 .send()
                 .await;
-            let taken: Vec<usize> = match result {
-                Ok(answer) => answer
-                    .successful()
-                    .iter()
-                    .filter_map(|s| s.id().parse().ok())
-                    .collect(),
+            let answer = match result {
+                Ok(answer) => answer,
                 Err(error) => {
                     let error = crate::operations::clients::failure(&error);
                     tracing::error!(error, "the queue did not take a batch");
                     break;
                 }
             };
-            // What is neither confirmed nor refused counts as not taken.
-            let mut i = 0;
-            batch.retain(|_| {
-                i += 1;
-                !taken.contains(&(i - 1))
-            });
-            if batch.is_empty() {
-                break;
+            for confirmed in answer.successful() {
+                let id: Option<usize> = confirmed.id().parse().ok();
+                if let Some(taken) = id.and_then(|id| taken.get_mut(id)) {
+                    *taken = true;
+                }
             }
         }
-        batch.into_iter().map(|o| o.letter).collect()
+        taken
     }
 }
 
@@ -249,7 +257,7 @@ mod tests {
 
     fn message(bytes: usize) -> Outgoing {
         Outgoing {
-            letter: 0,
+            position: 0,
             reason: Reason::Exhausted,
             function: "event-webhook".into(),
             body: "x".repeat(bytes),

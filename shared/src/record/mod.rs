@@ -9,7 +9,19 @@ use std::{borrow::Cow, collections::HashSet, fmt};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::{event::Unreadable, record::exact::keeps_numbers};
+use self::exact::keeps_numbers;
+
+/// A record that is JSON but not an event; the text says which part and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(pub String);
+
+impl Unreadable {
+    /// A record that cannot be read, and why.
+    pub fn new(why: &str) -> Self {
+        Self(why.to_owned())
+    }
+}
 
 /// `DynamoDB` nests 32 levels deep; two are ours (`extra` and the value itself):
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>

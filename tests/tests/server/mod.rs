@@ -24,7 +24,7 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use webhook_ingest::{
     events_table::item::Item,
     operations::clients::{Aws, Timeouts},
-    queue::message::{Letter, LetterError},
+    queue::message::{QueueMessage, QueueMessageError},
 };
 
 /// The token of [`POLICY`].
@@ -246,7 +246,7 @@ impl Instance {
     }
 
     /// Takes everything out of the dead-letter queue; letters in parts are put together.
-    pub(crate) async fn take_letters(&self) -> Vec<Letter> {
+    pub(crate) async fn take_letters(&self) -> Vec<QueueMessage> {
         let url = &self.server.local.place.dead_letter_queue_url;
         let mut letters = Vec::new();
         let mut parts: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -266,7 +266,7 @@ impl Instance {
             }
             for message in received.messages() {
                 let body = message.body().unwrap();
-                match Letter::read(body) {
+                match QueueMessage::read(body) {
                     Ok(letter) => {
                         let attributes = message.message_attributes().unwrap();
                         let attribute = |name: &str| attributes[name].string_value().unwrap();
@@ -274,7 +274,7 @@ impl Instance {
                         assert_eq!(attribute("function"), letter.function);
                         letters.push(letter);
                     }
-                    Err(LetterError::Partial(part)) => {
+                    Err(QueueMessageError::Partial(part)) => {
                         parts.entry(part.id).or_default().push(body.to_owned());
                     }
                     Err(foreign) => panic!("{foreign}"),
@@ -292,7 +292,7 @@ impl Instance {
         letters.extend(
             parts
                 .into_values()
-                .map(|parts| Letter::join(parts.iter().map(String::as_str)).unwrap()),
+                .map(|parts| QueueMessage::join(parts.iter().map(String::as_str)).unwrap()),
         );
         letters
     }

@@ -4,10 +4,13 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::DAY_SHARDS;
-use crate::event::{
-    EpochMillis, Event,
-    key::{Distinction, StatusKey},
-    time,
+use crate::{
+    event::{
+        EpochMillis, Event,
+        key::{Distinction, StatusKey},
+        time,
+    },
+    provider::{self, Format},
 };
 
 pub(super) fn status_key(event: &Event) -> StatusKey {
@@ -34,10 +37,11 @@ fn content_digest(event: &Event) -> String {
         hash_value(value, &mut hash);
     }
     hash.update(event.recipient.as_deref().unwrap_or_default());
+    let format = Format::of(event);
     let documented = event
         .extra
         .iter()
-        .filter(|(name, _)| event.format.documents(name));
+        .filter(|(name, _)| format.is_some_and(|format| format.documents(name)));
     hash_fields(documented, &mut hash);
     crate::event::key::digest([hash.finalize().as_slice()])
 }
@@ -70,7 +74,7 @@ fn hash_fields<'v>(fields: impl IntoIterator<Item = (&'v String, &'v Value)>, ha
     // Sorted here, because whether the map is sorted depends on a feature of another crate.
     let mut sorted: Vec<_> = fields
         .into_iter()
-        .filter(|(_, value)| !crate::provider::is_empty(value))
+        .filter(|(_, value)| !provider::is_empty(value))
         .collect();
     sorted.sort_by_key(|(name, _)| *name);
     hash.update("{");

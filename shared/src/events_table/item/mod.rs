@@ -10,6 +10,8 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Map, Value};
 
+pub use crate::event::names::*;
+
 pub(crate) use self::value::check_length;
 pub use self::{
     compare::{Content, differences},
@@ -20,48 +22,13 @@ use self::{
     value::{from_attribute, to_attribute},
 };
 use crate::{
-    event::{Attribute, Channel, EpochMillis, Event, MessageId, Status, Unreadable},
+    event::{Attribute, Channel, EpochMillis, Event, MessageId, Status},
     provider::{self, Format},
+    record::Unreadable,
 };
 
 /// A table item: attribute name to value.
 pub type Item = HashMap<String, AttributeValue>;
-
-/// Partition key: the message id (S).
-pub const MESSAGE_ID: &str = "message_id";
-/// Sort key, see [`StatusKey`](crate::event::key::StatusKey) (S).
-pub const STATUS_KEY: &str = "status_key";
-/// Partition key of `recipient-index`: the person's number, digits only (S).
-pub const RECIPIENT: &str = "recipient";
-/// Sort key of both indexes: when it happened, epoch milliseconds (N).
-pub const EVENT_TIME: &str = "event_time";
-/// Partition key of `day-index`: UTC day and shard, `2026-11-21#00` (S).
-pub const DAY_SHARD: &str = "day_shard";
-/// When the event first arrived, epoch milliseconds (N).
-pub const RECEIVED_AT: &str = "received_at";
-/// Time to live, epoch seconds (N).
-pub const EXPIRES_AT: &str = "expires_at";
-/// See [`Channel`] (S).
-pub const CHANNEL: &str = "channel";
-/// See [`Status`] (S).
-pub const STATUS: &str = "status";
-/// Whose webhook it was (S).
-pub const PROVIDER: &str = "provider";
-/// Which of the provider's record shapes it was (S).
-pub const FORMAT: &str = "format";
-/// True if it arrived more than `LATE_AFTER_HOURS` after it happened (BOOL).
-pub const LATE: &str = "late";
-/// True if the record gave no usable time, or one more than [`AHEAD_HOURS`] after its arrival;
-/// `event_time` is then the arrival, and the record keeps what the sender wrote (BOOL).
-pub const UNDATED: &str = "undated";
-/// See [`Event::extra`] (M).
-pub const EXTRA: &str = "extra";
-/// See [`Event::as_sent`] (M).
-pub const AS_SENT: &str = "as_sent";
-/// See [`Event::envelope`] (M, or S for its JSON text).
-pub const ENVELOPE: &str = "envelope";
-/// See [`Event::verbatim`] (S).
-pub const VERBATIM: &str = "verbatim";
 
 /// An event that claims to lie further ahead of its arrival than this is stored under its arrival:
 /// under its own time no view of the present would show it. Two days cover every time zone and
@@ -124,8 +91,8 @@ pub fn build(mut event: Event, arrival: Arrival) -> Result<Item, Unreadable> {
     put(STATUS, text(event.status.as_str()));
     put(EVENT_TIME, number(at));
     put(RECEIVED_AT, number(arrival.at));
-    put(PROVIDER, text(event.format.provider));
-    put(FORMAT, text(event.format.name));
+    put(PROVIDER, text(event.provider));
+    put(FORMAT, text(event.format.as_str()));
     if let Some(recipient) = event.recipient {
         put(RECIPIENT, AttributeValue::S(recipient));
     }
@@ -173,8 +140,10 @@ pub fn event(item: &Item) -> Option<Event> {
         _ => Map::new(),
     };
     let undated = item.contains_key(UNDATED);
+    let format = Format::by_name(&text_at(FORMAT)?)?;
     Some(Event {
-        format: Format::by_name(&text_at(FORMAT)?)?,
+        format: format.name,
+        provider: format.provider,
         message_id: MessageId::new(text_at(MESSAGE_ID)?).ok()?,
         channel: Channel::from_word(&text_at(CHANNEL)?),
         status: Status::from_word(&text_at(STATUS)?).ok()?,
@@ -216,9 +185,9 @@ fn number(value: i64) -> AttributeValue {
 mod tests {
     use super::*;
     use crate::{
+        auth::Verified,
         pipeline::batch::Batch,
         provider::{FormatId, netcore_delivery_status, netcore_events, netcore_incoming, whatsapp_incoming},
-        queue::message::{Letter, Reason},
     };
 
     use proptest::prelude::*;
@@ -235,14 +204,7 @@ mod tests {
     }
 
     fn items_of(body: &str, formats: &[FormatId], at: EpochMillis) -> Vec<Item> {
-        let letter = Letter {
-            reason: Reason::Malformed,
-            detail: String::new(),
-            function: String::new(),
-            received_at: 0,
-            body: body.as_bytes().to_vec(),
-        };
-        let batch = Batch::parse(letter.verified(), formats).unwrap();
+        let batch = Batch::parse(Verified::in_test(body.as_bytes()), formats).unwrap();
         let read = |text| build(batch.read(text).unwrap(), arrival(at)).unwrap();
         batch.records().map(read).collect()
     }

@@ -7,10 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::{Item, MAX_ITEM_BYTES, to_json};
-use crate::{
-    event::Unreadable,
-    record::{DEEPEST, NameSeed, describe},
-};
+use crate::record::{DEEPEST, NameSeed, Unreadable, describe};
 
 /// What an item may lack of its record's values: a status is stored as a shorter word.
 const SLACK: usize = 4096;

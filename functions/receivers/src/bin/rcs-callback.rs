@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    webhook_ingest::http::runtime::run(rcs_callback::RECEIVER)
+    receivers::run(env!("CARGO_BIN_NAME"))
 }

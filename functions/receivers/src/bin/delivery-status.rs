@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    webhook_ingest::http::runtime::run(delivery_status::RECEIVER)
+    receivers::run(env!("CARGO_BIN_NAME"))
 }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    webhook_ingest::http::runtime::run(fallback_sms::RECEIVER)
+    receivers::run(env!("CARGO_BIN_NAME"))
 }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    webhook_ingest::http::runtime::run(event_webhook::RECEIVER)
+    receivers::run(env!("CARGO_BIN_NAME"))
 }

@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use webhook_ingest::{
     operations::clients,
     phone::redact,
-    pipeline::batch::{Batch, Places},
+    pipeline::{Positions, batch::Batch},
     queue::{
-        self, SqsQueue,
-        message::{Letter, LetterError},
+        SqsQueue,
+        message::{QueueMessage, QueueMessageError},
     },
 };
 
@@ -24,7 +24,7 @@ use crate::place::Target;
 
 /// Messages of one queue that are looked at in one run. SQS hides at most 120,000 at once.
 const MOST: usize = 100_000;
-/// Bytes of letters in parts that are kept until the missing parts come.
+/// Bytes of messages in parts that are kept until the missing parts come.
 const MOST_BYTES: usize = 256 * 1024 * 1024;
 /// How long a message stays hidden while the others are looked at, in seconds.
 const HIDDEN_SECONDS: i32 = 600;
@@ -33,15 +33,15 @@ const IN_FLIGHT: usize = 8;
 
 /// What was found in one queue.
 #[derive(Debug, Default)]
-pub struct Letters {
-    /// Ids of letters that name the person.
+pub struct FoundMessages {
+    /// Ids of messages that name the person.
     pub ids: Vec<String>,
     /// How many of them were deleted, or replaced by one without the person's records.
     pub deleted: usize,
     /// Records of others that were kept from them.
     pub kept: usize,
     /// Whether every message of the queue was looked at: not if there are too many of them, if
-    /// another process holds some, or if parts of a letter are missing.
+    /// another process holds some, or if parts of a message are missing.
     pub all: bool,
 }
 
@@ -71,7 +71,7 @@ pub(super) async fn look(
     person: &Person,
     which: Which,
     remove: bool,
-    letters: &mut Letters,
+    found: &mut FoundMessages,
 ) -> anyhow::Result<()> {
     let mut walk = Walk {
         target,
@@ -83,7 +83,7 @@ pub(super) async fn look(
         parts: BTreeMap::new(),
         bytes: 0,
     };
-    let looked = walk.all(letters).await;
+    let looked = walk.all(found).await;
     walk.put_back().await;
     looked
 }
@@ -97,17 +97,17 @@ struct Walk<'w> {
     seen: BTreeSet<String>,
     /// Handles of messages to put back.
     hidden: Vec<String>,
-    /// Parts of letters that are not complete yet: handle and text of each.
+    /// Parts of messages that are not complete yet: handle and text of each.
     parts: BTreeMap<String, BTreeMap<usize, (String, String)>>,
     /// The bytes of those texts.
     bytes: usize,
 }
 
 impl Walk<'_> {
-    async fn all(&mut self, letters: &mut Letters) -> anyhow::Result<()> {
+    async fn all(&mut self, found: &mut FoundMessages) -> anyhow::Result<()> {
         // Messages that are invisible before this starts belong to another process. Afterwards the queue's own figure
         // lags behind what was put back.
-        letters.all = self.remove || depth(self.target, self.which).await?.hidden == 0;
+        found.all = self.remove || depth(self.target, self.which).await?.hidden == 0;
         loop {
             let messages = self.receive().await?;
             let known = self.seen.len();
@@ -117,18 +117,18 @@ impl Walk<'_> {
                     .seen
                     .insert(message.message_id().unwrap_or_default().to_owned())
                 {
-                    self.take(&message, letters).await?;
+                    self.take(&message, found).await?;
                 }
             }
             if self.seen.len() == known {
                 break;
             }
             if self.seen.len() >= MOST {
-                letters.all = false;
+                found.all = false;
                 break;
             }
         }
-        letters.all &= self.parts.is_empty();
+        found.all &= self.parts.is_empty();
         Ok(())
     }
 
@@ -149,64 +149,64 @@ impl Walk<'_> {
         Ok(received.messages.unwrap_or_default())
     }
 
-    async fn take(&mut self, message: &Message, letters: &mut Letters) -> anyhow::Result<()> {
+    async fn take(&mut self, message: &Message, found: &mut FoundMessages) -> anyhow::Result<()> {
         let id = message.message_id().unwrap_or_default();
         let handle = message.receipt_handle().unwrap_or_default().to_owned();
         let text = message.body().unwrap_or_default();
-        match Letter::read(text) {
-            Ok(letter) => self.judge(id, &[handle], Some(&letter), letters).await,
-            Err(LetterError::Foreign(_)) if self.person.is_named_in(text) => {
-                self.judge(id, &[handle], None, letters).await
+        match QueueMessage::read(text) {
+            Ok(read) => self.judge(id, &[handle], Some(&read), found).await,
+            Err(QueueMessageError::Foreign(_)) if self.person.is_named_in(text) => {
+                self.judge(id, &[handle], None, found).await
             }
-            Err(LetterError::Foreign(_)) => {
+            Err(QueueMessageError::Foreign(_)) => {
                 self.hidden.push(handle);
                 Ok(())
             }
-            Err(LetterError::Partial(part)) => {
+            Err(QueueMessageError::Partial(part)) => {
                 self.hidden.push(handle.clone());
                 if self.bytes + text.len() > MOST_BYTES {
-                    letters.all = false;
+                    found.all = false;
                     return Ok(());
                 }
                 self.bytes += text.len();
                 let parts = self.parts.entry(part.id.clone()).or_default();
                 parts.insert(part.part, (handle, text.to_owned()));
-                let letter = Letter::join(parts.values().map(|(_, text)| text.as_str()));
-                if matches!(letter, Err(LetterError::Partial(_))) {
+                let joined = QueueMessage::join(parts.values().map(|(_, text)| text.as_str()));
+                if matches!(joined, Err(QueueMessageError::Partial(_))) {
                     return Ok(());
                 }
                 let parts = self.parts.remove(&part.id).unwrap_or_default();
                 let (handles, texts): (Vec<String>, Vec<String>) = parts.into_values().unzip();
                 self.bytes -= texts.iter().map(String::len).sum::<usize>();
                 drop(texts);
-                if let Ok(letter) = letter {
-                    return self.judge(&part.id, &handles, Some(&letter), letters).await;
+                if let Ok(joined) = joined {
+                    return self.judge(&part.id, &handles, Some(&joined), found).await;
                 }
-                // Parts that make no letter cannot be read.
-                letters.all = false;
+                // Parts that make no message cannot be read.
+                found.all = false;
                 Ok(())
             }
         }
     }
 
-    /// Removes a letter that names the person, if it is to be removed. `None` is a foreign message
+    /// Removes a message that names the person, if it is to be removed. `None` is a foreign message
     /// that does.
     async fn judge(
         &mut self,
         id: &str,
         handles: &[String],
-        letter: Option<&Letter>,
-        letters: &mut Letters,
+        message: Option<&QueueMessage>,
+        found: &mut FoundMessages,
     ) -> anyhow::Result<()> {
-        let (rest, kept) = match letter {
-            Some(letter) if !names(self.person, letter) => {
+        let (rest, kept) = match message {
+            Some(message) if !names(self.person, message) => {
                 self.hidden.extend_from_slice(handles);
                 return Ok(());
             }
-            Some(letter) => without(self.person, letter),
+            Some(message) => without(self.person, message),
             None => (Vec::new(), 0),
         };
-        letters.ids.push(id.to_owned());
+        found.ids.push(id.to_owned());
         // Put back if something fails, so that the next run sees it.
         self.hidden.extend_from_slice(handles);
         if !self.remove {
@@ -218,21 +218,21 @@ impl Walk<'_> {
             self.delete(handle).await?;
         }
         self.hidden.retain(|hidden| !handles.contains(hidden));
-        letters.deleted += 1;
-        letters.kept += kept;
+        found.deleted += 1;
+        found.kept += kept;
         Ok(())
     }
 
-    async fn send(&self, letters: &[Letter]) -> anyhow::Result<()> {
-        const PATIENCE: Duration = Duration::from_mins(1);
+    async fn send(&self, messages: &[QueueMessage]) -> anyhow::Result<()> {
+        const TIMEOUT: Duration = Duration::from_mins(1);
         let queue = SqsQueue::new(
             self.target.aws.sqs.clone(),
             self.which.url(self.target).to_owned(),
         );
-        let failed = queue.send(queue::all(letters), Instant::now() + PATIENCE).await;
+        let sent = queue.send(messages.iter(), Instant::now() + TIMEOUT).await;
         ensure!(
-            failed.is_empty(),
-            "a letter without the person's records could not be written; the old one stays in the queue"
+            !sent.contains(&false),
+            "a message without the person's records could not be written; the old one stays in the queue"
         );
         Ok(())
     }
@@ -246,7 +246,7 @@ impl Walk<'_> {
             .receipt_handle(handle)
             .send()
             .await
-            .context("a letter could not be deleted; it stays in the queue")?;
+            .context("a message could not be deleted; it stays in the queue")?;
         Ok(())
     }
 
@@ -276,29 +276,31 @@ impl Walk<'_> {
     }
 }
 
-fn names(person: &Person, letter: &Letter) -> bool {
-    person.is_named_in(&letter.detail) || person.is_named_in_bytes(&letter.body)
+fn names(person: &Person, message: &QueueMessage) -> bool {
+    person.is_named_in(&message.detail) || person.is_named_in_bytes(message.body.bytes())
 }
 
-/// The records of a letter that do not name the person, in new letters, and how many they are. None are left if the
-/// body has no records that this program can read, or its envelope names the person.
-fn without(person: &Person, letter: &Letter) -> (Vec<Letter>, usize) {
-    let Some(receiver) = redrive::receiver(&letter.function) else {
+/// The records of a message that do not name the person, in new messages, and how many records they are. None are
+/// left if the body has no records that this program can read, or its envelope names the person.
+fn without(person: &Person, message: &QueueMessage) -> (Vec<QueueMessage>, usize) {
+    let receiver = receivers::receiver(&message.function);
+    let (Some(receiver), Some(verified)) = (receiver, message.verified()) else {
         return (Vec::new(), 0);
     };
-    let Ok(batch) = Batch::parse(letter.verified(), receiver.formats) else {
+    let Ok(batch) = Batch::parse(verified, receiver.formats) else {
         return (Vec::new(), 0);
     };
-    let others: Places = batch
-        .places()
-        .filter(|place| !person.is_named_in(batch.record(*place)))
+    let others: Positions = batch
+        .positions()
+        .filter(|position| !person.is_named_in(batch.record(*position)))
         .collect();
-    let rest = Letter {
-        body: batch.body_of(&others),
-        detail: redact(&letter.detail).into_owned(),
-        ..letter.clone()
+    let body = batch.body_of(&others);
+    let rest = QueueMessage {
+        body: body.clone().into(),
+        detail: redact(&message.detail).into_owned(),
+        ..message.clone()
     };
-    match Batch::parse(rest.verified(), receiver.formats) {
+    match Batch::parse(body.verified(), receiver.formats) {
         Ok(batch) if !others.is_empty() && !names(person, &rest) => (batch.split(&rest), others.len()),
         _ => (Vec::new(), 0),
     }

@@ -1,0 +1,54 @@
+//! The receivers: one row each. Each row has a binary of its name in `src/bin`.
+
+use std::process::ExitCode;
+
+use webhook_ingest::{
+    http::{receiver::Receiver, runtime},
+    provider::{netcore_delivery_status, netcore_events, netcore_incoming, rcs_gateway, whatsapp_incoming},
+};
+
+/// Every receiver.
+///
+/// RCS events and SMS fallback have one record shape, so `event-webhook` and `fallback-sms` take both.
+pub static RECEIVERS: [Receiver; 5] = [
+    Receiver {
+        function: "event-webhook",
+        provider: "netcore",
+        formats: &[&netcore_events::FORMAT],
+    },
+    Receiver {
+        function: "fallback-sms",
+        provider: "netcore",
+        formats: &[&netcore_events::FORMAT],
+    },
+    Receiver {
+        function: "incoming-webhook",
+        provider: "netcore",
+        formats: &[&netcore_incoming::FORMAT, &whatsapp_incoming::FORMAT],
+    },
+    Receiver {
+        function: "delivery-status",
+        provider: "netcore",
+        formats: &[&netcore_delivery_status::FORMAT],
+    },
+    Receiver {
+        function: "rcs-callback",
+        provider: "rcs-gateway",
+        formats: &[&rcs_gateway::FORMAT],
+    },
+];
+
+/// The receiver of a function's name.
+pub fn receiver(function: &str) -> Option<Receiver> {
+    RECEIVERS
+        .into_iter()
+        .find(|receiver| receiver.function == function)
+}
+
+/// Runs the receiver of a function's name until Lambda ends the process.
+pub fn run(function: &str) -> ExitCode {
+    match receiver(function) {
+        Some(receiver) => runtime::run(receiver),
+        None => ExitCode::FAILURE,
+    }
+}

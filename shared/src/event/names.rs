@@ -1,0 +1,37 @@
+//! Names of an event's attributes in the events table and in the API. [`Attribute::name`](super::Attribute::name) has the others.
+
+/// Partition key: the message id (S).
+pub const MESSAGE_ID: &str = "message_id";
+/// Sort key, see [`StatusKey`](super::key::StatusKey) (S).
+pub const STATUS_KEY: &str = "status_key";
+/// Partition key of `recipient-index`: the person's number, digits only (S).
+pub const RECIPIENT: &str = "recipient";
+/// Sort key of both indexes: when it happened, epoch milliseconds (N).
+pub const EVENT_TIME: &str = "event_time";
+/// Partition key of `day-index`: UTC day and shard, `2026-11-21#00` (S).
+pub const DAY_SHARD: &str = "day_shard";
+/// When the event first arrived, epoch milliseconds (N).
+pub const RECEIVED_AT: &str = "received_at";
+/// Time to live, epoch seconds (N).
+pub const EXPIRES_AT: &str = "expires_at";
+/// See [`Channel`](super::Channel) (S).
+pub const CHANNEL: &str = "channel";
+/// See [`Status`](super::Status) (S).
+pub const STATUS: &str = "status";
+/// Whose webhook it was (S).
+pub const PROVIDER: &str = "provider";
+/// Which of the provider's record shapes it was (S).
+pub const FORMAT: &str = "format";
+/// True if it arrived more than `LATE_AFTER_HOURS` after it happened (BOOL).
+pub const LATE: &str = "late";
+/// True if the record gave no usable time, or one more than 48 hours after its arrival;
+/// `event_time` is then the arrival, and the record keeps what the sender wrote (BOOL).
+pub const UNDATED: &str = "undated";
+/// See [`Event::extra`](super::Event::extra) (M).
+pub const EXTRA: &str = "extra";
+/// See [`Event::as_sent`](super::Event::as_sent) (M).
+pub const AS_SENT: &str = "as_sent";
+/// See [`Event::envelope`](super::Event::envelope) (M, or S for its JSON text).
+pub const ENVELOPE: &str = "envelope";
+/// See [`Event::verbatim`](super::Event::verbatim) (S).
+pub const VERBATIM: &str = "verbatim";

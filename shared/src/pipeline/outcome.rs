@@ -1,0 +1,42 @@
+//! Result of a batch, and its metrics.
+
+use crate::operations::metrics;
+
+/// Result of a batch. Every record is in exactly one of `stored`, `duplicates`, `queued`,
+/// `dead_lettered` and `lost`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BatchOutcome {
+    /// Records in the batch.
+    pub received: usize,
+    /// Written now.
+    pub stored: usize,
+    /// Stored before, with the same content.
+    pub duplicates: usize,
+    /// Of the dead-lettered: stored before, with other content.
+    pub conflicts: usize,
+    /// Of the stored: arrived late.
+    pub late: usize,
+    /// In the retry queue.
+    pub queued: usize,
+    /// In the dead-letter queue.
+    pub dead_lettered: usize,
+    /// Not durable anywhere.
+    pub lost: usize,
+}
+
+impl BatchOutcome {
+    /// Counts the records in the metrics of a function. `Received` is not among them: `redrive` did not
+    /// receive its records.
+    pub fn count(&self, function: &'static str, provider: &'static str) {
+        for (name, n) in [
+            ("Stored", self.stored),
+            ("Duplicates", self.duplicates),
+            ("Conflicts", self.conflicts),
+            ("Late", self.late),
+            ("Queued", self.queued),
+            ("DeadLettered", self.dead_lettered),
+        ] {
+            metrics::records(function, provider, name, n);
+        }
+    }
+}
