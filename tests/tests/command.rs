@@ -21,6 +21,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::Method;
+use integration_tests::verified;
 use netcore_webhooks::local::Place;
 use serde_json::{Value, json};
 use server::{Answer, HttpClient};

@@ -468,7 +468,7 @@ async fn a_record_that_cannot_be_counted_goes_aside_and_blocks_nothing() {
             (letter.reason.as_str(), letter.function.as_str()),
             ("uncountable", "projector")
         );
-        let record: Value = serde_json::from_slice(&letter.body).unwrap();
+        let record: Value = serde_json::from_slice(letter.body.bytes()).unwrap();
         assert!(records.contains(&record), "{record}");
     }
     let metrics = projector.line(|line| line.get("Unprojectable").is_some()).await;

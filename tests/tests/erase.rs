@@ -188,7 +188,9 @@ impl Stage {
         let bodies = messages
             .iter()
             .map(|message| QueueMessage::read(message).unwrap().body);
-        bodies.map(|body| String::from_utf8(body).unwrap()).collect()
+        bodies
+            .map(|body| String::from_utf8(body.bytes().to_vec()).unwrap())
+            .collect()
     }
 }
 

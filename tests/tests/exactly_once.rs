@@ -107,7 +107,7 @@ async fn other_content_under_the_same_key_is_a_conflict_and_the_stored_event_sta
     assert_eq!(dead[0].reason, Reason::Conflict);
     assert_eq!(dead[0].function, "event-webhook");
     assert!(dead[0].detail.contains("remarks"), "{}", dead[0].detail);
-    let kept: Value = serde_json::from_slice(&dead[0].body).unwrap();
+    let kept: Value = serde_json::from_slice(dead[0].body.bytes()).unwrap();
     assert_eq!(kept, json!([second[1]]), "the letter holds what came, whole");
     assert_eq!(scene.table.calls("GetItem") + scene.table.calls("Query"), 0);
 }
@@ -210,7 +210,7 @@ async fn what_differs_in_anything_is_a_conflict_and_kept() {
     for (_, _, second, attribute) in &pairs {
         let place = letters
             .iter()
-            .position(|letter| letter.body == second.as_bytes())
+            .position(|letter| letter.body.bytes() == second.as_bytes())
             .unwrap_or_else(|| panic!("{second} is nowhere"));
         let letter = letters.swap_remove(place);
         assert_eq!(letter.reason, Reason::Conflict);
@@ -308,7 +308,10 @@ async fn a_counter_of_attempts_makes_no_second_tap() {
     assert_eq!(counted, [(1, 0, 0), (0, 0, 1), (0, 1, 0), (0, 0, 1)]);
     assert_eq!(scene.ledger.items().await.len(), 1);
     let dead = ledger::letters(&scene.ledger.take_dead().await);
-    let bodies: BTreeSet<Vec<u8>> = dead.into_iter().map(|letter| letter.body).collect();
+    let bodies: BTreeSet<Vec<u8>> = dead
+        .into_iter()
+        .map(|letter| letter.body.bytes().to_vec())
+        .collect();
     assert_eq!(
         bodies,
         [tap(r#","attempt":2"#), tap("")].map(String::into_bytes).into()

@@ -496,7 +496,7 @@ fn base_record(which: usize) -> (FormatId, Map<String, Value>) {
 fn read(
     format: FormatId,
     text: &str,
-) -> Result<webhook_ingest::event::Event, webhook_ingest::event::Unreadable> {
+) -> Result<webhook_ingest::event::Event, webhook_ingest::record::Unreadable> {
     // As the function that takes both reads them.
     if format == &netcore_incoming::FORMAT || format == &whatsapp_incoming::FORMAT {
         provider::read(&[&netcore_incoming::FORMAT, &whatsapp_incoming::FORMAT], text)
