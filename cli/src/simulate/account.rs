@@ -15,7 +15,7 @@ use webhook_ingest::{
     provider,
 };
 
-use super::life::Happening;
+use super::happening::Happening;
 use crate::place::Target;
 
 /// Queries at once.

@@ -6,8 +6,14 @@ use webhook_ingest::event::EpochMillis;
 
 use super::{
     chance::Chance,
-    life::{Form, Happening},
+    happening::{Envelope, Form, Happening, Life},
     people::{Sending, brazilian},
+};
+
+/// Callbacks, one to a body.
+pub(super) const CALLBACKS: Form = Form {
+    function: "rcs-callback",
+    envelope: Envelope::Single,
 };
 
 const CREDITS: [&str; 2] = [
@@ -51,7 +57,14 @@ struct Said {
     message: Value,
 }
 
-pub(super) fn life(sending: &Sending, fallback: f64, chance: &mut Chance) -> Vec<Happening> {
+/// The life of one message.
+pub(super) static LIFE: Life = Life {
+    weight: 20,
+    forms: &[CALLBACKS],
+    live,
+};
+
+fn live(sending: &Sending, fallback: f64, chance: &mut Chance) -> Vec<Happening> {
     let vars = if chance.is(0.5) {
         json!({"name": chance.one_of(&["Ana", "Caio", "Lia", "Davi"]), "code": format!("A-{}", chance.number(1000..9999))})
     } else {
@@ -105,8 +118,8 @@ impl Message<'_> {
             fields.insert("message".to_owned(), said.message);
         }
         Happening {
-            form: Form::Gateway,
-            function: Form::Gateway.function(),
+            form: CALLBACKS,
+            function: CALLBACKS.function,
             record,
             message_id: self.reference.clone(),
             channel: said.channel,

@@ -4,9 +4,8 @@
 mod account;
 mod answers;
 mod chance;
-mod fallback;
 mod gateway;
-mod incoming;
+mod happening;
 mod life;
 mod netcore;
 mod options;
@@ -31,7 +30,8 @@ use webhook_ingest::{
 
 pub use account::Found;
 pub use answers::{Counts, Sent};
-pub use life::{Form, Happening};
+pub use happening::{Envelope, Form, Happening};
+pub use life::forms;
 pub use options::Options;
 pub use report::Report;
 pub use traffic::{Expected, Post};
@@ -56,9 +56,9 @@ impl Cast {
     fn told(&self, happening: Happening) -> Option<Happening> {
         let takes = |function: &str| self.urls.contains_key(function);
         let function = match happening.form {
-            form if takes(form.function()) => form.function(),
+            form if takes(form.function) => form.function,
             // Each of the two takes both.
-            Form::SmsFallback if takes("event-webhook") => "event-webhook",
+            netcore::SMS_EVENTS if takes("event-webhook") => "event-webhook",
             _ => return None,
         };
         Some(Happening {

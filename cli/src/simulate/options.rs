@@ -5,7 +5,7 @@ use clap::{Args, builder::RangedU64ValueParser};
 use receivers::RECEIVERS;
 use webhook_ingest::event::EpochMillis;
 
-use super::{Cast, life::Form};
+use super::{Cast, life::forms};
 
 /// Plays the providers against receivers, then checks that every event is stored exactly once.
 /// The phone numbers do not exist: `91 0…` and `55 00…`.
@@ -95,8 +95,8 @@ fn add(cast: &mut Cast, url: &str) -> anyhow::Result<()> {
             .map(|path| path.trim_end_matches('/'))
     });
     let Some(name) = name else {
-        for form in Form::ALL {
-            let function = form.function();
+        for form in forms() {
+            let function = form.function;
             cast.urls
                 .insert(function, format!("{base}/lambda-url/{function}/"));
         }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::{account::Found, answers::Sent, life::Happening};
+use super::{account::Found, answers::Sent, happening::Happening};
 
 /// No more differences than this are listed; the rest is counted.
 const LISTED: usize = 50;

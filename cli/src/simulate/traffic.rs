@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     chance::Chance,
-    life::{Form, Happening},
+    happening::{Form, Happening},
 };
 
 /// A repeated event comes up to this many windows after the first time.

@@ -5,8 +5,20 @@ use webhook_ingest::event::EpochMillis;
 
 use super::{
     chance::Chance,
-    life::{Form, Happening},
+    happening::{Envelope, Form, Happening, Life},
     people::{Sending, indian},
+};
+
+/// Incoming messages.
+pub(super) const INCOMING_MESSAGES: Form = Form {
+    function: "incoming-webhook",
+    envelope: Envelope::Field("incoming_message"),
+};
+
+/// Delivery status.
+pub(super) const DELIVERY_STATUS: Form = Form {
+    function: "delivery-status",
+    envelope: Envelope::Field("delivery_status"),
 };
 
 const FAILED: [&str; 5] = [
@@ -37,7 +49,14 @@ struct Message<'a> {
     billable: bool,
 }
 
-pub(super) fn life(sending: &Sending, chance: &mut Chance) -> Vec<Happening> {
+/// The life of one message.
+pub(super) static LIFE: Life = Life {
+    weight: 25,
+    forms: &[DELIVERY_STATUS, INCOMING_MESSAGES],
+    live,
+};
+
+fn live(sending: &Sending, _: f64, chance: &mut Chance) -> Vec<Happening> {
     let campaign = matches!(sending.campaign.tag, "order-updates" | "appointments");
     let category = match sending.campaign.tag {
         "otp" => "authentication",
@@ -116,8 +135,8 @@ impl Message<'_> {
             fields.insert("pricing".to_owned(), pricing);
         }
         Happening {
-            form: Form::DeliveryStatus,
-            function: Form::DeliveryStatus.function(),
+            form: DELIVERY_STATUS,
+            function: DELIVERY_STATUS.function,
             record,
             message_id: self.id.clone(),
             channel: "WHATSAPP",
@@ -168,8 +187,8 @@ impl Message<'_> {
             fields.insert(field.to_owned(), content);
         }
         Happening {
-            form: Form::WhatsAppIncoming,
-            function: Form::WhatsAppIncoming.function(),
+            form: INCOMING_MESSAGES,
+            function: INCOMING_MESSAGES.function,
             record,
             message_id: id,
             channel: "WHATSAPP",

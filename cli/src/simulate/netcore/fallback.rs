@@ -4,9 +4,17 @@ use serde_json::json;
 use webhook_ingest::event::EpochMillis;
 
 use super::{
-    chance::Chance,
-    life::{Form, Happening},
-    netcore::Message,
+    super::{
+        chance::Chance,
+        happening::{Envelope, Form, Happening},
+    },
+    Message,
+};
+
+/// SMS fallback events.
+pub(in super::super) const SMS_EVENTS: Form = Form {
+    function: "fallback-sms",
+    envelope: Envelope::Array,
 };
 
 const SMS_FAILED: [&str; 4] = [
@@ -60,8 +68,8 @@ impl Message<'_> {
             "type": "Text",
         });
         Happening {
-            form: Form::SmsFallback,
-            function: Form::SmsFallback.function(),
+            form: SMS_EVENTS,
+            function: SMS_EVENTS.function,
             record,
             message_id: id.to_owned(),
             channel: "SMS",

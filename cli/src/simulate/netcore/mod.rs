@@ -1,13 +1,24 @@
 //! Netcore's RCS messages and their events. Every record has exactly the fields of the documented
 //! samples.
 
+mod fallback;
+mod incoming;
+
 use serde_json::{Value, json};
 use webhook_ingest::event::EpochMillis;
 
 use super::{
     chance::Chance,
-    life::{Form, Happening},
+    happening::{Envelope, Form, Happening, Life},
     people::{Sending, indian},
+};
+
+pub(super) use fallback::SMS_EVENTS;
+
+/// RCS events.
+pub(super) const RCS_EVENTS: Form = Form {
+    function: "event-webhook",
+    envelope: Envelope::Array,
 };
 
 const NOT_SENT: [&str; 3] = [
@@ -33,7 +44,14 @@ pub(super) struct Message<'a> {
     kind: &'static str,
 }
 
-pub(super) fn life(sending: &Sending, fallback: f64, chance: &mut Chance) -> Vec<Happening> {
+/// The life of one message.
+pub(super) static LIFE: Life = Life {
+    weight: 55,
+    forms: &[RCS_EVENTS, SMS_EVENTS, incoming::RCS_MESSAGES],
+    live,
+};
+
+fn live(sending: &Sending, fallback: f64, chance: &mut Chance) -> Vec<Happening> {
     let number = indian(sending.person);
     let epoch = sending.at / 1000;
     let message = Message {
@@ -155,8 +173,8 @@ impl Message<'_> {
             fields.insert("click_data".to_owned(), click);
         }
         Happening {
-            form: Form::RcsEvents,
-            function: Form::RcsEvents.function(),
+            form: RCS_EVENTS,
+            function: RCS_EVENTS.function,
             record,
             message_id: self.id.clone(),
             channel: "RCS",

@@ -4,10 +4,18 @@ use serde_json::{Value, json};
 use webhook_ingest::event::EpochMillis;
 
 use super::{
-    chance::Chance,
-    life::{Form, Happening},
-    netcore::Message,
-    people::MINUTE,
+    super::{
+        chance::Chance,
+        happening::{Envelope, Form, Happening},
+        people::MINUTE,
+    },
+    Message,
+};
+
+/// Incoming RCS messages.
+pub(in super::super) const RCS_MESSAGES: Form = Form {
+    function: "incoming-webhook",
+    envelope: Envelope::Array,
 };
 
 const ANSWERS: [&str; 8] = [
@@ -96,8 +104,8 @@ impl Message<'_> {
             "to": format!("+{}", self.number),
         });
         Happening {
-            form: Form::RcsIncoming,
-            function: Form::RcsIncoming.function(),
+            form: RCS_MESSAGES,
+            function: RCS_MESSAGES.function,
             record,
             message_id: id,
             channel: "RCS",
