@@ -15,7 +15,7 @@ rollups=$prefix-rollups
 rollups_arn=arn:aws:dynamodb:$region:$account:table/$rollups
 retry_arn=arn:aws:sqs:$region:$account:$prefix-retry
 dead_arn=arn:aws:sqs:$region:$account:$prefix-dead-letters
-receivers="event-webhook fallback-sms incoming-webhook delivery-status rcs-callback"
+receivers=$(cd "$(dirname "$0")/../functions/receivers/src/bin" && ls -1 | sed 's/\.rs$//')
 
 aws dynamodb create-table --table-name "$table" --billing-mode PAY_PER_REQUEST \
   --attribute-definitions AttributeName=message_id,AttributeType=S AttributeName=status_key,AttributeType=S \

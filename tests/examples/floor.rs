@@ -3,7 +3,7 @@
 //! ratios hold whatever else the machine does.
 //!
 //! ```sh
-//! cargo build --release -p event-webhook && (cd benches/floor && cargo build --release)
+//! cargo build --release -p receivers && (cd benches/floor && cargo build --release)
 //! cargo run -p integration-tests --example floor
 //! ```
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]

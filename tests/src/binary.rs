@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use receivers::RECEIVERS;
 use serde_json::{Map, Value};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
@@ -18,17 +19,14 @@ use tokio::{
 
 use crate::runtime_api::{Reply, RuntimeApi};
 
-/// Every function there is a binary of.
-pub const FUNCTIONS: [&str; 8] = [
-    "event-webhook",
-    "fallback-sms",
-    "incoming-webhook",
-    "delivery-status",
-    "rcs-callback",
-    "redrive",
-    "projector",
-    "dashboard",
-];
+/// The name of every function; each has a binary.
+pub fn functions() -> impl Iterator<Item = &'static str> {
+    let receivers = RECEIVERS.iter().map(|receiver| receiver.function);
+    receivers.chain(["redrive", "projector", "dashboard"])
+}
+
+/// The packages of the functions.
+const PACKAGES: [&str; 4] = ["receivers", "redrive", "projector", "dashboard"];
 
 /// A function is given this long; a test that waits longer has found a fault of its own.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -205,7 +203,7 @@ async fn keep(stream: impl AsyncRead + Unpin, lines: watch::Sender<Vec<String>>)
 /// The folder with the built binaries. Built once per process, in one call of cargo.
 fn binaries() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build(&FUNCTIONS).expect("the functions build"))
+    BUILT.get_or_init(|| build(&PACKAGES).expect("the functions build"))
 }
 
 /// The built command `netcore-webhooks`. Built once per process.

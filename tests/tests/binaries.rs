@@ -15,12 +15,13 @@ use futures::future::join_all;
 use http::Method;
 use integration_tests::verified;
 use integration_tests::{
-    binary::{Answer, FUNCTIONS, Function},
+    binary::{Answer, Function, functions},
     fixtures::{AUTH, body, events, post, post_base64, request, request_to, samples, signed},
     ledger::{self, keys, sqs_event},
     proxy::Treatment::{Hold, Pass, ServerError},
     scene::Scene,
 };
+use receivers::RECEIVERS;
 use serde_json::{Value, json};
 use webhook_ingest::{
     auth::Policy,
@@ -28,14 +29,6 @@ use webhook_ingest::{
     operations::metrics,
     queue::message::{QueueMessage, Reason},
 };
-
-const RECEIVERS: [&str; 5] = [
-    "event-webhook",
-    "fallback-sms",
-    "incoming-webhook",
-    "delivery-status",
-    "rcs-callback",
-];
 
 /// A receiver's bodies: the samples, or what its documentation describes.
 fn bodies(receiver: &str) -> Vec<Vec<u8>> {
@@ -59,7 +52,7 @@ fn bodies(receiver: &str) -> Vec<Vec<u8>> {
 async fn every_receiver_stores_its_sample_bodies() {
     let scene = Scene::set().await;
     let mut expected = BTreeSet::new();
-    for name in RECEIVERS {
+    for name in RECEIVERS.map(|receiver| receiver.function) {
         let receiver = scene.function(name, &[]).await;
         for body in bodies(name) {
             let answer = receiver.request(&post(&body)).await;
@@ -98,7 +91,7 @@ async fn a_body_verifies_as_text_and_in_base64() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn methods_and_sizes_are_answered_before_anything_is_read() {
     let scene = Scene::set().await;
-    for name in RECEIVERS {
+    for name in RECEIVERS.map(|receiver| receiver.function) {
         let receiver = scene.function(name, &[("MAX_BODY_BYTES", "1000")]).await;
         let get = receiver.request(&request(&Method::GET, &[], b"")).await;
         assert_eq!((get.status, get.json()), (200, json!({"ready": true})));
@@ -183,7 +176,7 @@ async fn refusal(name: &str, environment: Vec<(&str, String)>) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_environment_is_told_whole_and_ends_the_function() {
     let region = ("AWS_REGION", "local".to_owned());
-    for name in FUNCTIONS {
+    for name in functions() {
         let error = refusal(name, vec![region.clone()]).await;
         for (variable, needed) in [
             ("EVENTS_TABLE", name != "projector"),
@@ -195,7 +188,7 @@ async fn a_wrong_environment_is_told_whole_and_ends_the_function() {
         }
         assert_eq!(
             error.contains("WEBHOOK_AUTH"),
-            RECEIVERS.contains(&name),
+            receivers::receiver(name).is_some(),
             "{name}: {error}"
         );
     }
