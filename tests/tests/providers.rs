@@ -25,7 +25,10 @@ fn missing(root: &Path, receiver: &Receiver) -> Vec<String> {
         (root.join(&binary).exists(), binary),
         (has_files(&fixtures), format!("{fixtures}: its payloads")),
         (is_deployed, "template.yaml: its entry".to_owned()),
-        (is_documented, "README.md: its line in the table of functions".to_owned()),
+        (
+            is_documented,
+            "README.md: its line in the table of functions".to_owned(),
+        ),
         (is_played, "cli/src/simulate: its life".to_owned()),
     ]
     .into_iter()
@@ -78,12 +81,21 @@ fn every_binary_and_every_format_has_a_row() {
     }
     for format in provider::ALL {
         assert!(
-            RECEIVERS.iter().any(|receiver| receiver.formats.contains(&format)),
+            RECEIVERS
+                .iter()
+                .any(|receiver| receiver.formats.contains(&format)),
             "no row in RECEIVERS (functions/receivers/src/lib.rs) takes the format {format:?}"
         );
     }
     // A module that `provider::ALL` forgets would be dead code, which the compiler reports only if it is private.
     let modules = std::fs::read_to_string(root().join("shared/src/provider/mod.rs")).unwrap();
-    let formats = modules.lines().filter(|line| line.starts_with("pub mod ")).count();
-    assert_eq!(formats, provider::ALL.len(), "provider::ALL lists every module with a FORMAT");
+    let formats = modules
+        .lines()
+        .filter(|line| line.starts_with("pub mod "))
+        .count();
+    assert_eq!(
+        formats,
+        provider::ALL.len(),
+        "provider::ALL lists every module with a FORMAT"
+    );
 }

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use aws_sdk_dynamodb::{error::ProvideErrorMetadata as _, types::AttributeValue};
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures::{StreamExt as _, TryStreamExt as _};
 use indicatif::ProgressBar;
 use webhook_ingest::{
     events_table::item::{self, Item},
+    operations::dynamodb,
     phone::Number,
 };
 
@@ -146,7 +147,7 @@ async fn by_number(target: &Target, recipient: String) -> anyhow::Result<Vec<Ite
         .collect()
         .await;
     match found {
-        Err(error) if error.code() == Some("ValidationException") => Ok(Vec::new()),
+        Err(error) if dynamodb::lacks_index(&error) => Ok(Vec::new()),
         found => found.context("recipient-index does not answer"),
     }
 }

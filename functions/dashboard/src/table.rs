@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use webhook_ingest::{
     event::{Attribute, MessageId},
     events_table::item::{CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECIPIENT, STATUS, STATUS_KEY, number_at},
-    operations::clients,
+    operations::{clients, dynamodb},
 };
 
 use crate::{
@@ -206,7 +206,7 @@ impl EventsTable {
             .await;
         match answer {
             Ok(answer) => Ok(Around::of(id, events, answer.items.unwrap_or_default())),
-            Err(error) if lacks_index(&error) => Ok(Around::default()),
+            Err(error) if dynamodb::lacks_index(&error) => Ok(Around::default()),
             Err(error) => Err(refusal(&error)),
         }
     }
@@ -281,17 +281,13 @@ fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
 
 type QueryFault = SdkError<aws_sdk_dynamodb::operation::query::QueryError>;
 
-fn lacks_index(error: &QueryFault) -> bool {
-    error.code() == Some("ValidationException") && error.message().is_some_and(|m| m.contains("index"))
-}
-
 pub(crate) fn refusal(error: &QueryFault) -> Refusal {
-    if lacks_index(error) {
+    if dynamodb::lacks_index(error) {
         return Refusal::NotFound(
             "the table has no index for this question; the stack switched it off".into(),
         );
     }
-    if error.code() == Some("ValidationException") {
+    if dynamodb::is_validation(error) {
         return foreign_cursor();
     }
     unavailable("the events table", error)

@@ -60,11 +60,12 @@ impl<'c> Lease<'c> {
             table,
             generation,
         };
-        let taken = match text(NEXT) {
-            None => "attribute_not_exists(#next)",
-            // It was not renewed or taken since it was read.
-            Some(_) if before.contains_key(LEASE_UNTIL) => "#next = :before AND #until = :until",
-            Some(_) => "#next = :before AND attribute_not_exists(#until)",
+        // It was not renewed or taken since it was read.
+        let until = before.get(LEASE_UNTIL).filter(|_| text(NEXT).is_some());
+        let taken = match (text(NEXT), until) {
+            (None, _) => "attribute_not_exists(#next)",
+            (Some(_), Some(_)) => "#next = :before AND #until = :until",
+            (Some(_), None) => "#next = :before AND attribute_not_exists(#until)",
         };
         let mut update = lease
             .update()
@@ -79,7 +80,7 @@ impl<'c> Lease<'c> {
         if let Some(next) = text(NEXT) {
             update = update.expression_attribute_values(":before", AttributeValue::S(next.clone()));
         }
-        if let Some(until) = before.get(LEASE_UNTIL).filter(|_| taken.contains(":until")) {
+        if let Some(until) = until {
             update = update.expression_attribute_values(":until", until.clone());
         }
         match update.send().await {

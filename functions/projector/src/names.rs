@@ -13,7 +13,6 @@ use std::{
 
 use aws_sdk_dynamodb::{
     Client,
-    error::ProvideErrorMetadata as _,
     types::{AttributeValue, ReturnConsumedCapacity},
 };
 use tokio::time::Instant;
@@ -24,7 +23,7 @@ use webhook_ingest::{
     },
     event::time,
     events_table::item::Item,
-    operations::clients,
+    operations::{clients, dynamodb},
 };
 
 use crate::{backoff::Backoff, chunk::VERSION, counter_delta::Subject};
@@ -224,10 +223,15 @@ impl Registry {
         known: &Day,
         draft: &Draft<'_>,
     ) -> Result<f64, Refusal> {
-        let (page, condition) = match known.pages {
-            0 => (0, "attribute_not_exists(#version)"),
-            pages if known.last.is_full => (pages, "attribute_not_exists(#version)"),
-            pages => (pages - 1, "#version = :read"),
+        let (page, is_new) = match known.pages {
+            0 => (0, true),
+            pages if known.last.is_full => (pages, true),
+            pages => (pages - 1, false),
+        };
+        let condition = if is_new {
+            "attribute_not_exists(#version)"
+        } else {
+            "#version = :read"
         };
         let expires = time::now() / 1000 + SERIES_LIVE_DAYS * 86_400;
         let number = |n: String| AttributeValue::N(n);
@@ -243,7 +247,7 @@ impl Registry {
             .expression_attribute_values(":one", number("1".to_owned()))
             .expression_attribute_values(":expires", number(expires.to_string()))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        if condition.contains(":read") {
+        if !is_new {
             update = update.expression_attribute_values(":read", number(known.last.version.to_string()));
         }
         let mut set = "SET #expires = :expires".to_owned();
@@ -278,7 +282,7 @@ impl Registry {
                 .consumed_capacity
                 .and_then(|c| c.capacity_units)
                 .unwrap_or_default()),
-            Err(error) if error.code() == Some("ValidationException") => {
+            Err(error) if dynamodb::is_validation(&error) => {
                 Err(Refusal::Never("ValidationException".to_owned()))
             }
             Err(error) => Err(Refusal::Again(clients::failure(&error).to_owned())),

@@ -15,7 +15,6 @@ use std::{
 
 use aws_sdk_dynamodb::{
     Client,
-    error::ProvideErrorMetadata as _,
     operation::transact_write_items::TransactWriteItemsError,
     types::{AttributeValue, ReturnConsumedCapacity, TransactWriteItem},
 };
@@ -24,7 +23,7 @@ use tokio::time::Instant;
 use webhook_ingest::{
     counters::{COMMON_SLOT, Generations, NO_PERIOD, PERIOD, REBUILD_SLOT, SERIES, SLOTS, UPDATED_AT},
     event::time,
-    operations::clients,
+    operations::{clients, dynamodb},
 };
 
 use crate::{
@@ -467,9 +466,10 @@ impl Rollups {
                 None => Failed::Cancelled((*codes.keys().next().unwrap_or(&"cancelled")).to_owned()),
             });
         }
-        Err(match error.code() {
-            Some("ValidationException") => Failed::Never("ValidationException".to_owned()),
-            _ => Failed::Unknown(clients::failure(&error).to_owned()),
+        Err(if dynamodb::is_validation(&error) {
+            Failed::Never("ValidationException".to_owned())
+        } else {
+            Failed::Unknown(clients::failure(&error).to_owned())
         })
     }
 }

@@ -2,5 +2,6 @@
 
 pub mod clients;
 pub mod config;
+pub mod dynamodb;
 pub mod logging;
 pub mod metrics;
