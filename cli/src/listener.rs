@@ -194,7 +194,7 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_mins(1);
+    const TIMEOUT: Duration = Duration::from_mins(1);
     const REQUEST: &[u8] = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}";
 
     struct Running {
@@ -243,7 +243,7 @@ mod tests {
     /// What a peer is told until its connection ends.
     async fn end(mut peer: TcpStream) -> String {
         let mut told = Vec::new();
-        let ended = timeout(PATIENCE, peer.read_to_end(&mut told)).await;
+        let ended = timeout(TIMEOUT, peer.read_to_end(&mut told)).await;
         // A reset is an end too.
         let _ = ended.expect("the connection ends");
         String::from_utf8(told).unwrap()
@@ -279,7 +279,7 @@ mod tests {
                 }
                 drop(read);
             };
-            timeout(PATIENCE, drip).await.expect("the connection ends");
+            timeout(TIMEOUT, drip).await.expect("the connection ends");
         }
     }
 
@@ -293,7 +293,7 @@ mod tests {
         ]
         .concat();
         let pour = async { while peer.write_all(&request).await.is_ok() {} };
-        timeout(PATIENCE, pour).await.expect("the connection ends");
+        timeout(TIMEOUT, pour).await.expect("the connection ends");
     }
 
     #[tokio::test]
@@ -315,9 +315,9 @@ mod tests {
     #[tokio::test]
     async fn a_stop_waits_for_requests_under_way_and_for_nothing_else() {
         let running = run(Limits {
-            head: PATIENCE,
-            body: PATIENCE,
-            grace: PATIENCE * 2,
+            head: TIMEOUT,
+            body: TIMEOUT,
+            grace: TIMEOUT * 2,
             ..Limits::default()
         })
         .await;
@@ -334,9 +334,9 @@ mod tests {
         assert!(!running.task.is_finished(), "a request is under way");
         running.go_on.notify_one();
         assert!(end(slow).await.ends_with("\r\n\r\n{}"));
-        timeout(PATIENCE, running.task).await.unwrap().unwrap();
+        timeout(TIMEOUT, running.task).await.unwrap().unwrap();
         assert!(
-            begun.elapsed() < PATIENCE,
+            begun.elapsed() < TIMEOUT,
             "the silent connection was not waited for"
         );
         assert!(TcpStream::connect(running.address).await.is_err());

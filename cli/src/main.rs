@@ -262,7 +262,7 @@ async fn rebuild(data: &Path) -> anyhow::Result<()> {
     let rebuilt = rebuild::rebuild(&rollups, &target.storage.events_table, progress).await?;
     bar.finish_and_clear();
     println!(
-        "{} events are counted anew; {} old counters and marks are removed",
+        "{} events are counted anew; {} old counters and dedup markers are removed",
         rebuilt.events, rebuilt.removed
     );
     if rebuilt.skipped > 0 {

@@ -9,7 +9,7 @@ use webhook_ingest::operations::{
     config::{StorageConfig, environment},
 };
 
-use crate::{local::Place, serve::PLACE};
+use crate::{local::RunningInstance, serve::PLACE};
 
 /// Clients and names.
 pub struct Target {
@@ -20,7 +20,7 @@ pub struct Target {
     /// The counters' table.
     pub rollups_table: String,
     /// The running instance that holds them; `None` in AWS.
-    pub local: Option<Place>,
+    pub local: Option<RunningInstance>,
 }
 
 /// What a command needs of a stack in AWS.
@@ -81,7 +81,7 @@ impl Target {
                 needs.variables().join(" and ")
             );
         };
-        let place: Place = serde_json::from_str(&text)
+        let place: RunningInstance = serde_json::from_str(&text)
             .with_context(|| format!("{} is damaged; start serve again", file.display()))?;
         let aws = place.aws(Timeouts::unhurried()).await;
         let storage = place.storage();

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use webhook_ingest::operations::{clients::Timeouts, config::StorageConfig};
 
-use crate::local::Place;
+use crate::local::RunningInstance;
 
 /// The batch that the template configures.
 const BATCH: i32 = 5;
@@ -22,7 +22,7 @@ const LONG_POLL_SECONDS: i32 = 1;
 const FUNCTION_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Polls until told to stop.
-pub(crate) async fn run(place: Place, storage: StorageConfig, stopped: watch::Receiver<bool>) {
+pub(crate) async fn run(place: RunningInstance, storage: StorageConfig, stopped: watch::Receiver<bool>) {
     let aws = place.aws(Timeouts::unhurried()).await;
     let redrive = Redrive::start(storage, &aws);
     while !*stopped.borrow() {

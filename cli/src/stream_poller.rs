@@ -10,7 +10,7 @@ use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 use webhook_ingest::operations::clients::Timeouts;
 
 use crate::local::{
-    Place,
+    RunningInstance,
     stream::{BEGINNING, Position, Stream},
 };
 
@@ -22,7 +22,12 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 const FUNCTION_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Polls until told to stop; before, counts what a folder of an earlier version never counted.
-pub(crate) async fn run(place: Place, stream: Stream, uncounted: bool, mut stopped: watch::Receiver<bool>) {
+pub(crate) async fn run(
+    place: RunningInstance,
+    stream: Stream,
+    uncounted: bool,
+    mut stopped: watch::Receiver<bool>,
+) {
     let aws = place.aws(Timeouts::unhurried()).await;
     if uncounted {
         let rollups = Rollups::new(aws.dynamodb.clone(), place.rollups_table.clone());

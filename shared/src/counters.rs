@@ -6,8 +6,8 @@
 //! | `<generation>#<scope>` | `day#2026-11-21#<slot>` | counters of that UTC day of the event time |
 //! | `<generation>#<scope>` | `hour#2026-11-21T10#<slot>` | counters of that hour, statuses only |
 //! | `<generation>#names` | `day#2026-11-21#<page>` | the names that this day counts by themselves |
-//! | `<generation>#seen#<second>` | `-` | marks of the events that arrived in that second and are counted |
-//! | `<generation>#seen#<second>#<digits>` | `-` | more marks of a busy second, by the first hex digits of the mark |
+//! | `<generation>#seen#<second>` | `-` | markers of the events that arrived in that second and are counted |
+//! | `<generation>#seen#<second>#<digits>` | `-` | more markers of a busy second, by the first hex digits of the marker |
 //! | `generation` | `-` | the generation that is read, and the one that is being built |
 //!
 //! A scope is `all`, `bot=B`, `tag=T` or `bot=B&tag=T`; the channel is a part of each counter's name.
@@ -200,14 +200,14 @@ impl Generations {
     }
 }
 
-/// The partition key of marks of events that arrived at a time. A second's first marks are in one
+/// The partition key of markers of events that arrived at a time. A second's first markers are in one
 /// item. When it is full, later ones go into 16 more by their first hex digit, then by the next one:
 /// the place depends on the event alone, and no item grows large however many events share a second.
-pub fn marks(generation: &str, received_at: EpochMillis, mark: [u8; 8], digits: usize) -> String {
+pub fn markers(generation: &str, received_at: EpochMillis, marker: [u8; 8], digits: usize) -> String {
     let mut key = format!("{generation}#seen#{}", received_at.div_euclid(1000));
     if digits > 0 {
         key.push('#');
-        let hex = mark.iter().flat_map(|byte| [byte >> 4, byte & 15]).take(digits);
+        let hex = marker.iter().flat_map(|byte| [byte >> 4, byte & 15]).take(digits);
         key.extend(hex.filter_map(|digit| char::from_digit(digit.into(), 16)));
     }
     key
@@ -486,9 +486,12 @@ mod tests {
     fn hours_and_marks_are_those_of_utc() {
         assert_eq!(hour_of(1_704_876_828_000), "2024-01-10T08");
         assert_eq!(hour_of(-1), "1969-12-31T23");
-        let mark = [0xa3, 0xf0, 0, 0, 0, 0, 0, 0x10];
-        assert_eq!(marks("0", 1_704_876_828_999, mark, 0), "0#seen#1704876828");
-        assert_eq!(marks("0", 1_704_876_828_000, mark, 3), "0#seen#1704876828#a3f");
+        let marker = [0xa3, 0xf0, 0, 0, 0, 0, 0, 0x10];
+        assert_eq!(markers("0", 1_704_876_828_999, marker, 0), "0#seen#1704876828");
+        assert_eq!(
+            markers("0", 1_704_876_828_000, marker, 3),
+            "0#seen#1704876828#a3f"
+        );
     }
 
     #[test]

@@ -21,7 +21,7 @@ use std::{path::Path, time::Instant};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use http::Method;
 use integration_tests::{fixtures::request_to, proxy::Proxy, release::Release};
-use netcore_webhooks::local::{Local, Place, QueueOptions};
+use netcore_webhooks::local::{Local, QueueOptions, RunningInstance};
 use projector::{rebuild::rebuild, rollups::Rollups};
 use serde_json::json;
 use webhook_ingest::{
@@ -75,7 +75,7 @@ async fn main() {
             "{events:>9}  counted by a rebuild in {:.1} s",
             began.elapsed().as_secs_f64()
         );
-        let place = Place {
+        let place = RunningInstance {
             dynamodb: proxy.url.clone(),
             ..local.place.clone()
         };
@@ -88,7 +88,7 @@ async fn main() {
 
 /// Lives of messages over a month, four events each: the items that the receivers store, put
 /// into the table's file as a restored backup would be.
-fn fill(folder: &Path, place: &Place, events: usize, now: i64) {
+fn fill(folder: &Path, place: &RunningInstance, events: usize, now: i64) {
     const AT_ONCE: usize = 20_000;
     let file = folder.join("tables.sqlite");
     let database = dynoxide::Database::new(file.to_str().unwrap()).unwrap();
@@ -201,7 +201,7 @@ async fn measure(dashboard: &Release, proxy: &Proxy, events: usize, now: i64) {
 }
 
 /// What the queries behind the views cost, eventually consistent, as the table counts it.
-async fn units(aws: &Aws, place: &Place, events: usize, now: i64) {
+async fn units(aws: &Aws, place: &RunningInstance, events: usize, now: i64) {
     let today = time::utc_day(now);
     let from = time::utc_day(now - (DAYS - 1) * DAY_MS);
     let generation = Rollups::new(aws.dynamodb.clone(), place.rollups_table.clone());

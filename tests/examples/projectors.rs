@@ -16,7 +16,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::join_all;
 use integration_tests::proxy::{Proxy, Treatment};
-use netcore_webhooks::local::{Local, Place, QueueOptions};
+use netcore_webhooks::local::{Local, QueueOptions, RunningInstance};
 use projector::{counter_delta::CounterDelta, rollups::Rollups};
 use tokio::time::Instant;
 use webhook_ingest::{events_table::item::Item, operations::clients::Timeouts};
@@ -37,7 +37,7 @@ async fn main() {
         let local = Local::start(None, QueueOptions::default()).await.unwrap();
         let proxy = Proxy::start(&local.place.dynamodb).await.unwrap();
         proxy.always(Treatment::Slow(NETWORK));
-        let place = Place {
+        let place = RunningInstance {
             dynamodb: proxy.url.clone(),
             ..local.place.clone()
         };

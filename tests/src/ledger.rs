@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::verified;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
-use netcore_webhooks::local::Place;
+use netcore_webhooks::local::RunningInstance;
 use serde_json::{Map, Value, json};
 use webhook_ingest::{
     events_table::item::{self, Arrival, Item},
@@ -27,12 +27,12 @@ const AT_ONCE: i32 = 10;
 /// Access to table and queues that no proxy disturbs.
 pub struct Ledger {
     aws: Aws,
-    place: Place,
+    place: RunningInstance,
 }
 
 impl Ledger {
     /// The ledger of a place.
-    pub async fn open(place: &Place) -> Self {
+    pub async fn open(place: &RunningInstance) -> Self {
         Self {
             aws: place.aws(Timeouts::unhurried()).await,
             place: place.clone(),

@@ -2,7 +2,7 @@
 //! know only the proxies.
 
 use aws_sdk_sqs::types::Message;
-use netcore_webhooks::local::{Local, Place, QueueOptions};
+use netcore_webhooks::local::{Local, QueueOptions, RunningInstance};
 use serde_json::Value;
 
 use crate::{
@@ -21,7 +21,7 @@ pub struct Scene {
     /// What is kept, read past the proxies.
     pub ledger: Ledger,
     /// What functions are told: the proxies' addresses.
-    pub place: Place,
+    pub place: RunningInstance,
     local: Local,
 }
 
@@ -38,7 +38,7 @@ impl Scene {
             .expect("the embedded servers start");
         let table = Proxy::start(&local.place.dynamodb).await.expect("a free port");
         let queues = Proxy::start(&local.place.sqs).await.expect("a free port");
-        let place = Place {
+        let place = RunningInstance {
             dynamodb: table.url.clone(),
             sqs: queues.url.clone(),
             ..local.place.clone()

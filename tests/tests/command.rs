@@ -22,7 +22,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::Method;
 use integration_tests::verified;
-use netcore_webhooks::local::Place;
+use netcore_webhooks::local::RunningInstance;
 use serde_json::{Value, json};
 use server::{Answer, HttpClient};
 use tempfile::TempDir;
@@ -198,8 +198,8 @@ impl Desk {
     }
 
     /// Clients for the running instance's table and queues.
-    async fn place(&self) -> (Place, Aws) {
-        let place: Place = serde_json::from_str(&self.read(".local/running.json")).unwrap();
+    async fn place(&self) -> (RunningInstance, Aws) {
+        let place: RunningInstance = serde_json::from_str(&self.read(".local/running.json")).unwrap();
         let aws = place.aws(Timeouts::unhurried()).await;
         (place, aws)
     }

@@ -30,7 +30,7 @@ use integration_tests::{
 };
 use netcore_webhooks::{
     cost::{self, Bill, usage},
-    local::{Local, Place, QueueOptions},
+    local::{Local, QueueOptions, RunningInstance},
     simulate::{self, Play},
 };
 use projector::{counter_delta::CounterDelta, rollups::Rollups};
@@ -128,7 +128,7 @@ async fn counting_touches_as_many_items_as_reckoned() {
             }
             Treatment::Pass
         });
-        let place = Place {
+        let place = RunningInstance {
             dynamodb: proxy.url.clone(),
             ..local.place.clone()
         };

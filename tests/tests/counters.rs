@@ -18,7 +18,7 @@ use integration_tests::{
     proxy::Treatment::{CutAfter, Hang, Pass, ServerError, Throttle, Unprocessed},
     scene::Scene,
 };
-use netcore_webhooks::local::Place;
+use netcore_webhooks::local::RunningInstance;
 use projector::{rebuild::rebuild, rollups::Rollups};
 use serde_json::{Value, json};
 use webhook_ingest::{
@@ -115,7 +115,7 @@ async fn recount(scene: &Scene) -> Counts {
 }
 
 /// What the counters' table holds for a generation, all slots added up.
-async fn counted(place: &Place, generation: &str) -> Counts {
+async fn counted(place: &RunningInstance, generation: &str) -> Counts {
     let client = place.aws(Timeouts::unhurried()).await.dynamodb;
     let mut counts = Counts::new();
     let mut pages = client

@@ -432,7 +432,7 @@ async fn a_table_of_an_earlier_version_is_read_and_counted_on() {
     // An event that the earlier version counted, and one that it did not.
     let counted = deltas([event(1, NOON, &[]), event(2, NOON, &[("bot_id", text("683"))])]);
     let mark = AttributeValue::Bs(vec![aws_sdk_dynamodb::primitives::Blob::new(
-        counted[0].identity.mark,
+        counted[0].identity.marker,
     )]);
     let marks = instance.aws.dynamodb.put_item().table_name(ROLLUPS_TABLE);
     marks

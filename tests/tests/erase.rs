@@ -31,7 +31,7 @@ use integration_tests::{
 };
 use netcore_webhooks::{
     erase::{self, KEY, RECORD, Report, Why},
-    local::Place,
+    local::RunningInstance,
     serve::PLACE,
     simulate::{self, Happening, Play},
 };
@@ -733,7 +733,8 @@ fn files_with(folder: &Path, texts: &[String]) -> Vec<String> {
 async fn no_byte_of_the_person_is_left_in_the_files_of_a_running_instance() {
     let folder = TempDir::new().unwrap();
     let serving = Serving::start(folder.path());
-    let place: Place = serde_json::from_str(&fs::read_to_string(folder.path().join(PLACE)).unwrap()).unwrap();
+    let place: RunningInstance =
+        serde_json::from_str(&fs::read_to_string(folder.path().join(PLACE)).unwrap()).unwrap();
     let aws = place.aws(Timeouts::unhurried()).await;
     let number = "919812345678";
     let texts = [

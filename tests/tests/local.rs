@@ -18,7 +18,7 @@ use std::{
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use integration_tests::binary;
 use netcore_webhooks::{
-    local::{Place, QueueOptions},
+    local::{QueueOptions, RunningInstance},
     serve::{self, Server},
 };
 use rusqlite::Connection;
@@ -79,7 +79,7 @@ fn size(item: &[(&'static str, AttributeValue)]) -> usize {
 }
 
 /// Stores this many items. Returns the sum of their sizes.
-async fn fill(place: &Place, events: usize) -> usize {
+async fn fill(place: &RunningInstance, events: usize) -> usize {
     let table = place.aws(Timeouts::unhurried()).await.dynamodb;
     let mut stored = 0;
     for chunk in (0..events).collect::<Vec<_>>().chunks(25) {

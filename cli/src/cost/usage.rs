@@ -81,13 +81,13 @@ pub fn projection(events: f64, memory_mb: f64, write_units: Option<f64>) -> Proj
         ms: ms.ceil(),
         // A transaction writes each item of up to 1 KB at two units.
         write_units: write_units.unwrap_or_else(|| 2.0 * touched(batch, seconds) / batch),
-        // The marks of each second, and which counters are in force.
+        // The dedup markers of each second, and which counters are in force.
         read_units: (seconds + 1.0) / batch,
     }
 }
 
 /// Items of the counters' table that one batch of events changes: a day and an hour for every
-/// bot, tag and pair of them that it meets, and the marks of each second. Fitted to what a test
+/// bot, tag and pair of them that it meets, and the dedup markers of each second. Fitted to what a test
 /// measures.
 pub fn touched(batch: f64, seconds: f64) -> f64 {
     3.5 * batch.powf(0.4) + seconds

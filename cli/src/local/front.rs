@@ -1,4 +1,4 @@
-//! The door of the embedded servers: HTTP on this machine, for callers that know the key of the
+//! Access control of the embedded servers: HTTP on this machine, for callers that know the key of the
 //! running instance. A page in a browser can reach every port of the machine it runs on; it has
 //! neither the key nor a request without `Origin`, and no answer here lets one read anything.
 
@@ -27,12 +27,12 @@ pub(super) struct Purged {
 
 /// Refuses callers without the key.
 #[derive(Clone)]
-pub(super) struct Door {
+pub(super) struct AccessKey {
     /// The access key id. It is made at random at each start and kept in the data folder.
     pub(super) key: String,
 }
 
-impl Door {
+impl AccessKey {
     /// The answer to a request that may not come in.
     pub(super) fn refuses(&self, headers: &HeaderMap) -> Option<Response> {
         if !names_this_machine(headers) {

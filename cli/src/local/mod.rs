@@ -31,7 +31,7 @@ use webhook_ingest::{
     queue::{MAX_RECEIVE_COUNT, VISIBILITY_TIMEOUT},
 };
 
-use self::{front::Door, journal::Journal, stream::Stream};
+use self::{front::AccessKey, journal::Journal, stream::Stream};
 use crate::private;
 
 /// How the names of the files begin that the command keeps in a data folder.
@@ -70,7 +70,7 @@ impl Default for QueueOptions {
 
 /// Where a running instance is found: written into its data folder for the other commands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct RunningInstance {
     /// URL of the server for tables.
     pub dynamodb: String,
     /// URL of the server for queues.
@@ -87,7 +87,7 @@ pub struct Place {
     pub dead_letter_queue_url: String,
 }
 
-impl Place {
+impl RunningInstance {
     /// Clients for it.
     pub async fn aws(&self, timeouts: Timeouts) -> Aws {
         let endpoints = LocalEndpoints {
@@ -155,7 +155,7 @@ impl Place {
 /// Running servers. They stop when this is dropped; [`Local::stop`] waits for it.
 pub struct Local {
     /// Where they are found.
-    pub place: Place,
+    pub place: RunningInstance,
     /// Whether the folder held events that were never counted.
     pub uncounted: bool,
     pub(crate) stream: Stream,
@@ -175,20 +175,25 @@ impl Local {
                 .with_context(|| format!("{} cannot be made the owner's alone", folder.display()))?;
         }
         let (stop, stopped) = watch::channel(false);
-        let door = Door { key: random()? };
+        let access_key = AccessKey { key: random()? };
         let folder = data.map(Path::to_owned);
         let (engine, uncounted) =
             tokio::task::spawn_blocking(move || tables::open(folder.as_deref())).await??;
         let journal = data.map(Journal::begin).transpose()?;
         let journal = Arc::new(journal.map(Mutex::new));
-        let (dynamodb, mut tasks) =
-            tables::start(engine.clone(), journal.clone(), door.clone(), stopped.clone()).await?;
-        let (sqs, task) = queues::start(journal, door.clone(), stopped).await?;
+        let (dynamodb, mut tasks) = tables::start(
+            engine.clone(),
+            journal.clone(),
+            access_key.clone(),
+            stopped.clone(),
+        )
+        .await?;
+        let (sqs, task) = queues::start(journal, access_key.clone(), stopped).await?;
         tasks.push(task);
-        let mut place = Place {
+        let mut place = RunningInstance {
             dynamodb,
             sqs,
-            access_key_id: door.key,
+            access_key_id: access_key.key,
             events_table: EVENTS_TABLE.to_owned(),
             rollups_table: ROLLUPS_TABLE.to_owned(),
             retry_queue_url: String::new(),

@@ -18,7 +18,7 @@ use tokio::{
 use winterbaume_core::{MockRequest, MockService as _};
 use winterbaume_sqs::SqsService;
 
-use super::{Place, QueueOptions, front::Door, journal::Journal, listen};
+use super::{QueueOptions, RunningInstance, front::AccessKey, journal::Journal, listen};
 use crate::listener::{Limits, read, serve};
 
 /// A batch of messages, and the JSON around it.
@@ -27,18 +27,18 @@ const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024;
 struct Front {
     service: SqsService,
     journal: Arc<Option<Mutex<Journal>>>,
-    door: Door,
+    access_key: AccessKey,
 }
 
 pub(super) async fn start(
     journal: Arc<Option<Mutex<Journal>>>,
-    door: Door,
+    access_key: AccessKey,
     stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<(String, JoinHandle<()>)> {
     let front = Arc::new(Front {
         service: SqsService::new(),
         journal,
-        door,
+        access_key,
     });
     let (listener, url) = listen().await?;
     let app = Router::new().fallback(handle).with_state(front);
@@ -50,7 +50,7 @@ pub(super) async fn start(
 
 async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if let Some(refused) = front.door.refuses(&parts.headers) {
+    if let Some(refused) = front.access_key.refuses(&parts.headers) {
         return refused;
     }
     let body = match read(body, MAX_REQUEST_BYTES, Limits::default().body).await {
@@ -146,7 +146,11 @@ async fn queue(
 }
 
 /// Puts the messages of the last run back into their queues.
-pub(super) async fn restore(data: Option<&Path>, place: &Place, client: &Client) -> anyhow::Result<()> {
+pub(super) async fn restore(
+    data: Option<&Path>,
+    place: &RunningInstance,
+    client: &Client,
+) -> anyhow::Result<()> {
     let Some(folder) = data else { return Ok(()) };
     for message in Journal::left_over(folder)? {
         let url = [&place.retry_queue_url, &place.dead_letter_queue_url]

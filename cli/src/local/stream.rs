@@ -18,7 +18,7 @@ use super::{
     engine::{Engine, finished},
 };
 
-/// As in AWS, an unread record is kept for a day; the counters' marks outlive it.
+/// As in AWS, an unread record is kept for a day; the counters' dedup markers outlive it.
 const KEPT: &str = "-1 day";
 /// Records that one step of trimming removes at most, so that no request waits long for it.
 const AT_ONCE: u32 = 1000;

@@ -21,7 +21,7 @@ use webhook_ingest::{counters, event::time, events_table::item};
 use super::{
     EVENTS_TABLE, ROLLUPS_TABLE,
     engine::{Engine, finished},
-    front::{self, Door, Purged},
+    front::{self, AccessKey, Purged},
     journal::Journal,
     layout, listen, stream,
 };
@@ -101,7 +101,7 @@ fn connection(file: &Path) -> anyhow::Result<Storage> {
 pub(super) async fn start(
     engine: Engine,
     journal: Arc<Option<Mutex<Journal>>>,
-    door: Door,
+    access_key: AccessKey,
     stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<(String, Vec<JoinHandle<()>>)> {
     let (listener, url) = listen().await?;
@@ -117,7 +117,7 @@ pub(super) async fn start(
     let app = Router::new().fallback(handle).with_state(Arc::new(Front {
         engine,
         journal,
-        door,
+        access_key,
     }));
     let served = tokio::spawn(serve(listener, app, Limits::default(), stopped));
     Ok((url, vec![served, swept]))
@@ -127,12 +127,12 @@ struct Front {
     engine: Engine,
     /// The queues' journal, which a purge compacts too.
     journal: Arc<Option<Mutex<Journal>>>,
-    door: Door,
+    access_key: AccessKey,
 }
 
 async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if let Some(refused) = front.door.refuses(&parts.headers) {
+    if let Some(refused) = front.access_key.refuses(&parts.headers) {
         return refused;
     }
     let body = match read(body, MAX_REQUEST_BYTES, Limits::default().body).await {
@@ -172,7 +172,7 @@ async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
     (status, [(CONTENT_TYPE, "application/x-amz-json-1.0")], answer).into_response()
 }
 
-/// See [`super::Place::purge`].
+/// See [`super::RunningInstance::purge`].
 async fn purge(front: &Front) -> anyhow::Result<Purged> {
     /// The stream is read several times a second.
     const LOOKS: u32 = 100;

@@ -46,7 +46,7 @@ struct Part {
     wrong: Vec<String>,
 }
 
-/// Reads every message back. As long as events are missing and `patience` lasts, the messages they
+/// Reads every message back. As long as events are missing and `timeout` lasts, the messages they
 /// belong to are read again.
 ///
 /// # Errors
@@ -55,14 +55,14 @@ pub(super) async fn reconcile(
     target: &Target,
     told: &[Happening],
     began: EpochMillis,
-    patience: Duration,
+    timeout: Duration,
     read: impl Fn(usize),
 ) -> anyhow::Result<Found> {
     let mut messages: BTreeMap<&str, Vec<&Happening>> = BTreeMap::new();
     for happening in told {
         messages.entry(&happening.message_id).or_default().push(happening);
     }
-    let until = Instant::now() + patience;
+    let until = Instant::now() + timeout;
     let mut found = Found {
         messages: messages.len(),
         ..Found::default()

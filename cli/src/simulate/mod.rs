@@ -165,10 +165,10 @@ impl Simulation {
     pub async fn reconcile(self, sent: Sent) -> anyhow::Result<Report> {
         let told = &self.play.told;
         let on_their_way = sent.counts.queued > 0 || sent.uncertain > 0;
-        let patience = Duration::from_secs(if on_their_way { self.options.wait } else { 0 });
+        let timeout = Duration::from_secs(if on_their_way { self.options.wait } else { 0 });
         let ids: BTreeSet<&str> = told.iter().map(|h| h.message_id.as_str()).collect();
         let bar = bar("reading back", "messages", ids.len());
-        let found = account::reconcile(&self.target, told, self.began, patience, |n| bar.inc(n as u64)).await;
+        let found = account::reconcile(&self.target, told, self.began, timeout, |n| bar.inc(n as u64)).await;
         bar.finish_and_clear();
         Ok(Report {
             seed: self.seed,

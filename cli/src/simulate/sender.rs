@@ -27,7 +27,7 @@ use super::{
 };
 
 /// What a provider waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a body is sent before it is given up.
 const TRIES: u32 = 8;
 /// A sender that is told to wait longer than this comes earlier.
@@ -62,12 +62,12 @@ impl Sender {
             .uri(url)
             .body(Full::default())
             .with_context(|| format!("{url} is no address"))?;
-        let looked = tokio::time::timeout(PATIENCE, self.client.request(request)).await;
+        let looked = tokio::time::timeout(TIMEOUT, self.client.request(request)).await;
         match looked {
             Ok(Ok(answer)) if answer.status() == StatusCode::OK => Ok(()),
             Ok(Ok(answer)) => bail!("{url} answers {} to a look at it", answer.status()),
             Ok(Err(_)) => bail!("nobody answers at {url}; is `netcore-webhooks serve` running?"),
-            Err(_) => bail!("{url} does not answer within {} s", PATIENCE.as_secs()),
+            Err(_) => bail!("{url} does not answer within {} s", TIMEOUT.as_secs()),
         }
     }
 
@@ -165,7 +165,7 @@ impl Sender {
         let request = request
             .body(Full::from(post.body.clone()))
             .context("the request cannot be built")?;
-        let answer = tokio::time::timeout(PATIENCE, async {
+        let answer = tokio::time::timeout(TIMEOUT, async {
             let answer = self.client.request(request).await.ok()?;
             let status = answer.status();
             let retry_after = answer

@@ -100,22 +100,22 @@ impl Counts {
 #[derive(Default)]
 pub(crate) struct Room<'e> {
     items: BTreeSet<(&'e Scope, &'e str)>,
-    marks: BTreeSet<String>,
+    markers: BTreeSet<String>,
     counters: BTreeSet<&'e Counter>,
 }
 
 impl<'e> Room<'e> {
-    /// Adds an event with the item of its mark. Returns whether all fits one transaction; one event
+    /// Adds an event with the item of its marker. Returns whether all fits one transaction; one event
     /// alone always does.
-    pub(crate) fn takes(&mut self, entry: &'e Entry, mark: String) -> bool {
+    pub(crate) fn takes(&mut self, entry: &'e Entry, marker: String) -> bool {
         for scope in &entry.scopes {
             self.items
                 .extend([(scope, entry.day.as_str()), (scope, entry.hour.as_str())]);
         }
-        self.marks.insert(mark);
+        self.markers.insert(marker);
         self.counters
             .extend(entry.of_the_day.iter().chain([&entry.status]));
-        self.items.len() + self.marks.len() <= MOST_ITEMS && self.counters.len() <= MOST_COUNTERS
+        self.items.len() + self.markers.len() <= MOST_ITEMS && self.counters.len() <= MOST_COUNTERS
     }
 }
 

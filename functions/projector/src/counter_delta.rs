@@ -39,13 +39,13 @@ pub struct CounterDelta {
     pub subject: Subject,
 }
 
-/// Distinguishes an event from all others, and decides where its mark is.
+/// Distinguishes an event from all others, and decides where its marker is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     /// When it arrived, epoch milliseconds.
     pub received_at: EpochMillis,
     /// A digest that no other event of the same second has.
-    pub mark: [u8; 8],
+    pub marker: [u8; 8],
 }
 
 impl Identity {
@@ -96,7 +96,7 @@ impl CounterDelta {
         Some(Self {
             identity: Identity {
                 received_at: number_at(item, RECEIVED_AT)?,
-                mark: mark(message_id, status_key),
+                marker: marker(message_id, status_key),
             },
             subject: Subject {
                 day: time::utc_day(at),
@@ -118,8 +118,8 @@ fn is_failure(status: &str) -> bool {
         .any(|s| s.as_str() == status)
 }
 
-/// Eight bytes suffice: a busy second has some thousand events, so two share a mark once in 10¹³ seconds.
-fn mark(message_id: &str, status_key: &str) -> [u8; 8] {
+/// Eight bytes suffice: a busy second has some thousand events, so two share a marker once in 10¹³ seconds.
+fn marker(message_id: &str, status_key: &str) -> [u8; 8] {
     let mut hash = Sha256::new();
     hash.update(message_id.len().to_le_bytes());
     hash.update(message_id);

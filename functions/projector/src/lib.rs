@@ -1,7 +1,7 @@
 //! Keeps the dashboard's counters: a consumer of the events table's stream.
 //!
 //! A stream delivers at least once, and Lambda may split a batch. [`counter_delta`] defines what an event adds,
-//! `names` which names a day counts by themselves, `marks` what was counted before; [`rollups`] counts
+//! `names` which names a day counts by themselves, `dedup_markers` what was counted before; [`rollups`] counts
 //! every event once, and [`rebuild`] counts the whole table anew. A record that cannot be counted goes
 //! to the dead-letter queue, so that it does not hold up those after it. Counters only grow: events
 //! that expire or are erased stay counted.
@@ -9,8 +9,8 @@
 mod backoff;
 mod chunk;
 pub mod counter_delta;
+mod dedup_markers;
 mod lease;
-mod marks;
 mod names;
 pub mod rebuild;
 pub mod rollups;

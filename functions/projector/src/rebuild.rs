@@ -2,7 +2,7 @@
 //!
 //! A new generation of counters is built beside the one that is read. From the moment it is named,
 //! `projector` counts into both; the table is then read with strong consistency, so that every event
-//! is in the table already or comes to `projector` afterwards, and the marks keep those that do both
+//! is in the table already or comes to `projector` afterwards, and the markers keep those that do both
 //! from being counted twice. A lease in the item `generation` admits one rebuild at a time.
 
 use std::{collections::HashMap, time::Duration};
@@ -32,7 +32,7 @@ const STREAM_MAY_BRING_MS: i64 = 16 * 86_400_000;
 /// So many different subjects are held before they are written: some 80 MB.
 const MOST_SUBJECTS: usize = 100_000;
 /// So many recent events are held before they are marked, at 24 bytes each. A scan gives them in no
-/// order: the more are marked together, the fewer items of marks are written again.
+/// order: the more are marked together, the fewer items of markers are written again.
 const MOST_RECENT: usize = 1_000_000;
 /// How long the table may keep refusing.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -204,8 +204,8 @@ impl<'r> Sum<'r> {
 
     async fn claim(&mut self) -> anyhow::Result<()> {
         let mut recent = std::mem::take(&mut self.recent);
-        // In order of arrival and digest, so that those of one item of marks come together.
-        recent.sort_unstable_by_key(|(event, _)| (event.second(), event.mark));
+        // In order of arrival and digest, so that those of one item of markers come together.
+        recent.sort_unstable_by_key(|(event, _)| (event.second(), event.marker));
         let (events, places): (Vec<Identity>, Vec<usize>) = recent.into_iter().unzip();
         let each = events.len().div_ceil(IN_FLIGHT).max(1);
         let claims: Vec<_> = events
@@ -215,7 +215,7 @@ impl<'r> Sum<'r> {
         let claimed: Vec<Vec<bool>> = futures::future::try_join_all(claims)
             .await
             .map_err(anyhow::Error::msg)
-            .context("the counters' table did not take a mark")?;
+            .context("the counters' table did not take a marker")?;
         for (place, is_claimed) in places.into_iter().zip(claimed.into_iter().flatten()) {
             if is_claimed {
                 self.count(place);
@@ -241,7 +241,7 @@ impl<'r> Sum<'r> {
     }
 }
 
-/// Deletes what earlier generations left: counters, names and marks. A later one may be under
+/// Deletes what earlier generations left: counters, names and markers. A later one may be under
 /// construction already, and is not touched.
 async fn remove_older(client: &Client, table: &str, current: &str) -> anyhow::Result<u64> {
     let mut removed = 0;

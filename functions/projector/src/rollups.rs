@@ -1,7 +1,7 @@
 //! The counters' table: counts events so that none is counted twice, whatever is delivered again,
 //! split or out of order.
 //!
-//! Every event leaves a mark in the transaction that changes the counters, which fails if the mark is
+//! Every event leaves a marker in the transaction that changes the counters, which fails if the marker is
 //! there already.
 
 use std::{
@@ -30,13 +30,13 @@ use crate::{
     backoff::Backoff,
     chunk::{Counts, Room},
     counter_delta::{CounterDelta, Identity, Subject},
-    marks::{Fresh, MOST_MARKS, Paths},
+    dedup_markers::{Fresh, MAX_MARKERS, Paths},
     names::{Entry, Registry},
 };
 
 /// A projector that gets so many events at once is busy: others are likely to be as well.
 const BUSY: usize = 200;
-/// Of a rebuild: marks' items that a transaction claims, the most there can be.
+/// Of a rebuild: markers' items that a transaction claims, the most there can be.
 const CLAIMS: usize = 100;
 /// Of a rebuild: subjects whose names get their places together.
 const AT_ONCE: usize = 1_000;
@@ -91,14 +91,14 @@ pub struct Rollups {
     is_contended: Arc<AtomicBool>,
 }
 
-/// The first pending events: those of [`CLAIMS`] seconds, as many as a transaction can mark at most.
+/// The first pending events: those of [`CLAIMS`] seconds, as many as one transaction can mark at most.
 fn window<'e>(events: &'e [Identity], pending: &[usize]) -> Vec<(usize, &'e Identity)> {
     let mut seconds = BTreeSet::new();
     let pending = pending
         .iter()
         .filter_map(|place| Some((*place, events.get(*place)?)));
     pending
-        .take(CLAIMS * MOST_MARKS)
+        .take(CLAIMS * MAX_MARKERS)
         .take_while(|(_, event)| {
             seconds.insert(event.second());
             seconds.len() <= CLAIMS
@@ -248,7 +248,7 @@ impl Rollups {
         until: Instant,
     ) -> Result<Taken, Failed> {
         let now = time::now();
-        // Marks beyond the room of the transaction need not be read.
+        // Markers beyond the room of the transaction need not be read.
         let deltas = deltas.get(..fitting(deltas, entries)).unwrap_or(deltas);
         let identities = deltas.iter().map(|delta| &delta.identity);
         let paths = Paths::read(&self.client, &self.table, generation, identities, until)
@@ -263,12 +263,12 @@ impl Rollups {
             write_units: 0.0,
         };
         for (delta, entry) in deltas.iter().zip(entries) {
-            if let Some(mark) = paths.place(generation, &delta.identity) {
-                if !room.takes(entry, mark.clone()) && taken.fresh > 0 {
+            if let Some(marker) = paths.place(generation, &delta.identity) {
+                if !room.takes(entry, marker.clone()) && taken.fresh > 0 {
                     break;
                 }
                 // The same event twice in one batch counts once.
-                if fresh.entry(mark).or_default().insert(delta.identity.mark) {
+                if fresh.entry(marker).or_default().insert(delta.identity.marker) {
                     counts.add(generation, entry, 1);
                     taken.fresh += 1;
                 }
@@ -337,12 +337,12 @@ impl Rollups {
                     continue;
                 };
                 let has_room = match fresh.get(&item) {
-                    Some(marks) => marks.len() < MOST_MARKS,
+                    Some(markers) => markers.len() < MAX_MARKERS,
                     None => fresh.len() < CLAIMS,
                 };
                 if !has_room {
                     later.push(*place);
-                } else if fresh.entry(item).or_default().insert(event.mark) {
+                } else if fresh.entry(item).or_default().insert(event.marker) {
                     taken.push(*place);
                 }
             }
@@ -474,7 +474,7 @@ impl Rollups {
     }
 }
 
-/// How many of the first events fit one transaction, if no second has more than one item of marks.
+/// How many of the first events fit one transaction, if no second has more than one item of markers.
 fn fitting(deltas: &[CounterDelta], entries: &[Entry]) -> usize {
     let mut room = Room::default();
     let second = |delta: &CounterDelta| delta.identity.second().to_string();

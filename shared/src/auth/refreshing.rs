@@ -26,9 +26,9 @@ pub trait SecretText: Sized {
 }
 
 /// How long a request waits for a fresh policy before it is judged by the one at hand.
-const PATIENCE: Duration = Duration::from_millis(500);
+const TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a start waits: without a policy there is nothing to serve.
-const PATIENCE_AT_START: Duration = Duration::from_secs(5);
+const TIMEOUT_AT_START: Duration = Duration::from_secs(5);
 /// After a failed fetch, how soon the next request tries again.
 const RETRY_AFTER_MS: EpochMillis = 10_000;
 
@@ -77,7 +77,7 @@ impl<P: SecretText> RefreshingSecret<P> {
         } else {
             SecretSource::Variable
         };
-        let text = match source.fetch(PATIENCE_AT_START).await.map_err(P::missing)? {
+        let text = match source.fetch(TIMEOUT_AT_START).await.map_err(P::missing)? {
             Some(text) => text,
             None => variable.to_owned(),
         };
@@ -113,7 +113,7 @@ impl<P: SecretText> RefreshingSecret<P> {
     }
 
     async fn refresh(&self) -> Result<(), P::Error> {
-        if let Some(text) = self.source.fetch(PATIENCE).await.map_err(P::missing)? {
+        if let Some(text) = self.source.fetch(TIMEOUT).await.map_err(P::missing)? {
             let policy = Arc::new(P::parse(&text)?);
             *self.current.write().unwrap_or_else(PoisonError::into_inner) = policy;
         }
@@ -122,7 +122,7 @@ impl<P: SecretText> RefreshingSecret<P> {
 }
 
 impl SecretSource {
-    async fn fetch(&self, patience: Duration) -> Result<Option<String>, String> {
+    async fn fetch(&self, timeout: Duration) -> Result<Option<String>, String> {
         let fetch = async {
             match self {
                 Self::Variable => Ok(None),
@@ -143,14 +143,14 @@ impl SecretSource {
                     .map_err(|e| fault("secret", id, &e)),
             }
         };
-        match tokio::time::timeout(patience, fetch).await {
+        match tokio::time::timeout(timeout, fetch).await {
             Ok(Ok(None)) if !matches!(self, Self::Variable) => {
                 Err("the parameter or secret holds no text".into())
             }
             Ok(fetched) => fetched,
             Err(_) => Err(format!(
                 "the parameter or secret did not come within {} ms; is its service reachable?",
-                patience.as_millis()
+                timeout.as_millis()
             )),
         }
     }
@@ -252,11 +252,11 @@ mod tests {
                 sqs: self.url.clone(),
                 access_key_id: "local".to_owned(),
             };
-            let patience = Timeouts {
+            let timeout = Timeouts {
                 attempts: 1,
                 ..Timeouts::unhurried()
             };
-            let config = Aws::local(&endpoints, patience).await.config;
+            let config = Aws::local(&endpoints, timeout).await.config;
             config.into_builder().endpoint_url(&self.url).build()
         }
 

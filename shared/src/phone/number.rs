@@ -87,15 +87,15 @@ impl Number {
     /// Whether the digits that were read last are this number; `after` is what follows them.
     fn is_last_of(&self, reader: &Reader, text: &str, after: Edge) -> bool {
         [false, true].into_iter().any(|without_zeros| {
-            let mut places = reader
-                .places
+            let mut digits = reader
+                .digits
                 .iter()
                 .rev()
                 .filter(|place| !(without_zeros && place.in_brackets));
-            let last_run = places.clone().next().map(|place| place.run);
+            let last_run = digits.clone().next().map(|place| place.run);
             let mut first = None;
             for digit in self.0.bytes().rev() {
-                match places.next() {
+                match digits.next() {
                     Some(place) if place.digit + b'0' == digit => first = Some(place),
                     _ => return false,
                 }
@@ -149,7 +149,7 @@ impl Edge {
 }
 
 /// One digit of a span.
-struct Place {
+struct SpanDigit {
     digit: u8,
     /// Where it starts in the text.
     at: usize,
@@ -166,7 +166,7 @@ struct Place {
 /// The last digits of the span that is being read.
 #[derive(Default)]
 struct Reader {
-    places: VecDeque<Place>,
+    digits: VecDeque<SpanDigit>,
     /// Visible separators since the last digit.
     separators: usize,
     runs: usize,
@@ -191,10 +191,10 @@ impl Reader {
                     self.close_bracket();
                 }
                 if self.separators > MOST_SEPARATORS {
-                    self.places.clear();
+                    self.digits.clear();
                 }
             }
-            Kind::Word => self.places.clear(),
+            Kind::Word => self.digits.clear(),
         }
         let [last, _] = self.last;
         self.last = [Some(next.kind), last];
@@ -203,11 +203,11 @@ impl Reader {
     fn digit(&mut self, digit: u8, at: usize) {
         self.separators = 0;
         let continued = match self.last {
-            [Some(Kind::Digit(_)), _] => self.places.back(),
+            [Some(Kind::Digit(_)), _] => self.digits.back(),
             _ => None,
         };
         let place = if let Some(place) = continued {
-            Place {
+            SpanDigit {
                 digit,
                 at,
                 is_start: place.is_start && place.digit == 0,
@@ -217,7 +217,7 @@ impl Reader {
         } else {
             self.runs += 1;
             let [beside, beyond] = self.last;
-            Place {
+            SpanDigit {
                 digit,
                 at,
                 is_start: true,
@@ -226,16 +226,16 @@ impl Reader {
                 before: Edge::of(beside, beyond),
             }
         };
-        if self.places.len() == REMEMBERED {
-            self.places.pop_front();
+        if self.digits.len() == REMEMBERED {
+            self.digits.pop_front();
         }
-        self.places.push_back(place);
+        self.digits.push_back(place);
     }
 
     /// After a zero that stands alone behind an opening bracket.
     fn close_bracket(&mut self) {
         if let [Some(Kind::Digit(0)), Some(Kind::Separator('('))] = self.last
-            && let Some(place) = self.places.back_mut()
+            && let Some(place) = self.digits.back_mut()
         {
             place.in_brackets = true;
         }

@@ -111,14 +111,14 @@ impl<'de> Visitor<'de> for RecordVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut fields: Vec<(Cow<'de, str>, Value)> = Vec::with_capacity(16);
-        let mut kept = Kept::default();
+        let mut fidelity = Fidelity::default();
         let mut seen = HashSet::new();
         while let Some(name) = map.next_key_seed(NameSeed)? {
             let value = map.next_value_seed(ValueSeed {
                 depth: 1,
-                kept: &mut kept,
+                fidelity: &mut fidelity,
             })?;
-            kept.exact &= storable_name(&name);
+            fidelity.exact &= storable_name(&name);
             // A scan is faster than a set for the dozen fields of every known format.
             let twice = match fields.len() {
                 0..=32 => fields.iter().any(|(field, _)| *field == name),
@@ -129,13 +129,13 @@ impl<'de> Visitor<'de> for RecordVisitor {
                 _ => !seen.insert(name.to_string()),
             };
             if twice {
-                kept.exact = false;
+                fidelity.exact = false;
             } else {
                 fields.push((name, value));
             }
         }
-        let exact = kept.exact;
-        Ok((Record { fields, exact }, kept.fractions))
+        let exact = fidelity.exact;
+        Ok((Record { fields, exact }, fidelity.fractions))
     }
 }
 
@@ -172,14 +172,14 @@ impl<'de> Visitor<'de> for NameSeed {
 }
 
 /// What is known of how exactly values are kept.
-struct Kept {
+struct Fidelity {
     /// Nothing is known to be lost.
     exact: bool,
     /// There are numbers with a fraction: their text says whether an `f64` keeps all of it.
     fractions: bool,
 }
 
-impl Default for Kept {
+impl Default for Fidelity {
     fn default() -> Self {
         Self {
             exact: true,
@@ -191,7 +191,7 @@ impl Default for Kept {
 /// Reads a value like `serde_json::Value` does, and notes what that type cannot hold.
 struct ValueSeed<'e> {
     depth: usize,
-    kept: &'e mut Kept,
+    fidelity: &'e mut Fidelity,
 }
 
 impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
@@ -229,9 +229,9 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
         // The table gives `5.0` back as `5`, integers this large have lost digits already, and
         // below 1e-100 the table's own range ends.
         if v.fract() == 0.0 || v.abs() < 1e-100 {
-            self.kept.exact = false;
+            self.fidelity.exact = false;
         }
-        self.kept.fractions = true;
+        self.fidelity.fractions = true;
         Number::from_f64(v)
             .map(Value::Number)
             .ok_or_else(|| E::custom("a number that is not finite"))
@@ -246,12 +246,12 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let Self { depth, kept } = self;
-        kept.exact &= depth < DEEPEST;
+        let Self { depth, fidelity } = self;
+        fidelity.exact &= depth < DEEPEST;
         let mut values = Vec::new();
         while let Some(value) = seq.next_element_seed(ValueSeed {
             depth: depth + 1,
-            kept: &mut *kept,
+            fidelity: &mut *fidelity,
         })? {
             values.push(value);
         }
@@ -259,17 +259,17 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let Self { depth, kept } = self;
-        kept.exact &= depth < DEEPEST;
+        let Self { depth, fidelity } = self;
+        fidelity.exact &= depth < DEEPEST;
         let mut fields = Map::new();
         while let Some(name) = map.next_key::<String>()? {
             let value = map.next_value_seed(ValueSeed {
                 depth: depth + 1,
-                kept: &mut *kept,
+                fidelity: &mut *fidelity,
             })?;
-            kept.exact &= storable_name(&name);
+            fidelity.exact &= storable_name(&name);
             if fields.insert(name, value).is_some() {
-                kept.exact = false;
+                fidelity.exact = false;
             }
         }
         Ok(Value::Object(fields))
@@ -281,15 +281,15 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
 /// # Errors
 /// The parser's own.
 pub(crate) fn value(text: &str) -> Result<Value, serde_json::Error> {
-    let mut kept = Kept::default();
+    let mut fidelity = Fidelity::default();
     let mut json = serde_json::Deserializer::from_str(text);
     let value = ValueSeed {
         depth: 1,
-        kept: &mut kept,
+        fidelity: &mut fidelity,
     }
     .deserialize(&mut json)?;
     json.end()?;
-    if kept.exact && (!kept.fractions || keeps_numbers(text)) {
+    if fidelity.exact && (!fidelity.fractions || keeps_numbers(text)) {
         Ok(value)
     } else {
         Err(serde_json::Error::custom("the value cannot be kept exactly"))

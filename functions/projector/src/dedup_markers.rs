@@ -1,8 +1,8 @@
 //! Which events are counted: each leaves eight bytes in an item that only the event's arrival and its
 //! digest decide, so that every projector looks for it at the same place.
 //!
-//! The marks of a second are in one item. When it is full it is closed for ever, and later marks go
-//! into 16 items below it, each of which is closed in the same way when it is full. A mark is looked
+//! The markers of a second are in one item. When it is full it is closed for ever, and later markers go
+//! into 16 items below it, each of which is closed in the same way when it is full. A marker is looked
 //! for along this path. It is added by an update that fails if it is there already or if the item was
 //! closed meanwhile.
 
@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::{
 };
 use tokio::time::Instant;
 use webhook_ingest::{
-    counters::{EXPIRES_AT, NO_PERIOD, PERIOD, SERIES, marks},
+    counters::{EXPIRES_AT, NO_PERIOD, PERIOD, SERIES, markers},
     event::EpochMillis,
     events_table::item::{Item, number_at},
     operations::clients,
@@ -27,16 +27,16 @@ use crate::{
     counter_delta::Identity,
 };
 
-/// Of a mark's item: what was counted (BS).
+/// Of a marker's item: what was counted (BS).
 const SEEN: &str = "seen";
-/// Of a mark's item: it is closed, and later marks are below it (BOOL).
+/// Of a marker's item: it is closed, and later markers are below it (BOOL).
 const CLOSED: &str = "closed";
-/// An item with as many marks is closed: it is written at four units at most, eight in a transaction.
+/// An item with as many markers is closed: it is written at four units at most, eight in a transaction.
 /// It holds more only if several projectors filled it at the same moment.
-pub(crate) const MOST_MARKS: usize = 512;
-/// Marks have 16 hex digits. This many items below each other are enough for any number of events.
+pub(crate) const MAX_MARKERS: usize = 512;
+/// Markers have 16 hex digits. This many items below each other are enough for any number of events.
 const MOST_DIGITS: usize = 12;
-/// So many marks are looked for by the condition of an update, whose expression takes 300 operators:
+/// So many markers are looked for by the condition of an update, whose expression takes 300 operators:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
 /// With more, the update fails if anything at all was added meanwhile.
 const MOST_CONDITIONS: usize = 120;
@@ -47,7 +47,7 @@ const RENEWED_SECONDS: i64 = 2 * 86_400;
 /// `BatchGetItem` takes as many.
 const BATCH: usize = 100;
 
-/// The marks' items along the paths of some events.
+/// The markers' items along the paths of some events.
 #[derive(Default)]
 pub(crate) struct Paths {
     nodes: HashMap<String, Node>,
@@ -61,7 +61,7 @@ struct Node {
     expires_at: i64,
 }
 
-/// Marks to add, by the partition key of their item.
+/// Markers to add, by the partition key of their item.
 pub(crate) type Fresh = BTreeMap<String, BTreeSet<[u8; 8]>>;
 
 impl Paths {
@@ -79,7 +79,7 @@ impl Paths {
         let mut paths = Self::default();
         let mut below: Vec<&Identity> = events.into_iter().collect();
         for digits in 0..=MOST_DIGITS {
-            let key = |event: &Identity| marks(generation, event.received_at, event.mark, digits);
+            let key = |event: &Identity| markers(generation, event.received_at, event.marker, digits);
             let wanted: BTreeSet<String> = below.iter().map(|event| key(event)).collect();
             if wanted.is_empty() {
                 break;
@@ -94,24 +94,24 @@ impl Paths {
         Ok(paths)
     }
 
-    /// The item in which an event's mark belongs; `None` if the event is counted already.
+    /// The item in which an event's marker belongs; `None` if the event is counted already.
     pub(crate) fn place(&self, generation: &str, event: &Identity) -> Option<String> {
         let mut digits = 0;
         loop {
-            let key = marks(generation, event.received_at, event.mark, digits);
+            let key = markers(generation, event.received_at, event.marker, digits);
             match self.nodes.get(&key) {
-                Some(node) if node.seen.contains(event.mark.as_slice()) => return None,
+                Some(node) if node.seen.contains(event.marker.as_slice()) => return None,
                 Some(node) if node.is_closed && digits < MOST_DIGITS => digits += 1,
                 _ => return Some(key),
             }
         }
     }
 
-    /// The updates that add marks, if they are not there and their items are open.
+    /// The updates that add markers, if they are not there and their items are open.
     pub(crate) fn remember(&self, table: &str, fresh: Fresh, now: EpochMillis) -> Vec<TransactWriteItem> {
-        let updates = fresh.into_iter().filter_map(|(key, marks)| {
+        let updates = fresh.into_iter().filter_map(|(key, markers)| {
             let node = self.nodes.get(&key);
-            transact(remember(table, key, marks, node, now))
+            transact(remember(table, key, markers, node, now))
         });
         updates.collect()
     }
@@ -150,15 +150,15 @@ fn expires(now: EpochMillis) -> AttributeValue {
 fn remember(
     table: &str,
     key: String,
-    marks: BTreeSet<[u8; 8]>,
+    markers: BTreeSet<[u8; 8]>,
     node: Option<&Node>,
     now: EpochMillis,
 ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
     let held = node.map_or(0, |node| node.seen.len());
-    let closes = held + marks.len() >= MOST_MARKS;
+    let closes = held + markers.len() >= MAX_MARKERS;
     let mut update = update(table, (key, NO_PERIOD.to_owned()))
         .update_expression(format!(
-            "SET #expires = :expires{} ADD #version :one, #seen :marks",
+            "SET #expires = :expires{} ADD #version :one, #seen :markers",
             if closes { ", #closed = :closed" } else { "" }
         ))
         .expression_attribute_names("#version", VERSION)
@@ -171,14 +171,14 @@ fn remember(
         update = update.expression_attribute_values(":closed", AttributeValue::Bool(true));
     }
     let mut condition = "attribute_not_exists(#closed)".to_owned();
-    if marks.len() <= MOST_CONDITIONS {
-        let there: Vec<String> = (0..marks.len())
+    if markers.len() <= MOST_CONDITIONS {
+        let there: Vec<String> = (0..markers.len())
             .map(|place| format!("contains(#seen,:{place})"))
             .collect();
         condition += &[" AND NOT (", &there.join(" OR "), ")"].concat();
-        for (place, mark) in marks.iter().enumerate() {
-            update =
-                update.expression_attribute_values(format!(":{place}"), AttributeValue::B(Blob::new(*mark)));
+        for (place, marker) in markers.iter().enumerate() {
+            update = update
+                .expression_attribute_values(format!(":{place}"), AttributeValue::B(Blob::new(*marker)));
         }
     } else if let Some(read) = node.and_then(|node| node.version.clone()) {
         condition.push_str(" AND #version = :read");
@@ -186,10 +186,10 @@ fn remember(
     } else {
         condition.push_str(" AND attribute_not_exists(#version)");
     }
-    let marks = marks.into_iter().map(Blob::new).collect();
+    let markers = markers.into_iter().map(Blob::new).collect();
     update
         .condition_expression(condition)
-        .expression_attribute_values(":marks", AttributeValue::Bs(marks))
+        .expression_attribute_values(":markers", AttributeValue::Bs(markers))
 }
 
 async fn get(client: &Client, table: &str, series: &[String], until: Instant) -> Result<Vec<Item>, String> {
@@ -232,7 +232,7 @@ fn node(item: &Item) -> Option<(String, Node)> {
         seen: seen
             .into_iter()
             .flatten()
-            .map(|mark| mark.as_ref().to_vec())
+            .map(|marker| marker.as_ref().to_vec())
             .collect(),
         is_closed: item.contains_key(CLOSED),
         expires_at: number_at(item, EXPIRES_AT).unwrap_or_default(),
