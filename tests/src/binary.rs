@@ -9,7 +9,6 @@ use std::{
 };
 
 use anyhow::Context as _;
-use receivers::RECEIVERS;
 use serde_json::{Map, Value};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
@@ -17,12 +16,14 @@ use tokio::{
     sync::watch,
 };
 
-use crate::runtime_api::{Reply, RuntimeApi};
+use crate::{
+    fixtures::receiver_names,
+    runtime_api::{Reply, RuntimeApi},
+};
 
 /// The name of every function; each has a binary.
 pub fn functions() -> impl Iterator<Item = &'static str> {
-    let receivers = RECEIVERS.iter().map(|receiver| receiver.function);
-    receivers.chain(["redrive", "projector", "dashboard"])
+    receiver_names().chain(["redrive", "projector", "dashboard"])
 }
 
 /// The packages of the functions.

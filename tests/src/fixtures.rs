@@ -1,7 +1,7 @@
-//! What is posted: the providers' sample bodies, made batches of any size, and their signed
-//! requests as function URL events.
+//! What is posted besides the [`samples`](crate::samples): made batches of any size, and signed requests as
+//! function URL events.
 
-use std::{net::IpAddr, path::Path};
+use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use netcore_webhooks::function_url;
@@ -11,29 +11,17 @@ use webhook_ingest::{auth::Policy, event::time};
 /// The policy of every function on a stage, unless its test says otherwise.
 pub const AUTH: &str = r#"{"accept":[{"type":"hmac","header":"x-webhook-signature","prefix":"sha256=","secrets":["correct-horse-battery-staple"]}]}"#;
 
+/// The names of the functions that receive webhooks.
+pub fn receiver_names() -> impl Iterator<Item = &'static str> {
+    receivers::RECEIVERS.iter().map(|receiver| receiver.function)
+}
+
 /// For tests that send 6 MB: an unoptimised function needs a second to queue them that an optimised one
 /// does not.
 pub const LARGE_BODY_BUDGET: (&str, &str) = ("ACK_BUDGET_MS", "8000");
 
 /// Documentation addresses, RFC 5737.
 const SENDER: [u8; 4] = [203, 0, 113, 7];
-
-/// A function's sample bodies, by file name.
-pub fn samples(function: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures")
-        .join(function);
-    let mut samples: Vec<_> = std::fs::read_dir(folder)
-        .expect("a folder of fixtures")
-        .map(|file| {
-            let path = file.expect("a file").path();
-            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-            (name, std::fs::read(path).expect("a readable file"))
-        })
-        .collect();
-    samples.sort();
-    samples
-}
 
 /// `count` events of as many messages, from the `first` on: each some 500 bytes, with ids that do
 /// not compress, as real ones do not.
@@ -70,6 +58,28 @@ fn scramble(seed: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
+}
+
+/// Bytes that no compressor makes smaller and that are no text; the same in every run.
+pub fn noise(bytes: usize) -> Vec<u8> {
+    noise_states()
+        .map(|state| state.to_le_bytes()[7])
+        .take(bytes)
+        .collect()
+}
+
+/// Letters that a compressor hardly makes smaller; the same in every run.
+pub fn noise_text(letters: usize) -> String {
+    let alphabet = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    noise_states()
+        .map(|state| char::from(alphabet[(state >> 33) as usize % alphabet.len()]))
+        .take(letters)
+        .collect()
+}
+
+fn noise_states() -> impl Iterator<Item = u64> {
+    let next = |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+    std::iter::successors(next(&1), next)
 }
 
 /// Records as a body.

@@ -1,16 +1,17 @@
-//! The accounts: what the table and the queues hold, read directly and by event, to be held
-//! against what was posted.
+//! What the tables and the queues hold, read and written past every proxy, and the keys that the
+//! posted events must have there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::verified;
-use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
+use aws_sdk_sqs::types::{
+    DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName,
+};
 use netcore_webhooks::local::RunningInstance;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value, json, value::RawValue};
 use webhook_ingest::{
-    events_table::item::{self, Arrival, Item},
+    events_table::item::{self, Item},
     operations::clients::{Aws, Timeouts},
-    pipeline::batch::Batch,
     queue::message::{QueueMessage, QueueMessageError},
 };
 
@@ -39,12 +40,26 @@ impl Ledger {
         }
     }
 
-    /// Every item of the table.
+    /// Clients that no proxy disturbs.
+    pub fn aws(&self) -> &Aws {
+        &self.aws
+    }
+
+    /// Every item of the events table.
     pub async fn items(&self) -> Vec<Item> {
+        self.scan(&self.place.events_table).await
+    }
+
+    /// Every item of the counters' table.
+    pub async fn rollups(&self) -> Vec<Item> {
+        self.scan(&self.place.rollups_table).await
+    }
+
+    async fn scan(&self, table: &str) -> Vec<Item> {
         self.aws
             .dynamodb
             .scan()
-            .table_name(&self.place.events_table)
+            .table_name(table)
             .consistent_read(true)
             .into_paginator()
             .items()
@@ -54,19 +69,76 @@ impl Ledger {
             .expect("the table can be read")
     }
 
-    /// The keys of every item of the table.
+    /// How many items the events table holds.
+    pub async fn count(&self) -> usize {
+        let scan = self.aws.dynamodb.scan().table_name(&self.place.events_table);
+        let scan = scan.consistent_read(true).select(Select::Count);
+        let mut pages = scan.into_paginator().send();
+        let mut count = 0;
+        while let Some(page) = pages.next().await {
+            let page = page.expect("the table can be read");
+            count += usize::try_from(page.count()).expect("a count");
+        }
+        count
+    }
+
+    /// All items of a message, by status key.
+    pub async fn items_of(&self, message_id: &str) -> BTreeMap<String, Item> {
+        let query = self.aws.dynamodb.query().table_name(&self.place.events_table);
+        let items = query
+            .key_condition_expression("message_id = :id")
+            .expression_attribute_values(":id", AttributeValue::S(message_id.to_owned()))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<Item>, _>>()
+            .await
+            .expect("the table can be read");
+        items.into_iter().map(|item| (key(&item).1, item)).collect()
+    }
+
+    /// The one item of a message.
+    pub async fn item_of(&self, message_id: &str) -> Item {
+        let items = self.items_of(message_id).await;
+        assert_eq!(items.len(), 1, "{message_id}: {:?}", items.keys());
+        items.into_values().next().expect("one item")
+    }
+
+    /// Puts an item into the events table.
+    pub async fn put(&self, item: Item) {
+        self.put_into(&self.place.events_table, item).await;
+    }
+
+    /// Puts an item into the counters' table.
+    pub async fn put_rollup(&self, item: Item) {
+        self.put_into(&self.place.rollups_table, item).await;
+    }
+
+    async fn put_into(&self, table: &str, item: Item) {
+        let put = self.aws.dynamodb.put_item().table_name(table);
+        let put = put.set_item(Some(item));
+        put.send().await.expect("an item can be stored");
+    }
+
+    /// The keys of every item of the events table.
     pub async fn stored(&self) -> BTreeSet<Key> {
         self.items().await.iter().map(key).collect()
     }
 
-    /// Empties the table.
+    /// Empties the events table.
     pub async fn clear(&self) {
-        for mut item in self.items().await {
-            item.retain(|name, _| name == item::MESSAGE_ID || name == item::STATUS_KEY);
-            let delete = self.aws.dynamodb.delete_item();
-            let delete = delete.table_name(&self.place.events_table).set_key(Some(item));
-            delete.send().await.expect("an item can be deleted");
+        for item in self.items().await {
+            self.delete_item(item).await;
         }
+    }
+
+    /// Deletes an item of the events table.
+    pub async fn delete_item(&self, mut item: Item) {
+        item.retain(|name, _| name == item::MESSAGE_ID || name == item::STATUS_KEY);
+        let delete = self.aws.dynamodb.delete_item();
+        let delete = delete.table_name(&self.place.events_table).set_key(Some(item));
+        delete.send().await.expect("an item can be deleted");
     }
 
     /// The next messages of the retry queue, waiting up to a second for one. They come back unless
@@ -115,8 +187,24 @@ impl Ledger {
 
     /// Puts a message into the retry queue.
     pub async fn send(&self, body: &str) {
-        let send = self.aws.sqs.send_message().queue_url(&self.place.retry_queue_url);
+        self.send_to(&self.place.retry_queue_url, body).await;
+    }
+
+    /// Puts a message into the dead-letter queue.
+    pub async fn send_dead(&self, body: &str) {
+        self.send_to(&self.place.dead_letter_queue_url, body).await;
+    }
+
+    async fn send_to(&self, queue: &str, body: &str) {
+        let send = self.aws.sqs.send_message().queue_url(queue);
         send.message_body(body).send().await.expect("a message is sent");
+    }
+
+    /// Deletes every message of the dead-letter queue, visible or not.
+    pub async fn purge_dead(&self) {
+        let purge = self.aws.sqs.purge_queue();
+        let purge = purge.queue_url(&self.place.dead_letter_queue_url);
+        purge.send().await.expect("the queue can be purged");
     }
 
     /// Takes everything that is visible out of the retry queue.
@@ -127,6 +215,41 @@ impl Ledger {
     /// Takes everything that is visible out of the dead-letter queue.
     pub async fn take_dead(&self) -> Vec<Message> {
         self.take(&self.place.dead_letter_queue_url).await
+    }
+
+    /// Takes every letter that is visible out of the dead-letter queue. The attributes of a whole letter
+    /// say what it says.
+    pub async fn take_letters(&self) -> Vec<QueueMessage> {
+        let messages = self.take_dead().await;
+        for message in &messages {
+            if let Ok(letter) = QueueMessage::read(message.body().expect("a body")) {
+                let attributes = message.message_attributes().expect("attributes");
+                let attribute = |name: &str| attributes[name].string_value().expect("a text");
+                assert_eq!(attribute("reason"), letter.reason.as_str());
+                assert_eq!(attribute("function"), letter.function);
+            }
+        }
+        letters(&messages)
+    }
+
+    /// Messages in the retry queue and in the dead-letter queue, visible or not.
+    pub async fn depths(&self) -> [u64; 2] {
+        let retry = self.depth(&self.place.retry_queue_url).await;
+        [retry, self.depth(&self.place.dead_letter_queue_url).await]
+    }
+
+    async fn depth(&self, queue: &str) -> u64 {
+        let get = self.aws.sqs.get_queue_attributes().queue_url(queue);
+        let get = get.attribute_names(QueueAttributeName::All);
+        let answer = get.send().await.expect("the queue can be read");
+        let attributes = answer.attributes().expect("attributes");
+        [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ]
+        .iter()
+        .map(|name| attributes[name].parse::<u64>().expect("a number"))
+        .sum()
     }
 
     async fn take(&self, queue: &str) -> Vec<Message> {
@@ -166,28 +289,30 @@ pub fn letters(messages: &[Message]) -> Vec<QueueMessage> {
 pub fn keys_in(letters: &[QueueMessage]) -> Vec<Key> {
     letters
         .iter()
-        .flat_map(|letter| keys(&letter.function, letter.body.bytes()))
+        .flat_map(|letter| keys(letter.body.bytes()))
         .collect()
 }
 
-/// The keys that a function gives to the records of a body.
-pub fn keys(function: &str, body: &[u8]) -> Vec<Key> {
-    let receiver = receivers::receiver(function).expect("a receiver");
-    let body = verified(body);
-    let batch = Batch::parse(body.verified(), receiver.formats).expect("a batch");
-    let arrival = Arrival {
-        at: 0,
-        retention_days: 0,
-        late_after_hours: 72,
+/// The keys of a body of [`events`](crate::fixtures::events), as docs/reference.md describes them. A
+/// record without a message id is no event.
+pub fn keys(body: &[u8]) -> Vec<Key> {
+    let records: Vec<&RawValue> = serde_json::from_slice(body).expect("a list of records");
+    records.into_iter().map(|record| key_of(record.get())).collect()
+}
+
+fn key_of(text: &str) -> Key {
+    let record: Value = serde_json::from_str(text).expect("JSON");
+    let Some(id) = record["message_id"].as_str() else {
+        return (NO_EVENT.to_owned(), text.to_owned());
     };
-    let read = |record: &str| batch.read(record).and_then(|event| item::build(event, arrival));
-    batch
-        .records()
-        .map(|record| match read(record) {
-            Ok(item) => key(&item),
-            Err(_) => (NO_EVENT.to_owned(), record.to_owned()),
-        })
-        .collect()
+    let status_key = match record["status"].as_str() {
+        Some("Sent") => "RCS#sent",
+        Some("Delivered") => "RCS#delivered",
+        Some("Read") => "RCS#read",
+        Some("Failed") => "RCS#failed",
+        _ => panic!("{text} is none of the made events"),
+    };
+    (id.to_owned(), status_key.to_owned())
 }
 
 /// The key of an item.

@@ -1,8 +1,13 @@
-//! What the tests of the whole share: a stage with a table, queues and proxies before them, real
-//! function binaries on a Lambda Runtime API, bodies to post, and a reader of what was kept.
+//! What the tests of the whole share. A test starts the functions in one of two ways:
 //!
-//! [`scene`] sets the stage, [`binary`] puts a function on it, [`fixtures`] says what is posted,
-//! [`ledger`] what became of it.
+//! - [`scene::Scene`]: the functions' real binaries, each a process on a Lambda Runtime API, with a
+//!   [`proxy`] that injects faults in front of the tables and of the queues. For what happens on Lambda.
+//! - [`instance::Instance`]: `netcore-webhooks serve`, all functions behind one HTTP address. For what
+//!   a sender or a reader is answered, by the thousands.
+//!
+//! Both keep their data in the same embedded tables and queues, and both have a [`ledger::Ledger`] that
+//! reads and writes these past every proxy. [`samples`] and [`fixtures`] hold what is posted,
+//! [`command`] runs the command.
 
 #![allow(
     clippy::expect_used,
@@ -10,15 +15,18 @@
     clippy::missing_panics_doc,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a broken stage fails the test that stands on it, and its message says where"
+    reason = "a helper that fails fails its test, and the message says where"
 )]
 
 pub mod binary;
+pub mod command;
 pub mod fixtures;
+pub mod instance;
 pub mod ledger;
 pub mod proxy;
 pub mod release;
 pub mod runtime_api;
+pub mod samples;
 pub mod scene;
 pub mod throttle;
 

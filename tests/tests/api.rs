@@ -7,14 +7,15 @@
     reason = "a test that meets the unexpected is to fail"
 )]
 
-mod server;
-
 use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::Method;
+use integration_tests::{
+    instance::{Answer, Instance},
+    samples::sample,
+};
 use serde_json::{Value, json};
-use server::{Answer, Instance, fixture};
 
 /// Some second of 2025.
 const T: i64 = 1_750_000_000;
@@ -50,7 +51,7 @@ async fn a_message_is_told_with_its_events_in_order_of_time_and_rank() {
     let instance = Instance::start().await;
     // One id and one second for all three, and they come in the wrong order.
     for name in ["failed", "delivered", "sent"] {
-        let body = fixture(&format!("fallback-sms/{name}"));
+        let body = sample(&format!("fallback-sms/{name}"));
         assert_eq!(instance.post("fallback-sms", body).await.status, 200);
     }
     let id = "sms-337-4b285fb81844-fG2uBk2yZaj3TkwN-0efbe2a86-1762494360";
@@ -239,7 +240,7 @@ async fn rcs_and_its_fallback_are_one_journey() {
 async fn one_reference_on_two_channels_is_one_message_with_two_legs() {
     let instance = Instance::start().await;
     for name in ["fallback_sms_delivered", "exception_403", "fallback_sms_sent"] {
-        let body = fixture(&format!("rcs-callback/{name}"));
+        let body = sample(&format!("rcs-callback/{name}"));
         assert_eq!(instance.post("rcs-callback", body).await.status, 200);
     }
     let id = "7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b17";
@@ -314,7 +315,7 @@ async fn the_dashboard_has_a_function_url_like_the_others() {
     let instance = Instance::start().await;
     assert_eq!(
         instance
-            .post("event-webhook", fixture("event-webhook/sent"))
+            .post("event-webhook", sample("event-webhook/sent"))
             .await
             .status,
         200
@@ -502,7 +503,7 @@ async fn dead_letters_are_counted_and_looked_at_but_not_taken() {
         assert!(!answer.text.contains("919209209291"), "{}", answer.text);
         tokio::time::sleep(Duration::from_millis(1500)).await;
     }
-    assert_eq!(instance.take_letters().await.len(), 2);
+    assert_eq!(instance.ledger.take_letters().await.len(), 2);
     instance.stop().await;
 }
 

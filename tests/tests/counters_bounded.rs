@@ -10,8 +10,6 @@
     reason = "this is all tests, helpers included"
 )]
 
-mod server;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -19,10 +17,10 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::join_all;
-use netcore_webhooks::local::ROLLUPS_TABLE;
+use integration_tests::instance::Instance;
+use netcore_webhooks::local::{EVENTS_TABLE, ROLLUPS_TABLE};
 use projector::{counter_delta::CounterDelta, rebuild::rebuild, rollups::Rollups};
 use serde_json::{Value, json};
-use server::Instance;
 use tokio::time::Instant;
 use webhook_ingest::events_table::item::Item;
 
@@ -66,17 +64,11 @@ fn deltas(items: impl IntoIterator<Item = Item>) -> Vec<CounterDelta> {
 }
 
 fn rollups(instance: &Instance) -> Rollups {
-    Rollups::new(instance.aws.dynamodb.clone(), ROLLUPS_TABLE.to_owned())
+    Rollups::new(instance.ledger.aws().dynamodb.clone(), ROLLUPS_TABLE.to_owned())
 }
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_mins(5)
-}
-
-async fn rows(instance: &Instance) -> Vec<Item> {
-    let scan = instance.aws.dynamodb.scan().table_name(ROLLUPS_TABLE);
-    let rows = scan.into_paginator().items().send();
-    rows.collect::<Result<_, _>>().await.unwrap()
 }
 
 /// Bytes of an item by the rules of the capacity calculation.
@@ -206,7 +198,7 @@ async fn names_beyond_the_bounds_count_as_other_and_cost_no_more() {
         "{usual} {each:?}"
     );
 
-    let rows = rows(&instance).await;
+    let rows = instance.ledger.rollups().await;
     let largest = rows.iter().map(|row| (size(row), key(row))).max().unwrap();
     assert!(largest.0 < 40_000, "{largest:?}");
     let days = of_days(&rows);
@@ -292,7 +284,7 @@ async fn projectors_at_once_agree_on_the_names_of_a_day() {
         }
     }));
     counted.await;
-    let rows = rows(&instance).await;
+    let rows = instance.ledger.rollups().await;
     let names = |attribute: &str| -> BTreeSet<String> {
         let pages = rows.iter().filter(|row| key(row).0 == "0#names");
         pages
@@ -350,7 +342,7 @@ async fn events_of_one_second_count_once_however_many_they_are() {
             some.len()
         );
     }
-    let rows = rows(&instance).await;
+    let rows = instance.ledger.rollups().await;
     assert_eq!(total(&of_days(&rows)["0#all"], "s|"), EVENTS as u64);
     let marks: Vec<&Item> = rows
         .iter()
@@ -396,7 +388,7 @@ async fn eight_projectors_at_once_count_exactly_in_slots_of_their_own() {
         sum(&summary(&instance, "&bot=682&tag=campaign-3").await["counts"]),
         8 * EACH as u64 / 5
     );
-    let rows = rows(&instance).await;
+    let rows = instance.ledger.rollups().await;
     let slots: BTreeSet<&str> = rows
         .iter()
         .map(key)
@@ -411,7 +403,12 @@ async fn eight_projectors_at_once_count_exactly_in_slots_of_their_own() {
 async fn a_table_of_an_earlier_version_is_read_and_counted_on() {
     let instance = Instance::start().await;
     let put = |period: &str, more: Vec<(&str, AttributeValue)>| {
-        let mut put = instance.aws.dynamodb.put_item().table_name(ROLLUPS_TABLE);
+        let mut put = instance
+            .ledger
+            .aws()
+            .dynamodb
+            .put_item()
+            .table_name(ROLLUPS_TABLE);
         put = put.item("series", text("0#all")).item("period", text(period));
         for (name, value) in more {
             put = put.item(name, value);
@@ -434,7 +431,12 @@ async fn a_table_of_an_earlier_version_is_read_and_counted_on() {
     let mark = AttributeValue::Bs(vec![aws_sdk_dynamodb::primitives::Blob::new(
         counted[0].identity.marker,
     )]);
-    let marks = instance.aws.dynamodb.put_item().table_name(ROLLUPS_TABLE);
+    let marks = instance
+        .ledger
+        .aws()
+        .dynamodb
+        .put_item()
+        .table_name(ROLLUPS_TABLE);
     marks
         .item("series", text(format!("0#seen#{}", NOON / 1000)))
         .item("period", text("-"))
@@ -459,10 +461,8 @@ async fn a_table_of_an_earlier_version_is_read_and_counted_on() {
 
     // What it counted with a phone number is gone after a rebuild.
     let rollups = rollups(&instance);
-    rebuild(&rollups, &instance.server.local.place.events_table, |_| ())
-        .await
-        .unwrap();
-    let left = format!("{:?}", rows(&instance).await);
+    rebuild(&rollups, EVENTS_TABLE, |_| ()).await.unwrap();
+    let left = format!("{:?}", instance.ledger.rollups().await);
     assert!(!left.contains("919812345678"), "{left}");
     instance.stop().await;
 }
@@ -477,7 +477,7 @@ async fn a_bot_whose_id_is_a_number_is_masked_and_still_found() {
             .map(|(id, bot)| event(id, NOON, &[("bot_id", text(*bot))])),
     );
     rollups(&instance).count("0", &events, soon()).await.unwrap();
-    let left = format!("{:?}", rows(&instance).await);
+    let left = format!("{:?}", instance.ledger.rollups().await);
     assert!(!left.contains("919812345678"), "{left}");
     for bot in bots {
         assert_eq!(

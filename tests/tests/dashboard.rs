@@ -7,18 +7,16 @@
     reason = "a test that meets the unexpected is to fail"
 )]
 
-mod server;
-
 use std::{net::SocketAddr, time::Duration};
 
 use dynoxide::storage::Storage;
 use http::Method;
+use integration_tests::instance::{Answer, HttpClient, Instance, POLICY, TOKEN};
 use netcore_webhooks::{
     local::{EVENTS_TABLE, QueueOptions, ROLLUPS_TABLE},
     serve::{Options, Server},
 };
 use serde_json::{Value, json};
-use server::{Answer, HttpClient, Instance};
 
 /// Noon of some day of 2025, in seconds.
 const NOON: i64 = 1_749_988_800;
@@ -226,16 +224,14 @@ async fn a_folder_without_counters_is_counted_when_it_is_opened() {
     let options = Options {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         data: Some(folder.path().to_owned()),
-        auth: Some(server::POLICY.to_owned()),
+        auth: Some(POLICY.to_owned()),
         queues: QueueOptions::default(),
     };
     let http = HttpClient::new();
     let first = Server::start(options.clone()).await.unwrap();
     let url = format!("http://{}/lambda-url/event-webhook/", first.address);
     let records = json!([event(1, "Sent", "RCS", NOON), event(2, "Sent", "RCS", NOON)]);
-    let answer = http
-        .send(Method::POST, &url, &[server::TOKEN], records.to_string())
-        .await;
+    let answer = http.send(Method::POST, &url, &[TOKEN], records.to_string()).await;
     assert_eq!(answer.counts()[1], 2);
     first.stop().await;
     // As an earlier version left it: no counters, no stream.
@@ -250,7 +246,7 @@ async fn a_folder_without_counters_is_counted_when_it_is_opened() {
     let url = format!("{base}/lambda-url/event-webhook/");
     let records = json!([event(3, "Sent", "RCS", NOON)]);
     assert_eq!(
-        http.send(Method::POST, &url, &[server::TOKEN], records.to_string())
+        http.send(Method::POST, &url, &[TOKEN], records.to_string())
             .await
             .counts()[1],
         1

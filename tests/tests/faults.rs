@@ -103,7 +103,7 @@ async fn table_trouble(scene: &Scene, receiver: &Function) -> Answer {
     let queued = keys_in(&letters);
     assert_eq!(queued.len(), of("queued"));
     assert_eq!(set(&queued).len(), queued.len(), "an event was queued twice");
-    let expected = set(&keys(RECEIVER, &batch));
+    let expected = set(&keys(&batch));
     let stored = scene.ledger.stored().await;
     assert!(stored.len() >= of("stored") + of("duplicates"));
     assert_eq!(
@@ -238,7 +238,7 @@ async fn a_slow_table_gets_what_it_can_take_in_time_and_the_queue_the_rest() {
     assert_eq!(queued.len(), answer.count("queued"));
     let mut kept = scene.ledger.stored().await;
     kept.extend(queued);
-    assert_eq!(kept, set(&keys(RECEIVER, &batch)));
+    assert_eq!(kept, set(&keys(&batch)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -266,7 +266,7 @@ async fn twelve_thousand_events_left_over_are_queued_within_the_budget() {
     let (retries, dead) = take_letters(&scene).await;
     assert!(dead.is_empty());
     let queued = counted(keys_in(&retries));
-    assert_eq!(queued, counted(keys(RECEIVER, &batch)));
+    assert_eq!(queued, counted(keys(&batch)));
     println!(
         "{EVENTS} events in {} batches after {:?}",
         batches.len(),
@@ -344,7 +344,7 @@ async fn nothing_works(scene: &Scene, receiver: &Function) {
     let answer = receiver.request(&post(&batch)).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(scene.drain(&scene.function("redrive", &[]).await).await, 0);
-    assert_eq!(scene.ledger.stored().await, set(&keys(RECEIVER, &batch)));
+    assert_eq!(scene.ledger.stored().await, set(&keys(&batch)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -411,7 +411,7 @@ async fn without_table_and_dead_letter_queue_the_retry_queue_keeps_everything() 
         .partition(|letter| letter.reason == Reason::Malformed);
     assert_eq!(malformed.len(), 1);
     assert_eq!(malformed[0].body.bytes(), b"not JSON");
-    let expected = [body(&records), unreadable_body].map(|body| keys(RECEIVER, &body));
+    let expected = [body(&records), unreadable_body].map(|body| keys(&body));
     assert_eq!(counted(keys_in(&rest)), counted(expected.concat()));
 
     // When all is well again, redrive stores the good records and puts the others, and what is no
@@ -423,10 +423,7 @@ async fn without_table_and_dead_letter_queue_the_retry_queue_keeps_everything() 
     }
     let redrive = scene.function("redrive", &[]).await;
     assert_eq!(scene.drain(&redrive).await, 0);
-    assert_eq!(
-        scene.ledger.stored().await,
-        set(&keys(RECEIVER, &body(&events(0, 10))))
-    );
+    assert_eq!(scene.ledger.stored().await, set(&keys(&body(&events(0, 10)))));
     let (malformed, rest): (Vec<QueueMessage>, Vec<QueueMessage>) =
         ledger::letters(&scene.ledger.take_dead().await)
             .into_iter()

@@ -11,42 +11,27 @@ use std::{
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt as _,
     path::Path,
-    process::Stdio,
     time::Duration,
 };
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
-use integration_tests::binary;
-use netcore_webhooks::{
-    local::{QueueOptions, RunningInstance},
-    serve::{self, Server},
+use integration_tests::{
+    command::{Desk, PATIENCE},
+    instance::Instance,
 };
+use netcore_webhooks::local::RunningInstance;
 use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    process::{Child, Command},
     time::{sleep, timeout},
 };
 use webhook_ingest::{events_table::item, operations::clients::Timeouts};
 
-/// For what a busy machine may take long for.
-const PATIENCE: Duration = Duration::from_mins(1);
 const EVENTS: &str = "netcore-webhooks-events";
 const NUMBER: &str = "919812345678";
-
-async fn start(folder: &Path) -> Server {
-    Server::start(serve::Options {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        data: Some(folder.to_owned()),
-        auth: None,
-        queues: QueueOptions::default(),
-    })
-    .await
-    .unwrap()
-}
 
 /// An item of the shape and about the size that the receivers store.
 fn event(index: usize) -> Vec<(&'static str, AttributeValue)> {
@@ -131,54 +116,35 @@ async fn until_read(folder: &Path) {
 
 /// Starts the command on a folder and returns how many bytes it had read when it was ready.
 async fn read_at_start(folder: &Path) -> u64 {
-    let mut serving = Command::new(binary::command())
-        .env_clear()
-        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-        .arg(folder)
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(serving.stdout.take().unwrap()).lines();
-    while timeout(PATIENCE, lines.next_line())
-        .await
-        .unwrap()
-        .unwrap()
-        .expect("it starts")
-        != "ready"
-    {}
-    let counters = fs::read_to_string(format!("/proc/{}/io", serving.id().unwrap())).unwrap();
+    let data = ["--data", folder.to_str().unwrap()];
+    let desk = Desk::new();
+    let serving = desk.serve_with(&data, &[]).await;
+    let counters = fs::read_to_string(format!("/proc/{}/io", serving.process())).unwrap();
     let read = counters
         .lines()
         .find_map(|line| line.strip_prefix("rchar: "))
         .unwrap();
-    end(serving).await;
+    serving.terminate().await;
     read.parse().unwrap()
-}
-
-async fn end(mut serving: Child) {
-    let id = serving.id().unwrap().to_string();
-    assert!(Command::new("kill").arg(id).status().await.unwrap().success());
-    assert!(
-        timeout(PATIENCE, serving.wait())
-            .await
-            .unwrap()
-            .unwrap()
-            .success()
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_holds_each_item_once_keeps_no_record_that_was_read_and_starts_without_reading_it() {
     let folder = TempDir::new().unwrap();
-    let server = start(folder.path()).await;
-    let stored = fill(&server.local.place, 4000).await;
+    let instance = Instance::in_folder(folder.path()).await;
+    let stored = fill(&instance.server.local.place, 4000).await;
     until_read(folder.path()).await;
     let (records, with_content) = stream(folder.path());
     assert!(records <= 1 && with_content == 0, "{records} records");
 
     // Each index still gives whole items, in order, a page at a time.
-    let table = server.local.place.aws(Timeouts::unhurried()).await.dynamodb;
+    let table = instance
+        .server
+        .local
+        .place
+        .aws(Timeouts::unhurried())
+        .await
+        .dynamodb;
     let mut times = Vec::new();
     let mut pages = table
         .query()
@@ -204,15 +170,15 @@ async fn a_folder_holds_each_item_once_keeps_no_record_that_was_read_and_starts_
         .collect();
     assert_eq!(times, expected);
     // Pages that are free just now do not count.
-    server.local.place.purge().await.unwrap();
-    server.stop().await;
+    instance.server.local.place.purge().await.unwrap();
+    instance.stop().await;
 
     let file = fs::metadata(folder.path().join("tables.sqlite")).unwrap().len();
     let ratio = f64::from(u32::try_from(file).unwrap()) / f64::from(u32::try_from(stored).unwrap());
     assert!(ratio < 2.0, "the file is {ratio:.2} times as large as the items");
 
     let empty = TempDir::new().unwrap();
-    start(empty.path()).await.stop().await;
+    Instance::in_folder(empty.path()).await.stop().await;
     let (small, large) = (
         read_at_start(empty.path()).await,
         read_at_start(folder.path()).await,
@@ -240,8 +206,8 @@ async fn raw(url: &str, request: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_caller_with_the_key_reaches_the_tables_and_queues_and_no_web_page_does() {
     let folder = TempDir::new().unwrap();
-    let server = start(folder.path()).await;
-    let place = server.local.place.clone();
+    let instance = Instance::in_folder(folder.path()).await;
+    let place = instance.server.local.place.clone();
     let key = format!(
         "authorization: AWS4-HMAC-SHA256 Credential={}/20261124/local/x/aws4_request, SignedHeaders=host, Signature=0\r\n",
         place.access_key_id
@@ -305,21 +271,21 @@ async fn only_a_caller_with_the_key_reaches_the_tables_and_queues_and_no_web_pag
             assert!(!answer.contains(&place.access_key_id.to_lowercase()), "{answer}");
         }
     }
-    server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_folder_and_its_files_are_the_owners_alone() {
     let outside = TempDir::new().unwrap();
     let folder = outside.path().join("data");
-    start(&folder).await.stop().await;
+    Instance::in_folder(&folder).await.stop().await;
     // As an earlier version left it.
     for entry in fs::read_dir(&folder).unwrap() {
         fs::set_permissions(entry.unwrap().path(), Permissions::from_mode(0o644)).unwrap();
     }
     fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
-    let server = start(&folder).await;
-    fill(&server.local.place, 25).await;
+    let instance = Instance::in_folder(&folder).await;
+    fill(&instance.server.local.place, 25).await;
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     let mut names = Vec::new();
     for entry in fs::read_dir(&folder).unwrap() {
@@ -337,14 +303,14 @@ async fn the_folder_and_its_files_are_the_owners_alone() {
         assert!(names.iter().any(|name| name == expected), "{names:?}");
     }
     assert_eq!(mode(&folder), 0o700);
-    server.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_purge_nothing_of_what_was_deleted_is_in_the_folder() {
     let folder = TempDir::new().unwrap();
-    let server = start(folder.path()).await;
-    let place = &server.local.place;
+    let instance = Instance::in_folder(folder.path()).await;
+    let place = &instance.server.local.place;
     let aws = place.aws(Timeouts::unhurried()).await;
     fill(place, 200).await;
     let sent = aws.sqs.send_message().queue_url(&place.dead_letter_queue_url);
@@ -380,5 +346,5 @@ async fn after_a_purge_nothing_of_what_was_deleted_is_in_the_folder() {
             .count();
         assert_eq!(found, 0, "{}", path.display());
     }
-    server.stop().await;
+    instance.stop().await;
 }

@@ -16,9 +16,10 @@ use std::{
 use aws_sdk_sqs::types::Message;
 use integration_tests::verified;
 use integration_tests::{
-    fixtures::{body, events, post, samples},
+    fixtures::{body, events, noise, post, receiver_names},
     ledger::{self, failures, key, keys, sqs_event},
     proxy::Treatment::{self, Hang, Pass, Refuse, ServerError},
+    samples::samples,
     scene::Scene,
 };
 use netcore_webhooks::local::QueueOptions;
@@ -82,21 +83,15 @@ async fn stores_the_events_of_every_receiver_under_their_first_arrival() {
     let redrive = scene.function("redrive", &KEPT).await;
     let mut bodies = Vec::new();
     let mut expected = BTreeSet::new();
-    for function in [
-        "event-webhook",
-        "fallback-sms",
-        "incoming-webhook",
-        "delivery-status",
-    ] {
-        let (_, body) = samples(function).remove(0);
-        expected.extend(keys(function, &body));
-        bodies.push(letter(function, body));
+    for function in receiver_names() {
+        let sample = samples(function).remove(0);
+        expected.insert(sample.key());
+        bodies.push(letter(function, sample.body));
     }
     let callback = json!({"reference": "r-1", "event_id": "e-1", "direction": "OUTBOUND", "user_id": "5511912345678",
         "timestamp": "2026-01-01T00:00:00Z", "channel": "RCS", "type": "DELIVERED", "message": null});
-    let callback = callback.to_string().into_bytes();
-    expected.extend(keys("rcs-callback", &callback));
-    bodies.push(letter("rcs-callback", callback));
+    expected.insert(("r-1".to_owned(), "RCS#delivered".to_owned()));
+    bodies.push(letter("rcs-callback", callback.to_string().into_bytes()));
     let messages = queued(&scene, &bodies).await;
 
     let reply = redrive.invoke(&sqs_event(&messages)).await;
@@ -150,7 +145,7 @@ async fn names_only_the_messages_that_must_come_again() {
     let messages = queued(&scene, &bodies).await;
     let reply = redrive.invoke(&sqs_event(&messages)).await;
     assert_eq!(failures(&reply.payload), [ids(&messages)[1]]);
-    let all = keys("event-webhook", &body(&events(0, 9)));
+    let all = keys(&body(&events(0, 9)));
     let stored: BTreeSet<_> = all.iter().filter(|(id, _)| *id != all[5].0).cloned().collect();
     assert_eq!(scene.ledger.stored().await, stored);
 
@@ -185,7 +180,7 @@ async fn conflicts_and_unreadable_records_go_to_a_person() {
 
     assert_eq!(
         scene.ledger.stored().await,
-        keys("event-webhook", &body(&events(0, 2))).into_iter().collect()
+        keys(&body(&events(0, 2))).into_iter().collect()
     );
     let dead = scene.ledger.take_dead().await;
     let mut kept: Vec<(Reason, Value)> = ledger::letters(&dead)
@@ -243,7 +238,7 @@ async fn a_slow_message_costs_the_others_of_its_batch_nothing() {
         .await;
     // The first comes again; of the third, what is left is a letter of its own.
     assert_eq!(failures(&reply.payload), [ids(&messages)[0]]);
-    let all = keys("event-webhook", &body(&events(0, 15)));
+    let all = keys(&body(&events(0, 15)));
     let left = ledger::keys_in(&ledger::letters(&scene.ledger.take_retries().await));
     assert_eq!(left, [all[6].clone()]);
     let stored: BTreeSet<_> = [3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14]
@@ -271,7 +266,7 @@ async fn a_hanging_table_costs_no_more_than_the_functions_time_and_then_each_is_
         let reply = redrive.invoke(&sqs_event(&messages[place..=place])).await;
         assert_eq!(failures(&reply.payload), [""; 0]);
     }
-    let all = keys("event-webhook", &body(&events(0, 6)));
+    let all = keys(&body(&events(0, 6)));
     assert_eq!(scene.ledger.stored().await, all.into_iter().collect());
 }
 
@@ -294,9 +289,7 @@ async fn a_letter_that_takes_longer_than_the_function_has_goes_on_as_a_smaller_o
     let rest = scene.ledger.take_retries().await;
     let left = ledger::keys_in(&ledger::letters(&rest));
     assert!(!stored.is_empty() && left.len() < EVENTS);
-    let all: BTreeSet<_> = keys("event-webhook", &body(&events(0, EVENTS)))
-        .into_iter()
-        .collect();
+    let all: BTreeSet<_> = keys(&body(&events(0, EVENTS))).into_iter().collect();
     assert_eq!(stored.iter().cloned().chain(left).collect::<BTreeSet<_>>(), all);
     for letter in ledger::letters(&rest) {
         assert_eq!((letter.received_at, letter.reason), (ARRIVED, Reason::Exhausted));
@@ -384,7 +377,7 @@ async fn an_outage_of_days_leaves_no_dead_letter() {
 
     scene.table.recover().await;
     assert_eq!(scene.drain(&redrive).await, 0);
-    let all = keys("event-webhook", &body(&events(0, 4)));
+    let all = keys(&body(&events(0, 4)));
     assert_eq!(scene.ledger.stored().await, all.into_iter().collect());
     assert!(scene.ledger.take_dead().await.is_empty());
 }
@@ -411,19 +404,6 @@ async fn a_message_that_sqs_would_soon_delete_is_put_aside() {
     let dead = scene.ledger.take_dead().await;
     let bodies: Vec<&str> = dead.iter().filter_map(Message::body).collect();
     assert_eq!(bodies, [sent.as_str()]);
-}
-
-/// Bytes that do not compress.
-fn noise(bytes: usize) -> Vec<u8> {
-    let mut state = 7_u64;
-    std::iter::repeat_with(|| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        state.to_be_bytes()[0]
-    })
-    .take(bytes)
-    .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -486,7 +466,7 @@ async fn a_dead_letter_queue_that_is_moved_back_whole_comes_back_at_once_but_for
         scene.ledger.delete(batch).await;
     }
     assert!(scene.ledger.take_retries().await.is_empty());
-    let kept: BTreeSet<_> = keys("event-webhook", &body(&events(0, 3))).into_iter().collect();
+    let kept: BTreeSet<_> = keys(&body(&events(0, 3))).into_iter().collect();
     assert_eq!(scene.ledger.stored().await, kept);
 
     let dead = scene.ledger.take_dead().await;

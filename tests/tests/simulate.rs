@@ -15,18 +15,15 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use clap::Parser as _;
-use integration_tests::{binary, fixtures};
-use netcore_webhooks::{
-    local::QueueOptions,
-    serve::{self, Server},
-    simulate::{Envelope, Form, Options, Play, Simulation},
+use integration_tests::{
+    binary,
+    instance::Instance,
+    samples::{Sample, every_sample},
 };
+use netcore_webhooks::simulate::{Envelope, Form, Options, Play, Simulation};
 use serde_json::Value;
 use tempfile::TempDir;
-use webhook_ingest::{
-    events_table::item::{self, Item},
-    operations::clients::{Aws, Timeouts},
-};
+use webhook_ingest::events_table::item::{self, Item};
 
 /// A moment in the middle of a working day, India's and Brazil's.
 const UNTIL: &str = "2026-11-20T13:30:00Z";
@@ -45,27 +42,18 @@ fn options(words: &[&str]) -> Options {
 /// A running instance in a folder of its own.
 struct Stage {
     folder: TempDir,
-    server: Server,
-    aws: Aws,
+    instance: Instance,
 }
 
 impl Stage {
     async fn set() -> Self {
         let folder = TempDir::new().unwrap();
-        let server = Server::start(serve::Options {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            data: Some(folder.path().to_owned()),
-            auth: None,
-            queues: QueueOptions::default(),
-        })
-        .await
-        .unwrap();
-        let aws = server.local.place.aws(Timeouts::unhurried()).await;
-        Self { folder, server, aws }
+        let instance = Instance::in_folder(folder.path()).await;
+        Self { folder, instance }
     }
 
     fn url(&self) -> String {
-        format!("http://{}", self.server.address)
+        self.instance.url("")
     }
 
     async fn prepare(&self, words: &[&str]) -> Simulation {
@@ -89,38 +77,15 @@ impl Stage {
     }
 
     async fn items(&self) -> Vec<Item> {
-        self.aws
-            .dynamodb
-            .scan()
-            .table_name(&self.server.local.place.events_table)
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<_, _>>()
-            .await
-            .unwrap()
+        self.instance.ledger.items().await
     }
 
     async fn put(&self, item: Item) {
-        let put = self.aws.dynamodb.put_item();
-        put.table_name(&self.server.local.place.events_table)
-            .set_item(Some(item))
-            .send()
-            .await
-            .unwrap();
+        self.instance.ledger.put(item).await;
     }
 
     async fn delete(&self, item: &Item) {
-        let mut delete = self
-            .aws
-            .dynamodb
-            .delete_item()
-            .table_name(&self.server.local.place.events_table);
-        for name in [item::MESSAGE_ID, item::STATUS_KEY] {
-            delete = delete.key(name, item[name].clone());
-        }
-        delete.send().await.unwrap();
+        self.instance.ledger.delete_item(item.clone()).await;
     }
 }
 
@@ -299,7 +264,7 @@ fn documented(form: Form) -> Vec<Value> {
         } => "incoming-webhook-whatsapp",
         other => other.function,
     };
-    let records = |(_, body): (String, Vec<u8>)| match serde_json::from_slice(&body).unwrap() {
+    let records = |sample: Sample| match serde_json::from_slice(&sample.body).unwrap() {
         Value::Array(records) => records,
         Value::Object(mut fields) => match fields
             .remove("delivery_status")
@@ -310,7 +275,12 @@ fn documented(form: Form) -> Vec<Value> {
         },
         other => panic!("{other}"),
     };
-    fixtures::samples(folder).into_iter().flat_map(records).collect()
+    let of_form = |sample: &Sample| sample.name.split('/').next() == Some(folder);
+    every_sample()
+        .into_iter()
+        .filter(of_form)
+        .flat_map(records)
+        .collect()
 }
 
 #[test]

@@ -1,36 +1,20 @@
-//! Every known body, from HTTP to the table and back: each sample of a provider becomes the event
-//! it tells of, and the provider's record can be put together again from the item.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that meets the unexpected is to fail"
-)]
+//! Each sample of a provider: the event, the item, and the item's price, as literal expectations.
 
-mod server;
-
-use std::{collections::BTreeSet, fmt::Write as _, fs};
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
-use proptest::prelude::*;
-use serde_json::{Map, Value, json};
-use server::{Instance, fixture, fixtures};
+use integration_tests::{
+    instance::Instance,
+    samples::{every_sample, samples},
+};
+use netcore_webhooks::local::EVENTS_TABLE;
+use serde_json::Value;
 use webhook_ingest::{
     event::Attribute,
-    events_table::item::{self, Arrival, Item},
-    provider::{self, FormatId, netcore_incoming, whatsapp_incoming},
+    events_table::item::{self, Item},
 };
 
-/// The folders of samples, the function each is posted to, and whether the samples are the
-/// provider's own (the others are composed from its documentation).
-const FOLDERS: [(&str, &str, bool); 6] = [
-    ("event-webhook", "event-webhook", true),
-    ("fallback-sms", "fallback-sms", true),
-    ("delivery-status", "delivery-status", true),
-    ("incoming-webhook", "incoming-webhook", true),
-    ("incoming-webhook-whatsapp", "incoming-webhook", false),
-    ("rcs-callback", "rcs-callback", false),
-];
+use crate::{rebuilt, record_of};
 
 /// File, channel, status, recipient, event time and message id of every sample.
 const EVENTS: &str = "
@@ -190,199 +174,42 @@ async fn every_sample_is_stored_as_the_event_it_tells_of() {
     let (mut events, mut details) = (String::new(), String::new());
     let mut seen = BTreeSet::new();
     let mut own_samples = 0;
-    for (folder, function, is_providers_own) in FOLDERS {
-        for name in samples(folder) {
-            let body = fixture(&name);
-            let answer = instance.post(function, body.clone()).await;
-            assert_eq!(answer.counts(), [1, 1, 0, 0, 0], "{name}");
+    for sample in every_sample() {
+        let (name, (id, key)) = (sample.name.as_str(), sample.key());
+        let answer = instance.post(sample.function, sample.body.clone()).await;
+        assert_eq!(answer.counts(), [1, 1, 0, 0, 0], "{name}");
 
-            let record = record_of(&body);
-            let id = ["message_id", "ncmessage_id", "reference"]
-                .iter()
-                .find_map(|field| record.get(*field)?.as_str())
-                .unwrap();
-            let items = instance.items(id).await;
-            let (key, item) = items
-                .into_iter()
-                .find(|(key, _)| seen.insert((id.to_owned(), key.clone())))
-                .unwrap_or_else(|| panic!("{name} made no item of its own"));
+        let record = record_of(&sample.body);
+        assert!(
+            seen.insert((id.clone(), key.clone())),
+            "{name} makes no item of its own"
+        );
+        let items = instance.ledger.items_of(&id).await;
+        let item = items
+            .get(&key)
+            .unwrap_or_else(|| panic!("{name}: no {key} in {:?}", items.keys()));
 
-            assert_eq!(rebuilt(&item), record, "{name}");
-            assert!(item.contains_key(item::LATE), "{name} happened years ago");
-            if is_providers_own {
-                own_samples += 1;
-                let bytes = item::size(&item);
-                assert!(bytes <= 1024, "{name} makes an item of {bytes} bytes");
-                assert!(
-                    (price(&instance, &item).await - 1.0).abs() < f64::EPSILON,
-                    "{name}"
-                );
-            }
-            events.push_str(&event_line(&name, id, &item));
-            details.push_str(&detail_line(&name, &key, &item));
-
-            let again = instance.post(function, body).await;
-            assert_eq!(again.counts(), [1, 0, 1, 0, 0], "{name}");
+        assert_eq!(rebuilt(item), record, "{name}");
+        assert!(item.contains_key(item::LATE), "{name} happened years ago");
+        if sample.is_providers_own {
+            own_samples += 1;
+            let bytes = item::size(item);
+            assert!(bytes <= 1024, "{name} makes an item of {bytes} bytes");
+            assert!(
+                (price(&instance, item).await - 1.0).abs() < f64::EPSILON,
+                "{name}"
+            );
         }
+        events.push_str(&event_line(name, &id, item));
+        details.push_str(&detail_line(name, &key, item));
+
+        let again = instance.post(sample.function, sample.body).await;
+        assert_eq!(again.counts(), [1, 0, 1, 0, 0], "{name}");
     }
     assert_eq!(own_samples, 32);
     assert_lines(&events, EVENTS);
     assert_lines(&details, DETAILS);
-    assert_eq!(instance.depths().await, [0, 0]);
-    instance.stop().await;
-}
-
-/// Bodies nobody documents but somebody sends: `(what, function, body, "channel status
-/// recipient event-time")`. Each is one record with the message id `m`.
-#[rustfmt::skip]
-fn liberties() -> Vec<(&'static str, &'static str, Value, &'static str)> {
-    let event = |fields: Value| with(json!({"message_id": "m", "mobile": "919209209291", "status": "Sent", "channel": "RCS", "event_time": 1_704_876_828}), fields);
-    let status = |fields: Value| with(json!({"ncmessage_id": "m", "recipient": "918657856504", "status": "sent", "received_at": "1764585991"}), fields);
-    let incoming = |fields: Value| with(json!({"message_id": "m", "from": "fG2uBk2yZaj3TkwN", "to": "+918983190458", "received_at": 1_708_675_048_204_i64, "message_type": "text", "message_details": {"text": "hi"}}), fields);
-    let whatsapp = |fields: Value| with(json!({"message_id": "m", "from": "919960432580", "received_at": "1567090835", "message_type": "TEXT", "text_type": {"text": "hello"}}), fields);
-    let callback = |fields: Value| with(json!({"reference": "m", "event_id": "e", "direction": "outbound", "user_id": "5511987654321", "timestamp": "2025-06-03T14:22:05.123Z", "channel": "RCS", "type": "text", "message": {"text": "oi"}}), fields);
-    vec![
-        ("as documented", "event-webhook", json!([event(json!({}))]), "RCS sent 919209209291 1704876828000"),
-        ("one object without a list", "event-webhook", event(json!({})), "RCS sent 919209209291 1704876828000"),
-        ("seconds in a string", "event-webhook", json!([event(json!({"event_time": "1704876828"}))]), "RCS sent 919209209291 1704876828000"),
-        ("milliseconds", "event-webhook", json!([event(json!({"event_time": 1_704_876_828_123_i64}))]), "RCS sent 919209209291 1704876828123"),
-        ("milliseconds in a string", "event-webhook", json!([event(json!({"event_time": "1704876828123"}))]), "RCS sent 919209209291 1704876828123"),
-        ("seconds with a fraction", "event-webhook", json!([event(json!({"event_time": 1_704_876_828.25}))]), "RCS sent 919209209291 1704876828250"),
-        ("an ISO time", "event-webhook", json!([event(json!({"event_time": "2024-01-10T08:53:48Z"}))]), "RCS sent 919209209291 1704876828000"),
-        ("an ISO time with an offset", "event-webhook", json!([event(json!({"event_time": "2024-01-10T14:23:48+05:30"}))]), "RCS sent 919209209291 1704876828000"),
-        ("a number as the id", "event-webhook", json!([event(json!({"message_id": 7}))]), "RCS sent 919209209291 1704876828000"),
-        ("a number as the number", "event-webhook", json!([event(json!({"mobile": 919_209_209_291_i64}))]), "RCS sent 919209209291 1704876828000"),
-        ("a number with a plus and spaces", "event-webhook", json!([event(json!({"mobile": "+91 92092-09291"}))]), "RCS sent 919209209291 1704876828000"),
-        ("no number", "event-webhook", json!([event(json!({"mobile": ""}))]), "RCS sent - 1704876828000"),
-        ("no field for the number", "event-webhook", json!([without(event(json!({})), "mobile")]), "RCS sent - 1704876828000"),
-        ("a status in capitals", "event-webhook", json!([event(json!({"status": "DELIVERED"}))]), "RCS delivered 919209209291 1704876828000"),
-        ("a status in one word", "event-webhook", json!([event(json!({"status": "NotSent"}))]), "RCS not_sent 919209209291 1704876828000"),
-        ("the documented «Not Sent»", "event-webhook", json!([event(json!({"status": "Not Sent"}))]), "RCS not_sent 919209209291 1704876828000"),
-        ("a status with spaces around it", "event-webhook", json!([event(json!({"status": " read\n"}))]), "RCS read 919209209291 1704876828000"),
-        ("a status nobody listed", "event-webhook", json!([event(json!({"status": "Template Paused"}))]), "RCS template_paused 919209209291 1704876828000"),
-        ("a status in another script", "event-webhook", json!([event(json!({"status": "वितरित"}))]), "RCS वितरित 919209209291 1704876828000"),
-        ("a channel in small letters", "event-webhook", json!([event(json!({"channel": "sms"}))]), "SMS sent 919209209291 1704876828000"),
-        ("a channel nobody listed", "event-webhook", json!([event(json!({"channel": "Viber"}))]), "VIBER sent 919209209291 1704876828000"),
-        ("no channel", "event-webhook", json!([without(event(json!({})), "channel")]), "RCS sent 919209209291 1704876828000"),
-        ("SMS events at the RCS function", "event-webhook", json!([event(json!({"channel": "SMS", "last_channel": "RCS"}))]), "SMS sent 919209209291 1704876828000"),
-        ("RCS events at the SMS function", "fallback-sms", json!([event(json!({}))]), "RCS sent 919209209291 1704876828000"),
-        ("null for what is empty", "event-webhook", json!([event(json!({"tags": null, "remarks": null, "click_data": null, "nc_bot_id": null}))]), "RCS sent 919209209291 1704876828000"),
-        ("values of other types", "event-webhook", json!([event(json!({"tags": "12", "nc_bot_id": 682, "requestid": true, "callbackdata": {"a": [1]}, "click_data": "tap"}))]), "RCS sent 919209209291 1704876828000"),
-        ("numbers among the tags", "event-webhook", json!([event(json!({"tags": [12, "13", null, {"x": 1}]}))]), "RCS sent 919209209291 1704876828000"),
-        ("fields nobody listed", "event-webhook", json!([event(json!({"carrier": {"mcc": 404, "names": ["Jio", ""]}, "recipient": "x", "extra": {}, "late": false, "": null}))]), "RCS sent 919209209291 1704876828000"),
-        ("as documented", "delivery-status", json!({"delivery_status": [status(json!({}))]}), "WHATSAPP sent 918657856504 1764585991000"),
-        ("the time as an integer", "delivery-status", json!({"delivery_status": [status(json!({"received_at": 1_764_585_991}))]}), "WHATSAPP sent 918657856504 1764585991000"),
-        ("one object in the envelope", "delivery-status", json!({"delivery_status": status(json!({}))}), "WHATSAPP sent 918657856504 1764585991000"),
-        ("a list without the envelope", "delivery-status", json!([status(json!({}))]), "WHATSAPP sent 918657856504 1764585991000"),
-        ("one object without the envelope", "delivery-status", status(json!({})), "WHATSAPP sent 918657856504 1764585991000"),
-        ("fields beside the envelope", "delivery-status", json!({"account": {"id": 7}, "delivery_status": [status(json!({}))], "v": 2}), "WHATSAPP sent 918657856504 1764585991000"),
-        ("a click", "delivery-status", json!({"delivery_status": [status(json!({"status": "Clicked", "button": {"text": "Shop"}}))]}), "WHATSAPP clicked 918657856504 1764585991000"),
-        ("a price in words", "delivery-status", json!({"delivery_status": [status(json!({"pricing": "free", "phoneNumber": 912_249_757_556_i64}))]}), "WHATSAPP sent 918657856504 1764585991000"),
-        ("another channel", "delivery-status", json!({"delivery_status": [status(json!({"channel": "rcs"}))]}), "RCS sent 918657856504 1764585991000"),
-        ("as documented", "incoming-webhook", json!([incoming(json!({}))]), "RCS received 918983190458 1708675048204"),
-        ("one object without a list", "incoming-webhook", incoming(json!({})), "RCS received 918983190458 1708675048204"),
-        ("no plus before the number", "incoming-webhook", json!([incoming(json!({"to": "918983190458"}))]), "RCS received 918983190458 1708675048204"),
-        ("the person in «from»", "incoming-webhook", json!([incoming(json!({"from": "+918983190458", "to": "fG2uBk2yZaj3TkwN"}))]), "RCS received 918983190458 1708675048204"),
-        ("the person in «from» and no «to»", "incoming-webhook", json!([without(incoming(json!({"from": "918983190458"})), "to")]), "RCS received 918983190458 1708675048204"),
-        ("seconds in a string", "incoming-webhook", json!([incoming(json!({"received_at": "1708675048"}))]), "RCS received 918983190458 1708675048000"),
-        ("an ISO time without an offset", "incoming-webhook", json!([incoming(json!({"received_at": "2024-02-23T07:57:28.204"}))]), "RCS received 918983190458 1708675048204"),
-        ("details in words", "incoming-webhook", json!([incoming(json!({"message_details": "hi"}))]), "RCS received 918983190458 1708675048204"),
-        ("no details", "incoming-webhook", json!([incoming(json!({"message_details": {}}))]), "RCS received 918983190458 1708675048204"),
-        ("a tap beside a text", "incoming-webhook", json!([incoming(json!({"message_details": {"text": "hi", "suggestionResponse": {"metadata": {"msgId": "out-1"}, "type": "REPLY"}}}))]), "RCS clicked 918983190458 1708675048204"),
-        ("a tap whose metadata is no JSON", "incoming-webhook", json!([incoming(json!({"message_details": {"suggestionResponse": {"metadata": "{", "type": "REPLY"}}}))]), "RCS clicked 918983190458 1708675048204"),
-        ("a tap beside what is empty", "incoming-webhook", json!([incoming(json!({"message_details": {"text": null, "userFile": {}, "suggestionResponse": {"type": "REPLY"}}}))]), "RCS clicked 918983190458 1708675048204"),
-        ("a tap that is null", "incoming-webhook", json!([incoming(json!({"message_details": {"suggestionResponse": null}}))]), "RCS received 918983190458 1708675048204"),
-        ("as documented", "incoming-webhook", json!({"incoming_message": [whatsapp(json!({}))]}), "WHATSAPP received 919960432580 1567090835000"),
-        ("one object in the envelope", "incoming-webhook", json!({"incoming_message": whatsapp(json!({}))}), "WHATSAPP received 919960432580 1567090835000"),
-        ("a list without the envelope", "incoming-webhook", json!([whatsapp(json!({}))]), "WHATSAPP received 919960432580 1567090835000"),
-        ("milliseconds", "incoming-webhook", json!({"incoming_message": [whatsapp(json!({"received_at": 1_567_090_835_999_i64}))]}), "WHATSAPP received 919960432580 1567090835999"),
-        ("a kind nobody listed", "incoming-webhook", json!({"incoming_message": [whatsapp(json!({"message_type": "ORDER", "order_type": {"items": [1]}}))]}), "WHATSAPP received 919960432580 1567090835000"),
-        ("small letters", "incoming-webhook", json!({"incoming_message": [whatsapp(json!({"message_type": "button"}))]}), "WHATSAPP clicked 919960432580 1567090835000"),
-        ("a context in words", "incoming-webhook", json!({"incoming_message": [whatsapp(json!({"context": "none"}))]}), "WHATSAPP received 919960432580 1567090835000"),
-        ("as documented", "rcs-callback", callback(json!({})), "RCS sent 5511987654321 1748960525123"),
-        ("a list of one", "rcs-callback", json!([callback(json!({}))]), "RCS sent 5511987654321 1748960525123"),
-        ("milliseconds", "rcs-callback", callback(json!({"timestamp": 1_748_960_525_123_i64})), "RCS sent 5511987654321 1748960525123"),
-        ("small letters", "rcs-callback", callback(json!({"type": "delivered", "message": null})), "RCS delivered 5511987654321 1748960525123"),
-        ("other spellings", "rcs-callback", callback(json!({"type": "RICH_CARD", "direction": "Outbound"})), "RCS sent 5511987654321 1748960525123"),
-        ("an answer in capitals", "rcs-callback", callback(json!({"type": "TEXT", "direction": "INBOUND"})), "RCS received 5511987654321 1748960525123"),
-        ("a type nobody listed", "rcs-callback", callback(json!({"type": "IS_TYPING", "message": null})), "RCS is_typing 5511987654321 1748960525123"),
-        ("a failure that is an object", "rcs-callback", callback(json!({"type": "EXCEPTION", "message": {"code": 403}})), "RCS failed 5511987654321 1748960525123"),
-        ("a failure without words", "rcs-callback", callback(json!({"type": "ERROR", "message": null})), "RCS failed 5511987654321 1748960525123"),
-        ("a content in words", "rcs-callback", callback(json!({"message": "oi"})), "RCS sent 5511987654321 1748960525123"),
-        ("an empty block", "rcs-callback", callback(json!({"status": ""})), "RCS sent 5511987654321 1748960525123"),
-        ("a block with words for the message", "rcs-callback", callback(json!({"status": "bloqueado por duplicidade", "message": "oi"})), "RCS blocked 5511987654321 1748960525123"),
-        ("no event id", "rcs-callback", without(callback(json!({"type": "suggestionResponse"})), "event_id"), "RCS clicked 5511987654321 1748960525123"),
-    ]
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn bodies_are_read_liberally() {
-    let instance = Instance::start().await;
-    for (number, (what, function, mut body, expected)) in liberties().into_iter().enumerate() {
-        let what = format!("{function}: {what}");
-        let id = unique_id(&mut body, number);
-        let answer = instance.post(function, body.to_string()).await;
-        assert_eq!(answer.counts(), [1, 1, 0, 0, 0], "{what}");
-        let item = instance.item(&id).await;
-        let text = |name: &str| item.get(name).map_or("-", |value| value.as_s().unwrap());
-        assert_eq!(
-            format!(
-                "{} {} {} {}",
-                text("channel"),
-                text("status"),
-                text("recipient"),
-                item::number_at(&item, "event_time").unwrap()
-            ),
-            expected,
-            "{what}"
-        );
-        assert_eq!(Value::Object(rebuilt(&item)), record_in(&body), "{what}");
-        let again = instance.post(function, body.to_string()).await;
-        assert_eq!(again.counts(), [1, 0, 1, 0, 0], "{what}");
-    }
-    instance.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_nobody_listed_is_kept_under_its_own_name() {
-    let instance = Instance::start().await;
-    let body = json!({"delivery_status": [{
-        "ncmessage_id": "x-1", "status": "Template Paused", "received_at": "1764585991", "recipient": "918657856504",
-        "quality": {"score": 0.25, "tags": ["a", null]},
-    }], "account": "acme"});
-    assert_eq!(
-        instance.post("delivery-status", body.to_string()).await.counts(),
-        [1, 1, 0, 0, 0]
-    );
-    let stored = item::to_json(&instance.item("x-1").await);
-    assert_eq!(stored["status"], "template_paused");
-    assert_eq!(
-        stored["extra"],
-        json!({"quality": {"score": 0.25, "tags": ["a", null]}})
-    );
-    assert_eq!(stored["as_sent"], json!({"status": "Template Paused"}));
-    assert_eq!(stored["envelope"], json!({"account": "acme"}));
-    instance.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_order_of_fields_makes_no_other_event() {
-    let instance = Instance::start().await;
-    for (function, one, other) in [
-        (
-            "incoming-webhook",
-            r#"{"incoming_message":[{"message_id":"o-1","from":"919960432580","received_at":"1567090835","message_type":"IMAGE","image_type":{"id":"7","caption":""}}]}"#,
-            r#"{"incoming_message":[{"image_type":{"caption":"","id":"7"},"message_type":"IMAGE","received_at":"1567090835","from":"919960432580","message_id":"o-1"}]}"#,
-        ),
-        (
-            "event-webhook",
-            r#"[{"message_id":"o-2","status":"Clicked","channel":"RCS","event_time":1704877756,"click_data":{"type":"ACTION","text":"Visit"},"tags":["12"],"remarks":""}]"#,
-            r#"[{"tags":["12"],"click_data":{"text":"Visit","type":"ACTION"},"event_time":1704877756,"channel":"RCS","status":"Clicked","message_id":"o-2"}]"#,
-        ),
-    ] {
-        assert_eq!(instance.post(function, one).await.counts(), [1, 1, 0, 0, 0]);
-        assert_eq!(instance.post(function, other).await.counts(), [1, 0, 1, 0, 0]);
-    }
+    assert_eq!(instance.ledger.depths().await, [0, 0]);
     instance.stop().await;
 }
 
@@ -391,7 +218,7 @@ async fn one_body_may_hold_every_sample_of_its_function() {
     let instance = Instance::start().await;
     let records: Vec<Value> = samples("event-webhook")
         .iter()
-        .map(|name| Value::Object(record_of(&fixture(name))))
+        .map(|sample| Value::Object(record_of(&sample.body)))
         .collect();
     let all = records.len() as u64;
     let body = Value::Array(records).to_string();
@@ -404,186 +231,6 @@ async fn one_body_may_hold_every_sample_of_its_function() {
         [all, 0, all, 0, 0]
     );
     instance.stop().await;
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
-    #[test]
-    fn fields_nobody_listed_come_back_as_they_were(
-        base in 0..5_usize,
-        extra in prop::collection::btree_map("[a-z_#. ]{0,12}|\\PC{1,6}", any_value(), 0..6),
-    ) {
-        let (format, mut record) = base_record(base);
-        for (name, value) in extra {
-            record.entry(name).or_insert(value);
-        }
-        let text = Value::Object(record.clone()).to_string();
-        let event = read(format, &text);
-        // Of the listed fields only the block of a gateway's callback could make a record unreadable.
-        prop_assert!(event.is_ok(), "{text}");
-        prop_assert_eq!(there_and_back(event.unwrap()), record);
-    }
-
-    #[test]
-    fn whatever_a_listed_field_holds_comes_back_or_is_refused(
-        base in 0..5_usize,
-        changes in prop::collection::vec((any::<prop::sample::Index>(), prop::option::of(any_value())), 1..4),
-    ) {
-        let (format, mut record) = base_record(base);
-        for (which, value) in changes {
-            let name = record.keys().nth(which.index(record.len())).unwrap().clone();
-            match value {
-                Some(value) => record.insert(name, value),
-                None if record.len() > 1 => record.remove(&name),
-                None => None,
-            };
-        }
-        let text = Value::Object(record.clone()).to_string();
-        if let Ok(event) = read(format, &text) {
-            prop_assert_eq!(there_and_back(event), record);
-        }
-    }
-}
-
-fn any_value() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        any::<u64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
-        (-1000..1000_i32).prop_map(|n| Value::from(f64::from(n) / 8.0)),
-        "\\PC{0,12}".prop_map(Value::from),
-        "[0-9+]{0,14}".prop_map(Value::from),
-        Just(Value::from("2025-06-03T14:22:05.123Z")),
-        Just(Value::from("")),
-    ];
-    leaf.prop_recursive(5, 40, 5, |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-            prop::collection::btree_map(
-                prop_oneof![
-                    "\\PC{0,6}".boxed(),
-                    Just("suggestionResponse".to_owned()).boxed(),
-                    Just("metadata".to_owned()).boxed(),
-                    Just("message_id".to_owned()).boxed(),
-                ],
-                inner,
-                0..5
-            )
-            .prop_map(|fields| Value::Object(fields.into_iter().collect())),
-        ]
-    })
-}
-
-fn base_record(which: usize) -> (FormatId, Map<String, Value>) {
-    let name = [
-        "event-webhook/clicked",
-        "incoming-webhook/url_click",
-        "delivery-status/read",
-        "incoming-webhook-whatsapp/button",
-        "rcs-callback/exception_403",
-    ][which];
-    let mut record = record_of(&fixture(name));
-    // Absent in this sample, and of consequence where it is present.
-    if which == 4 {
-        record.insert("status".to_owned(), Value::Null);
-    }
-    (provider::ALL[which], record)
-}
-
-fn read(
-    format: FormatId,
-    text: &str,
-) -> Result<webhook_ingest::event::Event, webhook_ingest::record::Unreadable> {
-    // As the function that takes both reads them.
-    if format == &netcore_incoming::FORMAT || format == &whatsapp_incoming::FORMAT {
-        provider::read(&[&netcore_incoming::FORMAT, &whatsapp_incoming::FORMAT], text)
-    } else {
-        provider::read(&[format], text)
-    }
-}
-
-fn there_and_back(event: webhook_ingest::event::Event) -> Map<String, Value> {
-    let arrival = Arrival {
-        at: 1_767_225_600_000,
-        retention_days: 180,
-        late_after_hours: 72,
-    };
-    rebuilt(&item::build(event, arrival).unwrap())
-}
-
-/// The provider's record, put together from its item.
-fn rebuilt(item: &Item) -> Map<String, Value> {
-    provider::rebuild(&item::event(item).unwrap())
-}
-
-/// The one record of a body.
-fn record_of(body: &[u8]) -> Map<String, Value> {
-    match record_in(&serde_json::from_slice(body).unwrap()) {
-        Value::Object(record) => record,
-        other => panic!("{other} is no record"),
-    }
-}
-
-fn record_in(body: &Value) -> Value {
-    let inside = ["delivery_status", "incoming_message"]
-        .iter()
-        .find_map(|envelope| body.get(*envelope))
-        .unwrap_or(body);
-    match inside {
-        Value::Array(records) => {
-            assert_eq!(records.len(), 1);
-            records[0].clone()
-        }
-        record => record.clone(),
-    }
-}
-
-/// Gives the body's record an id of its own; a number stays one.
-fn unique_id(body: &mut Value, number: usize) -> String {
-    let inside = ["/delivery_status", "/incoming_message"]
-        .into_iter()
-        .find(|envelope| body.pointer(envelope).is_some())
-        .unwrap_or("");
-    let record = body.pointer_mut(inside).unwrap();
-    let record = if record.is_array() { &mut record[0] } else { record };
-    for field in ["message_id", "ncmessage_id", "reference"] {
-        match record.get_mut(field) {
-            Some(Value::String(id)) => *id = format!("liberty-{number}"),
-            Some(id @ Value::Number(_)) => *id = json!(1000 + number),
-            _ => continue,
-        }
-        return record[field]
-            .as_str()
-            .map_or_else(|| record[field].to_string(), str::to_owned);
-    }
-    panic!("{body} has no id")
-}
-
-fn with(mut record: Value, fields: Value) -> Value {
-    if let (Value::Object(record), Value::Object(fields)) = (&mut record, fields) {
-        record.extend(fields);
-    }
-    record
-}
-
-fn without(mut record: Value, field: &str) -> Value {
-    record.as_object_mut().unwrap().remove(field);
-    record
-}
-
-fn samples(folder: &str) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(fixtures().join(folder))
-        .unwrap()
-        .map(|entry| {
-            let path = entry.unwrap().path();
-            format!("{folder}/{}", path.file_stem().unwrap().to_str().unwrap())
-        })
-        .collect();
-    names.sort();
-    names
 }
 
 fn event_line(name: &str, id: &str, item: &Item) -> String {
@@ -647,10 +294,11 @@ fn assert_lines(actual: &str, expected: &str) {
 /// Write units of an item for the table alone, written over itself.
 async fn price(instance: &Instance, item: &Item) -> f64 {
     let written = instance
-        .aws
+        .ledger
+        .aws()
         .dynamodb
         .put_item()
-        .table_name(&instance.server.local.place.events_table)
+        .table_name(EVENTS_TABLE)
         .set_item(Some(item.clone()))
         .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
         .send()

@@ -1,0 +1,158 @@
+//! The providers' sample bodies, each of one record, and the key that its event has in the events table.
+
+use std::path::{Path, PathBuf};
+
+use crate::ledger::Key;
+
+/// The folders of samples, the function that receives them, and whether they are the provider's own. The
+/// others are composed from its documentation.
+const FOLDERS: [(&str, &str, bool); 6] = [
+    ("event-webhook", "event-webhook", true),
+    ("fallback-sms", "fallback-sms", true),
+    ("delivery-status", "delivery-status", true),
+    ("incoming-webhook", "incoming-webhook", true),
+    ("incoming-webhook-whatsapp", "incoming-webhook", false),
+    ("rcs-callback", "rcs-callback", false),
+];
+
+/// A sample body.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// Its folder and name, as [`sample`] takes them: `event-webhook/sent`.
+    pub name: String,
+    /// The function that receives it.
+    pub function: &'static str,
+    /// Whether the provider published it.
+    pub is_providers_own: bool,
+    /// The body, as its file holds it.
+    pub body: Vec<u8>,
+}
+
+impl Sample {
+    /// The message id and the status key of its event.
+    pub fn key(&self) -> Key {
+        let line = KEYS
+            .lines()
+            .find_map(|line| line.strip_prefix(&self.name)?.strip_prefix(' '));
+        let mut words = line
+            .unwrap_or_else(|| panic!("no key of {}", self.name))
+            .split_whitespace();
+        let mut word = || words.next().expect("two words").to_owned();
+        (word(), word())
+    }
+}
+
+/// Every sample, folder by folder.
+pub fn every_sample() -> Vec<Sample> {
+    let samples_in = |(folder, function, is_providers_own): (&str, &'static str, bool)| {
+        let files = std::fs::read_dir(root().join(folder)).expect("a folder of samples");
+        let mut names: Vec<String> = files
+            .map(|file| {
+                let path = file.expect("a file").path();
+                let name = path.file_stem().expect("a name").to_string_lossy();
+                format!("{folder}/{name}")
+            })
+            .collect();
+        names.sort();
+        names.into_iter().map(move |name| Sample {
+            body: sample(&name),
+            name,
+            function,
+            is_providers_own,
+        })
+    };
+    FOLDERS.into_iter().flat_map(samples_in).collect()
+}
+
+/// The samples that a function receives.
+pub fn samples(function: &str) -> Vec<Sample> {
+    let mut samples = every_sample();
+    samples.retain(|sample| sample.function == function);
+    samples
+}
+
+/// The body of a sample by its folder and name: `event-webhook/sent`.
+pub fn sample(name: &str) -> Vec<u8> {
+    let path = root().join(format!("{name}.json"));
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+}
+
+/// Name, message id and status key of every sample.
+const KEYS: &str = "
+event-webhook/clicked                 api-337-919209209291-417c614cf4ae2688c47c4098091f9d04-1704877390   RCS#clicked#1704877756000.1dONkLwNsio7RWCw6sKiMQ
+event-webhook/delivered               api-337-919209209291-3c9094b5cd72fdcaafbb633502afa672-1704876827   RCS#delivered
+event-webhook/dialer_click            api-337-919209209291-417c614cf4ae2688c47c4098091f9d04-1704877390   RCS#clicked#1704877907000.E8GbZieUE15Y8_K8S1YGmg
+event-webhook/failed                  api-77865-919209209291-7ccfc842d1203d1f7f45cb5979e9c57b-1691766276 RCS#failed
+event-webhook/not_sent                api-77865-919209209291-7ccfc842d1203d1f7f45cb5979e9c57b-1691766276 RCS#not_sent
+event-webhook/read                    api-337-919209209291-4f3406fc8aede5feef7801bfb75cfb97-1704877442   RCS#read
+event-webhook/reply                   api-337-919209209291-417c614cf4ae2688c47c4098091f9d04-1704877390   RCS#clicked#1704878040000.Pzxtk73x5KHE1Ksm9TVgFA
+event-webhook/sent                    api-337-91920920929-3c9094b5cd72fdcaafbb633502afa672-1704876827    RCS#sent
+fallback-sms/clicked                  api-337-918989898989-9c64eaa99bd7478ebb3936790c9abb78-1745396579   SMS#clicked#1745402753000.fbvJ8b1SzgTJ5nAtxYkOqg
+fallback-sms/delivered                sms-337-4b285fb81844-fG2uBk2yZaj3TkwN-0efbe2a86-1762494360         SMS#delivered
+fallback-sms/failed                   sms-337-4b285fb81844-fG2uBk2yZaj3TkwN-0efbe2a86-1762494360         SMS#failed
+fallback-sms/sent                     sms-337-4b285fb81844-fG2uBk2yZaj3TkwN-0efbe2a86-1762494360         SMS#sent
+incoming-webhook/audio                MxZ1GbicGSQ1-Y0v1Ykhc5jQ                                           RCS#received#1708683532677.gAb7cWhk7pRx7skMpeb_Gw
+incoming-webhook/contact_file         MxsNby9QVrT8y7wGA0DNGGKA                                           RCS#received#1708685558205.GF3IK2jYeXz__1EerqWkkg
+incoming-webhook/contact_text         Mxff1kVthpTPCfEXOABYEWeA                                           RCS#received#1708685816004.dinlZ8z8xdDPzb78pLE5Xg
+incoming-webhook/emoji                MxXiODXzJUR42jX=6ZeIAeqw                                           RCS#received#1708681750341.YnmwapNt8BqF5V6gBbgDFA
+incoming-webhook/gif                  MxXKrq2MgYTbqsUfXzUwWYPg                                           RCS#received#1708682136369.21-vh7dxDKFkgq8LOWrcVQ
+incoming-webhook/image                MxQT995BvzTsqcpe-21oE0wA                                           RCS#received#1708675207299.vTEyzvlYuDaj2VQuGbwfKA
+incoming-webhook/java_file            MxA2pVZPMSQW2Xcz16LFFxiQ                                           RCS#received#1708685047935.uPDuomA5NRVX0_a3Ke4vkg
+incoming-webhook/location             MxF5mGBQsfQpygOdyLGeVkZw                                           RCS#received#1708685490505.gA1czvdFHi74b87NCISleA
+incoming-webhook/pdf                  MxSYhAOHBiSfWJIqNhjL4Taw                                           RCS#received#1708684413874.hyOEfZFix-FS2r9r1IStAA
+incoming-webhook/sticker              MxhKEgbl1iR96k9dlpbSYAmQ                                           RCS#received#1708682613996.hT7_bIFRuSMj4ca50xP_NQ
+incoming-webhook/text                 MxDB2zvbOSQbKVMUsKCplu3w                                           RCS#received#1708675048204.-fnEW_znU1LF0Yv3iltzVw
+incoming-webhook/text_file            Mx9bsAlq3vSfaNRYBpRMU7Og                                           RCS#received#1708684526506.hSNuAoRonpCdCkqNLSigqA
+incoming-webhook/url_click            MxYCqkrTseTPOSfw9lvlLBaw                                           RCS#clicked#1708673752001.0dEc06u9ot5IHcu4M8cGTg
+incoming-webhook/video                MxAy54yPx=QiOI9FMTzWpM4g                                           RCS#received#1708680651935.3gemzau-d90GtgstJgQq2A
+incoming-webhook/word                 MxkpDvH3PJR7CJDh1gZ9jl4w                                           RCS#received#1708684719054.0LwnvSQ1QbDpvR2GYtel3Q
+incoming-webhook/xlsx                 Mxg5wr5-4PSRy7HgMu2VvodQ                                           RCS#received#1708684649781.lAkpkX2Bn6szPtOFTm3aag
+incoming-webhook-whatsapp/answer      ABEGkZlgQyWAAgo-sDVSUOa9jH9z                                       WHATSAPP#received#1567090844000.WC2idHean1G9oke7FXW61Q
+incoming-webhook-whatsapp/audio       ABEGkZlgQyWAAgo-sDVSUOa9jH3z                                       WHATSAPP#received#1567090838000.8UnQO78BtXyh4x3xbHGQgg
+incoming-webhook-whatsapp/button      ABEGkZlgQyWAAgo-sDVSUOa9jH7z                                       WHATSAPP#clicked#1725950000000.EzH8NrRPqofX4g10jQgvSw
+incoming-webhook-whatsapp/button_text ABEGkZlgQyWAAgo-sDVSUOa9jH8z                                       WHATSAPP#clicked#1725950001000.BoqqcdJ77EBOpHThNnRCBQ
+incoming-webhook-whatsapp/document    ABEGkZlgQyWAAgo-sDVSUOa9jH4z                                       WHATSAPP#received#1567090839000.AXSWoOKGDeSHRPAXhAEXkw
+incoming-webhook-whatsapp/image       ABEGkZlgQyWAAgo-sDVSUOa9jH1z                                       WHATSAPP#received#1567090836000.cJTUl2n4T5LjZZP6JniB2A
+incoming-webhook-whatsapp/location    ABEGkZlgQyWAAgo-sDVSUOa9jH5z                                       WHATSAPP#received#1567090840000.hJNWEGs9kGPYOdPGq3ZJPg
+incoming-webhook-whatsapp/reaction    ABEGkZlgQyWAAgo-sDVSUOa9jH6z                                       WHATSAPP#received#1567090841000.890GZmUFW889o7u1XiHlaA
+incoming-webhook-whatsapp/text        ABEGkZlgQyWAAgo-sDVSUOa9jH0z                                       WHATSAPP#received#1567090835000.mV8mv36YnJklV8PN-un1ng
+incoming-webhook-whatsapp/video       ABEGkZlgQyWAAgo-sDVSUOa9jH2z                                       WHATSAPP#received#1567090837000.c43igvfJVaqvAVzwj2Z-qw
+delivery-status/delivered             bab1e073-51c9-4566-8008-30d33b6bedfd                               WHATSAPP#delivered
+delivery-status/failed                f12a9c22-8b37-4b75-bd1d-12ab45c90877                               WHATSAPP#failed
+delivery-status/read                  3694d58b-fc29-4563-b0d4-923c2ae43555                               WHATSAPP#read
+delivery-status/sent                  859c535b-8d46-46ed-9afb-9082262a8dfb                               WHATSAPP#sent
+rcs-callback/blocked_duplicate_status 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b14                               RCS#blocked
+rcs-callback/blocked_duplicate_type   7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b15                               RCS#blocked
+rcs-callback/blocked_prepaid_account  7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b13                               RCS#blocked
+rcs-callback/blocked_prepaid_client   7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b12                               RCS#blocked
+rcs-callback/delivered                7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b01                               RCS#delivered
+rcs-callback/error_502                7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b19                               RCS#failed
+rcs-callback/error_503                7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b20                               RCS#failed
+rcs-callback/exception_401            7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b16                               RCS#failed
+rcs-callback/exception_403            7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b17                               RCS#failed
+rcs-callback/exception_404            7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b18                               RCS#failed
+rcs-callback/fallback_sms_delivered   7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b17                               SMS#delivered
+rcs-callback/fallback_sms_sent        7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b17                               SMS#sent
+rcs-callback/inbound_image            7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b22                               RCS#received#evt-22-in
+rcs-callback/inbound_location         7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b24                               RCS#received#evt-24-in
+rcs-callback/inbound_text             7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b21                               RCS#received#evt-21-in
+rcs-callback/inbound_video            7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b23                               RCS#received#evt-23-in
+rcs-callback/outbound_audio           7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b04                               RCS#sent
+rcs-callback/outbound_basic           7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b10                               RCS#sent
+rcs-callback/outbound_carousel        7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b09                               RCS#sent
+rcs-callback/outbound_contact         7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b06                               RCS#sent
+rcs-callback/outbound_document        7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b05                               RCS#sent
+rcs-callback/outbound_image           7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b02                               RCS#sent
+rcs-callback/outbound_location        7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b07                               RCS#sent
+rcs-callback/outbound_richCard        7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b08                               RCS#sent
+rcs-callback/outbound_single          7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b11                               RCS#sent
+rcs-callback/outbound_text            7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b01                               RCS#sent
+rcs-callback/outbound_video           7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b03                               RCS#sent
+rcs-callback/read                     7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b01                               RCS#read
+rcs-callback/suggestion_link          7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b08                               RCS#clicked#evt-08-tap-1
+rcs-callback/suggestion_reply         7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b08                               RCS#clicked#evt-08-tap-2
+";

@@ -1,0 +1,247 @@
+//! Odd ids, words, times and numbers: each is stored as it was sent, and no two events become one.
+
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use integration_tests::instance::Instance;
+use serde_json::{Value, json};
+use webhook_ingest::{event::time, events_table::item};
+
+use crate::{event, nested, open_event, rebuilt};
+
+/// Every byte percent-encoded.
+fn encoded(id: &str) -> String {
+    id.bytes().fold(String::new(), |mut path, byte| {
+        let _ = write!(path, "%{byte:02X}");
+        path
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_are_kept_as_they_are() {
+    let instance = Instance::start().await;
+    let longest = "x".repeat(2048);
+    let longest_emoji = "😀".repeat(512);
+    for id in [
+        "a#b",
+        "#",
+        "a%b",
+        "a%2Fb",
+        "a/b",
+        "/",
+        "..",
+        "../../etc",
+        "a?b=c&d",
+        "a\nb",
+        "\t",
+        " ",
+        "a b",
+        "a+b",
+        "\0",
+        "\u{7f}",
+        "\u{fffe}\u{ffff}",
+        "\u{202e}id",
+        "é",
+        "e\u{301}",
+        "😀",
+        "👩‍👩‍👧‍👦",
+        "'; drop table events; --",
+        "null",
+        "0",
+        "message_id",
+        "{}",
+        "\"",
+        "\\",
+        "ABEGkZlgQyWAAgo-sDVSUOa9jH0z=",
+        &longest,
+        &longest_emoji,
+    ] {
+        let what = format!("{id:.40?}");
+        let record = event(&json!({"message_id": id}));
+        let sent = serde_json::from_str::<Value>(&record).unwrap();
+        assert_eq!(
+            instance
+                .post("event-webhook", format!("[{record}]"))
+                .await
+                .counts(),
+            [1, 1, 0, 0, 0],
+            "{what}"
+        );
+        assert_eq!(rebuilt(&instance.ledger.item_of(id).await), sent, "{what}");
+        // Whoever passes a path on may resolve dot segments, encoded or not (RFC 3986, 6.2.2.3).
+        if id != ".." {
+            let shown = instance.get(&format!("/api/messages/{}", encoded(id))).await;
+            assert_eq!(
+                (shown.status, &shown.json()["message_id"]),
+                (200, &json!(id)),
+                "{what}"
+            );
+        }
+        // A tap has the id in its key's other half too where the provider gives one.
+        let tap = json!({"reference": id, "event_id": id, "direction": "inbound", "type": "suggestionResponse", "message": {}});
+        assert_eq!(
+            instance.post("rcs-callback", tap.to_string()).await.counts(),
+            [1, 1, 0, 0, 0],
+            "{what}"
+        );
+        assert_eq!(
+            instance.post("rcs-callback", tap.to_string()).await.counts(),
+            [1, 0, 1, 0, 0],
+            "{what}"
+        );
+    }
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_words_never_make_two_events_one() {
+    let instance = Instance::start().await;
+    let long = "long ".repeat(400);
+    let mut events = Vec::new();
+    for channel in [
+        "RCS",
+        "RCS#",
+        "RCS#sent",
+        "RCS%23",
+        "",
+        "#",
+        &long,
+        &format!("{long}#"),
+        "\u{1f600}",
+        "İ",
+    ] {
+        for status in [
+            "Sent",
+            "Sent#2",
+            "#Sent 3",
+            "sent%234",
+            &long,
+            &format!("{long} more"),
+            "İ",
+            "ß",
+        ] {
+            events.push(event(
+                &json!({"message_id": "odd", "channel": channel, "status": status}),
+            ));
+        }
+    }
+    let mut keys = BTreeSet::new();
+    for record in &events {
+        // An empty channel is RCS like an absent one: a repetition, told as a conflict only if it differs.
+        let answer = instance.post("event-webhook", format!("[{record}]")).await;
+        let [_, stored, duplicates, _, dead] = answer.counts();
+        let is_unnamed = record.contains(r#""channel":"""#);
+        assert_eq!(stored, u64::from(!is_unnamed), "{record}");
+        assert_eq!(duplicates + dead, u64::from(is_unnamed), "{record}");
+    }
+    for (key, item) in instance.ledger.items_of("odd").await {
+        assert!(key.len() <= 1024, "{key}");
+        let record = rebuilt(&item);
+        assert!(
+            events
+                .iter()
+                .any(|event| serde_json::from_str::<Value>(event).unwrap() == record),
+            "{record}"
+        );
+        keys.insert(key);
+    }
+    assert_eq!(keys.len(), 9 * 8);
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_absurd_time_is_no_time_and_loses_no_event() {
+    let instance = Instance::start().await;
+    let before = time::now();
+    for (number, at) in [
+        json!(-1_704_876_828),
+        json!(0),
+        json!(-1),
+        json!(1),
+        json!("-5"),
+        json!(""),
+        json!(null),
+        json!("yesterday"),
+        json!("2024-13-45T99:99:99Z"),
+        json!("0000-00-00T00:00:00Z"),
+        json!("1900-01-01T00:00:00Z"),
+        json!("9999-12-31T23:59:59Z"),
+        json!("+275760-09-13T00:00:00Z"),
+        json!(i64::MIN),
+        json!(u64::MAX),
+        json!(1e300),
+        json!("1e300"),
+        json!("NaN"),
+        json!("99999999999999999999999999999999999999"),
+        json!(0.5),
+        json!(true),
+        json!([1_704_876_828]),
+        json!({"$date": 1_704_876_828}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for status in ["Sent", "Clicked"] {
+            let id = format!("time-{number}-{status}");
+            let record = event(&json!({"message_id": id, "status": status, "event_time": at}));
+            for counts in [[1, 1, 0, 0, 0], [1, 0, 1, 0, 0]] {
+                let answer = instance.post("event-webhook", format!("[{record}]")).await;
+                assert_eq!(answer.counts(), counts, "{record}");
+            }
+            let item = instance.ledger.item_of(&id).await;
+            assert!(item.contains_key(item::UNDATED), "{record}");
+            let at = item::number_at(&item, item::EVENT_TIME).unwrap();
+            assert!((before..=time::now()).contains(&at), "{record}: {at}");
+            assert!(!item.contains_key(item::LATE), "{record}");
+            assert_eq!(rebuilt(&item), serde_json::from_str::<Value>(&record).unwrap());
+        }
+    }
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_table_cannot_hold_exactly_is_kept_as_text() {
+    let instance = Instance::start().await;
+    for (number, rest) in [
+        r#""x":123456789012345678901234567890123456789012345"#.to_owned(),
+        r#""x":-123456789012345678901234567890"#.to_owned(),
+        r#""x":1e300"#.to_owned(),
+        r#""x":1e-300"#.to_owned(),
+        r#""x":-0.0"#.to_owned(),
+        r#""x":5.0"#.to_owned(),
+        r#""x":0.1000000000000000055511151231257827"#.to_owned(),
+        r#""x":{"y":[18446744073709551616]}"#.to_owned(),
+        r#""x":1,"x":2"#.to_owned(),
+        r#""x":{"y":1,"y":2}"#.to_owned(),
+        r#""status":"Failed""#.to_owned(),
+        r#""message_id":"another""#.to_owned(),
+        r#""":1"#.to_owned(),
+        r#""x":{"":{"":null}}"#.to_owned(),
+        format!(r#""x":{}"#, nested(27)),
+        format!(r#""x":{}"#, nested(29)),
+        format!(r#""x":{}"#, nested(31)),
+        format!(r#""x":{}"#, nested(33)),
+        format!(r#""x":{}"#, nested(100)),
+        format!(r#""tags":{}"#, nested(33)),
+        format!(r#""click_data":{{"a":{}}}"#, nested(40)),
+        format!(r#""mobile2":{}"#, nested(120)),
+        r#""x":18446744073709551615,"y":-9223372036854775808,"z":0.30000000000000004"#.to_owned(),
+        r#""x":"\u0000\ufffe\ud83d\ude00""#.to_owned(),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let id = format!("exact-{number}");
+        let record = format!("{},{rest}}}", open_event(&id));
+        for counts in [[1, 1, 0, 0, 0], [1, 0, 1, 0, 0]] {
+            let answer = instance.post("event-webhook", format!("[{record}]")).await;
+            assert_eq!(answer.counts(), counts, "{record}");
+        }
+        let item = instance.ledger.item_of(&id).await;
+        assert_eq!(item["status"].as_s().unwrap(), "sent", "{record}");
+        match item.get(item::VERBATIM) {
+            Some(text) => assert_eq!(text.as_s().unwrap(), &record),
+            None => assert_eq!(rebuilt(&item), serde_json::from_str::<Value>(&record).unwrap()),
+        }
+    }
+    instance.stop().await;
+}

@@ -1,0 +1,153 @@
+//! A number is found in every ordinary spelling, in any attribute, at any depth.
+
+#[path = "../../../shared/src/phone/spelling.rs"]
+mod spelling;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use integration_tests::{
+    fixtures::noise_text,
+    ledger::{Key, key},
+};
+use proptest::{
+    prelude::RngExt as _,
+    strategy::{Strategy as _, ValueTree as _},
+    test_runner::TestRunner,
+};
+use webhook_ingest::events_table::item::{self, Item};
+
+use crate::{Stage, other, record, somebody};
+
+/// Every way in which the number was left behind, once.
+fn spellings(number: &str) -> Vec<String> {
+    let (code, rest) = number.split_at(2);
+    let (middle, end) = rest.split_at(5);
+    let script = |zero: char| -> String {
+        let digits = number
+            .bytes()
+            .map(|digit| u32::from(zero) + u32::from(digit - b'0'));
+        digits.map(|c| char::from_u32(c).unwrap()).collect()
+    };
+    vec![
+        format!("+{code} {middle} {end}"),
+        format!("(+{code}) {middle}-{end}"),
+        format!("00{code}{middle}{end}"),
+        format!("00{code} {middle} {end}"),
+        format!("+{code}.{middle}.{end}"),
+        format!("+{code}/{middle}/{end}"),
+        format!("+{code}_{middle}_{end}"),
+        format!("+{code}\u{a0}{middle}\u{202f}{end}"),
+        format!("+{code}\u{2013}{middle}\u{2011}{end}"),
+        script('\u{966}'),
+        script('\u{660}'),
+        format!("\u{ff0b}{}", script('\u{ff10}')),
+        format!("{code}\u{200d}{middle}\u{200b}{end}"),
+        format!("%2B{code}%20{middle}%20{end}"),
+        format!("{{\"to\":\"{{\\\"m\\\":\\\"+{code} {middle}\\\\u0020{end}\\\"}}\"}}"),
+        format!("1234 +{code} {middle} {end} 99"),
+        format!("&#43;{code}&nbsp;{middle}&#x20;{end}"),
+        format!("+{code} (0) {middle} {end}"),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_ordinary_spelling_is_found_wherever_it_stands() {
+    let stage = Stage::set().await;
+    let items = stage.items().await;
+    let number = somebody(&items);
+    let spellings = spellings(&number);
+    let mut put = Vec::new();
+    for (i, spelling) in spellings.iter().enumerate() {
+        let places: [(&str, AttributeValue); 5] = [
+            ("remarks", AttributeValue::S(spelling.clone())),
+            (
+                "tags",
+                AttributeValue::L(vec![AttributeValue::S(spelling.clone())]),
+            ),
+            ("verbatim", AttributeValue::S(record("m", spelling))),
+            ("as_sent", AttributeValue::M(nested(spelling, 3))),
+            (
+                "envelope",
+                AttributeValue::M(Item::from([(spelling.clone(), AttributeValue::Null(true))])),
+            ),
+        ];
+        for (name, value) in places {
+            let mut item = other(&items, &number, &format!("Mx-{i}-{name}"), "remarks", "x");
+            item.insert(name.to_owned(), value);
+            stage.put(item.clone()).await;
+            put.push(key(&item));
+        }
+    }
+    let kept = other(&items, &number, "Mx-kept", "remarks", &format!("{number}5"));
+    stage.put(kept.clone()).await;
+    stage.erase(&["--recipient", &number, "--yes"]).await.unwrap();
+    let after = stage.items().await;
+    let left: Vec<&Key> = put.iter().filter(|key| after.contains_key(*key)).collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(after.contains_key(&key(&kept)));
+}
+
+/// A text at the bottom of lists and maps.
+fn nested(text: &str, depth: usize) -> Item {
+    let value = match depth {
+        0 => AttributeValue::S(text.to_owned()),
+        _ if depth.is_multiple_of(2) => AttributeValue::L(vec![
+            AttributeValue::Bool(true),
+            AttributeValue::M(nested(text, depth - 1)),
+        ]),
+        _ => AttributeValue::M(nested(text, depth - 1)),
+    };
+    Item::from([("x".to_owned(), value)])
+}
+
+/// Any number in any spelling at any depth of any attribute: no trace of it is left, and nothing
+/// else is deleted. All cases are in one table, because an erasure reads it all.
+#[tokio::test(flavor = "multi_thread")]
+async fn any_number_in_any_spelling_at_any_depth_leaves_no_trace() {
+    const NUMBERS: usize = 4;
+    const SPELLINGS: usize = 25;
+    let stage = Stage::set().await;
+    let items = stage.items().await;
+    let mut chance = TestRunner::deterministic();
+    let mut draw = || chance.rng().random_range(0..1_000_usize);
+    let numbers: Vec<String> = (0..NUMBERS)
+        .map(|i| format!("{}{:03}{:03}{:03}", 31 + i, draw(), draw(), draw()))
+        .collect();
+    let mut whose: BTreeMap<Key, usize> = BTreeMap::new();
+    for (i, number) in numbers.iter().enumerate() {
+        let spelling = spelling::spelling_of(number);
+        for n in 0..SPELLINGS {
+            let text = spelling.new_tree(&mut chance).unwrap().current();
+            let text = if n % 3 == 0 {
+                format!("id-7-{text}-1795000000")
+            } else {
+                text
+            };
+            let id = format!("Mx-{}-{}", ["a", "b", "c", "d"][i], noise_text(6 + n));
+            let mut item = other(&items, "", &id, "remarks", "x");
+            match n % 5 {
+                0 => item.insert("extra".into(), AttributeValue::M(nested(&text, n))),
+                1 => item.insert("callback_data".into(), AttributeValue::S(text)),
+                2 => item.insert(text.clone(), AttributeValue::Bool(true)),
+                3 => item.insert(item::MESSAGE_ID.into(), AttributeValue::S(format!("{id}-{text}"))),
+                _ => item.insert("tags".into(), AttributeValue::Ss(vec![text, "spring".into()])),
+            };
+            stage.put(item.clone()).await;
+            whose.insert(key(&item), i);
+        }
+    }
+    for (i, number) in numbers.iter().enumerate() {
+        let before = stage.items().await;
+        let report = stage.erase(&["--recipient", number, "--yes"]).await.unwrap();
+        let after = stage.items().await;
+        let gone: BTreeSet<&Key> = before.keys().filter(|key| !after.contains_key(*key)).collect();
+        let theirs: BTreeSet<&Key> = whose
+            .iter()
+            .filter(|(_, whose)| **whose == i)
+            .map(|(key, _)| key)
+            .collect();
+        assert_eq!(gone, theirs, "{number}");
+        assert_eq!(report.traces.len(), SPELLINGS);
+    }
+}

@@ -1,0 +1,46 @@
+//! Every known body, from HTTP to the table and back: each becomes the event it tells of, and the
+//! provider's record can be put together again from the item.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected is to fail"
+)]
+
+mod properties;
+mod samples;
+mod variants;
+
+use serde_json::{Map, Value};
+use webhook_ingest::{
+    events_table::item::{self, Item},
+    provider,
+};
+
+/// The provider's record, put together from its item.
+fn rebuilt(item: &Item) -> Map<String, Value> {
+    provider::rebuild(&item::event(item).unwrap())
+}
+
+/// The one record of a body.
+fn record_of(body: &[u8]) -> Map<String, Value> {
+    match record_in(&serde_json::from_slice(body).unwrap()) {
+        Value::Object(record) => record,
+        other => panic!("{other} is no record"),
+    }
+}
+
+fn record_in(body: &Value) -> Value {
+    let inside = ["delivery_status", "incoming_message"]
+        .iter()
+        .find_map(|envelope| body.get(*envelope))
+        .unwrap_or(body);
+    match inside {
+        Value::Array(records) => {
+            assert_eq!(records.len(), 1);
+            records[0].clone()
+        }
+        record => record.clone(),
+    }
+}

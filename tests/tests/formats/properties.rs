@@ -1,0 +1,119 @@
+//! Any values in any fields: a record that is read comes back as it was.
+
+use integration_tests::samples::sample;
+use proptest::prelude::*;
+use serde_json::{Map, Value};
+use webhook_ingest::{
+    events_table::item::{self, Arrival},
+    provider::{self, FormatId, netcore_incoming, whatsapp_incoming},
+};
+
+use crate::{rebuilt, record_of};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn fields_nobody_listed_come_back_as_they_were(
+        base in 0..5_usize,
+        extra in prop::collection::btree_map("[a-z_#. ]{0,12}|\\PC{1,6}", any_value(), 0..6),
+    ) {
+        let (format, mut record) = base_record(base);
+        for (name, value) in extra {
+            record.entry(name).or_insert(value);
+        }
+        let text = Value::Object(record.clone()).to_string();
+        let event = read(format, &text);
+        // Of the listed fields only the block of a gateway's callback could make a record unreadable.
+        prop_assert!(event.is_ok(), "{text}");
+        prop_assert_eq!(there_and_back(event.unwrap()), record);
+    }
+
+    #[test]
+    fn whatever_a_listed_field_holds_comes_back_or_is_refused(
+        base in 0..5_usize,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), prop::option::of(any_value())), 1..4),
+    ) {
+        let (format, mut record) = base_record(base);
+        for (which, value) in changes {
+            let name = record.keys().nth(which.index(record.len())).unwrap().clone();
+            match value {
+                Some(value) => record.insert(name, value),
+                None if record.len() > 1 => record.remove(&name),
+                None => None,
+            };
+        }
+        let text = Value::Object(record.clone()).to_string();
+        if let Ok(event) = read(format, &text) {
+            prop_assert_eq!(there_and_back(event), record);
+        }
+    }
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        (-1000..1000_i32).prop_map(|n| Value::from(f64::from(n) / 8.0)),
+        "\\PC{0,12}".prop_map(Value::from),
+        "[0-9+]{0,14}".prop_map(Value::from),
+        Just(Value::from("2025-06-03T14:22:05.123Z")),
+        Just(Value::from("")),
+    ];
+    leaf.prop_recursive(5, 40, 5, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::btree_map(
+                prop_oneof![
+                    "\\PC{0,6}".boxed(),
+                    Just("suggestionResponse".to_owned()).boxed(),
+                    Just("metadata".to_owned()).boxed(),
+                    Just("message_id".to_owned()).boxed(),
+                ],
+                inner,
+                0..5
+            )
+            .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+fn base_record(which: usize) -> (FormatId, Map<String, Value>) {
+    let name = [
+        "event-webhook/clicked",
+        "incoming-webhook/url_click",
+        "delivery-status/read",
+        "incoming-webhook-whatsapp/button",
+        "rcs-callback/exception_403",
+    ][which];
+    let mut record = record_of(&sample(name));
+    // Absent in this sample, and of consequence where it is present.
+    if which == 4 {
+        record.insert("status".to_owned(), Value::Null);
+    }
+    (provider::ALL[which], record)
+}
+
+fn read(
+    format: FormatId,
+    text: &str,
+) -> Result<webhook_ingest::event::Event, webhook_ingest::record::Unreadable> {
+    // As the function that takes both reads them.
+    if format == &netcore_incoming::FORMAT || format == &whatsapp_incoming::FORMAT {
+        provider::read(&[&netcore_incoming::FORMAT, &whatsapp_incoming::FORMAT], text)
+    } else {
+        provider::read(&[format], text)
+    }
+}
+
+fn there_and_back(event: webhook_ingest::event::Event) -> Map<String, Value> {
+    let arrival = Arrival {
+        at: 1_767_225_600_000,
+        retention_days: 180,
+        late_after_hours: 72,
+    };
+    rebuilt(&item::build(event, arrival).unwrap())
+}
