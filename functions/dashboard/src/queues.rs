@@ -14,9 +14,9 @@ use webhook_ingest::{
 };
 
 use crate::{
-    Refusal,
     answers::{DeadLetter, DeadLetters, Depth, Depths},
     redaction,
+    refusal::Refusal,
     sizes::{self, LARGEST_ANSWER},
 };
 

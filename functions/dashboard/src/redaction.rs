@@ -17,7 +17,8 @@ use webhook_ingest::{
 use crate::{
     answers::{
         BillingCount, DayCount, DeadLetter, DeadLetters, Depth, Depths, Event, Events, FailureCount,
-        Fallback, Folded, Funnel, HourCount, Leg, Message, Session, Summary, TypeCount,
+        Fallback, Folded, Funnel, HourCount, JourneyLeg, Message, Outcome, PersonEvents, PersonJourney,
+        Session, Summary, TypeCount,
     },
     tokens::Seal,
 };
@@ -155,9 +156,10 @@ classes! {
         letter: words,
     }
     Session { role: public, sign_in: public, may: public }
+    PersonJourney { journey: part, outcome: part, events: public }
 }
 
-impl ForViewer for Leg {
+impl ForViewer for JourneyLeg {
     fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
         let Self {
             message_id,
@@ -165,6 +167,7 @@ impl ForViewer for Leg {
             channel,
             state,
             state_time,
+            reason,
         } = self;
         Self {
             token: viewer.token(&message_id),
@@ -172,6 +175,49 @@ impl ForViewer for Leg {
             channel: text(&channel),
             state: text(&state),
             state_time,
+            reason: class::words(reason, viewer),
+        }
+    }
+}
+
+impl ForViewer for Outcome {
+    fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
+        let Self {
+            message_id,
+            token: _,
+            channel,
+            state,
+            state_time,
+            sent_time,
+            clicked,
+            incoming,
+        } = self;
+        Self {
+            token: viewer.token(&message_id),
+            message_id: text(&message_id),
+            channel: text(&channel),
+            state: text(&state),
+            state_time,
+            sent_time,
+            clicked,
+            incoming,
+        }
+    }
+}
+
+impl ForViewer for PersonEvents {
+    fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
+        // The order of a person's events is that of their times, and positions in it stay.
+        let Self {
+            events,
+            cursor: _,
+            journeys,
+        } = self;
+        Self {
+            events: events.for_viewer(viewer),
+            // A cursor holds a number.
+            cursor: None,
+            journeys: journeys.for_viewer(viewer),
         }
     }
 }
@@ -188,6 +234,7 @@ impl ForViewer for Message {
             state_time,
             events,
             journey,
+            outcome,
             linked,
             answers,
             truncated,
@@ -203,6 +250,7 @@ impl ForViewer for Message {
             state_time,
             events: events.for_viewer(viewer),
             journey: journey.for_viewer(viewer),
+            outcome: outcome.map(|outcome| outcome.for_viewer(viewer)),
             linked: unordered(linked.for_viewer(viewer)),
             answers: unordered(answers.for_viewer(viewer)),
             truncated,
