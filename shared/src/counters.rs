@@ -430,7 +430,7 @@ impl Counter {
     }
 }
 
-/// A sender's word as it goes into a name or a scope: phone numbers are masked, since counters outlive
+/// A sender's word as it goes into a name or a scope: phone numbers are redacted, since counters outlive
 /// the events they count, and it is not longer than a key part may be. A filter must use the same word.
 pub fn word(text: &str) -> String {
     key::bounded(phone::redact(text.trim()).into_owned())
