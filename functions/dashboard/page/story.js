@@ -4,7 +4,7 @@ import { duration } from "./format.js";
 import { channelName } from "./status.js";
 import { cut } from "./dom.js";
 
-/** What names the message of an event or a leg: a role that sees no numbers has a token, since its ids are masked. */
+/** What names the message of an event or a leg: a role that sees no numbers has a token, since its ids are redacted. */
 export const nameOf = (of) => of.token ?? of.message_id;
 
 /** What names the message that an event answers. */

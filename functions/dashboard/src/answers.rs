@@ -268,7 +268,7 @@ pub(crate) struct Depth {
     pub(crate) in_flight: Option<u64>,
 }
 
-/// One message of the dead-letter queue: a letter, a part of one, or something foreign.
+/// One message of the dead-letter queue: a dead letter, a part of one, or a message of another sender.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct DeadLetter {
     /// SQS's id of the message.
@@ -286,7 +286,7 @@ pub(crate) struct DeadLetter {
     pub(crate) received_at: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) body_bytes: Option<usize>,
-    /// What came; numbers masked unless `content=full`. A role that sees no numbers gets none.
+    /// What came; numbers redacted unless `content=full`. A role that sees no numbers gets none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) body: Option<String>,
     /// `base64` where the body is no text.
@@ -296,12 +296,12 @@ pub(crate) struct DeadLetter {
     #[serde(skip_serializing_if = "is_false")]
     #[schemars(default)]
     pub(crate) truncated: bool,
-    /// Of a letter in parts: which this is.
+    /// Of a dead letter in parts: which this is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) part: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) parts: Option<usize>,
-    /// Of a letter in parts: which letter.
+    /// Of a dead letter in parts: the id that its parts share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) letter: Option<String>,
 }

@@ -21,6 +21,7 @@ use serde::{
     de::{self, DeserializeOwned, Visitor, value},
     forward_to_deserialize_any,
 };
+use serde_json::Value;
 
 use crate::{redaction, refusal::Refusal, sign_in};
 
@@ -124,7 +125,13 @@ pub(crate) trait Example {
 /// Adds the fields of a struct to an operation as its parameters.
 fn describe<T: JsonSchema>(context: &mut GenContext, operation: &mut Operation, location: ParamLocation) {
     // In place: a struct of parameters is no component of the document.
-    let schema: Schema = T::json_schema(&mut context.schema);
+    let mut schema: Schema = T::json_schema(&mut context.schema);
+    let properties = schema.ensure_object().get_mut("properties");
+    let properties = properties.and_then(Value::as_object_mut).into_iter();
+    for property in properties.flat_map(|fields| fields.values_mut().filter_map(Value::as_object_mut)) {
+        // An absent parameter has no value; what that means is in its description.
+        property.retain(|name, value| name != "default" || !value.is_null());
+    }
     let parameters = parameters_from_schema(context, schema, location);
     add_parameters(context, operation, parameters);
 }

@@ -75,6 +75,7 @@ pub(crate) struct NoQuery {}
 pub(crate) struct MessageQuery {
     /// The cursor of the page before. Roles that see no numbers send none.
     #[serde(default)]
+    #[schemars(with = "String")]
     pub(crate) cursor: Option<String>,
 }
 
@@ -87,9 +88,11 @@ pub(crate) struct RecipientQuery {
     pub(crate) limit: Limit,
     /// The cursor of the page before.
     #[serde(default)]
+    #[schemars(with = "String")]
     pub(crate) cursor: Option<String>,
     /// `csv` for a part of a table, as of `/api/events`; default `json`.
     #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "Format")]
     pub(crate) format: Option<Format>,
 }
 
@@ -99,23 +102,28 @@ pub(crate) struct RecipientQuery {
 pub(crate) struct DayQuery {
     /// UTC, `YYYY-MM-DD`; default today.
     #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "Day")]
     day: Option<Day>,
     /// `RCS`, `SMS`, `WHATSAPP` or another word.
     #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "String")]
     pub(crate) channel: Option<String>,
     /// `sent`, `delivered`, … or another word.
     #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "String")]
     pub(crate) status: Option<String>,
     /// Events on a page, 1 to 200; default 50.
     #[serde(default, deserialize_with = "read")]
     pub(crate) limit: Limit,
     /// The cursor of the page before. Roles that see no numbers send none.
     #[serde(default)]
+    #[schemars(with = "String")]
     pub(crate) cursor: Option<String>,
     /// `csv` for a part of a table: up to 10,000 lines, made from at most 20,000 events that are read; default
     /// `json`. Where there is more, the header `Link: <…>; rel="next"` leads to the next part, whose lines
     /// continue this one's, and `X-Truncated` is `true`.
     #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "Format")]
     pub(crate) format: Option<Format>,
 }
 
@@ -125,18 +133,23 @@ pub(crate) struct DayQuery {
 pub(crate) struct SummaryQuery {
     /// First UTC day; default 29 days before `to`.
     #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "Day")]
     from: Option<Day>,
     /// Last UTC day; default today. At most 366 days.
     #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "Day")]
     to: Option<Day>,
     /// Only this bot's.
     #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "String")]
     pub(crate) bot: Option<String>,
     /// Only those with this tag.
     #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "String")]
     pub(crate) tag: Option<String>,
     /// Only this channel's.
     #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "String")]
     pub(crate) channel: Option<String>,
 }
 
@@ -144,17 +157,19 @@ pub(crate) struct SummaryQuery {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeadLettersQuery {
-    /// `full` shows bodies with their numbers, to roles that may; default `masked`.
+    /// `full` shows bodies with their numbers, to roles that may; default `masked`: with numbers redacted.
     #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "Content")]
     pub(crate) content: Option<Content>,
 }
 
 /// How much of a body a look shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
-#[schemars(rename_all = "lowercase")]
+#[schemars(rename_all = "lowercase", inline)]
 pub(crate) enum Content {
     /// With numbers of people redacted.
-    Masked,
+    #[schemars(rename = "masked")]
+    Redacted,
     /// As it came.
     Full,
 }
@@ -164,7 +179,7 @@ impl TryFrom<String> for Content {
 
     fn try_from(word: String) -> Result<Self, &'static str> {
         match word.as_str() {
-            "masked" => Ok(Self::Masked),
+            "masked" => Ok(Self::Redacted),
             "full" => Ok(Self::Full),
             _ => Err("must be masked or full"),
         }
@@ -173,7 +188,7 @@ impl TryFrom<String> for Content {
 
 /// How a list is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
-#[schemars(rename_all = "lowercase")]
+#[schemars(rename_all = "lowercase", inline)]
 pub(crate) enum Format {
     Json,
     Csv,
@@ -193,6 +208,7 @@ impl TryFrom<String> for Format {
 
 /// Events on a page.
 #[derive(Debug, Clone, Copy, JsonSchema)]
+#[schemars(inline)]
 pub(crate) struct Limit(#[schemars(range(min = 1, max = 200))] usize);
 
 impl Default for Limit {
@@ -247,6 +263,7 @@ pub(crate) fn lines(cursor: Option<String>) -> Page {
 
 /// A UTC day, written `2026-11-21` and in no other way: it is a part of keys.
 #[derive(Debug, Clone, Copy, JsonSchema)]
+#[schemars(inline)]
 pub(crate) struct Day(#[schemars(with = "String")] jiff::civil::Date);
 
 impl TryFrom<String> for Day {

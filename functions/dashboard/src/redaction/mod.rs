@@ -1,16 +1,11 @@
 //! What a viewer gets of each answer. Every field of every answer has a class, and the class decides,
 //! not the look of a value: an unclassified field does not compile, and a stored attribute nobody
-//! classified is masked as a whole.
+//! classified is redacted as a whole.
 
-use std::collections::BTreeMap;
+mod event;
 
-use serde_json::{Map, Value};
 use webhook_ingest::{
-    event::Attribute,
-    events_table::item::{
-        AS_SENT, CHANNEL, DAY_SHARD, ENVELOPE, EVENT_TIME, EXPIRES_AT, EXTRA, FORMAT, LATE, MESSAGE_ID,
-        PROVIDER, RECEIVED_AT, RECIPIENT, STATUS, STATUS_KEY, UNDATED, VERBATIM,
-    },
+    events_table::item::{EVENT_TIME, MESSAGE_ID},
     phone,
 };
 
@@ -24,7 +19,7 @@ use crate::{
 };
 
 /// Stands for a value that a viewer does not see.
-const MASKED: &str = "***";
+const REDACTED: &str = "***";
 /// A recipient keeps as many of its last digits, so that two people can be told apart.
 const SHOWN_DIGITS: usize = 3;
 /// Shorter recipients keep none: three of six digits would be half of them.
@@ -54,7 +49,7 @@ impl<T: ForViewer> ForViewer for Vec<T> {
     }
 }
 
-/// Text with every number of a person masked.
+/// Text with every number of a person redacted.
 pub(crate) fn text(text: &str) -> String {
     phone::redact(text).into_owned()
 }
@@ -74,11 +69,11 @@ mod class {
     }
 
     /// Never shown.
-    pub(super) fn hidden<T: Default>(_: T, _: &Viewer<'_>) -> T {
+    pub(super) fn withheld<T: Default>(_: T, _: &Viewer<'_>) -> T {
         T::default()
     }
 
-    /// Texts of providers and people, shown with numbers masked.
+    /// Texts of providers and people, shown with numbers redacted.
     pub(super) fn words<T: Words>(value: T, _: &Viewer<'_>) -> T {
         value.redacted()
     }
@@ -152,7 +147,7 @@ classes! {
     Depth { visible: public, in_flight: public }
     DeadLetter {
         id: public, sent_at: public, reason: words, detail: words, function: words, received_at: public,
-        body_bytes: public, body: hidden, encoding: hidden, truncated: hidden, part: public, parts: public,
+        body_bytes: public, body: withheld, encoding: withheld, truncated: withheld, part: public, parts: public,
         letter: words,
     }
     Session { role: public, sign_in: public, may: public }
@@ -282,7 +277,7 @@ fn unordered(mut events: Vec<Event>) -> Vec<Event> {
         event.0.get(EVENT_TIME)?.as_i64()
     }
     fn name(event: &Event) -> Option<&str> {
-        [TOKEN, MESSAGE_ID]
+        [event::TOKEN, MESSAGE_ID]
             .iter()
             .find_map(|name| event.0.get(*name)?.as_str())
     }
@@ -290,141 +285,6 @@ fn unordered(mut events: Vec<Event>) -> Vec<Event> {
         same.sort_by(|a, b| name(a).cmp(&name(b)));
     }
     events
-}
-
-/// What opens a message to a viewer.
-const TOKEN: &str = "token";
-/// The same of the message that an event answers.
-const IN_REPLY_TO_TOKEN: &str = "in_reply_to_token";
-
-/// The class of an event's attribute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    /// A figure, a time or a mark: anything but a number and a boolean is masked.
-    Figure,
-    /// A text of a provider or person, or a list of them: shown with numbers masked.
-    Words,
-    /// A message id: as words, and beside it, under this name, the token that opens the message.
-    Id(&'static str),
-    /// A person.
-    Person,
-    /// An object: of the fields in [`TOLD`] the words, of all others the name at most.
-    Structure,
-    /// An object of unlisted fields: names at most.
-    Names,
-    /// Never shown: it holds the record again, or what a number can be computed from.
-    Hidden,
-}
-
-/// The class of every attribute that is stored under a name of ours. Any other is masked as a whole.
-const ATTRIBUTES: [(&str, Class); 31] = [
-    (MESSAGE_ID, Class::Id(TOKEN)),
-    (RECIPIENT, Class::Person),
-    (CHANNEL, Class::Words),
-    (STATUS, Class::Words),
-    (PROVIDER, Class::Words),
-    (FORMAT, Class::Words),
-    (EVENT_TIME, Class::Figure),
-    (RECEIVED_AT, Class::Figure),
-    (EXPIRES_AT, Class::Figure),
-    (LATE, Class::Figure),
-    (UNDATED, Class::Figure),
-    (Attribute::BotId.name(), Class::Words),
-    (Attribute::RequestId.name(), Class::Words),
-    (Attribute::CallbackData.name(), Class::Words),
-    (Attribute::Tags.name(), Class::Words),
-    (Attribute::MessageType.name(), Class::Words),
-    (Attribute::LastChannel.name(), Class::Words),
-    (Attribute::Remarks.name(), Class::Words),
-    (Attribute::Source.name(), Class::Words),
-    (Attribute::Campaign.name(), Class::Words),
-    (Attribute::InReplyTo.name(), Class::Id(IN_REPLY_TO_TOKEN)),
-    (Attribute::Click.name(), Class::Structure),
-    (Attribute::Content.name(), Class::Structure),
-    (Attribute::Pricing.name(), Class::Structure),
-    (EXTRA, Class::Names),
-    (ENVELOPE, Class::Names),
-    // A digest of the record's content is in it.
-    (STATUS_KEY, Class::Hidden),
-    // Its last part is a digest of the id.
-    (DAY_SHARD, Class::Hidden),
-    (AS_SENT, Class::Hidden),
-    (VERBATIM, Class::Hidden),
-    // Not stored: a name of ours in the answer, which no attribute may take.
-    (TOKEN, Class::Hidden),
-];
-
-/// Fields of `click`, `content` and `pricing` whose words a viewer reads, at any depth. No address
-/// (`url`, `fileUri`) and nothing the sender put in to get it back (`postbackData`, `payload`) is among
-/// them: those may hold numbers in other encodings.
-const TOLD: [&str; 27] = [
-    "action",
-    "billable",
-    "body",
-    "button_reply",
-    "button_type",
-    "caption",
-    "category",
-    "description",
-    "document_type",
-    "emoji",
-    "fileName",
-    "filename",
-    "image_type",
-    "interactive_type",
-    "label",
-    "list_reply",
-    "mimeType",
-    "mime_type",
-    "payload_type",
-    "pricing_model",
-    "reaction_type",
-    "suggestionResponse",
-    "suggestionType",
-    "text",
-    "text_type",
-    "title",
-    "type",
-];
-
-impl ForViewer for Event {
-    fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
-        let classes: BTreeMap<&str, Class> = ATTRIBUTES.into();
-        let mut shown = Map::new();
-        for (name, value) in self.0 {
-            match (classes.get(name.as_str()), value) {
-                (Some(Class::Hidden), _) => {}
-                (Some(Class::Figure), value @ (Value::Number(_) | Value::Bool(_))) => {
-                    shown.insert(name, value);
-                }
-                (Some(Class::Id(token)), Value::String(id)) => {
-                    if let Some(sealed) = viewer.token(&id) {
-                        shown.insert((*token).to_owned(), sealed.into());
-                    }
-                    shown.insert(name, text(&id).into());
-                }
-                (Some(Class::Person), Value::String(recipient)) => {
-                    shown.insert(name, person(&recipient).into());
-                }
-                (Some(Class::Words), value) => {
-                    shown.insert(name, words(value));
-                }
-                (Some(Class::Structure), value) => {
-                    shown.insert(name, structure(value));
-                }
-                (Some(Class::Names), Value::Object(fields)) => {
-                    shown.insert(name, names(fields));
-                }
-                (Some(Class::Figure | Class::Id(_) | Class::Person | Class::Names), _) => {
-                    shown.insert(name, MASKED.into());
-                }
-                (None, _) => {
-                    shown.insert(plain_name(&name).to_owned(), MASKED.into());
-                }
-            }
-        }
-        Self(shown)
-    }
 }
 
 /// A recipient: of a number the last digits, of another kind of address the kind.
@@ -435,55 +295,16 @@ fn person(recipient: &str) -> String {
         } else {
             SHOWN_DIGITS
         };
-        let (hidden, last) = recipient.split_at(recipient.len() - shown);
-        return format!("{}{last}", "*".repeat(hidden.len()));
+        let (redacted, last) = recipient.split_at(recipient.len() - shown);
+        return format!("{}{last}", "*".repeat(redacted.len()));
     }
     match recipient.split_once(':') {
-        Some((kind, _)) if is_plain(kind) => format!("{kind}:{MASKED}"),
-        _ => MASKED.to_owned(),
+        Some((kind, _)) if is_plain(kind) => format!("{kind}:{REDACTED}"),
+        _ => REDACTED.to_owned(),
     }
 }
 
-fn words(value: Value) -> Value {
-    match value {
-        Value::String(said) => text(&said).into(),
-        Value::Array(list) if list.iter().all(Value::is_string) => list.into_iter().map(words).collect(),
-        Value::Bool(_) | Value::Null => value,
-        Value::Number(_) | Value::Array(_) | Value::Object(_) => MASKED.into(),
-    }
-}
-
-fn structure(value: Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let mut shown = Map::new();
-            for (name, value) in fields {
-                if TOLD.contains(&name.as_str()) {
-                    shown.insert(name, structure(value));
-                } else {
-                    shown.insert(plain_name(&name).to_owned(), MASKED.into());
-                }
-            }
-            shown.into()
-        }
-        Value::Array(list) => list.into_iter().map(structure).collect(),
-        other => words(other),
-    }
-}
-
-fn names(fields: Map<String, Value>) -> Value {
-    fields
-        .into_iter()
-        .map(|(name, _)| (plain_name(&name).to_owned(), Value::from(MASKED)))
-        .collect::<Map<String, Value>>()
-        .into()
-}
-
-/// A field's name where it cannot hold a number in any spelling.
-fn plain_name(name: &str) -> &str {
-    if is_plain(name) { name } else { MASKED }
-}
-
+/// Whether a name cannot hold a number in any spelling.
 fn is_plain(name: &str) -> bool {
     name.chars()
         .all(|c| c.is_ascii_alphabetic() || c == '_' || c == '-')
@@ -492,28 +313,12 @@ fn is_plain(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     const VIEWER: Viewer<'_> = Viewer { seal: None };
 
-    fn event(fields: Value) -> Value {
-        let Value::Object(fields) = fields else {
-            unreachable!()
-        };
-        Event(fields).for_viewer(&VIEWER).0.into()
-    }
-
     #[test]
-    fn every_stored_attribute_has_a_class() {
-        let classes: BTreeMap<&str, Class> = ATTRIBUTES.into();
-        assert_eq!(classes.len(), ATTRIBUTES.len());
-        for attribute in Attribute::ALL {
-            assert!(classes.contains_key(attribute.name()), "{}", attribute.name());
-        }
-    }
-
-    #[test]
-    fn figures_of_an_overview_stay_and_its_words_are_masked() {
+    fn figures_of_an_overview_stay_and_its_words_are_redacted() {
         let summary = Summary {
             from: "2026-11-21".to_owned(),
             updated_at: Some(1_795_540_581_000),
@@ -548,57 +353,6 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_classified_is_masked_as_a_whole() {
-        assert_eq!(
-            event(json!({
-                "message_id": "m-1", "event_time": 1_704_876_828_000_i64, "late": true, "status": "sent",
-                "status_key": "RCS#sent#0f0f", "day_shard": "2026-11-21#07", "as_sent": {"a": 1}, "verbatim": "{}",
-                "new_field": 12, "field 919812345678": "x", "received_at": "+91 98123 45678",
-                "extra": {"note": "hello", "phone2": 1}, "envelope": {"account": 12}, "token": "forged",
-                "tags": ["a", 5], "remarks": {"a": "b"}, "recipient": 919_812_345_678_u64,
-            })),
-            json!({
-                "message_id": "m-1", "event_time": 1_704_876_828_000_i64, "late": true, "status": "sent",
-                "new_field": "***", "***": "***", "received_at": "***",
-                "extra": {"note": "***", "***": "***"}, "envelope": {"account": "***"},
-                "tags": "***", "remarks": "***", "recipient": "***",
-            })
-        );
-    }
-
-    #[test]
-    fn of_structures_the_listed_words_are_shown() {
-        assert_eq!(
-            event(json!({
-                "click": {"text": "Visit", "postbackData": "https://x.example/%39%31", "suggestionResponse": {"text": "y", "at": 5}},
-                "content": {"contacts": [{"phone": "1"}], "text_type": {"text": ["a", 5, {"body": "z"}]}, "latitude": 12.97},
-                "pricing": {"billable": true, "category": "marketing", "amount": 0.25},
-            })),
-            json!({
-                "click": {"text": "Visit", "postbackData": "***", "suggestionResponse": {"text": "y", "at": "***"}},
-                "content": {"contacts": "***", "text_type": {"text": ["a", "***", {"body": "z"}]}, "latitude": "***"},
-                "pricing": {"billable": true, "category": "marketing", "amount": "***"},
-            })
-        );
-    }
-
-    #[test]
-    fn of_a_person_the_last_digits_or_the_kind_remain() {
-        for (recipient, shown) in [
-            ("919209209291", "*********291"),
-            ("1234567", "****567"),
-            ("123456", "******"),
-            ("", ""),
-            ("whatsapp:IN.1346", "whatsapp:***"),
-            ("mailto:a@b.example", "mailto:***"),
-            ("91:98123", "***"),
-            ("+919209209291", "***"),
-        ] {
-            assert_eq!(person(recipient), shown, "{recipient}");
-        }
-    }
-
-    #[test]
     fn events_of_one_time_do_not_show_the_order_of_their_ids() {
         let at = |time: i64, id: &str, status: &str| {
             let Value::Object(fields) = json!({"event_time": time, "message_id": id, "status": status})
@@ -618,5 +372,20 @@ mod tests {
             .map(|event| event.0["status"].as_str().unwrap())
             .collect();
         assert_eq!(statuses, ["2", "1", "0", "3"]);
+    }
+    #[test]
+    fn of_a_person_the_last_digits_or_the_kind_remain() {
+        for (recipient, shown) in [
+            ("919209209291", "*********291"),
+            ("1234567", "****567"),
+            ("123456", "******"),
+            ("", ""),
+            ("whatsapp:IN.1346", "whatsapp:***"),
+            ("mailto:a@b.example", "mailto:***"),
+            ("91:98123", "***"),
+            ("+919209209291", "***"),
+        ] {
+            assert_eq!(person(recipient), shown, "{recipient}");
+        }
     }
 }
