@@ -1,9 +1,9 @@
 //! What the tables and the queues hold, read and written past every proxy, and the keys that the
 //! posted events must have there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aws_sdk_dynamodb::types::{AttributeValue, Select};
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, Select, WriteRequest};
 use aws_sdk_sqs::types::{
     DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName,
 };
@@ -108,6 +108,21 @@ impl Ledger {
     /// Puts an item into the events table.
     pub async fn put(&self, item: Item) {
         self.put_into(&self.place.events_table, item).await;
+    }
+
+    /// Puts items into the events table, 25 at once.
+    pub async fn put_all(&self, items: Vec<Item>) {
+        for batch in items.chunks(25) {
+            let writes = batch.iter().map(|item| {
+                let put = PutRequest::builder().set_item(Some(item.clone())).build();
+                let put = put.expect("a put request");
+                WriteRequest::builder().put_request(put).build()
+            });
+            let write = self.aws.dynamodb.batch_write_item();
+            let write = write.request_items(&self.place.events_table, writes.collect());
+            let written = write.send().await.expect("the table can be written");
+            assert!(written.unprocessed_items().is_none_or(HashMap::is_empty));
+        }
     }
 
     /// Puts an item into the counters' table.
