@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json, value::RawValue};
 use webhook_ingest::{
     events_table::item::{self, Item},
     operations::clients::{Aws, Timeouts},
+    provider,
     queue::message::{Letter, LetterError},
 };
 
@@ -331,6 +332,11 @@ fn key_of(text: &str) -> Key {
 pub fn key(item: &Item) -> Key {
     let part = |name: &str| item[name].as_s().expect("a string").clone();
     (part(item::MESSAGE_ID), part(item::STATUS_KEY))
+}
+
+/// The provider's record, put together from its item.
+pub fn rebuilt(item: &Item) -> Map<String, Value> {
+    provider::rebuild(&item::event(item).expect("an event"))
 }
 
 /// The event in which Lambda hands messages to `redrive`.

@@ -28,4 +28,5 @@ pub mod release;
 pub mod runtime_api;
 pub mod samples;
 pub mod scene;
+pub mod simulated;
 pub mod throttle;

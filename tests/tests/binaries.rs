@@ -16,7 +16,7 @@ use http::Method;
 use integration_tests::{
     binary::{Answer, FUNCTIONS, Function},
     fixtures::{AUTH, RECEIVERS, body, events, post, post_base64, request, request_to, signed},
-    ledger::{self, Key, keys, sqs_event},
+    ledger::{self, Key, sqs_event},
     proxy::Treatment::{Hold, Pass, ServerError},
     samples::samples,
     scene::Scene,
@@ -114,37 +114,6 @@ async fn methods_and_sizes_are_answered_before_anything_is_read() {
         let largest = receiver.request(&post(&[b' '; 1000])).await;
         assert_eq!(largest.status, 400, "{name}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_ipv6_source_address_is_compared_with_the_list() {
-    let mut policy: Value = serde_json::from_str(AUTH).unwrap();
-    policy["sources"] = json!({"mode": "enforce", "allow": ["2001:db8:7::/48", "192.0.2.0/24"]});
-    let scene = Scene::set().await;
-    let policy = policy.to_string();
-    let receiver = scene
-        .function("event-webhook", &[("WEBHOOK_AUTH", &policy)])
-        .await;
-    for (number, (address, status)) in [
-        ("2001:db8:7::1", 200),
-        ("2001:0DB8:0007:ffff:ffff:ffff:ffff:ffff", 200),
-        ("2001:db8:8::1", 403),
-        ("::1", 403),
-        // An IPv4 address in IPv6 is that IPv4 address.
-        ("::ffff:192.0.2.9", 200),
-        ("::ffff:203.0.113.7", 403),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let mut event = post(&body(&events(number, 1)));
-        event["requestContext"]["http"]["sourceIp"] = json!(address);
-        let answer = receiver.request(&event).await;
-        assert_eq!(answer.status, status, "{address}: {}", answer.body);
-    }
-    let stored = [0, 1, 4].map(|number| events(number, 1)[0].clone());
-    let expected: BTreeSet<Key> = keys(&body(&stored)).into_iter().collect();
-    assert_eq!(scene.ledger.stored().await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
