@@ -6,13 +6,11 @@
     reason = "a test that meets the unexpected is to fail"
 )]
 
-mod server;
-
 use std::collections::BTreeSet;
 
 use http::Method;
+use integration_tests::instance::Instance;
 use serde_json::Value;
-use server::Instance;
 
 /// A path of the document with something in the place of what varies.
 fn filled(path: &str) -> String {
