@@ -29,6 +29,8 @@ pub const SERIES: &str = "series";
 pub const PERIOD: &str = "period";
 /// Time to live, epoch seconds (N). Everything has one but the scope `all` and the item `generation`.
 pub const EXPIRES_AT: &str = "expires_at";
+/// Changes with every write of an item that is written under a condition (N).
+pub const VERSION: &str = "version";
 /// When the item was last counted into, epoch milliseconds (N).
 pub const UPDATED_AT: &str = "updated_at";
 /// Of a page of names: which kinds of names did not all find room on this day (SS).
