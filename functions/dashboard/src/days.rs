@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder, types::AttributeValue};
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use webhook_ingest::events_table::item::{
@@ -104,6 +104,22 @@ async fn fetch(
             (STATUS_KEY.to_owned(), AttributeValue::S(key.clone())),
         ])),
     };
+    let query = query(client, table, wanted, partition, page).set_exclusive_start_key(start);
+    let answer = query.send().await.map_err(|e| refusal::of_query(&e))?;
+    Ok(Fetched {
+        items: answer.items.unwrap_or_default(),
+        read_to: answer.last_evaluated_key,
+    })
+}
+
+/// The query for a shard's events, the newest first.
+fn query(
+    client: &Client,
+    table: &str,
+    wanted: &Wanted,
+    partition: String,
+    page: &Page,
+) -> QueryFluentBuilder {
     let mut query = client
         .query()
         .table_name(table)
@@ -112,8 +128,7 @@ async fn fetch(
         .expression_attribute_names("#shard", DAY_SHARD)
         .expression_attribute_values(":shard", AttributeValue::S(partition))
         .scan_index_forward(false)
-        .limit(i32::try_from(page.per_shard).unwrap_or(i32::MAX))
-        .set_exclusive_start_key(start);
+        .limit(i32::try_from(page.per_shard).unwrap_or(i32::MAX));
     if let Some(attributes) = page.attributes {
         let names = attributes.iter().map(|name| format!("#{name}"));
         query = query.projection_expression(names.collect::<Vec<String>>().join(", "));
@@ -133,11 +148,7 @@ async fn fetch(
     if !conditions.is_empty() {
         query = query.filter_expression(conditions.join(" AND "));
     }
-    let answer = query.send().await.map_err(|e| refusal::of_query(&e))?;
-    Ok(Fetched {
-        items: answer.items.unwrap_or_default(),
-        read_to: answer.last_evaluated_key,
-    })
+    query
 }
 
 /// What a round adds to a page.

@@ -120,25 +120,12 @@ impl EventsTable {
         };
         let mut is_full = false;
         for _ in 0..MOST_CALLS {
-            let page = self
-                .client
-                .query()
-                .table_name(&self.name)
-                .key_condition_expression("#key = :id")
-                .expression_attribute_names("#key", MESSAGE_ID)
-                .expression_attribute_values(":id", AttributeValue::S(id.to_owned()))
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|e| refusal::of_query(&e))?;
+            let query = self.of_message(id).set_exclusive_start_key(start);
+            let page = query.send().await.map_err(|e| refusal::of_query(&e))?;
             for mut item in page.items.unwrap_or_default() {
                 is_full = is_full || !room.take(timeline::size(&item));
                 if is_full {
-                    let failed = text(&item, STATUS).is_some_and(state::is_failure);
-                    item.retain(|name, _| {
-                        FOLDED.contains(&name.as_str()) || failed && name == Attribute::Remarks.name()
-                    });
+                    reduce(&mut item);
                     read.others.push(item);
                 } else {
                     read.items.push(item);
@@ -154,6 +141,16 @@ impl EventsTable {
             read.cursor = last.map(|key| cursor::write(&key));
         }
         Ok(read)
+    }
+
+    fn of_message(&self, id: &str) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("#key = :id")
+            .expression_attribute_names("#key", MESSAGE_ID)
+            .expression_attribute_values(":id", AttributeValue::S(id.to_owned()))
+            .consistent_read(true)
     }
 
     /// A person's events, the newest first.
@@ -303,6 +300,12 @@ impl Around {
 /// What tells an event of a person from all others.
 fn name(item: &Item) -> (Option<&str>, Option<&str>) {
     (text(item, MESSAGE_ID), text(item, STATUS_KEY))
+}
+
+/// Leaves of an item what a state is folded from, and the reason of a failure.
+fn reduce(item: &mut Item) {
+    let is_failure = text(item, STATUS).is_some_and(state::is_failure);
+    item.retain(|name, _| FOLDED.contains(&name.as_str()) || is_failure && name == Attribute::Remarks.name());
 }
 
 /// The key of an event in the table.

@@ -388,4 +388,21 @@ mod tests {
             assert_eq!(person(recipient), shown, "{recipient}");
         }
     }
+
+    #[test]
+    fn the_reason_of_a_leg_keeps_no_number() {
+        let leg = JourneyLeg {
+            message_id: "api-337-919812345678-x".to_owned(),
+            token: None,
+            channel: "RCS".to_owned(),
+            state: "failed".to_owned(),
+            state_time: 5,
+            reason: Some("no route to +91 98123 45678".to_owned()),
+        };
+        let shown = serde_json::to_string(&leg.for_viewer(&VIEWER)).unwrap();
+        assert!(
+            !shown.contains("98123") && shown.contains("no route to"),
+            "{shown}"
+        );
+    }
 }
