@@ -1,7 +1,7 @@
-//! What all receivers share: types, provider formats and the pipeline of a request.
+//! Code that all receivers share: types, provider formats and the request pipeline.
 //!
-//! Data flows in one direction, and so do the modules' dependencies, from the top of this table to its
-//! bottom:
+//! Data flows in one direction, and so do the dependencies of the modules: from the top of this table to the
+//! bottom.
 //!
 //! | step | module |
 //! |---|---|

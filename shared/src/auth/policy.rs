@@ -1,4 +1,4 @@
-//! `WEBHOOK_AUTH` as a policy: what is accepted, checked in full when it is read.
+//! Reads `WEBHOOK_AUTH` as a policy and checks it completely at start.
 
 use super::{
     Refusal, Unverified,
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::event::EpochMillis;
 
-/// What a receiver accepts as proof of the sender. `Debug` shows no secret.
+/// The proofs of identity that a receiver accepts. `Debug` shows no secret.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     /// Empty means that authentication is switched off.
@@ -16,13 +16,13 @@ pub struct Policy {
     sources: Sources,
 }
 
-/// Why a text is no policy. Names the part that is wrong, never a secret.
+/// Why a text is not a policy. Names the wrong part, never a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("WEBHOOK_AUTH: {0}")]
 pub struct PolicyError(pub(super) String);
 
 impl PolicyError {
-    /// A fault at a place; the policy as a whole has none.
+    /// A fault at a place. `place` is empty for the policy as a whole.
     pub(super) fn at(place: &str, what: impl std::fmt::Display) -> Self {
         match place {
             "" => Self(what.to_string()),
@@ -35,8 +35,8 @@ impl Policy {
     /// Reads a policy from its JSON text.
     ///
     /// # Errors
-    /// [`PolicyError`] names the scheme and field that is unknown, repeated, missing, empty, weak or
-    /// could never match.
+    /// [`PolicyError`] names the scheme and the field that is unknown, repeated, missing, empty or weak, or
+    /// that could never match.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         let mut fields = Fields::new("", Json::parse(text)?, &["accept", "sources"])?;
         let accept = fields.demand("accept")?;
@@ -76,7 +76,8 @@ impl Policy {
         &self.sources
     }
 
-    /// Whether any scheme is satisfied; if none is, how near the nearest came.
+    /// Checks whether the request satisfies a scheme. Otherwise returns the refusal of the scheme that came
+    /// closest.
     pub(super) fn judge(&self, request: Unverified<'_>, now: EpochMillis) -> Result<(), Refusal> {
         if self.accepts_anything() {
             return Ok(());
@@ -91,7 +92,7 @@ impl Policy {
         Err(nearest)
     }
 
-    /// Headers that satisfy the policy's first scheme for a body: what `sign` prints and tests send.
+    /// Headers that satisfy the policy's first scheme for a body. The `sign` command and the tests use them.
     pub fn sign(&self, body: &[u8], now: EpochMillis) -> Vec<(String, String)> {
         self.schemes
             .first()
@@ -384,7 +385,7 @@ mod tests {
             fault(r#"{"accept":[{"type":"header","name":"x","values":["a"],"allow_weak":"yes"}]}"#),
             "WEBHOOK_AUTH: accept[0].allow_weak: must be true or false"
         );
-        // Weak is all that it allows.
+        // `allow_weak` allows nothing else.
         assert_eq!(
             fault(r#"{"accept":[{"type":"header","name":"x","values":["a "],"allow_weak":true}]}"#),
             "WEBHOOK_AUTH: accept[0].values[0]: begins or ends with a blank"

@@ -1,4 +1,4 @@
-//! A keyed digest of the body in a header, alone or together with a time.
+//! An HMAC of the body in a header, optionally with a time.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::Hmac as HmacOf;
@@ -21,7 +21,7 @@ pub(super) enum Algorithm {
 impl Algorithm {
     pub(super) fn mac(self, secret: &Secret, parts: &[&[u8]]) -> Vec<u8> {
         fn run<M: hmac::Mac + hmac::KeyInit>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-            // HMAC takes keys of any length, so this cannot fail; an empty MAC would match nothing.
+            // HMAC takes keys of any length, so this cannot fail. An empty MAC would match nothing.
             let Ok(mut mac) = <M as hmac::KeyInit>::new_from_slice(key) else {
                 return Vec::new();
             };
@@ -60,7 +60,7 @@ impl Encoding {
     }
 }
 
-/// What the scheme is made of.
+/// The scheme's fields in the policy.
 pub(super) const FIELDS: &[&str] = &[
     "type",
     "header",
@@ -74,7 +74,7 @@ pub(super) const FIELDS: &[&str] = &[
     ALLOW_WEAK,
 ];
 
-/// A keyed digest of the body in a header, optionally together with a time.
+/// An HMAC of the body in a header, optionally with a time.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::auth) struct Hmac {
     header: HeaderName,
@@ -82,7 +82,7 @@ pub(in crate::auth) struct Hmac {
     encoding: Encoding,
     prefix: String,
     timestamp_header: Option<HeaderName>,
-    /// What is signed, as the pieces around `{timestamp}` and `{body}`.
+    /// The signed text: the pieces around `{timestamp}` and `{body}`.
     signed: Vec<Piece>,
     tolerance_seconds: u32,
     secrets: Vec<Secret>,
@@ -138,7 +138,7 @@ impl Hmac {
         let timestamp = match &self.timestamp_header {
             None => "",
             Some(name) => {
-                // A signature came; without its time it is in no form that is known.
+                // There is a signature; without a time, its form is unknown.
                 let text = one(request.headers, name).map_err(|_| Refusal::Unknown)?;
                 fresh(text, self.tolerance_seconds, now)?;
                 text
@@ -183,7 +183,7 @@ impl Hmac {
     }
 }
 
-/// What stands before a signature. Values are split at commas and trimmed before it is looked for.
+/// The prefix of a signature. Header values are split at commas and trimmed before the prefix is removed.
 fn prefix(fields: &mut Fields) -> Result<String, PolicyError> {
     let prefix = fields.text("prefix")?.unwrap_or_default();
     let can_be_sent = |c: char| (c.is_ascii_graphic() || c == ' ') && c != ',';
