@@ -149,7 +149,7 @@ impl SecretSource {
             }
             Ok(fetched) => fetched,
             Err(_) => Err(format!(
-                "the parameter or secret did not come within {} ms; is its service reachable?",
+                "the parameter or secret was not received within {} ms; is its service reachable?",
                 timeout.as_millis()
             )),
         }
