@@ -82,7 +82,7 @@ impl Ingest {
         let provider = parts.receiver.provider;
         metrics::request(function, answer.metric());
         if answer.refusal().is_none() {
-            // Refused requests are counted by a metric that costs less than this one.
+            // Refused requests are only counted: their line of metrics must cost less than the request.
             metrics::time_to_answer(function, took);
         }
         metrics::records(function, provider, "Received", outcome.received);
