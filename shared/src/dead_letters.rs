@@ -394,7 +394,7 @@ impl DeadLetters {
         };
         let sent = self.retry.send(messages.iter(), Instant::now() + SENDING).await;
         if sent.contains(&false) {
-            return Err("the retry queue did not take it; try again".to_owned());
+            return Err("the retry queue did not accept it; try again".to_owned());
         }
         Ok(())
     }

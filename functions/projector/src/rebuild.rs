@@ -216,7 +216,7 @@ impl<'r> Sum<'r> {
         let claimed: Vec<Vec<bool>> = futures::future::try_join_all(claims)
             .await
             .map_err(anyhow::Error::msg)
-            .context("the counters' table did not take a marker")?;
+            .context("the counters' table did not accept a marker")?;
         for (place, is_claimed) in places.into_iter().zip(claimed.into_iter().flatten()) {
             if is_claimed {
                 self.count(place);
@@ -238,7 +238,7 @@ impl<'r> Sum<'r> {
             .add(self.generation, subjects.collect(), PATIENCE)
             .await
             .map_err(anyhow::Error::msg)
-            .context("the counters' table did not take a count")
+            .context("the counters' table did not accept a count")
     }
 }
 

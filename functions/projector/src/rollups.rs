@@ -69,7 +69,7 @@ pub struct Uncountable {
 
 /// Why events were not counted. A retry may work.
 #[derive(Debug, thiserror::Error)]
-#[error("the counters' table did not take a count: {why}")]
+#[error("the counters' table did not accept a count: {why}")]
 pub struct NotCounted {
     /// How many of the first events were counted.
     pub done: usize,

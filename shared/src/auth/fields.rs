@@ -93,7 +93,7 @@ impl Fields {
         match self.take(name) {
             None => Ok(None),
             Some(Json::Text(text)) => Ok(Some(text)),
-            Some(_) => Err(PolicyError::at(&self.at(name), "must be a text")),
+            Some(_) => Err(PolicyError::at(&self.at(name), "must be a string")),
         }
     }
 
@@ -102,7 +102,7 @@ impl Fields {
     pub(super) fn demand_text(&mut self, name: &str) -> Result<String, PolicyError> {
         match self.demand(name)? {
             Json::Text(text) => Ok(text),
-            _ => Err(PolicyError::at(&self.at(name), "must be a text")),
+            _ => Err(PolicyError::at(&self.at(name), "must be a string")),
         }
     }
 
@@ -118,11 +118,11 @@ impl Fields {
                 .enumerate()
                 .map(|(i, value)| match value {
                     Json::Text(text) => Ok(text),
-                    _ => Err(PolicyError::at(&format!("{place}[{i}]"), "must be a text")),
+                    _ => Err(PolicyError::at(&format!("{place}[{i}]"), "must be a string")),
                 })
                 .collect::<Result<_, _>>()
                 .map(Some),
-            Some(_) => Err(PolicyError::at(&place, "must be a list of texts")),
+            Some(_) => Err(PolicyError::at(&place, "must be a list of strings")),
         }
     }
 

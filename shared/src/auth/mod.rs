@@ -121,7 +121,7 @@ impl SecretText for Policy {
     fn parse(text: &str) -> Result<Self, PolicyError> {
         let policy = Self::parse(text)?;
         if policy.accepts_anything() {
-            tracing::warn!("WEBHOOK_AUTH accepts anything: whoever knows the URL can write events");
+            tracing::warn!("WEBHOOK_AUTH accepts anything: anyone who knows the URL can write events");
         }
         Ok(policy)
     }

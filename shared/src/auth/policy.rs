@@ -167,15 +167,15 @@ mod tests {
             ),
             (
                 r#"{"accept":[{"type":"hmac","header":"x","secrets":["a-secret-long-enough"],"signed":"{time}{body}"}]}"#,
-                "WEBHOOK_AUTH: accept[0].signed: knows only {timestamp} and {body}",
+                "WEBHOOK_AUTH: accept[0].signed: supports only {timestamp} and {body}",
             ),
             (
                 r#"{"accept":[{"type":"hmac","header":"x","secrets":["a-secret-long-enough"],"signed":"{timestamp}"}]}"#,
-                "WEBHOOK_AUTH: accept[0].signed: must hold {body} once",
+                "WEBHOOK_AUTH: accept[0].signed: must contain {body} once",
             ),
             (
                 r#"{"accept":[{"type":"hmac","header":"x","secrets":["a-secret-long-enough"],"timestamp_header":"t"}]}"#,
-                "WEBHOOK_AUTH: accept[0]: timestamp_header and {timestamp} in signed go together: an unsigned time proves nothing",
+                "WEBHOOK_AUTH: accept[0]: timestamp_header and {timestamp} in signed must be used together: an unsigned time proves nothing",
             ),
             (
                 r#"{"accept":[{"type":"standard-webhooks","secrets":["whsec_!!!!!!!!!!!!!!!!"]}]}"#,
@@ -187,7 +187,7 @@ mod tests {
             ),
             (
                 r#"{"accept":"anything","sources":{"mode":"enforce"}}"#,
-                "WEBHOOK_AUTH: sources: mode enforce needs allow or preset, else nobody could send",
+                "WEBHOOK_AUTH: sources: mode enforce needs allow or preset, otherwise nobody could send",
             ),
             (
                 r#"{"accept":"anything","sources":{"mode":"report","allow":["3.109.231.61/40"]}}"#,
@@ -209,7 +209,7 @@ mod tests {
             )
         };
         let values = |what: &str| format!("WEBHOOK_AUTH: accept[0].values[1]: {what}");
-        let control = "holds a control character, such as a line break";
+        let control = "contains a control character, such as a line break";
         let blank = "begins or ends with a blank";
         for (value, what) in [
             ("a-token-with-a-break\n", control),
@@ -221,7 +221,7 @@ mod tests {
             ("a-token-before-a-hard-blank\u{a0}", blank),
             (
                 "ein-schlüssel-mit-umlaut",
-                "holds a character that a header cannot carry: only ASCII can be sent",
+                "contains a character that a header cannot contain: only ASCII can be sent",
             ),
         ] {
             assert_eq!(fault(&header(value)), values(what), "{value:?}");
@@ -237,11 +237,11 @@ mod tests {
         for (more, says) in [
             (
                 r#""prefix":"v1,""#.to_owned(),
-                "accept[0].prefix: could never be found: it begins with a blank, or holds a comma or a character that a header cannot carry",
+                "accept[0].prefix: can never match: it begins with a blank, or contains a comma or an invalid header character",
             ),
             (
                 r#""prefix":" v1=""#.to_owned(),
-                "accept[0].prefix: could never be found: it begins with a blank, or holds a comma or a character that a header cannot carry",
+                "accept[0].prefix: can never match: it begins with a blank, or contains a comma or an invalid header character",
             ),
             (
                 r#""timestamp_header":"X","signed":"{timestamp}.{body}""#.to_owned(),
@@ -271,19 +271,19 @@ mod tests {
         for (basic, says) in [
             (
                 r#""username":"net:core","passwords":["a-password-long-enough"]"#,
-                "username: must not be empty or hold a colon or a control character",
+                "username: must not be empty or contain a colon or a control character",
             ),
             (
                 r#""username":"","passwords":["a-password-long-enough"]"#,
-                "username: must not be empty or hold a colon or a control character",
+                "username: must not be empty or contain a colon or a control character",
             ),
             (
                 r#""username":"net\ncore","passwords":["a-password-long-enough"]"#,
-                "username: must not be empty or hold a colon or a control character",
+                "username: must not be empty or contain a colon or a control character",
             ),
             (
                 r#""username":"netcore","passwords":["a-password-long-enough\n"]"#,
-                "passwords[0]: holds a control character, such as a line break",
+                "passwords[0]: contains a control character, such as a line break",
             ),
         ] {
             let policy = format!(r#"{{"accept":[{{"type":"basic",{basic}}}]}}"#);
@@ -300,7 +300,7 @@ mod tests {
             .is_ok()
         );
 
-        let mapped = "is an IPv4-mapped network, which no address is compared with; write the IPv4 network";
+        let mapped = "is an IPv4-mapped network, which matches no address; write the IPv4 network";
         for (sources, says) in [
             (
                 r#"{"mode":"enforce","allow":[]}"#,

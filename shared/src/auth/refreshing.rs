@@ -145,7 +145,7 @@ impl SecretSource {
         };
         match tokio::time::timeout(timeout, fetch).await {
             Ok(Ok(None)) if !matches!(self, Self::Variable) => {
-                Err("the parameter or secret holds no text".into())
+                Err("the parameter or secret contains no text".into())
             }
             Ok(fetched) => fetched,
             Err(_) => Err(format!(
@@ -380,7 +380,7 @@ mod tests {
         let empty = Ssm::start(Store::HoldsNothing).live().await.err();
         assert_eq!(
             empty,
-            Some(NoText("the parameter or secret holds no text".into()))
+            Some(NoText("the parameter or secret contains no text".into()))
         );
         let wrong = Ssm::start(Store::Holds("no policy")).live().await.err();
         assert_eq!(wrong, Some(NoText("it is no policy".into())));

@@ -70,7 +70,7 @@ impl Sources {
             let mode = mode.map_or("", |(word, _)| word);
             return Err(PolicyError::at(
                 "sources",
-                format!("mode {mode} needs allow or preset, else nobody could send"),
+                format!("mode {mode} needs allow or preset, otherwise nobody could send"),
             ));
         }
         Ok(Self {
@@ -130,7 +130,7 @@ fn networks(fields: &mut Fields, name: &str) -> Result<Vec<IpNet>, PolicyError> 
             .map_err(|_| fault("is not an address or a CIDR block"))?;
         if is_ipv4_mapped(network) {
             return Err(fault(
-                "is an IPv4-mapped network, which no address is compared with; write the IPv4 network",
+                "is an IPv4-mapped network, which matches no address; write the IPv4 network",
             ));
         }
         Ok(network)

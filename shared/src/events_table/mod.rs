@@ -38,7 +38,7 @@ pub enum PutError {
     #[error("DynamoDB refused the item: {0}")]
     Refused(Unstorable),
     /// Throttled, slow, unreachable, not permitted, or a table with another schema. May work later.
-    #[error("the table did not take the item: {0}")]
+    #[error("the table did not accept the item: {0}")]
     Unavailable(String),
 }
 
@@ -91,7 +91,7 @@ fn rejected() -> PutError {
     if let Some(unlogged) = REJECTIONS.admit("rejection", time::now()) {
         tracing::error!(
             unlogged,
-            "the events table rejects items: ValidationException; do its key and its indexes fit?"
+            "the events table rejects items: ValidationException; check its key and its indexes"
         );
     }
     PutError::Unavailable("ValidationException".to_owned())

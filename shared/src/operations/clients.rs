@@ -156,7 +156,7 @@ pub fn failure<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> &str {
         SdkError::DispatchFailure(e) if e.is_timeout() => "no connection in time",
         SdkError::DispatchFailure(_) => "no connection",
         SdkError::ConstructionFailure(_) => "the request could not be built",
-        SdkError::ResponseError(_) => "the answer broke off or could not be read",
-        _ => "an answer without an error code",
+        SdkError::ResponseError(_) => "the response was incomplete or unreadable",
+        _ => "a response without an error code",
     }
 }

@@ -22,16 +22,16 @@ pub enum Unstorable {
     #[error("it is larger than 400 KB")]
     TooLarge,
     /// A partition key over 2,048 bytes or a sort key over 1,024, of the table or of an index.
-    #[error("a key of it is too long")]
+    #[error("one of its keys is too long")]
     KeyTooLong,
     /// A key of the table or of an index is an empty string.
-    #[error("a key of it is empty")]
+    #[error("one of its keys is empty")]
     EmptyKey,
     /// More than 32 levels.
     #[error("it is nested too deeply")]
     TooDeep,
     /// More digits or a larger exponent than a number attribute can hold.
-    #[error("a number of it is out of range")]
+    #[error("one of its numbers is out of range")]
     NumberOutOfRange,
 }
 

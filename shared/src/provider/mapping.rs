@@ -231,7 +231,7 @@ pub(super) fn write<'a>(told: &mut Told<'a>, role: Role) -> Option<Exact<'a>> {
 }
 
 fn not_a_text(field: &str) -> Unreadable {
-    Unreadable(format!("the record's {field} is not a text"))
+    Unreadable(format!("the record's {field} is not a string"))
 }
 
 /// A string, or a number or boolean as a string.

@@ -154,7 +154,7 @@ const VERSION: u8 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueueMessageError {
     /// Another program wrote it.
-    #[error("the message is not one of this program: {0}")]
+    #[error("the message was not written by this program: {0}")]
     Foreign(String),
     /// One of several parts.
     #[error("the message is part {} of {} of a larger one", .0.part, .0.parts)]
@@ -312,11 +312,11 @@ impl QueueMessage {
 fn parse(message: &str) -> Result<Envelope, QueueMessageError> {
     let written: Envelope = serde_json::from_str(message).map_err(|e| foreign(&record::describe(&e)))?;
     if written.version != VERSION {
-        return Err(foreign("its version is another one"));
+        return Err(foreign("its version is not supported"));
     }
     match &written.part {
         Some(part) if part.parts > MAX_PARTS || !(1..=part.parts).contains(&part.part) => {
-            Err(foreign("its part has an impossible number"))
+            Err(foreign("its part number is invalid"))
         }
         _ => Ok(written),
     }
@@ -349,7 +349,7 @@ fn gunzip(packed: &[u8]) -> Result<Vec<u8>, QueueMessageError> {
         .read_to_end(&mut body)
         .map_err(|_| foreign("its body is not gzip"))?;
     if body.len() > MAX_UNPACKED_BYTES {
-        return Err(foreign("its body is larger than any this program takes"));
+        return Err(foreign("its body is larger than the limit"));
     }
     Ok(body)
 }
@@ -457,10 +457,7 @@ mod tests {
         };
         assert_eq!(packed(MAX_BODY_BYTES).unwrap().body.bytes().len(), MAX_BODY_BYTES);
         for bytes in [MAX_UNPACKED_BYTES + 1, 64 * 1024 * 1024] {
-            assert_eq!(
-                packed(bytes),
-                Err(foreign("its body is larger than any this program takes"))
-            );
+            assert_eq!(packed(bytes), Err(foreign("its body is larger than the limit")));
         }
     }
 
@@ -474,11 +471,11 @@ mod tests {
             let impossible = part("a", number, of, "x");
             assert_eq!(
                 QueueMessage::read(&impossible),
-                Err(foreign("its part has an impossible number"))
+                Err(foreign("its part number is invalid"))
             );
             assert_eq!(
                 QueueMessage::join([impossible.as_str()]),
-                Err(foreign("its part has an impossible number"))
+                Err(foreign("its part number is invalid"))
             );
         }
         let (one, two) = (part("a", 1, 2, "x"), part("a", 2, 2, "y"));

@@ -120,7 +120,7 @@ impl SqsQueue {
             Ok(Ok(_)) => true,
             Ok(Err(error)) => {
                 let error = crate::operations::clients::failure(&error);
-                tracing::error!(error, "the queue did not take a message");
+                tracing::error!(error, "the queue did not accept a message");
                 false
             }
             Err(_) => false,
@@ -202,7 +202,7 @@ impl SqsQueue {
                 Ok(answer) => answer,
                 Err(error) => {
                     let error = crate::operations::clients::failure(&error);
-                    tracing::error!(error, "the queue did not take a batch");
+                    tracing::error!(error, "the queue did not accept a batch");
                     break;
                 }
             };

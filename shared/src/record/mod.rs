@@ -86,7 +86,7 @@ pub(crate) fn describe(error: &serde_json::Error) -> String {
         serde_json::error::Category::Eof => "it ends too early",
         serde_json::error::Category::Data => "it is not a JSON object",
         serde_json::error::Category::Syntax if error.to_string().starts_with("recursion") => {
-            "it is nested too deep"
+            "it is nested too deeply"
         }
         _ => "it is not JSON",
     };

@@ -103,7 +103,7 @@ impl Hmac {
         if timestamp_header.is_some() != signed.contains(&Piece::Timestamp) {
             return Err(PolicyError::at(
                 &fields.place,
-                "timestamp_header and {timestamp} in signed go together: an unsigned time proves nothing",
+                "timestamp_header and {timestamp} in signed must be used together: an unsigned time proves nothing",
             ));
         }
         let header = fields.demand_text("header")?;
@@ -190,7 +190,7 @@ fn prefix(fields: &mut Fields) -> Result<String, PolicyError> {
     if prefix.starts_with(' ') || !prefix.chars().all(can_be_sent) {
         return Err(PolicyError::at(
             &fields.at("prefix"),
-            "could never be found: it begins with a blank, or holds a comma or a character that a header cannot carry",
+            "can never match: it begins with a blank, or contains a comma or an invalid header character",
         ));
     }
     Ok(prefix)
@@ -207,7 +207,7 @@ fn pieces(place: &str, template: &str) -> Result<Vec<Piece>, PolicyError> {
         pieces.push(match name {
             "timestamp" => Piece::Timestamp,
             "body" => Piece::Body,
-            _ => return Err(PolicyError::at(place, "knows only {timestamp} and {body}")),
+            _ => return Err(PolicyError::at(place, "supports only {timestamp} and {body}")),
         });
         rest = after;
     }
@@ -215,7 +215,7 @@ fn pieces(place: &str, template: &str) -> Result<Vec<Piece>, PolicyError> {
         pieces.push(Piece::Text(rest.to_owned()));
     }
     if pieces.iter().filter(|p| **p == Piece::Body).count() != 1 {
-        return Err(PolicyError::at(place, "must hold {body} once"));
+        return Err(PolicyError::at(place, "must contain {body} once"));
     }
     Ok(pieces)
 }

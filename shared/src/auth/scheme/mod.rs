@@ -197,13 +197,13 @@ fn fault(secret: &str, travels: Travels, allow_weak: bool) -> Option<&'static st
         return Some("is empty");
     }
     if secret.contains(char::is_control) {
-        return Some("holds a control character, such as a line break");
+        return Some("contains a control character, such as a line break");
     }
     if secret.trim() != secret {
         return Some("begins or ends with a blank");
     }
     if travels == Travels::AsIs && !secret.is_ascii() {
-        return Some("holds a character that a header cannot carry: only ASCII can be sent");
+        return Some("contains a character that a header cannot contain: only ASCII can be sent");
     }
     // `whsec_` adds no strength: it is the same for all secrets.
     let characters = secret.strip_prefix("whsec_").unwrap_or(secret).chars().count();

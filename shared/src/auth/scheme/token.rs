@@ -54,7 +54,7 @@ impl Basic {
         if username.is_empty() || username.contains(|c: char| c == ':' || c.is_control()) {
             return Err(PolicyError::at(
                 &fields.at("username"),
-                "must not be empty or hold a colon or a control character",
+                "must not be empty or contain a colon or a control character",
             ));
         }
         Ok(Self {
