@@ -339,7 +339,7 @@ impl DeadLetters {
         tracing::warn!(
             messages,
             why,
-            "dead letters could not be put back; they reappear within ten minutes"
+            "dead letters could not be made visible again; they reappear within ten minutes"
         );
     }
 

@@ -420,8 +420,8 @@ impl Rollups {
         }
     }
 
-    /// Sends a transaction whose response may be lost with the same token until it is known whether DynamoDB
-    /// executed it. DynamoDB executes it once:
+    /// Repeats a transaction with one token until it is known whether DynamoDB executed it. Responses may be
+    /// lost; DynamoDB executes a token once:
     /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-apis-txwriteitems-idempotency>
     async fn certainly(&self, updates: Vec<TransactWriteItem>, until: Instant) -> Result<(), Failed> {
         let name = token();

@@ -163,7 +163,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Reads one record's text as an event. A record that is too long for an item is refused before it is
-    /// parsed: parsed, it can take fifty times its length.
+    /// parsed, since parsed values can take fifty times the length of their text.
     ///
     /// # Errors
     /// [`Unreadable`] says what is missing or wrong.

@@ -23,7 +23,7 @@ use crate::event::EpochMillis;
 /// can use.
 const MOST_SIGNATURES: usize = 8;
 
-/// The most that a sender's clock may differ from ours.
+/// The most that a sender's clock may differ from ours, by default.
 const DEFAULT_TOLERANCE_SECONDS: u32 = 300;
 
 /// The largest tolerance that a policy can set. A signed request can be replayed for that long.

@@ -18,8 +18,7 @@ const SLACK: usize = 4096;
 /// # Errors
 /// [`Unreadable`] if the record's item would exceed DynamoDB's size limit.
 pub(crate) fn check_length(record: &str) -> Result<(), Unreadable> {
-    // The item contains either all values exactly, or the text as well. So one of the two is a lower bound of
-    // its size.
+    // The item contains all values exactly, or else the text as well. Both count toward its size.
     if record.len() <= MAX_ITEM_BYTES {
         return Ok(());
     }
