@@ -46,7 +46,7 @@ pub struct Format {
     also: &'static [(&'static str, &'static str)],
     /// Derives values from several fields.
     derive: fn(&mut Draft<'_>),
-    /// The inverse of `derive`.
+    /// Undoes `derive` when a record is rebuilt.
     restore: for<'a> fn(&mut Told<'a>, &mut Fields<'a>),
 }
 
@@ -71,6 +71,7 @@ enum Role {
     Any(Attribute),
 }
 
+/// All known formats.
 pub static ALL: [FormatId; 5] = [
     &netcore_events::FORMAT,
     &netcore_incoming::FORMAT,
