@@ -53,11 +53,6 @@ impl<'a> Verified<'a> {
     pub(crate) fn in_test(body: &'a [u8]) -> Self {
         Self { body }
     }
-
-    /// A body with some of this body's records.
-    pub(crate) fn part(self, records: Vec<u8>) -> VerifiedBody {
-        VerifiedBody(records)
-    }
 }
 
 /// A verified body that outlives its request. Queue messages carry it.
@@ -73,6 +68,11 @@ impl VerifiedBody {
     /// The body, for a parser.
     pub fn verified(&self) -> Verified<'_> {
         Verified { body: &self.0 }
+    }
+
+    /// A body with some records of a verified body.
+    pub(crate) fn part_of(_: Verified<'_>, records: Vec<u8>) -> Self {
+        Self(records)
     }
 
     /// The body of a message from one of our queues. It was verified before it was queued, and the queues'

@@ -209,7 +209,7 @@ impl<'a> Batch<'a> {
             body.extend_from_slice(run.as_bytes());
         }
         body.extend_from_slice(after.as_bytes());
-        self.verified.part(body)
+        VerifiedBody::part_of(self.verified, body)
     }
 
     /// Splits a message of this batch into several, each with few enough records for one SQS message.

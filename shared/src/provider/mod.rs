@@ -30,6 +30,9 @@ pub(crate) use told::Told;
 /// Reference to one of [`ALL`].
 pub type FormatId = &'static Format;
 
+/// Says whether a record has a field.
+type HasField<'r> = dyn Fn(&str) -> bool + 'r;
+
 /// The format of one kind of provider record.
 pub struct Format {
     /// The name in the table (`format`) and in logs.
@@ -39,7 +42,7 @@ pub struct Format {
     /// The field of the envelope that holds the records; `None` for a bare array or object.
     pub envelope: Option<&'static str>,
     /// Whether a record with the id field has this format. `has` says whether the record has a field.
-    recognizes: fn(has: &dyn Fn(&str) -> bool) -> bool,
+    recognizes: fn(&HasField<'_>) -> bool,
     /// The listed fields.
     fields: &'static [(&'static str, Role)],
     /// Further documented fields, each with the attribute that holds it.

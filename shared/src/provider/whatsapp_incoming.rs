@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Format, Role, Told,
+    Format, HasField, Role, Told,
     mapping::{Draft, text_of},
     told::Fields,
 };
@@ -60,7 +60,7 @@ pub static FORMAT: Format = Format {
 };
 
 /// Whether a record has a content field of this format.
-pub(super) fn has_content(has: &dyn Fn(&str) -> bool) -> bool {
+pub(super) fn has_content(has: &HasField<'_>) -> bool {
     KINDS.into_iter().any(has)
 }
 
