@@ -4,19 +4,17 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use webhook_ingest::{events_table::item::{self, Arrival}, pipeline::batch::Batch, provider, queue::message::{QueueMessage, Reason}};
+use webhook_ingest::{events_table::item::{self, Arrival}, pipeline::batch::Batch, provider};
+
+#[path = "../verified.rs"]
+mod verified;
+use verified::verified;
 
 const ARRIVAL: Arrival = Arrival { at: 1_704_876_900_000, retention_days: 180, late_after_hours: 72 };
 
 fuzz_target!(|body: &[u8]| {
-    let letter = QueueMessage {
-        reason: Reason::Malformed,
-        detail: String::new(),
-        function: String::new(),
-        received_at: 0,
-        body: body.to_vec(),
-    };
-    let Ok(batch) = Batch::parse(letter.verified(), &provider::ALL) else { return };
+    let body = verified(body);
+    let Ok(batch) = Batch::parse(body.verified(), &provider::ALL) else { return };
     for text in batch.records() {
         let Ok(event) = batch.read(text) else { continue };
         let Ok(item) = item::build(event.clone(), ARRIVAL) else { continue };

@@ -6,17 +6,11 @@ use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
-use webhook_ingest::{events_table::item::Content, pipeline::batch::Batch, provider, queue::message::{QueueMessage, Reason}};
+use webhook_ingest::{events_table::item::Content, pipeline::batch::Batch, provider};
 
-fn letter(body: &[u8]) -> QueueMessage {
-    QueueMessage {
-        reason: Reason::Malformed,
-        detail: String::new(),
-        function: String::new(),
-        received_at: 0,
-        body: body.to_vec(),
-    }
-}
+#[path = "../verified.rs"]
+mod verified;
+use verified::verified;
 
 /// An unlisted field's values in an independent normal form: objects in order, numbers as digits
 /// without zeros at either end and an exponent. A list's or object's parts are read one by one.
@@ -79,7 +73,7 @@ fn fields(text: &str) -> Option<BTreeMap<String, Vec<String>>> {
 const UNLISTED: [&str; 4] = ["x", "", "attempt", "é"];
 
 fuzz_target!(|input: &[u8]| {
-    let mut bodies = input.splitn(2, |byte| *byte == b'\n').map(letter);
+    let mut bodies = input.splitn(2, |byte| *byte == b'\n').map(verified);
     let (Some(one), Some(other)) = (bodies.next(), bodies.next()) else { return };
     let (Ok(first), Ok(second)) = (
         Batch::parse(one.verified(), &provider::ALL),

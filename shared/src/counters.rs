@@ -29,6 +29,8 @@ pub const SERIES: &str = "series";
 pub const PERIOD: &str = "period";
 /// Time to live, epoch seconds (N). Everything has one but the scope `all` and the item `generation`.
 pub const EXPIRES_AT: &str = "expires_at";
+/// Changes with every write of an item that is written under a condition (N).
+pub const VERSION: &str = "version";
 /// When the item was last counted into, epoch milliseconds (N).
 pub const UPDATED_AT: &str = "updated_at";
 /// Of a page of names: which kinds of names did not all find room on this day (SS).
@@ -430,7 +432,7 @@ impl Counter {
     }
 }
 
-/// A sender's word as it goes into a name or a scope: phone numbers are masked, since counters outlive
+/// A sender's word as it goes into a name or a scope: phone numbers are redacted, since counters outlive
 /// the events they count, and it is not longer than a key part may be. A filter must use the same word.
 pub fn word(text: &str) -> String {
     key::bounded(phone::redact(text.trim()).into_owned())

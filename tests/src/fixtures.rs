@@ -8,7 +8,7 @@ use netcore_webhooks::function_url;
 use serde_json::{Value, json};
 use webhook_ingest::{auth::Policy, event::time};
 
-/// The policy of every function on a stage, unless its test says otherwise.
+/// The policy of every function of a [`Scene`](crate::scene::Scene), unless its test says otherwise.
 pub const AUTH: &str = r#"{"accept":[{"type":"hmac","header":"x-webhook-signature","prefix":"sha256=","secrets":["correct-horse-battery-staple"]}]}"#;
 
 /// The names of the functions that receive webhooks.

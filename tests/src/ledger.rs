@@ -1,9 +1,9 @@
 //! What the tables and the queues hold, read and written past every proxy, and the keys that the
 //! posted events must have there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aws_sdk_dynamodb::types::{AttributeValue, Select};
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, Select, WriteRequest};
 use aws_sdk_sqs::types::{
     DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName,
 };
@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json, value::RawValue};
 use webhook_ingest::{
     events_table::item::{self, Item},
     operations::clients::{Aws, Timeouts},
+    provider,
     queue::message::{QueueMessage, QueueMessageError},
 };
 
@@ -108,6 +109,21 @@ impl Ledger {
     /// Puts an item into the events table.
     pub async fn put(&self, item: Item) {
         self.put_into(&self.place.events_table, item).await;
+    }
+
+    /// Puts items into the events table, 25 at once.
+    pub async fn put_all(&self, items: Vec<Item>) {
+        for batch in items.chunks(25) {
+            let writes = batch.iter().map(|item| {
+                let put = PutRequest::builder().set_item(Some(item.clone())).build();
+                let put = put.expect("a put request");
+                WriteRequest::builder().put_request(put).build()
+            });
+            let write = self.aws.dynamodb.batch_write_item();
+            let write = write.request_items(&self.place.events_table, writes.collect());
+            let written = write.send().await.expect("the table can be written");
+            assert!(written.unprocessed_items().is_none_or(HashMap::is_empty));
+        }
     }
 
     /// Puts an item into the counters' table.
@@ -319,6 +335,11 @@ fn key_of(text: &str) -> Key {
 pub fn key(item: &Item) -> Key {
     let part = |name: &str| item[name].as_s().expect("a string").clone();
     (part(item::MESSAGE_ID), part(item::STATUS_KEY))
+}
+
+/// The provider's record, put together from its item.
+pub fn rebuilt(item: &Item) -> Map<String, Value> {
+    provider::rebuild(&item::event(item).expect("an event"))
 }
 
 /// The event in which Lambda hands messages to `redrive`.

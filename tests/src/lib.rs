@@ -28,6 +28,7 @@ pub mod release;
 pub mod runtime_api;
 pub mod samples;
 pub mod scene;
+pub mod simulated;
 pub mod throttle;
 
 use http::HeaderMap;

@@ -1,5 +1,5 @@
-//! The stage of one test: an embedded table and queues, a proxy before each, and functions that
-//! know only the proxies.
+//! What one test runs on: embedded tables and queues, a proxy in front of each, and the functions' real
+//! binaries, which know only the proxies.
 
 use aws_sdk_sqs::types::Message;
 use netcore_webhooks::local::{Local, QueueOptions, RunningInstance};
@@ -12,26 +12,26 @@ use crate::{
     proxy::Proxy,
 };
 
-/// A running stage. Everything on it ends when it is dropped.
+/// The tables, the queues and their proxies. All of them end when this is dropped.
 pub struct Scene {
-    /// Before the table.
+    /// The proxy in front of the tables.
     pub table: Proxy,
-    /// Before both queues.
+    /// The proxy in front of both queues.
     pub queues: Proxy,
-    /// What is kept, read past the proxies.
+    /// What the tables and queues hold, read past the proxies.
     pub ledger: Ledger,
-    /// What functions are told: the proxies' addresses.
+    /// What the functions are told: the addresses of the proxies.
     pub place: RunningInstance,
     local: Local,
 }
 
 impl Scene {
-    /// A fresh stage.
+    /// Empty tables and queues, with proxies that let everything pass.
     pub async fn set() -> Self {
         Self::with(QueueOptions::default()).await
     }
 
-    /// A fresh stage whose queues behave like this.
+    /// The same with queues that behave like this.
     pub async fn with(options: QueueOptions) -> Self {
         let local = Local::start(None, options)
             .await
@@ -52,8 +52,8 @@ impl Scene {
         }
     }
 
-    /// Starts a function that knows this stage and [`fixtures::AUTH`]; `more` adds to its
-    /// environment or overrides it.
+    /// Starts a function with the addresses of the proxies and the policy [`fixtures::AUTH`]. `more` adds to
+    /// its environment or overrides it.
     pub async fn function(&self, name: &str, more: &[(&str, &str)]) -> Function {
         let mut environment: Vec<(&str, String)> = self.place.environment();
         environment.push(("WEBHOOK_AUTH", fixtures::AUTH.to_owned()));

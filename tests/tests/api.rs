@@ -72,6 +72,10 @@ async fn a_message_is_told_with_its_events_in_order_of_time_and_rank() {
             "message_id": id, "recipient": "919999999999", "provider": "netcore", "channel": "SMS",
             "state": "delivered", "state_time": 1_762_494_360_000_i64,
             "journey": [{"message_id": id, "channel": "SMS", "state": "delivered", "state_time": 1_762_494_360_000_i64}],
+            "outcome": {
+                "message_id": id, "channel": "SMS", "state": "delivered", "state_time": 1_762_494_360_000_i64,
+                "sent_time": 1_762_494_360_000_i64,
+            },
             "linked": [], "answers": [],
         })
     );
@@ -402,7 +406,7 @@ async fn a_person_nobody_wrote_to_has_no_events() {
     let answer = instance.get("/api/recipients/919209209291").await;
     assert_eq!(
         (answer.status, answer.json()),
-        (200, json!({"events": [], "cursor": null}))
+        (200, json!({"events": [], "cursor": null, "journeys": []}))
     );
     instance.stop().await;
 }

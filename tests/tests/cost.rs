@@ -27,28 +27,19 @@ use integration_tests::{
     fixtures,
     proxy::{Proxy, Treatment},
     scene::Scene,
+    simulated,
 };
 use netcore_webhooks::{
     cost::{self, Bill, usage},
     local::{Local, QueueOptions, RunningInstance},
-    simulate::{self, Play},
 };
 use projector::{counter_delta::CounterDelta, rollups::Rollups};
 use serde_json::Value;
 use tokio::time::{Duration, Instant};
 use webhook_ingest::{
-    events_table::item::{self, Arrival, Item},
+    events_table::item::{self, Item},
     operations::clients::Timeouts,
-    provider,
 };
-
-const UNTIL: i64 = 1_795_181_400_000;
-
-#[derive(clap::Parser)]
-struct Simulated {
-    #[command(flatten)]
-    options: simulate::Options,
-}
 
 #[derive(clap::Parser)]
 struct Asked {
@@ -62,19 +53,7 @@ fn bill(words: &[&str]) -> Bill {
 
 /// Items of simulated events, in order of time, each as if it had arrived when it happened.
 fn items(messages: &str) -> Vec<Item> {
-    let words = ["simulate", "--days", "1", "--messages", messages];
-    let play = Play::write(&Simulated::parse_from(words).options, 1, UNTIL).unwrap();
-    let read = |happening: &simulate::Happening| {
-        let formats = receivers::receiver(happening.function).unwrap().formats;
-        let event = provider::read(formats, &happening.record.to_string()).unwrap();
-        let arrival = Arrival {
-            at: happening.at,
-            retention_days: 180,
-            late_after_hours: 72,
-        };
-        item::build(event, arrival).unwrap()
-    };
-    play.told.iter().map(read).collect()
+    simulated::items(&["--days", "1", "--messages", messages], 1)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,7 +119,7 @@ async fn counting_touches_as_many_items_as_reckoned() {
             .filter_map(CounterDelta::of)
             .zip(0..)
             .map(|(mut delta, place)| {
-                delta.identity.received_at = UNTIL + place * 5_000 / i64::try_from(batch).unwrap();
+                delta.identity.received_at = simulated::UNTIL + place * 5_000 / i64::try_from(batch).unwrap();
                 delta
             })
             .collect();

@@ -14,10 +14,11 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::AttributeValue;
 use integration_tests::{
     command::{Desk, PATIENCE},
     instance::Instance,
+    ledger::Ledger,
 };
 use netcore_webhooks::local::RunningInstance;
 use rusqlite::Connection;
@@ -28,7 +29,10 @@ use tokio::{
     net::TcpStream,
     time::{sleep, timeout},
 };
-use webhook_ingest::{events_table::item, operations::clients::Timeouts};
+use webhook_ingest::{
+    events_table::item::{self, Item},
+    operations::clients::Timeouts,
+};
 
 const EVENTS: &str = "netcore-webhooks-events";
 const NUMBER: &str = "919812345678";
@@ -65,29 +69,14 @@ fn size(item: &[(&'static str, AttributeValue)]) -> usize {
 
 /// Stores this many items. Returns the sum of their sizes.
 async fn fill(place: &RunningInstance, events: usize) -> usize {
-    let table = place.aws(Timeouts::unhurried()).await.dynamodb;
-    let mut stored = 0;
-    for chunk in (0..events).collect::<Vec<_>>().chunks(25) {
-        let writes = chunk.iter().map(|index| {
-            let event = event(*index);
-            stored += size(&event);
-            let put = event
-                .into_iter()
-                .fold(PutRequest::builder(), |put, (name, value)| put.item(name, value));
-            WriteRequest::builder().put_request(put.build().unwrap()).build()
-        });
-        let written = table
-            .batch_write_item()
-            .request_items(EVENTS, writes.collect())
-            .send()
-            .await
-            .unwrap();
-        assert!(
-            written
-                .unprocessed_items()
-                .is_none_or(std::collections::HashMap::is_empty)
-        );
-    }
+    let events: Vec<_> = (0..events).map(event).collect();
+    let stored = events.iter().map(|event| size(event)).sum();
+    let named = |event: Vec<(&str, AttributeValue)>| -> Item {
+        let fields = event.into_iter();
+        fields.map(|(name, value)| (name.to_owned(), value)).collect()
+    };
+    let items = events.into_iter().map(named).collect();
+    Ledger::open(place).await.put_all(items).await;
     stored
 }
 

@@ -262,12 +262,14 @@ async fn a_hanging_table_costs_no_more_than_the_functions_time_and_then_each_is_
     assert_eq!(scene.ledger.stored().await, BTreeSet::new());
     assert!(scene.ledger.take_dead().await.is_empty());
     scene.table.recover().await;
+    let mut expected = BTreeSet::new();
     for place in [1, 0] {
         let reply = redrive.invoke(&sqs_event(&messages[place..=place])).await;
         assert_eq!(failures(&reply.payload), [""; 0]);
+        expected.extend(keys(&body(&events(place * 3, 3))));
+        assert_eq!(scene.ledger.stored().await, expected);
     }
-    let all = keys(&body(&events(0, 6)));
-    assert_eq!(scene.ledger.stored().await, all.into_iter().collect());
+    assert_eq!(expected.len(), 6);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

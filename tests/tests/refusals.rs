@@ -1,5 +1,5 @@
 //! What strangers cause costs little and shows in the log by class: 401 is sampled and counted in
-//! full. And a table of another schema costs no event.
+//! full. The address of a sender may be IPv6. And a table of another schema costs no event.
 
 #![allow(
     clippy::cast_precision_loss,
@@ -17,12 +17,12 @@ use std::{
 use http::Method;
 use integration_tests::{
     binary::Function,
-    fixtures::{body, events, post, request},
-    ledger::{self, failures, keys, sqs_event},
+    fixtures::{AUTH, body, events, post, request},
+    ledger::{self, Key, failures, keys, sqs_event},
     proxy::Treatment::Refuse,
     scene::Scene,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use webhook_ingest::queue::message::Reason;
 
 fn json_lines(function: &Function) -> Vec<Value> {
@@ -103,6 +103,37 @@ async fn a_flood_of_401_is_counted_in_full_and_logged_in_samples() {
         "{} bytes a request",
         bytes / REQUESTS
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ipv6_source_address_is_compared_with_the_list() {
+    let mut policy: Value = serde_json::from_str(AUTH).unwrap();
+    policy["sources"] = json!({"mode": "enforce", "allow": ["2001:db8:7::/48", "192.0.2.0/24"]});
+    let scene = Scene::set().await;
+    let policy = policy.to_string();
+    let receiver = scene
+        .function("event-webhook", &[("WEBHOOK_AUTH", &policy)])
+        .await;
+    for (number, (address, status)) in [
+        ("2001:db8:7::1", 200),
+        ("2001:0DB8:0007:ffff:ffff:ffff:ffff:ffff", 200),
+        ("2001:db8:8::1", 403),
+        ("::1", 403),
+        // An IPv4 address in IPv6 is that IPv4 address.
+        ("::ffff:192.0.2.9", 200),
+        ("::ffff:203.0.113.7", 403),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut event = post(&body(&events(number, 1)));
+        event["requestContext"]["http"]["sourceIp"] = json!(address);
+        let answer = receiver.request(&event).await;
+        assert_eq!(answer.status, status, "{address}: {}", answer.body);
+    }
+    let stored = [0, 1, 4].map(|number| events(number, 1)[0].clone());
+    let expected: BTreeSet<Key> = keys(&body(&stored)).into_iter().collect();
+    assert_eq!(scene.ledger.stored().await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::QueueAttributeName;
 use futures::future::join_all;
 use http::Method;
@@ -75,11 +75,6 @@ fn item(id: &str, key: &str, at: i64, shard: u8, remarks: &str) -> Item {
     ])
 }
 
-async fn put(aws: &Aws, scene: &Scene, item: Item) {
-    let put = aws.dynamodb.put_item().table_name(&scene.place.events_table);
-    put.set_item(Some(item)).send().await.unwrap();
-}
-
 async fn aws_of(scene: &Scene) -> Aws {
     scene.place.aws(Timeouts::unhurried()).await
 }
@@ -107,22 +102,18 @@ async fn pages(dashboard: &Function, path: &str) -> Vec<Vec<String>> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_list_is_larger_than_lambda_delivers() {
     let scene = Scene::set().await;
-    let aws = aws_of(&scene).await;
     // What is shortest in the table and longest on its way: a quote takes four bytes there.
     let wide = "\"".repeat(380_000);
     let count = 6;
     for place in 0..count {
         let shard = u8::try_from(place % 16).unwrap();
         let at = NOON + i64::from(place) * 1000;
-        put(
-            &aws,
-            &scene,
-            item("m-1", &format!("RCS#clicked#{place}"), at, shard, &wide),
-        )
-        .await;
+        let click = item("m-1", &format!("RCS#clicked#{place}"), at, shard, &wide);
+        scene.ledger.put(click).await;
     }
     // The last event by its key and the first by its time: the state must know it.
-    put(&aws, &scene, item("m-1", "SMS#delivered", NOON - 1000, 3, "")).await;
+    let delivered = item("m-1", "SMS#delivered", NOON - 1000, 3, "");
+    scene.ledger.put(delivered).await;
     let dashboard = scene.function("dashboard", &[]).await;
     let all: BTreeSet<String> = (0..count)
         .map(|place| format!("RCS#clicked#{place}"))
@@ -196,35 +187,20 @@ async fn parts(dashboard: &Function, path: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_of_a_rare_status_does_not_read_a_busy_day_at_once() {
     let scene = Scene::set().await;
-    let aws = aws_of(&scene).await;
     // All in one shard, of which a round reads 250: as busy as 48,000 events spread over all.
     let events = 3_000_i64;
     let rare = [3, 1_400, 2_999];
-    let writes: Vec<WriteRequest> = (0..events)
+    let items = (0..events)
         .map(|place| {
             let key = if rare.contains(&place) {
                 "RCS#blocked"
             } else {
                 "RCS#sent"
             };
-            let item = item(&format!("m-{place}"), key, NOON + place, 7, "");
-            let put = PutRequest::builder().set_item(Some(item)).build().unwrap();
-            WriteRequest::builder().put_request(put).build()
+            item(&format!("m-{place}"), key, NOON + place, 7, "")
         })
         .collect();
-    for batch in writes.chunks(25) {
-        let write = aws.dynamodb.batch_write_item();
-        let written = write
-            .request_items(&scene.place.events_table, batch.to_vec())
-            .send()
-            .await
-            .unwrap();
-        assert!(
-            written
-                .unprocessed_items()
-                .is_none_or(std::collections::HashMap::is_empty)
-        );
-    }
+    scene.ledger.put_all(items).await;
     let dashboard = scene.function("dashboard", &[]).await;
     scene.table.forget();
     let path = "/api/events?day=2025-06-15&status=blocked&format=csv";
@@ -263,6 +239,37 @@ async fn a_table_of_a_rare_status_does_not_read_a_busy_day_at_once() {
         .await
         .concat();
     assert_eq!(whole.lines().count(), 3_001);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_of_a_csv_table_has_ten_thousand_lines_at_most() {
+    let scene = Scene::set().await;
+    // Evenly spread over the shards, as the receivers store them.
+    let items: Vec<Item> = (0..10_200_u32)
+        .map(|place| {
+            let shard = u8::try_from(place % 16).unwrap();
+            item(
+                &format!("m-{place}"),
+                "RCS#sent",
+                NOON + i64::from(place),
+                shard,
+                "",
+            )
+        })
+        .collect();
+    scene.ledger.put_all(items).await;
+    let dashboard = scene.function("dashboard", &[]).await;
+    let parts = parts(&dashboard, "/api/events?day=2025-06-15&format=csv").await;
+    let lines: Vec<usize> = parts.iter().map(|part| part.lines().count()).collect();
+    // The header is a line of the first part and of no other.
+    assert_eq!(lines, [10_001, 200]);
+    let ids: BTreeSet<String> = parts
+        .concat()
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').nth(2).unwrap().to_owned())
+        .collect();
+    assert_eq!(ids.len(), 10_200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,5 @@
 //! What the counters' table holds of a person. Counters are named by words that providers send:
-//! bots, tags, statuses, types, reasons. Today's `projector` masks numbers in them; counters of
+//! bots, tags, statuses, types, reasons. Today's `projector` redacts numbers in them; counters of
 //! earlier versions may hold some, and `rollups rebuild` replaces those.
 
 use anyhow::Context as _;
@@ -19,7 +19,7 @@ pub struct Counters {
     pub looked: usize,
     /// Items that name the person.
     pub found: usize,
-    /// Names in them, masked: the first few.
+    /// Names in them, redacted: the first few.
     pub names: Vec<String>,
 }
 

@@ -78,7 +78,7 @@ pub struct Report {
     pub queues: bool,
     /// Whether it is to be deleted.
     pub yes: bool,
-    /// The numbers, masked.
+    /// The numbers, redacted.
     pub whom: Vec<String>,
     /// What was deleted, if it was to be.
     pub done: Option<Done>,
@@ -155,7 +155,7 @@ async fn look(
         thorough: !options.quick,
         queues: options.queues,
         yes: options.yes,
-        whom: person.masked(),
+        whom: person.redacted(),
         done: None,
     };
     if !target.rollups_table.is_empty() {

@@ -61,8 +61,8 @@ impl Person {
         &self.numbers
     }
 
-    /// The numbers, masked.
-    pub fn masked(&self) -> Vec<String> {
+    /// The numbers, redacted.
+    pub fn redacted(&self) -> Vec<String> {
         let numbers = self.numbers.iter();
         numbers
             .map(|number| redact(number.digits()).into_owned())
@@ -166,7 +166,7 @@ mod tests {
             let both = ["919209209291".to_owned(), bad.to_owned()];
             assert!(Person::new(&both).is_err(), "{bad}");
         }
-        assert_eq!(person("+91 98123 45678").masked(), ["*********678"]);
+        assert_eq!(person("+91 98123 45678").redacted(), ["*********678"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The report of an erasure for a terminal, with numbers masked.
+//! The report of an erasure for a terminal, with numbers redacted.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -113,7 +113,7 @@ impl Counters {
         }
         writeln!(
             f,
-            "counters: {} of {} items name the person and stay; after the deletion run `netcore-webhooks rollups rebuild`, which counts anew with numbers masked, and then this command again",
+            "counters: {} of {} items name the person and stay; after the deletion run `netcore-webhooks rollups rebuild`, which counts anew with numbers redacted, and then this command again",
             self.found, self.looked
         )?;
         for name in &self.names {
@@ -148,7 +148,7 @@ impl fmt::Display for Done {
     }
 }
 
-/// Texts come from outside: numbers are masked, and control characters must not reach the terminal.
+/// Texts come from outside: numbers are redacted, and control characters must not reach the terminal.
 fn safe(text: &str) -> String {
     plain(&phone::redact(text))
 }

@@ -19,7 +19,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{layout::quoted, tables};
+use super::names::{keys_of, quoted};
 
 /// As in AWS, a transaction with the same token is made once within this time.
 const TOKENS_KEPT: Duration = Duration::from_mins(10);
@@ -218,7 +218,7 @@ fn before_segment(request: &Map<String, Value>) -> Option<Value> {
         .checked_sub(1)?
         / segments.max(1);
     let wanted = format!("{:03x}", first.checked_sub(1)?);
-    let [partition, sort] = tables::keys_of(request.get("TableName")?.as_str()?)?;
+    let [partition, sort] = keys_of(request.get("TableName")?.as_str()?)?;
     (0..TRIES)
         .map(|number| number.to_string())
         .find(|key| compute_hash_prefix(&AttributeValue::S(key.clone())).starts_with(&wanted))
@@ -317,7 +317,7 @@ fn describe(storage: &Storage, body: &str) -> dynoxide::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::tables, *};
     use crate::local::EVENTS_TABLE;
 
     fn ok(engine: &Engine, operation: &str, body: &Value) -> Value {

@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use dynoxide::types::{AttributeDefinition, GlobalSecondaryIndex, KeyType, ScalarAttributeType};
 use rusqlite::Connection;
 
-use super::stream;
+use super::{names::quoted, stream};
 
 /// Bytes of a page: items of about a kilobyte fill it better than SQLite's 4,096.
 const PAGE_BYTES: u32 = 8192;
@@ -161,10 +161,6 @@ fn key_string(attribute: &str, kind: &ScalarAttributeType) -> String {
 /// When an item expires, in seconds since 1970; NULL if it does not say.
 pub(super) fn expiry(attribute: &str) -> String {
     format!("CAST(json_extract(item_json, '$.{attribute}.N') AS INTEGER)")
-}
-
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// Gives free pages back to the file system, but for some.

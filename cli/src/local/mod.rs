@@ -5,6 +5,7 @@ mod engine;
 mod front;
 mod journal;
 mod layout;
+mod names;
 mod queues;
 pub(crate) mod stream;
 mod tables;

@@ -23,7 +23,9 @@ use super::{
     engine::{Engine, finished},
     front::{self, AccessKey, Purged},
     journal::Journal,
-    layout, listen, stream,
+    layout, listen,
+    names::{keys_of, quoted},
+    stream,
 };
 use crate::{
     listener::{Limits, read, serve, until},
@@ -241,7 +243,7 @@ fn remove_expired(storage: &Storage, table: &str, attribute: &str, now: i64) -> 
         .conn()
         .prepare_cached(&format!(
             "SELECT item_json FROM {} WHERE {} <= ?1 LIMIT {SWEPT_AT_ONCE}",
-            layout::quoted(table),
+            quoted(table),
             layout::expiry(attribute)
         ))?
         .query_map([now], |row| row.get(0))?
@@ -257,15 +259,6 @@ fn remove_expired(storage: &Storage, table: &str, attribute: &str, now: i64) -> 
         finished(actions::delete_item::execute(storage, request))?;
     }
     Ok(!expired.is_empty())
-}
-
-/// The names of a table's keys, which are texts.
-pub(super) fn keys_of(table: &str) -> Option<[&'static str; 2]> {
-    match table {
-        EVENTS_TABLE => Some([item::MESSAGE_ID, item::STATUS_KEY]),
-        ROLLUPS_TABLE => Some([counters::SERIES, counters::PERIOD]),
-        _ => None,
-    }
 }
 
 fn create(storage: &Storage, table: Value, expires: &str) -> anyhow::Result<()> {

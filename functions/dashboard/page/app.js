@@ -115,7 +115,7 @@ function identify(answer) {
   document.getElementById("views").hidden = false;
   fill(
     who,
-    h("span", { class: "role", title: session.may.see_numbers ? "Sees numbers" : "Numbers are masked" }, ROLES[session.role] ?? session.role),
+    h("span", { class: "role", title: session.may.see_numbers ? "Sees numbers" : "Numbers are redacted" }, ROLES[session.role] ?? session.role),
     session.sign_in && h("button", { type: "button", class: "link", onclick: signOut }, "Sign out"),
   );
   current?.leave.abort();

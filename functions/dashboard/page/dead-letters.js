@@ -1,4 +1,4 @@
-// What needs a person: how deep the queues are, why letters lie there, and what can be done.
+// Dead letters: the depths of the queues, why messages are in the dead-letter queue, and what can be done.
 
 import { get, latest, post } from "./api.js";
 import { fill, foreign, h, table } from "./dom.js";
@@ -14,11 +14,11 @@ const REASONS = {
   exhausted: ["Retries used up", "it could not be stored for twelve days"],
   uncountable: ["Uncountable", "the event is stored, but the counters do not accept it; rebuild the counters, then delete this"],
 };
-/** A look at the queue hides what it saw for a second. */
-const HIDDEN_MS = 1300;
+/** The visibility timeout of a look at the queue is a second. */
+const INVISIBLE_MS = 1300;
 const LOOKS = 4;
 /** A look shows so many at most. */
-const MOST_LETTERS = 10;
+const MOST_SHOWN = 10;
 
 const wait = (ms, signal) =>
   new Promise((resolve, reject) => {
@@ -36,7 +36,7 @@ export function mount({ main, signal, session, announce }) {
   /** What is gone from the queue is kept here until the view is left. */
   const discarded = [];
   let depths = null;
-  let letters = [];
+  let deadLetters = [];
   // One look brings the bodies of all; the next would have to wait until they are visible again.
   const bodies = new Map();
   fill(
@@ -52,23 +52,23 @@ export function mount({ main, signal, session, announce }) {
       const found = new Map();
       for (let turn = 1; ; turn += 1) {
         const { depths: deep, newest } = await get("api/dead-letters", { content: "masked" }, { signal: inner });
-        for (const letter of newest) found.set(letter.id, letter);
-        // Somebody (or this page) has just looked: those letters are hidden for a moment.
-        if (turn === LOOKS || found.size >= Math.min(MOST_LETTERS, total(deep))) {
+        for (const deadLetter of newest) found.set(deadLetter.id, deadLetter);
+        // After a look by somebody, or by this page, its dead letters are invisible for a moment.
+        if (turn === LOOKS || found.size >= Math.min(MOST_SHOWN, total(deep))) {
           return { depths: deep, newest: [...found.values()].sort((a, b) => b.sent_at - a.sent_at) };
         }
-        await wait(HIDDEN_MS, inner);
+        await wait(INVISIBLE_MS, inner);
       }
     };
     const shown = await into(body, "the queues", run, look, (answer) => {
       depths = answer.depths;
-      letters = answer.newest;
+      deadLetters = answer.newest;
       draw();
     });
     if (!shown) return;
     announce(`${plural(total(depths), "dead letter")}.`);
     // A queue that is just being looked at by others can seem empty.
-    if (again && !letters.length) await wait(HIDDEN_MS, signal).then(() => load({ again: false }), () => {});
+    if (again && !deadLetters.length) await wait(INVISIBLE_MS, signal).then(() => load({ again: false }), () => {});
   }
 
   const total = (of) => of.dead_letter.visible + of.dead_letter.in_flight;
@@ -83,15 +83,15 @@ export function mount({ main, signal, session, announce }) {
         card("Dead letters", "dead", all, all ? "action needed" : "no action needed", all ? "failed" : "delivered"),
         card("Waiting to be retried", "retry", depths.retry.visible + depths.retry.in_flight, `${number(depths.retry.in_flight)} being tried now`, "sent"),
       ),
-      letters.length > 0 && why(),
-      all === 0 && !letters.length
+      deadLetters.length > 0 && why(),
+      all === 0 && !deadLetters.length
         ? empty("No dead letters", h("p", null, "Every received event is stored, or waits to be stored."))
         : h(
             "section",
-            { "aria-labelledby": "letters" },
-            h("h2", { id: "letters" }, "Letters"),
-            h("p", { class: "said-short" }, all > letters.length ? `${plural(letters.length, "letter")} of about ${number(all)}: a sample, because the queue is not ordered.` : `${plural(letters.length, "letter")}, the newest first.`),
-            h("ol", { class: "groups" }, letters.map(item)),
+            { "aria-labelledby": "dead-letters" },
+            h("h2", { id: "dead-letters" }, "Dead letters in the queue"),
+            h("p", { class: "said-short" }, all > deadLetters.length ? `${plural(deadLetters.length, "dead letter")} of about ${number(all)}: a sample, because the queue is not ordered.` : `${plural(deadLetters.length, "dead letter")}, the newest first.`),
+            h("ol", { class: "groups" }, deadLetters.map(item)),
           ),
     );
   }
@@ -101,14 +101,14 @@ export function mount({ main, signal, session, announce }) {
 
   function why() {
     const counts = new Map();
-    for (const letter of letters) counts.set(letter.reason ?? "", (counts.get(letter.reason ?? "") ?? 0) + 1);
+    for (const deadLetter of deadLetters) counts.set(deadLetter.reason ?? "", (counts.get(deadLetter.reason ?? "") ?? 0) + 1);
     return h(
       "section",
       { class: "panel", "aria-labelledby": "why" },
       h("h2", { id: "why" }, "Reasons"),
       table({
-        caption: "Reasons of the letters shown below",
-        head: ["Reason", "What it means", "Letters"],
+        caption: "Reasons of the dead letters shown below",
+        head: ["Reason", "What it means", "Dead letters"],
         rows: [...counts].sort((a, b) => b[1] - a[1]).map(([reason, count]) => [nameOf(reason), REASONS[reason]?.[1] ?? "not from these functions, or part of a large payload", figure(count)]),
         numeric: [2],
       }),
@@ -117,30 +117,30 @@ export function mount({ main, signal, session, announce }) {
 
   const nameOf = (reason) => (reason ? (REASONS[reason]?.[0] ?? foreign(reason, { most: 60 })) : "Foreign");
 
-  function item(letter) {
-    const id = `letter-${letters.indexOf(letter)}`;
-    const content = h("div", { class: "letter-content" });
-    const told = h("div", { class: "letter-told" });
+  function item(deadLetter) {
+    const id = `dead-letter-${deadLetters.indexOf(deadLetter)}`;
+    const content = h("div", { class: "dead-letter-content" });
+    const told = h("div", { class: "dead-letter-told" });
     const box = h(
       "li",
-      { class: "group panel", "data-letter": letter.id, "aria-labelledby": id },
-      h("h3", { id }, nameOf(letter.reason), letter.function && [" in ", foreign(letter.function, { most: 60 })]),
-      letter.detail && h("p", { class: "remark" }, foreign(letter.detail)),
+      { class: "group panel", "data-dead-letter": deadLetter.id, "aria-labelledby": id },
+      h("h3", { id }, nameOf(deadLetter.reason), deadLetter.function && [" in ", foreign(deadLetter.function, { most: 60 })]),
+      deadLetter.detail && h("p", { class: "remark" }, foreign(deadLetter.detail)),
       h(
         "dl",
         { class: "facts" },
-        letter.received_at !== undefined && fact("Received", when(letter.received_at)),
-        fact("In the queue since", when(letter.sent_at)),
-        letter.body_bytes !== undefined && fact("Body", plural(letter.body_bytes, "byte")),
-        letter.parts !== undefined && fact("Piece", `${number(letter.part)} of ${number(letter.parts)} of letter `, foreign(letter.letter, { most: 80 })),
-        fact("Id", foreign(letter.id, { most: 120, class: "id" })),
+        deadLetter.received_at !== undefined && fact("Received", when(deadLetter.received_at)),
+        fact("In the queue since", when(deadLetter.sent_at)),
+        deadLetter.body_bytes !== undefined && fact("Body", plural(deadLetter.body_bytes, "byte")),
+        deadLetter.parts !== undefined && fact("Piece", `${number(deadLetter.part)} of ${number(deadLetter.parts)} of dead letter `, foreign(deadLetter.letter, { most: 80 })),
+        fact("Id", foreign(deadLetter.id, { most: 120, class: "id" })),
       ),
       h(
         "p",
         { class: "tools" },
-        session.may.see_numbers && letter.body !== undefined && h("button", { type: "button", "data-do": "show", "aria-expanded": "false", onclick: (event) => reveal(event.currentTarget, letter, content) }, "Show content"),
-        session.may.redrive && h("button", { type: "button", "data-do": "redrive", onclick: () => act("redrive", letter, box, told) }, "Try again (redrive)"),
-        session.may.discard && h("button", { type: "button", class: "danger", "data-do": "discard", onclick: () => act("discard", letter, box, told) }, "Discard"),
+        session.may.see_numbers && deadLetter.body !== undefined && h("button", { type: "button", "data-do": "show", "aria-expanded": "false", onclick: (event) => reveal(event.currentTarget, deadLetter, content) }, "Show content"),
+        session.may.redrive && h("button", { type: "button", "data-do": "redrive", onclick: () => act("redrive", deadLetter, box, told) }, "Try again (redrive)"),
+        session.may.discard && h("button", { type: "button", class: "danger", "data-do": "discard", onclick: () => act("discard", deadLetter, box, told) }, "Discard"),
       ),
       content,
       told,
@@ -149,7 +149,7 @@ export function mount({ main, signal, session, announce }) {
   }
 
   /** The body as it came. A role that may not see it has no button for it. */
-  async function reveal(button, letter, place) {
+  async function reveal(button, deadLetter, place) {
     if (button.getAttribute("aria-expanded") === "true") {
       fill(place);
       button.setAttribute("aria-expanded", "false");
@@ -159,18 +159,18 @@ export function mount({ main, signal, session, announce }) {
     button.disabled = true;
     fill(place, h("p", { class: "loading", role: "status" }, "Loading the content…"));
     try {
-      const found = await whole(letter.id);
+      const found = await whole(deadLetter.id);
       const about = found.encoding === "base64" ? "Not text; shown in base64." : "As it was received.";
       fill(
         place,
         h("p", { class: "muted" }, about, found.truncated && ` This is the beginning; the whole is shown by the command netcore-webhooks dead-letters show.`),
-        h("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Content of the letter" }, foreign(found.body === "" ? "(empty)" : found.body, { tag: "pre", most: 20_000 })),
+        h("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Content of the dead letter" }, foreign(found.body === "" ? "(empty)" : found.body, { tag: "pre", most: 20_000 })),
       );
       button.setAttribute("aria-expanded", "true");
       fill(button, "Hide content");
     } catch (error) {
       if (signal.aborted) return;
-      fill(place, failed(error, () => reveal(button, letter, place)));
+      fill(place, failed(error, () => reveal(button, deadLetter, place)));
     } finally {
       button.disabled = false;
       if (document.activeElement === document.body) button.focus();
@@ -179,42 +179,42 @@ export function mount({ main, signal, session, announce }) {
 
   async function whole(id) {
     for (let turn = 0; turn < LOOKS && !bodies.has(id); turn += 1) {
-      if (turn) await wait(HIDDEN_MS, signal);
+      if (turn) await wait(INVISIBLE_MS, signal);
       const answer = await get("api/dead-letters", { content: "full" }, { signal });
-      for (const letter of answer.newest) bodies.set(letter.id, letter);
+      for (const deadLetter of answer.newest) bodies.set(deadLetter.id, deadLetter);
     }
     if (bodies.has(id)) return bodies.get(id);
-    throw new Error("The queue did not show this letter just now: it may be handled elsewhere, or lie deeper in the queue.");
+    throw new Error("The queue did not show this dead letter just now: it may be handled elsewhere, or lie deeper in the queue.");
   }
 
-  async function act(what, letter, box, told) {
+  async function act(what, deadLetter, box, told) {
     const sure = await confirm(
       what === "redrive"
-        ? { title: "Try this letter again?", text: "It goes to the retry queue and is read again by the function. If it fails again, it comes back here.", yes: "Try again" }
-        : { title: "Discard this letter?", text: "It is deleted from the queue; what it says will never be stored. You can save it as a file afterwards, until you leave this view.", yes: "Discard", danger: true },
+        ? { title: "Try this dead letter again?", text: "It goes to the retry queue and is read again by the function. If it fails again, it comes back here.", yes: "Try again" }
+        : { title: "Discard this dead letter?", text: "It is deleted from the queue; what it says will never be stored. You can save it as a file afterwards, until you leave this view.", yes: "Discard", danger: true },
     );
     if (!sure) return;
     for (const button of box.querySelectorAll("button")) button.disabled = true;
     fill(told, h("p", { class: "loading", role: "status" }, what === "redrive" ? "Sending it back…" : "Discarding…"));
     let answer;
     try {
-      // Of a letter in parts the letter is meant, not the part.
-      answer = await post(`api/dead-letters/${encodeURIComponent(letter.letter ?? letter.id)}/${what}`, {}, { signal });
+      // Of a dead letter in parts all of it is meant, not the part.
+      answer = await post(`api/dead-letters/${encodeURIComponent(deadLetter.letter ?? deadLetter.id)}/${what}`, {}, { signal });
     } catch (error) {
       if (signal.aborted) return;
       for (const button of box.querySelectorAll("button")) button.disabled = false;
-      fill(told, failed(error, () => act(what, letter, box, told)));
+      fill(told, failed(error, () => act(what, deadLetter, box, told)));
       told.querySelector("button").focus();
       return;
     }
-    announce(what === "redrive" ? "The letter was sent to the retry queue." : "The letter was discarded.");
-    letters = letters.filter((other) => other !== letter);
+    announce(what === "redrive" ? "The dead letter was sent to the retry queue." : "The dead letter was discarded.");
+    deadLetters = deadLetters.filter((other) => other !== deadLetter);
     depths = { ...depths, dead_letter: { visible: Math.max(0, total(depths) - 1), in_flight: 0 } };
     draw();
     if (answer.letter) discarded.push(answer.letter);
-    fill(done, discarded.length > 0 && [`${plural(discarded.length, "letter")} discarded. `, h("button", { type: "button", class: "link", onclick: () => save("discarded-letters.json", "application/json", [JSON.stringify(discarded, null, 2)]) }, "Save what was discarded as a file")]);
+    fill(done, discarded.length > 0 && [`${plural(discarded.length, "dead letter")} discarded. `, h("button", { type: "button", class: "link", onclick: () => save("discarded-dead-letters.json", "application/json", [JSON.stringify(discarded, null, 2)]) }, "Save what was discarded as a file")]);
     refresh.focus();
-    await wait(HIDDEN_MS, signal).then(() => load(), () => {});
+    await wait(INVISIBLE_MS, signal).then(() => load(), () => {});
   }
 
   /** Asks before something is done. The dialog keeps and gives back the focus itself. */

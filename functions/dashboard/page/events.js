@@ -42,14 +42,14 @@ const TOKENS = ["token", "in_reply_to_token"];
 /** Times, and the milliseconds of their unit. */
 const TIMES = { event_time: 1, received_at: 1, expires_at: 1000 };
 
-/** A link to a message by its id, or by the token beside a masked id; plain text where nothing leads there. */
+/** A link to a message by its id, or by the token beside a redacted id; plain text where nothing leads there. */
 export function messageLink(id, name = id) {
   const shown = foreign(id, { most: 120 });
   if (name.includes("*")) return shown;
   return h("a", { href: `#/message/${encodeURIComponent(name)}` }, shown);
 }
 
-/** A link to a person's events; plain text where the number is masked. */
+/** A link to a person's events; plain text where the number is redacted. */
 export function numberLink(number) {
   if (!number) return null;
   const shown = foreign(number, { most: 40 });

@@ -1,4 +1,4 @@
-// One message: the first answer in a sentence, its way over the channels, and the timeline.
+// One message: the first answer in a sentence, its delivery path over the channels, and the timeline.
 
 import { ApiError, get, latest, messagePath } from "./api.js";
 import { fill, foreign, h, icon } from "./dom.js";
@@ -6,7 +6,7 @@ import { details, fact, flags, messageLink, numberLink, remark } from "./events.
 import { dayOf, duration, plural, when } from "./format.js";
 import { empty, into } from "./states.js";
 import { badge, channelName, chip, status, tone } from "./status.js";
-import { answeredOf, everything, headline, keyOf, nameOf, present } from "./story.js";
+import { answeredOf, everything, headline, isSameLeg, keyOf, nameOf } from "./story.js";
 
 const NUMBER_DIGITS = { least: 6, most: 15 };
 /** More channels than this share the last lane: a drawing of more says less. */
@@ -101,7 +101,7 @@ function draw(message, body, reload) {
       { class: "facts" },
       number && fact("Number", numberLink(number)),
       fact("State", chip(first.state)),
-      fact("Since", when(present(message.journey)?.state_time ?? message.state_time)),
+      message.outcome && fact("Since", when(message.outcome.state_time)),
       answered && fact("In reply to", messageLink(answered.in_reply_to, answeredOf(answered))),
       message.provider && fact("Provider", foreign(message.provider)),
       fact("Events", events.length > 1 ? `${events.length} within ${duration(times.at(-1) - times[0])}` : String(events.length)),
@@ -115,7 +115,6 @@ function draw(message, body, reload) {
 
 /** The legs as a row of boxes: which channel, how it ended. */
 function journey(message) {
-  const speaks = present(message.journey);
   return h(
     "section",
     { class: "panel", "aria-labelledby": "journey" },
@@ -130,7 +129,7 @@ function journey(message) {
           h("div", { class: "leg-head" }, badge(leg.channel), chip(leg.state)),
           h("div", null, when(leg.state_time)),
           nameOf(leg) === nameOf(message) ? h("div", { class: "muted" }, "this message") : h("div", { class: "leg-id" }, messageLink(leg.message_id, nameOf(leg))),
-          leg === speaks && h("div", { class: "muted" }, "final result"),
+          isSameLeg(leg, message.outcome) && h("div", { class: "muted" }, "final result"),
         ),
       ),
     ),

@@ -1,4 +1,4 @@
-// A person: everything sent to a number and what came back, grouped by message, page by page.
+// A person: everything sent to a number and what came back, by journey, page by page.
 
 import { ApiError, address, get, latest, messagePath, recipientPath } from "./api.js";
 import { fill, foreign, h } from "./dom.js";
@@ -7,13 +7,10 @@ import { csvLink } from "./files.js";
 import { plural, when } from "./format.js";
 import { empty, failed, into } from "./states.js";
 import { badge, chip } from "./status.js";
-import { keyOf } from "./story.js";
 
 const PAGE = 50;
 /** A page may be empty and still not the last one; this many are asked for at once before the reader decides. */
 const PAGES_AT_ONCE = 10;
-
-const RANK = ["received", "sent", "not_sent", "blocked", "failed", "delivered", "read", "clicked"];
 
 export const title = ({ id }) => `Number ${id}`;
 
@@ -25,19 +22,22 @@ export function mount({ main, signal, session, replace, announce }) {
   fill(main, h("div", { class: "title" }, heading), tools, body);
 
   let number = "";
-  let events = new Map();
+  let count = 0;
+  /** The journeys by their first message, with the events that are loaded; the newest first. */
+  let journeys = new Map();
   let cursor = null;
 
   const page = async (from, inner) => {
     let next = from;
-    const found = [];
+    const found = { events: [], journeys: [] };
     for (let turn = 0; turn < PAGES_AT_ONCE; turn += 1) {
       const answer = await get(recipientPath(number), { limit: PAGE, cursor: next }, { signal: inner });
-      found.push(...answer.events);
+      found.events = answer.events;
+      found.journeys = answer.journeys;
       next = answer.cursor;
-      if (next === null || found.length) break;
+      if (next === null || found.events.length) break;
     }
-    return { events: found, cursor: next };
+    return { ...found, cursor: next };
   };
 
   /** A text of digits and dashes may be a message id after all. */
@@ -52,7 +52,8 @@ export function mount({ main, signal, session, replace, announce }) {
   };
 
   async function first(fallback) {
-    events = new Map();
+    count = 0;
+    journeys = new Map();
     cursor = null;
     fill(body);
     const load = async (inner) => {
@@ -62,7 +63,7 @@ export function mount({ main, signal, session, replace, announce }) {
       } catch (error) {
         // No digit in it: it cannot be a number.
         if (!(error instanceof ApiError && error.status === 400)) throw error;
-        answer = { events: [], cursor: null };
+        answer = { events: [], journeys: [], cursor: null };
       }
       const message = !answer.events.length && answer.cursor === null && fallback && (await isMessage(inner));
       return { ...answer, message };
@@ -80,10 +81,10 @@ export function mount({ main, signal, session, replace, announce }) {
     try {
       const answer = await run((inner) => page(cursor, inner));
       if (!answer) return;
-      const had = events.size;
+      const had = count;
       take(answer);
       draw();
-      announce(`${plural(events.size - had, "older event")} added.`);
+      announce(`${plural(count - had, "older event")} added.`);
       (body.querySelector(".more-events button") ?? body.querySelector(".end"))?.focus();
     } catch (error) {
       fill(place, failed(error, () => { fill(place, button); more(button); }));
@@ -91,12 +92,18 @@ export function mount({ main, signal, session, replace, announce }) {
   }
 
   function take(answer) {
-    for (const event of answer.events) events.set(keyOf(event), event);
+    for (const { journey, outcome, events } of answer.journeys) {
+      const id = (journey[0] ?? outcome).message_id;
+      const known = journeys.get(id) ?? { id, journey, events: [] };
+      known.events.push(...events.map((position) => answer.events[position]));
+      journeys.set(id, known);
+    }
+    count += answer.events.length;
     cursor = answer.cursor;
   }
 
   function draw() {
-    if (!events.size && cursor === null) {
+    if (!count && cursor === null) {
       fill(tools);
       fill(body, empty("Nothing is stored for this number", h("p", null, "Write the number with its country code, such as 919209209291. Events expire after the retention time of this deployment.")));
       return;
@@ -106,11 +113,10 @@ export function mount({ main, signal, session, replace, announce }) {
       fill(tools, csv.link, csv.told);
     }
     const opened = new Set([...body.querySelectorAll(".group > details[open]")].map((box) => box.dataset.group));
-    const groups = grouped([...events.values()]);
     fill(
       body,
-      h("p", { class: "said-short" }, `${plural(groups.length, "message")}, ${plural(events.size, "event")}${cursor === null ? "" : " so far"}, the newest first.`),
-      h("ol", { class: "groups" }, groups.map((one) => group(one, opened))),
+      h("p", { class: "said-short" }, `${plural(journeys.size, "message")}, ${plural(count, "event")}${cursor === null ? "" : " so far"}, the newest first.`),
+      h("ol", { class: "groups" }, [...journeys.values()].map((one) => group(one, opened))),
       cursor === null
         ? h("p", { class: "end muted", tabindex: "-1" }, "These are all events of this number.")
         : h("p", { class: "more-events" }, h("button", { type: "button", onclick: (event) => more(event.currentTarget) }, "Load older events")),
@@ -131,55 +137,12 @@ export function mount({ main, signal, session, replace, announce }) {
   };
 }
 
-/**
- * Events by what they belong to: a message with its answers, and with its fallback on another
- * channel, which shares the request. The newest first, as the events are.
- */
-function grouped(events) {
-  const ids = new Set(events.map((event) => event.message_id));
-  const byMessage = new Map();
-  for (const event of events) {
-    // An answer belongs to what it answers, if that is on this list.
-    const id = ids.has(event.in_reply_to) ? event.in_reply_to : event.message_id;
-    byMessage.set(id, [...(byMessage.get(id) ?? []), event]);
-  }
-  const groups = [];
-  const byRequest = new Map();
-  for (const [id, list] of byMessage) {
-    const own = list.filter((event) => event.message_id === id);
-    const request = own.find((event) => event.request_id)?.request_id;
-    const legs = legsOf(id, own);
-    const other = request === undefined ? undefined : byRequest.get(request);
-    if (other && !legs.some((leg) => other.legs.some((known) => known.channel === leg.channel))) {
-      other.legs.push(...legs);
-      other.events.push(...list);
-      continue;
-    }
-    const one = { id, legs, events: [...list] };
-    groups.push(one);
-    if (request !== undefined) byRequest.set(request, one);
-  }
-  for (const one of groups) {
-    one.legs.sort((a, b) => a.began - b.began);
-    one.events.sort((a, b) => b.event_time - a.event_time);
-  }
-  return groups;
-}
-
-/** For each channel of a message the event that got furthest. */
-function legsOf(id, own) {
-  return [...new Set(own.map((event) => event.channel))].map((channel) => {
-    const list = own.filter((event) => event.channel === channel);
-    const top = list.reduce((best, event) => (RANK.indexOf(event.status) > RANK.indexOf(best.status) ? event : best));
-    return { id, channel, top, began: Math.min(...list.map((event) => event.event_time)) };
-  });
-}
-
-function group({ id, legs, events }, opened) {
-  const ids = new Set(legs.map((leg) => leg.id));
+/** A journey as one entry: its legs, and its events folded away. */
+function group({ id, journey, events }, opened) {
+  const ids = new Set(journey.map((leg) => leg.message_id));
   const answers = events.filter((event) => !ids.has(event.message_id)).length;
   const box = h("details", { "data-group": id }, h("summary", null, plural(events.length, "event"), answers ? `, ${plural(answers, "answer")}` : null));
-  const open = () => box.childElementCount === 1 && box.append(h("ol", { class: "events" }, events.map((event) => row(event, { message: event.message_id !== legs[0].id, number: false }))));
+  const open = () => box.childElementCount === 1 && box.append(h("ol", { class: "events" }, events.map((event) => row(event, { message: event.message_id !== id, number: false }))));
   box.addEventListener("toggle", () => box.open && open());
   if (opened.has(id)) {
     open();
@@ -188,17 +151,17 @@ function group({ id, legs, events }, opened) {
   return h(
     "li",
     { class: "group panel" },
-    h("h2", null, messageLink(legs[0].id)),
-    legs.map((leg, index) =>
+    h("h2", null, messageLink(id)),
+    journey.map((leg, index) =>
       h(
         "p",
         { class: "event-head" },
         index > 0 && h("span", { class: "muted" }, "then"),
         badge(leg.channel),
-        chip(leg.top.status),
-        when(leg.top.event_time),
-        leg.id !== legs[0].id && messageLink(leg.id),
-        leg.top.remarks && h("span", { class: "remark" }, foreign(leg.top.remarks, { most: 160 })),
+        chip(leg.state),
+        when(leg.state_time),
+        leg.message_id !== id && messageLink(leg.message_id),
+        leg.reason && h("span", { class: "remark" }, foreign(leg.reason, { most: 160 })),
       ),
     ),
     box,

@@ -4,7 +4,7 @@ import { duration } from "./format.js";
 import { channelName } from "./status.js";
 import { cut } from "./dom.js";
 
-/** What names the message of an event or a leg: a role that sees no numbers has a token, since its ids are masked. */
+/** What names the message of an event or a leg: a role that sees no numbers has a token, since its ids are redacted. */
 export const nameOf = (of) => of.token ?? of.message_id;
 
 /** What names the message that an event answers. */
@@ -51,23 +51,8 @@ export function said(event) {
   return null;
 }
 
-/** Why a leg failed, as the provider put it. */
-export function reason(events, leg) {
-  return events.findLast(
-    (event) => nameOf(event) === nameOf(leg) && event.channel === leg.channel && FAILURES.includes(event.status) && event.remarks,
-  )?.remarks;
-}
-
-/** The leg that speaks for the journey: the one that got furthest if any arrived, else the one tried last. */
-export function present(journey) {
-  const arrived = journey.filter((leg) => SUCCESS.includes(leg.state));
-  return arrived.findLast((leg) => leg.state === "read") ?? arrived.at(-1) ?? journey.at(-1);
-}
-
-/** Whether a message is what a person wrote, sent or tapped, not something that was sent to them. */
-export const isIncoming = (message) =>
-  message.events.length > 0 &&
-  message.events.every((event) => event.status === "received" || (event.status === "clicked" && (event.in_reply_to !== undefined || event.format?.includes("incoming"))));
+/** Whether a leg or an event is of the same message on the same channel as another one. */
+export const isSameLeg = (one, other) => nameOf(one) === nameOf(other) && one.channel === other.channel;
 
 /** All events of a journey in order of time. */
 export function everything(message) {
@@ -82,49 +67,44 @@ export function everything(message) {
 
 /** The first answer: one sentence, and whether it tells of success. */
 export function headline(message) {
-  const events = everything(message);
-  if (isIncoming(message)) {
-    const last = message.events.at(-1);
-    const words = message.events.map(said).findLast(Boolean);
-    return { text: `${last.status === "clicked" ? "Tapped" : "Received"} over ${channelName(last.channel)}${words ? `: “${clip(words)}”` : ""}.`, state: last.status };
-  }
-  const leg = present(message.journey);
-  if (!leg) return { text: "No status of this message is known yet.", state: "other" };
-  const own = (event) => nameOf(event) === nameOf(leg) && event.channel === leg.channel;
-  const clicks = events.filter((event) => event.status === "clicked");
-  const legClicked = clicks.some(own);
-  const over = `over ${channelName(leg.channel)}`;
-
-  let text = `${VERBS[leg.state] ?? `“${clip(leg.state)}”`} ${over}`;
-  if (leg.state === "read" && legClicked) text = `Read and clicked ${over}`;
-  const others = message.journey.filter((other) => other !== leg);
+  const { outcome } = message;
+  if (!outcome) return { text: "No status of this message is known yet.", state: "other" };
+  if (outcome.incoming) return incoming(message);
+  const others = message.journey.filter((other) => !isSameLeg(other, outcome));
   const before = others.filter((other) => FAILURES.includes(other.state));
   const beside = others.filter((other) => !FAILURES.includes(other.state));
+  const over = `over ${channelName(outcome.channel)}`;
 
+  let text = `${VERBS[outcome.state] ?? `“${clip(outcome.state)}”`} ${over}`;
+  if (outcome.state === "read" && outcome.clicked) text = `Read and clicked ${over}`;
   if (before.length) {
-    const why = before.map((other) => {
-      const remark = reason(events, other);
-      return `${channelName(other.channel)} ${AFTER[other.state]}${remark ? `: ${clause(remark)}` : ""}`;
-    });
-    text += `${SUCCESS.includes(leg.state) || leg.state === "sent" ? "" : " too,"} after ${why.join("; ")}`;
+    const why = before.map((other) => `${channelName(other.channel)} ${AFTER[other.state]}${other.reason ? `: ${clause(other.reason)}` : ""}`);
+    text += `${SUCCESS.includes(outcome.state) || outcome.state === "sent" ? "" : " too,"} after ${why.join("; ")}`;
   }
-  if (FAILURES.includes(leg.state)) {
-    const remark = reason(events, leg);
-    if (remark) text += before.length ? ` (${channelName(leg.channel)}: ${clause(remark)})` : `: ${clause(remark)}`;
-  }
-  if (leg.state === "sent") text += "; no delivery reported yet";
+  const { reason } = message.journey.find((leg) => isSameLeg(leg, outcome)) ?? {};
+  if (reason) text += before.length ? ` (${channelName(outcome.channel)}: ${clause(reason)})` : `: ${clause(reason)}`;
+  if (outcome.state === "sent") text += "; no delivery reported yet";
   // An SMS reports no reading: silence about it says nothing.
-  if (leg.state === "delivered" && leg.channel !== "SMS") text += "; no reading reported yet";
-  if (leg.state === "read") {
-    const sent = events.find((event) => own(event) && event.status === "sent");
-    if (sent && leg.state_time > sent.event_time) text += `, ${duration(leg.state_time - sent.event_time)} after it was sent`;
-  }
+  if (outcome.state === "delivered" && outcome.channel !== "SMS") text += "; no reading reported yet";
+  if (outcome.state === "read" && outcome.state_time > outcome.sent_time) text += `, ${duration(outcome.state_time - outcome.sent_time)} after it was sent`;
   if (beside.length) {
     text += `; also ${beside.map((other) => `${(VERBS[other.state] ?? other.state).toLowerCase()} over ${channelName(other.channel)}`).join(", ")}`;
   }
-  text += ".";
+  return { text: `${text}.${answered(message)}`, state: outcome.state };
+}
 
-  const answer = message.answers.map(said).findLast(Boolean) ?? (legClicked ? clicks.filter(own).map(said).findLast(Boolean) : null);
-  if (answer) text += message.answers.length ? ` The person answered: “${clip(answer)}”.` : ` Tapped: “${clip(answer)}”.`;
-  return { text, state: leg.state };
+/** What a person wrote, sent or tapped. */
+function incoming(message) {
+  const last = message.events.at(-1);
+  const words = message.events.map(said).findLast(Boolean);
+  return { text: `${last.status === "clicked" ? "Tapped" : "Received"} over ${channelName(last.channel)}${words ? `: “${clip(words)}”` : ""}.`, state: last.status };
+}
+
+/** What the person answered or tapped, as a sentence after the first. */
+function answered(message) {
+  const answer = message.answers.map(said).findLast(Boolean);
+  if (answer) return ` The person answered: “${clip(answer)}”.`;
+  const clicks = everything(message).filter((event) => event.status === "clicked" && isSameLeg(event, message.outcome));
+  const tapped = clicks.map(said).findLast(Boolean);
+  return tapped ? ` ${message.answers.length ? "The person answered" : "Tapped"}: “${clip(tapped)}”.` : "";
 }

@@ -1,15 +1,15 @@
-//! Who may see what: roles, and the sign-in that gives browsers one.
+//! `DASHBOARD_AUTH`: passwords, and the signed sessions that they open.
 //!
 //! Where the function's URL is private (`AWS_IAM`), every caller has the role of `DASHBOARD_ROLE`. Where
 //! it is public, `DASHBOARD_AUTH` holds passwords, each for a role; a right password opens a signed
-//! session in a cookie. [`crate::sessions`] knows which sessions were ended.
+//! session in a cookie. [`crate::ended_sessions`] knows which sessions were ended.
 
 use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::HeaderMap;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use webhook_ingest::{
@@ -17,7 +17,7 @@ use webhook_ingest::{
     event::EpochMillis,
 };
 
-use crate::tokens::Seal;
+use crate::{roles::AccessRole, tokens::Seal};
 
 /// Shorter passwords are guessed.
 const SHORTEST_PASSWORD: usize = 12;
@@ -32,57 +32,10 @@ const KNOWN_SECONDS: i64 = 90 * 86_400;
 /// Sessions in one request beyond these are not looked at.
 const MOST_SESSIONS: usize = 3;
 
-/// Role of a caller of the dashboard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Sees everything but numbers of people.
-    Viewer,
-    /// Sees numbers too: support.
-    Agent,
-    /// Also looks after dead letters, where the function may.
-    Operator,
-}
-
-impl Role {
-    /// The word of a variable or cookie.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Agent => "agent",
-            Self::Operator => "operator",
-        }
-    }
-
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Viewer, Self::Agent, Self::Operator];
-}
-
-/// What a role may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-pub(crate) struct May {
-    /// See numbers of people, in ids and texts too.
-    pub(crate) see_numbers: bool,
-    /// Send dead letters back to the retry queue.
-    pub(crate) redrive: bool,
-    /// Delete dead letters.
-    pub(crate) discard: bool,
-}
-
-/// What a role may do where the function itself may touch the queues, or may not.
-pub(crate) fn may(role: Role, queues: bool) -> May {
-    let operates = role == Role::Operator && queues;
-    May {
-        see_numbers: role != Role::Viewer,
-        redrive: operates,
-        discard: operates,
-    }
-}
-
 /// A session that is signed and not over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Session {
-    pub(crate) role: Role,
+    pub(crate) role: AccessRole,
     /// Tells it from all others.
     pub(crate) id: String,
     /// When it is over, epoch seconds.
@@ -103,7 +56,7 @@ pub(crate) struct SignIn {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
-    role: Role,
+    role: AccessRole,
     password: Secret,
 }
 
@@ -166,7 +119,7 @@ impl SignIn {
         id: &str,
         secure: bool,
         now: EpochMillis,
-    ) -> Option<(Role, String)> {
+    ) -> Option<(AccessRole, String)> {
         // All are compared, so that the time says nothing of which came near.
         let mut found = None;
         for entry in &self.entries {
@@ -307,7 +260,7 @@ mod tests {
         )])
     }
 
-    fn session(policy: &SignIn, headers: &HeaderMap, now: EpochMillis) -> Option<Role> {
+    fn session(policy: &SignIn, headers: &HeaderMap, now: EpochMillis) -> Option<AccessRole> {
         policy
             .sessions(headers, true, now)
             .first()
@@ -320,18 +273,21 @@ mod tests {
         assert_eq!(policy.open("wrong", "i", true, NOW), None);
         assert_eq!(policy.open("", "i", true, NOW), None);
         let (role, cookie) = policy.open("operators-password", "one", true, NOW).unwrap();
-        assert_eq!(role, Role::Operator);
+        assert_eq!(role, AccessRole::Operator);
         let headers = with(&cookie);
         assert_eq!(
             policy.sessions(&headers, true, NOW),
             [Session {
-                role: Role::Operator,
+                role: AccessRole::Operator,
                 id: "one".into(),
                 until: NOW / 1000 + 8 * 3600,
             }]
         );
         let last = NOW + 8 * 3_600_000;
-        assert_eq!(session(&policy, &headers, last - 1000), Some(Role::Operator));
+        assert_eq!(
+            session(&policy, &headers, last - 1000),
+            Some(AccessRole::Operator)
+        );
         assert_eq!(session(&policy, &headers, last), None);
         assert_eq!(session(&policy, &HeaderMap::new(), NOW), None);
     }
@@ -385,7 +341,7 @@ mod tests {
         let policy = policy("operators-password");
         let (_, cookie) = policy.open("viewers-password", "anid", true, NOW).unwrap();
         let pair = cookie.split(';').next().unwrap().to_owned();
-        assert_eq!(session(&policy, &with(&pair), NOW), Some(Role::Viewer));
+        assert_eq!(session(&policy, &with(&pair), NOW), Some(AccessRole::Viewer));
         for place in COOKIE.len() + 1..pair.len() - 1 {
             let mut bytes = pair.clone().into_bytes();
             bytes[place] = if bytes[place] == b'A' { b'B' } else { b'A' };

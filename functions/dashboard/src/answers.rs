@@ -1,13 +1,14 @@
 //! What the API answers, as types: the answers are written from them, and so is `/openapi.json`.
 //! [`crate::redaction`] says what a viewer gets of each field.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::access::{May, Role};
+use crate::{
+    extract::Example,
+    roles::{AccessRole, May},
+};
 
 /// One event: every stored attribute under its name. `message_id`, `status_key`, `status`, `channel`,
 /// `event_time`, `received_at` (both epoch milliseconds), `provider` and `format` are always there.
@@ -35,7 +36,9 @@ pub(crate) struct Message {
     /// In order of time and rank.
     pub(crate) events: Vec<Event>,
     /// This message and those it went on as, in the order in which they began.
-    pub(crate) journey: Vec<Leg>,
+    pub(crate) journey: Vec<JourneyLeg>,
+    /// How the journey ended; null if no event of this message has a status.
+    pub(crate) outcome: Option<Outcome>,
     /// Events of the other messages of the journey.
     pub(crate) linked: Vec<Event>,
     /// Incoming events that answer a message of the journey.
@@ -52,7 +55,7 @@ pub(crate) struct Message {
 
 /// One message on one channel.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Leg {
+pub(crate) struct JourneyLeg {
     pub(crate) message_id: String,
     /// See [`Message::token`].
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,6 +64,56 @@ pub(crate) struct Leg {
     pub(crate) state: String,
     /// Epoch milliseconds.
     pub(crate) state_time: i64,
+    /// Why the message did not arrive on this channel, in the provider's words; 300 characters at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+}
+
+/// The leg that speaks for a journey: the one that got furthest if any was delivered, else the one tried
+/// last.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Outcome {
+    pub(crate) message_id: String,
+    /// See [`Message::token`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) token: Option<String>,
+    pub(crate) channel: String,
+    pub(crate) state: String,
+    /// Epoch milliseconds.
+    pub(crate) state_time: i64,
+    /// When the message was sent over this channel, epoch milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sent_time: Option<i64>,
+    /// Whether the person tapped something in the message.
+    #[serde(skip_serializing_if = "is_false")]
+    #[schemars(default)]
+    pub(crate) clicked: bool,
+    /// Whether the person wrote or tapped the message themselves.
+    #[serde(skip_serializing_if = "is_false")]
+    #[schemars(default)]
+    pub(crate) incoming: bool,
+}
+
+/// A part of a person's events, the newest first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PersonEvents {
+    /// May be fewer than asked for, even none, while there is a cursor.
+    pub(crate) events: Vec<Event>,
+    /// Where the next part begins; null at the end.
+    pub(crate) cursor: Option<String>,
+    /// What the events belong to, the newest first. They are folded from the events of this part and from up
+    /// to 200 events before and after it, within 72 hours: so a journey of two parts is the same in both.
+    pub(crate) journeys: Vec<PersonJourney>,
+}
+
+/// Messages that belong together, and the answers to them.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PersonJourney {
+    /// In the order in which they began; 100 at most.
+    pub(crate) journey: Vec<JourneyLeg>,
+    pub(crate) outcome: Outcome,
+    /// Positions in `events`, ascending: of the messages and of the answers to them.
+    pub(crate) events: Vec<usize>,
 }
 
 /// A part of a list, the newest first.
@@ -215,7 +268,7 @@ pub(crate) struct Depth {
     pub(crate) in_flight: Option<u64>,
 }
 
-/// One message of the dead-letter queue: a letter, a part of one, or something foreign.
+/// One message of the dead-letter queue: a dead letter, a part of one, or a message of another sender.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct DeadLetter {
     /// SQS's id of the message.
@@ -233,7 +286,7 @@ pub(crate) struct DeadLetter {
     pub(crate) received_at: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) body_bytes: Option<usize>,
-    /// What came; numbers masked unless `content=full`. A role that sees no numbers gets none.
+    /// What came; numbers redacted unless `content=full`. A role that sees no numbers gets none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) body: Option<String>,
     /// `base64` where the body is no text.
@@ -243,12 +296,12 @@ pub(crate) struct DeadLetter {
     #[serde(skip_serializing_if = "is_false")]
     #[schemars(default)]
     pub(crate) truncated: bool,
-    /// Of a letter in parts: which this is.
+    /// Of a dead letter in parts: which this is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) part: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) parts: Option<usize>,
-    /// Of a letter in parts: which letter.
+    /// Of a dead letter in parts: the id that its parts share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) letter: Option<String>,
 }
@@ -261,16 +314,35 @@ fn is_false(flag: &bool) -> bool {
 /// Who is asking.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Session {
-    pub(crate) role: Role,
+    pub(crate) role: AccessRole,
     /// Whether this dashboard has a sign-in.
     pub(crate) sign_in: bool,
     pub(crate) may: May,
 }
 
-/// Result of an action on a dead letter: `redriven` or `discarded`, and how many.
+/// A dead letter that was sent to the retry queue.
 #[derive(Debug, Serialize, JsonSchema)]
-#[serde(transparent)]
-pub(crate) struct Done(pub(crate) BTreeMap<&'static str, Value>);
+pub(crate) struct Redriven {
+    /// How many: always 1.
+    pub(crate) redriven: usize,
+}
+
+/// A dead letter that was deleted.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Discarded {
+    /// How many: always 1.
+    pub(crate) discarded: usize,
+    /// The dead letter as a whole, so that it is not lost.
+    pub(crate) letter: Value,
+}
+
+/// The body of a request that says it all in its path: another site cannot make a browser send JSON.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct Empty {}
+
+impl Example for Empty {
+    const EXAMPLE: &str = "{}";
+}
 
 /// The function runs.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -2,9 +2,11 @@
 
 use std::io::Read as _;
 
+use axum::{body::Body, extract::Path, response::Response};
 use flate2::read::GzDecoder;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use lambda_http::Body;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use crate::refusal::Refusal;
 
 /// One file.
 struct Asset {
@@ -20,15 +22,20 @@ struct Asset {
 
 static ASSETS: &[Asset] = &include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
-/// The file of a path: `/` is the page, `/assets/…` what it loads. `None` if there is no such file.
-pub(crate) fn answer(path: &str, request: &HeaderMap) -> Option<Response<Body>> {
-    let name = if path == "/" {
-        "index.html"
-    } else {
-        path.strip_prefix("/assets/")?
-    };
-    let asset = ASSETS.iter().find(|asset| asset.path == name)?;
-    let mut response = Response::new(Body::Empty);
+/// The page.
+pub(crate) async fn page(headers: HeaderMap) -> Result<Response, Refusal> {
+    answer("index.html", &headers)
+}
+
+/// A file that the page loads.
+pub(crate) async fn file(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Refusal> {
+    answer(&name, &headers)
+}
+
+fn answer(name: &str, request: &HeaderMap) -> Result<Response, Refusal> {
+    let asset = ASSETS.iter().find(|asset| asset.path == name);
+    let asset = asset.ok_or_else(|| Refusal::NotFound("there is nothing at this path".into()))?;
+    let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.kind));
     headers.insert(header::ETAG, HeaderValue::from_static(asset.tag));
@@ -41,14 +48,14 @@ pub(crate) fn answer(path: &str, request: &HeaderMap) -> Option<Response<Body>> 
         response
             .headers_mut()
             .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        *response.body_mut() = Body::Binary(asset.gzip.to_vec());
+        *response.body_mut() = Body::from(asset.gzip);
     } else {
         let mut plain = Vec::new();
         // It was compressed by this crate's build; reading memory does not fail.
         let _ = GzDecoder::new(asset.gzip).read_to_end(&mut plain);
-        *response.body_mut() = Body::Binary(plain);
+        *response.body_mut() = Body::from(plain);
     }
-    Some(response)
+    Ok(response)
 }
 
 fn mentions(request: &HeaderMap, name: &header::HeaderName, word: &str) -> bool {
@@ -70,28 +77,30 @@ fn mentions(request: &HeaderMap, name: &header::HeaderName, word: &str) -> bool 
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_page_comes_compressed_or_plain_or_not_at_all() {
+    async fn bytes(response: Response) -> Vec<u8> {
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await;
+        body.unwrap().into()
+    }
+
+    #[tokio::test]
+    async fn the_page_comes_compressed_or_plain_or_not_at_all() {
         let mut headers = HeaderMap::new();
-        let plain = answer("/", &headers).unwrap();
-        assert!(plain.body().as_ref().starts_with(b"<!doctype html>"));
+        let plain = page(headers.clone()).await.unwrap();
+        assert!(bytes(plain).await.starts_with(b"<!doctype html>"));
         headers.insert(
             header::ACCEPT_ENCODING,
             HeaderValue::from_static("br, gzip;q=0.8"),
         );
-        let packed = answer("/", &headers).unwrap();
+        let packed = answer("index.html", &headers).unwrap();
         assert_eq!(packed.headers()[header::CONTENT_ENCODING], "gzip");
         let tag = packed.headers()[header::ETAG].clone();
         headers.insert(header::IF_NONE_MATCH, tag);
-        assert_eq!(answer("/", &headers).unwrap().status(), StatusCode::NOT_MODIFIED);
-        for path in [
-            "/assets/../Cargo.toml",
-            "/assets/",
-            "/assets/nothing.js",
-            "/index.html",
-            "",
-        ] {
-            assert!(answer(path, &headers).is_none(), "{path}");
+        assert_eq!(
+            answer("index.html", &headers).unwrap().status(),
+            StatusCode::NOT_MODIFIED
+        );
+        for name in ["../Cargo.toml", "", "nothing.js", "/index.html", "/"] {
+            assert!(answer(name, &headers).is_err(), "{name}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use webhook_ingest::operations::config::{ConfigError, Hidden, Reader, StorageConfig};
 
-use crate::access::Role;
+use crate::roles::AccessRole;
 
 /// What the dashboard needs to know.
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ pub struct DashboardConfig {
     /// `AUTH_REFRESH_SECONDS` (300).
     pub auth_refresh: Duration,
     /// `DASHBOARD_ROLE` (`agent`): of callers who need no sign-in.
-    pub role: Role,
+    pub role: AccessRole,
     /// `DASHBOARD_REDRIVE` (`false`): whether the function may change the queues.
     pub redrive: bool,
     /// `DASHBOARD_ACCESS` (`AWS_IAM`): `SIGN_IN` where the URL is public, which demands `DASHBOARD_AUTH`.
@@ -33,7 +33,7 @@ impl DashboardConfig {
             rollups_table: String::new(),
             auth: None,
             auth_refresh: Duration::ZERO,
-            role: Role::Operator,
+            role: AccessRole::Operator,
             redrive: false,
             public: false,
         }
@@ -45,7 +45,7 @@ impl DashboardConfig {
     /// [`ConfigError`] lists every variable that is missing or wrong.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(lookup);
-        let roles = Role::ALL.map(|role| (role.as_str(), role));
+        let roles = AccessRole::ALL.map(|role| (role.as_str(), role));
         let public = reader.choice(
             "DASHBOARD_ACCESS",
             &[("AWS_IAM", false), ("SIGN_IN", true)],
@@ -61,7 +61,7 @@ impl DashboardConfig {
             rollups_table: reader.text("ROLLUPS_TABLE"),
             auth: auth.map(Hidden),
             auth_refresh: Duration::from_secs(reader.number("AUTH_REFRESH_SECONDS", 300, 1, 86_400)),
-            role: reader.choice("DASHBOARD_ROLE", &roles, Role::Agent),
+            role: reader.choice("DASHBOARD_ROLE", &roles, AccessRole::Agent),
             redrive: reader.choice("DASHBOARD_REDRIVE", &[("false", false), ("true", true)], false),
             public,
         };
@@ -97,6 +97,6 @@ mod tests {
             "the environment is not complete: DASHBOARD_AUTH is missing; DASHBOARD_ROLE must be viewer or agent or operator"
         );
         let config = read(&[]).unwrap();
-        assert!(config.auth.is_none() && !config.redrive && config.role == Role::Agent);
+        assert!(config.auth.is_none() && !config.redrive && config.role == AccessRole::Agent);
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder, types::AttributeValue};
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use webhook_ingest::events_table::item::{
@@ -14,9 +14,10 @@ use webhook_ingest::events_table::item::{
 };
 
 use crate::{
-    Refusal,
+    cursor,
+    refusal::{self, Refusal},
     sizes::Room,
-    table::{self, Page, Part},
+    table::{Page, Part},
 };
 
 /// No further round begins after this time: the function's own time is limited, and so is a reader's.
@@ -32,7 +33,7 @@ pub(crate) struct Wanted {
 
 /// How far one shard was shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-enum Place {
+enum ShardPosition {
     /// Nothing of it was shown.
     Beginning,
     /// Time, message id and status key of the last one shown or passed over.
@@ -49,12 +50,12 @@ struct Fetched {
 
 /// One page.
 pub(crate) async fn page(client: &Client, table: &str, wanted: &Wanted, page: Page) -> Result<Part, Refusal> {
-    let mut places: Vec<Place> = match &page.cursor {
-        None => vec![Place::Beginning; usize::from(DAY_SHARDS)],
-        Some(cursor) => table::read_cursor(cursor)?,
+    let mut places: Vec<ShardPosition> = match &page.cursor {
+        None => vec![ShardPosition::Beginning; usize::from(DAY_SHARDS)],
+        Some(cursor) => cursor::read(cursor)?,
     };
     if places.len() != usize::from(DAY_SHARDS) {
-        return Err(table::foreign_cursor());
+        return Err(cursor::foreign());
     }
     let started = Instant::now();
     let mut room = page.room;
@@ -68,14 +69,14 @@ pub(crate) async fn page(client: &Client, table: &str, wanted: &Wanted, page: Pa
         let merged = merged(fetched, places, &mut room, page.size);
         items.extend(merged.items);
         places = merged.places;
-        ended = places.iter().all(|place| *place == Place::End);
+        ended = places.iter().all(|place| *place == ShardPosition::End);
         if ended || merged.is_full || room.entries == 0 || started.elapsed() > LONGEST {
             break;
         }
     }
     Ok(Part {
         items,
-        cursor: (!ended).then(|| table::write_cursor(&places)),
+        cursor: (!ended).then(|| cursor::write(&places)),
     })
 }
 
@@ -84,25 +85,41 @@ async fn fetch(
     table: &str,
     wanted: &Wanted,
     shard: u8,
-    place: &Place,
+    place: &ShardPosition,
     page: &Page,
 ) -> Result<Fetched, Refusal> {
     let partition = format!("{}#{shard:02}", wanted.day);
     let start = match place {
-        Place::End => {
+        ShardPosition::End => {
             return Ok(Fetched {
                 items: Vec::new(),
                 read_to: None,
             });
         }
-        Place::Beginning => None,
-        Place::After(time, id, key) => Some(Item::from([
+        ShardPosition::Beginning => None,
+        ShardPosition::After(time, id, key) => Some(Item::from([
             (DAY_SHARD.to_owned(), AttributeValue::S(partition.clone())),
             (EVENT_TIME.to_owned(), AttributeValue::N(time.to_string())),
             (MESSAGE_ID.to_owned(), AttributeValue::S(id.clone())),
             (STATUS_KEY.to_owned(), AttributeValue::S(key.clone())),
         ])),
     };
+    let query = query(client, table, wanted, partition, page).set_exclusive_start_key(start);
+    let answer = query.send().await.map_err(|e| refusal::of_query(&e))?;
+    Ok(Fetched {
+        items: answer.items.unwrap_or_default(),
+        read_to: answer.last_evaluated_key,
+    })
+}
+
+/// The query for a shard's events, the newest first.
+fn query(
+    client: &Client,
+    table: &str,
+    wanted: &Wanted,
+    partition: String,
+    page: &Page,
+) -> QueryFluentBuilder {
     let mut query = client
         .query()
         .table_name(table)
@@ -111,8 +128,7 @@ async fn fetch(
         .expression_attribute_names("#shard", DAY_SHARD)
         .expression_attribute_values(":shard", AttributeValue::S(partition))
         .scan_index_forward(false)
-        .limit(i32::try_from(page.per_shard).unwrap_or(i32::MAX))
-        .set_exclusive_start_key(start);
+        .limit(i32::try_from(page.per_shard).unwrap_or(i32::MAX));
     if let Some(attributes) = page.attributes {
         let names = attributes.iter().map(|name| format!("#{name}"));
         query = query.projection_expression(names.collect::<Vec<String>>().join(", "));
@@ -132,28 +148,34 @@ async fn fetch(
     if !conditions.is_empty() {
         query = query.filter_expression(conditions.join(" AND "));
     }
-    let answer = query.send().await.map_err(|e| table::refusal(&e))?;
-    Ok(Fetched {
-        items: answer.items.unwrap_or_default(),
-        read_to: answer.last_evaluated_key,
-    })
+    query
 }
 
 /// What a round adds to a page.
 struct Merged {
     items: Vec<Item>,
-    places: Vec<Place>,
+    places: Vec<ShardPosition>,
     /// Something was kept back because it had no room.
     is_full: bool,
 }
 
 /// The newest of what was fetched that nothing unread can be newer than, and where each shard is then.
-fn merged(fetched: Vec<Fetched>, before: Vec<Place>, room: &mut Room, size: fn(&Item) -> usize) -> Merged {
+fn merged(
+    fetched: Vec<Fetched>,
+    before: Vec<ShardPosition>,
+    room: &mut Room,
+    size: fn(&Item) -> usize,
+) -> Merged {
     let time = |item: &Item| number_at(item, EVENT_TIME).unwrap_or_default();
     let unread = fetched.iter().filter_map(|f| f.read_to.as_ref()).map(time).max();
-    let mut places: Vec<Place> = fetched
+    let mut places: Vec<ShardPosition> = fetched
         .iter()
-        .map(|f| f.read_to.as_ref().and_then(place_of).unwrap_or(Place::End))
+        .map(|f| {
+            f.read_to
+                .as_ref()
+                .and_then(position_of)
+                .unwrap_or(ShardPosition::End)
+        })
         .collect();
     let of_shards = fetched.into_iter().enumerate();
     let mut candidates: Vec<(usize, Item)> = of_shards
@@ -175,7 +197,7 @@ fn merged(fetched: Vec<Fetched>, before: Vec<Place>, room: &mut Room, size: fn(&
     for (shard, (place, before)) in places.iter_mut().zip(before).enumerate() {
         if kept_back.iter().any(|(of, _)| *of == shard) {
             let last = candidates.iter().rev().find(|(of, _)| *of == shard);
-            *place = last.and_then(|(_, item)| place_of(item)).unwrap_or(before);
+            *place = last.and_then(|(_, item)| position_of(item)).unwrap_or(before);
         }
     }
     Merged {
@@ -185,9 +207,9 @@ fn merged(fetched: Vec<Fetched>, before: Vec<Place>, room: &mut Room, size: fn(&
     }
 }
 
-fn place_of(item: &Item) -> Option<Place> {
+fn position_of(item: &Item) -> Option<ShardPosition> {
     let text = |name: &str| item.get(name)?.as_s().ok().cloned();
-    Some(Place::After(
+    Some(ShardPosition::After(
         number_at(item, EVENT_TIME)?,
         text(MESSAGE_ID)?,
         text(STATUS_KEY)?,
@@ -210,8 +232,8 @@ mod tests {
         Room { entries, bytes }
     }
 
-    fn after(time: i64, id: &str) -> Place {
-        Place::After(time, id.to_owned(), "RCS#sent".to_owned())
+    fn after(time: i64, id: &str) -> ShardPosition {
+        ShardPosition::After(time, id.to_owned(), "RCS#sent".to_owned())
     }
 
     fn ids(items: &[Item]) -> Vec<&str> {
@@ -237,9 +259,17 @@ mod tests {
                 read_to: None,
             },
         ];
-        let merged = merged(fetched, vec![Place::Beginning; 3], &mut room(50, 50), |_| 1);
+        let merged = merged(
+            fetched,
+            vec![ShardPosition::Beginning; 3],
+            &mut room(50, 50),
+            |_| 1,
+        );
         assert_eq!(ids(&merged.items), ["a", "c", "b"]);
-        assert_eq!(merged.places, [after(7, "b"), after(8, "c"), Place::Beginning]);
+        assert_eq!(
+            merged.places,
+            [after(7, "b"), after(8, "c"), ShardPosition::Beginning]
+        );
         assert!(!merged.is_full);
     }
 
@@ -257,7 +287,7 @@ mod tests {
         ];
         let merged = merged(
             fetched,
-            vec![Place::Beginning, after(6, "z")],
+            vec![ShardPosition::Beginning, after(6, "z")],
             &mut room(50, 50),
             |_| 1,
         );
@@ -271,7 +301,7 @@ mod tests {
             items: vec![item(3, "a"), item(3, "b"), item(3, "c")],
             read_to: None,
         }];
-        let merged = merged(fetched, vec![Place::Beginning], &mut room(2, 50), |_| 1);
+        let merged = merged(fetched, vec![ShardPosition::Beginning], &mut room(2, 50), |_| 1);
         assert_eq!(ids(&merged.items), ["a", "b"]);
         assert_eq!(merged.places, [after(3, "b")]);
         assert!(merged.is_full);
@@ -290,7 +320,7 @@ mod tests {
             },
         ];
         let size = |item: &Item| item[MESSAGE_ID].as_s().unwrap().len();
-        let merged = merged(fetched, vec![Place::Beginning; 2], &mut room(50, 4), size);
+        let merged = merged(fetched, vec![ShardPosition::Beginning; 2], &mut room(50, 4), size);
         assert_eq!(ids(&merged.items), ["a", "c"]);
         assert_eq!(merged.places, [after(9, "a"), after(8, "c")]);
         assert!(merged.is_full);

@@ -7,7 +7,10 @@
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use webhook_ingest::counters::{EXPIRES_AT, NO_PERIOD, PERIOD, SERIES};
 
-use crate::{Refusal, access::Session, table};
+use crate::{
+    access::Session,
+    refusal::{self, Refusal},
+};
 
 /// The ended sessions.
 pub(crate) struct Sessions {
@@ -35,7 +38,7 @@ impl Sessions {
             .expression_attribute_values(":expires", AttributeValue::N(session.until.to_string()))
             .send()
             .await
-            .map_err(|e| table::unavailable("the counters' table", &e))?;
+            .map_err(|e| refusal::unavailable("the counters' table", &e))?;
         Ok(())
     }
 
@@ -53,7 +56,7 @@ impl Sessions {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|e| table::unavailable("the counters' table", &e))?;
+            .map_err(|e| refusal::unavailable("the counters' table", &e))?;
         Ok(answer.item.is_some())
     }
 }

@@ -1,27 +1,37 @@
 //! The results of messages, for people and their tools: a page, a JSON API over the events table and
 //! its counters, and a look into the queues.
 //!
-//! `api` owns paths and status codes, `params` the parameters, `door` who comes in, `access` who may
-//! see what; `attempts` counts failed sign-ins, `sessions` knows which sessions were ended. `table`,
-//! `days` and `summary` are the queries, `timeline` what they mean, `queues` the dead letters. `answers`
-//! are the types that the answers and `/openapi.json` are written from; `redaction` says what a viewer
-//! gets of each field, and `tokens` replaces ids for him; `sizes` is how large an answer may be, `bounds`
-//! makes an overview fit. `assets` is the page, `csv` a list for spreadsheets.
+//! `routes` is the one list of paths, `handlers` has a function for each. `extract` makes types from
+//! requests, `params` are those types; `respond` makes responses from answers, `refusal` from errors, and
+//! `api` connects the router to the platform. `caller` is who asks, `roles` what they may do, `access` the
+//! sign-in and its sessions, `ended_sessions` those that were ended, `rate_limit` the failed sign-ins.
+//!
+//! `table`, `days` and `summary` are the queries, `cursor` where they go on, `timeline` what they mean,
+//! `queues` the dead letters. `answers` are the types of the answers; `redaction` says what a viewer gets of
+//! each field, and `tokens` replaces ids for viewers; `sizes` is how large an answer may be, `bounds` makes
+//! an overview fit. `assets` is the page, `csv` a list for spreadsheets.
 
 mod access;
 mod answers;
 mod api;
 mod assets;
 mod bounds;
+mod caller;
 mod config;
 mod csv;
+mod cursor;
 mod days;
 mod ended_sessions;
-mod openapi;
+mod extract;
+mod handlers;
 mod params;
 mod queues;
 mod rate_limit;
 mod redaction;
+mod refusal;
+mod respond;
+mod roles;
+mod routes;
 mod sign_in;
 mod sizes;
 mod summary;
@@ -35,15 +45,18 @@ use http::Response;
 use lambda_http::{Body, Request, RequestExt as _};
 use webhook_ingest::{auth::RefreshingSecret, event::time, operations::clients::Aws};
 
-pub use access::{AccessError, Role};
+pub use access::AccessError;
 pub use config::DashboardConfig;
+pub use roles::AccessRole;
 
 /// This function's name in logs.
 const FUNCTION: &str = "dashboard";
 
 /// The dashboard at work. Cheap to clone.
 #[derive(Clone)]
-pub struct Dashboard(Arc<Parts>);
+pub struct Dashboard {
+    router: axum::Router,
+}
 
 struct Parts {
     table: table::EventsTable,
@@ -53,7 +66,7 @@ struct Parts {
     sessions: ended_sessions::Sessions,
     sign_in: Option<RefreshingSecret<access::SignIn>>,
     /// Of callers who need no sign-in.
-    role: Role,
+    role: AccessRole,
     /// Whether the function may change the queues.
     redrive: bool,
 }
@@ -71,7 +84,7 @@ impl Dashboard {
             None => None,
         };
         let (dynamodb, rollups) = (&aws.dynamodb, &config.rollups_table);
-        Ok(Self(Arc::new(Parts {
+        let parts = Arc::new(Parts {
             table: table::EventsTable::new(dynamodb.clone(), config.storage.events_table.clone()),
             counters: summary::Counters::new(dynamodb.clone(), rollups.clone()),
             queues: queues::Queues::new(aws.sqs.clone(), &config.storage),
@@ -80,48 +93,28 @@ impl Dashboard {
             sign_in,
             role: config.role,
             redrive: config.redrive,
-        })))
+        });
+        Ok(Self {
+            router: routes::router(parts),
+        })
     }
 
     /// Answers one request. Never fails: what goes wrong is an answer.
     pub async fn handle(self, request: Request) -> Response<Body> {
         let started = Instant::now();
-        let response = api::answer(&self.0, &request).await;
+        let context = request.lambda_context_ref();
+        let request_id = context.map(|context| context.request_id.clone());
+        let method = request.method().clone();
+        let (response, path) = api::answer(&self, request).await;
         tracing::info!(
             function = FUNCTION,
-            request_id = request
-                .lambda_context_ref()
-                .map(|context| context.request_id.as_str()),
-            method = request.method().as_str(),
-            path = api::kind(request.uri().path()),
+            request_id,
+            method = method.as_str(),
+            path,
             status = response.status().as_u16(),
             duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "request"
         );
         response
     }
-}
-
-/// Why a question has no answer. The last is ours, the others are the caller's.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error("{0}")]
-    BadRequest(String),
-    #[error("sign in first")]
-    SignInFirst,
-    #[error("the password is not right")]
-    WrongPassword,
-    #[error("{0}")]
-    Forbidden(&'static str),
-    #[error("{0}")]
-    NotFound(String),
-    #[error("this path does not take this method")]
-    MethodNotAllowed(&'static str),
-    #[error("{0}")]
-    Conflict(String),
-    /// With the seconds until the next try.
-    #[error("too many tries; wait and try again")]
-    TooManyTries(i64),
-    #[error("{0}")]
-    Unavailable(String),
 }

@@ -1,5 +1,5 @@
-//! How deep the queues are, a look at what lies in the dead-letter queue, and, where the function
-//! may, its letters sent back or deleted.
+//! Depths of the queues, a look at the dead letters, and, where the function may change the queues, one of
+//! them sent back or deleted.
 
 use aws_sdk_sqs::{
     Client,
@@ -14,9 +14,9 @@ use webhook_ingest::{
 };
 
 use crate::{
-    Refusal,
     answers::{DeadLetter, DeadLetters, Depth, Depths},
     redaction,
+    refusal::Refusal,
     sizes::{self, LARGEST_ANSWER},
 };
 
@@ -24,7 +24,7 @@ use crate::{
 const LOOK: i32 = 10;
 /// A look shows the beginning of a body; `dead-letters show` has the whole.
 const SHOWN_BYTES: usize = 20_000;
-/// The beginning of every other text of a letter that a look shows.
+/// A look shows the beginning of every other text of a dead letter.
 const SHOWN_TEXT: usize = 2_000;
 
 /// Both queues.
@@ -32,13 +32,13 @@ pub(crate) struct Queues {
     client: Client,
     retry: String,
     dead: String,
-    letters: dead_letters::DeadLetters,
+    dead_letters: dead_letters::DeadLetters,
 }
 
 impl Queues {
     pub(crate) fn new(client: Client, config: &StorageConfig) -> Self {
         Self {
-            letters: dead_letters::DeadLetters::new(client.clone(), config),
+            dead_letters: dead_letters::DeadLetters::new(client.clone(), config),
             client,
             retry: config.retry_queue_url.clone(),
             dead: config.dead_letter_queue_url.clone(),
@@ -47,10 +47,10 @@ impl Queues {
 
     /// Depths of both queues, and up to ten dead letters, the newest of them first. SQS offers no
     /// order, so of a deep queue this is a sample.
-    pub(crate) async fn look(&self, masked: bool) -> Result<DeadLetters, Refusal> {
-        // Looked at first: the embedded SQS counts a message that was received before only while it
-        // is hidden.
-        let newest = self.newest(masked).await?;
+    pub(crate) async fn look(&self, redacted: bool) -> Result<DeadLetters, Refusal> {
+        // Looked at first: the embedded SQS counts a message that was received before only until its
+        // visibility timeout ends.
+        let newest = self.newest(redacted).await?;
         let (retry, dead_letter) = tokio::try_join!(self.depth(&self.retry), self.depth(&self.dead))?;
         Ok(DeadLetters {
             depths: Depths { retry, dead_letter },
@@ -58,10 +58,14 @@ impl Queues {
         })
     }
 
-    /// Sends a letter to the retry queue.
+    /// Sends a dead letter to the retry queue.
     pub(crate) async fn redrive(&self, id: &str) -> Result<(), Refusal> {
-        let letter = self.hold(id).await?;
-        let done = self.letters.redrive(vec![letter]).await.map_err(|e| broken(&e))?;
+        let dead_letter = self.hold(id).await?;
+        let done = self
+            .dead_letters
+            .redrive(vec![dead_letter])
+            .await
+            .map_err(|e| broken(&e))?;
         match done.refused.into_iter().next() {
             None => Ok(()),
             Some(why) => Err(Refusal::Conflict(format!(
@@ -70,38 +74,41 @@ impl Queues {
         }
     }
 
-    /// Deletes a letter and returns it whole, so that it is not lost. One that an answer cannot hold stays.
+    /// Deletes a dead letter and returns it whole, so that it is not lost. One that an answer cannot hold stays.
     pub(crate) async fn discard(&self, id: &str) -> Result<Value, Refusal> {
-        let letter = self.hold(id).await?;
-        if letter.is_partial() {
-            self.letters.release(&[letter]).await;
+        let dead_letter = self.hold(id).await?;
+        if dead_letter.is_partial() {
+            self.dead_letters.release(&[dead_letter]).await;
             return Err(Refusal::Conflict(
-                "parts of this letter are missing just now; try again later".into(),
+                "parts of this dead letter are missing just now; try again later".into(),
             ));
         }
-        let described = letter.to_json();
+        let described = dead_letter.to_json();
         if sizes::delivered(&described.to_string()) > LARGEST_ANSWER {
-            self.letters.release(&[letter]).await;
+            self.dead_letters.release(&[dead_letter]).await;
             return Err(Refusal::Conflict(
-                "this letter is larger than an answer can be, so it was not deleted; use the command \
-                 `netcore-webhooks dead-letters discard`, which saves it to a file first"
+                "this dead letter is larger than an answer can be, so it was not deleted; use the \
+                 command `netcore-webhooks dead-letters discard`, which saves it to a file first"
                     .into(),
             ));
         }
-        self.letters.delete(&letter).await.map_err(|e| broken(&e))?;
+        self.dead_letters
+            .delete(&dead_letter)
+            .await
+            .map_err(|e| broken(&e))?;
         Ok(described)
     }
 
-    /// The letter whose message has this id, hidden from others.
+    /// The dead letter whose message has this id; other consumers do not see it until its visibility timeout ends.
     async fn hold(&self, id: &str) -> Result<dead_letters::DeadLetter, Refusal> {
         if id.is_empty() {
-            return Err(Refusal::BadRequest("the id of the letter is empty".into()));
+            return Err(Refusal::BadRequest("the id of the dead letter is empty".into()));
         }
-        let found = self.letters.find(id).await.map_err(|e| broken(&e))?;
+        let found = self.dead_letters.find(id).await.map_err(|e| broken(&e))?;
         found.ok_or_else(|| {
             Refusal::NotFound(
-                "this letter was not found: it left the queue, somebody else holds it, or it lies too deep in \
-                 the queue; the command `netcore-webhooks dead-letters` looks through all of it"
+                "this dead letter was not found: it left the queue, somebody else holds it, or it lies too \
+                 deep in the queue; the command `netcore-webhooks dead-letters` looks through all of it"
                     .into(),
             )
         })
@@ -125,13 +132,13 @@ impl Queues {
         })
     }
 
-    async fn newest(&self, masked: bool) -> Result<Vec<DeadLetter>, Refusal> {
+    async fn newest(&self, redacted: bool) -> Result<Vec<DeadLetter>, Refusal> {
         let answer = self
             .client
             .receive_message()
             .queue_url(&self.dead)
             .max_number_of_messages(LOOK)
-            // One second, the shortest that every implementation takes: a look hides nothing for long.
+            // One second, the shortest visibility timeout that every implementation takes.
             .visibility_timeout(1)
             // Long polling asks all of SQS's servers; the queue's own wait would outlast the caller's patience.
             .wait_time_seconds(1)
@@ -139,13 +146,13 @@ impl Queues {
             .send()
             .await
             .map_err(|e| unavailable(clients::failure(&e)))?;
-        let mut letters: Vec<DeadLetter> = answer.messages().iter().map(|m| described(m, masked)).collect();
-        letters.sort_by_key(|letter| std::cmp::Reverse(letter.sent_at));
-        Ok(letters)
+        let mut newest: Vec<DeadLetter> = answer.messages().iter().map(|m| described(m, redacted)).collect();
+        newest.sort_by_key(|dead_letter| std::cmp::Reverse(dead_letter.sent_at));
+        Ok(newest)
     }
 }
 
-fn described(message: &Message, masked: bool) -> DeadLetter {
+fn described(message: &Message, redacted: bool) -> DeadLetter {
     let sent = message
         .attributes()
         .and_then(|a| a.get(&MessageSystemAttributeName::SentTimestamp)?.parse().ok());
@@ -155,17 +162,17 @@ fn described(message: &Message, masked: bool) -> DeadLetter {
         ..DeadLetter::default()
     };
     match QueueMessage::read(message.body().unwrap_or_default()) {
-        Ok(letter) => {
-            let (encoding, body) = shown(letter.body.bytes(), masked);
+        Ok(read) => {
+            let (encoding, body) = shown(read.body.bytes(), redacted);
             DeadLetter {
-                reason: Some(letter.reason.as_str().to_owned()),
-                detail: Some(redaction::text(beginning(&letter.detail))),
-                received_at: Some(letter.received_at),
-                body_bytes: Some(letter.body.bytes().len()),
-                function: Some(redaction::text(beginning(&letter.function))),
+                reason: Some(read.reason.as_str().to_owned()),
+                detail: Some(redaction::text(beginning(&read.detail))),
+                received_at: Some(read.received_at),
+                body_bytes: Some(read.body.bytes().len()),
+                function: Some(redaction::text(beginning(&read.function))),
                 body: Some(body),
                 encoding,
-                truncated: letter.body.bytes().len() > SHOWN_BYTES,
+                truncated: read.body.bytes().len() > SHOWN_BYTES,
                 ..base
             }
         }
@@ -187,7 +194,7 @@ fn beginning(text: &str) -> &str {
 }
 
 /// The beginning of a body as text, or in base64 where it is none.
-fn shown(body: &[u8], masked: bool) -> (Option<String>, String) {
+fn shown(body: &[u8], redacted: bool) -> (Option<String>, String) {
     let beginning = body.get(..SHOWN_BYTES).unwrap_or(body);
     let text = match std::str::from_utf8(beginning) {
         Ok(text) => text,
@@ -195,11 +202,11 @@ fn shown(body: &[u8], masked: bool) -> (Option<String>, String) {
         Err(cut) if cut.error_len().is_none() && body.len() > SHOWN_BYTES => {
             std::str::from_utf8(beginning.get(..cut.valid_up_to()).unwrap_or_default()).unwrap_or_default()
         }
-        // Bytes cannot be masked, so a masked look shows none.
-        Err(_) if masked => return (Some("base64".into()), String::new()),
+        // Bytes cannot be redacted, so a redacted look shows none.
+        Err(_) if redacted => return (Some("base64".into()), String::new()),
         Err(_) => return (Some("base64".into()), STANDARD.encode(beginning)),
     };
-    let text = if masked {
+    let text = if redacted {
         redaction::text(text)
     } else {
         text.to_owned()
@@ -221,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_look_masks_numbers_and_cuts_what_is_large() {
+    fn a_look_redacts_numbers_and_cuts_what_is_large() {
         assert_eq!(
             shown(b"{\"mobile\":\"919876543210\"}", true).1,
             "{\"mobile\":\"*********210\"}"

@@ -19,7 +19,7 @@ use webhook_ingest::{
     events_table::item::number_at,
 };
 
-use crate::{Refusal, table};
+use crate::refusal::{self, Refusal};
 
 /// The window in which failures are counted.
 const WINDOW_SECONDS: i64 = 900;
@@ -98,7 +98,7 @@ impl Attempts {
                 .consistent_read(true)
                 .send()
                 .await
-                .map_err(|e| table::unavailable("the counters' table", &e))?;
+                .map_err(|e| refusal::unavailable("the counters' table", &e))?;
             let failures = answer
                 .item
                 .and_then(|item| number_at(&item, FAILURES))
@@ -135,7 +135,7 @@ impl Attempt<'_> {
                 .return_values(ReturnValue::UpdatedNew)
                 .send()
                 .await
-                .map_err(|e| table::unavailable("the counters' table", &e))?;
+                .map_err(|e| refusal::unavailable("the counters' table", &e))?;
             let failures = answer.attributes.and_then(|item| number_at(&item, FAILURES));
             is_over = is_over || failures.is_none_or(|failures| failures > *most);
         }

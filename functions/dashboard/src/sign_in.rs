@@ -1,18 +1,19 @@
-//! Sign-in, sign-out, the session of a request, and requests that only our own page may send.
+//! Sign-in, sign-out, and requests that only our own page may send.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use http::{HeaderName, header};
-use lambda_http::{Request, RequestExt as _, request::RequestContext};
+use http::{HeaderMap, HeaderName, header};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use webhook_ingest::event::time;
 
 use crate::{
-    Parts, Refusal,
-    access::{self, Role},
+    Parts, access,
     answers::Session,
-    tokens::Seal,
+    caller::Peer,
+    extract::Example,
+    refusal::Refusal,
+    roles::{self, AccessRole},
 };
 
 /// Every browser since 2023 sends it, and no page can change it:
@@ -25,55 +26,33 @@ pub(crate) struct Password {
     password: String,
 }
 
-/// Who is asking.
-pub(crate) struct Caller {
-    pub(crate) role: Role,
-    /// Opens the tokens that viewers have instead of ids; nothing where there is no sign-in and so no key.
-    pub(crate) seal: Option<Seal>,
+impl Example for Password {
+    const EXAMPLE: &str = "{\"password\":\"…\"}";
 }
 
-/// Who is asking.
-pub(crate) async fn caller(parts: &Parts, request: &Request) -> Result<Caller, Refusal> {
-    let Some(sign_in) = &parts.sign_in else {
-        return Ok(Caller {
-            role: parts.role,
-            seal: None,
-        });
-    };
-    let now = time::now();
-    let policy = sign_in.current(now).await;
-    for session in policy.sessions(request.headers(), is_secure(request), now) {
-        if !parts.sessions.is_ended(&session).await? {
-            return Ok(Caller {
-                role: session.role,
-                seal: policy.seal(),
-            });
-        }
-    }
-    Err(Refusal::SignInFirst)
-}
-
-pub(crate) fn session(parts: &Parts, role: Role) -> Session {
+/// The session of a role.
+pub(crate) fn session(parts: &Parts, role: AccessRole) -> Session {
     Session {
         role,
         sign_in: parts.sign_in.is_some(),
-        may: access::may(role, parts.redrive),
+        may: roles::may(role, parts.redrive),
     }
 }
 
-pub(crate) async fn sign_in(parts: &Parts, request: &Request) -> Result<(String, Session), Refusal> {
+/// Opens a session. Returns its cookie too.
+pub(crate) async fn sign_in(
+    parts: &Parts,
+    peer: &Peer,
+    Password { password }: Password,
+) -> Result<(String, Session), Refusal> {
     let Some(policy) = &parts.sign_in else {
         return Err(Refusal::BadRequest("this dashboard has no sign-in".into()));
     };
-    from_our_page(request)?;
-    let Ok(Password { password }) = serde_json::from_slice(request.body().as_ref()) else {
-        return Err(Refusal::BadRequest("send {\"password\":\"…\"} as JSON".into()));
-    };
     let now = time::now();
     let policy = policy.current(now).await;
-    let secure = is_secure(request);
-    let known = policy.known_browser(request.headers(), secure, now);
-    let attempt = parts.attempts.begin(&address(request), known, now).await?;
+    let secure = peer.is_secure();
+    let known = policy.known_browser(&peer.headers, secure, now);
+    let attempt = parts.attempts.begin(&peer.address, known, now).await?;
     let Some((role, cookie)) = policy.open(&password, &new_id()?, secure, now) else {
         attempt.failed().await?;
         return Err(Refusal::WrongPassword);
@@ -83,12 +62,12 @@ pub(crate) async fn sign_in(parts: &Parts, request: &Request) -> Result<(String,
 }
 
 /// Ends the sessions of a request, on every environment. Returns the cookie that takes theirs away.
-pub(crate) async fn sign_out(parts: &Parts, request: &Request) -> Result<String, Refusal> {
-    let secure = is_secure(request);
+pub(crate) async fn sign_out(parts: &Parts, peer: &Peer) -> Result<String, Refusal> {
+    let secure = peer.is_secure();
     if let Some(policy) = &parts.sign_in {
         let now = time::now();
         let policy = policy.current(now).await;
-        for session in policy.sessions(request.headers(), secure, now) {
+        for session in policy.sessions(&peer.headers, secure, now) {
             parts.sessions.end(&session).await?;
         }
     }
@@ -105,8 +84,8 @@ fn new_id() -> Result<String, Refusal> {
 }
 
 /// Another site can make a browser post a form here, but neither JSON nor without saying where from.
-pub(crate) fn from_our_page(request: &Request) -> Result<(), Refusal> {
-    let text = |name: &HeaderName| request.headers().get(name).and_then(|v| v.to_str().ok());
+pub(crate) fn from_our_page(headers: &HeaderMap) -> Result<(), Refusal> {
+    let text = |name: &HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
     let is_json = text(&header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/json"));
     if !is_json {
         return Err(Refusal::BadRequest("send application/json".into()));
@@ -124,19 +103,4 @@ pub(crate) fn from_our_page(request: &Request) -> Result<(), Refusal> {
     } else {
         Err(Refusal::Forbidden("this comes from another site"))
     }
-}
-
-/// The address that the platform saw, never a header a caller can set.
-fn address(request: &Request) -> String {
-    match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone().unwrap_or_default(),
-        _ => String::new(),
-    }
-}
-
-pub(crate) fn is_secure(request: &Request) -> bool {
-    request
-        .headers()
-        .get("x-forwarded-proto")
-        .is_some_and(|protocol| protocol.as_bytes() == b"https")
 }

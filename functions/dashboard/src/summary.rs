@@ -14,11 +14,10 @@ use webhook_ingest::{
 };
 
 use crate::{
-    Refusal,
     answers::{
         BillingCount, DayCount, FailureCount, Fallback, Folded, Funnel, HourCount, Summary, TypeCount,
     },
-    table,
+    refusal::{self, Refusal},
 };
 
 /// Hours of a longer range would fill a screen with one pixel each.
@@ -53,7 +52,7 @@ impl Counters {
     pub(crate) async fn summary(&self, range: &Range) -> Result<Summary, Refusal> {
         let generations = Generations::read(&self.client, &self.table, false)
             .await
-            .map_err(|e| table::unavailable("the counters' table", &e))?;
+            .map_err(|e| refusal::unavailable("the counters' table", &e))?;
         let generation = generations.current;
         let series = range.scope.series(&generation);
         let everything = Scope::default().series(&generation);
@@ -90,7 +89,7 @@ impl Counters {
             .send()
             .collect::<Result<Vec<Item>, _>>()
             .await
-            .map_err(|e| table::unavailable("the counters' table", &e))
+            .map_err(|e| refusal::unavailable("the counters' table", &e))
     }
 
     /// The pages of names, the latest day first; of a range with more, one page of the query.
@@ -100,7 +99,7 @@ impl Counters {
             .scan_index_forward(false)
             .send()
             .await
-            .map_err(|e| table::unavailable("the counters' table", &e))?;
+            .map_err(|e| refusal::unavailable("the counters' table", &e))?;
         Ok(answer.items.unwrap_or_default())
     }
 

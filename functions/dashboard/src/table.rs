@@ -2,23 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::{
-    Client,
-    error::{ProvideErrorMetadata, SdkError},
-    types::AttributeValue,
-};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder, types::AttributeValue};
 use webhook_ingest::{
-    event::{Attribute, MessageId},
-    events_table::item::{CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECIPIENT, STATUS, STATUS_KEY, number_at},
-    operations::{clients, dynamodb},
+    event::{
+        Attribute, MessageId,
+        journey::{self, LINK_WINDOW_MS, Step},
+        state,
+    },
+    events_table::item::{
+        CHANNEL, EVENT_TIME, FORMAT, Item, MESSAGE_ID, RECIPIENT, STATUS, STATUS_KEY, number_at,
+    },
+    operations::dynamodb,
 };
 
 use crate::{
-    Refusal,
+    cursor,
     days::{self, Wanted},
+    refusal::{self, Refusal},
     sizes::Room,
     timeline,
 };
@@ -31,11 +31,30 @@ const MOST_CALLS: usize = 20;
 /// escapes takes nearly as much.
 const OWN_EVENTS: usize = 3_100_000;
 /// What the state of a message is folded from.
-const FOLDED: [&str; 5] = [MESSAGE_ID, CHANNEL, STATUS, EVENT_TIME, RECIPIENT];
-/// How far from a message's own events another one can be its fallback, in milliseconds.
-const LINK_WINDOW_MS: i64 = 72 * 3_600_000;
-/// How many of a person's events within that window are looked at.
+const FOLDED: [&str; 7] = [
+    MESSAGE_ID,
+    CHANNEL,
+    STATUS,
+    EVENT_TIME,
+    RECIPIENT,
+    FORMAT,
+    Attribute::InReplyTo.name(),
+];
+/// How many of a person's events within [`LINK_WINDOW_MS`] are looked at.
 const LINK_LOOK: i32 = 200;
+/// What a journey is folded from, beside the key of an event.
+const JOURNEY: [&str; 10] = [
+    MESSAGE_ID,
+    STATUS_KEY,
+    CHANNEL,
+    STATUS,
+    EVENT_TIME,
+    FORMAT,
+    Attribute::RequestId.name(),
+    Attribute::CallbackData.name(),
+    Attribute::InReplyTo.name(),
+    Attribute::Remarks.name(),
+];
 
 /// Which part of a list is wanted, and how much may be read for it.
 pub(crate) struct Page {
@@ -93,7 +112,7 @@ impl EventsTable {
         }
         let mut start = match cursor {
             None => None,
-            Some(cursor) => Some(event_key(id, read_cursor::<String>(cursor)?)),
+            Some(cursor) => Some(event_key(id, cursor::read::<String>(cursor)?)),
         };
         let mut room = Room {
             entries: MOST_EVENTS,
@@ -101,22 +120,12 @@ impl EventsTable {
         };
         let mut is_full = false;
         for _ in 0..MOST_CALLS {
-            let page = self
-                .client
-                .query()
-                .table_name(&self.name)
-                .key_condition_expression("#key = :id")
-                .expression_attribute_names("#key", MESSAGE_ID)
-                .expression_attribute_values(":id", AttributeValue::S(id.to_owned()))
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|e| refusal(&e))?;
+            let query = self.of_message(id).set_exclusive_start_key(start);
+            let page = query.send().await.map_err(|e| refusal::of_query(&e))?;
             for mut item in page.items.unwrap_or_default() {
                 is_full = is_full || !room.take(timeline::size(&item));
                 if is_full {
-                    item.retain(|name, _| FOLDED.contains(&name.as_str()));
+                    reduce(&mut item);
                     read.others.push(item);
                 } else {
                     read.items.push(item);
@@ -129,14 +138,24 @@ impl EventsTable {
         }
         if is_full || start.is_some() {
             let last = read.items.last().and_then(|item| text(item, STATUS_KEY));
-            read.cursor = last.map(|key| write_cursor(&key));
+            read.cursor = last.map(|key| cursor::write(&key));
         }
         Ok(read)
     }
 
+    fn of_message(&self, id: &str) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("#key = :id")
+            .expression_attribute_names("#key", MESSAGE_ID)
+            .expression_attribute_values(":id", AttributeValue::S(id.to_owned()))
+            .consistent_read(true)
+    }
+
     /// A person's events, the newest first.
     pub(crate) async fn recipient(&self, number: &str, page: Page) -> Result<Part, Refusal> {
-        let mut start = page.cursor.as_deref().map(key_of).transpose()?;
+        let mut start = page.cursor.as_deref().map(cursor::read_key).transpose()?;
         let mut room = page.room;
         let mut items: Vec<Item> = Vec::new();
         for _ in 0..page.rounds {
@@ -153,13 +172,13 @@ impl EventsTable {
                 .set_exclusive_start_key(start)
                 .send()
                 .await
-                .map_err(|e| refusal(&e))?;
+                .map_err(|e| refusal::of_query(&e))?;
             start = answer.last_evaluated_key;
             for item in answer.items.unwrap_or_default() {
                 if !room.take((page.size)(&item)) {
-                    let key = items.last().map(place_of_person);
+                    let key = items.last().map(key_in_recipient_index);
                     return Ok(Part {
-                        cursor: key.as_ref().map(cursor_of),
+                        cursor: key.as_ref().map(cursor::write_key),
                         items,
                     });
                 }
@@ -171,7 +190,7 @@ impl EventsTable {
         }
         Ok(Part {
             items,
-            cursor: start.as_ref().map(cursor_of),
+            cursor: start.as_ref().map(cursor::write_key),
         })
     }
 
@@ -184,8 +203,53 @@ impl EventsTable {
         let (Some(first), Some(last)) = (times().min(), times().max()) else {
             return Ok(Around::default());
         };
-        let answer = self
-            .client
+        let (from, to) = (
+            first.saturating_sub(LINK_WINDOW_MS),
+            last.saturating_add(LINK_WINDOW_MS),
+        );
+        let answer = self.near(number, from, to).send().await;
+        match answer {
+            Ok(answer) => Ok(Around::of(id, events, answer.items.unwrap_or_default())),
+            Err(error) if dynamodb::lacks_index(&error) => Ok(Around::default()),
+            Err(error) => Err(refusal::of_query(&error)),
+        }
+    }
+
+    /// A person's events beside a part of the list of them, with nothing but what a journey is folded from: those
+    /// that happened shortly after it where the part has one before, and shortly before it where it has one after.
+    pub(crate) async fn beside(
+        &self,
+        number: &str,
+        part: &Part,
+        has_before: bool,
+    ) -> Result<Vec<Item>, Refusal> {
+        let times = || part.items.iter().filter_map(|item| number_at(item, EVENT_TIME));
+        let (Some(first), Some(last)) = (times().min(), times().max()) else {
+            return Ok(Vec::new());
+        };
+        let newer = has_before.then(|| self.near(number, last, last.saturating_add(LINK_WINDOW_MS)));
+        let older = part.cursor.is_some().then(|| {
+            let query = self.near(number, first.saturating_sub(LINK_WINDOW_MS), first);
+            query.scan_index_forward(false)
+        });
+        let of_part: BTreeSet<_> = part.items.iter().map(name).collect();
+        let mut beside = Vec::new();
+        for mut query in [newer, older].into_iter().flatten() {
+            let names = JOURNEY.map(|name| format!("#{name}"));
+            query = query.projection_expression(names.join(", "));
+            for name in JOURNEY {
+                query = query.expression_attribute_names(format!("#{name}"), name);
+            }
+            let answer = query.send().await.map_err(|e| refusal::of_query(&e))?;
+            let items = answer.items.unwrap_or_default().into_iter();
+            beside.extend(items.filter(|item| !of_part.contains(&name(item))));
+        }
+        Ok(beside)
+    }
+
+    /// The query for a person's events of some time, the oldest first, for [`LINK_LOOK`] of them.
+    fn near(&self, number: &str, from: i64, to: i64) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.name)
             .index_name("recipient-index")
@@ -193,22 +257,9 @@ impl EventsTable {
             .expression_attribute_names("#key", RECIPIENT)
             .expression_attribute_names("#time", EVENT_TIME)
             .expression_attribute_values(":number", AttributeValue::S(number.to_owned()))
-            .expression_attribute_values(
-                ":from",
-                AttributeValue::N(first.saturating_sub(LINK_WINDOW_MS).to_string()),
-            )
-            .expression_attribute_values(
-                ":to",
-                AttributeValue::N(last.saturating_add(LINK_WINDOW_MS).to_string()),
-            )
+            .expression_attribute_values(":from", AttributeValue::N(from.to_string()))
+            .expression_attribute_values(":to", AttributeValue::N(to.to_string()))
             .limit(LINK_LOOK)
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => Ok(Around::of(id, events, answer.items.unwrap_or_default())),
-            Err(error) if dynamodb::lacks_index(&error) => Ok(Around::default()),
-            Err(error) => Err(refusal(&error)),
-        }
     }
 
     /// The events of a day, the newest first.
@@ -228,17 +279,11 @@ pub(crate) struct Around {
 
 impl Around {
     fn of(id: &str, own: &[Item], candidates: Vec<Item>) -> Self {
-        let shares = |name: &str, item: &Item| {
-            text(item, name).is_some_and(|value| own.iter().any(|one| text(one, name) == Some(value)))
-        };
+        let own: Vec<Step<'_>> = own.iter().filter_map(timeline::step).collect();
         let (linked, others): (Vec<Item>, Vec<Item>) = candidates
             .into_iter()
             .filter(|item| text(item, MESSAGE_ID) != Some(id))
-            .partition(|item| {
-                !shares(CHANNEL, item)
-                    && (shares(Attribute::RequestId.name(), item)
-                        || shares(Attribute::CallbackData.name(), item))
-            });
+            .partition(|item| timeline::step(item).is_some_and(|step| journey::continues(&own, &step)));
         let ids: BTreeSet<&str> = linked
             .iter()
             .filter_map(|item| text(item, MESSAGE_ID))
@@ -252,6 +297,17 @@ impl Around {
     }
 }
 
+/// What tells an event of a person from all others.
+fn name(item: &Item) -> (Option<&str>, Option<&str>) {
+    (text(item, MESSAGE_ID), text(item, STATUS_KEY))
+}
+
+/// Leaves of an item what a state is folded from, and the reason of a failure.
+fn reduce(item: &mut Item) {
+    let is_failure = text(item, STATUS).is_some_and(state::is_failure);
+    item.retain(|name, _| FOLDED.contains(&name.as_str()) || is_failure && name == Attribute::Remarks.name());
+}
+
 /// The key of an event in the table.
 fn event_key(message_id: &str, status_key: String) -> Item {
     Item::from([
@@ -261,7 +317,7 @@ fn event_key(message_id: &str, status_key: String) -> Item {
 }
 
 /// The key of an event in `recipient-index`.
-fn place_of_person(item: &Item) -> Item {
+fn key_in_recipient_index(item: &Item) -> Item {
     let key = [RECIPIENT, EVENT_TIME, MESSAGE_ID, STATUS_KEY].iter();
     key.filter_map(|name| Some(((*name).to_owned(), item.get(*name)?.clone())))
         .collect()
@@ -277,84 +333,4 @@ fn only(mut item: Item, attributes: Option<&[&str]>) -> Item {
 
 fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
     item.get(name)?.as_s().ok().map(String::as_str)
-}
-
-type QueryFault = SdkError<aws_sdk_dynamodb::operation::query::QueryError>;
-
-pub(crate) fn refusal(error: &QueryFault) -> Refusal {
-    if dynamodb::lacks_index(error) {
-        return Refusal::NotFound(
-            "the table has no index for this question; the stack switched it off".into(),
-        );
-    }
-    if dynamodb::is_validation(error) {
-        return foreign_cursor();
-    }
-    unavailable("the events table", error)
-}
-
-/// The refusal of a question that a table did not answer; the log says why.
-pub(crate) fn unavailable<E: ProvideErrorMetadata>(table: &str, error: &SdkError<E>) -> Refusal {
-    let why = clients::failure(error);
-    tracing::error!(table, why, "a table did not answer");
-    Refusal::Unavailable(format!("{table} does not answer just now; try again"))
-}
-
-/// The refusal of a cursor that is not one of this list.
-pub(crate) fn foreign_cursor() -> Refusal {
-    Refusal::BadRequest("the cursor does not belong to this list".into())
-}
-
-/// A place in a list as an opaque text.
-pub(crate) fn write_cursor(place: &impl Serialize) -> String {
-    // Places are plain data, which always is JSON.
-    URL_SAFE_NO_PAD.encode(serde_json::to_vec(place).unwrap_or_default())
-}
-
-/// The place in a list that a text stands for.
-pub(crate) fn read_cursor<P: DeserializeOwned>(cursor: &str) -> Result<P, Refusal> {
-    let json = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| foreign_cursor())?;
-    serde_json::from_slice(&json).map_err(|_| foreign_cursor())
-}
-
-/// A key as an opaque text.
-fn cursor_of(key: &Item) -> String {
-    let fields: Map<String, Value> = key
-        .iter()
-        .filter_map(|(name, value)| match value {
-            AttributeValue::S(text) => Some((name.clone(), Value::from(text.as_str()))),
-            AttributeValue::N(number) => Some((name.clone(), Value::from(number.parse::<i64>().ok()?))),
-            _ => None,
-        })
-        .collect();
-    write_cursor(&fields)
-}
-
-fn key_of(cursor: &str) -> Result<Item, Refusal> {
-    let fields: Map<String, Value> = read_cursor(cursor)?;
-    fields
-        .into_iter()
-        .map(|(name, value)| match value {
-            Value::String(text) => Ok((name, AttributeValue::S(text))),
-            Value::Number(number) => Ok((name, AttributeValue::N(number.to_string()))),
-            _ => Err(foreign_cursor()),
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_is_a_key_and_nothing_else_is() {
-        let key = Item::from([
-            ("recipient".to_owned(), AttributeValue::S("91".into())),
-            ("event_time".to_owned(), AttributeValue::N("1704876828000".into())),
-        ]);
-        assert_eq!(key_of(&cursor_of(&key)).unwrap(), key);
-        for bad in ["", "!", "e30x", "W10", &URL_SAFE_NO_PAD.encode("{\"a\":[]}")] {
-            assert!(matches!(key_of(bad), Err(Refusal::BadRequest(_))), "{bad}");
-        }
-    }
 }

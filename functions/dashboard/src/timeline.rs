@@ -1,19 +1,20 @@
-//! What items mean to a reader: a message's events in order, its state, and its way over channels.
+//! What items mean to a reader: a message's events in order, its state, and its journey over channels.
 
 use webhook_ingest::{
     event::{
-        Channel, Status,
+        Attribute, Channel, Status,
+        journey::{self, Journey, MessageLeg, Step},
         state::{self, Sighting},
     },
     events_table::item::{
-        CHANNEL, EVENT_TIME, Item, MESSAGE_ID, PROVIDER, RECIPIENT, STATUS, number_at, to_json,
+        CHANNEL, EVENT_TIME, FORMAT, Item, MESSAGE_ID, PROVIDER, RECIPIENT, STATUS, number_at, to_json,
     },
 };
 
 use crate::{
-    answers::{Event, Leg, Message},
+    answers::{Event, JourneyLeg, Message, Outcome, PersonEvents, PersonJourney},
     sizes::{self, LARGEST_ANSWER, Room},
-    table::{Around, OfMessage},
+    table::{Around, OfMessage, Part},
 };
 
 /// Legs of a journey beyond these are left out.
@@ -22,6 +23,13 @@ const MOST_LEGS: usize = 100;
 const MOST_OTHERS: usize = 200;
 /// What an answer holds beside events and legs.
 const REST: usize = 50_000;
+/// What an outcome takes beside its words.
+const OUTCOME: usize = 300;
+/// The legs of all journeys of a person's events: with the largest list of events, they fit what Lambda delivers.
+const ROOM_OF_LEGS: Room = Room {
+    entries: 1_000,
+    bytes: 1_000_000,
+};
 
 /// One event as the API shows it: every stored attribute under its name.
 pub(crate) fn event(item: &Item) -> Event {
@@ -34,21 +42,45 @@ pub(crate) fn size(item: &Item) -> usize {
     serde_json::to_string(&event(item)).map_or(usize::MAX, |text| sizes::delivered(&text) + 1)
 }
 
+/// The same where the answer also says how the journey of the event ended.
+pub(crate) fn size_with_outcome(item: &Item) -> usize {
+    let named = [MESSAGE_ID, CHANNEL, STATUS]
+        .iter()
+        .filter_map(|name| text(item, name));
+    let words: usize = named
+        .map(|text| sizes::delivered(&serde_json::Value::from(text).to_string()))
+        .sum();
+    size(item) + words + OUTCOME
+}
+
+/// What a journey needs to know of an event; nothing for an item that is no event.
+pub(crate) fn step(item: &Item) -> Option<Step<'_>> {
+    let attribute = |attribute: Attribute| text(item, attribute.name());
+    Some(Step {
+        message_id: text(item, MESSAGE_ID)?,
+        sighting: sighting(item)?,
+        request_id: attribute(Attribute::RequestId),
+        callback_data: attribute(Attribute::CallbackData),
+        in_reply_to: attribute(Attribute::InReplyTo),
+        remarks: attribute(Attribute::Remarks),
+        format: text(item, FORMAT),
+    })
+}
+
 /// A message with its events in order of time and rank, its present state, and its journey.
 pub(crate) fn message(id: &str, read: &OfMessage, around: &Around) -> Message {
     let items = &read.items;
     let all: Vec<&Item> = items.iter().chain(&read.others).collect();
-    let legs = legs(&all);
-    let present = state::present(&legs);
-    let events = ordered(items);
-    let mut journey = journey(id, &legs, &around.linked);
-    let legs_left_out = journey.len() > MOST_LEGS;
-    journey.truncate(MOST_LEGS);
-    let legs_bytes: usize = journey
-        .iter()
-        .map(|leg| serde_json::to_string(leg).map_or(0, |text| sizes::delivered(&text) + 1))
-        .sum();
-    let used = items.iter().map(size).sum::<usize>() + legs_bytes + REST;
+    let sightings: Vec<Sighting> = all.iter().filter_map(|item| sighting(item)).collect();
+    let own_legs = state::legs(&sightings);
+    let present = state::present(&own_legs);
+    let steps: Vec<Step<'_>> = all.into_iter().chain(&around.linked).filter_map(step).collect();
+    let mut legs = journey::legs(&steps.iter().collect::<Vec<&Step<'_>>>());
+    let outcome = journey::outcome(&legs).map(outcome);
+    let legs_left_out = legs.len() > MOST_LEGS;
+    legs.truncate(MOST_LEGS);
+    let journey: Vec<JourneyLeg> = legs.into_iter().map(leg).collect();
+    let used = items.iter().map(size).sum::<usize>() + journey.iter().map(size_of_leg).sum::<usize>() + REST;
     let mut room = Room {
         entries: MOST_OTHERS,
         bytes: LARGEST_ANSWER.saturating_sub(used),
@@ -56,10 +88,11 @@ pub(crate) fn message(id: &str, read: &OfMessage, around: &Around) -> Message {
     let linked = fitting(&around.linked, &mut room);
     let answers = fitting(&around.answers, &mut room);
     let others_left_out = linked.len() < around.linked.len() || answers.len() < around.answers.len();
+    let events = ordered(items);
     let first = |name: &str| {
         events
             .iter()
-            .find_map(|e| e.0.get(name)?.as_str().map(str::to_owned))
+            .find_map(|event| event.0.get(name)?.as_str().map(str::to_owned))
     };
     Message {
         message_id: id.to_owned(),
@@ -71,11 +104,51 @@ pub(crate) fn message(id: &str, read: &OfMessage, around: &Around) -> Message {
         state_time: present.map(|leg| leg.at),
         events,
         journey,
+        outcome,
         linked: ordered(linked),
         answers: ordered(answers),
         truncated: read.cursor.is_some() || legs_left_out || others_left_out,
         cursor: read.cursor.clone(),
     }
+}
+
+/// A part of a person's events with what they belong to. `beside` are events before and after the part.
+pub(crate) fn person(part: Part, beside: &[Item]) -> PersonEvents {
+    let steps: Vec<(Option<usize>, Step<'_>)> = part
+        .items
+        .iter()
+        .enumerate()
+        .filter_map(|(position, item)| Some((Some(position), step(item)?)))
+        .chain(beside.iter().filter_map(|item| Some((None, step(item)?))))
+        .collect();
+    let (positions, steps): (Vec<Option<usize>>, Vec<Step<'_>>) = steps.into_iter().unzip();
+    let mut room = ROOM_OF_LEGS;
+    let journeys = journey::journeys(&steps);
+    let journeys = journeys
+        .into_iter()
+        .filter_map(|journey| person_journey(journey, &positions, &mut room))
+        .collect();
+    PersonEvents {
+        events: part.items.iter().map(event).collect(),
+        cursor: part.cursor,
+        journeys,
+    }
+}
+
+/// A journey, unless none of its events is in the part.
+fn person_journey(journey: Journey, positions: &[Option<usize>], room: &mut Room) -> Option<PersonJourney> {
+    let steps = journey.steps.into_iter();
+    let events: Vec<usize> = steps.filter_map(|step| *positions.get(step)?).collect();
+    if events.is_empty() {
+        return None;
+    }
+    let outcome = outcome(journey::outcome(&journey.legs)?);
+    let legs = journey.legs.into_iter().take(MOST_LEGS).map(leg);
+    Some(PersonJourney {
+        journey: legs.take_while(|leg| room.take(size_of_leg(leg))).collect(),
+        outcome,
+        events,
+    })
 }
 
 /// Those that there is room for.
@@ -94,41 +167,43 @@ fn ordered<'i>(items: impl IntoIterator<Item = &'i Item>) -> Vec<Event> {
     items.into_iter().map(event).collect()
 }
 
-/// The legs of a message and of those linked to it, in the order in which they began.
-fn journey(id: &str, own: &[state::Leg], linked: &[Item]) -> Vec<Leg> {
-    let mut others: Vec<&str> = linked.iter().filter_map(message_id).collect();
-    others.sort_unstable();
-    others.dedup();
-    let mut all: Vec<(&str, state::Leg)> = own.iter().map(|leg| (id, leg.clone())).collect();
-    for other in others {
-        let items: Vec<&Item> = linked.iter().filter(|i| message_id(i) == Some(other)).collect();
-        all.extend(legs(&items).into_iter().map(|leg| (other, leg)));
+fn leg(leg: MessageLeg) -> JourneyLeg {
+    JourneyLeg {
+        message_id: leg.message_id,
+        token: None,
+        channel: leg.leg.channel.as_str().to_owned(),
+        state: leg.leg.state,
+        state_time: leg.leg.at,
+        reason: leg.reason,
     }
-    all.sort_by_key(|(id, leg)| (leg.began, leg.channel.as_str() == Channel::SMS, *id));
-    all.into_iter()
-        .map(|(id, leg)| Leg {
-            message_id: id.to_owned(),
-            token: None,
-            channel: leg.channel.as_str().to_owned(),
-            state: leg.state,
-            state_time: leg.at,
-        })
-        .collect()
 }
 
-fn legs(items: &[&Item]) -> Vec<state::Leg> {
-    let sightings: Vec<Sighting> = items.iter().filter_map(|item| sighting(item)).collect();
-    state::legs(&sightings)
+fn outcome(leg: &MessageLeg) -> Outcome {
+    Outcome {
+        message_id: leg.message_id.clone(),
+        token: None,
+        channel: leg.leg.channel.as_str().to_owned(),
+        state: leg.leg.state.clone(),
+        state_time: leg.leg.at,
+        sent_time: leg.sent_at,
+        clicked: leg.clicked,
+        incoming: leg.incoming,
+    }
 }
 
-fn message_id(item: &Item) -> Option<&str> {
-    item.get(MESSAGE_ID)?.as_s().ok().map(String::as_str)
+/// The bytes of an answer that a leg takes.
+fn size_of_leg(leg: &JourneyLeg) -> usize {
+    serde_json::to_string(leg).map_or(usize::MAX, |text| sizes::delivered(&text) + 1)
+}
+
+fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
+    item.get(name)?.as_s().ok().map(String::as_str)
 }
 
 fn sighting(item: &Item) -> Option<Sighting> {
     Some(Sighting {
-        channel: Channel::from_word(item.get(CHANNEL)?.as_s().ok()?),
-        status: Status::from_word(item.get(STATUS)?.as_s().ok()?).ok()?,
+        channel: Channel::from_word(text(item, CHANNEL)?),
+        status: Status::from_word(text(item, STATUS)?).ok()?,
         at: number_at(item, EVENT_TIME)?,
     })
 }

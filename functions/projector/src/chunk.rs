@@ -16,9 +16,6 @@ const MOST_ITEMS: usize = 100;
 /// An update expression takes 4 KB, and each counter some 20 bytes of it.
 const MOST_COUNTERS: usize = 150;
 
-/// Of items that are written under a condition: changes with every write (N).
-pub(crate) const VERSION: &str = "version";
-
 type Key = (String, String);
 
 /// Counts to add to items.

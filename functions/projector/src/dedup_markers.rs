@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::{
 };
 use tokio::time::Instant;
 use webhook_ingest::{
-    counters::{EXPIRES_AT, NO_PERIOD, PERIOD, SERIES, markers},
+    counters::{EXPIRES_AT, NO_PERIOD, PERIOD, SERIES, VERSION, markers},
     event::EpochMillis,
     events_table::item::{Item, number_at},
     operations::clients,
@@ -23,7 +23,7 @@ use webhook_ingest::{
 
 use crate::{
     backoff::Backoff,
-    chunk::{VERSION, transact, update},
+    chunk::{transact, update},
     counter_delta::Identity,
 };
 

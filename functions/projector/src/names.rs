@@ -19,14 +19,14 @@ use tokio::time::Instant;
 use webhook_ingest::{
     counters::{
         self, Counter, EXPIRES_AT, FOLDED, Names, OTHER, OTHER_CHANNEL, PERIOD, SERIES, SERIES_LIVE_DAYS,
-        Scope, is_listed_channel,
+        Scope, VERSION, is_listed_channel,
     },
     event::time,
     events_table::item::Item,
     operations::{clients, dynamodb},
 };
 
-use crate::{backoff::Backoff, chunk::VERSION, counter_delta::Subject};
+use crate::{backoff::Backoff, counter_delta::Subject};
 
 /// A page that has more bytes of names takes no more. A write adds at most as many again.
 const PAGE_BYTES: usize = 16_000;

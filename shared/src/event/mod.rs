@@ -2,6 +2,7 @@
 //!
 //! Owns the words of the domain (channel, status, attributes). Knows neither JSON text nor tables.
 
+pub mod journey;
 pub mod key;
 pub mod names;
 pub mod state;

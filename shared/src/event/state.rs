@@ -72,11 +72,21 @@ pub fn legs(sightings: &[Sighting]) -> Vec<Leg> {
 /// The leg that speaks for the whole message: the one that got furthest if any was delivered,
 /// else the one tried last.
 pub fn present(legs: &[Leg]) -> Option<&Leg> {
-    let delivered = |leg: &&Leg| matches!(leg.state.as_str(), "delivered" | "read");
+    speaks(legs, |leg| leg)
+}
+
+/// The same of whatever has a leg, in the order in which they began.
+pub(super) fn speaks<L>(legs: &[L], leg_of: impl Fn(&L) -> &Leg) -> Option<&L> {
+    let delivered = |of: &&L| matches!(leg_of(of).state.as_str(), "delivered" | "read");
     legs.iter()
         .filter(delivered)
-        .max_by_key(|leg| (leg.state == "read", leg.began))
+        .max_by_key(|of| (leg_of(of).state == "read", leg_of(of).began))
         .or_else(|| legs.last())
+}
+
+/// Whether the word of a state or status says that a message did not arrive.
+pub fn is_failure(word: &str) -> bool {
+    matches!(word, "failed" | "not_sent" | "blocked")
 }
 
 fn fold<'a>(sightings: impl Iterator<Item = &'a Sighting> + Clone) -> Option<Leg> {

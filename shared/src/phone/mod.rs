@@ -1,4 +1,4 @@
-//! Phone numbers in free text: the one definition that masking, counters and `erase` share.
+//! Phone numbers in free text: the one definition that redaction, counters and `erase` share.
 //!
 //! A *span* is a sequence of digits with at most [`MOST_SEPARATORS`] separators between two
 //! neighboring digits. A span of [`FEWEST_DIGITS`] digits or more is treated as a phone number.
@@ -11,8 +11,8 @@
 //! - A character may be escaped: `%20`, `%D9%A9`, `%2520`, `\u0039`, `\\u0039`, `\x39`, `\/`, `\n`,
 //!   `&#57;`, `&#x39;`, `&nbsp;`, `&amp;#57;`. An escaped character counts as the character.
 //!
-//! The definition masks too much rather than too little, because a text can hold a number in any
-//! notation. Times of day, IP addresses, prices, version numbers and lists of figures are masked
+//! The definition redacts too much rather than too little, because a text can hold a number in any
+//! notation. Times of day, IP addresses, prices, version numbers and lists of figures are redacted
 //! if they have enough digits. One notation is exempt: a span that is exactly a calendar date,
 //! `2026-11-21`, since it has eight digits and no international number is that short and starts
 //! with 19 or 20. Typed figures (counts, epoch times) must not be passed through this module.
@@ -35,13 +35,13 @@ pub const FEWEST_DIGITS: usize = 7;
 /// Visible separators between two digits of a span; one more ends the span. `) - (` are five.
 pub const MOST_SEPARATORS: usize = 8;
 
-/// Masked digits that stay readable, so that an operator can compare two masked texts.
+/// Redacted digits that stay readable, so that an operator can compare two redacted texts.
 const SHOWN: usize = 3;
 
-/// `text` with every phone number masked: each digit becomes `*`, except the last three of the
+/// `text` with every phone number redacted: each digit becomes `*`, except the last three of the
 /// span's longest uninterrupted run of digits. Separators stay as they are written.
 ///
-/// The result contains no phone number, and masking it again does not change it.
+/// The result contains no phone number, and redaction it again does not change it.
 ///
 /// ```
 /// use webhook_ingest::phone::redact;
@@ -70,7 +70,7 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether [`redact`] would mask something in `text`.
+/// Whether [`redact`] would redact something in `text`.
 pub fn contains_number(text: &str) -> bool {
     Spans::of(text).next().is_some()
 }

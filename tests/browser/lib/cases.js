@@ -66,6 +66,20 @@ read.bodies = [
   ],
 ];
 
+/** A fallback that only its callback data links, and a message with clicks but without a read. */
+export const linked = { number: "919000000107", rcs: "linked-rcs", sms: "linked-sms", clicked: "linked-clicked", firstClick: noon(1) + 120_000 };
+linked.bodies = [
+  [
+    "event-webhook",
+    [
+      netcore({ message_id: linked.rcs, mobile: linked.number, callbackdata: "order 7", status: "Not Sent", remarks: "no RCS here" }, noon(1)),
+      netcore({ message_id: linked.sms, mobile: linked.number, callbackdata: "order 7", status: "Sent", channel: "SMS" }, noon(1) + 1000),
+      netcore({ message_id: linked.clicked, mobile: linked.number, status: "Clicked", click_data: { text: "Later" } }, noon(1) + 180_000),
+      netcore({ message_id: linked.clicked, mobile: linked.number, status: "Clicked", click_data: { text: "First" } }, linked.firstClick),
+    ],
+  ],
+];
+
 /** An id that looks like a number, and a number that looks like an id. */
 export const digits = { id: "20261121-0000-77", number: "919000000103" };
 digits.bodies = [["event-webhook", [netcore({ message_id: digits.id, mobile: digits.number, requestid: "req-digits", status: "Sent" }, noon(1))]]];
@@ -201,4 +215,4 @@ letters.bodies = [letters.shown, letters.redriven, letters.discarded, letters.ta
   JSON.stringify([{ mobile: letters.number, status: "Sent", channel: "RCS", requestid: word }]),
 ]);
 
-export const all = [journey, read, digits, many, figures, words, billed, evil, letters].flatMap(({ bodies }) => bodies);
+export const all = [journey, read, linked, digits, many, figures, words, billed, evil, letters].flatMap(({ bodies }) => bodies);

@@ -36,7 +36,7 @@ const idOf = async (word) => {
   return letter.id;
 };
 
-const card = (page, id) => page.locator(`[data-letter="${id}"]`);
+const card = (page, id) => page.locator(`[data-dead-letter="${id}"]`);
 
 test("depths and reasons are shown, content only when asked for", async (t) => {
   const id = await idOf(letters.shown);
@@ -44,8 +44,8 @@ test("depths and reasons are shown, content only when asked for", async (t) => {
   await heading(page, "Dead letters").waitFor();
   await card(page, id).waitFor();
   await expectKpi(page, "dead", letters.bodies.length);
-  await expect(page.locator("[data-letter]")).toHaveCount(letters.bodies.length);
-  await page.getByRole("table", { name: "Reasons of the letters shown below" }).waitFor();
+  await expect(page.locator("[data-dead-letter]")).toHaveCount(letters.bodies.length);
+  await page.getByRole("table", { name: "Reasons of the dead letters shown below" }).waitFor();
   await expect(page.locator("main"), "no number before somebody asks").not.toContainText(letters.number);
   const button = card(page, id).getByRole("button", { name: "Show content" });
   await button.click();
@@ -60,7 +60,7 @@ test("a letter is sent back after a question, and not without one", async (t) =>
   const page = await open(t);
   const button = card(page, id).getByRole("button", { name: "Try again (redrive)" });
   await button.click();
-  const dialog = page.getByRole("dialog", { name: "Try this letter again?" });
+  const dialog = page.getByRole("dialog", { name: "Try this dead letter again?" });
   await dialog.waitFor();
   await page.keyboard.press("Escape");
   await dialog.waitFor({ state: "detached" });
@@ -71,7 +71,7 @@ test("a letter is sent back after a question, and not without one", async (t) =>
   await card(page, id).getByRole("button", { name: "Try again (redrive)" }).click();
   await dialog.getByRole("button", { name: "Try again" }).click();
   await card(page, id).waitFor({ state: "detached" });
-  await page.locator("#announcer", { hasText: "The letter was sent to the retry queue." }).waitFor({ state: "attached" });
+  await page.locator("#announcer", { hasText: "The dead letter was sent to the retry queue." }).waitFor({ state: "attached" });
   const still = await letterWith(letters.redriven, 2);
   assert.notEqual(still?.id, id, "the letter left the queue; if it failed again, it is a new one");
 });
@@ -82,7 +82,7 @@ test("a letter is discarded after a question", async (t) => {
   await card(page, id).waitFor();
   const before = Number(await page.locator('[data-kpi="dead"] data').getAttribute("value"));
   await card(page, id).getByRole("button", { name: "Discard" }).click();
-  await page.getByRole("dialog", { name: "Discard this letter?" }).getByRole("button", { name: "Discard" }).click();
+  await page.getByRole("dialog", { name: "Discard this dead letter?" }).getByRole("button", { name: "Discard" }).click();
   await card(page, id).waitFor({ state: "detached" });
   await expectKpi(page, "dead", before - 1);
   assert.equal(await letterWith(letters.discarded), null, "nowhere in the queue");

@@ -85,10 +85,10 @@ test("a hostile dead letter is shown literally", async (t) => {
   // The page shows a sample of the queue, and letters that another test has just looked at are hidden for a second.
   await expect(async () => {
     await page.getByRole("button", { name: "Refresh" }).click();
-    await page.locator(".results:not([aria-busy]) [data-letter]").first().waitFor();
+    await page.locator(".results:not([aria-busy]) [data-dead-letter]").first().waitFor();
     for (const button of await page.locator('[data-do="show"]').all()) {
       await button.click();
-      await page.locator(".letter-content .loading").waitFor({ state: "detached" });
+      await page.locator(".dead-letter-content .loading").waitFor({ state: "detached" });
     }
     await expect(page.locator("main")).toContainText(JSON.stringify(letters.evil).slice(1, -1), { timeout: 1000 });
   }).toPass({ timeout: 60_000 });

@@ -31,9 +31,9 @@ const VIEWS = [
   ["nothing", "#/message/no-such-message", (page) => page.getByRole("heading", { name: "No message or person found" }).waitFor()],
   ["live", "#/live", (page) => page.getByText("Updates automatically.").waitFor()],
   ["dead-letters", "#/dead-letters", async (page) => {
-    await page.locator("[data-letter]").first().waitFor();
+    await page.locator("[data-dead-letter]").first().waitFor();
     await page.getByRole("button", { name: "Show content" }).first().click();
-    await page.locator(".letter-content pre").first().waitFor();
+    await page.locator(".dead-letter-content pre").first().waitFor();
   }],
   ["question", "#/dead-letters", async (page) => {
     await page.getByRole("button", { name: "Discard" }).first().click();

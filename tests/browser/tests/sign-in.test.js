@@ -58,7 +58,7 @@ test("nothing is shown before somebody signs in, and a wrong password is told", 
 test("an agent sees letters but cannot change the queue; an operator can", async (t) => {
   const page = await open(t, "#/dead-letters", { at: instance.base });
   await signIn(page, "agent");
-  const letter = page.locator("[data-letter]");
+  const letter = page.locator("[data-dead-letter]");
   await letter.getByRole("button", { name: "Show content" }).waitFor();
   await expect(page.getByRole("button", { name: "Discard" })).toHaveCount(0);
   await expect(page.getByRole("button", { name: "Try again (redrive)" })).toHaveCount(0);
@@ -91,7 +91,7 @@ test("a viewer sees no number anywhere, and opens a message without its id", asy
   await page.getByText("Your role sees no numbers").waitFor();
 
   await page.getByRole("navigation").getByRole("link", { name: "Dead letters" }).click();
-  await page.locator("[data-letter]").waitFor();
+  await page.locator("[data-dead-letter]").waitFor();
   await expect(page.getByRole("button", { name: "Show content" })).toHaveCount(0);
   assert.ok(!(await page.content()).includes(letters.number));
 });
@@ -105,5 +105,5 @@ test("a session that ends while the page is open leads to the sign-in and back t
   await heading(page, "Sign in").waitFor();
   await signIn(page, "operator");
   await heading(page, "Dead letters").waitFor();
-  await page.locator("[data-letter]").waitFor();
+  await page.locator("[data-dead-letter]").waitFor();
 });

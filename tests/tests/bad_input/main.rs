@@ -13,11 +13,9 @@ mod odd_values;
 mod senders;
 mod unreadable;
 
+use integration_tests::ledger;
 use serde_json::{Value, json};
-use webhook_ingest::{
-    events_table::item::{self, Item},
-    provider,
-};
+use webhook_ingest::events_table::item::Item;
 
 /// An event's text with some fields in place of its own.
 fn event(fields: &Value) -> String {
@@ -37,7 +35,7 @@ fn open_event(id: &str) -> String {
 
 /// The provider's record, put together from its item.
 fn rebuilt(item: &Item) -> Value {
-    Value::Object(provider::rebuild(&item::event(item).unwrap()))
+    Value::Object(ledger::rebuilt(item))
 }
 
 fn nested(levels: usize) -> String {

@@ -199,6 +199,45 @@ async fn an_absurd_time_is_no_time_and_loses_no_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_time_is_believed_up_to_two_days_ahead() {
+    const HOUR: i64 = 3600;
+    let instance = Instance::start().await;
+    let before = time::now();
+    let now = before / 1000;
+    for (number, (sent, believed)) in [
+        (json!(now + HOUR), Some(now + HOUR)),
+        (
+            json!(((now + 47 * HOUR) * 1000).to_string()),
+            Some(now + 47 * HOUR),
+        ),
+        // Stored under its arrival.
+        (json!(now + 49 * HOUR), None),
+        (json!("2100-01-01T00:00:00Z"), None),
+        (json!("9998-12-31T23:59:59.999Z"), None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("future-{number}");
+        let record = event(&json!({"message_id": id, "event_time": sent}));
+        for counts in [[1, 1, 0, 0, 0], [1, 0, 1, 0, 0]] {
+            let answer = instance.post("event-webhook", format!("[{record}]")).await;
+            assert_eq!(answer.counts(), counts, "{record}");
+        }
+        let item = instance.ledger.item_of(&id).await;
+        let at = item::number_at(&item, item::EVENT_TIME).unwrap();
+        match believed {
+            Some(second) => assert_eq!(at, second * 1000, "{record}"),
+            None => assert!((before..=time::now()).contains(&at), "{record}: {at}"),
+        }
+        assert_eq!(item.contains_key(item::UNDATED), believed.is_none(), "{record}");
+        assert!(!item.contains_key(item::LATE), "{record}");
+        assert_eq!(rebuilt(&item), serde_json::from_str::<Value>(&record).unwrap());
+    }
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_table_cannot_hold_exactly_is_kept_as_text() {
     let instance = Instance::start().await;
     for (number, rest) in [

@@ -2,12 +2,26 @@
 
 use futures::future::join_all;
 use integration_tests::{
+    binary::Function,
     proxy::Treatment::{CutAfter, Pass, ServerError, Throttle},
     scene::Scene,
 };
 use serde_json::{Value, json};
 
 use crate::{assert_same, counted, deliver, recount, shuffled, store};
+
+/// Delivers batches, to each of the projectors one at once.
+async fn deliver_at_once(projectors: &[Function], batches: &[Vec<Value>]) {
+    for some in batches.chunks(projectors.len()) {
+        let deliveries = some
+            .iter()
+            .zip(projectors)
+            .map(|(batch, projector)| deliver(projector, batch));
+        for failures in join_all(deliveries).await {
+            assert_eq!(failures, Vec::<Value>::new());
+        }
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_delivery_counts_every_event_once() {
@@ -27,15 +41,7 @@ async fn any_delivery_counts_every_event_once() {
     assert_same(&counted(&scene, "0").await, &expected);
     let batches: Vec<Vec<Value>> = shuffled(records).chunks(37).map(<[Value]>::to_vec).collect();
     let again = shuffled([batches.clone(), batches].concat());
-    for three in again.chunks(3) {
-        let deliveries = three
-            .iter()
-            .zip(&projectors)
-            .map(|(batch, projector)| deliver(projector, batch));
-        for failures in join_all(deliveries).await {
-            assert_eq!(failures, Vec::<Value>::new());
-        }
-    }
+    deliver_at_once(&projectors, &again).await;
     assert_same(&counted(&scene, "0").await, &expected);
 }
 
@@ -50,15 +56,7 @@ async fn the_first_delivery_may_be_shuffled_split_repeated_and_simultaneous() {
         .chunks(61)
         .map(<[Value]>::to_vec)
         .collect();
-    for three in batches.chunks(3) {
-        let deliveries = three
-            .iter()
-            .zip(&projectors)
-            .map(|(batch, projector)| deliver(projector, batch));
-        for failures in join_all(deliveries).await {
-            assert_eq!(failures, Vec::<Value>::new());
-        }
-    }
+    deliver_at_once(&projectors, &batches).await;
     assert_same(&counted(&scene, "0").await, &expected);
 }
 

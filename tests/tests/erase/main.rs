@@ -25,28 +25,19 @@ use integration_tests::verified;
 use integration_tests::{
     ledger::{Key, key},
     scene::Scene,
+    simulated::{self, UNTIL},
 };
 use netcore_webhooks::{
     erase::{self, RECORD, Report},
     serve::PLACE,
-    simulate::{self, Happening, Play},
 };
 use serde_json::Value;
 use tempfile::TempDir;
 use webhook_ingest::{
-    events_table::item::{self, Arrival, Item},
+    events_table::item::{self, Item},
     operations::clients::{Aws, Timeouts},
-    provider,
     queue::message::{QueueMessage, Reason},
 };
-
-const UNTIL: i64 = 1_795_181_400_000;
-
-#[derive(clap::Parser)]
-struct Simulated {
-    #[command(flatten)]
-    options: simulate::Options,
-}
 
 #[derive(clap::Parser)]
 struct Asked {
@@ -61,17 +52,6 @@ struct Stage {
     aws: Aws,
 }
 
-fn built(happening: &Happening) -> Item {
-    let formats = receivers::receiver(happening.function).unwrap().formats;
-    let event = provider::read(formats, &happening.record.to_string()).unwrap();
-    let arrival = Arrival {
-        at: happening.at,
-        retention_days: 180,
-        late_after_hours: 72,
-    };
-    item::build(event, arrival).unwrap()
-}
-
 impl Stage {
     async fn set() -> Self {
         let scene = Scene::set().await;
@@ -80,11 +60,8 @@ impl Stage {
         fs::write(folder.path().join(PLACE), place).unwrap();
         let aws = scene.place.aws(Timeouts::unhurried()).await;
         let stage = Self { scene, folder, aws };
-        let words = ["simulate", "--messages", "90"];
-        let play = Play::write(&Simulated::parse_from(words).options, 4, UNTIL).unwrap();
-        for happening in &play.told {
-            stage.put(built(happening)).await;
-        }
+        let items = simulated::items(&["--messages", "90"], 4);
+        stage.scene.ledger.put_all(items).await;
         stage
     }
 

@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use aws_sdk_dynamodb::types::AttributeValue;
 use clap::Parser as _;
 use integration_tests::verified;
-use integration_tests::{command::Desk, fixtures::noise_text};
+use integration_tests::{command::Desk, fixtures::noise_text, simulated::UNTIL};
 use netcore_webhooks::erase;
 use webhook_ingest::{
     events_table::item::{self, Arrival},
@@ -14,7 +14,7 @@ use webhook_ingest::{
     queue::message::{QueueMessage, Reason},
 };
 
-use crate::{Asked, Stage, UNTIL, record, somebody, spelt};
+use crate::{Asked, Stage, record, somebody, spelt};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn queues_are_looked_through_and_lose_the_person_s_records_alone() {

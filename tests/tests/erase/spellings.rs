@@ -29,6 +29,11 @@ fn spellings(number: &str) -> Vec<String> {
             .map(|digit| u32::from(zero) + u32::from(digit - b'0'));
         digits.map(|c| char::from_u32(c).unwrap()).collect()
     };
+    // Each digit by itself.
+    let apart = |between: &str| {
+        let digits: Vec<&str> = number.split_terminator("").skip(1).collect();
+        digits.join(between)
+    };
     vec![
         format!("+{code} {middle} {end}"),
         format!("(+{code}) {middle}-{end}"),
@@ -48,6 +53,9 @@ fn spellings(number: &str) -> Vec<String> {
         format!("1234 +{code} {middle} {end} 99"),
         format!("&#43;{code}&nbsp;{middle}&#x20;{end}"),
         format!("+{code} (0) {middle} {end}"),
+        apart(" "),
+        apart("-"),
+        apart("."),
     ]
 }
 

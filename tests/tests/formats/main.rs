@@ -13,15 +13,6 @@ mod samples;
 mod variants;
 
 use serde_json::{Map, Value};
-use webhook_ingest::{
-    events_table::item::{self, Item},
-    provider,
-};
-
-/// The provider's record, put together from its item.
-fn rebuilt(item: &Item) -> Map<String, Value> {
-    provider::rebuild(&item::event(item).unwrap())
-}
 
 /// The one record of a body.
 fn record_of(body: &[u8]) -> Map<String, Value> {

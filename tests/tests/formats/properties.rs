@@ -1,6 +1,6 @@
 //! Any values in any fields: a record that is read comes back as it was.
 
-use integration_tests::samples::sample;
+use integration_tests::{ledger::rebuilt, samples::sample};
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 use webhook_ingest::{
@@ -8,7 +8,7 @@ use webhook_ingest::{
     provider::{self, FormatId, netcore_incoming, whatsapp_incoming},
 };
 
-use crate::{rebuilt, record_of};
+use crate::record_of;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use integration_tests::{
     instance::Instance,
+    ledger::rebuilt,
     samples::{every_sample, samples},
 };
 use netcore_webhooks::local::EVENTS_TABLE;
@@ -14,7 +15,7 @@ use webhook_ingest::{
     events_table::item::{self, Item},
 };
 
-use crate::{rebuilt, record_of};
+use crate::record_of;
 
 /// File, channel, status, recipient, event time and message id of every sample.
 const EVENTS: &str = "

@@ -1,10 +1,10 @@
 //! Bodies that differ from the documents: other spellings, types, orders and fields.
 
-use integration_tests::instance::Instance;
+use integration_tests::{instance::Instance, ledger::rebuilt};
 use serde_json::{Value, json};
 use webhook_ingest::events_table::item;
 
-use crate::{rebuilt, record_in};
+use crate::record_in;
 
 /// Bodies nobody documents but somebody sends: `(what, function, body, "channel status
 /// recipient event-time")`. Each is one record with the message id `m`.

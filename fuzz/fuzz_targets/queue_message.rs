@@ -1,23 +1,27 @@
-//! Any bytes as a queue message, and any bytes as a letter's body: nothing panics, and what is
-//! written is read again.
+//! Any bytes as a queue message, and as a queue message's body: nothing panics, and what is written is
+//! read again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use webhook_ingest::queue::message::{QueueMessage, Reason};
+
+#[path = "../verified.rs"]
+mod verified;
+use verified::verified;
 
 fuzz_target!(|input: &[u8]| {
     if let Ok(text) = std::str::from_utf8(input) {
         let _ = QueueMessage::read(text);
         let _ = QueueMessage::join([text, text]);
     }
-    let letter = QueueMessage {
+    let message = QueueMessage {
         reason: Reason::Exhausted,
         detail: "d".into(),
         function: "event-webhook".into(),
         received_at: 1,
-        body: input.to_vec(),
+        body: verified(input).into(),
     };
-    let messages = letter.write();
+    let messages = message.write();
     assert_eq!(messages.len(), 1);
-    assert_eq!(QueueMessage::read(&messages[0]), Ok(letter));
+    assert_eq!(QueueMessage::read(&messages[0]), Ok(message));
 });

@@ -1,0 +1,75 @@
+//! A position in a list as an opaque text, which the caller sends back to get the next part.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+use webhook_ingest::events_table::item::Item;
+
+use crate::refusal::Refusal;
+
+/// The cursor of a position.
+pub(crate) fn write(position: &impl Serialize) -> String {
+    // Positions are plain data, which always is JSON.
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(position).unwrap_or_default())
+}
+
+/// The position of a cursor. Safe on untrusted input.
+///
+/// # Errors
+/// [`foreign`] if the text is no cursor of such a position.
+pub(crate) fn read<P: DeserializeOwned>(cursor: &str) -> Result<P, Refusal> {
+    let json = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| foreign())?;
+    serde_json::from_slice(&json).map_err(|_| foreign())
+}
+
+/// The cursor of a key of a table or an index.
+pub(crate) fn write_key(key: &Item) -> String {
+    let fields: Map<String, Value> = key
+        .iter()
+        .filter_map(|(name, value)| match value {
+            AttributeValue::S(text) => Some((name.clone(), Value::from(text.as_str()))),
+            AttributeValue::N(number) => Some((name.clone(), Value::from(number.parse::<i64>().ok()?))),
+            _ => None,
+        })
+        .collect();
+    write(&fields)
+}
+
+/// The key of a cursor. Safe on untrusted input: the table checks the attributes of the key.
+///
+/// # Errors
+/// [`foreign`] if the text is no cursor of a key.
+pub(crate) fn read_key(cursor: &str) -> Result<Item, Refusal> {
+    let fields: Map<String, Value> = read(cursor)?;
+    fields
+        .into_iter()
+        .map(|(name, value)| match value {
+            Value::String(text) => Ok((name, AttributeValue::S(text))),
+            Value::Number(number) => Ok((name, AttributeValue::N(number.to_string()))),
+            _ => Err(foreign()),
+        })
+        .collect()
+}
+
+/// The refusal of a cursor that does not belong to the list.
+pub(crate) fn foreign() -> Refusal {
+    Refusal::BadRequest("the cursor does not belong to this list".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_a_key_and_nothing_else_is() {
+        let key = Item::from([
+            ("recipient".to_owned(), AttributeValue::S("91".into())),
+            ("event_time".to_owned(), AttributeValue::N("1704876828000".into())),
+        ]);
+        assert_eq!(read_key(&write_key(&key)).unwrap(), key);
+        for bad in ["", "!", "e30x", "W10", &URL_SAFE_NO_PAD.encode("{\"a\":[]}")] {
+            assert!(matches!(read_key(bad), Err(Refusal::BadRequest(_))), "{bad}");
+        }
+    }
+}

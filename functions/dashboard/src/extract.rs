@@ -1,0 +1,280 @@
+//! Extractors of the handlers: path, query and body of a request as checked types. Each also describes
+//! itself in `/openapi.json`, and answers a request that does not fit with a [`Refusal`].
+
+use std::fmt;
+
+use aide::{
+    OperationInput,
+    generate::GenContext,
+    openapi::Operation,
+    operation::{ParamLocation, add_parameters, parameters_from_schema},
+};
+use axum::{
+    Json,
+    extract::{FromRequest, FromRequestParts, Path, Request},
+};
+use http::request::Parts as Head;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use schemars::{JsonSchema, Schema};
+use serde::{
+    Deserializer,
+    de::{self, DeserializeOwned, Visitor, value},
+    forward_to_deserialize_any,
+};
+use serde_json::Value;
+
+use crate::{redaction, refusal::Refusal, sign_in};
+
+/// What a parameter in a link keeps as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+/// Bytes of a body that the dashboard reads; a password is the largest one that it asks for.
+const LARGEST_BODY: usize = 64 * 1024;
+/// Characters of an unknown parameter's name that an error repeats.
+const LONGEST_NAME: usize = 60;
+
+/// The part of a path that varies: a struct with one field for each.
+pub(crate) struct InPath<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for InPath<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(head: &mut Head, state: &S) -> Result<Self, Refusal> {
+        let Path(path) = Path::from_request_parts(head, state)
+            .await
+            .map_err(|_| Refusal::BadRequest("the path is not percent-encoded UTF-8".into()))?;
+        Ok(Self(path))
+    }
+}
+
+impl<T: JsonSchema> OperationInput for InPath<T> {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        describe::<T>(context, operation, ParamLocation::Path);
+    }
+}
+
+/// The query parameters: a struct with one field for each.
+pub(crate) struct Query<T> {
+    pub(crate) asked: T,
+    pairs: Vec<(String, String)>,
+}
+
+impl<T> Query<T> {
+    /// The query for the part that begins at a cursor, relative to the address of this request.
+    pub(crate) fn next(&self, cursor: &str) -> String {
+        let others = self
+            .pairs
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let pairs: Vec<String> = others
+            .filter(|(name, _)| *name != "cursor")
+            .chain([("cursor", cursor)])
+            .map(|(name, value)| {
+                let (name, value) = (
+                    utf8_percent_encode(name, PLAIN),
+                    utf8_percent_encode(value, PLAIN),
+                );
+                format!("{name}={value}")
+            })
+            .collect();
+        format!("?{}", pairs.join("&"))
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(head: &mut Head, _: &S) -> Result<Self, Refusal> {
+        parse(head.uri.query().unwrap_or_default())
+    }
+}
+
+impl<T: JsonSchema> OperationInput for Query<T> {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        describe::<T>(context, operation, ParamLocation::Query);
+    }
+}
+
+/// A JSON body that only the dashboard's own page, or a tool that is no browser, can send.
+pub(crate) struct Sent<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Example, S: Send + Sync> FromRequest<S> for Sent<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
+        sign_in::from_our_page(request.headers())?;
+        let wrong = || Refusal::BadRequest(format!("send {} as JSON", T::EXAMPLE));
+        let body = axum::body::to_bytes(request.into_body(), LARGEST_BODY)
+            .await
+            .map_err(|_| wrong())?;
+        let body = if body.is_empty() { b"{}" } else { body.as_ref() };
+        serde_json::from_slice(body).map(Self).map_err(|_| wrong())
+    }
+}
+
+impl<T: JsonSchema> OperationInput for Sent<T> {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        Json::<T>::operation_input(context, operation);
+    }
+}
+
+/// What a body looks like, for the error of one that does not.
+pub(crate) trait Example {
+    const EXAMPLE: &str;
+}
+
+/// Adds the fields of a struct to an operation as its parameters.
+fn describe<T: JsonSchema>(context: &mut GenContext, operation: &mut Operation, location: ParamLocation) {
+    // In place: a struct of parameters is no component of the document.
+    let mut schema: Schema = T::json_schema(&mut context.schema);
+    let properties = schema.ensure_object().get_mut("properties");
+    let properties = properties.and_then(Value::as_object_mut).into_iter();
+    for property in properties.flat_map(|fields| fields.values_mut().filter_map(Value::as_object_mut)) {
+        // An absent parameter has no value; what that means is in its description.
+        property.retain(|name, value| name != "default" || !value.is_null());
+    }
+    let parameters = parameters_from_schema(context, schema, location);
+    add_parameters(context, operation, parameters);
+}
+
+/// The parameters of a query. Safe on untrusted input.
+fn parse<T: DeserializeOwned>(query: &str) -> Result<Query<T>, Refusal> {
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query)
+        .map_err(|_| Refusal::BadRequest("the query is not percent-encoded UTF-8".into()))?;
+    let known = fields_of::<T>();
+    let takes = match known {
+        [] => "this path takes no parameters".to_owned(),
+        known => format!("this path takes {}", known.join(", ")),
+    };
+    for (position, (name, _)) in pairs.iter().enumerate() {
+        if !known.contains(&name.as_str()) {
+            return Err(Refusal::BadRequest(format!(
+                "unknown parameter {}; {takes}",
+                shown(name)
+            )));
+        }
+        if pairs.iter().take(position).any(|(before, _)| before == name) {
+            return Err(Refusal::BadRequest(format!(
+                "the parameter {name} is there more than once; {takes}"
+            )));
+        }
+    }
+    let asked = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(
+        form_urlencoded::parse(query.as_bytes()),
+    ))
+    .map_err(|error| Refusal::BadRequest(format!("{} {}", error.path(), error.inner())))?;
+    Ok(Query { asked, pairs })
+}
+
+/// A name from outside: its beginning, without numbers of people.
+fn shown(name: &str) -> String {
+    let beginning: String = name.chars().take(LONGEST_NAME).collect();
+    format!("{:?}", redaction::text(&beginning))
+}
+
+/// The names of a struct's fields, as serde knows them.
+fn fields_of<T: DeserializeOwned>() -> &'static [&'static str] {
+    let mut fields: &'static [&'static str] = &[];
+    // It fails when it has the names.
+    let _ = T::deserialize(Fields(&mut fields));
+    fields
+}
+
+/// A deserializer that only takes down which fields it is asked for.
+struct Fields<'f>(&'f mut &'static [&'static str]);
+
+impl<'de> Deserializer<'de> for Fields<'_> {
+    type Error = value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, value::Error> {
+        Err(de::Error::custom("no struct"))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, value::Error> {
+        *self.0 = fields;
+        Err(de::Error::custom("taken down"))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+/// For `deserialize_with`: a parameter that a type reads from its text.
+pub(crate) fn read<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<String, Error: fmt::Display>,
+{
+    let text: String = de::Deserialize::deserialize(deserializer)?;
+    T::try_from(text).map_err(de::Error::custom)
+}
+
+/// The same of a parameter that is absent where it holds nothing.
+pub(crate) fn filled<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<String, Error: fmt::Display>,
+{
+    let text: String = de::Deserialize::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    T::try_from(text).map(Some).map_err(de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::{DayQuery, NoQuery, SummaryQuery};
+
+    fn error<T: DeserializeOwned>(query: &str) -> String {
+        match parse::<T>(query) {
+            Ok(_) => "none".to_owned(),
+            Err(refusal) => refusal.to_string(),
+        }
+    }
+
+    #[test]
+    fn an_unknown_or_repeated_parameter_is_named_with_those_that_the_path_takes() {
+        let takes = "this path takes from, to, bot, tag, channel";
+        for (query, expected) in [
+            ("form=2026-11-21", format!("unknown parameter \"form\"; {takes}")),
+            (
+                "x919812345678=1",
+                format!("unknown parameter \"x*********678\"; {takes}"),
+            ),
+            (
+                "bot=a&tag=b&bot=c",
+                format!("the parameter bot is there more than once; {takes}"),
+            ),
+            (
+                "bot=a&bot=a",
+                format!("the parameter bot is there more than once; {takes}"),
+            ),
+            ("to=today", "to must be a day, YYYY-MM-DD".to_owned()),
+            ("from=2026-6-1", "from must be a day, YYYY-MM-DD".to_owned()),
+            ("from=&to=&bot=", "none".to_owned()),
+            ("", "none".to_owned()),
+        ] {
+            assert_eq!(error::<SummaryQuery>(query), expected, "{query}");
+        }
+        assert_eq!(
+            error::<NoQuery>("a=b"),
+            "unknown parameter \"a\"; this path takes no parameters"
+        );
+        let long = error::<NoQuery>(&"ä\n".repeat(10_000));
+        assert!(long.len() < 400, "{long}");
+    }
+
+    #[test]
+    fn the_next_part_has_the_same_parameters_and_its_cursor() {
+        let query = parse::<DayQuery>("status=a%26b&cursor=old&format=csv").unwrap();
+        assert_eq!(query.next("new="), "?status=a%26b&format=csv&cursor=new%3D");
+    }
+}

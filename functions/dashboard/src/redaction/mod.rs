@@ -1,0 +1,408 @@
+//! What a viewer gets of each answer. Every field of every answer has a class, and the class decides,
+//! not the look of a value: an unclassified field does not compile, and a stored attribute nobody
+//! classified is redacted as a whole.
+
+mod event;
+
+use webhook_ingest::{
+    events_table::item::{EVENT_TIME, MESSAGE_ID},
+    phone,
+};
+
+use crate::{
+    answers::{
+        BillingCount, DayCount, DeadLetter, DeadLetters, Depth, Depths, Event, Events, FailureCount,
+        Fallback, Folded, Funnel, HourCount, JourneyLeg, Message, Outcome, PersonEvents, PersonJourney,
+        Session, Summary, TypeCount,
+    },
+    tokens::Seal,
+};
+
+/// Stands for a value that a viewer does not see.
+const REDACTED: &str = "***";
+/// A recipient keeps as many of its last digits, so that two people can be told apart.
+const SHOWN_DIGITS: usize = 3;
+/// Shorter recipients keep none: three of six digits would be half of them.
+const SHORTEST_NUMBER: usize = 7;
+
+/// A caller whose role sees no numbers.
+pub(crate) struct Viewer<'a> {
+    /// Makes tokens of message ids; nothing where the dashboard has no key to make them with.
+    pub(crate) seal: Option<&'a Seal>,
+}
+
+impl Viewer<'_> {
+    fn token(&self, id: &str) -> Option<String> {
+        self.seal?.close(id)
+    }
+}
+
+/// An answer that is fit for a viewer after a conversion.
+pub(crate) trait ForViewer {
+    /// The same answer without numbers of people.
+    fn for_viewer(self, viewer: &Viewer<'_>) -> Self;
+}
+
+impl<T: ForViewer> ForViewer for Vec<T> {
+    fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
+        self.into_iter().map(|entry| entry.for_viewer(viewer)).collect()
+    }
+}
+
+/// Text with every number of a person redacted.
+pub(crate) fn text(text: &str) -> String {
+    phone::redact(text).into_owned()
+}
+
+/// Whether a text could hold a person's number.
+pub(crate) fn holds_number(text: &str) -> bool {
+    phone::contains_number(text)
+}
+
+/// The classes of the fields of answers.
+mod class {
+    use super::{ForViewer, Viewer};
+
+    /// Figures, times, our own words: shown as they are.
+    pub(super) fn public<T>(value: T, _: &Viewer<'_>) -> T {
+        value
+    }
+
+    /// Never shown.
+    pub(super) fn withheld<T: Default>(_: T, _: &Viewer<'_>) -> T {
+        T::default()
+    }
+
+    /// Texts of providers and people, shown with numbers redacted.
+    pub(super) fn words<T: Words>(value: T, _: &Viewer<'_>) -> T {
+        value.redacted()
+    }
+
+    /// A person.
+    pub(super) fn person(value: Option<String>, _: &Viewer<'_>) -> Option<String> {
+        value.map(|recipient| super::person(&recipient))
+    }
+
+    /// An answer within an answer; its fields have their own classes.
+    pub(super) fn part<T: ForViewer>(value: T, viewer: &Viewer<'_>) -> T {
+        value.for_viewer(viewer)
+    }
+
+    /// What [`words`] takes.
+    pub(super) trait Words {
+        fn redacted(self) -> Self;
+    }
+
+    impl Words for String {
+        fn redacted(self) -> Self {
+            super::text(&self)
+        }
+    }
+
+    impl<W: Words> Words for Option<W> {
+        fn redacted(self) -> Self {
+            self.map(Words::redacted)
+        }
+    }
+
+    impl<W: Words> Words for Vec<W> {
+        fn redacted(self) -> Self {
+            self.into_iter().map(Words::redacted).collect()
+        }
+    }
+}
+
+/// One line for each answer: its fields and their classes. A field without a class does not compile.
+macro_rules! classes {
+    ($($answer:ident { $($field:ident: $class:ident),+ $(,)? })+) => {$(
+        impl ForViewer for $answer {
+            fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
+                let Self { $($field),+ } = self;
+                Self { $($field: class::$class($field, viewer)),+ }
+            }
+        }
+    )+};
+}
+
+classes! {
+    Summary {
+        from: public, to: public, updated_at: public, counts: part, hours: part, billing: part, failures: part,
+        message_types: part, funnel: part, fallback: part, bots: words, tags: words, channels: words,
+        truncated: public,
+        folded: part,
+    }
+    Folded { kind: public, most: public, days: public }
+    DayCount { day: public, channel: words, status: words, count: public }
+    HourCount { hour: public, channel: words, status: words, count: public }
+    BillingCount { category: words, billable: public, count: public, messages: public }
+    FailureCount { channel: words, reason: words, count: public }
+    TypeCount { channel: words, message_type: words, count: public }
+    Funnel {
+        channel: words, sent: public, delivered: public, read: public, clicked: public, failed: public,
+        not_sent: public, blocked: public,
+    }
+    Fallback { attempts: public, fell_back: public, delivered: public, failed: public, clicked: public }
+    DeadLetters { depths: part, newest: part }
+    Depths { retry: part, dead_letter: part }
+    Depth { visible: public, in_flight: public }
+    DeadLetter {
+        id: public, sent_at: public, reason: words, detail: words, function: words, received_at: public,
+        body_bytes: public, body: withheld, encoding: withheld, truncated: withheld, part: public, parts: public,
+        letter: words,
+    }
+    Session { role: public, sign_in: public, may: public }
+    PersonJourney { journey: part, outcome: part, events: public }
+}
+
+impl ForViewer for JourneyLeg {
+    fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
+        let Self {
+            message_id,
+            token: _,
+            channel,
+            state,
+            state_time,
+            reason,
+        } = self;
+        Self {
+            token: viewer.token(&message_id),
+            message_id: text(&message_id),
+            channel: text(&channel),
+            state: text(&state),
+            state_time,
+            reason: class::words(reason, viewer),
+        }
+    }
+}
+
+impl ForViewer for Outcome {
+    fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
+        let Self {
+            message_id,
+            token: _,
+            channel,
+            state,
+            state_time,
+            sent_time,
+            clicked,
+            incoming,
+        } = self;
+        Self {
+            token: viewer.token(&message_id),
+            message_id: text(&message_id),
+            channel: text(&channel),
+            state: text(&state),
+            state_time,
+            sent_time,
+            clicked,
+            incoming,
+        }
+    }
+}
+
+impl ForViewer for PersonEvents {
+    fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
+        // The order of a person's events is that of their times, and positions in it stay.
+        let Self {
+            events,
+            cursor: _,
+            journeys,
+        } = self;
+        Self {
+            events: events.for_viewer(viewer),
+            // A cursor holds a number.
+            cursor: None,
+            journeys: journeys.for_viewer(viewer),
+        }
+    }
+}
+
+impl ForViewer for Message {
+    fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
+        let Self {
+            message_id,
+            token: _,
+            recipient,
+            provider,
+            channel,
+            state,
+            state_time,
+            events,
+            journey,
+            outcome,
+            linked,
+            answers,
+            truncated,
+            cursor: _,
+        } = self;
+        Self {
+            token: viewer.token(&message_id),
+            message_id: text(&message_id),
+            recipient: class::person(recipient, viewer),
+            provider: class::words(provider, viewer),
+            channel: class::words(channel, viewer),
+            state: class::words(state, viewer),
+            state_time,
+            events: events.for_viewer(viewer),
+            journey: journey.for_viewer(viewer),
+            outcome: outcome.map(|outcome| outcome.for_viewer(viewer)),
+            linked: unordered(linked.for_viewer(viewer)),
+            answers: unordered(answers.for_viewer(viewer)),
+            truncated,
+            // A cursor holds an id.
+            cursor: None,
+        }
+    }
+}
+
+impl ForViewer for Events {
+    fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
+        let Self {
+            events,
+            cursor,
+            truncated,
+        } = self;
+        Self {
+            events: unordered(events.for_viewer(viewer)),
+            truncated: truncated || cursor.is_some(),
+            cursor: None,
+        }
+    }
+}
+
+/// Events of one time in an order that says nothing of the ids they were sorted by. The order of times
+/// stays, and so does the order of one message's events.
+fn unordered(mut events: Vec<Event>) -> Vec<Event> {
+    fn time(event: &Event) -> Option<i64> {
+        event.0.get(EVENT_TIME)?.as_i64()
+    }
+    fn name(event: &Event) -> Option<&str> {
+        [event::TOKEN, MESSAGE_ID]
+            .iter()
+            .find_map(|name| event.0.get(*name)?.as_str())
+    }
+    for same in events.chunk_by_mut(|a, b| time(a) == time(b)) {
+        same.sort_by(|a, b| name(a).cmp(&name(b)));
+    }
+    events
+}
+
+/// A recipient: of a number the last digits, of another kind of address the kind.
+fn person(recipient: &str) -> String {
+    if recipient.bytes().all(|byte| byte.is_ascii_digit()) {
+        let shown = if recipient.len() < SHORTEST_NUMBER {
+            0
+        } else {
+            SHOWN_DIGITS
+        };
+        let (redacted, last) = recipient.split_at(recipient.len() - shown);
+        return format!("{}{last}", "*".repeat(redacted.len()));
+    }
+    match recipient.split_once(':') {
+        Some((kind, _)) if is_plain(kind) => format!("{kind}:{REDACTED}"),
+        _ => REDACTED.to_owned(),
+    }
+}
+
+/// Whether a name cannot hold a number in any spelling.
+fn is_plain(name: &str) -> bool {
+    name.chars()
+        .all(|c| c.is_ascii_alphabetic() || c == '_' || c == '-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    const VIEWER: Viewer<'_> = Viewer { seal: None };
+
+    #[test]
+    fn figures_of_an_overview_stay_and_its_words_are_redacted() {
+        let summary = Summary {
+            from: "2026-11-21".to_owned(),
+            updated_at: Some(1_795_540_581_000),
+            counts: vec![DayCount {
+                day: "2026-11-21".to_owned(),
+                channel: "RCS".to_owned(),
+                status: "x919812345678".to_owned(),
+                count: 1_000_000,
+            }],
+            failures: vec![FailureCount {
+                channel: "SMS".to_owned(),
+                reason: "no route to 919812345678".to_owned(),
+                count: 123_456_789_012,
+            }],
+            bots: vec!["919812345678".to_owned()],
+            tags: vec!["plain".to_owned(), "t919812345678".to_owned()],
+            ..Summary::default()
+        };
+        let shown = serde_json::to_value(summary.for_viewer(&VIEWER)).unwrap();
+        assert_eq!(shown["from"], "2026-11-21");
+        assert_eq!(shown["updated_at"], 1_795_540_581_000_i64);
+        assert_eq!(
+            shown["counts"],
+            json!([{"day": "2026-11-21", "channel": "RCS", "status": "x*********678", "count": 1_000_000}])
+        );
+        assert_eq!(
+            shown["failures"],
+            json!([{"channel": "SMS", "reason": "no route to *********678", "count": 123_456_789_012_u64}])
+        );
+        assert_eq!(shown["bots"], json!(["*********678"]));
+        assert_eq!(shown["tags"], json!(["plain", "t*********678"]));
+    }
+
+    #[test]
+    fn events_of_one_time_do_not_show_the_order_of_their_ids() {
+        let at = |time: i64, id: &str, status: &str| {
+            let Value::Object(fields) = json!({"event_time": time, "message_id": id, "status": status})
+            else {
+                unreachable!()
+            };
+            Event(fields)
+        };
+        let shown = unordered(vec![
+            at(9, "b", "1"),
+            at(9, "a", "2"),
+            at(9, "b", "0"),
+            at(8, "a", "3"),
+        ]);
+        let statuses: Vec<&str> = shown
+            .iter()
+            .map(|event| event.0["status"].as_str().unwrap())
+            .collect();
+        assert_eq!(statuses, ["2", "1", "0", "3"]);
+    }
+    #[test]
+    fn of_a_person_the_last_digits_or_the_kind_remain() {
+        for (recipient, shown) in [
+            ("919209209291", "*********291"),
+            ("1234567", "****567"),
+            ("123456", "******"),
+            ("", ""),
+            ("whatsapp:IN.1346", "whatsapp:***"),
+            ("mailto:a@b.example", "mailto:***"),
+            ("91:98123", "***"),
+            ("+919209209291", "***"),
+        ] {
+            assert_eq!(person(recipient), shown, "{recipient}");
+        }
+    }
+
+    #[test]
+    fn the_reason_of_a_leg_keeps_no_number() {
+        let leg = JourneyLeg {
+            message_id: "api-337-919812345678-x".to_owned(),
+            token: None,
+            channel: "RCS".to_owned(),
+            state: "failed".to_owned(),
+            state_time: 5,
+            reason: Some("no route to +91 98123 45678".to_owned()),
+        };
+        let shown = serde_json::to_string(&leg.for_viewer(&VIEWER)).unwrap();
+        assert!(
+            !shown.contains("98123") && shown.contains("no route to"),
+            "{shown}"
+        );
+    }
+}

@@ -1,0 +1,111 @@
+//! Why a request has no answer: the error, its status code and its text for the caller.
+
+use aide::{
+    OperationOutput,
+    generate::GenContext,
+    openapi::{Operation, Response as ResponseDocument},
+};
+use aws_sdk_dynamodb::{
+    error::{ProvideErrorMetadata, SdkError},
+    operation::query::QueryError,
+};
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use webhook_ingest::operations::{clients, dynamodb};
+
+use crate::answers::Fault;
+
+/// Why a request has no answer. The last is the function's fault, the others are the caller's.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("{0}")]
+    BadRequest(String),
+    #[error("sign in first")]
+    SignInFirst,
+    #[error("the password is not right")]
+    WrongPassword,
+    #[error("{0}")]
+    Forbidden(&'static str),
+    #[error("{0}")]
+    NotFound(String),
+    #[error("this path does not take this method")]
+    MethodNotAllowed,
+    #[error("{0}")]
+    Conflict(String),
+    /// With the seconds until the next try.
+    #[error("too many tries; wait and try again")]
+    TooManyTries(i64),
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl Refusal {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::SignInFirst | Self::WrongPassword => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::TooManyTries(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let fault = Fault {
+            error: self.to_string(),
+            sign_in: matches!(self, Self::SignInFirst),
+        };
+        let mut response = (self.status(), Json(fault)).into_response();
+        if let Self::TooManyTries(seconds) = self {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl OperationOutput for Refusal {
+    type Inner = Fault;
+
+    fn operation_response(context: &mut GenContext, operation: &mut Operation) -> Option<ResponseDocument> {
+        Json::<Fault>::operation_response(context, operation)
+    }
+
+    fn inferred_responses(
+        context: &mut GenContext,
+        operation: &mut Operation,
+    ) -> Vec<(Option<u16>, ResponseDocument)> {
+        let response = Self::operation_response(context, operation);
+        response.into_iter().map(|response| (None, response)).collect()
+    }
+}
+
+type QueryFault = SdkError<QueryError>;
+
+/// The refusal of a request whose query on the events table failed.
+pub(crate) fn of_query(error: &QueryFault) -> Refusal {
+    if dynamodb::lacks_index(error) {
+        return Refusal::NotFound(
+            "the table has no index for this question; the stack switched it off".into(),
+        );
+    }
+    if dynamodb::is_validation(error) {
+        return crate::cursor::foreign();
+    }
+    unavailable("the events table", error)
+}
+
+/// The refusal of a request for which a table did not answer; the log says why.
+pub(crate) fn unavailable<E: ProvideErrorMetadata>(table: &str, error: &SdkError<E>) -> Refusal {
+    let why = clients::failure(error);
+    tracing::error!(table, why, "a table did not answer");
+    Refusal::Unavailable(format!("{table} does not answer just now; try again"))
+}

@@ -1,0 +1,288 @@
+//! Journeys: which messages of one person belong together, and what became of them. Computed from events
+//! like a [`state`](super::state), never stored: order and duplicates of the events do not matter.
+//!
+//! A message continues another one (SMS after RCS, mostly) if it went over another channel for the same
+//! request of the sender, or with the same callback data, within [`LINK_WINDOW_MS`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Channel, EpochMillis, Status,
+    state::{self, Leg, Sighting},
+};
+
+/// How far from a message's own events another one can be its continuation, in milliseconds.
+pub const LINK_WINDOW_MS: i64 = 72 * 3_600_000;
+/// Characters of a [`MessageLeg::reason`] at most.
+pub const LONGEST_REASON: usize = 300;
+
+/// What a journey needs to know of an event.
+#[derive(Debug, Clone)]
+pub struct Step<'e> {
+    /// The message that it happened to.
+    pub message_id: &'e str,
+    /// What happened, over which channel and when.
+    pub sighting: Sighting,
+    /// The id of the API request that sent the message.
+    pub request_id: Option<&'e str>,
+    /// What the sender attached.
+    pub callback_data: Option<&'e str>,
+    /// The message that this one answers.
+    pub in_reply_to: Option<&'e str>,
+    /// Why it failed, or what the carrier said.
+    pub remarks: Option<&'e str>,
+    /// The format of the record.
+    pub format: Option<&'e str>,
+}
+
+impl Step<'_> {
+    /// Whether a person did it, by writing or by tapping, and not a message that was sent to them.
+    fn is_incoming(&self) -> bool {
+        match self.sighting.status {
+            Status::Received => true,
+            Status::Clicked => {
+                self.in_reply_to.is_some() || self.format.is_some_and(|format| format.contains("incoming"))
+            }
+            _ => false,
+        }
+    }
+
+    /// What its message shares with those of the same sending.
+    fn references(&self) -> impl Iterator<Item = (bool, &str)> {
+        let pairs = [(true, self.request_id), (false, self.callback_data)];
+        pairs
+            .into_iter()
+            .filter_map(|(is_request, text)| Some((is_request, text.filter(|text| !text.is_empty())?)))
+    }
+}
+
+/// One message on one channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageLeg {
+    /// The message.
+    pub message_id: String,
+    /// Its state on the channel.
+    pub leg: Leg,
+    /// Why it failed, in the provider's words; nothing unless the state is a failure. At most
+    /// [`LONGEST_REASON`] characters.
+    pub reason: Option<String>,
+    /// When it was sent, in epoch milliseconds.
+    pub sent_at: Option<EpochMillis>,
+    /// Whether the person tapped something in it.
+    pub clicked: bool,
+    /// Whether the person wrote or tapped it themselves.
+    pub incoming: bool,
+}
+
+/// Messages that belong together, and the answers to them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Journey {
+    /// In the order in which they began; within one instant, fallback last.
+    pub legs: Vec<MessageLeg>,
+    /// The positions of its steps, ascending.
+    pub steps: Vec<usize>,
+}
+
+/// Whether an event is of a message that continues the one that `own` are the events of.
+pub fn continues(own: &[Step<'_>], other: &Step<'_>) -> bool {
+    let shares = |reference: (bool, &str)| {
+        own.iter()
+            .any(|step| step.references().any(|own| own == reference))
+    };
+    let same_channel = |step: &Step<'_>| step.sighting.channel == other.sighting.channel;
+    !own.iter().any(same_channel) && other.references().any(shares)
+}
+
+/// The legs of some messages, in the order in which they began; within one instant, fallback last.
+pub fn legs(steps: &[&Step<'_>]) -> Vec<MessageLeg> {
+    let mut messages: BTreeMap<&str, Vec<&Step<'_>>> = BTreeMap::new();
+    for step in steps {
+        messages.entry(step.message_id).or_default().push(step);
+    }
+    let mut legs: Vec<MessageLeg> = messages
+        .into_iter()
+        .flat_map(|(id, steps)| of_message(id, &steps))
+        .collect();
+    legs.sort_by_key(|leg| (leg.leg.began, leg.leg.channel.as_str() == Channel::SMS));
+    legs
+}
+
+/// The leg that speaks for all of them: the one that got furthest if any was delivered, else the one tried
+/// last.
+pub fn outcome(legs: &[MessageLeg]) -> Option<&MessageLeg> {
+    state::speaks(legs, |leg| &leg.leg)
+}
+
+/// Events of one person by what they belong to. Journeys stand in the order of their first steps.
+///
+/// An answer belongs to the journey of the message that it answers, if that is among the steps. A message
+/// that could continue several others continues the one that began last.
+pub fn journeys(steps: &[Step<'_>]) -> Vec<Journey> {
+    let mut messages: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (position, step) in steps.iter().enumerate() {
+        messages.entry(step.message_id).or_default().push(position);
+    }
+    let answered = answered(steps, &messages);
+    let mut sendings: Vec<Sending<'_>> = messages
+        .iter()
+        .filter(|(id, _)| !answered.contains_key(*id))
+        .map(|(id, positions)| Sending::new(id, positions.iter().filter_map(|at| steps.get(*at))))
+        .collect();
+    sendings.sort_by_key(|sending| (sending.first, sending.is_fallback(), sending.ids.first().copied()));
+    let mut grouped: Vec<Sending<'_>> = Vec::new();
+    for sending in sendings {
+        let continued = grouped
+            .iter_mut()
+            .filter(|before| before.is_continued_by(&sending));
+        match continued.max_by_key(|before| before.began_last) {
+            Some(before) => before.add(sending),
+            None => grouped.push(sending),
+        }
+    }
+    let mut journeys: Vec<Journey> = grouped
+        .into_iter()
+        .map(|sending| journey(steps, &messages, &answered, &sending.ids))
+        .collect();
+    journeys.sort_by_key(|journey| journey.steps.first().copied());
+    journeys
+}
+
+/// Each answer among the messages, and the message that its chain of answers begins with.
+fn answered<'s>(
+    steps: &'s [Step<'_>],
+    messages: &BTreeMap<&'s str, Vec<usize>>,
+) -> BTreeMap<&'s str, &'s str> {
+    let mut direct: BTreeMap<&str, &str> = BTreeMap::new();
+    for step in steps {
+        let known = step.in_reply_to.and_then(|to| messages.get_key_value(to));
+        if let Some((to, _)) = known
+            && *to != step.message_id
+        {
+            let kept = direct.entry(step.message_id).or_insert(to);
+            *kept = (*kept).min(to);
+        }
+    }
+    let root = |id: &&'s str| {
+        let mut at: &'s str = id;
+        let mut seen = BTreeSet::new();
+        while let Some(to) = direct.get(at) {
+            // Messages that answer each other have no first one: each stands for itself.
+            if !seen.insert(at) {
+                return None;
+            }
+            at = to;
+        }
+        Some(at)
+    };
+    let pairs = direct.keys().filter_map(|id| Some((*id, root(id)?)));
+    pairs.collect()
+}
+
+fn journey(
+    steps: &[Step<'_>],
+    messages: &BTreeMap<&str, Vec<usize>>,
+    answered: &BTreeMap<&str, &str>,
+    ids: &[&str],
+) -> Journey {
+    let positions = |id: &&str| messages.get(id).cloned().unwrap_or_default();
+    let own: Vec<usize> = ids.iter().flat_map(positions).collect();
+    let answers = answered.iter().filter(|(_, to)| ids.contains(to));
+    let mut all: Vec<usize> = answers
+        .flat_map(|(id, _)| positions(id))
+        .chain(own.iter().copied())
+        .collect();
+    all.sort_unstable();
+    let own: Vec<&Step<'_>> = own.into_iter().filter_map(|at| steps.get(at)).collect();
+    Journey {
+        legs: legs(&own),
+        steps: all,
+    }
+}
+
+/// Messages that are known to belong together, and what a further one would have to share.
+struct Sending<'e> {
+    ids: Vec<&'e str>,
+    channels: BTreeSet<&'e Channel>,
+    references: BTreeSet<(bool, &'e str)>,
+    first: EpochMillis,
+    last: EpochMillis,
+    /// When the latest of its messages began.
+    began_last: EpochMillis,
+}
+
+impl<'e> Sending<'e> {
+    fn new(id: &'e str, steps: impl Iterator<Item = &'e Step<'e>>) -> Self {
+        let mut sending = Self {
+            ids: vec![id],
+            channels: BTreeSet::new(),
+            references: BTreeSet::new(),
+            first: EpochMillis::MAX,
+            last: EpochMillis::MIN,
+            began_last: EpochMillis::MAX,
+        };
+        for step in steps {
+            sending.channels.insert(&step.sighting.channel);
+            sending.references.extend(step.references());
+            sending.first = sending.first.min(step.sighting.at);
+            sending.last = sending.last.max(step.sighting.at);
+        }
+        sending.began_last = sending.first;
+        sending
+    }
+
+    fn is_fallback(&self) -> bool {
+        self.channels
+            .iter()
+            .all(|channel| channel.as_str() == Channel::SMS)
+    }
+
+    fn is_continued_by(&self, other: &Self) -> bool {
+        self.channels.is_disjoint(&other.channels)
+            && !self.references.is_disjoint(&other.references)
+            && other.first <= self.last.saturating_add(LINK_WINDOW_MS)
+    }
+
+    fn add(&mut self, other: Self) {
+        self.ids.extend(other.ids);
+        self.channels.extend(other.channels);
+        self.references.extend(other.references);
+        self.last = self.last.max(other.last);
+        self.began_last = self.began_last.max(other.first);
+    }
+}
+
+fn of_message(id: &str, steps: &[&Step<'_>]) -> Vec<MessageLeg> {
+    let sightings: Vec<Sighting> = steps.iter().map(|step| step.sighting.clone()).collect();
+    let legs = state::legs(&sightings).into_iter();
+    legs.map(|leg| {
+        let own = || steps.iter().filter(|step| step.sighting.channel == leg.channel);
+        let at = |status: Status| {
+            own()
+                .filter(move |step| step.sighting.status == status)
+                .map(|s| s.sighting.at)
+        };
+        MessageLeg {
+            message_id: id.to_owned(),
+            reason: state::is_failure(&leg.state)
+                .then(|| reason(own().copied()))
+                .flatten(),
+            sent_at: at(Status::Sent).min(),
+            clicked: at(Status::Clicked).next().is_some(),
+            incoming: own().all(|step| step.is_incoming()),
+            leg: leg.clone(),
+        }
+    })
+    .collect()
+}
+
+/// The remarks of the last failure that has some.
+fn reason<'e>(steps: impl Iterator<Item = &'e Step<'e>>) -> Option<String> {
+    let failures = steps.filter(|step| state::is_failure(step.sighting.status.as_str()));
+    let said =
+        failures.filter_map(|step| Some((step.sighting.at, step.remarks.filter(|text| !text.is_empty())?)));
+    said.max()
+        .map(|(_, text)| text.chars().take(LONGEST_REASON).collect())
+}
+
+#[cfg(test)]
+mod tests;
