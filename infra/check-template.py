@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""Checks template.yaml, as SAM transforms it, for what the linters do not know.
+"""Checks template.yaml, with its loops expanded and as SAM transforms it, for what the linters do not know.
 
 Each public URL has both permissions it needs, no policy of ours has a wildcard resource,
 no secret stands in a variable, every metric of ours is one that the code emits, the stream's
 reader skips nothing, ProtectData keeps what holds events, and every alarm names a section of the runbook.
+The lists that name functions, in the roles and in the dashboard, name all functions and no others.
+All of this holds for the default of Receivers, and for each receiver alone.
 
 Usage: check-template.py [template.yaml [metrics.txt]]
 """
 
 import json
+import logging
 import os
 import re
 import sys
@@ -19,6 +22,8 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 from samtranslator.model.exceptions import InvalidDocumentException  # noqa: E402
 from samtranslator.translator.transform import transform  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
+
+from expand import expand  # noqa: E402
 
 INFRA = Path(__file__).resolve().parent
 NAMESPACE = "NetcoreWebhooks"
@@ -42,7 +47,16 @@ REFERENCES = {
 }
 NO_REFERENCES = ['{"accept":"anything"}', '{"accept":[{"type":"header","name":"x","values":["s"]}]}', "plain-secret",
                  "name", "/", "/a/", '/n{"accept":"anything"}', "*", "/*", "arn:aws:secretsmanager:*:123456789012:secret:auth-AbCdEf"]
+# The streams of one log group. Its !GetAtt Arn is the same text.
+LOG_STREAMS = re.compile(r"arn:\$\{AWS::Partition\}:logs:\$\{AWS::Region\}:\$\{AWS::AccountId\}:log-group:([^*?]+):\*")
+ALARM_ARN = re.compile(r"arn:\$\{AWS::Partition\}:cloudwatch:\$\{AWS::Region\}:\$\{AWS::AccountId\}:alarm:(.+)")
+# Lambda's metrics that the dashboard shows for every function.
+OF_EVERY_FUNCTION = ["Errors", "Throttles", "ConcurrentExecutions"]
 SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSPHRASE|CREDENTIAL|PRIVATE|API_?KEY|AUTH$")
+
+
+# It says at every transform that nobody published what it measured.
+logging.getLogger("samtranslator.metrics.metrics").setLevel(logging.ERROR)
 
 
 class NoManagedPolicies:
@@ -149,7 +163,7 @@ def least_privilege(resources, problems):
             if "*" in action or "?" in action:
                 problems.append(f"{name}: wildcard action {action}")
         for text in strings(statement.get("Resource", "*")):
-            if "*" in text or "?" in text:
+            if ("*" in text or "?" in text) and not LOG_STREAMS.fullmatch(text):
                 problems.append(f"{name}: wildcard resource {text} for {', '.join(actions)}")
 
 
@@ -178,6 +192,16 @@ def no_plain_secrets(template, resources, problems):
                     problems.append(f"{name}: the variable {variable} holds a secret in plain text")
 
 
+def shown(resources):
+    """The dashboards' contents."""
+    for name, dashboard in of_type(resources, "AWS::CloudWatch::Dashboard"):
+        body = plain(dashboard["DashboardBody"])
+        if not isinstance(body, str):
+            unknown = sorted(set(re.findall(r'"Fn::If": \["(\w+)"', json.dumps(body))))
+            raise ValueError(f"{name}: depends on {', '.join(unknown)}, which cannot be reckoned from Receivers")
+        yield name, json.loads(body)
+
+
 def metric_names(resources):
     for name, alarm in of_type(resources, "AWS::CloudWatch::Alarm"):
         if alarm.get("Namespace") == NAMESPACE:
@@ -186,10 +210,8 @@ def metric_names(resources):
             metric = query.get("MetricStat", {}).get("Metric", {})
             if metric.get("Namespace") == NAMESPACE:
                 yield name, metric["MetricName"]
-    for name, dashboard in of_type(resources, "AWS::CloudWatch::Dashboard"):
-        body = dashboard["DashboardBody"]
-        body = body.get("Fn::Sub", body) if isinstance(body, dict) else body
-        for widget in json.loads(body)["widgets"]:
+    for name, body in shown(resources):
+        for widget in body["widgets"]:
             for metric in widget["properties"].get("metrics", []):
                 if metric[0] == NAMESPACE:
                     yield name, metric[1]
@@ -243,24 +265,147 @@ def runbook(resources, problems):
             problems.append(f"{name}: docs/operate.md has no section {section[1]}")
 
 
-def main():
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else INFRA.parent / "template.yaml"
-    known = Path(sys.argv[2]) if len(sys.argv) > 2 else INFRA / "metrics.txt"
-    template = yaml_parse(path.read_text())
-    try:
-        resources = transformed(yaml_parse(path.read_text()))["Resources"]
-    except InvalidDocumentException as error:
-        for cause in error.causes:
-            print(f"{path.name}: {cause.message}", file=sys.stderr)
-        return 1
+def plain(value):
+    """The text of an Fn::Sub, or the value."""
+    return value.get("Fn::Sub", value) if isinstance(value, dict) else value
+
+
+def logs(resources, problems):
+    """A function writes to its own log group, and its role may write to those of its functions alone."""
+    names = {plain(group["LogGroupName"]): name for name, group in of_type(resources, "AWS::Logs::LogGroup")}
+    rights = {}
+    for role, statement in statements(resources):
+        if "logs:PutLogEvents" in as_list(statement.get("Action")):
+            for resource in as_list(statement["Resource"]):
+                if "Fn::GetAtt" in resource:
+                    rights.setdefault(role, set()).add(resource["Fn::GetAtt"][0])
+                    continue
+                streams = LOG_STREAMS.fullmatch(str(plain(resource)))
+                group = names.get(streams[1]) if streams else None
+                rights.setdefault(role, set()).add(group)
+                if not group:
+                    problems.append(f"{role}: may write to the log group {plain(resource)}, which is not there")
+    for name, function in of_type(resources, "AWS::Lambda::Function"):
+        role, group = function["Role"]["Fn::GetAtt"][0], ref(function["LoggingConfig"]["LogGroup"])
+        if group not in rights.get(role, set()):
+            problems.append(f"{role}: {name} may not write to its log group {group}")
+
+
+def named(text):
+    """The resource that a variable of an Fn::Sub names; the text itself if it is none."""
+    return re.sub(r"^\$\{(\w+)(\.Arn)?\}$", r"\1", text)
+
+
+def dashboard(resources, problems):
+    """The dashboard shows every alarm of a function and every function, and nothing that is not there."""
+    functions = {plain(function["FunctionName"]): name for name, function in of_type(resources, "AWS::Lambda::Function")}
+    alarms = {plain(alarm["AlarmName"]): name for name, alarm in of_type(resources, "AWS::CloudWatch::Alarm")}
+    answering = {alarm["Dimensions"][0]["Value"] for _, alarm in of_type(resources, "AWS::CloudWatch::Alarm")
+                 if alarm["MetricName"] == "TimeToAnswer"}
+    for name, body in shown(resources):
+        listed, measured, answers = set(), {metric: set() for metric in OF_EVERY_FUNCTION}, set()
+        for widget in body["widgets"]:
+            for text in widget["properties"].get("alarms", []):
+                by_name = ALARM_ARN.fullmatch(text)
+                alarm = alarms.get(by_name[1], by_name[1]) if by_name else named(text)
+                listed.add(alarm)
+                if alarm not in alarms.values():
+                    problems.append(f"{name}: shows the alarm {alarm}, which is not there")
+            for metric in widget["properties"].get("metrics", []):
+                if metric[0] == "AWS/Lambda":
+                    function = functions.get(metric[3], named(metric[3]))
+                    measured.setdefault(metric[1], set()).add(function)
+                    if function not in functions.values():
+                        problems.append(f"{name}: shows {metric[1]} of {function}, which is not there")
+                elif metric[:2] == [NAMESPACE, "TimeToAnswer"]:
+                    answers.add(metric[3])
+        for alarm in alarms:
+            if any(alarm.startswith(f"{function}-") for function in functions) and alarms[alarm] not in listed:
+                problems.append(f"{name}: does not show {alarms[alarm]}")
+        for metric in OF_EVERY_FUNCTION:
+            for function in functions.values():
+                if function not in measured[metric]:
+                    problems.append(f"{name}: does not show {metric} of {function}")
+        if answers != answering:
+            problems.append(f"{name}: shows the time to answer of {sorted(answers)}, not of {sorted(answering)}")
+
+
+def references(template, resources, problems):
+    """Nothing refers to what is not there."""
+    there = {*resources, *template["Parameters"]}
+
+    def look(value, where):
+        if isinstance(value, list):
+            for item in value:
+                look(item, where)
+        if not isinstance(value, dict):
+            return
+        for key, argument in value.items():
+            names = []
+            if key == "Ref":
+                names = [argument]
+            elif key == "Fn::GetAtt":
+                names = [argument[0] if isinstance(argument, list) else argument.split(".")[0]]
+            elif key == "Fn::Sub":
+                text, own = argument if isinstance(argument, list) else (argument, {})
+                names = [found.split(".")[0] for found in re.findall(r"\$\{([^!}][^}]*)\}", text) if found not in own]
+            for name in names:
+                if not name.startswith("AWS::") and name not in there:
+                    problems.append(f"{where}: refers to {name}, which is not there")
+            look(argument, where)
+
+    for section in [resources, template["Outputs"]]:
+        for name, value in section.items():
+            look(value, name)
+
+
+def receivers(template, resources, wanted, problems):
+    """The list decides which functions with WEBHOOK_AUTH there are, and each of them has an output with its URL."""
+    found = {name.removesuffix("Function"): function for name, function in of_type(resources, "AWS::Lambda::Function")
+             if "WEBHOOK_AUTH" in variables(function)}
+    if list(found) != wanted:
+        problems.append(f"Receivers are {wanted}, and the functions are those of {list(found)}")
+    for name, function in found.items():
+        words = plain(function["FunctionName"]).removeprefix("${AWS::StackName}-").split("-")
+        if "".join(word.capitalize() for word in words) != name:
+            problems.append(f"{name}: its function is named {plain(function['FunctionName'])}")
+        if template["Outputs"].get(f"{name}Url", {}).get("Value") != {"Fn::GetAtt": [f"{name}FunctionUrl", "FunctionUrl"]}:
+            problems.append(f"{name}: no output with its URL")
+
+
+def check(template, wanted, known):
+    """The problems of the template with these receivers, and its resources."""
+    expanded = expand(template, wanted)
+    resources = transformed(expand(template, wanted))["Resources"]
     problems = []
     function_urls(resources, problems)
     least_privilege(resources, problems)
-    no_plain_secrets(template, resources, problems)
-    metrics(resources, set(known.read_text().split()), problems)
+    no_plain_secrets(expanded, resources, problems)
+    metrics(resources, known, problems)
     streams(resources, problems)
-    kept(template, problems)
+    kept(expanded, problems)
     runbook(resources, problems)
+    logs(resources, problems)
+    dashboard(resources, problems)
+    references(expanded, resources, problems)
+    receivers(expanded, resources, wanted, problems)
+    return problems, resources
+
+
+def main():
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else INFRA.parent / "template.yaml"
+    known = Path(sys.argv[2]) if len(sys.argv) > 2 else INFRA / "metrics.txt"
+    known = set(known.read_text().split())
+    template = yaml_parse(path.read_text())
+    everyone = template["Parameters"]["Receivers"]["Default"].split(",")
+    try:
+        problems, resources = check(template, everyone, known)
+        for one in everyone if not problems else []:
+            problems += [f"{problem} (Receivers={one})" for problem in check(template, [one], known)[0]]
+    except ValueError as error:
+        problems = [str(error)]
+    except InvalidDocumentException as error:
+        problems = [cause.message for cause in error.causes]
     for problem in problems:
         print(f"{path.name}: {problem}", file=sys.stderr)
     if problems:
@@ -268,7 +413,8 @@ def main():
     public = sum(auth_type == "NONE" for _, url in of_type(resources, "AWS::Lambda::Url")
                  for auth_type, _ in authentication(url["AuthType"]))
     print(f"{path.name}: {public} URLs that are or may be public, with both permissions; no wildcard resource, "
-          "no plain secret, metrics known, nothing skipped by the stream's reader")
+          f"no plain secret, metrics known, nothing skipped by the stream's reader; {len(resources)} resources, "
+          f"and as complete with each of {len(everyone)} receivers alone")
     return 0
 
 

@@ -37,6 +37,8 @@ PARAMETERS = {
     "AuthRefreshSeconds": "10",
     "MaxReceiveCount": "2",
 }
+# What samconfig.toml says in the root; SAM CLI does not look for it beside these templates.
+LOOPS = ["--language-extensions"]
 # SQS actions that exist for batches too, without a right of their own.
 BATCHES = {"sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"}
 
@@ -172,7 +174,7 @@ class Stage:
 
     def package(self):
         """`sam package`: the binaries go up once, not with every deployment."""
-        code, said = self.sam("package", "--template-file", str(self.build / "template.yaml"), "--resolve-s3",
+        code, said = self.sam("package", *LOOPS, "--template-file", str(self.build / "template.yaml"), "--resolve-s3",
                               "--region", REGION, "--output-template-file", "packaged.yaml", "--no-progressbar")
         assert code == 0, said
 
@@ -181,7 +183,7 @@ class Stage:
         self.parameters |= parameters
         overrides = [f"{name}={value}" for name, value in self.parameters.items()]
         code, said = self.sam(
-            "deploy", "--template-file", "packaged.yaml", "--stack-name", STACK, "--region", REGION, "--resolve-s3",
+            "deploy", *LOOPS, "--template-file", "packaged.yaml", "--stack-name", STACK, "--region", REGION, "--resolve-s3",
             "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar",
             "--parameter-overrides", *overrides)
         if code == 0:

@@ -341,7 +341,8 @@ def curl(url, *arguments):
 
 def test_a_wrong_parameter_is_refused_with_a_reason(stage):
     before, parameters = stage.items(), dict(stage.parameters)
-    for name, value in [("RetentionDays", "-1"), ("WebhookAuthParameter", "plain-secret"), ("DashboardAuthParameter", '""')]:
+    for name, value in [("RetentionDays", "-1"), ("WebhookAuthParameter", "plain-secret"), ("DashboardAuthParameter", '""'),
+                        ("Receivers", "event-webhook"), ("Receivers", "EventWebhook,")]:
         code, said = stage.deploy(**{name: value})
         assert code != 0 and name in said, said
         stage.parameters = dict(parameters)
@@ -356,6 +357,44 @@ def test_a_function_says_what_is_wrong_with_its_environment(stage):
     assert "EVENTS_TABLE is missing" in said and "RETENTION_DAYS must" in said
     stage.change_environment("event-webhook", **before)
     assert stage.call(stage.url("event-webhook"), "GET").status == 200
+
+
+def test_a_receiver_that_nobody_knows_is_refused(stage):
+    before, parameters, functions = dict(stage.outputs), dict(stage.parameters), stage.functions()
+    code, said = stage.deploy(Receivers="EventWebhook,CarrierPigeon")
+    assert code != 0, said
+    stage.parameters = parameters
+    assert (stage.outputs, stage.functions()) == (before, functions)
+
+
+def test_only_the_receivers_in_the_list_are_there(stage):
+    kept, gone = ["event-webhook", "rcs-callback"], ["delivery-status", "fallback-sms", "incoming-webhook"]
+    names = {f"{STACK}-{function}" for function in [*kept, "redrive", "projector", "dashboard"]}
+    before, old_urls = dict(stage.outputs), {function: stage.url(function) for function in RECEIVERS}
+    code, said = stage.deploy(Receivers="EventWebhook,RcsCallback")
+    assert code == 0, said
+
+    assert stage.functions() == sorted([*kept, "redrive", "projector", "dashboard"])
+    assert stage.outputs == {name: value for name, value in before.items()
+                             if name not in ("DeliveryStatusUrl", "FallbackSmsUrl", "IncomingWebhookUrl")}
+    groups = stage.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]
+    assert {group["logGroupName"].removeprefix("/aws/lambda/") for group in groups} == names
+    alarms = [alarm["AlarmName"] for alarm in stage.client("cloudwatch").describe_alarms()["MetricAlarms"]]
+    assert len([name for name in alarms if name.startswith(tuple(f"{STACK}-{function}-" for function in kept))]) == 10
+    shown = stage.client("cloudwatch").get_dashboard(DashboardName=STACK)["DashboardBody"]
+    rights = json.dumps([stage.client("iam").get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+                         for role in stage.roles()
+                         for policy in stage.client("iam").list_role_policies(RoleName=role)["PolicyNames"]])
+    for function in gone:
+        assert not [name for name in alarms if name.startswith(f"{STACK}-{function}-")]
+        assert function not in shown and f"/aws/lambda/{STACK}-{function}" not in rights
+        assert stage.call(old_urls[function], "GET").status in (403, 404)
+    for function in kept:
+        assert function in shown and f"/aws/lambda/{STACK}-{function}:*" in rights
+        assert stage.call(stage.url(function), "GET").status == 200
+    listed = next(widget for widget in json.loads(shown)["widgets"] if widget["type"] == "alarm")["properties"]["alarms"]
+    assert {arn.rsplit(":", 1)[1] for arn in listed} <= set(alarms)
+    assert stage.post("event-webhook", events("fewer")).json() == answer(received=1, stored=1)
 
 
 def test_nothing_is_left_when_it_is_deleted(stage):
