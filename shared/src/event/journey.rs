@@ -1,5 +1,5 @@
 //! Journeys: groups of one person's messages that belong together, and their result. Computed from events
-//! like a [`state`](super::state) and never stored. The order and duplicates of the events do not matter.
+//! like a [`state`] and never stored. The order and duplicates of the events do not matter.
 //!
 //! A message continues another one (mostly SMS after RCS) if it used another channel and has the same API
 //! request or the same callback data. Both are within [`LINK_WINDOW_MS`].
