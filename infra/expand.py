@@ -91,8 +91,10 @@ def simple(value, known, conditions):
             return argument[0].join(argument[1])
     if function == "Fn::Split" and isinstance(argument[1], str):
         return argument[1].split(argument[0])
-    if function == "Fn::Equals" and all(isinstance(side, str) for side in argument):
-        return argument[0] == argument[1]
+    if function == "Fn::Length" and isinstance(argument, list):
+        return len(argument)
+    if function == "Fn::Equals" and all(isinstance(side, (str, int)) for side in argument):
+        return str(argument[0]) == str(argument[1])
     if function == "Fn::Not" and isinstance(argument[0], bool):
         return not argument[0]
     return {function: argument}

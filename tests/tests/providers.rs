@@ -18,13 +18,20 @@ fn missing(root: &Path, receiver: &Receiver) -> Vec<String> {
     let fixtures = format!("tests/fixtures/{name}");
     let is_played = simulate::forms().any(|form| form.function == name);
     let is_documented = text("README.md").contains(&format!("| `{name}` |"));
-    let is_deployed = text("template.yaml")
-        .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
-        .any(|word| word == name);
+    // The names in the list are parts of logical ids, such as EventWebhook.
+    let template = text("template.yaml");
+    let parameter = template.split_once("\n  Receivers:\n").unwrap().1;
+    let list = parameter.split_once("Default: ").unwrap().1;
+    let is_listed =
+        (list.lines().next().unwrap().split(',')).any(|id| id.to_lowercase() == name.replace('-', ""));
+    let is_deployed = is_listed && template.contains(&format!("\n      Name: {name}\n"));
     [
         (root.join(&binary).exists(), binary),
         (has_files(&fixtures), format!("{fixtures}: its payloads")),
-        (is_deployed, "template.yaml: its entry".to_owned()),
+        (
+            is_deployed,
+            "template.yaml: its name in Receivers and its row in Functions".to_owned(),
+        ),
         (
             is_documented,
             "README.md: its line in the table of functions".to_owned(),
@@ -61,7 +68,7 @@ fn a_receiver_with_a_row_alone_lacks_five_places() {
         [
             "carrier-pigeon lacks functions/receivers/src/bin/carrier-pigeon.rs",
             "carrier-pigeon lacks tests/fixtures/carrier-pigeon: its payloads",
-            "carrier-pigeon lacks template.yaml: its entry",
+            "carrier-pigeon lacks template.yaml: its name in Receivers and its row in Functions",
             "carrier-pigeon lacks README.md: its line in the table of functions",
             "carrier-pigeon lacks cli/src/simulate: its life",
         ]
