@@ -21,7 +21,7 @@ use webhook_ingest::{
     queue::message::Reason,
 };
 
-/// Which dead_letters.
+/// Selects dead letters.
 #[derive(Debug, Clone, Args)]
 pub struct Which {
     /// Only these ids (as `list` prints them; a beginning suffices).

@@ -1,5 +1,5 @@
-//! What a body costs us before any call: authenticate, parse, normalise, build the items. Beside
-//! it the floor of the same bytes: SHA-256 and `serde_json`, which no receiver can do without.
+//! The CPU time of a body before any call: authenticate, parse, normalize, build the items. For comparison,
+//! the minimum for the same bytes: SHA-256 and `serde_json`, which every receiver needs.
 //!
 //! `cargo bench -p webhook-ingest`; compare within one run.
 
@@ -23,7 +23,7 @@ fn main() {
     divan::main();
 }
 
-/// The documented sample of a delivery, `n` times with an id of its own.
+/// The documented sample of a delivery, `n` times, each with a different id.
 fn body(n: usize) -> Vec<u8> {
     let records: Vec<String> = (0..n)
         .map(|i| {
@@ -57,7 +57,7 @@ fn signed(policy: &Policy, body: &[u8]) -> HeaderMap {
         .collect()
 }
 
-/// Ours: from signed bytes to items.
+/// Our code: from signed bytes to items.
 #[divan::bench(args = EVENTS)]
 fn a_ours(bencher: Bencher<'_, '_>, n: usize) {
     let (body, policy) = (body(n), policy());
@@ -89,7 +89,7 @@ fn a_ours(bencher: Bencher<'_, '_>, n: usize) {
     });
 }
 
-/// The floor: a digest and a parse of the same bytes.
+/// The minimum: a digest and a parse of the same bytes.
 #[divan::bench(args = EVENTS)]
 fn b_floor(bencher: Bencher<'_, '_>, n: usize) {
     let body = body(n);
@@ -100,7 +100,7 @@ fn b_floor(bencher: Bencher<'_, '_>, n: usize) {
     });
 }
 
-/// Of the floor: the digest.
+/// Only the digest.
 #[divan::bench(args = EVENTS)]
 fn c_floor_sha256(bencher: Bencher<'_, '_>, n: usize) {
     let body = body(n);
@@ -109,7 +109,7 @@ fn c_floor_sha256(bencher: Bencher<'_, '_>, n: usize) {
         .bench(|| Sha256::digest(black_box(&body)));
 }
 
-/// Of the floor: the parse.
+/// Only the parse.
 #[divan::bench(args = EVENTS)]
 fn d_floor_serde_json(bencher: Bencher<'_, '_>, n: usize) {
     let body = body(n);

@@ -1,18 +1,18 @@
-//! The counters' table: its keys, the names of its counters and the bounds on them, for the writers
-//! (`projector`, `rollups rebuild`) and the reader (`dashboard`).
+//! The counters' table: its keys, the names of its counters and their limits, for the writers (`projector`,
+//! `rollups rebuild`) and the reader (`dashboard`).
 //!
-//! | `series` | `period` | holds |
+//! | `series` | `period` | content |
 //! |---|---|---|
 //! | `<generation>#<scope>` | `day#2026-11-21#<slot>` | counters of that UTC day of the event time |
 //! | `<generation>#<scope>` | `hour#2026-11-21T10#<slot>` | counters of that hour, statuses only |
-//! | `<generation>#names` | `day#2026-11-21#<page>` | the names that this day counts by themselves |
+//! | `<generation>#names` | `day#2026-11-21#<page>` | the names that this day counts separately |
 //! | `<generation>#seen#<second>` | `-` | markers of the events that arrived in that second and are counted |
 //! | `<generation>#seen#<second>#<digits>` | `-` | more markers of a busy second, by the first hex digits of the marker |
 //! | `generation` | `-` | the generation that is read, and the one that is being built |
 //!
-//! A scope is `all`, `bot=B`, `tag=T` or `bot=B&tag=T`; the channel is a part of each counter's name.
-//! The slots of a day or hour are added up by the reader. Items without a slot were written by an
-//! earlier version; they are still read, and never written.
+//! A scope is `all`, `bot=B`, `tag=T` or `bot=B&tag=T`. The channel is a part of each counter's name. The
+//! reader adds up the slots of a day or hour. An earlier version wrote items without a slot; they are still
+//! read, but no longer written.
 
 use aws_sdk_dynamodb::{Client, error::SdkError, operation::get_item::GetItemError, types::AttributeValue};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
@@ -27,72 +27,72 @@ use crate::{
 pub const SERIES: &str = "series";
 /// Sort key (S).
 pub const PERIOD: &str = "period";
-/// Time to live, epoch seconds (N). Everything has one but the scope `all` and the item `generation`.
+/// Time to live, epoch seconds (N). All items have one, except for the scope `all` and the item `generation`.
 pub const EXPIRES_AT: &str = "expires_at";
-/// Changes with every write of an item that is written under a condition (N).
+/// The version of items with conditional writes: it changes with every write (N).
 pub const VERSION: &str = "version";
-/// When the item was last counted into, epoch milliseconds (N).
+/// When the item was last updated, epoch milliseconds (N).
 pub const UPDATED_AT: &str = "updated_at";
-/// Of a page of names: which kinds of names did not all find room on this day (SS).
+/// In a page of names: the kinds of names that did not all fit on this day (SS).
 pub const FOLDED: &str = "folded";
-/// Of the item `generation`: the generation that is read (S).
+/// In the item `generation`: the generation that is read (S).
 pub const CURRENT: &str = "current";
-/// Of the item `generation`: the generation that is being built, if one is (S).
+/// In the item `generation`: the generation that is being built, if any (S).
 pub const NEXT: &str = "next";
-/// Of the item `generation`: when the rebuild counts as dead unless it renews this, epoch milliseconds (N).
+/// In the item `generation`: when the rebuild's lease ends unless it is renewed, epoch milliseconds (N).
 pub const LEASE_UNTIL: &str = "lease_until";
 /// The generation of a table that was never rebuilt.
 pub const FIRST_GENERATION: &str = "0";
 /// The `series` of the item that names the generations.
 pub const GENERATION: &str = "generation";
-/// The `period` of items that have none.
+/// The `period` of items without a period.
 pub const NO_PERIOD: &str = "-";
 /// The slot of a quiet day. A busy projector writes into one of the slots from 1 to [`SLOTS`], so that
-/// projectors that work at once do not wait for each other.
+/// concurrent projectors do not wait for each other.
 pub const COMMON_SLOT: u8 = 0;
 /// Slots for busy projectors.
 pub const SLOTS: u8 = 8;
-/// The slot of a rebuild.
+/// The slot that a rebuild writes into.
 pub const REBUILD_SLOT: u8 = 9;
-/// Series of bots and tags, and names, expire so long after they were last counted into. The dashboard
-/// shows at most 366 days.
+/// Days after their last update until names and the series of bots and tags expire. The dashboard shows at
+/// most 366 days.
 pub const SERIES_LIVE_DAYS: i64 = 400;
-/// Counts names beyond the limits: bots, tags, statuses, types, reasons and categories.
+/// Counter of all names beyond the limits: bots, tags, statuses, types, reasons and categories.
 pub const OTHER: &str = "other";
-/// Counts channels beyond the limit.
+/// Counter of all channels beyond the limit.
 pub const OTHER_CHANNEL: &str = "OTHER";
 
-/// After a lease ended, `projector` counts into a generation a little longer: clocks differ.
+/// After a lease ends, `projector` counts into its generation a little longer, since clocks differ.
 const LEASE_MARGIN_MS: i64 = 600_000;
 
-/// What joins the parts of names and what escapes it.
+/// Characters that join the parts of names, and the escape character.
 const RESERVED: &AsciiSet = &CONTROLS.add(b'%').add(b'#').add(b'|').add(b'&').add(b'=');
 
-/// Kinds of names that senders choose. A UTC day counts the first so many of a kind by name, and all
-/// others together as `other`: what a day's items hold, and what counting costs, is bounded whatever is
-/// sent. The channels RCS, SMS and WHATSAPP and the listed statuses always count by name.
+/// Kinds of names that senders choose. A UTC day counts the first names of each kind separately, and all
+/// others together as `other`. This limits the size of a day's items and the cost of counting, whatever
+/// senders choose. The channels RCS, SMS and WHATSAPP and the listed statuses always have their own counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Names {
     /// Unlisted channels.
     Channels,
-    /// Bots, each with series.
+    /// Bots. Each has its own series.
     Bots,
-    /// Tags, each with series.
+    /// Tags. Each has its own series.
     Tags,
-    /// A bot together with a tag, with series. Beyond the bound, a pair has none.
+    /// Pairs of a bot and a tag. Each has its own series; beyond the limit, a pair has none.
     Pairs,
-    /// Unlisted statuses, each with its channel.
+    /// Unlisted statuses, per channel.
     Statuses,
-    /// Message types, each with its channel.
+    /// Message types, per channel.
     MessageTypes,
-    /// Reasons of failures, each with its channel.
+    /// Reasons of failures, per channel.
     Reasons,
     /// Prices: channel, category, whether it is billable, and status.
     Prices,
 }
 
 impl Names {
-    /// Every kind.
+    /// All kinds.
     pub const ALL: [Self; 8] = [
         Self::Channels,
         Self::Bots,
@@ -104,7 +104,7 @@ impl Names {
         Self::Prices,
     ];
 
-    /// The attribute (SS) that holds them in a page of names.
+    /// The attribute (SS) for these names in a page of names.
     pub fn attribute(self) -> &'static str {
         match self {
             Self::Channels => "channels",
@@ -118,7 +118,7 @@ impl Names {
         }
     }
 
-    /// How many of them a day counts by name.
+    /// The most names that a day counts separately.
     pub fn most(self) -> usize {
         match self {
             Self::Channels => 30,
@@ -129,7 +129,7 @@ impl Names {
         }
     }
 
-    /// How many bytes they may have together. With names of usual length the number is reached first.
+    /// The most bytes of these names. Names of usual length reach the limit on their number first.
     pub fn most_bytes(self) -> usize {
         match self {
             Self::Channels => 800,
@@ -142,12 +142,12 @@ impl Names {
     }
 }
 
-/// Whose events a series counts.
+/// The events that a series counts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Scope {
-    /// Only this bot's.
+    /// Only events of this bot.
     pub bot: Option<String>,
-    /// Only those with this tag.
+    /// Only events with this tag.
     pub tag: Option<String>,
 }
 
@@ -164,17 +164,17 @@ impl Scope {
     }
 }
 
-/// The counters that are read, and those that are built beside them.
+/// The generation of counters that is read, and the one that is being built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generations {
-    /// Read by the dashboard.
+    /// The generation that the dashboard reads.
     pub current: String,
-    /// Being built by a `rollups rebuild` that is alive.
+    /// The generation that a running `rollups rebuild` builds.
     pub next: Option<String>,
 }
 
 impl Generations {
-    /// Those of a table; `consistent` for writers.
+    /// Reads the generations of a table; `consistent` for writers.
     ///
     /// # Errors
     /// The SDK's error.
@@ -202,9 +202,10 @@ impl Generations {
     }
 }
 
-/// The partition key of markers of events that arrived at a time. A second's first markers are in one
-/// item. When it is full, later ones go into 16 more by their first hex digit, then by the next one:
-/// the place depends on the event alone, and no item grows large however many events share a second.
+/// The partition key of the markers of events that arrived at a time. A second's first markers are in one
+/// item. When it is full, later markers go into 16 more items by their first hex digit, then by their second,
+/// and so on. The key depends only on the event, and no item grows without limit, even if very many events
+/// share a second.
 pub fn markers(generation: &str, received_at: EpochMillis, marker: [u8; 8], digits: usize) -> String {
     let mut key = format!("{generation}#seen#{}", received_at.div_euclid(1000));
     if digits > 0 {
@@ -235,17 +236,17 @@ pub fn hour(hour: &str, slot: u8) -> String {
     format!("hour#{hour}#{slot}")
 }
 
-/// The first and the last sort key of whole days, for days and for pages of names.
+/// The first and last sort key of whole days, for days and for pages of names.
 pub fn days(from: &str, to: &str) -> (String, String) {
     (format!("day#{from}"), format!("day#{to}#~"))
 }
 
-/// The first and the last sort key of the hours of whole days.
+/// The first and last sort key of the hours of whole days.
 pub fn hours(from: &str, to: &str) -> (String, String) {
     (format!("hour#{from}T00"), format!("hour#{to}T23#~"))
 }
 
-/// The day or the hour that a sort key names.
+/// The day or hour in a sort key.
 pub fn moment(period: &str) -> Option<&str> {
     period.split('#').nth(1)
 }
@@ -259,55 +260,55 @@ pub fn hour_of(at: EpochMillis) -> String {
     )
 }
 
-/// Whether a channel always counts by name.
+/// Whether a channel always has its own counters.
 pub fn is_listed_channel(channel: &str) -> bool {
     [Channel::RCS, Channel::SMS, Channel::WHATSAPP].contains(&channel)
 }
 
-/// Whether a status always counts by name.
+/// Whether a status always has its own counters.
 pub fn is_listed_status(status: &str) -> bool {
     !matches!(Status::from_word(status), Ok(Status::Other(_)) | Err(_))
 }
 
-/// What is counted. Every one has a channel.
+/// One counter. Every counter has a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Counter {
     /// Events of a status.
     Status {
-        /// Of the event.
+        /// The event's channel.
         channel: String,
-        /// Of the event.
+        /// The event's status.
         status: String,
     },
-    /// Events that carry a price.
+    /// Events with a price.
     Billing {
-        /// Of the event.
+        /// The event's channel.
         channel: String,
         /// The provider's word for the kind of conversation.
         category: String,
         /// Whether the provider charges for it.
         billable: bool,
-        /// Of the event.
+        /// The event's status.
         status: String,
     },
     /// Messages that failed, were not sent or were blocked.
     Failure {
-        /// Of the event.
+        /// The event's channel.
         channel: String,
-        /// The provider's text, without numbers of people.
+        /// The provider's text, with redacted phone numbers.
         reason: String,
     },
-    /// Events by the provider's word for the kind of message.
+    /// Events by message type.
     Kind {
-        /// Of the event.
+        /// The event's channel.
         channel: String,
-        /// The provider's word.
+        /// The provider's word for the type.
         message_type: String,
     },
 }
 
 impl Counter {
-    /// The attribute's name.
+    /// The counter's attribute name.
     pub fn name(&self) -> String {
         match self {
             Self::Status { channel, status } => join("s", &[channel, status]),
@@ -328,7 +329,7 @@ impl Counter {
         }
     }
 
-    /// The counter of an attribute's name, if it is one.
+    /// Parses an attribute's name. `None` if it is not a counter.
     pub fn parse(name: &str) -> Option<Self> {
         let parts: Vec<String> = name.split('|').map(unescaped).collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
@@ -355,7 +356,7 @@ impl Counter {
         })
     }
 
-    /// The kind of names that it needs a place among. `None` if it always counts by name.
+    /// The kind of names that it belongs to. `None` if it always has its own counter.
     pub fn names(&self) -> Option<Names> {
         Some(match self {
             Self::Status { status, .. } if is_listed_status(status) => return None,
@@ -366,8 +367,8 @@ impl Counter {
         })
     }
 
-    /// The counter that takes its place where the day has no room for it. Its channel must have a
-    /// place, or be [`OTHER_CHANNEL`].
+    /// The counter that counts instead if the day has no room for this one. Its channel must have its own
+    /// counter, or be [`OTHER_CHANNEL`].
     #[must_use]
     pub fn folded(&self) -> Self {
         let listed = |status: &str| {
@@ -382,7 +383,7 @@ impl Counter {
                 channel: channel.clone(),
                 status: listed(status),
             },
-            // Four counters for each channel would be too many beside the others.
+            // Four counters for each channel would be too many.
             Self::Billing {
                 channel,
                 billable,
@@ -409,7 +410,7 @@ impl Counter {
         }
     }
 
-    /// The same for another channel.
+    /// The same counter with another channel.
     #[must_use]
     pub fn of_channel(mut self, of: &str) -> Self {
         match &mut self {
@@ -421,7 +422,7 @@ impl Counter {
         self
     }
 
-    /// The channel it counts for.
+    /// The counter's channel.
     pub fn channel(&self) -> &str {
         match self {
             Self::Status { channel, .. }
@@ -432,8 +433,8 @@ impl Counter {
     }
 }
 
-/// A sender's word as it goes into a name or a scope: phone numbers are redacted, since counters outlive
-/// the events they count, and it is not longer than a key part may be. A filter must use the same word.
+/// A sender's word as a part of a name or a scope. Phone numbers are redacted, since counters outlive the
+/// events, and long words are cut to the limit of a key part. Filters must use the same conversion.
 pub fn word(text: &str) -> String {
     key::bounded(phone::redact(text.trim()).into_owned())
 }
@@ -461,7 +462,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_counter_is_read_as_it_was_written(channel in ".{1,20}", word in ".{1,20}", status in ".{1,20}", billable: bool) {
+        fn parsing_a_counter_name_inverts_writing_it(channel in ".{1,20}", word in ".{1,20}", status in ".{1,20}", billable: bool) {
             for counter in [
                 Counter::Status { channel: channel.clone(), status: status.clone() },
                 Counter::Failure { channel: channel.clone(), reason: word.clone() },
@@ -473,7 +474,7 @@ mod tests {
         }
 
         #[test]
-        fn scopes_never_share_a_series(bot in ".{0,12}", tag in ".{0,12}") {
+        fn different_scopes_have_different_series(bot in ".{0,12}", tag in ".{0,12}") {
             let both = Scope { bot: Some(bot.clone()), tag: Some(tag.clone()) };
             let bot = Scope { bot: Some(bot), tag: None };
             let tag = Scope { bot: None, tag: Some(tag) };
@@ -485,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn hours_and_marks_are_those_of_utc() {
+    fn hours_and_markers_are_in_utc() {
         assert_eq!(hour_of(1_704_876_828_000), "2024-01-10T08");
         assert_eq!(hour_of(-1), "1969-12-31T23");
         let marker = [0xa3, 0xf0, 0, 0, 0, 0, 0, 0x10];
@@ -497,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_hold_items_with_and_without_a_slot() {
+    fn ranges_include_items_with_and_without_a_slot() {
         let (first, last) = days("2026-11-20", "2026-11-21");
         for period in [
             day("2026-11-20", 0),
@@ -527,14 +528,14 @@ mod tests {
     }
 
     #[test]
-    fn a_word_holds_no_phone_number_and_short_ids_stay() {
+    fn phone_numbers_are_redacted_and_short_ids_kept() {
         assert_eq!(word(" 919812345678 "), "*********678");
         assert_eq!(word("682"), "682");
         assert_eq!(word(&word("919812345678")), word("919812345678"));
     }
 
     #[test]
-    fn folding_keeps_what_is_listed() {
+    fn folding_keeps_listed_words() {
         let status = |channel: &str, status: &str| Counter::Status {
             channel: channel.into(),
             status: status.into(),
@@ -553,7 +554,7 @@ mod tests {
     }
 
     #[test]
-    fn other_attributes_are_no_counters() {
+    fn other_attributes_are_not_counters() {
         for name in [SERIES, PERIOD, FOLDED, UPDATED_AT, "bots", "s|RCS", "x|RCS|sent"] {
             assert_eq!(Counter::parse(name), None, "{name}");
         }

@@ -1,5 +1,5 @@
-//! The dead-letter queue for a person: dead letters are held, sent back, saved and deleted. A dead letter
-//! is deleted only after it is stored elsewhere. For the command and for the dashboard.
+//! Operations on the dead-letter queue for the command and the dashboard: dead letters are held, sent back,
+//! saved and deleted. A dead letter is deleted only after it is stored elsewhere.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,9 +27,10 @@ use crate::{
     },
 };
 
-/// Visibility timeout of messages that are worked on, in seconds.
+/// Visibility timeout of held messages, in seconds.
 const HIDDEN_SECONDS: i32 = 600;
-/// Visibility timeout of messages that a search receives, in seconds; they are put back before it ends.
+/// Visibility timeout of messages that a search receives, in seconds. They are made visible again before it
+/// ends.
 const SEARCHED_SECONDS: i32 = 45;
 /// The longest search for one dead letter.
 const SEARCH: Duration = Duration::from_secs(15);
@@ -37,44 +38,44 @@ const SEARCH: Duration = Duration::from_secs(15);
 const SEARCHED: usize = 2_000;
 /// The most entries of a `ChangeMessageVisibilityBatch`.
 const BATCH: usize = 10;
-/// The longest that one dead letter is sent to the retry queue.
+/// The longest time to send one dead letter to the retry queue.
 const SENDING: Duration = Duration::from_secs(30);
 
-/// Selects dead letters; every condition that is given must hold.
+/// Selects dead letters. All conditions that are set must match.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Only these ids (a prefix suffices).
+    /// Only dead letters with these ids (a prefix is enough).
     pub ids: Vec<String>,
-    /// Only dead letters of this reason.
+    /// Only dead letters with this reason.
     pub reason: Option<Reason>,
     /// Only dead letters of this function.
     pub function: Option<String>,
     /// Only dead letters whose body arrived at least this many hours ago.
     pub older_than: Option<u32>,
-    /// Receive no more than this many SQS messages.
+    /// The most SQS messages to receive.
     pub limit: usize,
 }
 
-/// One dead letter, and the SQS messages that hold it.
+/// One dead letter, and the SQS messages that contain it.
 pub struct DeadLetter {
-    /// The id of its SQS message, or of the parts it is cut into.
+    /// The id of its SQS message, or of its parts.
     pub id: String,
-    /// What the SQS messages hold.
+    /// The content of the SQS messages.
     pub content: Content,
     /// When it was put into the queue, epoch milliseconds.
     pub sent_at: EpochMillis,
     handles: Vec<String>,
 }
 
-/// What one dead letter's SQS messages hold.
+/// The content of a dead letter's SQS messages.
 pub enum Content {
-    /// A message of this program, whole.
+    /// A whole message of this program.
     Message(QueueMessage),
-    /// Anything else.
+    /// Any other content.
     Unreadable {
-        /// Why it is no message of this program, or not a whole one.
+        /// Why it is not a whole message of this program.
         why: String,
-        /// Whether parts are missing: another consumer may hold them just now.
+        /// Whether parts are missing: another consumer may have received them.
         is_partial: bool,
         /// The SQS messages' bodies.
         bodies: Vec<String>,
@@ -84,7 +85,7 @@ pub enum Content {
 /// Result of sending dead letters back.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Redriven {
-    /// How many are in the retry queue now.
+    /// How many were sent to the retry queue.
     pub sent: usize,
     /// Why each of the others stays in the dead-letter queue.
     pub refused: Vec<String>,
@@ -93,10 +94,10 @@ pub struct Redriven {
 /// Why an operation on the dead-letter queue failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DeadLetterError {
-    /// Nothing was received, or nothing was hidden.
+    /// Messages could not be received or hidden.
     #[error("the dead-letter queue does not answer: {0}")]
     Unavailable(String),
-    /// It stays in the queue.
+    /// The dead letter stays in the queue.
     #[error("a dead letter could not be deleted; it stays in the queue: {0}")]
     NotDeleted(String),
     /// An empty prefix would select everything.
@@ -124,7 +125,7 @@ impl DeadLetter {
         }
     }
 
-    /// The dead letter with its body, as JSON: for a person's eyes or a file.
+    /// The dead letter with its body as JSON, for display or for a file.
     pub fn to_json(&self) -> serde_json::Value {
         match &self.content {
             Content::Message(message) => {
@@ -165,7 +166,7 @@ impl DeadLetter {
     }
 }
 
-/// The dead-letter queue, held while a command works on it.
+/// The dead-letter queue of a stack, and the messages that a command holds.
 pub struct DeadLetters {
     client: Client,
     dead: String,
@@ -182,9 +183,9 @@ impl DeadLetters {
         }
     }
 
-    /// The dead letter with this id, if a search of 15 seconds and 2,000 messages finds it. It stays hidden until
-    /// it is released or deleted; all others are put back at once, and if that fails show again within 45
-    /// seconds.
+    /// The dead letter with this id, if a search of 15 seconds and 2,000 messages finds it. It stays hidden
+    /// until it is released or deleted. All others are made visible again at once; if that fails, they
+    /// reappear within 45 seconds.
     ///
     /// # Errors
     /// If the queue does not answer.
@@ -225,7 +226,7 @@ impl DeadLetters {
                 wanted.insert(message_id, message);
                 is_complete = wanted.len() >= parts;
             }
-            // Nothing, or nothing new: the first ones are showing again.
+            // Nothing was received, or nothing new: the first messages are visible again.
             if seen.len() == before {
                 break;
             }
@@ -242,7 +243,7 @@ impl DeadLetters {
             .queue_url(&self.dead)
             .max_number_of_messages(10)
             .visibility_timeout(hidden_seconds)
-            // Long polling asks all of SQS's servers; short polling may miss messages.
+            // Long polling queries all of SQS's servers. Short polling may miss messages.
             .wait_time_seconds(1)
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
             .send()
@@ -251,7 +252,7 @@ impl DeadLetters {
         Ok(received.messages.unwrap_or_default())
     }
 
-    /// Sets the visibility timeout of messages that are worked on.
+    /// Sets the visibility timeout of held messages.
     async fn hide(&self, messages: impl Iterator<Item = &Message>) -> Result<(), DeadLetterError> {
         for handle in messages.filter_map(Message::receipt_handle) {
             self.client
@@ -266,8 +267,9 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// Receives what is in the queue and returns what the filter selects, the oldest first; the rest
-    /// is put back at once. What is returned stays hidden until it is released or deleted.
+    /// Receives the messages in the queue and returns those that the filter selects, the oldest first. The
+    /// others are made visible again at once. The returned dead letters stay hidden until they are released
+    /// or deleted.
     ///
     /// # Errors
     /// If the queue does not answer.
@@ -282,7 +284,7 @@ impl DeadLetters {
             for message in received {
                 messages.insert(message.message_id().unwrap_or_default().to_owned(), message);
             }
-            // Nothing, or nothing new: the first ones are showing again.
+            // Nothing was received, or nothing new: the first messages are visible again.
             if messages.len() == before {
                 break;
             }
@@ -297,13 +299,13 @@ impl DeadLetters {
         Ok(wanted)
     }
 
-    /// Makes dead letters visible to others again. One that cannot be put back becomes visible by itself.
+    /// Makes dead letters visible again. If that fails, they reappear when their visibility timeout ends.
     pub async fn release(&self, dead_letters: &[DeadLetter]) {
         self.show(dead_letters.iter().flat_map(|one| one.handles.clone()).collect())
             .await;
     }
 
-    /// Makes messages visible again, ten with one call and several calls at once.
+    /// Makes messages visible again, ten with one call, in several concurrent calls.
     async fn show(&self, handles: Vec<String>) {
         let batches: Vec<Vec<String>> = handles.chunks(BATCH).map(<[String]>::to_vec).collect();
         futures::stream::iter(batches)
@@ -337,14 +339,14 @@ impl DeadLetters {
         tracing::warn!(
             messages,
             why,
-            "dead letters could not be put back; they show again by themselves within ten minutes"
+            "dead letters could not be made visible again; they reappear within ten minutes"
         );
     }
 
-    /// Deletes a dead letter that is safe elsewhere.
+    /// Deletes a dead letter that is stored elsewhere.
     ///
     /// # Errors
-    /// If the queue does not answer; the dead letter stays then.
+    /// If the queue does not answer. The dead letter then stays in the queue.
     pub async fn delete(&self, dead_letter: &DeadLetter) -> Result<(), DeadLetterError> {
         for handle in &dead_letter.handles {
             self.client
@@ -358,7 +360,7 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// Sends dead letters to the retry queue, and deletes each once it is there.
+    /// Sends dead letters to the retry queue. Deletes each one after the retry queue accepted it.
     ///
     /// # Errors
     /// If the dead-letter queue does not answer.
@@ -382,7 +384,7 @@ impl DeadLetters {
         Ok(done)
     }
 
-    /// Sends one to the retry queue, or says why it stays.
+    /// Sends one dead letter to the retry queue. Returns the reason if it stays.
     async fn send_back(&self, dead_letter: &DeadLetter) -> Result<(), String> {
         let messages = match &dead_letter.content {
             Content::Message(message) => for_redrive(message)?,
@@ -392,13 +394,13 @@ impl DeadLetters {
         };
         let sent = self.retry.send(messages.iter(), Instant::now() + SENDING).await;
         if sent.contains(&false) {
-            return Err("the retry queue did not take it; try again".to_owned());
+            return Err("the retry queue did not accept it; try again".to_owned());
         }
         Ok(())
     }
 }
 
-/// SQS messages as dead letters; the parts of one are put together.
+/// Converts SQS messages to dead letters and joins parts.
 fn assembled(messages: impl Iterator<Item = Message>) -> Vec<DeadLetter> {
     let mut dead_letters = Vec::new();
     let mut parts: BTreeMap<String, Vec<Message>> = BTreeMap::new();
@@ -443,8 +445,8 @@ fn dead_letter(id: &str, read: Result<QueueMessage, QueueMessageError>, messages
     }
 }
 
-/// A dead letter as the retry queue takes it, or why it cannot go back. `redrive` reads one SQS message
-/// at a time, so a dead letter that is cut into parts becomes several messages of fewer records.
+/// The messages to send to the retry queue for a dead letter, or the reason why it cannot go back. `redrive`
+/// reads one SQS message at a time, so a dead letter in parts becomes several messages with fewer records.
 fn for_redrive(message: &QueueMessage) -> Result<Vec<QueueMessage>, String> {
     let Some(verified) = message.verified() else {
         return Err(
@@ -463,7 +465,8 @@ fn for_redrive(message: &QueueMessage) -> Result<Vec<QueueMessage>, String> {
     if again.write().len() == 1 {
         return Ok(vec![again]);
     }
-    // Any format's envelope will do to find the records; `redrive` reads them by its receiver's formats.
+    // The envelope of any format is enough to find the records. `redrive` reads them with its receiver's
+    // formats.
     let batch = Batch::parse(verified, &provider::ALL).map_err(|e| e.to_string())?;
     let messages = batch.split(&again);
     if messages.iter().any(|message| message.write().len() > 1) {

@@ -1,21 +1,21 @@
-//! What all receivers share: types, provider formats and the pipeline of a request.
+//! Code that all receivers share: types, provider formats and the request pipeline.
 //!
-//! Data flows in one direction, and so do the modules' dependencies, from the top of this table to its
-//! bottom:
+//! Data flows in one direction, and so do the dependencies of the modules: from the top of this table to the
+//! bottom.
 //!
 //! | step | module |
 //! |---|---|
-//! | a function URL's request comes in, the sender gets a response | [`http`] |
-//! | a body becomes records; each is stored, queued or dead-lettered | [`pipeline`] |
-//! | what the counters count, and under which names | [`counters`] |
+//! | requests and responses of a function URL | [`http`] |
+//! | splits a body into records; stores, queues or dead-letters each | [`pipeline`] |
+//! | counters and their names | [`counters`] |
 //! | messages of the retry queue and the dead-letter queue | [`queue`] |
-//! | an event becomes an item; two events with one key are compared | [`events_table`] |
-//! | a record becomes an event | [`provider`] |
-//! | the request's bytes are authenticated | [`auth`] |
+//! | converts an event to an item; compares two events with one key | [`events_table`] |
+//! | converts a record to an event | [`provider`] |
+//! | authenticates the bytes of a request | [`auth`] |
 //! | configuration, AWS clients, logs, metrics | [`operations`] |
 //! | an event, its key, its time, and the state of a message | [`event`] |
-//! | phone numbers in free text are found and redacted | [`phone`] |
-//! | JSON of an untrusted sender is read, exactly | [`record`] |
+//! | finds and redacts phone numbers in free text | [`phone`] |
+//! | parses the JSON of untrusted senders, exactly | [`record`] |
 
 pub mod auth;
 pub mod counters;

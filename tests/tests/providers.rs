@@ -1,4 +1,9 @@
 //! A receiver has a few places beside its row in `RECEIVERS`: each one that is missing is named.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected is to fail"
+)]
 
 use std::path::Path;
 

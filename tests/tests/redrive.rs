@@ -38,21 +38,21 @@ const ARRIVED: i64 = 1_767_225_600_123;
 /// What arrived that long ago has expired, and the embedded table removes it once a minute.
 const KEPT: [(&str, &str); 1] = [("RETENTION_DAYS", "0")];
 
-fn letter(function: &str, body: Vec<u8>) -> String {
-    let letter = QueueMessage {
+fn queue_message(function: &str, body: &[u8]) -> String {
+    let message = QueueMessage {
         reason: Reason::Exhausted,
         detail: "could not be stored in time".into(),
         function: function.into(),
         received_at: ARRIVED,
-        body: verified(&body).into(),
+        body: verified(body).into(),
     };
-    let mut messages = letter.write();
+    let mut messages = message.write();
     assert_eq!(messages.len(), 1);
     messages.remove(0)
 }
 
-fn events_letter(first: usize, count: usize) -> String {
-    letter("event-webhook", body(&events(first, count)))
+fn events_message(first: usize, count: usize) -> String {
+    queue_message("event-webhook", &body(&events(first, count)))
 }
 
 /// Messages with these bodies, as SQS hands them out: through the queue.
@@ -86,12 +86,12 @@ async fn stores_the_events_of_every_receiver_under_their_first_arrival() {
     for function in receiver_names() {
         let sample = samples(function).remove(0);
         expected.insert(sample.key());
-        bodies.push(letter(function, sample.body));
+        bodies.push(queue_message(function, &sample.body));
     }
     let callback = json!({"reference": "r-1", "event_id": "e-1", "direction": "OUTBOUND", "user_id": "5511912345678",
         "timestamp": "2026-01-01T00:00:00Z", "channel": "RCS", "type": "DELIVERED", "message": null});
     expected.insert(("r-1".to_owned(), "RCS#delivered".to_owned()));
-    bodies.push(letter("rcs-callback", callback.to_string().into_bytes()));
+    bodies.push(queue_message("rcs-callback", callback.to_string().as_bytes()));
     let messages = queued(&scene, &bodies).await;
 
     let reply = redrive.invoke(&sqs_event(&messages)).await;
@@ -107,7 +107,7 @@ async fn stores_the_events_of_every_receiver_under_their_first_arrival() {
 async fn replaying_a_message_changes_nothing() {
     let scene = Scene::set().await;
     let redrive = scene.function("redrive", &KEPT).await;
-    let messages = queued(&scene, &[events_letter(0, 20)]).await;
+    let messages = queued(&scene, &[events_message(0, 20)]).await;
     let event = sqs_event(&messages);
     redrive.invoke(&event).await;
     let by_key = |mut items: Vec<item::Item>| {
@@ -137,10 +137,10 @@ async fn names_only_the_messages_that_must_come_again() {
         }
     });
     let bodies = [
-        events_letter(0, 3),
+        events_message(0, 3),
         // One of its events cannot be stored now.
-        events_letter(3, 3),
-        events_letter(6, 3),
+        events_message(3, 3),
+        events_message(6, 3),
     ];
     let messages = queued(&scene, &bodies).await;
     let reply = redrive.invoke(&sqs_event(&messages)).await;
@@ -168,7 +168,7 @@ async fn conflicts_and_unreadable_records_go_to_a_person() {
     conflicting["callbackdata"] = json!("another order");
     let no_id = json!({"status": "Sent", "channel": "RCS"});
     let records = [conflicting.clone(), events(1, 1)[0].clone(), no_id.clone()];
-    let messages = queued(&scene, &[letter("event-webhook", body(&records))]).await;
+    let messages = queued(&scene, &[queue_message("event-webhook", &body(&records))]).await;
 
     // Nowhere to put them: the message comes again.
     scene.queues.always(ServerError);
@@ -231,7 +231,7 @@ async fn a_slow_message_costs_the_others_of_its_batch_nothing() {
             Pass
         }
     });
-    let bodies = [0, 3, 6, 9, 12].map(|first| events_letter(first, 3));
+    let bodies = [0, 3, 6, 9, 12].map(|first| events_message(first, 3));
     let messages = queued(&scene, &bodies).await;
     let reply = redrive
         .invoke_within(&sqs_event(&messages), Duration::from_secs(12))
@@ -253,7 +253,7 @@ async fn a_hanging_table_costs_no_more_than_the_functions_time_and_then_each_is_
     let scene = Scene::set().await;
     let redrive = scene.function("redrive", &KEPT).await;
     scene.table.always(Hang);
-    let messages = queued(&scene, &[events_letter(0, 3), events_letter(3, 3)]).await;
+    let messages = queued(&scene, &[events_message(0, 3), events_message(3, 3)]).await;
     let reply = redrive
         .invoke_within(&sqs_event(&messages), Duration::from_secs(8))
         .await;
@@ -281,7 +281,7 @@ async fn a_letter_that_takes_longer_than_the_function_has_goes_on_as_a_smaller_o
     scene
         .table
         .decide(|call| if call.number <= 40 { Pass } else { Hang });
-    let messages = queued(&scene, &[events_letter(0, EVENTS)]).await;
+    let messages = queued(&scene, &[events_message(0, EVENTS)]).await;
     let reply = redrive
         .invoke_within(&sqs_event(&messages), Duration::from_secs(12))
         .await;
@@ -353,7 +353,7 @@ async fn an_outage_of_days_leaves_no_dead_letter() {
     let delays = noted_delays(&scene);
     scene.table.always(AWAY);
     for first in [0, 2] {
-        scene.ledger.send(&events_letter(first, 2)).await;
+        scene.ledger.send(&events_message(first, 2)).await;
     }
     let mut elapsed = 0;
     for receive in 1..=RECEIVES {
@@ -390,7 +390,7 @@ async fn a_message_that_sqs_would_soon_delete_is_put_aside() {
     let scene = Scene::set().await;
     let redrive = scene.function("redrive", &KEPT).await;
     scene.table.always(AWAY);
-    let sent = events_letter(0, 2);
+    let sent = events_message(0, 2);
     let messages = queued(&scene, std::slice::from_ref(&sent)).await;
     let reply = redrive.invoke(&aged(&messages, 12 * DAY - 600)).await;
     assert_eq!(failures(&reply.payload), ids(&messages));
@@ -542,7 +542,7 @@ async fn sqs_moves_the_hopeless_and_it_reads_as_a_dead_letter() {
     let redrive = scene.function("redrive", &KEPT).await;
     let delays = noted_delays(&scene);
     scene.table.refuse().await;
-    let sent = events_letter(0, 2);
+    let sent = events_message(0, 2);
     scene.ledger.send(&sent).await;
 
     let mut tries = 0;

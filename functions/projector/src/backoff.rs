@@ -1,4 +1,4 @@
-//! Pauses between tries: each twice as long as the one before, with jitter, until a deadline.
+//! Pauses between tries, until a deadline. Each pause is twice as long as the one before, with jitter.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 const FIRST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// The pauses of one piece of work.
+/// The pauses between the tries of one operation.
 pub(crate) struct Backoff {
     pause: Duration,
     until: Instant,
@@ -18,15 +18,15 @@ impl Backoff {
         Self { pause: FIRST, until }
     }
 
-    /// Waits before another try.
+    /// Waits before the next try.
     ///
     /// # Errors
-    /// The reason for the try, if the deadline comes before the end of the pause.
+    /// Returns `why` if the deadline is before the end of the pause.
     pub(crate) async fn pause<E>(&mut self, why: E) -> Result<(), E> {
         if Instant::now() + self.pause >= self.until {
             return Err(why);
         }
-        // Between half and the whole pause, so that writers that met do not meet again.
+        // Between half and the whole pause, so that conflicting writers do not conflict again.
         let share = getrandom::u32().map_or(0.5, |n| f64::from(n) / f64::from(u32::MAX));
         sleep(self.pause.mul_f64(0.5 + share / 2.0)).await;
         self.pause = (self.pause * 2).min(LONGEST);

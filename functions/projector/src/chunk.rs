@@ -1,4 +1,4 @@
-//! The counters that events add to, and the updates that add to them.
+//! The counts that events add to the counters, and the updates for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,15 +10,15 @@ use webhook_ingest::{
 
 use crate::names::Entry;
 
-/// A transaction takes 100 items:
+/// A transaction can have 100 items:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
 const MOST_ITEMS: usize = 100;
-/// An update expression takes 4 KB, and each counter some 20 bytes of it.
+/// An update expression can have 4 KB, and each counter needs some 20 bytes of it.
 const MOST_COUNTERS: usize = 150;
 
 type Key = (String, String);
 
-/// Counts to add to items.
+/// Counts to add to several items.
 #[derive(Debug, Clone)]
 pub(crate) struct Counts {
     slot: u8,
@@ -40,7 +40,7 @@ impl Counts {
         }
     }
 
-    /// Adds as many events that count the same.
+    /// Adds the counts of `count` events with the same entry.
     pub(crate) fn add(&mut self, generation: &str, entry: &Entry, count: u64) {
         for scope in &entry.scopes {
             let expires = *scope != Scope::default();
@@ -57,16 +57,16 @@ impl Counts {
         }
     }
 
-    /// How many items they are in.
+    /// The number of items.
     pub(crate) fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// The same in parts that fit a transaction each.
+    /// Splits the counts into parts that each fit a transaction.
     pub(crate) fn parts(mut self) -> Vec<Self> {
         let mut parts = Vec::new();
         while !self.items.is_empty() {
-            // An item with more counters than an expression takes is in several parts.
+            // An item with more counters than an expression can have is split over several parts.
             let mut rest = BTreeMap::new();
             for (key, additions) in &mut self.items {
                 if let Some(beyond) = additions.counters.keys().nth(MOST_COUNTERS).cloned() {
@@ -84,7 +84,7 @@ impl Counts {
         parts
     }
 
-    /// The updates that count them.
+    /// The updates that add these counts.
     pub(crate) fn updates(&self, table: &str, now: EpochMillis) -> Vec<TransactWriteItem> {
         self.items
             .iter()
@@ -93,7 +93,7 @@ impl Counts {
     }
 }
 
-/// How much of a transaction some events take.
+/// The room that some events need in a transaction.
 #[derive(Default)]
 pub(crate) struct Room<'e> {
     items: BTreeSet<(&'e Scope, &'e str)>,
@@ -102,8 +102,8 @@ pub(crate) struct Room<'e> {
 }
 
 impl<'e> Room<'e> {
-    /// Adds an event with the item of its marker. Returns whether all fits one transaction; one event
-    /// alone always does.
+    /// Adds an event with the item of its marker. Returns whether all events fit one transaction. A single
+    /// event always fits.
     pub(crate) fn takes(&mut self, entry: &'e Entry, marker: String) -> bool {
         for scope in &entry.scopes {
             self.items
@@ -145,6 +145,6 @@ pub(crate) fn update(table: &str, (series, period): Key) -> UpdateBuilder {
 }
 
 pub(crate) fn transact(update: UpdateBuilder) -> Option<TransactWriteItem> {
-    // The builder has all that it asks for.
+    // All required fields are set.
     Some(TransactWriteItem::builder().update(update.build().ok()?).build())
 }

@@ -1,4 +1,4 @@
-//! What an event adds to the counters: a pure function of its item.
+//! The counts that an event adds to the counters: a pure function of its item.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest as _, Sha256};
@@ -9,7 +9,7 @@ use webhook_ingest::{
     phone,
 };
 
-/// The attributes that a delta is made of: a scan needs no others.
+/// The attributes that a delta needs. A scan reads no others.
 pub(crate) const ATTRIBUTES: [&str; 11] = [
     MESSAGE_ID,
     STATUS_KEY,
@@ -24,27 +24,26 @@ pub(crate) const ATTRIBUTES: [&str; 11] = [
     Attribute::Pricing.name(),
 ];
 
-/// An event's first so many different tags are counted: each makes four items of a transaction,
-/// which holds 100.
+/// The most different tags of an event that are counted. Each tag needs four of a transaction's 100 items.
 const MOST_TAGS: usize = 20;
-/// A longer reason is cut to as many characters.
+/// The most characters of a reason. A longer one is cut.
 const LONGEST_REASON: usize = 160;
 
-/// One event, as the counters see it.
+/// One event and its counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CounterDelta {
-    /// Which event it is.
+    /// The event's identity.
     pub identity: Identity,
-    /// What it adds to the counters.
+    /// The counts that it adds.
     pub subject: Subject,
 }
 
-/// Distinguishes an event from all others, and decides where its marker is.
+/// Distinguishes an event from all others, and determines the item of its marker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     /// When it arrived, epoch milliseconds.
     pub received_at: EpochMillis,
-    /// A digest that no other event of the same second has.
+    /// A digest that differs from those of all other events in the same second.
     pub marker: [u8; 8],
 }
 
@@ -55,25 +54,25 @@ impl Identity {
     }
 }
 
-/// What an event adds to the counters; the same for many events. Its words contain no phone numbers.
+/// The counts that an event adds. Many events have the same subject. Contains no phone numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Subject {
-    /// The UTC day and hour it happened.
+    /// The UTC day of the event.
     pub day: String,
-    /// `2026-11-21T10`.
+    /// The UTC hour of the event, `2026-11-21T10`.
     pub hour: String,
-    /// Who sent the message.
+    /// The bot that sent the message.
     pub bot: Option<String>,
     /// The sender's labels.
     pub tags: Vec<String>,
-    /// The status, which days and hours count.
+    /// The status, which is counted per day and per hour.
     pub status: Counter,
-    /// What only days count.
+    /// Counters that are counted only per day.
     pub of_the_day: Vec<Counter>,
 }
 
 impl CounterDelta {
-    /// What an event's item adds. `None` if it is none of ours.
+    /// The delta of an event's item. `None` if the item is not an event.
     pub fn of(item: &Item) -> Option<Self> {
         let text = |name: &str| item.get(name)?.as_s().ok().map(String::as_str);
         let (message_id, status_key) = (text(MESSAGE_ID)?, text(STATUS_KEY)?);
@@ -118,7 +117,8 @@ fn is_failure(status: &str) -> bool {
         .any(|s| s.as_str() == status)
 }
 
-/// Eight bytes suffice: a busy second has some thousand events, so two share a marker once in 10¹³ seconds.
+/// Eight bytes are enough: a busy second has some thousand events, so a collision happens once in 10¹³
+/// seconds.
 fn marker(message_id: &str, status_key: &str) -> [u8; 8] {
     let mut hash = Sha256::new();
     hash.update(message_id.len().to_le_bytes());
@@ -128,7 +128,7 @@ fn marker(message_id: &str, status_key: &str) -> [u8; 8] {
     digest.first_chunk().copied().unwrap_or_default()
 }
 
-/// The provider's text without numbers of people: counters outlive the events they count.
+/// The provider's text with redacted phone numbers, since counters outlive the events.
 fn reason(remarks: &str) -> String {
     let text: String = phone::redact(remarks.trim())
         .chars()
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_the_first_twenty_different_ones_in_order() {
+    fn the_first_twenty_different_tags_are_counted_in_order() {
         let delta = |tags: Vec<&str>| {
             let tags = AttributeValue::L(tags.into_iter().map(text).collect());
             CounterDelta::of(&item(&[("tags", tags)])).unwrap().subject.tags
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn no_word_holds_a_phone_number() {
+    fn words_contain_no_phone_numbers() {
         let number = || text("919812345678");
         let pricing = AttributeValue::M(Item::from([
             ("billable".into(), AttributeValue::Bool(true)),
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_event_counts_nothing() {
+    fn an_item_that_is_not_an_event_has_no_delta() {
         let mut broken = item(&[]);
         broken.remove(RECEIVED_AT);
         assert_eq!(CounterDelta::of(&broken), None);

@@ -1,10 +1,9 @@
-//! Which events are counted: each leaves eight bytes in an item that only the event's arrival and its
-//! digest decide, so that every projector looks for it at the same place.
+//! Markers of counted events. Each event adds eight bytes to an item whose key depends only on the event's
+//! arrival and digest, so that every projector looks for it in the same place.
 //!
-//! The markers of a second are in one item. When it is full it is closed for ever, and later markers go
-//! into 16 items below it, each of which is closed in the same way when it is full. A marker is looked
-//! for along this path. It is added by an update that fails if it is there already or if the item was
-//! closed meanwhile.
+//! The markers of a second are in one item. When the item is full, it is closed permanently, and later
+//! markers go into 16 items below it, which are closed in the same way. A marker is searched along this path.
+//! The update that adds a marker fails if the marker exists or if the item was closed in the meantime.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -27,27 +26,28 @@ use crate::{
     counter_delta::Identity,
 };
 
-/// Of a marker's item: what was counted (BS).
+/// In an item of markers: the markers (BS).
 const SEEN: &str = "seen";
-/// Of a marker's item: it is closed, and later markers are below it (BOOL).
+/// In an item of markers: whether it is closed, with later markers below it (BOOL).
 const CLOSED: &str = "closed";
-/// An item with as many markers is closed: it is written at four units at most, eight in a transaction.
-/// It holds more only if several projectors filled it at the same moment.
+/// An item with this many markers is closed. It takes at most four write units, or eight in a transaction. It
+/// has more markers only if several projectors filled it at the same moment.
 pub(crate) const MAX_MARKERS: usize = 512;
-/// Markers have 16 hex digits. This many items below each other are enough for any number of events.
+/// Markers have 16 hex digits. This many levels of items are enough for any number of events.
 const MOST_DIGITS: usize = 12;
-/// So many markers are looked for by the condition of an update, whose expression takes 300 operators:
+/// The most markers that an update's condition looks for. With more markers, the update fails if any
+/// marker was added in the meantime. An expression can have 300 operators:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
-/// With more, the update fails if anything at all was added meanwhile.
 const MOST_CONDITIONS: usize = 120;
-/// A stream keeps its records for 24 hours, so no record comes again later than that.
+/// How long markers live. A stream keeps its records for 24 hours, so no record is delivered
+/// again later.
 const LIVE_SECONDS: i64 = 3 * 86_400;
-/// A closed item that ends earlier is renewed: it must outlive what is below it.
+/// A closed item that expires within this time is renewed: it must outlive the items below it.
 const RENEWED_SECONDS: i64 = 2 * 86_400;
-/// `BatchGetItem` takes as many.
+/// The most keys of a `BatchGetItem`.
 const BATCH: usize = 100;
 
-/// The markers' items along the paths of some events.
+/// The items of markers along the paths of some events.
 #[derive(Default)]
 pub(crate) struct Paths {
     nodes: HashMap<String, Node>,
@@ -61,14 +61,14 @@ struct Node {
     expires_at: i64,
 }
 
-/// Markers to add, by the partition key of their item.
+/// Markers to add, by the partition key of their items.
 pub(crate) type Fresh = BTreeMap<String, BTreeSet<[u8; 8]>>;
 
 impl Paths {
-    /// Reads the paths of events.
+    /// Reads the paths of events until a deadline.
     ///
     /// # Errors
-    /// Why the table did not answer until then.
+    /// Why the table did not answer in time.
     pub(crate) async fn read(
         client: &Client,
         table: &str,
@@ -94,7 +94,7 @@ impl Paths {
         Ok(paths)
     }
 
-    /// The item in which an event's marker belongs; `None` if the event is counted already.
+    /// The item for an event's marker; `None` if the event was counted already.
     pub(crate) fn place(&self, generation: &str, event: &Identity) -> Option<String> {
         let mut digits = 0;
         loop {
@@ -107,7 +107,7 @@ impl Paths {
         }
     }
 
-    /// The updates that add markers, if they are not there and their items are open.
+    /// The updates that add markers. They fail if a marker exists or an item is closed.
     pub(crate) fn remember(&self, table: &str, fresh: Fresh, now: EpochMillis) -> Vec<TransactWriteItem> {
         let updates = fresh.into_iter().filter_map(|(key, markers)| {
             let node = self.nodes.get(&key);
@@ -116,10 +116,10 @@ impl Paths {
         updates.collect()
     }
 
-    /// Renews closed items that end soon.
+    /// Renews closed items that expire soon.
     ///
     /// # Errors
-    /// Why the table did not take it.
+    /// Why the table did not accept an update.
     pub(crate) async fn renew(&self, client: &Client, table: &str, now: EpochMillis) -> Result<(), String> {
         for (key, node) in &self.nodes {
             if node.is_closed && node.expires_at < now / 1000 + RENEWED_SECONDS {
@@ -129,7 +129,7 @@ impl Paths {
                     .key(SERIES, AttributeValue::S(key.clone()))
                     .key(PERIOD, AttributeValue::S(NO_PERIOD.to_owned()))
                     .update_expression("SET #expires = :expires")
-                    // It may have expired since it was read: then a new item must not look open.
+                    // The item may have expired since it was read. A new item must not look open.
                     .condition_expression("attribute_exists(#closed)")
                     .expression_attribute_names("#closed", CLOSED)
                     .expression_attribute_names("#expires", EXPIRES_AT)

@@ -1,4 +1,4 @@
-//! The right to rebuild the counters: one at a time has it, and loses it when it does not renew it.
+//! The lease of a rebuild. One rebuild at a time has it, and must renew it.
 
 use std::time::Duration;
 
@@ -17,11 +17,11 @@ use webhook_ingest::{
     operations::clients,
 };
 
-/// A rebuild that does not renew its lease for so long counts as dead.
+/// A rebuild that does not renew its lease for this long counts as dead.
 const LEASE: Duration = Duration::from_mins(2);
 const RENEWED_EVERY: Duration = Duration::from_secs(15);
 
-/// A lease, and the generation that may be built under it.
+/// A lease, and the generation that its owner may write.
 pub(crate) struct Lease<'c> {
     client: &'c Client,
     table: &'c str,
@@ -29,7 +29,7 @@ pub(crate) struct Lease<'c> {
 }
 
 impl<'c> Lease<'c> {
-    /// Names a generation that no process counts into yet.
+    /// Takes the lease and registers a generation that no process counts into yet.
     ///
     /// # Errors
     /// If another rebuild is running, or the table does not answer.
@@ -38,7 +38,7 @@ impl<'c> Lease<'c> {
         let before = read(client, table).await?;
         let text = |name: &str| before.get(name).and_then(|v| v.as_s().ok());
         if let Some(next) = text(NEXT) {
-            // Without a lease it is one of an earlier version, which cannot be seen to be alive.
+            // Without a lease, the rebuild belongs to an earlier version and counts as dead.
             let until = number_at(&before, LEASE_UNTIL).unwrap_or_default();
             if until > now {
                 bail!(
@@ -50,7 +50,7 @@ impl<'c> Lease<'c> {
         let current = text(CURRENT).map_or(FIRST_GENERATION, String::as_str);
         let number =
             |generation: Option<&String>| generation.and_then(|g| g.parse::<i64>().ok()).unwrap_or_default();
-        // Later than any there was, whatever this machine's clock says.
+        // Greater than all earlier generations, even if this machine's clock is wrong.
         let generation = now
             .max(number(text(CURRENT)) + 1)
             .max(number(text(NEXT)) + 1)
@@ -60,7 +60,7 @@ impl<'c> Lease<'c> {
             table,
             generation,
         };
-        // It was not renewed or taken since it was read.
+        // The condition: the lease was not renewed or taken since it was read.
         let until = before.get(LEASE_UNTIL).filter(|_| text(NEXT).is_some());
         let taken = match (text(NEXT), until) {
             (None, _) => "attribute_not_exists(#next)",
@@ -85,13 +85,13 @@ impl<'c> Lease<'c> {
         }
         match update.send().await {
             Ok(_) => Ok(lease),
-            // A try whose answer was lost may have taken it.
+            // An earlier try whose response was lost may have taken the lease.
             Err(error) if is_refused(&error) => {
                 let now = read(client, table).await?;
                 if now.get(NEXT).and_then(|v| v.as_s().ok()) == Some(&lease.generation) {
                     return Ok(lease);
                 }
-                bail!("another rebuild began at the same moment")
+                bail!("another rebuild started at the same moment")
             }
             Err(error) => bail!(
                 "the counters' table could not be written: {}",
@@ -105,12 +105,12 @@ impl<'c> Lease<'c> {
         &self.generation
     }
 
-    /// Renews the lease as long as it can. Returns why it no longer can.
+    /// Renews the lease as long as possible. Returns why that failed.
     pub(crate) async fn keep(&self) -> anyhow::Error {
         let mut renewed = time::now();
         loop {
             sleep(RENEWED_EVERY).await;
-            // Once the lease is over, `projector` may have stopped counting into the generation.
+            // After the end of the lease, `projector` may have stopped counting into the generation.
             if is_over(renewed) {
                 return anyhow::anyhow!("the lease ended: it could not be renewed, or this machine slept");
             }
@@ -126,14 +126,16 @@ impl<'c> Lease<'c> {
             match outcome {
                 Ok(_) => renewed = begun,
                 Err(error) if is_refused(&error) => {
-                    return anyhow::anyhow!("another rebuild took over, since this one seemed dead");
+                    return anyhow::anyhow!(
+                        "another rebuild took over, since this one did not renew its lease"
+                    );
                 }
                 Err(error) => tracing::warn!(why = clients::failure(&error), "the lease was not renewed"),
             }
         }
     }
 
-    /// Makes the generation the one that is read.
+    /// Switches the dashboard to the new generation.
     ///
     /// # Errors
     /// If the lease was lost, or the table does not answer.
@@ -149,14 +151,14 @@ impl<'c> Lease<'c> {
             .await;
         match outcome {
             Ok(_) => Ok(()),
-            // A try whose answer was lost may have done it.
+            // An earlier try whose response was lost may have switched it.
             Err(error) if is_refused(&error) => {
                 let now = read(self.client, self.table).await?;
                 let is_read = now.get(CURRENT).and_then(|v| v.as_s().ok()) == Some(&self.generation);
                 if is_read {
                     Ok(())
                 } else {
-                    bail!("the lease was lost; the counters are as they were before")
+                    bail!("the lease was lost; the counters are unchanged")
                 }
             }
             Err(error) => bail!(
@@ -166,7 +168,8 @@ impl<'c> Lease<'c> {
         }
     }
 
-    /// Lets another rebuild begin. If the table does not take it, that one waits for the end of the lease.
+    /// Gives up the lease, so that another rebuild can start. If the table does not accept this, the other
+    /// rebuild must wait until the lease ends.
     pub(crate) async fn give_up(&self) {
         let update = self
             .update()
@@ -178,7 +181,7 @@ impl<'c> Lease<'c> {
         {
             tracing::warn!(
                 why = clients::failure(&error),
-                "the lease of a rebuild could not be given back"
+                "the lease of a rebuild could not be released"
             );
         }
     }

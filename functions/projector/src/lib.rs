@@ -1,10 +1,10 @@
-//! Keeps the dashboard's counters: a consumer of the events table's stream.
+//! Keeps the dashboard's counters. Consumes the stream of the events table.
 //!
-//! A stream delivers at least once, and Lambda may split a batch. [`counter_delta`] defines what an event adds,
-//! `names` which names a day counts by themselves, `dedup_markers` what was counted before; [`rollups`] counts
-//! every event once, and [`rebuild`] counts the whole table anew. A record that cannot be counted goes
-//! to the dead-letter queue, so that it does not hold up those after it. Counters only grow: events
-//! that expire or are erased stay counted.
+//! A stream delivers at least once, and Lambda may split a batch. [`counter_delta`] defines the counts that
+//! an event adds, `names` the names that a day counts separately, `dedup_markers` the events that were
+//! counted before. [`rollups`] counts every event once, and [`rebuild`] counts the whole table again. A
+//! record that cannot be counted goes to the dead-letter queue, so that it does not block later records.
+//! Counters only grow: events that expire or are erased stay counted.
 
 mod backoff;
 mod chunk;
@@ -43,21 +43,21 @@ use crate::{
 /// This function's name in metrics and logs.
 pub const FUNCTION: &str = "projector";
 
-/// Of the function's time, for dead letters and the answer.
+/// The part of the function's time for dead letters and the response.
 const RESERVE: Duration = Duration::from_secs(3);
-/// Of that, for the answer.
+/// Part of [`RESERVE`], for the response.
 const ANSWER: Duration = Duration::from_secs(1);
 
-/// What the stream delivers, as far as it is read:
+/// The part of the stream's event that is read:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html>
 #[derive(Debug, Clone, Deserialize)]
 pub struct StreamEvent {
-    /// Any JSON, so that one odd record does not take the batch with it.
+    /// Untyped JSON, so that one malformed record does not fail the batch.
     #[serde(rename = "Records", default)]
     records: Vec<Value>,
 }
 
-/// `projector` at work. Cheap to clone.
+/// The running function. Cheap to clone.
 #[derive(Clone)]
 pub struct Projector {
     rollups: Rollups,
@@ -67,15 +67,15 @@ pub struct Projector {
 /// The new events of a batch.
 #[derive(Default)]
 struct Batch {
-    /// Each event with the place of its record.
+    /// The events. `places` has the index of each event's record.
     deltas: Vec<CounterDelta>,
     places: Vec<usize>,
-    /// Records that cannot be counted, by place, and why.
+    /// Records that cannot be counted, by index, with the reason.
     uncountable: BTreeMap<usize, String>,
 }
 
 impl Projector {
-    /// A projector on the counters' table, with a queue for what it cannot count.
+    /// Creates a projector for the counters' table and the queue for records that cannot be counted.
     pub fn start(table: String, dead_letter_queue_url: String, aws: &Aws) -> Self {
         Self {
             rollups: Rollups::new(aws.dynamodb.clone(), table),
@@ -83,9 +83,9 @@ impl Projector {
         }
     }
 
-    /// Counts new events. Names the first record that could not be counted yet, from which Lambda then
-    /// delivers again; what was counted is not counted twice. A record that can never be counted is put
-    /// into the dead-letter queue and passed over.
+    /// Counts new events. The response names the first record that could not be counted yet. Lambda delivers
+    /// again from this record; events that were counted are not counted twice. A record that can never be
+    /// counted is sent to the dead-letter queue and skipped.
     pub async fn handle(self, event: LambdaEvent<StreamEvent>) -> DynamoDbEventResponse {
         let started = Instant::now();
         let left = event
@@ -103,7 +103,7 @@ impl Projector {
                 batch.uncountable.insert(*place, refused.why.clone());
             }
         }
-        // Records that come again are not dead-lettered yet.
+        // Records that are delivered again are not dead-lettered yet.
         batch
             .uncountable
             .retain(|place, _| failed.is_none_or(|failed| *place < failed));
@@ -140,7 +140,7 @@ impl Projector {
         response
     }
 
-    /// Result of counting, and the place of the first event that was not counted.
+    /// Counts events. Returns the result and the index of the first event that was not counted.
     async fn count(&self, deltas: &[CounterDelta], until: Instant) -> (Counted, Option<usize>) {
         if deltas.is_empty() {
             return (Counted::default(), None);
@@ -175,7 +175,7 @@ impl Projector {
         (all, failed)
     }
 
-    /// Puts records into the dead-letter queue. Returns the place of the first that is not there.
+    /// Sends records to the dead-letter queue. Returns the index of the first record that it did not accept.
     async fn dead_letter_records(
         &self,
         records: &[Value],
@@ -225,14 +225,14 @@ impl Batch {
                         batch.places.push(place);
                     } else {
                         let why =
-                            "the record holds no event: a key, a channel, a status or a time is missing";
+                            "the record is not an event: a key, a channel, a status or a time is missing";
                         batch.uncountable.insert(place, why.to_owned());
                     }
                 }
-                // Events never change, and what was counted stays counted.
+                // Events never change, and counted events stay counted.
                 Some("MODIFY" | "REMOVE") => {}
                 _ => {
-                    let why = "the record names no change that a stream makes";
+                    let why = "the record has an unknown event name";
                     batch.uncountable.insert(place, why.to_owned());
                 }
             }

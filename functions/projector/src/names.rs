@@ -1,10 +1,9 @@
-//! Which names a day counts by themselves: the first so many of each kind, decided once for all
-//! projectors.
+//! The names that a day counts separately: the first ones of each kind, the same for all projectors.
 //!
-//! A day's names are in pages of the counters' table. A name is written there before it is counted,
-//! by an update that fails if another projector wrote to the page meanwhile; then the page is read
-//! again. Names are never taken away, so a name that has a place, and a kind without room, can be
-//! remembered: only a new name costs a write, and beyond the bounds no name does.
+//! A day's names are in pages of the counters' table. A name is written to a page before it is counted. The
+//! update fails if another projector wrote to the page in the meantime; then the page is read again. Names
+//! are never removed, so registered names and full kinds can be cached: only a new name costs a write, and
+//! names beyond the limits cost none.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -28,14 +27,15 @@ use webhook_ingest::{
 
 use crate::{backoff::Backoff, counter_delta::Subject};
 
-/// A page that has more bytes of names takes no more. A write adds at most as many again.
+/// A page with more bytes of names is full. One write adds at most this many bytes.
 const PAGE_BYTES: usize = 16_000;
-/// Names of so many bytes are remembered; then all are forgotten and read again when they are needed.
+/// The most bytes of cached names. Beyond, the cache is cleared, and names are read again when they are
+/// needed.
 const REMEMBERED_BYTES: usize = 32_000_000;
-/// Of a page: it takes no more names (BOOL).
+/// In a page: it accepts no more names (BOOL).
 const FULL: &str = "full";
 
-/// Where an event counts: its subject with the names that its day has a place for.
+/// The counters of an event: its subject, with the names that its day counts separately.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) day: String,
@@ -45,16 +45,16 @@ pub(crate) struct Entry {
     pub(crate) of_the_day: Vec<Counter>,
 }
 
-/// Days by generation and day.
+/// Cached days, by generation and day.
 type Remembered = HashMap<(String, String), Arc<Day>>;
 
-/// The names of each day, as far as they are known.
+/// The names of each day, with a cache.
 #[derive(Clone)]
 pub(crate) struct Registry {
     client: Client,
     table: String,
     remembered: Arc<Mutex<Remembered>>,
-    /// One task of this process at a time, so that they do not make each other's writes fail.
+    /// One task of this process at a time, so that tasks do not make each other's writes fail.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -83,7 +83,7 @@ impl Known {
     }
 }
 
-/// A day's last page, to which names may be added.
+/// A day's last page, to which names can be added.
 #[derive(Debug, Clone, Copy, Default)]
 struct Page {
     version: u64,
@@ -101,11 +101,11 @@ impl Registry {
         }
     }
 
-    /// Finds a place for the names of subjects. Returns where each counts, and the write units that new
-    /// names took.
+    /// Registers the names of subjects. Returns the entry of each subject, and the write units used for new
+    /// names.
     ///
     /// # Errors
-    /// Why the table did not answer until then.
+    /// Why the table did not answer in time.
     pub(crate) async fn place(
         &self,
         generation: &str,
@@ -130,7 +130,7 @@ impl Registry {
         Ok((entries.collect(), units))
     }
 
-    /// A day's names, with those of these subjects that it has room for.
+    /// A day's names, including those of these subjects that fit.
     async fn day(
         &self,
         generation: &str,
@@ -173,7 +173,7 @@ impl Registry {
                 }
                 Err(Refusal::Again(why)) => backoff.pause(why).await?,
                 Err(Refusal::Never(why)) => {
-                    // The names are only names: the events are counted as other.
+                    // Only the names are missing: the events are counted as other.
                     tracing::error!(why, day, "new names of a day cannot be written");
                     return Ok(now);
                 }
@@ -291,9 +291,9 @@ impl Registry {
 }
 
 enum Refusal {
-    /// Another process wrote meanwhile, or the table was busy.
+    /// Another process wrote in the meantime, or the table was busy.
     Again(String),
-    /// The page is not as this program writes it.
+    /// The page has an unexpected form.
     Never(String),
 }
 
@@ -357,7 +357,7 @@ impl<'d> Draft<'d> {
         draft
     }
 
-    /// Whether a name has a place or gets one.
+    /// Whether a name is registered, or can be added.
     fn takes(&mut self, names: Names, name: &str) -> bool {
         let new = self.new.entry(names).or_default();
         if self.day.has(names, name) || new.names.contains(name) {
@@ -383,7 +383,7 @@ impl<'d> Draft<'d> {
         self.folded.is_empty() && self.bytes() == 0
     }
 
-    /// The page that is written, as it is afterwards.
+    /// The page after the write.
     fn page(&self) -> Page {
         let before = if self.day.last.is_full {
             Page::default()
@@ -398,7 +398,7 @@ impl<'d> Draft<'d> {
         }
     }
 
-    /// The day as it is afterwards.
+    /// The day after the write.
     fn applied(self) -> Day {
         let page = self.page();
         let mut day = self.day.clone();
@@ -412,7 +412,7 @@ impl<'d> Draft<'d> {
     }
 }
 
-/// Where a subject counts if `has` says which names have a place.
+/// The entry of a subject, if `has` returns whether a name is registered.
 fn entry(subject: &Subject, mut has: impl FnMut(Names, &str) -> bool) -> Entry {
     let is_known_channel =
         is_listed_channel(subject.status.channel()) || has(Names::Channels, subject.status.channel());
@@ -462,7 +462,7 @@ fn entry(subject: &Subject, mut has: impl FnMut(Names, &str) -> bool) -> Entry {
     }
 }
 
-/// A pair's name: short, since there may be many, and told from every other one on its day.
+/// A pair's name: short, since there may be many, and unique on its day.
 fn digest(pair: &Scope) -> String {
     use sha2::{Digest as _, Sha256};
     let digest = Sha256::digest(pair.series(""));

@@ -1,9 +1,9 @@
-//! Counts the whole events table anew, while events go on arriving.
+//! Counts the whole events table again, while events continue to arrive.
 //!
-//! A new generation of counters is built beside the one that is read. From the moment it is named,
-//! `projector` counts into both; the table is then read with strong consistency, so that every event
-//! is in the table already or comes to `projector` afterwards, and the markers keep those that do both
-//! from being counted twice. A lease in the item `generation` admits one rebuild at a time.
+//! A rebuild writes a new generation of counters next to the one that is read. As soon as the new generation
+//! is registered, `projector` counts into both. Then the rebuild scans the table with strong consistency, so
+//! that every event is either in the table already or reaches `projector` later. The markers keep events that
+//! do both from being counted twice. A lease in the item `generation` allows one rebuild at a time.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -27,43 +27,44 @@ use crate::{
     rollups::Rollups,
 };
 
-/// What arrived longer ago is in no stream any more, however long it lay in a queue: those keep 14 days.
+/// Events that arrived longer ago are in no stream, even after a long time in a queue: a queue keeps messages
+/// for 14 days.
 const STREAM_MAY_BRING_MS: i64 = 16 * 86_400_000;
-/// So many different subjects are held before they are written: some 80 MB.
+/// The most different subjects that are held before they are written: some 80 MB.
 const MOST_SUBJECTS: usize = 100_000;
-/// So many recent events are held before they are marked, at 24 bytes each. A scan gives them in no
-/// order: the more are marked together, the fewer items of markers are written again.
+/// The most recent events that are held before they are marked, at 24 bytes each. A scan returns events in no
+/// order: the more events are marked together, the fewer items of markers are written repeatedly.
 const MOST_RECENT: usize = 1_000_000;
-/// How long the table may keep refusing.
+/// How long a rebuild retries while the table refuses.
 const PATIENCE: Duration = Duration::from_mins(5);
-/// Parts of the events table that are read at once.
+/// Segments of the events table that are scanned concurrently.
 const SEGMENTS: i32 = 8;
-/// Items of one page at most.
+/// The most items of one page.
 const PAGE: i32 = 2_000;
-/// Pages that wait to be counted.
+/// The most pages that wait to be counted.
 const PAGES: usize = 8;
-/// A batch write takes as many.
+/// The most items of a batch write.
 const BATCH: usize = 25;
-/// Batch writes under way at once.
+/// The most concurrent batch writes.
 const IN_FLIGHT: usize = 8;
 
 /// Result of a rebuild.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rebuilt {
-    /// Events that are in the counters now.
+    /// Events that the counters contain now.
     pub events: u64,
-    /// Items that are no events of ours.
+    /// Items that are not events.
     pub skipped: u64,
     /// Items of earlier generations that were deleted.
     pub removed: u64,
 }
 
-/// Counts every event of a table anew, and then makes the new counters the ones that are read. `progress`
-/// gets the number of events that are counted so far.
+/// Counts every event of a table again, and then switches to the new counters. `progress` gets the number of
+/// events that were counted so far.
 ///
 /// # Errors
-/// If another rebuild is running, or if a table does not answer. The counters that were read before are
-/// still read then, and the next rebuild removes what this one left.
+/// If another rebuild is running, or if a table does not answer. The old counters then stay in use, and the
+/// next rebuild removes the items of this one.
 pub async fn rebuild(
     rollups: &Rollups,
     events_table: &str,
@@ -118,7 +119,7 @@ async fn recount(
     Ok(rebuilt)
 }
 
-/// Reads a segment of the events table: how many items each page has, and the events among them.
+/// Scans a segment of the events table. Sends the number of items of each page, and the events among them.
 async fn read(
     client: &Client,
     table: &str,
@@ -143,23 +144,23 @@ async fn read(
             .unwrap_or_default();
         let deltas = items.iter().filter_map(CounterDelta::of).collect();
         if pages.send((items.len(), deltas)).await.is_err() {
-            // The count ended, and says why.
+            // The counting has ended, and returns the reason.
             break;
         }
     }
     Ok(())
 }
 
-/// Adds events up before they are written: a scan gives them in no order, so that each page has
-/// some of every day, and a page's counts would be written with every page.
+/// Adds up events before they are written. A scan returns events in no order, so each page has some events of
+/// every day; without adding up, every page would write all days.
 struct Sum<'r> {
     rollups: &'r Rollups,
     generation: &'r str,
-    /// Places in `counts`.
+    /// Indices in `counts`.
     subjects: HashMap<Subject, usize>,
     counts: Vec<u64>,
-    /// Events that a stream may still bring, and that must therefore be marked before they are counted,
-    /// with the places of their subjects.
+    /// Events that a stream may still deliver, with the indices of their subjects. They must be marked before
+    /// they are counted.
     recent: Vec<(Identity, usize)>,
 }
 
@@ -204,7 +205,7 @@ impl<'r> Sum<'r> {
 
     async fn claim(&mut self) -> anyhow::Result<()> {
         let mut recent = std::mem::take(&mut self.recent);
-        // In order of arrival and digest, so that those of one item of markers come together.
+        // Ordered by arrival and digest, so that events with the same item of markers are adjacent.
         recent.sort_unstable_by_key(|(event, _)| (event.second(), event.marker));
         let (events, places): (Vec<Identity>, Vec<usize>) = recent.into_iter().unzip();
         let each = events.len().div_ceil(IN_FLIGHT).max(1);
@@ -215,7 +216,7 @@ impl<'r> Sum<'r> {
         let claimed: Vec<Vec<bool>> = futures::future::try_join_all(claims)
             .await
             .map_err(anyhow::Error::msg)
-            .context("the counters' table did not take a marker")?;
+            .context("the counters' table did not accept a marker")?;
         for (place, is_claimed) in places.into_iter().zip(claimed.into_iter().flatten()) {
             if is_claimed {
                 self.count(place);
@@ -224,7 +225,7 @@ impl<'r> Sum<'r> {
         Ok(())
     }
 
-    /// Writes all that was added up.
+    /// Writes all counts.
     async fn write(&mut self) -> anyhow::Result<()> {
         self.claim().await?;
         let counts = std::mem::take(&mut self.counts);
@@ -237,12 +238,12 @@ impl<'r> Sum<'r> {
             .add(self.generation, subjects.collect(), PATIENCE)
             .await
             .map_err(anyhow::Error::msg)
-            .context("the counters' table did not take a count")
+            .context("the counters' table did not accept a count")
     }
 }
 
-/// Deletes what earlier generations left: counters, names and markers. A later one may be under
-/// construction already, and is not touched.
+/// Deletes the items of earlier generations: counters, names and markers. Items of a later generation stay,
+/// since a rebuild may be writing them.
 async fn remove_older(client: &Client, table: &str, current: &str) -> anyhow::Result<u64> {
     let mut removed = 0;
     let mut pages = client
@@ -273,7 +274,7 @@ async fn remove_older(client: &Client, table: &str, current: &str) -> anyhow::Re
     Ok(removed)
 }
 
-/// Generations are numbers that grow; what else is in the table is not of one.
+/// Generations are increasing numbers. Other items of the table do not belong to a generation.
 fn is_older(key: &Item, current: &str) -> bool {
     let series = key.get(SERIES).and_then(|v| v.as_s().ok());
     let generation = series.and_then(|series| series.split_once('#')?.0.parse::<u64>().ok());

@@ -1,8 +1,8 @@
-//! The counters' table: counts events so that none is counted twice, whatever is delivered again,
-//! split or out of order.
+//! The counters' table. Counts every event once, even if events are repeated, split over batches or out of
+//! order.
 //!
-//! Every event leaves a marker in the transaction that changes the counters, which fails if the marker is
-//! there already.
+//! The transaction that changes the counters also adds a marker for every event. It fails if a marker exists
+//! already.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -34,48 +34,48 @@ use crate::{
     names::{Entry, Registry},
 };
 
-/// A projector that gets so many events at once is busy: others are likely to be as well.
+/// A projector that receives this many events at once is busy. Other projectors are then probably busy, too.
 const BUSY: usize = 200;
-/// Of a rebuild: markers' items that a transaction claims, the most there can be.
+/// In a rebuild: the most items of markers that a transaction writes, which is DynamoDB's limit.
 const CLAIMS: usize = 100;
-/// Of a rebuild: subjects whose names get their places together.
+/// In a rebuild: the number of subjects whose names are registered together.
 const AT_ONCE: usize = 1_000;
-/// Of a rebuild: counts of so many items are held before they are written, some 50 MB.
+/// In a rebuild: the most items of counts that are held before they are written, some 50 MB.
 const MOST_ITEMS: usize = 50_000;
-/// Of a rebuild: transactions under way at once.
+/// In a rebuild: the most concurrent transactions.
 const IN_FLIGHT: usize = 8;
 
-/// Result of a count.
+/// Result of counting.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Counted {
-    /// Counted now.
+    /// Events that were counted now.
     pub fresh: usize,
-    /// Were counted before.
+    /// Events that had already been counted.
     pub replayed: usize,
-    /// Can never be counted; everything else was.
+    /// Events that can never be counted. All others were counted.
     pub uncountable: Vec<Uncountable>,
-    /// Write units that the table says it took.
+    /// Write units that the table reported.
     pub write_units: f64,
 }
 
-/// An event that the table refuses to count, though it takes other writes.
+/// An event that the table refuses to count, although it accepts other writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uncountable {
-    /// Its place among the events.
+    /// Its index among the events.
     pub place: usize,
-    /// The table's reason.
+    /// The reason that the table gave.
     pub why: String,
 }
 
-/// Why events were not counted; may work later.
+/// Why events were not counted. A retry may work.
 #[derive(Debug, thiserror::Error)]
-#[error("the counters' table did not take a count: {why}")]
+#[error("the counters' table did not accept a count: {why}")]
 pub struct NotCounted {
     /// How many of the first events were counted.
     pub done: usize,
-    /// Result of counting those.
+    /// The result for those events.
     pub counted: Counted,
-    /// The table's reason.
+    /// The reason that the table gave.
     pub why: String,
 }
 
@@ -85,13 +85,13 @@ pub struct Rollups {
     client: Client,
     table: String,
     names: Registry,
-    /// The slot of this process when it is busy.
+    /// The slot that this process uses when it is busy.
     slot: u8,
-    /// Whether a transaction met another process's.
+    /// Whether a transaction conflicted with that of another process.
     is_contended: Arc<AtomicBool>,
 }
 
-/// The first pending events: those of [`CLAIMS`] seconds, as many as one transaction can mark at most.
+/// The first pending events: those of [`CLAIMS`] seconds, the most that one transaction can mark.
 fn window<'e>(events: &'e [Identity], pending: &[usize]) -> Vec<(usize, &'e Identity)> {
     let mut seconds = BTreeSet::new();
     let pending = pending
@@ -106,19 +106,19 @@ fn window<'e>(events: &'e [Identity], pending: &[usize]) -> Vec<(usize, &'e Iden
         .collect()
 }
 
-/// The code of a transaction that met another one.
+/// The code of a transaction that conflicted with another one.
 const CONFLICT: &str = "TransactionConflict";
 
 enum Failed {
-    /// Nothing was written: another process wrote meanwhile, or the table was busy.
+    /// Nothing was written: another process wrote in the meantime, or the table was busy.
     Cancelled(String),
-    /// It is not known whether anything was written.
+    /// Unknown whether anything was written.
     Unknown(String),
-    /// The table always refuses this.
+    /// The table will always refuse this.
     Never(String),
 }
 
-/// What one transaction did.
+/// Result of one transaction.
 struct Taken {
     events: usize,
     fresh: usize,
@@ -126,7 +126,7 @@ struct Taken {
 }
 
 impl Rollups {
-    /// The counters' table of a name.
+    /// Wraps the counters' table with this name.
     pub fn new(client: Client, table: String) -> Self {
         let slot = 1 + (getrandom::u32().unwrap_or_default() % u32::from(SLOTS));
         Self {
@@ -138,12 +138,12 @@ impl Rollups {
         }
     }
 
-    /// Its name and the client for it.
+    /// The client and the table's name.
     pub(crate) fn parts(&self) -> (&Client, &str) {
         (&self.client, &self.table)
     }
 
-    /// Which generations are counted into.
+    /// The generations to count into.
     ///
     /// # Errors
     /// Why the table did not answer.
@@ -153,11 +153,11 @@ impl Rollups {
             .map_err(|e| clients::failure(&e).to_owned())
     }
 
-    /// Counts events that were not counted before, in as many transactions as they need.
+    /// Counts events that were not counted before, in as many transactions as necessary.
     ///
     /// # Errors
-    /// [`NotCounted`] if the table did not take one of them until then; the events before it are
-    /// counted, or are named as uncountable.
+    /// [`NotCounted`] if the table did not accept a transaction in time. The events before it were counted,
+    /// or are named as uncountable.
     pub async fn count(
         &self,
         generation: &str,
@@ -180,11 +180,11 @@ impl Rollups {
             }
         };
         let mut done = 0;
-        // Of a refused transaction, each event is tried alone.
+        // After a refused transaction, the events before this index are tried one at a time.
         let mut alone = 0;
         while done < deltas.len() {
             if done > 0 && Instant::now() >= until {
-                let why = "no time was left".to_owned();
+                let why = "there was no time left".to_owned();
                 return Err(NotCounted { done, counted, why });
             }
             let end = if done < alone { done + 1 } else { deltas.len() };
@@ -248,7 +248,7 @@ impl Rollups {
         until: Instant,
     ) -> Result<Taken, Failed> {
         let now = time::now();
-        // Markers beyond the room of the transaction need not be read.
+        // Markers of events that do not fit the transaction need not be read.
         let deltas = deltas.get(..fitting(deltas, entries)).unwrap_or(deltas);
         let identities = deltas.iter().map(|delta| &delta.identity);
         let paths = Paths::read(&self.client, &self.table, generation, identities, until)
@@ -267,7 +267,7 @@ impl Rollups {
                 if !room.takes(entry, marker.clone()) && taken.fresh > 0 {
                     break;
                 }
-                // The same event twice in one batch counts once.
+                // An event that occurs twice in one batch counts once.
                 if fresh.entry(marker).or_default().insert(delta.identity.marker) {
                     counts.add(generation, entry, 1);
                     taken.fresh += 1;
@@ -288,8 +288,8 @@ impl Rollups {
         Ok(taken)
     }
 
-    /// Whether the table takes a write that has nothing to do with an event: then a refusal is the
-    /// event's fault, else everything's.
+    /// Whether the table accepts a write that is independent of the events. If it does, a refusal is the
+    /// event's fault; otherwise, the table's.
     async fn takes_writes(&self) -> bool {
         let probe = self
             .client
@@ -305,8 +305,8 @@ impl Rollups {
         probe.is_ok()
     }
 
-    /// Marks events, in order of their seconds, in a generation that is not read yet, without counting
-    /// them. Returns which of them were not marked before: the caller counts those.
+    /// Marks events, ordered by second, in a generation that is not read yet, without counting them. Returns
+    /// the events that were not marked before; the caller counts those.
     pub(crate) async fn claim(
         &self,
         generation: &str,
@@ -330,7 +330,7 @@ impl Rollups {
             .await?;
             let mut fresh = Fresh::new();
             let mut taken = Vec::new();
-            // Those whose item has no room in this transaction.
+            // Events whose item does not fit this transaction.
             let mut later = Vec::new();
             for (place, event) in &some {
                 let Some(item) = paths.place(generation, event) else {
@@ -368,8 +368,8 @@ impl Rollups {
         Ok(claimed)
     }
 
-    /// Adds counts that no stream will bring again. What failed is not tried again in the same
-    /// generation: it is unknown which part of it was added.
+    /// Adds counts that no stream will deliver again. A failed write is not repeated in the same generation,
+    /// since it is unknown which part of it was added.
     pub(crate) async fn add(
         &self,
         generation: &str,
@@ -377,7 +377,7 @@ impl Rollups {
         patience: Duration,
     ) -> Result<(), String> {
         let until = Instant::now() + patience;
-        // The most frequent first: their names get the places.
+        // The most frequent subjects first, so that their names are registered.
         let mut subjects: Vec<(Subject, u64)> = subjects.into_iter().collect();
         subjects.sort_unstable_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
         let mut counts = Counts::new(REBUILD_SLOT);
@@ -420,8 +420,8 @@ impl Rollups {
         }
     }
 
-    /// A transaction whose answer may be lost is sent under the same name until it is known whether
-    /// DynamoDB took it, which it does once:
+    /// Repeats a transaction with one token until it is known whether DynamoDB executed it. Responses may be
+    /// lost; DynamoDB executes a token once:
     /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-apis-txwriteitems-idempotency>
     async fn certainly(&self, updates: Vec<TransactWriteItem>, until: Instant) -> Result<(), Failed> {
         let name = token();
@@ -435,7 +435,7 @@ impl Rollups {
         }
     }
 
-    /// Returns the write units that it took.
+    /// Executes a transaction. Returns the write units that it used.
     async fn commit(&self, updates: Vec<TransactWriteItem>, name: Option<String>) -> Result<f64, Failed> {
         let outcome = self
             .client
@@ -474,7 +474,7 @@ impl Rollups {
     }
 }
 
-/// How many of the first events fit one transaction, if no second has more than one item of markers.
+/// How many of the first events fit one transaction, if each second has at most one item of markers.
 fn fitting(deltas: &[CounterDelta], entries: &[Entry]) -> usize {
     let mut room = Room::default();
     let second = |delta: &CounterDelta| delta.identity.second().to_string();
@@ -485,7 +485,7 @@ fn fitting(deltas: &[CounterDelta], entries: &[Entry]) -> usize {
     fit.count().max(1)
 }
 
-/// A unique name for a transaction.
+/// A unique token for a transaction.
 fn token() -> String {
     let half = || getrandom::u64().unwrap_or_default();
     format!("{:016x}{:016x}", half(), half())

@@ -1,4 +1,4 @@
-//! The receivers: one row each. Each row has a binary of its name in `src/bin`.
+//! The receivers, one row each. Each row has a binary with its name in `src/bin`.
 
 use std::process::ExitCode;
 
@@ -7,9 +7,10 @@ use webhook_ingest::{
     provider::{netcore_delivery_status, netcore_events, netcore_incoming, rcs_gateway, whatsapp_incoming},
 };
 
-/// Every receiver.
+/// All receivers.
 ///
-/// RCS events and SMS fallback have one record shape, so `event-webhook` and `fallback-sms` take both.
+/// RCS events and SMS fallback have the same record format, so `event-webhook` and `fallback-sms` accept
+/// both.
 pub static RECEIVERS: [Receiver; 5] = [
     Receiver {
         function: "event-webhook",
@@ -38,14 +39,14 @@ pub static RECEIVERS: [Receiver; 5] = [
     },
 ];
 
-/// The receiver of a function's name.
+/// The receiver with this function name.
 pub fn receiver(function: &str) -> Option<Receiver> {
     RECEIVERS
         .into_iter()
         .find(|receiver| receiver.function == function)
 }
 
-/// Runs the receiver of a function's name until Lambda ends the process.
+/// Runs the receiver with this function name until Lambda stops the process.
 pub fn run(function: &str) -> ExitCode {
     match receiver(function) {
         Some(receiver) => runtime::run(receiver),

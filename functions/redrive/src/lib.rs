@@ -1,7 +1,7 @@
-//! Stores what could not be stored in time: a consumer of the retry queue with partial batch
-//! responses, so that one bad message returns alone. A message that may work later is tried again
-//! with growing delays for twelve days; one that can never work goes to the dead-letter queue at
-//! once. Storing is idempotent, so a message that comes twice changes nothing.
+//! Stores events that could not be stored in time. Consumes the retry queue with partial batch responses, so
+//! that only failed messages return to the queue. A message that may work later is retried with growing
+//! delays for twelve days. A message that can never work goes to the dead-letter queue at once. Storing is
+//! idempotent, so a repeated message changes nothing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,64 +24,64 @@ pub const FUNCTION: &str = "redrive";
 /// Time reserved at the end of an invocation for dead-lettering records and for the response.
 const RESERVE: Duration = Duration::from_secs(3);
 
-/// Of that, for setting visibility timeouts and for the response: without a response, SQS delivers the
-/// good messages of the batch again too.
+/// Part of [`RESERVE`], for setting visibility timeouts and for the response. Without a response, SQS
+/// delivers the successful messages of the batch again too.
 const ANSWER: Duration = Duration::from_secs(1);
 
-/// Of that, for the response alone.
+/// Part of [`ANSWER`], for the response only.
 const LAST: Duration = Duration::from_millis(300);
 
-/// The visibility timeout after the first failed try; each further one doubles it.
+/// The visibility timeout after the first failed try. Each further failure doubles it.
 const FIRST_DELAY: Duration = Duration::from_secs(30);
 
-/// The longest visibility timeout, and so the longest that a message waits after an outage.
+/// The longest visibility timeout, and therefore the longest wait of a message after an outage.
 const LONGEST_DELAY: Duration = Duration::from_mins(20);
 
-/// A message that could not be stored for this long goes to the dead-letter queue. SQS deletes it
-/// after 14 days, also if it moved it there meanwhile, since the time of the first sending counts;
-/// a message that `redrive` sends there has another 14 days.
+/// A message that could not be stored for this long goes to the dead-letter queue. SQS deletes a message 14
+/// days after it was first sent, even if SQS moved it to the dead-letter queue in the meantime. A message
+/// that `redrive` sends there has another 14 days.
 const GIVE_UP_AFTER: Duration = Duration::from_hours(12 * 24);
 
-/// The visibility timeout of a message that was received this often and not stored.
+/// The visibility timeout of a message that was received this many times and not stored.
 pub fn delay(receives: u32) -> Duration {
     let doublings = receives.saturating_sub(1).min(16);
     FIRST_DELAY.saturating_mul(1 << doublings).min(LONGEST_DELAY)
 }
 
-/// Why a message is not stored.
+/// Why a message could not be stored.
 enum Failure {
-    /// It may work later.
+    /// A retry may work.
     Later(String),
-    /// It can never work: the message goes to the dead-letter queue.
+    /// A retry can never work: the message goes to the dead-letter queue.
     Malformed(Box<QueueMessage>, Receiver),
-    /// It can never work, and is not a message of this program: it goes to the dead-letter queue as it is.
+    /// Not a message of this program: it goes to the dead-letter queue unchanged.
     Foreign(String),
 }
 
-/// The result of a message.
+/// Result of a message.
 enum Outcome {
-    /// Its records are durable elsewhere; SQS may delete it.
+    /// Its records are durable elsewhere. SQS may delete the message.
     Done,
-    /// It must come again.
+    /// SQS must deliver the message again.
     Returns,
 }
 
-/// `redrive` at work. Cheap to clone.
+/// The running function. Cheap to clone.
 #[derive(Clone)]
 pub struct Redrive {
     pipeline: Arc<Pipeline>,
 }
 
 impl Redrive {
-    /// Builds the clients, once.
+    /// Creates the clients, once.
     pub fn start(config: StorageConfig, aws: &Aws) -> Self {
         Self {
             pipeline: Arc::new(Pipeline::new(config, aws)),
         }
     }
 
-    /// Stores the events of every message, of all messages at once; names the messages that must
-    /// come again.
+    /// Stores the events of all messages concurrently. The response names the messages that SQS must deliver
+    /// again.
     pub async fn handle(self, event: LambdaEvent<SqsEvent>) -> SqsBatchResponse {
         let ends = Instant::now() + remaining(event.context.deadline());
         let messages = event.payload.records;
@@ -103,7 +103,7 @@ impl Redrive {
         response
     }
 
-    /// Stores one message's events, or decides where the message goes.
+    /// Stores one message's events, or decides what happens to the message.
     async fn settle(&self, message: &SqsMessage, ends: Instant) -> Outcome {
         let until = ends - ANSWER;
         let (why, dead_lettered) = match self.store(message, ends).await {
@@ -118,7 +118,7 @@ impl Redrive {
                         receives = receives(message),
                         waited_seconds = waited.as_secs(),
                         why,
-                        "a message goes back to the queue"
+                        "a message returns to the queue"
                     );
                     return Outcome::Returns;
                 }
@@ -149,7 +149,7 @@ impl Redrive {
         }
     }
 
-    /// Sends a message on to the dead-letter queue as it is.
+    /// Forwards a message to the dead-letter queue unchanged.
     async fn forward(&self, message: &SqsMessage, until: Instant) -> bool {
         let attributes: Vec<(&str, &str)> = message
             .message_attributes
@@ -160,19 +160,21 @@ impl Redrive {
         self.pipeline.dead_letter_foreign(body, &attributes, until).await
     }
 
-    /// Stores one message's events, or says why it could not.
+    /// Stores one message's events, or returns the reason of the failure.
     async fn store(&self, message: &SqsMessage, ends: Instant) -> Result<(), Failure> {
         let started = Instant::now();
         if started + RESERVE >= ends {
-            return Err(Failure::Later("no time was left for it".into()));
+            return Err(Failure::Later("there was no time left".into()));
         }
         let queued = QueueMessage::read(message.body.as_deref().unwrap_or_default())
             .map_err(|error: QueueMessageError| Failure::Foreign(error.to_string()))?;
         let Some(receiver) = receiver(&queued.function) else {
-            return Err(Failure::Foreign("no function of its name takes webhooks".into()));
+            return Err(Failure::Foreign(
+                "no function with its name receives webhooks".into(),
+            ));
         };
         let Some(verified) = queued.verified() else {
-            return Err(Failure::Foreign("it carries no webhook".into()));
+            return Err(Failure::Foreign("it contains no webhook".into()));
         };
         let outcome = match Batch::parse(verified, receiver.formats) {
             Ok(batch) => {
@@ -205,13 +207,13 @@ fn id(message: &SqsMessage) -> String {
     message.message_id.clone().unwrap_or_default()
 }
 
-/// How often SQS handed a message out, this time included.
+/// How many times SQS delivered a message, including this time.
 fn receives(message: &SqsMessage) -> u32 {
     let count = message.attributes.get("ApproximateReceiveCount");
     count.and_then(|count| count.parse().ok()).unwrap_or(1)
 }
 
-/// For how long a message has been in the queue.
+/// How long a message has been in the queue.
 fn age(message: &SqsMessage, now: EpochMillis) -> Duration {
     let sent = message.attributes.get("SentTimestamp");
     let sent: EpochMillis = sent.and_then(|sent| sent.parse().ok()).unwrap_or(now);
@@ -256,13 +258,13 @@ mod tests {
     }
 
     #[test]
-    fn receives_suffice_until_a_message_is_given_up() {
+    fn receives_suffice_for_twelve_days() {
         let waited = |receives: u32| (1..=receives).map(|n| delay(n).as_secs()).sum::<u64>();
-        // The first day of an outage takes 77 receives, twelve days 869: the others are a reserve.
+        // The first day of an outage takes 77 receives, twelve days take 869. The others are a reserve.
         assert!(waited(76) < DAY && waited(77) >= DAY);
         assert!(waited(868) < GIVE_UP_AFTER.as_secs() && waited(869) >= GIVE_UP_AFTER.as_secs());
         assert_eq!(MAX_RECEIVE_COUNT, 1000);
-        // Where no delay could ever be set, they still suffice for four days.
+        // Even if no delay could be set, the receives are enough for four days.
         assert!(VISIBILITY_TIMEOUT.as_secs() * u64::from(MAX_RECEIVE_COUNT) > 4 * DAY);
         // SQS keeps a message for 14 days.
         assert_eq!(GIVE_UP_AFTER.as_secs(), 12 * DAY);

@@ -1,5 +1,5 @@
-//! A policy's JSON as it was written. Every field is asked for by name; what is left over, repeated
-//! or of the wrong type is an error that names its place and never quotes a value.
+//! Fields of a policy's JSON. Code takes every field by name. A field that is unknown, repeated or of the
+//! wrong type is an error that names its place and never quotes a value.
 
 use std::fmt;
 
@@ -22,13 +22,13 @@ pub(super) enum Json {
 
 impl Json {
     /// # Errors
-    /// Says where the text stops being JSON.
+    /// Says where the text stops being valid JSON.
     pub(super) fn parse(text: &str) -> Result<Self, PolicyError> {
         serde_json::from_str(text)
             .map_err(|e| PolicyError(format!("not JSON (line {}, column {})", e.line(), e.column())))
     }
 
-    /// The text of an object's field, if it has one.
+    /// The text of an object's field, if the object has it.
     pub(super) fn text_of(&self, name: &str) -> Option<&str> {
         let Self::Object(fields) = self else { return None };
         match fields.iter().find(|(field, _)| field == name) {
@@ -38,16 +38,16 @@ impl Json {
     }
 }
 
-/// An object's fields, each taken once.
+/// An object's fields. Each can be taken once.
 pub(super) struct Fields {
-    /// Where the object is, as in `accept[0]`; empty for the policy itself.
+    /// Where the object is, such as `accept[0]`; empty for the policy itself.
     pub(super) place: String,
     fields: Vec<(String, Json)>,
 }
 
 impl Fields {
     /// # Errors
-    /// If it is no object, or has a field that is repeated or not among `known`.
+    /// If it is not an object, or has a field that is repeated or not among `known`.
     pub(super) fn new(place: &str, json: Json, known: &[&str]) -> Result<Self, PolicyError> {
         let Json::Object(fields) = json else {
             return Err(PolicyError::at(place, "must be an object"));
@@ -66,7 +66,7 @@ impl Fields {
         })
     }
 
-    /// The place of a field, as in `accept[0].secrets`.
+    /// The place of a field, such as `accept[0].secrets`.
     pub(super) fn at(&self, name: &str) -> String {
         match self.place.as_str() {
             "" => name.to_owned(),
@@ -74,7 +74,7 @@ impl Fields {
         }
     }
 
-    /// A field, if it is there.
+    /// Takes a field, if it exists.
     pub(super) fn take(&mut self, name: &str) -> Option<Json> {
         let at = self.fields.iter().position(|(field, _)| field == name)?;
         Some(self.fields.swap_remove(at).1)
@@ -88,26 +88,26 @@ impl Fields {
     }
 
     /// # Errors
-    /// If the field is no text.
+    /// If the field is not a string.
     pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, PolicyError> {
         match self.take(name) {
             None => Ok(None),
             Some(Json::Text(text)) => Ok(Some(text)),
-            Some(_) => Err(PolicyError::at(&self.at(name), "must be a text")),
+            Some(_) => Err(PolicyError::at(&self.at(name), "must be a string")),
         }
     }
 
     /// # Errors
-    /// If the field is missing or no text.
+    /// If the field is missing or not a string.
     pub(super) fn demand_text(&mut self, name: &str) -> Result<String, PolicyError> {
         match self.demand(name)? {
             Json::Text(text) => Ok(text),
-            _ => Err(PolicyError::at(&self.at(name), "must be a text")),
+            _ => Err(PolicyError::at(&self.at(name), "must be a string")),
         }
     }
 
     /// # Errors
-    /// If the field is no list of texts, or an empty one.
+    /// If the field is not a list of strings, or is empty.
     pub(super) fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, PolicyError> {
         let place = self.at(name);
         match self.take(name) {
@@ -118,18 +118,18 @@ impl Fields {
                 .enumerate()
                 .map(|(i, value)| match value {
                     Json::Text(text) => Ok(text),
-                    _ => Err(PolicyError::at(&format!("{place}[{i}]"), "must be a text")),
+                    _ => Err(PolicyError::at(&format!("{place}[{i}]"), "must be a string")),
                 })
                 .collect::<Result<_, _>>()
                 .map(Some),
-            Some(_) => Err(PolicyError::at(&place, "must be a list of texts")),
+            Some(_) => Err(PolicyError::at(&place, "must be a list of strings")),
         }
     }
 
-    /// One of some words.
+    /// Takes a field whose value is one of some words.
     ///
     /// # Errors
-    /// If the field is another word, which is not quoted.
+    /// If the field has another value, which is not quoted.
     pub(super) fn word<T: Copy>(
         &mut self,
         name: &str,
@@ -160,7 +160,7 @@ impl Fields {
     }
 
     /// # Errors
-    /// If the field is no whole number from `least` to `most`.
+    /// If the field is not a whole number from `least` to `most`.
     pub(super) fn number(&mut self, name: &str, least: u32, most: u32) -> Result<Option<u32>, PolicyError> {
         let number = match self.take(name) {
             None => return Ok(None),
@@ -177,8 +177,8 @@ impl Fields {
     }
 }
 
-/// An unknown name may be a secret in the wrong place. It is quoted only where it is a
-/// misspelling of a known one; elsewhere its position says which field it is.
+/// An unknown name may be a secret in the wrong place. It is quoted only if it looks like a misspelling of a
+/// known name; otherwise its position identifies the field.
 fn unknown(number: usize, name: &str, known: &[&str]) -> String {
     let which = if known.iter().any(|known| is_near(name, known)) {
         format!("`{name}`")
@@ -199,7 +199,7 @@ fn listed(words: &[&str]) -> String {
     }
 }
 
-/// Whether a name is within two edits of a known one, or its beginning.
+/// Whether a name is within two edits of a known name, or a prefix of it.
 fn is_near(name: &str, known: &str) -> bool {
     const EDITS: usize = 2;
     const BEGINNING: usize = 3;
@@ -212,7 +212,7 @@ fn is_near(name: &str, known: &str) -> bool {
     distance(name, known) <= EDITS
 }
 
-/// Levenshtein's distance, row by row.
+/// Levenshtein distance, row by row.
 fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();
@@ -292,7 +292,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_misspelt_name_is_quoted() {
+    fn only_a_misspelled_name_is_quoted() {
         let known = ["secrets", "tolerance_seconds", "algorithm", "header"];
         for near in [
             "secret",

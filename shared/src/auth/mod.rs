@@ -1,8 +1,8 @@
-//! Who sent a request: the way from [`Unverified`] bytes to [`Verified`] ones.
+//! Authenticates requests: turns [`Unverified`] bytes into [`Verified`] ones.
 //!
 //! A parser takes only [`Verified`]. [`Policy::verify`] makes one from a request. A queue message carries a
-//! [`VerifiedBody`], which is made from a `Verified` or read from one of our queues, where only this
-//! program may write. So unauthenticated input reaches no parser, as a matter of types.
+//! [`VerifiedBody`], which is made from a `Verified` or read from one of our queues, where only this program
+//! may write. So the types keep unauthenticated input away from the parsers.
 
 mod fields;
 mod policy;
@@ -22,16 +22,16 @@ pub use source::{Sources, Verdict};
 
 use crate::event::EpochMillis;
 
-/// A request as it came, before anybody vouched for it.
+/// A request before authentication.
 #[derive(Clone, Copy)]
 pub struct Unverified<'a> {
     /// The headers; names are case-insensitive.
     pub headers: &'a HeaderMap,
-    /// The raw body, after the function URL's base64 was undone.
+    /// The raw body, with the function URL's base64 decoded.
     pub body: &'a [u8],
 }
 
-/// A body whose authentication succeeded, now or before it went into one of our queues.
+/// A body whose authentication succeeded, now or before it was queued.
 #[derive(Clone, Copy)]
 pub struct Verified<'a> {
     body: &'a [u8],
@@ -48,19 +48,14 @@ impl<'a> Verified<'a> {
         VerifiedBody(self.body.to_vec())
     }
 
-    /// A body of a unit test.
+    /// A body for unit tests.
     #[cfg(test)]
     pub(crate) fn in_test(body: &'a [u8]) -> Self {
         Self { body }
     }
-
-    /// A body of some of this one's records.
-    pub(crate) fn part(self, records: Vec<u8>) -> VerifiedBody {
-        VerifiedBody(records)
-    }
 }
 
-/// A verified body that outlives its request: what a queue message carries.
+/// A verified body that outlives its request. Queue messages carry it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VerifiedBody(Vec<u8>);
 
@@ -75,8 +70,13 @@ impl VerifiedBody {
         Verified { body: &self.0 }
     }
 
-    /// The body of a message from one of our queues: it was verified before it was queued. The queues'
-    /// policies say who may write.
+    /// A body with some records of a verified body.
+    pub(crate) fn part_of(_: Verified<'_>, records: Vec<u8>) -> Self {
+        Self(records)
+    }
+
+    /// The body of a message from one of our queues. It was verified before it was queued, and the queues'
+    /// policies restrict who may write.
     pub(crate) fn from_queue(body: Vec<u8>) -> Self {
         Self(body)
     }
@@ -88,18 +88,18 @@ impl fmt::Debug for VerifiedBody {
     }
 }
 
-/// Why a request was refused: a class for the log, never content. The answer is the same for all.
+/// Why a request was refused: a class for the log, without content. The answer is the same for all classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error("missing, wrong or stale authentication")]
 pub enum Refusal {
-    /// No header that the policy reads.
+    /// The request has no header that the policy reads.
     None,
-    /// A header in a form that the policy does not know: another prefix, encoding or scheme, no
-    /// text, or repeated where one value is expected.
+    /// A header in an unknown form: another prefix, encoding or scheme, not text, or repeated where one value
+    /// is expected.
     Unknown,
-    /// A time that is too far from now.
+    /// The time is too far from now.
     Stale,
-    /// A token, password or signature that differs.
+    /// The token, password or signature differs.
     Mismatch,
 }
 
@@ -121,7 +121,7 @@ impl SecretText for Policy {
     fn parse(text: &str) -> Result<Self, PolicyError> {
         let policy = Self::parse(text)?;
         if policy.accepts_anything() {
-            tracing::warn!("WEBHOOK_AUTH accepts anything: whoever knows the URL can write events");
+            tracing::warn!("WEBHOOK_AUTH accepts anything: anyone who knows the URL can write events");
         }
         Ok(policy)
     }
@@ -132,11 +132,11 @@ impl SecretText for Policy {
 }
 
 impl Policy {
-    /// Accepts a request that satisfies any one of the policy's schemes. Safe on untrusted input;
-    /// secrets are compared in constant time.
+    /// Accepts a request that satisfies one of the policy's schemes. Safe on untrusted input. Secrets are
+    /// compared in constant time.
     ///
     /// # Errors
-    /// [`Refusal`] if no scheme is satisfied: the class of the scheme that came nearest.
+    /// [`Refusal`] if no scheme is satisfied: the class of the scheme that came closest.
     pub fn verify<'a>(&self, request: Unverified<'a>, now: EpochMillis) -> Result<Verified<'a>, Refusal> {
         self.judge(request, now)?;
         Ok(Verified { body: request.body })

@@ -1,4 +1,4 @@
-//! `WEBHOOK_AUTH` as a policy: what is accepted, checked in full when it is read.
+//! Reads `WEBHOOK_AUTH` as a policy and checks it completely at start.
 
 use super::{
     Refusal, Unverified,
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::event::EpochMillis;
 
-/// What a receiver accepts as proof of the sender. `Debug` shows no secret.
+/// The proofs of identity that a receiver accepts. `Debug` shows no secret.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     /// Empty means that authentication is switched off.
@@ -16,13 +16,13 @@ pub struct Policy {
     sources: Sources,
 }
 
-/// Why a text is no policy. Names the part that is wrong, never a secret.
+/// Why a text is not a policy. Names the wrong part, never a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("WEBHOOK_AUTH: {0}")]
 pub struct PolicyError(pub(super) String);
 
 impl PolicyError {
-    /// A fault at a place; the policy as a whole has none.
+    /// A fault at a place. `place` is empty for the policy as a whole.
     pub(super) fn at(place: &str, what: impl std::fmt::Display) -> Self {
         match place {
             "" => Self(what.to_string()),
@@ -35,8 +35,8 @@ impl Policy {
     /// Reads a policy from its JSON text.
     ///
     /// # Errors
-    /// [`PolicyError`] names the scheme and field that is unknown, repeated, missing, empty, weak or
-    /// could never match.
+    /// [`PolicyError`] names the scheme and the field that is unknown, repeated, missing, empty or weak, or
+    /// that could never match.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         let mut fields = Fields::new("", Json::parse(text)?, &["accept", "sources"])?;
         let accept = fields.demand("accept")?;
@@ -76,7 +76,8 @@ impl Policy {
         &self.sources
     }
 
-    /// Whether any scheme is satisfied; if none is, how near the nearest came.
+    /// Checks whether the request satisfies a scheme. Otherwise returns the refusal of the scheme that came
+    /// closest.
     pub(super) fn judge(&self, request: Unverified<'_>, now: EpochMillis) -> Result<(), Refusal> {
         if self.accepts_anything() {
             return Ok(());
@@ -91,7 +92,7 @@ impl Policy {
         Err(nearest)
     }
 
-    /// Headers that satisfy the policy's first scheme for a body: what `sign` prints and tests send.
+    /// Headers that satisfy the policy's first scheme for a body. The `sign` command and the tests use them.
     pub fn sign(&self, body: &[u8], now: EpochMillis) -> Vec<(String, String)> {
         self.schemes
             .first()
@@ -166,15 +167,15 @@ mod tests {
             ),
             (
                 r#"{"accept":[{"type":"hmac","header":"x","secrets":["a-secret-long-enough"],"signed":"{time}{body}"}]}"#,
-                "WEBHOOK_AUTH: accept[0].signed: knows only {timestamp} and {body}",
+                "WEBHOOK_AUTH: accept[0].signed: supports only {timestamp} and {body}",
             ),
             (
                 r#"{"accept":[{"type":"hmac","header":"x","secrets":["a-secret-long-enough"],"signed":"{timestamp}"}]}"#,
-                "WEBHOOK_AUTH: accept[0].signed: must hold {body} once",
+                "WEBHOOK_AUTH: accept[0].signed: must contain {body} once",
             ),
             (
                 r#"{"accept":[{"type":"hmac","header":"x","secrets":["a-secret-long-enough"],"timestamp_header":"t"}]}"#,
-                "WEBHOOK_AUTH: accept[0]: timestamp_header and {timestamp} in signed go together: an unsigned time proves nothing",
+                "WEBHOOK_AUTH: accept[0]: timestamp_header and {timestamp} in signed must be used together: an unsigned time proves nothing",
             ),
             (
                 r#"{"accept":[{"type":"standard-webhooks","secrets":["whsec_!!!!!!!!!!!!!!!!"]}]}"#,
@@ -186,7 +187,7 @@ mod tests {
             ),
             (
                 r#"{"accept":"anything","sources":{"mode":"enforce"}}"#,
-                "WEBHOOK_AUTH: sources: mode enforce needs allow or preset, else nobody could send",
+                "WEBHOOK_AUTH: sources: mode enforce needs allow or preset, otherwise nobody could send",
             ),
             (
                 r#"{"accept":"anything","sources":{"mode":"report","allow":["3.109.231.61/40"]}}"#,
@@ -208,7 +209,7 @@ mod tests {
             )
         };
         let values = |what: &str| format!("WEBHOOK_AUTH: accept[0].values[1]: {what}");
-        let control = "holds a control character, such as a line break";
+        let control = "contains a control character, such as a line break";
         let blank = "begins or ends with a blank";
         for (value, what) in [
             ("a-token-with-a-break\n", control),
@@ -220,7 +221,7 @@ mod tests {
             ("a-token-before-a-hard-blank\u{a0}", blank),
             (
                 "ein-schlüssel-mit-umlaut",
-                "holds a character that a header cannot carry: only ASCII can be sent",
+                "contains a character that a header cannot contain: only ASCII can be sent",
             ),
         ] {
             assert_eq!(fault(&header(value)), values(what), "{value:?}");
@@ -236,11 +237,11 @@ mod tests {
         for (more, says) in [
             (
                 r#""prefix":"v1,""#.to_owned(),
-                "accept[0].prefix: could never be found: it begins with a blank, or holds a comma or a character that a header cannot carry",
+                "accept[0].prefix: can never match: it begins with a blank, or contains a comma or an invalid header character",
             ),
             (
                 r#""prefix":" v1=""#.to_owned(),
-                "accept[0].prefix: could never be found: it begins with a blank, or holds a comma or a character that a header cannot carry",
+                "accept[0].prefix: can never match: it begins with a blank, or contains a comma or an invalid header character",
             ),
             (
                 r#""timestamp_header":"X","signed":"{timestamp}.{body}""#.to_owned(),
@@ -270,19 +271,19 @@ mod tests {
         for (basic, says) in [
             (
                 r#""username":"net:core","passwords":["a-password-long-enough"]"#,
-                "username: must not be empty or hold a colon or a control character",
+                "username: must not be empty or contain a colon or a control character",
             ),
             (
                 r#""username":"","passwords":["a-password-long-enough"]"#,
-                "username: must not be empty or hold a colon or a control character",
+                "username: must not be empty or contain a colon or a control character",
             ),
             (
                 r#""username":"net\ncore","passwords":["a-password-long-enough"]"#,
-                "username: must not be empty or hold a colon or a control character",
+                "username: must not be empty or contain a colon or a control character",
             ),
             (
                 r#""username":"netcore","passwords":["a-password-long-enough\n"]"#,
-                "passwords[0]: holds a control character, such as a line break",
+                "passwords[0]: contains a control character, such as a line break",
             ),
         ] {
             let policy = format!(r#"{{"accept":[{{"type":"basic",{basic}}}]}}"#);
@@ -299,7 +300,7 @@ mod tests {
             .is_ok()
         );
 
-        let mapped = "is an IPv4-mapped network, which no address is compared with; write the IPv4 network";
+        let mapped = "is an IPv4-mapped network, which matches no address; write the IPv4 network";
         for (sources, says) in [
             (
                 r#"{"mode":"enforce","allow":[]}"#,
@@ -384,7 +385,7 @@ mod tests {
             fault(r#"{"accept":[{"type":"header","name":"x","values":["a"],"allow_weak":"yes"}]}"#),
             "WEBHOOK_AUTH: accept[0].allow_weak: must be true or false"
         );
-        // Weak is all that it allows.
+        // `allow_weak` allows nothing else.
         assert_eq!(
             fault(r#"{"accept":[{"type":"header","name":"x","values":["a "],"allow_weak":true}]}"#),
             "WEBHOOK_AUTH: accept[0].values[0]: begins or ends with a blank"

@@ -1,5 +1,5 @@
-//! The policy in force: read from the variable, or fetched from where it is kept and fetched
-//! again every so often, so that a rotated secret works without a deploy.
+//! The policy in force. It is read from the variable, or fetched from AWS and fetched again periodically, so
+//! that a rotated secret works without a deployment.
 
 use std::{
     sync::{Arc, PoisonError, RwLock},
@@ -10,26 +10,26 @@ use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 
 use crate::{event::EpochMillis, operations::clients};
 
-/// A policy that may be kept outside the variable.
+/// A text with secrets, such as a policy, that may be stored outside the variable.
 pub trait SecretText: Sized {
-    /// What is wrong with one.
+    /// The error for an invalid text.
     type Error: std::error::Error;
 
-    /// Reads it from its text.
+    /// Parses the text.
     ///
     /// # Errors
-    /// Why the text is no such policy; no secret of it.
+    /// Says why the text is invalid. Contains no secret.
     fn parse(text: &str) -> Result<Self, Self::Error>;
 
-    /// The error of a policy that could not be fetched.
+    /// The error for a text that could not be fetched.
     fn missing(why: String) -> Self::Error;
 }
 
-/// How long a request waits for a fresh policy before it is judged by the one at hand.
+/// How long a request waits for a refresh before it uses the last policy.
 const TIMEOUT: Duration = Duration::from_millis(500);
-/// How long a start waits: without a policy there is nothing to serve.
+/// How long a start waits: without a policy, the function cannot serve requests.
 const TIMEOUT_AT_START: Duration = Duration::from_secs(5);
-/// After a failed fetch, how soon the next request tries again.
+/// How soon after a failed refresh a request tries again.
 const RETRY_AFTER_MS: EpochMillis = 10_000;
 
 const PARAMETER: &str = "ssm:";
@@ -45,17 +45,17 @@ enum SecretSource {
     Secret(aws_sdk_secretsmanager::Client, String),
 }
 
-/// Whether a variable says where its policy is kept, instead of holding it.
+/// Whether the variable contains a reference to the policy instead of the policy.
 pub fn is_reference(variable: &str) -> bool {
     variable.starts_with(PARAMETER) || variable.starts_with(SECRET)
 }
 
-/// A policy that follows its source.
+/// A policy that is refreshed from its source.
 pub struct RefreshingSecret<P> {
     source: SecretSource,
     refresh_ms: EpochMillis,
     current: RwLock<Arc<P>>,
-    /// When it is due again, epoch milliseconds; held while one request fetches for all.
+    /// Time of the next refresh, epoch milliseconds. Locked while one request fetches for all.
     due: tokio::sync::Mutex<EpochMillis>,
 }
 
@@ -63,7 +63,7 @@ impl<P: SecretText> RefreshingSecret<P> {
     /// Reads a variable: a JSON policy, `ssm:<name>` or `secretsmanager:<ARN or name>`.
     ///
     /// # Errors
-    /// If it cannot be fetched or is no policy.
+    /// If the policy cannot be fetched or is invalid.
     pub async fn start(
         variable: &str,
         refresh: Duration,
@@ -91,7 +91,7 @@ impl<P: SecretText> RefreshingSecret<P> {
         })
     }
 
-    /// The policy in force at `now`. Fetches it if it is due; if that fails, the last good one
+    /// The policy in force at `now`. Fetches it if a refresh is due. If that fails, the last valid policy
     /// stays in force and the failure is logged.
     pub async fn current(&self, now: EpochMillis) -> Arc<P> {
         if !matches!(self.source, SecretSource::Variable)
@@ -145,11 +145,11 @@ impl SecretSource {
         };
         match tokio::time::timeout(timeout, fetch).await {
             Ok(Ok(None)) if !matches!(self, Self::Variable) => {
-                Err("the parameter or secret holds no text".into())
+                Err("the parameter or secret contains no text".into())
             }
             Ok(fetched) => fetched,
             Err(_) => Err(format!(
-                "the parameter or secret did not come within {} ms; is its service reachable?",
+                "the parameter or secret was not received within {} ms; is its service reachable?",
                 timeout.as_millis()
             )),
         }
@@ -182,7 +182,7 @@ mod tests {
     const REFRESH: Duration = Duration::from_mins(5);
     const REFRESH_MS: EpochMillis = 300_000;
 
-    /// A policy that is any text but one.
+    /// A policy that accepts every text except one.
     #[derive(Debug, PartialEq)]
     struct Text(String);
 
@@ -205,7 +205,7 @@ mod tests {
         }
     }
 
-    /// What the parameter store does with the next requests.
+    /// How the parameter store handles the next requests.
     #[derive(Debug, Clone, Copy)]
     enum Store {
         Holds(&'static str),
@@ -215,7 +215,7 @@ mod tests {
         Hangs,
     }
 
-    /// A parameter store on this machine that can be told what to do.
+    /// A parameter store on this machine with configurable behavior.
     struct Ssm {
         url: String,
         does: Arc<Mutex<Store>>,
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_policy_in_the_variable_is_never_fetched() {
+    async fn a_policy_in_the_variable_is_not_fetched() {
         let ssm = Ssm::start(Store::Holds("other"));
         let live: RefreshingSecret<Text> =
             RefreshingSecret::start("a policy", REFRESH, &ssm.config().await, NOW)
@@ -313,20 +313,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_rotated_policy_is_in_force_when_it_is_due() {
+    async fn a_rotated_policy_takes_effect_at_the_next_refresh() {
         let ssm = Ssm::start(Store::Holds("old"));
         let live = ssm.live().await.unwrap();
         ssm.does(Store::Holds("new"));
         assert_eq!(*live.current(NOW + REFRESH_MS - 1).await, text("old"));
         assert_eq!(ssm.asked(), 1);
         assert_eq!(*live.current(NOW + REFRESH_MS).await, text("new"));
-        // And is not asked for again before it is due again.
+        // It is fetched again only when it is due.
         assert_eq!(*live.current(NOW + 2 * REFRESH_MS - 1).await, text("new"));
         assert_eq!(ssm.asked(), 2);
     }
 
     #[tokio::test]
-    async fn a_failed_refresh_keeps_the_last_policy_and_is_tried_again_soon() {
+    async fn a_failed_refresh_keeps_the_last_policy_and_is_retried_soon() {
         for failure in [
             Store::Refuses,
             Store::Breaks,
@@ -356,13 +356,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_request_fetches_and_the_others_are_judged_by_the_policy_at_hand() {
+    async fn one_request_fetches_and_the_others_use_the_last_policy() {
         let ssm = Ssm::start(Store::Holds("old"));
         let live = ssm.live().await.unwrap();
         ssm.does(Store::Hangs);
         let due = NOW + REFRESH_MS;
         let mut fetching = Box::pin(live.current(due));
-        // It has begun to fetch, and waits.
+        // It has started to fetch, and waits.
         assert!(futures::poll!(&mut fetching).is_pending());
         let others = futures::future::join_all((0..10).map(|_| live.current(due)));
         for policy in others.await {
@@ -373,14 +373,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_start_without_a_policy_fails_and_says_why() {
+    async fn a_start_without_a_policy_fails_with_the_reason() {
         let refused = Ssm::start(Store::Refuses).live().await.err();
         let why = "SSM parameter /auth could not be read: AccessDeniedException";
         assert_eq!(refused, Some(NoText(why.into())));
         let empty = Ssm::start(Store::HoldsNothing).live().await.err();
         assert_eq!(
             empty,
-            Some(NoText("the parameter or secret holds no text".into()))
+            Some(NoText("the parameter or secret contains no text".into()))
         );
         let wrong = Ssm::start(Store::Holds("no policy")).live().await.err();
         assert_eq!(wrong, Some(NoText("it is no policy".into())));

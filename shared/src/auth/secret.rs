@@ -1,4 +1,4 @@
-//! A secret that does not print and does not stay in memory after use.
+//! A secret that is never printed, and is erased from memory after use.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ use zeroize::Zeroizing;
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// A secret of these bytes.
+    /// Wraps the bytes of a secret.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         Self(Zeroizing::new(bytes.into()))
     }
 
-    /// The bytes, for a comparison or a signature and nothing else.
+    /// The bytes. Use them only for a comparison or a signature.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }

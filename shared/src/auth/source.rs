@@ -1,4 +1,4 @@
-//! Where a request came from: the address the platform saw, checked against a list.
+//! Checks a request's source address, as the platform saw it, against a list.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use super::{
 use http::HeaderMap;
 use ipnet::IpNet;
 
-/// The addresses Netcore publishes: four of its live system, one of its UAT system.
+/// The addresses that Netcore publishes: four of its live system, one of its UAT system.
 /// <https://emaildocs.netcorecloud.com/reference/webhooks-callback>
 const NETCORE: [&str; 5] = [
     "3.109.231.61",
@@ -27,7 +27,7 @@ enum Mode {
     Enforce,
 }
 
-/// Which addresses may send, and what happens to the others.
+/// The addresses that may send, and how requests from others are handled.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sources {
     mode: Mode,
@@ -35,14 +35,14 @@ pub struct Sources {
     trusted_proxies: Vec<IpNet>,
 }
 
-/// What the list says of an address.
+/// The result of checking an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// On the list, or there is no list.
     Allowed,
-    /// Not on the list, which only reports.
+    /// Not on the list, but the list is in report mode.
     Reported,
-    /// Not on the list.
+    /// Not on the list, and the list is enforced.
     Refused,
 }
 
@@ -70,7 +70,7 @@ impl Sources {
             let mode = mode.map_or("", |(word, _)| word);
             return Err(PolicyError::at(
                 "sources",
-                format!("mode {mode} needs allow or preset, else nobody could send"),
+                format!("mode {mode} needs allow or preset, otherwise nobody could send"),
             ));
         }
         Ok(Self {
@@ -80,9 +80,8 @@ impl Sources {
         })
     }
 
-    /// Judges the address the platform saw. `X-Forwarded-For` counts only where that address is a
-    /// trusted proxy, and then the last entry that is no proxy itself: a caller can write the
-    /// entries before it.
+    /// Checks the address that the platform saw. `X-Forwarded-For` counts only if that address is a trusted
+    /// proxy. Then the last entry that is not a proxy counts, since a caller can write the entries before it.
     pub fn judge(&self, seen: Option<IpAddr>, headers: &HeaderMap) -> Verdict {
         let listed = |address: IpAddr| self.allow.iter().any(|net| net.contains(&address.to_canonical()));
         match self.mode {
@@ -119,7 +118,7 @@ impl Sources {
     }
 }
 
-/// The networks of a field; an address is a network of one.
+/// The networks in a field. A single address is a network with one address.
 fn networks(fields: &mut Fields, name: &str) -> Result<Vec<IpNet>, PolicyError> {
     let place = fields.at(name);
     let texts = fields.texts(name)?.unwrap_or_default();
@@ -131,7 +130,7 @@ fn networks(fields: &mut Fields, name: &str) -> Result<Vec<IpNet>, PolicyError> 
             .map_err(|_| fault("is not an address or a CIDR block"))?;
         if is_ipv4_mapped(network) {
             return Err(fault(
-                "is an IPv4-mapped network, which no address is compared with; write the IPv4 network",
+                "is an IPv4-mapped network, which matches no address; write the IPv4 network",
             ));
         }
         Ok(network)
@@ -139,7 +138,7 @@ fn networks(fields: &mut Fields, name: &str) -> Result<Vec<IpNet>, PolicyError> 
     texts.into_iter().enumerate().map(network).collect()
 }
 
-/// Addresses of `::ffff:0:0/96` are compared as the IPv4 addresses that they stand for.
+/// Addresses in `::ffff:0:0/96` are compared as the IPv4 addresses that they represent.
 fn is_ipv4_mapped(network: IpNet) -> bool {
     match network {
         IpNet::V4(_) => false,
@@ -162,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_allows_reports_or_refuses() {
+    fn the_mode_decides_whether_other_addresses_are_refused() {
         let list = |mode: &str| {
             format!(r#"{{"mode":"{mode}","preset":"netcore","allow":["10.0.0.0/8","2001:db8::/32"]}}"#)
         };

@@ -1,8 +1,8 @@
-//! Journeys: which messages of one person belong together, and what became of them. Computed from events
-//! like a [`state`](super::state), never stored: order and duplicates of the events do not matter.
+//! Journeys: groups of one person's messages that belong together, and their result. Computed from events
+//! like a [`state`](super::state) and never stored. The order and duplicates of the events do not matter.
 //!
-//! A message continues another one (SMS after RCS, mostly) if it went over another channel for the same
-//! request of the sender, or with the same callback data, within [`LINK_WINDOW_MS`].
+//! A message continues another one (mostly SMS after RCS) if it used another channel and has the same API
+//! request or the same callback data. Both are within [`LINK_WINDOW_MS`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,32 +11,32 @@ use super::{
     state::{self, Leg, Sighting},
 };
 
-/// How far from a message's own events another one can be its continuation, in milliseconds.
+/// The longest time between a message's own events and a continuation of it, in milliseconds.
 pub const LINK_WINDOW_MS: i64 = 72 * 3_600_000;
-/// Characters of a [`MessageLeg::reason`] at most.
+/// The most characters of a [`MessageLeg::reason`].
 pub const LONGEST_REASON: usize = 300;
 
-/// What a journey needs to know of an event.
+/// The part of an event that a journey needs.
 #[derive(Debug, Clone)]
 pub struct Step<'e> {
-    /// The message that it happened to.
+    /// The event's message.
     pub message_id: &'e str,
-    /// What happened, over which channel and when.
+    /// The channel, status and time.
     pub sighting: Sighting,
     /// The id of the API request that sent the message.
     pub request_id: Option<&'e str>,
-    /// What the sender attached.
+    /// The sender's callback data.
     pub callback_data: Option<&'e str>,
     /// The message that this one answers.
     pub in_reply_to: Option<&'e str>,
-    /// Why it failed, or what the carrier said.
+    /// The reason of a failure, or the carrier's text.
     pub remarks: Option<&'e str>,
     /// The format of the record.
     pub format: Option<&'e str>,
 }
 
 impl Step<'_> {
-    /// Whether a person did it, by writing or by tapping, and not a message that was sent to them.
+    /// Whether a person sent it (a message or a tap), rather than receiving it.
     fn is_incoming(&self) -> bool {
         match self.sighting.status {
             Status::Received => true,
@@ -47,7 +47,7 @@ impl Step<'_> {
         }
     }
 
-    /// What its message shares with those of the same sending.
+    /// The references that related messages share.
     fn references(&self) -> impl Iterator<Item = (bool, &str)> {
         let pairs = [(true, self.request_id), (false, self.callback_data)];
         pairs
@@ -59,31 +59,31 @@ impl Step<'_> {
 /// One message on one channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageLeg {
-    /// The message.
+    /// The message id.
     pub message_id: String,
     /// Its state on the channel.
     pub leg: Leg,
-    /// Why it failed, in the provider's words; nothing unless the state is a failure. At most
-    /// [`LONGEST_REASON`] characters.
+    /// The reason of a failure in the provider's words; `None` for other states. At most [`LONGEST_REASON`]
+    /// characters.
     pub reason: Option<String>,
-    /// When it was sent, in epoch milliseconds.
+    /// When the message was sent, in epoch milliseconds.
     pub sent_at: Option<EpochMillis>,
-    /// Whether the person tapped something in it.
+    /// Whether the person tapped something in the message.
     pub clicked: bool,
-    /// Whether the person wrote or tapped it themselves.
+    /// Whether it is a message or tap by the person.
     pub incoming: bool,
 }
 
 /// Messages that belong together, and the answers to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Journey {
-    /// In the order in which they began; within one instant, fallback last.
+    /// Ordered by their start. At the same instant, the fallback is last.
     pub legs: Vec<MessageLeg>,
-    /// The positions of its steps, ascending.
+    /// The indices of its steps, ascending.
     pub steps: Vec<usize>,
 }
 
-/// Whether an event is of a message that continues the one that `own` are the events of.
+/// Whether the event `other` belongs to a message that continues the message with the events `own`.
 pub fn continues(own: &[Step<'_>], other: &Step<'_>) -> bool {
     let shares = |reference: (bool, &str)| {
         own.iter()
@@ -93,7 +93,7 @@ pub fn continues(own: &[Step<'_>], other: &Step<'_>) -> bool {
     !own.iter().any(same_channel) && other.references().any(shares)
 }
 
-/// The legs of some messages, in the order in which they began; within one instant, fallback last.
+/// The legs of some messages, ordered by their start. At the same instant, the fallback is last.
 pub fn legs(steps: &[&Step<'_>]) -> Vec<MessageLeg> {
     let mut messages: BTreeMap<&str, Vec<&Step<'_>>> = BTreeMap::new();
     for step in steps {
@@ -107,16 +107,16 @@ pub fn legs(steps: &[&Step<'_>]) -> Vec<MessageLeg> {
     legs
 }
 
-/// The leg that speaks for all of them: the one that got furthest if any was delivered, else the one tried
-/// last.
+/// The leg that gives the final result: of the delivered legs the one that got furthest, otherwise the last
+/// one that was tried.
 pub fn outcome(legs: &[MessageLeg]) -> Option<&MessageLeg> {
     state::speaks(legs, |leg| &leg.leg)
 }
 
-/// Events of one person by what they belong to. Journeys stand in the order of their first steps.
+/// Groups the events of one person into journeys. Journeys have the order of their first steps.
 ///
-/// An answer belongs to the journey of the message that it answers, if that is among the steps. A message
-/// that could continue several others continues the one that began last.
+/// An answer belongs to the journey of the message that it answers, if that message is among the steps. A
+/// message that could continue several others continues the one that began last.
 pub fn journeys(steps: &[Step<'_>]) -> Vec<Journey> {
     let mut messages: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (position, step) in steps.iter().enumerate() {
@@ -147,7 +147,7 @@ pub fn journeys(steps: &[Step<'_>]) -> Vec<Journey> {
     journeys
 }
 
-/// Each answer among the messages, and the message that its chain of answers begins with.
+/// Maps each answer among the messages to the first message of its chain of answers.
 fn answered<'s>(
     steps: &'s [Step<'_>],
     messages: &BTreeMap<&'s str, Vec<usize>>,
@@ -166,7 +166,7 @@ fn answered<'s>(
         let mut at: &'s str = id;
         let mut seen = BTreeSet::new();
         while let Some(to) = direct.get(at) {
-            // Messages that answer each other have no first one: each stands for itself.
+            // A cycle of answers has no first message: each message stands alone.
             if !seen.insert(at) {
                 return None;
             }
@@ -199,14 +199,14 @@ fn journey(
     }
 }
 
-/// Messages that are known to belong together, and what a further one would have to share.
+/// Messages that belong together, and the references that a further message must share.
 struct Sending<'e> {
     ids: Vec<&'e str>,
     channels: BTreeSet<&'e Channel>,
     references: BTreeSet<(bool, &'e str)>,
     first: EpochMillis,
     last: EpochMillis,
-    /// When the latest of its messages began.
+    /// When the latest message began.
     began_last: EpochMillis,
 }
 
@@ -275,7 +275,7 @@ fn of_message(id: &str, steps: &[&Step<'_>]) -> Vec<MessageLeg> {
     .collect()
 }
 
-/// The remarks of the last failure that has some.
+/// The remarks of the last failure that has remarks.
 fn reason<'e>(steps: impl Iterator<Item = &'e Step<'e>>) -> Option<String> {
     let failures = steps.filter(|step| state::is_failure(step.sighting.status.as_str()));
     let said =

@@ -1,11 +1,11 @@
-//! The sort key: what makes an event the same event.
+//! The sort key: two events with the same message id and sort key are the same event.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::event::{Channel, EpochMillis, Status};
 
-/// Longest channel or status word that goes into a key as it is; a longer one is cut and told
-/// apart by a digest, so that the key stays under DynamoDB's 1,024 bytes.
+/// The longest channel or status that goes into a key unchanged. A longer one is cut and gets a digest, so
+/// that the key stays under DynamoDB's 1,024 bytes.
 const LONGEST_WORD: usize = 96;
 
 /// `word`, or its beginning and a digest if it is too long for a key.
@@ -21,23 +21,23 @@ pub(crate) fn bounded(word: String) -> String {
     format!("{}~{digest}", word.get(..end).unwrap_or_default())
 }
 
-/// The table's sort key, `<CHANNEL>#<status>`, and `#<what tells two of them apart>` for events
-/// that may repeat. Never longer than 1,024 bytes:
+/// The table's sort key: `<CHANNEL>#<status>`, and `#<distinction>` for events that may repeat. At most 1,024
+/// bytes:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StatusKey(String);
 
-/// What tells two events of one message and one repeatable status apart.
+/// Distinguishes two events of one message with the same repeatable status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Distinction<'a> {
-    /// The provider's own id of the event.
+    /// The provider's id of the event.
     EventId(&'a str),
-    /// The event's time and a digest of its content, where the provider gives no id.
+    /// The event's time and a digest of its content, for providers without event ids.
     Content(Option<EpochMillis>, &'a str),
 }
 
 impl StatusKey {
-    /// The key of an event. `distinction` is asked for only if the status repeats.
+    /// The key of an event. Uses `distinction` only if the status may repeat.
     pub fn new(channel: &Channel, status: &Status, distinction: Distinction<'_>) -> Self {
         let mut key = String::with_capacity(48);
         escape(channel.as_str(), &mut key);
@@ -46,7 +46,7 @@ impl StatusKey {
         if status.repeats() {
             key.push('#');
             match distinction {
-                // A digest for what is long: three escaped bytes for each would pass the limit.
+                // A long id becomes a digest: escaping can triple its length, which would exceed the limit.
                 Distinction::EventId(id) if id.len() > LONGEST_WORD => key.push_str(&digest([id.as_bytes()])),
                 Distinction::EventId(id) => escape(id, &mut key),
                 Distinction::Content(at, content) => {
@@ -61,19 +61,19 @@ impl StatusKey {
         Self(key)
     }
 
-    /// The key as it is stored.
+    /// The key as stored.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The key as it is stored.
+    /// The key as stored.
     pub fn into_string(self) -> String {
         self.0
     }
 }
 
-/// `%` and `#` become `%25` and `%23`: parts joined by `#` can then be told apart again, so two
-/// different events never make one key.
+/// Escapes `%` and `#` as `%25` and `%23`. Parts joined by `#` then stay distinguishable, so two different
+/// events never have the same key.
 fn escape(part: &str, key: &mut String) {
     for c in part.chars() {
         match c {
@@ -84,7 +84,7 @@ fn escape(part: &str, key: &mut String) {
     }
 }
 
-/// 128 bits of SHA-256 in 22 characters: enough that no accident gives one digest to two contents.
+/// 128 bits of SHA-256 in 22 characters: enough to make accidental collisions practically impossible.
 pub(crate) fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     use base64::Engine as _;
     let mut hash = Sha256::new();
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn only_repeatable_events_carry_a_third_part() {
+    fn only_repeatable_events_have_a_third_part() {
         assert_eq!(key("RCS", "Delivered", "x"), "RCS#delivered");
         assert_eq!(key("rcs", "Clicked", "e#1%"), "RCS#clicked#e%231%25");
         assert_eq!(key("Push", "Template paused", "7"), "PUSH#template_paused#7");
@@ -139,7 +139,7 @@ mod tests {
         }
 
         #[test]
-        fn separators_do_not_move(left in "[#%a]{0,6}", right in "[#%a]{0,6}", other in "[#%a]{0,6}") {
+        fn separators_cannot_be_forged(left in "[#%a]{0,6}", right in "[#%a]{0,6}", other in "[#%a]{0,6}") {
             let of = |c: &str, id: &str| StatusKey::new(&Channel::from_word(c), &Status::Clicked, Distinction::EventId(id));
             let (one, two) = (of(&left, &right), of(&other, &format!("{left}{right}")));
             prop_assert_eq!(one == two, left == other && right == format!("{left}{right}"));

@@ -1,6 +1,6 @@
-//! A normalised event: one thing that happened to one message, whatever provider told of it.
+//! A normalized event: one thing that happened to one message, independent of the provider.
 //!
-//! Owns the words of the domain (channel, status, attributes). Knows neither JSON text nor tables.
+//! Owns the terms of the domain (channel, status, attributes). Does not know JSON text or tables.
 
 pub mod journey;
 pub mod key;
@@ -17,12 +17,12 @@ use crate::{phone, record::Unreadable};
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type EpochMillis = i64;
 
-/// The name of a provider's record shape, see [`Format`](crate::provider::Format).
+/// The name of a provider's record format, see [`Format`](crate::provider::Format).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FormatName(&'static str);
 
 impl FormatName {
-    /// The name of a format; only the formats themselves have one.
+    /// The name of a format. Only the formats construct names.
     pub(crate) const fn new(name: &'static str) -> Self {
         Self(name)
     }
@@ -33,7 +33,7 @@ impl FormatName {
     }
 }
 
-/// The provider's identifier of a message. Personal data: Netcore writes the phone number into it.
+/// The provider's id of a message. Personal data: Netcore's ids contain the phone number.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(String);
 
@@ -42,7 +42,7 @@ impl MessageId {
     /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
     pub const MAX_BYTES: usize = 2048;
 
-    /// An id that fits a partition key.
+    /// Wraps an id that fits a partition key.
     ///
     /// # Errors
     /// [`Unreadable`] if it is empty or longer than [`Self::MAX_BYTES`].
@@ -74,7 +74,7 @@ impl fmt::Debug for MessageId {
     }
 }
 
-/// What carried the message: `RCS`, `SMS`, `WHATSAPP`, else the provider's word in capitals.
+/// The channel of a message: `RCS`, `SMS`, `WHATSAPP`, or the provider's word in capitals.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Channel(String);
 
@@ -86,47 +86,47 @@ impl Channel {
     /// `WhatsApp`.
     pub const WHATSAPP: &str = "WHATSAPP";
 
-    /// The channel of a provider's word, in any letter case.
+    /// Parses a provider's word for a channel, in any letter case.
     pub fn from_word(word: &str) -> Self {
         Self(crate::event::key::bounded(word.trim().to_uppercase()))
     }
 
-    /// The word that is stored.
+    /// The word as stored.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What happened. Unlisted words are kept as [`Status::Other`], in `snake_case`.
+/// The status of an event. Unlisted words become [`Status::Other`], in `snake_case`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
     /// Accepted and handed to the carrier.
     Sent,
-    /// Never handed to the carrier.
+    /// Not handed to the carrier.
     NotSent,
     /// Reached the device.
     Delivered,
     /// Opened by the person.
     Read,
-    /// A suggestion was tapped: link, call or reply; may repeat.
+    /// A suggestion was tapped: link, call or reply. May repeat.
     Clicked,
     /// The carrier could not deliver it.
     Failed,
     /// The gateway refused to send it: no credit, or a duplicate.
     Blocked,
-    /// An incoming message of any kind; may repeat.
+    /// An incoming message of any kind. May repeat.
     Received,
-    /// The provider's word in `snake_case`; may repeat, because its meaning is unknown.
+    /// The provider's word in `snake_case`. May repeat, since its meaning is unknown.
     Other(String),
 }
 
 impl Status {
-    /// The status of a provider's word, in any letter case and with any separators.
+    /// Parses a provider's word for a status, in any letter case and with any separators.
     ///
     /// # Errors
-    /// [`Unreadable`] if the word holds no letter or digit.
+    /// [`Unreadable`] if the word contains no letter or digit.
     pub fn from_word(word: &str) -> Result<Self, Unreadable> {
-        // The spellings of every documented sample, without building a word for them.
+        // The spellings in the documented samples. They need no allocation.
         const KNOWN: [Status; 5] = [
             Status::Sent,
             Status::Delivered,
@@ -155,7 +155,7 @@ impl Status {
         })
     }
 
-    /// The word that is stored.
+    /// The word as stored.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Sent => "sent",
@@ -170,7 +170,7 @@ impl Status {
         }
     }
 
-    /// Whether two events of this status for one message can both be true.
+    /// Whether one message can have several events with this status.
     pub fn repeats(&self) -> bool {
         matches!(self, Self::Clicked | Self::Received | Self::Other(_))
     }
@@ -197,14 +197,14 @@ fn snake_case(word: &str) -> String {
     out
 }
 
-/// The attributes an event may carry beside its key, times and recipient.
+/// The attributes that an event may have besides its key, times and recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Attribute {
     /// The sender: bot, or business number (string).
     BotId,
     /// The id of the API request that sent the message (string).
     RequestId,
-    /// What the sender attached to find the message again (string).
+    /// The sender's callback data: a reference to find the message again (string).
     CallbackData,
     /// The sender's labels (list of strings).
     Tags,
@@ -212,11 +212,11 @@ pub enum Attribute {
     MessageType,
     /// The channel that was tried before (string).
     LastChannel,
-    /// Why it failed, or what the carrier said (string).
+    /// The reason of a failure, or the carrier's text (string).
     Remarks,
     /// The suggestion that was tapped (map).
     Click,
-    /// What a message says (map or string).
+    /// The content of a message (map or string).
     Content,
     /// Billable, category, model and type (map).
     Pricing,
@@ -224,7 +224,7 @@ pub enum Attribute {
     Source,
     /// The campaign's name (string).
     Campaign,
-    /// The message id that this one answers (string).
+    /// The id of the message that this one answers (string).
     InReplyTo,
 }
 
@@ -248,7 +248,7 @@ impl Attribute {
         }
     }
 
-    /// All of them, in the order of the table's documentation.
+    /// All attributes, in the order of the table's documentation.
     pub const ALL: [Self; 13] = [
         Self::BotId,
         Self::RequestId,
@@ -266,39 +266,39 @@ impl Attribute {
     ];
 }
 
-/// One event, normalised.
+/// One normalized event.
 ///
-/// `attributes`, `extra` and `as_sent` together hold the whole provider record:
-/// [`crate::provider::rebuild`] puts it together again.
+/// `attributes`, `extra` and `as_sent` together hold the whole provider record. [`crate::provider::rebuild`]
+/// rebuilds the record from them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// The shape it came in.
+    /// The format of the record.
     pub format: FormatName,
-    /// Whose webhook it was.
+    /// The provider of the webhook.
     pub provider: &'static str,
-    /// Which message it is about.
+    /// The event's message.
     pub message_id: MessageId,
-    /// What carried the message.
+    /// The channel of the message.
     pub channel: Channel,
-    /// What happened.
+    /// The status.
     pub status: Status,
-    /// When it happened; `None` if the record gave no time that makes sense.
+    /// When it happened; `None` if the record has no plausible time.
     pub event_time: Option<EpochMillis>,
     /// The person's number, digits only.
     pub recipient: Option<String>,
-    /// The provider's id of this one event, where a repeatable event has one.
+    /// The provider's id of this event, for some repeatable events.
     pub event_id: Option<String>,
-    /// The listed attributes that hold something.
+    /// The listed attributes that are not empty.
     pub attributes: BTreeMap<Attribute, Value>,
-    /// Every unlisted field of the record, under the provider's name.
+    /// All unlisted fields of the record, under the provider's names.
     pub extra: Map<String, Value>,
-    /// Listed fields whose wording the normalised form does not give back: an empty string,
-    /// a number sent as a string, an unusual letter case.
+    /// Original values of listed fields that the normalized form does not reproduce: an empty string, a
+    /// number sent as a string, an unusual letter case.
     pub as_sent: Map<String, Value>,
-    /// Fields beside the records in the provider's envelope: an object, or its JSON text where a table
-    /// attribute could not hold a part of it exactly. Null where there are none.
+    /// Fields next to the records in the provider's envelope: an object, or its JSON text if a table
+    /// attribute could not hold it exactly. Null if there are none.
     pub envelope: Value,
-    /// The record's text, where a table attribute could not hold a part of it exactly.
+    /// The record's text, if a table attribute could not hold the record exactly.
     pub verbatim: Option<String>,
 }
 
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_id_fits_a_partition_key_or_is_refused() {
+    fn a_message_id_that_does_not_fit_a_partition_key_is_refused() {
         assert!(MessageId::new("x".repeat(2048)).is_ok());
         assert!(MessageId::new(String::new()).is_err());
         let error = MessageId::new("é".repeat(1500)).unwrap_err();
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_output_shows_no_number() {
+    fn debug_output_contains_no_phone_number() {
         let id = MessageId::new("api-337-919209209291-3c90".into()).unwrap();
         assert_eq!(format!("{id:?}"), "MessageId(api-***-*********291-*c90)");
     }

@@ -6,7 +6,7 @@ pub const MESSAGE_ID: &str = "message_id";
 pub const STATUS_KEY: &str = "status_key";
 /// Partition key of `recipient-index`: the person's number, digits only (S).
 pub const RECIPIENT: &str = "recipient";
-/// Sort key of both indexes: when it happened, epoch milliseconds (N).
+/// Sort key of both indexes: the time of the event, epoch milliseconds (N).
 pub const EVENT_TIME: &str = "event_time";
 /// Partition key of `day-index`: UTC day and shard, `2026-11-21#00` (S).
 pub const DAY_SHARD: &str = "day_shard";
@@ -18,14 +18,14 @@ pub const EXPIRES_AT: &str = "expires_at";
 pub const CHANNEL: &str = "channel";
 /// See [`Status`](super::Status) (S).
 pub const STATUS: &str = "status";
-/// Whose webhook it was (S).
+/// The provider of the webhook (S).
 pub const PROVIDER: &str = "provider";
-/// Which of the provider's record shapes it was (S).
+/// The provider's record format (S).
 pub const FORMAT: &str = "format";
-/// True if it arrived more than `LATE_AFTER_HOURS` after it happened (BOOL).
+/// True if the event arrived more than `LATE_AFTER_HOURS` after it happened (BOOL).
 pub const LATE: &str = "late";
-/// True if the record gave no usable time, or one more than 48 hours after its arrival;
-/// `event_time` is then the arrival, and the record keeps what the sender wrote (BOOL).
+/// True if the record has no usable time, or a time more than 48 hours after its arrival. `event_time` is
+/// then the arrival, and the record keeps the sender's value (BOOL).
 pub const UNDATED: &str = "undated";
 /// See [`Event::extra`](super::Event::extra) (M).
 pub const EXTRA: &str = "extra";

@@ -1,34 +1,35 @@
-//! A message's present state, folded from its events: never stored, so never wrong.
+//! A message's current state. It is computed from the message's events and never stored, so it cannot become
+//! outdated.
 //!
-//! The fold is a pure function of the *set* of events: order and duplicates do not matter.
+//! The result is a pure function of the *set* of events: order and duplicates do not matter.
 
 use crate::event::{Channel, EpochMillis, Status};
 
-/// What the fold needs to know of an event.
+/// The part of an event that the state needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sighting {
-    /// What carried the message.
+    /// The channel.
     pub channel: Channel,
-    /// What happened.
+    /// The status.
     pub status: Status,
-    /// When, in epoch milliseconds (arrival where the record gave no time).
+    /// The time in epoch milliseconds (the arrival if the record has no time).
     pub at: EpochMillis,
 }
 
 /// The state of one message on one channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leg {
-    /// What carried the message.
+    /// The channel.
     pub channel: Channel,
-    /// The state, as the word of a status: a click proves a read and so gives `read`.
+    /// The state, as a status word. A click proves a read, so the state after a click is `read`.
     pub state: String,
-    /// When that state was reached, in epoch milliseconds.
+    /// When the leg reached this state, in epoch milliseconds.
     pub at: EpochMillis,
-    /// When the first event of this leg happened, in epoch milliseconds.
+    /// The time of the leg's first event, in epoch milliseconds.
     pub began: EpochMillis,
 }
 
-/// How far a status proves that a message came; failure is overruled by proof of delivery only.
+/// How far a status proves the progress of a message. Only proof of delivery overrules a failure.
 fn rank(status: &Status) -> u8 {
     match status {
         Status::Other(_) => 0,
@@ -42,7 +43,7 @@ fn rank(status: &Status) -> u8 {
     }
 }
 
-/// In which order events of one instant are told.
+/// The display order of events at the same instant.
 pub fn order(status: &Status) -> u8 {
     match status {
         Status::Sent => 0,
@@ -56,7 +57,7 @@ pub fn order(status: &Status) -> u8 {
     }
 }
 
-/// One leg per channel, in the order in which they began; within one instant, fallback last.
+/// One leg per channel, ordered by their start. At the same instant, the fallback is last.
 pub fn legs(sightings: &[Sighting]) -> Vec<Leg> {
     let mut channels: Vec<&Channel> = sightings.iter().map(|s| &s.channel).collect();
     channels.sort();
@@ -69,13 +70,13 @@ pub fn legs(sightings: &[Sighting]) -> Vec<Leg> {
     legs
 }
 
-/// The leg that speaks for the whole message: the one that got furthest if any was delivered,
-/// else the one tried last.
+/// The leg that gives the state of the whole message: of the delivered legs the one that got furthest,
+/// otherwise the last one that was tried.
 pub fn present(legs: &[Leg]) -> Option<&Leg> {
     speaks(legs, |leg| leg)
 }
 
-/// The same of whatever has a leg, in the order in which they began.
+/// [`present`] for any list of values with legs, ordered by their start.
 pub(super) fn speaks<L>(legs: &[L], leg_of: impl Fn(&L) -> &Leg) -> Option<&L> {
     let delivered = |of: &&L| matches!(leg_of(of).state.as_str(), "delivered" | "read");
     legs.iter()
@@ -84,7 +85,7 @@ pub(super) fn speaks<L>(legs: &[L], leg_of: impl Fn(&L) -> &Leg) -> Option<&L> {
         .or_else(|| legs.last())
 }
 
-/// Whether the word of a state or status says that a message did not arrive.
+/// Whether a state or status word means that a message did not arrive.
 pub fn is_failure(word: &str) -> bool {
     matches!(word, "failed" | "not_sent" | "blocked")
 }
@@ -93,12 +94,12 @@ fn fold<'a>(sightings: impl Iterator<Item = &'a Sighting> + Clone) -> Option<Leg
     let top = sightings.clone().map(|s| rank(&s.status)).max()?;
     let began = sightings.clone().map(|s| s.at).min()?;
     let best = sightings.filter(|s| rank(&s.status) == top);
-    // An unlisted word says nothing of progress: the latest speaks. A listed one was reached first
-    // at its earliest sighting. Ties are broken by the word, so that order cannot matter.
+    // Unlisted words have no rank, so the latest one is the state. A listed status counts from its earliest
+    // sighting. The word breaks ties, so that the order does not matter.
     let reached = if top == 0 {
         best.max_by_key(|s| (s.at, s.status.as_str()))?
     } else {
-        // `read` and `clicked` share a rank: the direct one speaks before the implied one.
+        // `read` and `clicked` have the same rank. Prefer `read`, which is direct evidence.
         best.min_by_key(|s| (s.at, s.status == Status::Clicked))?
     };
     let state = match reached.status {
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_furthest_proof_wins() {
+    fn the_state_is_the_furthest_proven_status() {
         assert_eq!(state(&[seen("RCS", "sent", 5)]), "RCS sent 5");
         assert_eq!(
             state(&[seen("RCS", "delivered", 3), seen("RCS", "sent", 5)]),
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fallback_speaks_for_the_message_unless_rcs_was_delivered_after_all() {
+    fn a_fallback_gives_the_state_unless_rcs_was_delivered() {
         let failed = [
             seen("RCS", "sent", 1),
             seen("RCS", "failed", 2),
@@ -176,8 +177,8 @@ mod tests {
     }
 
     #[test]
-    fn one_second_for_everything_still_has_an_order() {
-        // Netcore's own samples: Sent, Delivered and Failed of one SMS carry one id and one second.
+    fn events_at_the_same_second_have_an_order() {
+        // In Netcore's samples, Sent, Delivered and Failed of one SMS have the same id and second.
         let all = [
             seen("SMS", "failed", 7),
             seen("SMS", "sent", 7),
@@ -205,7 +206,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn order_and_duplicates_do_not_matter(
+        fn the_state_does_not_depend_on_order_or_duplicates(
             events in prop::collection::vec(any_sighting(), 1..12),
             seed in any::<u64>(),
         ) {

@@ -1,4 +1,4 @@
-//! Times as providers write them, read liberally into epoch milliseconds.
+//! Parses the time formats of the providers leniently into epoch milliseconds.
 
 use std::{
     borrow::Cow,
@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use crate::{event::EpochMillis, record::exact::Decimal};
 
-/// No webhook tells of an event before 2000-01-01T00:00:00Z, and none of one after the last year
-/// that is written with four digits: a time outside is a mistake, not a time.
+/// Webhooks report no events before 2000-01-01T00:00:00Z or after the last year with four digits. Values
+/// outside this range are mistakes.
 const SENSIBLE: std::ops::Range<EpochMillis> = 946_684_800_000..253_370_764_800_000;
 
-/// The unit a format's time field is documented in; decides what is written back.
+/// The documented unit of a format's time field. It decides how the time is written back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Epoch seconds as a number.
@@ -23,12 +23,12 @@ pub enum Unit {
     SecondsText,
     /// Epoch milliseconds as a number.
     Millis,
-    /// ISO 8601; spellings vary too much to write one back.
+    /// ISO 8601. Its spellings vary too much to write one back.
     Iso,
 }
 
 impl Unit {
-    /// The field as the provider would have written it, if this unit gives it back exactly.
+    /// The field as the provider writes it, if this unit reproduces the time exactly.
     pub fn write(self, at: EpochMillis) -> Option<Value> {
         match self {
             Self::Seconds if at % 1000 == 0 => Some(Value::from(at / 1000)),
@@ -45,10 +45,10 @@ pub fn now() -> EpochMillis {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// A provider's time in epoch milliseconds: a number or a string of one in seconds, milliseconds,
-/// microseconds or nanoseconds (told apart by size), a compact date (`20240110085348`, also without
-/// seconds or with milliseconds), or ISO 8601 with or without fraction and offset. UTC where no
-/// offset is given. `None` for what is no time, or none of the years 2000 to 9998.
+/// Parses a provider's time into epoch milliseconds: a number, or a string of a number, in seconds,
+/// milliseconds, microseconds or nanoseconds (distinguished by size); a compact date (`20240110085348`, also
+/// without seconds or with milliseconds); or ISO 8601 with or without fraction and offset. A time without an
+/// offset is UTC. `None` for other values, and for times outside the years 2000 to 9998.
 ///
 /// Safe on untrusted input.
 pub fn read(value: &Value) -> Option<EpochMillis> {
@@ -68,8 +68,8 @@ fn from_text(s: &str) -> Option<EpochMillis> {
     }
 }
 
-/// Whether two words are one time in two spellings, to the last digit: a word that is a time only
-/// after rounding is not the rounded time.
+/// Whether two words are the same time in two spellings, to the last digit. A word that must be rounded to be
+/// a time is not equal to the rounded time.
 pub(crate) fn is_same(one: &str, other: &str) -> bool {
     let spelling = |word| {
         from_text(word)
@@ -86,7 +86,7 @@ pub(crate) fn is_same(one: &str, other: &str) -> bool {
     }
 }
 
-/// A time as a number, and the power of ten that makes it nanoseconds.
+/// A time as a number, and the power of ten that converts it to nanoseconds.
 fn spelling(word: &str) -> Option<(Cow<'_, str>, i128)> {
     let word = word.trim();
     let Ok(approximate) = word.parse::<f64>() else {
@@ -109,7 +109,7 @@ enum Scale {
 }
 
 impl Scale {
-    /// The power of ten that makes it nanoseconds.
+    /// The power of ten that converts the unit to nanoseconds.
     fn power(self) -> i128 {
         match self {
             Self::Seconds => 9,
@@ -120,7 +120,7 @@ impl Scale {
     }
 }
 
-/// Seconds reach 1e11 in the year 5138, milliseconds in 1973: no real time is in two bands.
+/// Seconds reach 1e11 in the year 5138, milliseconds reached it in 1973: no real time is in two ranges.
 fn unit(approximate: f64) -> Option<Scale> {
     match approximate {
         f if !f.is_finite() || f <= 0.0 => None,
@@ -154,10 +154,10 @@ fn from_number(approximate: f64, exact: Option<i64>) -> Option<EpochMillis> {
     }
 }
 
-/// The digits of a date and time in UTC: `yyyyMMddHHmmss`, the same with milliseconds behind it, or
-/// without seconds, of the years 2000 to 2099. Nothing else can be meant: read as milliseconds or
-/// microseconds the long ones lie beyond the year 2600, and the short one lies before 1980. Eight
-/// digits name no time of day, and ten digits are seconds.
+/// Parses the digits of a date and time in UTC: `yyyyMMddHHmmss`, the same with milliseconds, or without
+/// seconds, for the years 2000 to 2099. These are not ambiguous: read as milliseconds or microseconds, the
+/// long forms are beyond the year 2600, and the short form is before 1980. Eight digits have no time of day,
+/// and ten digits are seconds.
 fn compact_date(n: i64) -> Option<EpochMillis> {
     let (seconds, millis) = match n {
         200_001_010_000..=209_912_312_359 => (n * 100, 0),
@@ -180,7 +180,7 @@ fn compact_date(n: i64) -> Option<EpochMillis> {
 }
 
 fn from_iso(s: &str) -> Option<Timestamp> {
-    // A date alone would be read as midnight; no provider documents one, so it is no time.
+    // A date alone would be read as midnight. No provider documents one, so it is refused.
     if s.len() < "2026-11-21T00:00".len() {
         return None;
     }
@@ -203,7 +203,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn reads_every_spelling() {
+    fn every_documented_spelling_is_read() {
         for value in [
             json!(1_704_876_828),
             json!("1704876828"),
@@ -230,22 +230,22 @@ mod tests {
     }
 
     #[test]
-    fn compact_dates_are_dates_and_other_numbers_of_their_length_are_not() {
+    fn only_valid_compact_dates_are_read_as_dates() {
         assert_eq!(read(&json!(202_401_100_853_i64)), Some(1_704_876_780_000));
         assert_eq!(read(&json!("20240110085348123")), Some(1_704_876_828_123));
         assert_eq!(read(&json!("20000101000000")), Some(946_684_800_000));
         assert_eq!(read(&json!("20991231235959")), Some(4_102_444_799_000));
-        // No month 13, no 30th of February, no 25th hour: milliseconds, far in the future.
+        // No month 13, February 30 or hour 25: these are milliseconds, far in the future.
         for no_date in [20_241_301_000_000_i64, 20_240_230_000_000, 20_240_110_250_000] {
             assert_eq!(read(&json!(no_date)), Some(no_date));
         }
-        // A date alone is none, and ten digits are seconds.
+        // A date alone is refused, and ten digits are seconds.
         assert_eq!(read(&json!(20_240_110)), None);
         assert_eq!(read(&json!(2_024_011_008)), Some(2_024_011_008_000));
     }
 
     #[test]
-    fn one_time_is_the_same_in_every_spelling_and_no_other() {
+    fn only_spellings_of_the_same_time_are_equal() {
         let spellings = [
             "1704876828",
             "1704876828000",
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn absurd_times_are_no_times() {
+    fn implausible_times_are_refused() {
         for value in [
             json!(-5),
             json!(0),
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_a_utc_day() {
+    fn days_are_utc_days() {
         assert_eq!(utc_day(1_704_876_828_000), "2024-01-10");
         assert_eq!(utc_day(1), "1970-01-01");
         assert_eq!(utc_day(SENSIBLE.end - 1), "9998-12-31");

@@ -17,7 +17,8 @@ use crate::{
     },
 };
 
-/// A table that rejects everything is logged a few times a minute; the metric counts all.
+/// If the table rejects everything, at most ten log lines a minute are written. The metric counts all
+/// rejections.
 static REJECTIONS: Sampler = Sampler::new(10);
 
 /// The events table.
@@ -30,28 +31,27 @@ pub struct EventsTable {
 /// Why an item was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum PutError {
-    /// An item with this key exists; here it is.
+    /// An item with this key exists. Contains that item.
     #[error("an item with this key exists")]
     Exists(Box<Item>),
-    /// No table of ours can ever store this item.
+    /// Our table can never store this item.
     #[error("DynamoDB refused the item: {0}")]
     Refused(Unstorable),
-    /// Throttled, slow, unreachable, not permitted, or a table that does not fit the item: may work
-    /// later.
-    #[error("the table did not take the item: {0}")]
+    /// Throttled, slow, unreachable, not permitted, or a table with another schema. May work later.
+    #[error("the table did not accept the item: {0}")]
     Unavailable(String),
 }
 
 impl EventsTable {
-    /// A store on one table.
+    /// Wraps the table with this name.
     pub fn new(client: Client, table: String) -> Self {
         Self { client, table }
     }
 
-    /// Writes an item unless one with its key exists.
+    /// Writes an item unless an item with its key exists.
     ///
     /// # Errors
-    /// [`PutError`] tells a duplicate's existing item, a refusal, and what may work later apart.
+    /// [`PutError`] distinguishes an existing item, a refused item, and failures that a retry may fix.
     pub async fn put(&self, item: Item) -> Result<(), PutError> {
         self.client
             .put_item()
@@ -66,7 +66,7 @@ impl EventsTable {
     }
 }
 
-/// The one place that reads an error of `PutItem`.
+/// The only place that interprets an error of `PutItem`.
 fn classify(error: SdkError<PutItemError>) -> PutError {
     let unavailable = PutError::Unavailable(clients::failure(&error).to_owned());
     let SdkError::ServiceError(answer) = error else {
@@ -84,14 +84,14 @@ fn classify(error: SdkError<PutItemError>) -> PutError {
     }
 }
 
-/// The table takes no such item, as one does that was restored with another schema. The text is not
-/// logged: some texts quote a value.
+/// The table rejects the item although the item is valid, for example after a restore with another schema.
+/// The error text is not logged, since some texts quote a value.
 fn rejected() -> PutError {
     metrics::table_rejection();
     if let Some(unlogged) = REJECTIONS.admit("rejection", time::now()) {
         tracing::error!(
             unlogged,
-            "the events table rejects items: ValidationException; do its key and its indexes fit?"
+            "the events table rejects items: ValidationException; check its key and its indexes"
         );
     }
     PutError::Unavailable("ValidationException".to_owned())

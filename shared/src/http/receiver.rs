@@ -18,18 +18,18 @@ use crate::{
     queue::message::{QueueMessage, Reason},
 };
 
-/// The facts of one receiver. The package `receivers` lists all of them.
+/// The properties of one receiver. The package `receivers` lists all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receiver {
-    /// The function's name: in its URL, in metrics, in queue messages.
+    /// The function's name: in its URL, in metrics and in queue messages.
     pub function: &'static str,
-    /// Whose webhooks it takes: a dimension of the metrics.
+    /// The provider whose webhooks it receives: a dimension of the metrics.
     pub provider: &'static str,
-    /// The record formats it takes.
+    /// The record formats that it accepts.
     pub formats: &'static [FormatId],
 }
 
-/// A receiver at work. Cheap to clone; clones share clients and policy.
+/// A running receiver. Cheap to clone; clones share clients and policy.
 #[derive(Clone)]
 pub struct Ingest(Arc<Parts>);
 
@@ -40,18 +40,19 @@ struct Parts {
     pipeline: Pipeline,
 }
 
-/// Log lines for refused requests: at most ten a minute for each class, in one execution environment.
-/// Each line says how many of its class were not logged before it; the metric `Unauthorised` counts all.
+/// Limits the log lines for refused requests to ten a minute for each class, in one execution environment.
+/// Each line has the number of lines of its class that were dropped before it. The metric `Unauthorised`
+/// counts all.
 static REFUSALS: Sampler = Sampler::new(10);
 
-/// The share of the budget for storing; the rest is for queueing what is left.
+/// The share of the budget for storing. The rest is for queueing the remaining records.
 const STORE_SHARE: f64 = 0.6;
 
 impl Ingest {
-    /// Reads the policy, once; clients are shared with `aws`.
+    /// Reads the policy once. The clients share the configuration of `aws`.
     ///
     /// # Errors
-    /// [`PolicyError`] if there is no usable policy.
+    /// [`PolicyError`] if there is no valid policy.
     pub async fn start(receiver: Receiver, config: ReceiverConfig, aws: &Aws) -> Result<Self, PolicyError> {
         let auth = &config.webhook_auth.0;
         let policy =
@@ -65,7 +66,7 @@ impl Ingest {
         })))
     }
 
-    /// Answers one request, counts it and logs one line, unless it is one of many that were refused.
+    /// Answers and counts one request, and logs one line for it. Lines for refused requests are limited.
     /// Never fails: every error has a response.
     pub async fn handle(self, request: Request) -> Response<Body> {
         let started = Instant::now();
@@ -81,13 +82,13 @@ impl Ingest {
         let provider = parts.receiver.provider;
         metrics::request(function, answer.metric());
         if answer.refusal().is_none() {
-            // Refused requests are counted in full, in a line that costs less than the request.
+            // Refused requests are only counted: their line of metrics must cost less than the request.
             metrics::time_to_answer(function, took);
         }
         metrics::records(function, provider, "Received", outcome.received);
         outcome.count(function, provider);
         let refusal = answer.refusal();
-        // Anybody who knows the URL can cause these, so they are sampled by class.
+        // Anybody who knows the URL can cause refusals, so their log lines are limited for each class.
         let admitted = match refusal {
             Some(class) => REFUSALS.admit(class, time::now()),
             None => Some(0),
@@ -196,7 +197,7 @@ impl Parts {
         (answer, outcome)
     }
 
-    /// Dead-letters a body that holds no event. Its records count as dead-lettered.
+    /// Dead-letters a body without any event. Its records count as dead-lettered.
     async fn reject(
         &self,
         verified: Verified<'_>,
@@ -239,7 +240,7 @@ impl Parts {
     }
 }
 
-/// The address that the platform saw.
+/// The sender's address, as the platform saw it.
 fn source_ip(request: &Request) -> Option<IpAddr> {
     match request.request_context_ref()? {
         RequestContext::ApiGatewayV2(context) => context.http.source_ip.as_deref()?.parse().ok(),

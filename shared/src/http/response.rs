@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{auth::Refusal, pipeline::BatchOutcome};
 
-/// `Retry-After`, in seconds, when a record is not durable anywhere.
+/// `Retry-After`, in seconds, if a record is not durable anywhere.
 const RETRY_AFTER_SECONDS: &str = "30";
 
 /// The body of an accepted request, in the documented order.
@@ -20,30 +20,30 @@ struct Counts {
     dead_lettered: usize,
 }
 
-/// How a request ended.
+/// Result of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// A check whether the URL exists.
+    /// A check that the URL exists.
     Checked,
-    /// A method that carries no webhook.
+    /// A method other than those for webhooks and checks.
     MethodNotAllowed,
     /// A body over the limit.
     TooLarge {
         /// The limit in bytes.
         limit: usize,
     },
-    /// An address that may not send.
+    /// The source address may not send.
     Forbidden,
-    /// Missing, wrong or stale authentication: one answer for all of them, and the class for the log.
+    /// Missing, wrong or stale authentication. All classes have the same answer; the class is for the log.
     Unauthorised(Refusal),
     /// No record is an event; the body is in the dead-letter queue.
     Malformed {
-        /// What is wrong, without quoting the body.
+        /// The fault, without quoting the body.
         why: String,
     },
     /// Every record is durable somewhere.
     Accepted(BatchOutcome),
-    /// Something could be kept nowhere; the sender still has it.
+    /// Some records could not be made durable. The sender must send the body again.
     Unavailable,
 }
 
@@ -62,7 +62,7 @@ impl Answer {
         }
     }
 
-    /// The class of a request that was refused for its authentication: for logs, never for the answer.
+    /// The class of a refused authentication: for logs, never for the answer.
     pub fn refusal(&self) -> Option<&'static str> {
         match self {
             Self::Unauthorised(refusal) => Some(refusal.as_str()),
@@ -70,7 +70,8 @@ impl Answer {
         }
     }
 
-    /// The metric that counts how the request ended, one of [`PER_FUNCTION`](crate::operations::metrics::PER_FUNCTION); none if it went well.
+    /// The metric that counts the result, one of [`PER_FUNCTION`](crate::operations::metrics::PER_FUNCTION);
+    /// `None` for a success.
     pub fn metric(&self) -> Option<&'static str> {
         match self {
             Self::Unauthorised(_) => Some("Unauthorised"),
@@ -94,7 +95,7 @@ impl Answer {
         }
     }
 
-    /// The answer to a request of this method.
+    /// The response to a request with this method.
     pub fn respond(&self, method: &Method) -> Response<Body> {
         let error = |text: &str| json!({ "error": text }).to_string();
         let body = match self {

@@ -1,4 +1,4 @@
-//! The Lambda side of a function: logs, metrics, environment, and the runtime loop.
+//! Runs a function on Lambda: logs, metrics, environment, and the runtime loop.
 
 use std::process::ExitCode;
 
@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-/// Runs a receiver until the platform ends it. Serves several requests at once where the platform
-/// asks for it (`AWS_LAMBDA_MAX_CONCURRENCY`).
+/// Runs a receiver until the platform stops it. Handles several requests at once if the platform sets
+/// `AWS_LAMBDA_MAX_CONCURRENCY`.
 pub fn run(receiver: Receiver) -> ExitCode {
     logging::start();
     block_on(async move {
@@ -41,8 +41,8 @@ pub fn run(receiver: Receiver) -> ExitCode {
     })
 }
 
-/// Runs a function's future on one thread: a function has a fraction of a core, and one thread
-/// starts sooner and holds less memory than several.
+/// Runs a function's future on one thread. A function has a fraction of a core, and one thread starts faster
+/// and needs less memory than several.
 pub fn block_on(function: impl Future<Output = Result<(), Error>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {

@@ -1,4 +1,4 @@
-//! The connection to AWS: one HTTP client and one configuration for all services of a process.
+//! AWS clients: one HTTP client and one configuration for all services of a process.
 
 use std::time::Duration;
 
@@ -17,31 +17,31 @@ use aws_smithy_http_client::{
 /// Trusted root certificates for AWS endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Roots {
-    /// Amazon Trust Services' five roots: all that the endpoints of the `aws` partition need, and
-    /// parsed in a fraction of the time that a machine's hundred and more take.
+    /// Amazon Trust Services' five roots. They are enough for the endpoints of the `aws` partition, and
+    /// parsing them takes a fraction of the time of a system's hundred and more roots.
     Amazon,
-    /// The machine's own, for TLS-inspecting proxies and other partitions.
+    /// The system's roots, for TLS-inspecting proxies and other partitions.
     System,
 }
 
-/// Amazon Root CA 1 to 4 and Starfield Services Root CA G2, from
-/// <https://www.amazontrust.com/repository/>; the fingerprints stand in the file.
+/// Amazon Root CA 1 to 4 and Starfield Services Root CA G2, from <https://www.amazontrust.com/repository/>.
+/// The file contains the fingerprints.
 const AMAZON_ROOTS: &str = include_str!("../../certs/amazon-trust-services.pem");
 
-/// Timeouts and attempts of the clients.
+/// Timeouts and attempts of the AWS clients.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// For a connection.
+    /// Timeout of a connection attempt.
     pub connect: Duration,
-    /// For one attempt of a call.
+    /// Timeout of one attempt of a call.
     pub attempt: Duration,
     /// Attempts per call.
     pub attempts: u32,
 }
 
 impl Timeouts {
-    /// For a request that a caller waits for: two attempts fit the part of the budget that storing
-    /// has, and what they do not achieve goes to the retry queue.
+    /// For a request with a waiting caller. Two attempts fit the storing share of the budget; what they do
+    /// not store goes to the retry queue.
     pub fn within(budget: Duration) -> Self {
         let attempt = budget * 3 / 10;
         Self {
@@ -61,30 +61,30 @@ impl Timeouts {
     }
 }
 
-/// The clients that every function needs, and the configuration they share.
+/// The clients that every function needs, and their shared configuration.
 #[derive(Clone)]
 pub struct Aws {
-    /// For further clients.
+    /// To create further clients.
     pub config: SdkConfig,
-    /// The tables.
+    /// DynamoDB, for the tables.
     pub dynamodb: aws_sdk_dynamodb::Client,
-    /// The queues.
+    /// SQS, for the queues.
     pub sqs: aws_sdk_sqs::Client,
 }
 
-/// Servers on this machine that speak the protocols of DynamoDB and SQS.
+/// Local servers with the protocols of DynamoDB and SQS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalEndpoints {
-    /// URL of the one for tables.
+    /// URL of the DynamoDB server.
     pub dynamodb: String,
-    /// URL of the one for queues.
+    /// URL of the SQS server.
     pub sqs: String,
-    /// The access key id that they ask for.
+    /// The access key id that the servers expect.
     pub access_key_id: String,
 }
 
 impl Aws {
-    /// Takes region, credentials and endpoints from the environment, as every SDK does.
+    /// Reads region, credentials and endpoints from the environment, as every SDK does.
     pub async fn from_environment(roots: Roots, timeouts: Timeouts) -> Self {
         let store = match roots {
             Roots::Amazon => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
@@ -98,7 +98,7 @@ impl Aws {
         }
     }
 
-    /// Talks to servers on this machine, which know their callers by the access key id alone.
+    /// Connects to local servers, which authenticate callers only by the access key id.
     pub async fn local(endpoints: &LocalEndpoints, timeouts: Timeouts) -> Self {
         let config = loader(TrustStore::empty(), timeouts)
             .region(Region::from_static("local"))
@@ -123,7 +123,7 @@ impl Aws {
 
 fn loader(trusted: TrustStore, timeouts: Timeouts) -> ConfigLoader {
     let mut http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
-    // Building a context checks nothing and cannot fail; the default would read the machine's roots.
+    // Building a context validates nothing and cannot fail. The default would read the system's roots.
     if let Ok(context) = TlsContext::builder().with_trust_store(trusted).build() {
         http = http.tls_context(context);
     }
@@ -141,12 +141,12 @@ fn loader(trusted: TrustStore, timeouts: Timeouts) -> ConfigLoader {
                 .with_initial_backoff(Duration::from_millis(30))
                 .with_max_backoff(Duration::from_millis(300)),
         )
-        // Requests and answers are small and bounded by the attempt's timeout.
+        // Requests and responses are small and limited by the attempt's timeout.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
-/// What went wrong with a call: the service's error code, or why there was no answer. The error's
-/// own text is not used: its debug form holds requests and answers, and with them what they carry.
+/// Why a call failed: the service's error code, or why there was no response. The error's text is not used,
+/// since its debug form contains requests and responses with their content.
 pub fn failure<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> &str {
     if let Some(code) = error.as_service_error().and_then(ProvideErrorMetadata::code) {
         return code;
@@ -156,7 +156,7 @@ pub fn failure<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> &str {
         SdkError::DispatchFailure(e) if e.is_timeout() => "no connection in time",
         SdkError::DispatchFailure(_) => "no connection",
         SdkError::ConstructionFailure(_) => "the request could not be built",
-        SdkError::ResponseError(_) => "the answer broke off or could not be read",
-        _ => "an answer without an error code",
+        SdkError::ResponseError(_) => "the response was incomplete or unreadable",
+        _ => "a response without an error code",
     }
 }

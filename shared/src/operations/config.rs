@@ -1,14 +1,14 @@
-//! The environment, read once at start. Every missing or wrong variable is reported together.
+//! Environment variables, read once at start. All missing and invalid variables are reported together.
 
 use std::{fmt, time::Duration};
 
 use super::clients::Roots;
 
-/// The most that a function URL delivers, and so the most that any receiver takes:
+/// The largest body that a function URL delivers, and therefore the largest that a receiver accepts:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 pub const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
 
-/// All that is wrong with the environment, one line each.
+/// All faults of the environment variables.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError(Vec<String>);
 
@@ -18,22 +18,22 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// What a receiver needs to know.
+/// Configuration of a receiver.
 #[derive(Debug, Clone)]
 pub struct ReceiverConfig {
-    /// `WEBHOOK_AUTH`: a policy or where it is kept. Not shown by `Debug`.
+    /// `WEBHOOK_AUTH`: a policy or a reference to it. Not shown by `Debug`.
     pub webhook_auth: Hidden,
-    /// `AUTH_REFRESH_SECONDS` (300): how often a kept policy is fetched again.
+    /// `AUTH_REFRESH_SECONDS` (300): how often a referenced policy is fetched again.
     pub auth_refresh: Duration,
-    /// `ACK_BUDGET_MS` (2000): within which a request is answered.
+    /// `ACK_BUDGET_MS` (2000): the time in which a request is answered.
     pub ack_budget: Duration,
-    /// `MAX_BODY_BYTES` (6291456): the most that a function URL delivers.
+    /// `MAX_BODY_BYTES` (6291456): the largest body that is accepted.
     pub max_body_bytes: usize,
     /// Table and queues.
     pub storage: StorageConfig,
 }
 
-/// Where events go.
+/// Configuration of the events table and the queues.
 #[derive(Debug, Clone)]
 pub struct StorageConfig {
     /// `EVENTS_TABLE`.
@@ -42,7 +42,7 @@ pub struct StorageConfig {
     pub retry_queue_url: String,
     /// `DEAD_LETTER_QUEUE_URL`.
     pub dead_letter_queue_url: String,
-    /// `RETENTION_DAYS` (180): 0 keeps events for ever.
+    /// `RETENTION_DAYS` (180): 0 keeps events forever.
     pub retention_days: u32,
     /// `LATE_AFTER_HOURS` (72).
     pub late_after_hours: u32,
@@ -79,7 +79,7 @@ impl ReceiverConfig {
 }
 
 impl StorageConfig {
-    /// Reads the variables of a function that is not called from outside.
+    /// Reads the variables of a function without a function URL.
     ///
     /// # Errors
     /// [`ConfigError`] lists every variable that is missing or wrong.
@@ -90,7 +90,7 @@ impl StorageConfig {
     }
 }
 
-/// What `projector` needs to know.
+/// Configuration of `projector`.
 #[derive(Debug, Clone)]
 pub struct RollupsConfig {
     /// `ROLLUPS_TABLE`.
@@ -102,7 +102,7 @@ pub struct RollupsConfig {
 }
 
 impl RollupsConfig {
-    /// Reads the variables of a function that only counts.
+    /// Reads the variables of `projector`.
     ///
     /// # Errors
     /// [`ConfigError`] lists every variable that is missing or wrong.
@@ -122,7 +122,7 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Reads variables one by one and remembers every fault.
+/// Reads variables one by one and collects all faults.
 pub struct Reader<L> {
     lookup: L,
     faults: Vec<String>,
@@ -137,7 +137,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         }
     }
 
-    /// Table and queues.
+    /// Reads the variables of the table and the queues.
     pub fn storage(&mut self) -> StorageConfig {
         StorageConfig {
             events_table: self.text("EVENTS_TABLE"),
@@ -149,7 +149,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         }
     }
 
-    /// A text that must be there.
+    /// A required text.
     pub fn text(&mut self, name: &str) -> String {
         let value = (self.lookup)(name).unwrap_or_default();
         if value.trim().is_empty() {
@@ -158,12 +158,12 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         value
     }
 
-    /// A text that may be missing or empty.
+    /// An optional text. An empty text counts as missing.
     pub fn optional(&self, name: &str) -> Option<String> {
         (self.lookup)(name).filter(|value| !value.trim().is_empty())
     }
 
-    /// One of some words, or the default where there is none.
+    /// One of several words, or the default if the variable is missing.
     pub fn choice<T: Copy>(&mut self, name: &str, words: &[(&str, T)], default: T) -> T {
         let Some(value) = self.optional(name) else {
             return default;
@@ -187,7 +187,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         value
     }
 
-    /// A whole number between two others.
+    /// A whole number in a range.
     pub fn number<N>(&mut self, name: &str, default: N, least: N, most: N) -> N
     where
         N: std::str::FromStr + PartialOrd + fmt::Display + Copy,
@@ -206,13 +206,13 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         }
     }
 
-    /// `TLS_ROOTS`.
+    /// Reads `TLS_ROOTS`.
     pub fn roots(&mut self) -> Roots {
         let words = [("amazon", Roots::Amazon), ("system", Roots::System)];
         self.choice("TLS_ROOTS", &words, Roots::Amazon)
     }
 
-    /// The configuration, if nothing was wrong.
+    /// Returns the configuration if there were no faults.
     ///
     /// # Errors
     /// [`ConfigError`] lists every variable that is missing or wrong.
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_are_told_at_once() {
+    fn all_faults_are_reported_together() {
         assert_eq!(
             read(&[
                 ("RETRY_QUEUE_URL", "my-queue"),

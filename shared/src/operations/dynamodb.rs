@@ -1,4 +1,4 @@
-//! Recognizes `DynamoDB`'s errors. The only place that compares their codes and texts.
+//! Recognizes `DynamoDB`'s errors. The only module that compares their codes and texts.
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 
@@ -7,7 +7,7 @@ pub fn is_validation(error: &impl ProvideErrorMetadata) -> bool {
     error.code() == Some("ValidationException")
 }
 
-/// Whether a query named an index that the table does not have.
+/// Whether a query named an index that does not exist.
 pub fn lacks_index(error: &impl ProvideErrorMetadata) -> bool {
     is_validation(error)
         && error
@@ -15,30 +15,30 @@ pub fn lacks_index(error: &impl ProvideErrorMetadata) -> bool {
             .is_some_and(|text| text.contains("does not have the specified index"))
 }
 
-/// What makes an item one that `DynamoDB` can never store.
+/// Why `DynamoDB` can never store an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unstorable {
     /// Over 400 KB.
     #[error("it is larger than 400 KB")]
     TooLarge,
     /// A partition key over 2,048 bytes or a sort key over 1,024, of the table or of an index.
-    #[error("a key of it is too long")]
+    #[error("one of its keys is too long")]
     KeyTooLong,
-    /// A key of the table or of an index is an empty text.
-    #[error("a key of it is empty")]
+    /// A key of the table or of an index is an empty string.
+    #[error("one of its keys is empty")]
     EmptyKey,
-    /// Over 32 levels.
+    /// More than 32 levels.
     #[error("it is nested too deeply")]
     TooDeep,
-    /// More digits or a larger exponent than a number attribute holds.
-    #[error("a number of it is out of range")]
+    /// More digits or a larger exponent than a number attribute can hold.
+    #[error("one of its numbers is out of range")]
     NumberOutOfRange,
 }
 
 impl Unstorable {
-    /// What a validation error of a write says about the item. `DynamoDB` answers each of these with the
-    /// same code as a table of another schema; only the text distinguishes them. A text that is not known
-    /// here is not the item's fault: trying again for days loses nothing, and giving up at once would.
+    /// The fault of the item, from a validation error of a write. `DynamoDB` uses the same code for these
+    /// faults and for a table with another schema; only the text distinguishes them. An unknown text is not
+    /// treated as the item's fault: retrying for days loses nothing, but giving up at once would.
     pub fn of(error: &impl ProvideErrorMetadata) -> Option<Self> {
         Self::in_text(error.message().unwrap_or_default())
     }
@@ -74,9 +74,9 @@ mod tests {
 
     use super::*;
 
-    /// `DynamoDB`'s own texts, as its users report them. The missing space in the second is theirs.
+    /// `DynamoDB`'s texts, as reported by its users. The missing space in the second is original.
     #[test]
-    fn only_what_is_wrong_with_the_item_is_final() {
+    fn only_faults_of_the_item_are_final() {
         for (text, unstorable) in [
             (
                 "Item size has exceeded the maximum allowed size",
@@ -114,7 +114,7 @@ mod tests {
                 "Number underflow. Attempting to store a number with magnitude smaller than supported range",
                 Some(Unstorable::NumberOutOfRange),
             ),
-            // The table is another one than ours.
+            // The table has another schema.
             (
                 "One or more parameter values were invalid: Missing the key order_id in the item",
                 None,
@@ -138,7 +138,7 @@ mod tests {
         }
     }
 
-    /// `DynamoDB`'s own text for a query on an index that does not exist.
+    /// `DynamoDB`'s text for a query on an index that does not exist.
     #[test]
     fn a_missing_index_is_recognized() {
         let error = |code: &str, text: &str| ErrorMetadata::builder().code(code).message(text).build();

@@ -1,4 +1,4 @@
-//! Structured logs: JSON lines on standard output, and a lid on what libraries may say.
+//! Structured logs: JSON lines on standard output. Limits the log level of libraries.
 
 use std::{
     collections::BTreeMap,
@@ -12,11 +12,11 @@ use tracing_subscriber::{
 
 use crate::event::EpochMillis;
 
-/// Libraries that log requests, answers or whole events below this level: never shown, whatever
-/// `RUST_LOG` says, since bodies hold personal data and requests hold credentials.
+/// The most detailed level of library logs, independent of `RUST_LOG`. Below it, libraries log requests,
+/// responses and whole events; bodies contain personal data, and requests contain credentials.
 const LOUDEST_LIBRARY: Level = Level::INFO;
 
-/// Starts logging by `RUST_LOG` (default `info`). Does nothing if logging was started before.
+/// Starts logging at the level of `RUST_LOG` (default `info`). Does nothing if logging was already started.
 pub fn start() {
     let by_variable = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt::layer()
@@ -32,7 +32,7 @@ pub fn start() {
         .try_init();
 }
 
-/// The same for a person's terminal: lines of text on standard error, by `RUST_LOG` or `default`.
+/// Starts logging for a terminal: lines of text on standard error, at the level of `RUST_LOG` or `default`.
 pub fn start_terminal(default: &str) {
     let by_variable = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let lines = tracing_subscriber::fmt::layer()
@@ -57,14 +57,14 @@ fn harmless(line: &Metadata<'_>) -> bool {
     OURS.iter().any(|ours| line.target().starts_with(ours)) || *line.level() <= LOUDEST_LIBRARY
 }
 
-/// Admits a number of log lines per kind and minute and counts the others: for what senders can
-/// cause as often as they like. A metric counts all of it.
+/// Limits log lines per kind and minute, and counts dropped lines. For lines that senders can cause as often
+/// as they like. A metric counts all of them.
 pub struct Sampler {
     most: u32,
     kinds: Mutex<BTreeMap<&'static str, Minute>>,
 }
 
-/// The lines of one kind in the minute that began with the first of them.
+/// The lines of one kind in the minute that started with the first of them.
 #[derive(Default)]
 struct Minute {
     began: EpochMillis,
@@ -75,7 +75,7 @@ struct Minute {
 impl Sampler {
     const MINUTE_MS: EpochMillis = 60_000;
 
-    /// Admits `most` lines of each kind in a minute.
+    /// Allows `most` lines of each kind in a minute.
     pub const fn new(most: u32) -> Self {
         Self {
             most,
@@ -83,12 +83,12 @@ impl Sampler {
         }
     }
 
-    /// Whether a line of this kind may be written at `now`; then how many of its kind were not
-    /// written since the last one.
+    /// Whether a line of this kind may be written at `now`. If so, returns the number of lines of its kind
+    /// that were dropped since the last one.
     pub fn admit(&self, kind: &'static str, now: EpochMillis) -> Option<u64> {
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         let minute = kinds.entry(kind).or_default();
-        // A clock that was set back begins a new minute too.
+        // A clock that was set back starts a new minute, too.
         if !(minute.began..minute.began.saturating_add(Self::MINUTE_MS)).contains(&now) {
             minute.began = now;
             minute.admitted = 0;
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn so_many_lines_of_a_kind_in_a_minute_and_the_others_counted() {
+    fn lines_of_a_kind_are_limited_and_dropped_ones_counted() {
         const START: EpochMillis = 1_704_876_900_000;
         let sampler = Sampler::new(2);
         let at = |kind, ms| sampler.admit(kind, START + ms);

@@ -1,4 +1,4 @@
-//! Metrics in CloudWatch's embedded format: the names that alarms and dashboards are built from.
+//! Metrics in CloudWatch's embedded metric format, with the names that alarms and dashboards use.
 //!
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
@@ -27,29 +27,29 @@ pub const PER_FUNCTION: [&str; 5] = ["Requests", "Unauthorised", "Malformed", "R
 /// Measured per function, in milliseconds (dimension `Function`).
 pub const TIME_TO_ANSWER: &str = "TimeToAnswer";
 
-/// Counted by `projector` (dimension `Function`): events counted, delivered again, and no events at all.
+/// Counted by `projector` (dimension `Function`): counted events, repeated events, and records that are not
+/// events.
 pub const OF_THE_PROJECTOR: [&str; 3] = ["Projected", "Replayed", "Unprojectable"];
 
-/// Stream records of one batch.
+/// Counts of the stream records in one batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Projected {
-    /// Events that were counted.
+    /// Events that were counted now.
     pub fresh: usize,
-    /// Events that had been counted before.
+    /// Events that had already been counted.
     pub replayed: usize,
-    /// Records that are no events.
+    /// Records that are not events.
     pub unprojectable: usize,
 }
 
-/// Measured by `redrive` (dimension `Function`): seconds that a message it could not store has waited.
-/// SQS's own age of the oldest message leaves out what was received three times.
+/// Measured by `redrive` (dimension `Function`): the age in seconds of a message that could not be stored.
+/// SQS's metric for the age of the oldest message ignores messages that were received three times.
 pub const RETRY_AGE: &str = "RetryAge";
 
-/// Writes that the events table rejected for a reason that is not the item's size or a key's value
-/// (dimension `Table`).
+/// Writes that the events table rejected although the item is valid (dimension `Table`).
 pub const TABLE_REJECTIONS: &str = "TableRejections";
 
-/// Starts collecting. Returns nothing if something else collects already.
+/// Starts collecting. Returns `None` if another collector is installed.
 pub fn start() -> Option<&'static Collector> {
     let collector = Builder::new().cloudwatch_namespace(NAMESPACE).init().ok()?;
     for name in PER_PROVIDER
@@ -65,14 +65,14 @@ pub fn start() -> Option<&'static Collector> {
     Some(collector)
 }
 
-/// Writes what was counted since the last flush to standard output, where CloudWatch reads it.
+/// Writes the metrics since the last flush to standard output, where CloudWatch reads them.
 pub fn flush(collector: &Collector) {
     if let Err(error) = collector.flush(std::io::stdout().lock()) {
         tracing::error!(%error, "metrics could not be written");
     }
 }
 
-/// Counts a request, and with one of [`PER_FUNCTION`] how it ended.
+/// Counts a request, and its result if that is one of [`PER_FUNCTION`].
 pub fn request(function: &'static str, ended: Option<&'static str>) {
     counter!("Requests", "Function" => function).increment(1);
     if let Some(name) = ended {
@@ -85,24 +85,24 @@ pub fn time_to_answer(function: &'static str, took: Duration) {
     histogram!(TIME_TO_ANSWER, "Function" => function).record(took.as_secs_f64() * 1000.0);
 }
 
-/// Counts `n` records under one of [`PER_PROVIDER`]; zero writes nothing.
+/// Counts `n` records under one of [`PER_PROVIDER`]. Writes nothing for zero.
 pub fn records(function: &'static str, provider: &'static str, name: &'static str, n: usize) {
     if n > 0 {
         counter!(name, "Function" => function, "Provider" => provider).increment(n as u64);
     }
 }
 
-/// Counts a write that the events table rejected though nothing is wrong with the item.
+/// Counts a write that the events table rejected although the item is valid.
 pub fn table_rejection() {
     counter!(TABLE_REJECTIONS, "Table" => "events").increment(1);
 }
 
-/// Measures how long a message has waited that `redrive` could not store.
+/// Measures the age of a message that `redrive` could not store.
 pub fn retry_age(function: &'static str, age: Duration) {
     histogram!(RETRY_AGE, "Function" => function).record(age.as_secs_f64());
 }
 
-/// Counts what `projector` did with a batch of the stream.
+/// Counts the records of a stream batch.
 pub fn projected(function: &'static str, counted: Projected) {
     let Projected {
         fresh,

@@ -1,4 +1,4 @@
-//! Phone numbers in free text: the one definition that redaction, counters and `erase` share.
+//! Phone numbers in free text. Redaction, counters and `erase` use the same definition.
 //!
 //! A *span* is a sequence of digits with at most [`MOST_SEPARATORS`] separators between two
 //! neighboring digits. A span of [`FEWEST_DIGITS`] digits or more is treated as a phone number.
@@ -11,15 +11,15 @@
 //! - A character may be escaped: `%20`, `%D9%A9`, `%2520`, `\u0039`, `\\u0039`, `\x39`, `\/`, `\n`,
 //!   `&#57;`, `&#x39;`, `&nbsp;`, `&amp;#57;`. An escaped character counts as the character.
 //!
-//! The definition redacts too much rather than too little, because a text can hold a number in any
-//! notation. Times of day, IP addresses, prices, version numbers and lists of figures are redacted
-//! if they have enough digits. One notation is exempt: a span that is exactly a calendar date,
-//! `2026-11-21`, since it has eight digits and no international number is that short and starts
-//! with 19 or 20. Typed figures (counts, epoch times) must not be passed through this module.
+//! This definition prefers redacting too much to redacting too little, since a text can contain a number in
+//! any notation. Times of day, IP addresses, prices, version numbers and lists of figures are redacted if
+//! they have enough digits. The only exception is a span that is exactly a calendar date, `2026-11-21`: it
+//! has eight digits, and no international number is that short and starts with 19 or 20. Do not pass typed
+//! numbers (counts, epoch times) through this module.
 //!
-//! Every function takes time linear in the text and reads it at most twice. None backtracks or
-//! keeps a normalized copy: the working memory does not depend on the text. All are safe on
-//! untrusted input.
+//! Every function takes linear time and reads the text at most twice. No function backtracks or keeps a
+//! normalized copy: the working memory does not depend on the text. All functions are safe on untrusted
+//! input.
 
 mod number;
 mod token;
@@ -29,19 +29,19 @@ use std::{borrow::Cow, ops::Range};
 pub use self::number::Number;
 use self::token::{Kind, Tokens};
 
-/// A span with fewer digits is no phone number: the shortest subscriber numbers have seven.
+/// A span with fewer digits is not a phone number: the shortest subscriber numbers have seven digits.
 pub const FEWEST_DIGITS: usize = 7;
 
-/// Visible separators between two digits of a span; one more ends the span. `) - (` are five.
+/// The most visible separators between two digits of a span. `) - (` are five.
 pub const MOST_SEPARATORS: usize = 8;
 
-/// Redacted digits that stay readable, so that an operator can compare two redacted texts.
+/// The digits that stay readable, so that an operator can compare two redacted texts.
 const SHOWN: usize = 3;
 
-/// `text` with every phone number redacted: each digit becomes `*`, except the last three of the
-/// span's longest uninterrupted run of digits. Separators stay as they are written.
+/// Redacts every phone number in `text`: each digit becomes `*`, except the last three of the span's longest
+/// uninterrupted run of digits. Separators stay unchanged.
 ///
-/// The result contains no phone number, and redaction it again does not change it.
+/// The result contains no phone number. Redacting it again does not change it.
 ///
 /// ```
 /// use webhook_ingest::phone::redact;
@@ -75,7 +75,7 @@ pub fn contains_number(text: &str) -> bool {
     Spans::of(text).next().is_some()
 }
 
-/// A span that is treated as a phone number, in bytes of its text.
+/// A span that is treated as a phone number, as byte positions in its text.
 #[derive(Debug)]
 struct Span {
     start: usize,
@@ -85,7 +85,7 @@ struct Span {
     shown: Range<usize>,
 }
 
-/// Phone numbers of a text, from left to right.
+/// Iterates over the phone numbers of a text, from left to right.
 struct Spans<'t> {
     text: &'t str,
     tokens: Tokens<'t>,
@@ -102,7 +102,7 @@ impl<'t> Spans<'t> {
         Self { text, tokens }
     }
 
-    /// The next span, however few digits it has.
+    /// The next span, with any number of digits.
     fn next_span(&mut self) -> Option<Span> {
         let mut found: Option<Span> = None;
         let mut separators = 0;
@@ -152,11 +152,11 @@ impl Iterator for Spans<'_> {
     }
 }
 
-/// Digits with nothing between them.
+/// Uninterrupted digits.
 #[derive(Default)]
 struct Run {
     digits: usize,
-    /// Where the last digits start, the oldest first.
+    /// Where the last digits start, in text order.
     starts: [usize; SHOWN],
     end: usize,
 }
@@ -180,7 +180,7 @@ impl Run {
     }
 }
 
-/// Whether a span is `YYYY-MM-DD` of the years 1900 to 2099.
+/// Whether a span is `YYYY-MM-DD` in the years 1900 to 2099.
 fn is_date(span: &str) -> bool {
     let mut parts = span.split('-').map(|part| {
         let is_plain = part.bytes().all(|byte| byte.is_ascii_digit());
@@ -203,7 +203,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn every_ordinary_spelling_is_masked() {
+    fn ordinary_spellings_are_redacted() {
         for (text, expected) in [
             ("919812345678", "*********678"),
             ("+91 98123 45678", "+** ***** **678"),
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_too_few_digits_or_is_a_date_stays() {
+    fn short_numbers_and_dates_are_not_redacted() {
         for text in [
             "",
             "123456",
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn an_escape_hides_no_digits_that_it_does_not_stand_for() {
+    fn digits_around_an_escape_still_count() {
         for text in [
             "&#9812345678;",
             "&a9812345678;",
@@ -296,7 +296,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_number_in_any_spelling_is_masked(
+        fn any_number_in_any_spelling_is_redacted(
             (digits, text) in spelt(7..=20),
             before in r"[^0-9\\&%]{0,3}[a-z ]",
             after in "[a-z ]([^0-9].{0,4})?",
@@ -312,12 +312,12 @@ mod tests {
         }
 
         #[test]
-        fn figures_of_six_digits_stay((_, text) in spelt(1..=6)) {
+        fn six_digits_are_not_redacted((_, text) in spelt(1..=6)) {
             prop_assert_eq!(redact(&text), text.as_str());
         }
 
         #[test]
-        fn any_text_is_masked_once(text in r"(\PC|[0-9]|\\u00[0-9]{2}|%[0-9A-F]{2}|&#[0-9]{1,8};|\\|&|%|;){0,60}") {
+        fn redacting_twice_changes_nothing(text in r"(\PC|[0-9]|\\u00[0-9]{2}|%[0-9A-F]{2}|&#[0-9]{1,8};|\\|&|%|;){0,60}") {
             let redacted = redact(&text);
             prop_assert!(!contains_number(&redacted), "{}", redacted);
             prop_assert_eq!(redact(&redacted), redacted.as_ref());

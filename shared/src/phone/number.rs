@@ -1,4 +1,4 @@
-//! One given phone number, found in texts in every spelling.
+//! Finds one given phone number in texts, in every spelling.
 
 use std::collections::VecDeque;
 
@@ -9,23 +9,23 @@ use super::{
 
 /// E.164 allows 15 digits; a few more are accepted, as in the receivers.
 const MOST_DIGITS: usize = 20;
-/// From this length on, a sequence of digits equals a number by no accident, wherever it stands.
+/// From this length on, an equal sequence of digits is never a coincidence, wherever it is.
 const CERTAIN: usize = 10;
-/// The digits that are remembered: a number's, and zeros in brackets between them.
+/// The digits that are kept: those of a number, and zeros in brackets between them.
 const REMEMBERED: usize = MOST_DIGITS + 12;
 /// Bytes of `2026-11-21`.
 const DATE_BYTES: usize = 10;
 /// Separators that also join the words of an id or a path.
 const CONNECTORS: [char; 4] = ['-', '_', '.', '/'];
 
-/// A phone number without its spelling.
+/// A phone number, independent of its spelling.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Number(String);
 
 impl Number {
-    /// Reads a number in any spelling. Leading zeros belong to the spelling: `00` and `0` are
-    /// prefixes for dialing, and no country code begins with 0. `None` if the text holds something
-    /// other than digits and separators, or not 7 to 20 digits.
+    /// Parses a number in any spelling. Leading zeros belong to the spelling: `00` and `0` are dialing
+    /// prefixes, and no country code begins with 0. `None` if the text contains other characters than digits
+    /// and separators, or if it does not have 7 to 20 digits.
     ///
     /// ```
     /// use webhook_ingest::phone::Number;
@@ -48,23 +48,23 @@ impl Number {
         (digits.len() >= FEWEST_DIGITS).then_some(Self(digits))
     }
 
-    /// The digits, in ASCII, without leading zeros.
+    /// The ASCII digits, without leading zeros.
     pub fn digits(&self) -> &str {
         &self.0
     }
 
-    /// Whether a text holds this number in any spelling, also among other digits of the span.
+    /// Whether a text contains this number in any spelling, also among other digits of the span.
     ///
-    /// The number starts where an uninterrupted run of digits starts, or after nothing but zeros
-    /// in it, and ends where a run ends: `1919812345678` is another number than `919812345678`.
-    /// Digits in several pieces that begin like a calendar date are a time: `2026-11-21 00:15` is not
-    /// the number 2026112100. A zero alone in brackets may stand anywhere between its digits: `+44 (0)20 7946 0958`.
+    /// The number must start where an uninterrupted run of digits starts, or after leading zeros of the run.
+    /// It must end where a run ends: `1919812345678` does not contain `919812345678`. Digits in several
+    /// pieces that begin like a calendar date are a time: `2026-11-21 00:15` is not the number 2026112100. A
+    /// single zero in brackets may be anywhere between the digits: `+44 (0)20 7946 0958`.
     ///
-    /// A number of fewer than ten digits could be a part of an id or a date by accident. In one
-    /// piece it is found if no letter touches it; in several pieces, if in addition no dash,
-    /// underscore, dot or slash connects it to a word or to more digits.
+    /// A number with fewer than ten digits could be a part of an id or a date by coincidence. In one piece,
+    /// it is found if no letter touches it. In several pieces, additionally no dash, underscore, dot or slash
+    /// may connect it to a word or to more digits.
     ///
-    /// The time is linear in the text; the working memory is that of 32 digits.
+    /// The time is linear in the text. The working memory is 32 digits.
     pub fn is_in(&self, text: &str) -> bool {
         // A digit takes at least one byte.
         if text.len() < self.0.len() {
@@ -84,7 +84,7 @@ impl Number {
         self.is_last_of(&reader, text, Edge::Free)
     }
 
-    /// Whether the digits that were read last are this number; `after` is what follows them.
+    /// Whether the digits that were read last are this number. `after` describes what follows them.
     fn is_last_of(&self, reader: &Reader, text: &str, after: Edge) -> bool {
         [false, true].into_iter().any(|without_zeros| {
             let mut digits = reader
@@ -118,21 +118,21 @@ impl Number {
     }
 }
 
-/// A log line must not hold the number.
+/// Log lines must not contain the number.
 impl std::fmt::Debug for Number {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Number({})", super::redact(&self.0))
     }
 }
 
-/// What stands beside a run of digits.
+/// The neighbor of a run of digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Edge {
     /// A letter.
     Word,
     /// A character that connects the run to a word or to more digits.
     Connector,
-    /// Nothing that could make it a part of something else.
+    /// Nothing that could make the run a part of something else.
     Free,
 }
 
@@ -153,13 +153,13 @@ struct SpanDigit {
     digit: u8,
     /// Where it starts in the text.
     at: usize,
-    /// Whether a number can start here: nothing but zeros stands before it in its run.
+    /// Whether a number can start here: only zeros are before it in its run.
     is_start: bool,
-    /// Whether it is a zero alone in brackets.
+    /// Whether it is a single zero in brackets.
     in_brackets: bool,
-    /// Which run it belongs to.
+    /// The run that it belongs to.
     run: usize,
-    /// What stands before the run.
+    /// What is before the run.
     before: Edge,
 }
 
@@ -167,7 +167,7 @@ struct SpanDigit {
 #[derive(Default)]
 struct Reader {
     digits: VecDeque<SpanDigit>,
-    /// Visible separators since the last digit.
+    /// The number of visible separators since the last digit.
     separators: usize,
     runs: usize,
     /// The last token, and the one before it.
@@ -232,7 +232,7 @@ impl Reader {
         self.digits.push_back(place);
     }
 
-    /// After a zero that stands alone behind an opening bracket.
+    /// Called after a single zero behind an opening bracket.
     fn close_bracket(&mut self) {
         if let [Some(Kind::Digit(0)), Some(Kind::Separator('('))] = self.last
             && let Some(place) = self.digits.back_mut()
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_found_as_people_and_providers_write_it() {
+    fn a_number_is_found_in_the_usual_spellings() {
         for text in [
             "api-337-919209209291-3c9094b5cd72fdcaafbb633502afa672-1704876827",
             "call +91 92092 09291 now",
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_number_inside_a_word_is_an_accident() {
+    fn a_short_number_inside_a_word_is_not_found() {
         for text in [
             "call 1234567",
             "123 4567",
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_no_number() {
+    fn a_time_is_not_a_number() {
         let number = number("2026112100");
         assert!(number.is_in("(202) 611-2100"));
         assert!(number.is_in("2026112100"));

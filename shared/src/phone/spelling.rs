@@ -1,4 +1,4 @@
-//! Numbers in arbitrary spellings, for the tests of this module and of `erase`.
+//! Numbers in random spellings, for the tests of this module and of `erase`.
 #![allow(
     clippy::unwrap_used,
     dead_code,
@@ -9,8 +9,8 @@ use std::{fmt::Write as _, ops::RangeInclusive};
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
-/// Zeros of scripts, from the code charts: ASCII, Arabic-Indic, Persian, Devanagari, Bengali, Tamil,
-/// Thai, Tibetan, Khmer, full-width, mathematical bold and monospace, Adlam.
+/// The zeros of several scripts, from the code charts: ASCII, Arabic-Indic, Persian, Devanagari, Bengali,
+/// Tamil, Thai, Tibetan, Khmer, full-width, mathematical bold and monospace, Adlam.
 const ZEROS: [char; 13] = [
     '0',
     '\u{660}',
@@ -27,7 +27,7 @@ const ZEROS: [char; 13] = [
     '\u{1e950}',
 ];
 
-/// What may stand between two digits.
+/// Texts that may be between two digits.
 const BETWEEN: [&str; 34] = [
     "",
     "",
@@ -65,7 +65,7 @@ const BETWEEN: [&str; 34] = [
     "\t",
 ];
 
-/// The digits of a number in ASCII, and the number in some spelling.
+/// The ASCII digits of a number, and a spelling of the number.
 pub(super) fn spelt(length: RangeInclusive<usize>) -> impl Strategy<Value = (String, String)> {
     let digits =
         (1_u8..10, vec(0_u8..10, length.start() - 1..=length.end() - 1)).prop_map(|(first, rest)| {
@@ -78,7 +78,7 @@ pub(super) fn spelt(length: RangeInclusive<usize>) -> impl Strategy<Value = (Str
     })
 }
 
-/// A number in some spelling.
+/// A spelling of a number.
 pub(super) fn spelling_of(digits: &str) -> impl Strategy<Value = String> + use<> {
     let place = (select(ZEROS.to_vec()), 0_u8..8, select(BETWEEN.to_vec()));
     let digits = digits.to_owned();

@@ -1,20 +1,20 @@
-//! A text as the characters that a reader would see, with escapes resolved.
+//! Splits a text into the characters that a reader sees, with resolved escapes.
 
 use icu_properties::{
     CodePointMapData, CodePointSetData,
     props::{DefaultIgnorableCodePoint, GeneralCategory},
 };
 
-/// What one character is.
+/// The kind of a character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A decimal digit and its value.
     Digit(u8),
-    /// Takes no room: a zero-width character, a bidirectional control, a combining mark.
+    /// No visible width: a zero-width character, a bidirectional control, a combining mark.
     Invisible,
-    /// A letter, or a numeral that is no decimal digit.
+    /// A letter, or a numeral that is not a decimal digit.
     Word,
-    /// Anything else. An escape that can only be a separator is told as a space.
+    /// Any other character. An escape that can only be a separator counts as a space.
     Separator(char),
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Token {
     pub(super) end: usize,
 }
 
-/// The characters of a text from a place on.
+/// The characters of a text from a position on.
 #[derive(Debug, Clone)]
 pub(super) struct Tokens<'t> {
     text: &'t str,
@@ -80,9 +80,9 @@ fn kind(c: char) -> Kind {
     }
 }
 
-/// Unicode encodes decimal digits in blocks of ten from zero to nine, and so will every later
-/// version: <https://www.unicode.org/reports/tr44/#Numeric_Type>. Blocks may touch: the 50
-/// mathematical digits are the longest sequence, so the loop takes at most 50 steps.
+/// Unicode encodes decimal digits in blocks of ten from zero to nine, in all future versions too:
+/// <https://www.unicode.org/reports/tr44/#Numeric_Type>. Blocks may be adjacent. The longest sequence is the
+/// 50 mathematical digits, so the loop takes at most 50 steps.
 fn digit_value(c: char) -> u8 {
     const LONGEST: u32 = 50;
     let categories = CodePointMapData::<GeneralCategory>::new();
@@ -95,8 +95,8 @@ fn digit_value(c: char) -> u8 {
     u8::try_from(before % 10).unwrap_or_default()
 }
 
-/// An escape of JSON or of a programming language. JSON in a JSON string doubles backslashes, so
-/// any number of them is one.
+/// An escape of JSON or of a programming language. JSON in a JSON string doubles backslashes, so several
+/// backslashes count as one.
 fn backslash(bytes: &[u8], start: usize) -> (Kind, usize) {
     let after = skip(bytes, start, b'\\');
     if let Some((code, end)) = code_unit(bytes, after) {
@@ -114,7 +114,7 @@ fn backslash(bytes: &[u8], start: usize) -> (Kind, usize) {
     }
 }
 
-/// `uXXXX` or `xXX` at a place, and where it ends.
+/// Parses `uXXXX` or `xXX` at a position, and returns its end.
 fn code_unit(bytes: &[u8], at: usize) -> Option<(u32, usize)> {
     let length = match bytes.get(at)? {
         b'u' => 4,
@@ -133,8 +133,8 @@ fn low_surrogate(bytes: &[u8], high: u32, at: usize) -> Option<(char, usize)> {
     Some((c, end))
 }
 
-/// A percent-encoded character. `%25` before two more hexadecimal digits is a percent sign that was
-/// encoded again. What no encoder writes is read as it stands, so that its digits are seen.
+/// A percent-encoded character. `%25` before two hexadecimal digits is a percent sign that was encoded twice.
+/// Other sequences are read unchanged, so that their digits count.
 fn percent(bytes: &[u8], start: usize) -> (Kind, usize) {
     const AS_IT_STANDS: Kind = Kind::Separator('%');
     let mut utf8 = [0; 4];
@@ -173,13 +173,13 @@ fn percent_byte(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
     Some((u8::try_from(pair(at)?).ok()?, at + 2))
 }
 
-/// A character reference of HTML: numeric, or named. Named ones are not looked up: those that can
-/// stand between digits are spaces, dashes and brackets.
+/// An HTML character reference: numeric, or named. Named ones are not looked up: those that can be between
+/// digits are spaces, dashes and brackets.
 fn entity(bytes: &[u8], start: usize) -> (Kind, usize) {
     const LONGEST_NAME: usize = 24;
     const MOST_DIGITS: usize = 7;
     let mut at = start + 1;
-    // An ampersand that was encoded again.
+    // An ampersand that was encoded twice.
     while bytes.get(at..at + 4) == Some(b"amp;") {
         at += 4;
     }
@@ -217,7 +217,7 @@ fn hex(digits: &[u8]) -> Option<u32> {
     number_of(digits, 16)
 }
 
-/// The value of digits alone: no sign.
+/// The value of digits without a sign.
 fn number_of(digits: &[u8], radix: u32) -> Option<u32> {
     if digits.is_empty() || !digits.iter().all(|byte| char::from(*byte).is_digit(radix)) {
         return None;

@@ -1,6 +1,5 @@
-//! A verified body as a list of records: knows the envelopes, walks the records one at a time and
-//! can put any of them into a body again. Holds nothing but references into the body, four bytes for
-//! each record.
+//! Parses a verified body into a list of records. Knows the envelopes, iterates over the records and can
+//! write any of them into a new body. Stores only references to the body, four bytes for each record.
 //!
 //! Safe on untrusted input.
 
@@ -28,15 +27,16 @@ pub struct Malformed(String);
 pub struct Batch<'a> {
     formats: &'a [FormatId],
     verified: Verified<'a>,
-    /// What the records lie in.
+    /// The text that contains the records.
     text: &'a str,
-    /// Where each begins in it. No more than that, since a body may hold millions of empty records.
+    /// Where each record starts in `text`. Nothing else is stored, since a body may contain millions of empty
+    /// records.
     starts: Vec<u32>,
-    /// What goes before and after records to make a body of them again.
+    /// The texts before and after records that make a body of them.
     around: (String, &'static str),
-    /// Fields of the envelope beside the records, see [`Event::envelope`].
+    /// Fields of the envelope next to the records, see [`Event::envelope`].
     envelope: Value,
-    /// The same as JSON text, an object.
+    /// The same fields as the text of a JSON object.
     beside: String,
 }
 
@@ -44,7 +44,7 @@ impl<'a> Batch<'a> {
     /// Finds the records in a body: an array, an envelope of one of `formats`, or a single record.
     ///
     /// # Errors
-    /// [`Malformed`] says what the body is instead, without quoting it.
+    /// [`Malformed`] says what is wrong, without quoting the body.
     pub fn parse(verified: Verified<'a>, formats: &'a [FormatId]) -> Result<Self, Malformed> {
         let text = std::str::from_utf8(verified.body())
             .map_err(|e| Malformed(format!("the body is not UTF-8 from byte {}", e.valid_up_to())))?;
@@ -90,7 +90,7 @@ impl<'a> Batch<'a> {
         let starts = match records.as_bytes().first() {
             Some(b'[') => starts(records)?,
             Some(b'{') => vec![0],
-            _ => return Err(Malformed(format!("{name} holds neither a list nor a record"))),
+            _ => return Err(Malformed(format!("{name} is neither a list nor a record"))),
         };
         let fields = outline.beside(name)?;
         let beside: Vec<String> = fields
@@ -101,7 +101,7 @@ impl<'a> Batch<'a> {
         let beside = beside.join(",");
         Ok(Self {
             verified,
-            // What its envelope names is nothing else.
+            // Records in a named envelope can only have its formats.
             formats: formats
                 .iter()
                 .position(|format| format.envelope == Some(name))
@@ -115,17 +115,17 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// How many records there are.
+    /// The number of records.
     pub fn len(&self) -> usize {
         self.starts.len()
     }
 
-    /// Whether there is no record.
+    /// Whether there are no records.
     pub fn is_empty(&self) -> bool {
         self.starts.is_empty()
     }
 
-    /// The text of the record at a position; empty where there is none.
+    /// The text of the record at a position; empty if there is none.
     pub fn record(&self, position: u32) -> &'a str {
         self.run(&(position..position + 1))
     }
@@ -140,7 +140,8 @@ impl<'a> Batch<'a> {
             None => (self.text.get(*start as usize..), true),
         };
         let rest = rest.unwrap_or_default().trim_end_matches(JSON_SPACE);
-        // Behind it comes the list's end, or a comma, or nothing if the record is no list's.
+        // The text is followed by a comma or the end of the list, or by nothing if the record is not in a
+        // list.
         let end = match (is_last, self.text.starts_with('[')) {
             (false, _) => ",",
             (true, true) => "]",
@@ -161,8 +162,8 @@ impl<'a> Batch<'a> {
         0..u32::try_from(self.starts.len()).unwrap_or(u32::MAX)
     }
 
-    /// One record's text as an event. A record that is too long for an item is refused before it is
-    /// read: expanded, a body's worth of it takes fifty times its length.
+    /// Reads one record's text as an event. A record that is too long for an item is refused before it is
+    /// parsed, since parsed values can take fifty times the length of their text.
     ///
     /// # Errors
     /// [`Unreadable`] says what is missing or wrong.
@@ -173,10 +174,10 @@ impl<'a> Batch<'a> {
         Ok(event)
     }
 
-    /// What the sender says with one record, to compare it with what is stored.
+    /// The content of one record, for a comparison with a stored item.
     ///
     /// # Errors
-    /// [`Unreadable`] if the record is no event.
+    /// [`Unreadable`] if the record is not an event.
     pub fn content<'t>(&'t self, text: &'t str) -> Result<Content<'t>, Unreadable> {
         let unreadable = || Unreadable::new("the record cannot be read");
         let Ok(Exact::Object(record)) = Exact::parse(text) else {
@@ -189,12 +190,12 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// What every event takes from the envelope, in bytes.
+    /// The bytes of the envelope's fields, which every event contains.
     pub(crate) fn envelope_bytes(&self) -> usize {
         self.beside.len()
     }
 
-    /// A body of some of the records, in the envelope they came in.
+    /// A body with some of the records, in the original envelope.
     pub fn body_of(&self, positions: &Positions) -> VerifiedBody {
         let (before, after) = &self.around;
         let runs = || positions.runs().map(|run| self.run(&run));
@@ -208,10 +209,10 @@ impl<'a> Batch<'a> {
             body.extend_from_slice(run.as_bytes());
         }
         body.extend_from_slice(after.as_bytes());
-        self.verified.part(body)
+        VerifiedBody::part_of(self.verified, body)
     }
 
-    /// A message of this batch as several, each with few enough records for one SQS message.
+    /// Splits a message of this batch into several, each with few enough records for one SQS message.
     pub fn split(&self, message: &QueueMessage) -> Vec<QueueMessage> {
         self.chunks(&Positions::from(self.positions()))
             .map(|chunk| QueueMessage {
@@ -221,8 +222,8 @@ impl<'a> Batch<'a> {
             .collect()
     }
 
-    /// Records in chunks, one for each message of the retry queue; a record that is larger than a message
-    /// is a chunk alone.
+    /// Splits records into chunks, one for each message of the retry queue. A record that is larger than a
+    /// message is a chunk by itself.
     pub(crate) fn chunks(&self, positions: &Positions) -> impl Iterator<Item = Positions> {
         let mut runs = positions.runs();
         let mut rest = 0..0;
@@ -252,7 +253,7 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// Where the records of a run end that take no more than these bytes.
+    /// The end of the longest prefix of a run whose records fit these bytes.
     fn reaches(&self, run: &Range<u32>, bytes: usize) -> u32 {
         let Some(starts) = self.starts.get(run.start as usize..run.end as usize) else {
             return run.start;
@@ -280,7 +281,7 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The fields beside the records as an event keeps them.
+/// The fields next to the records, in the form of [`Event::envelope`].
 fn envelope(fields: Vec<(Cow<'_, str>, &RawValue)>, text: &str) -> Value {
     if fields.is_empty() {
         return Value::Null;
@@ -300,17 +301,17 @@ fn envelope(fields: Vec<(Cow<'_, str>, &RawValue)>, text: &str) -> Value {
     Value::Object(map)
 }
 
-/// Records in one message of the retry queue: at most this many bytes of them, so that even what
-/// does not compress fits a message (base64 makes three bytes four).
+/// The most bytes of records in one message of the retry queue. Even incompressible records then fit a
+/// message (base64 makes four bytes of three).
 const CHUNK_BYTES: usize = 700 * 1024;
 
-/// Fields beside the records go into every event and every queue message.
+/// The most bytes of fields next to the records. They are copied into every event and every queue message.
 const MOST_BESIDE: usize = 16 * 1024;
 
 /// JSON's white space, RFC 8259 section 2.
 const JSON_SPACE: [char; 4] = [' ', '\n', '\r', '\t'];
 
-/// Where each of a list's values begins in its text. Checks on the way that the text is JSON.
+/// Finds the start of each value in a list. Also checks that the text is JSON.
 fn starts(list: &str) -> Result<Vec<u32>, Malformed> {
     let mut json = serde_json::Deserializer::from_str(list);
     json.deserialize_seq(Starts { list })
@@ -318,7 +319,7 @@ fn starts(list: &str) -> Result<Vec<u32>, Malformed> {
         .map_err(|e| not_json(&e))
 }
 
-/// Notes where each value of a list begins.
+/// Records where each value of a list starts.
 struct Starts<'a> {
     list: &'a str,
 }
@@ -333,7 +334,8 @@ impl<'de> Visitor<'de> for Starts<'de> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut starts = Vec::new();
         while let Some(value) = seq.next_element::<&'de RawValue>()? {
-            // The value's text is a part of the list's: the distance of their addresses is its position.
+            // The value's text is a slice of the list's text, so the difference of the addresses is its
+            // position.
             let start = value.get().as_ptr().addr() - self.list.as_ptr().addr();
             starts.push(u32::try_from(start).map_err(A::Error::custom)?);
         }
@@ -356,22 +358,22 @@ fn expected(formats: &[FormatId]) -> String {
     known.join(" or ")
 }
 
-/// An object's fields with their values unread: those that may be an envelope's records, and no more
-/// of the others than an envelope may have.
+/// An object's fields with unparsed values: all fields that may contain an envelope's records, and of the
+/// others at most [`MOST_BESIDE`] bytes.
 struct Outline<'de> {
     wrapped: Vec<(&'static str, &'de RawValue)>,
     twice: Option<&'static str>,
     others: Vec<(Cow<'de, str>, &'de RawValue)>,
-    /// The length of all others, kept or not.
+    /// The length of all others, including dropped ones.
     other_bytes: usize,
     has_id: bool,
 }
 
 impl<'de> Outline<'de> {
-    /// The envelope's name and its records, of the first of `formats` that has one here.
+    /// The envelope's name and its records, for the first of `formats` whose envelope the object has.
     fn records(&self, formats: &[FormatId]) -> Result<Option<(&'static str, &'de str)>, Malformed> {
         if let Some(name) = self.twice {
-            return Err(Malformed(format!("{name} comes twice")));
+            return Err(Malformed(format!("{name} occurs twice")));
         }
         Ok(formats.iter().find_map(|format| {
             let (name, records) = self
@@ -382,7 +384,7 @@ impl<'de> Outline<'de> {
         }))
     }
 
-    /// The fields beside the records.
+    /// The fields next to the records.
     fn beside(mut self, name: &str) -> Result<Vec<(Cow<'de, str>, &'de RawValue)>, Malformed> {
         for (field, value) in self.wrapped.into_iter().filter(|(field, _)| *field != name) {
             self.other_bytes += field.len() + value.get().len();
@@ -453,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_records_in_every_envelope() {
+    fn records_are_found_in_every_envelope() {
         assert_eq!(
             records(" [ {\"a\":1} , 2,\"x,y\" ] ", &EVENTS).unwrap(),
             ["{\"a\":1}", "2", "\"x,y\""]
@@ -479,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_a_body_is_instead() {
+    fn a_malformed_body_has_a_reason() {
         for (body, says) in [
             ("", "the body is empty"),
             ("null", "the body is neither a JSON array nor a JSON object"),
@@ -505,11 +507,11 @@ mod tests {
         }
         assert_eq!(
             records(r#"{"delivery_status":null}"#, &STATUS).unwrap_err(),
-            "delivery_status holds neither a list nor a record"
+            "delivery_status is neither a list nor a record"
         );
         assert_eq!(
             records(r#"{"delivery_status":[1],"delivery_status":[2]}"#, &STATUS).unwrap_err(),
-            "delivery_status comes twice"
+            "delivery_status occurs twice"
         );
         let wide = format!(
             "{{\"x\":\"{}\",\"delivery_status\":[1]}}",
@@ -526,7 +528,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_is_walked_without_recursion() {
+    fn deep_nesting_needs_no_recursion() {
         let deep = format!("[{}{}]", "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(records(&deep, &EVENTS).unwrap().len(), 1);
     }
@@ -547,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn an_envelope_that_no_attribute_holds_is_kept_as_text() {
+    fn an_envelope_that_does_not_fit_an_attribute_is_kept_as_text() {
         for beside in [
             r#""a":5.0"#,
             r#""a":1,"a":2"#,
@@ -562,7 +564,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_hold_every_record_once() {
+    fn chunks_contain_every_record_once() {
         let records: Vec<String> = (0..50)
             .map(|i| format!("\"{}\"", "x".repeat(i * 40_000)))
             .collect();

@@ -3,8 +3,8 @@
 use super::positions::Positions;
 use crate::queue::message::Reason;
 
-/// The most groups of one batch and cause. Up to this many records go alone; beyond, one message holds
-/// several, so that a body of ten thousand can be dead-lettered within the budget.
+/// The most groups of one batch and reason. Up to this many records, each has its own message. Beyond, one
+/// message has several records, so that ten thousand records can be dead-lettered within the budget.
 const MAX_GROUPS: usize = 100;
 
 /// The records of a batch that can never be stored.
@@ -14,8 +14,8 @@ pub(super) struct DeadRecords {
     refused: Vec<Refused>,
 }
 
-/// Records that are no events. Every `stride`-th has its reason: a body may hold millions of them, and the
-/// text of all would not fit.
+/// Records that are not events. Only every `stride`-th has its reason: a body may contain millions of them,
+/// and all reasons would not fit into memory.
 struct UnreadableRecords {
     positions: Positions,
     count: usize,
@@ -34,28 +34,28 @@ impl Default for UnreadableRecords {
     }
 }
 
-/// An event that the table will never take, and why.
+/// An event that the table can never store, and why.
 struct Refused {
     position: u32,
     reason: Reason,
     detail: String,
 }
 
-/// Records of one cause, for one message.
+/// Records with the same reason, for one message.
 pub(super) struct Group {
     pub(super) positions: Positions,
     pub(super) reason: Reason,
-    /// Why the first record is here.
+    /// The reason of the first record in words.
     pub(super) detail: String,
 }
 
 impl DeadRecords {
-    /// Adds a record that is no event.
+    /// Adds a record that is not an event.
     pub(super) fn unreadable(&mut self, position: u32, why: String) {
         self.unreadable.add(position, why);
     }
 
-    /// Adds an event that the table will never take.
+    /// Adds an event that the table can never store.
     pub(super) fn refused(&mut self, position: u32, reason: Reason, detail: String) {
         self.refused.push(Refused {
             position,
@@ -64,28 +64,28 @@ impl DeadRecords {
         });
     }
 
-    /// How many records there are.
+    /// The number of records.
     pub(super) fn len(&self) -> usize {
         self.unreadable.count + self.refused.len()
     }
 
-    /// How many are no events.
+    /// The number of records that are not events.
     pub(super) fn unreadable_len(&self) -> usize {
         self.unreadable.count
     }
 
-    /// Why one of the records that are no events is none.
+    /// The reason of a record that is not an event.
     pub(super) fn why_unreadable(&self) -> Option<&str> {
         self.unreadable.reasons.first().map(String::as_str)
     }
 
-    /// How many have another event's key.
+    /// The number of records with another event's key.
     pub(super) fn conflicts(&self) -> usize {
         let conflicts = self.refused.iter().filter(|one| one.reason == Reason::Conflict);
         conflicts.count()
     }
 
-    /// The records in groups of one cause.
+    /// Groups the records by reason.
     pub(super) fn into_groups(mut self) -> Vec<Group> {
         let mut groups = self.unreadable.into_groups();
         let at_most = self.refused.len().div_ceil(MAX_GROUPS).max(1);
@@ -108,7 +108,7 @@ impl UnreadableRecords {
     fn add(&mut self, position: u32, why: String) {
         if self.count.is_multiple_of(self.stride) {
             if self.reasons.len() == MAX_GROUPS {
-                // Every second reason stays, each for twice as many records.
+                // Every second reason is kept and stands for twice as many records.
                 let mut stays = false;
                 self.reasons.retain(|_| {
                     stays = !stays;
@@ -116,7 +116,7 @@ impl UnreadableRecords {
                 });
                 self.stride *= 2;
             }
-            // After the stride doubled, this record is the first of its group only at every second time.
+            // After the stride doubled, the new record starts a group only every second time.
             if self.count.is_multiple_of(self.stride) {
                 self.reasons.push(why);
             }
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_group_says_why_its_first_record_is_in_it() {
+    fn a_group_has_the_reason_of_its_first_record() {
         for records in [0_u32, 1, 99, 100, 101, 200, 201, 5_000] {
             let mut dead = DeadRecords::default();
             for position in 0..records {

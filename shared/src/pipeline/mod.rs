@@ -1,6 +1,5 @@
-//! Makes each record of a batch durable: stored, known as a duplicate, queued for a retry, or sent to
-//! the dead-letter queue. A record that could not be made durable counts as lost; then the sender
-//! gets a 503.
+//! Makes each record of a batch durable: stored, recognized as a duplicate, queued for a retry, or sent to
+//! the dead-letter queue. A record that could not be made durable counts as lost; then the sender gets a 503.
 
 pub mod batch;
 mod dead;
@@ -42,25 +41,25 @@ pub struct Pipeline {
 pub struct Deadlines {
     /// When storing stops. Remaining records are queued.
     pub store: Instant,
-    /// When queueing stops. Remaining records count as lost; the sender still has them.
+    /// When queueing stops. Remaining records count as lost, and the sender must send them again.
     pub queue: Instant,
 }
 
-/// Result of a body.
+/// Result of ingesting a body.
 pub enum Ingested {
-    /// At least one record is an event, or was not read for lack of time.
+    /// At least one record is an event, or was not parsed in time.
     Batch(BatchOutcome),
-    /// No record is an event. Nothing was written: the caller dead-letters the body as a whole.
+    /// No record is an event. Nothing was written: the caller dead-letters the whole body.
     NothingReadable {
-        /// How many records there are.
+        /// The number of records.
         records: usize,
-        /// Why, in words.
+        /// The reason in words.
         why: String,
     },
 }
 
 impl Pipeline {
-    /// Clients for the table and the queues of a configuration.
+    /// Creates the clients for the configured table and queues.
     pub fn new(config: StorageConfig, aws: &Aws) -> Self {
         let table = EventsTable::new(aws.dynamodb.clone(), config.events_table.clone());
         Self {
@@ -105,7 +104,8 @@ impl Pipeline {
             self.queue(source, &later, until.queue),
             self.dead_letter_records(source, &groups, most_of(until.queue)),
         );
-        // What the dead-letter queue did not take is as safe in the retry queue: `redrive` finds the same fault.
+        // A record that the dead-letter queue did not accept is safe in the retry queue: `redrive` finds the
+        // same fault.
         let queued_instead = self.queue(source, &not_taken, until.queue).await;
         outcome.dead_lettered -= not_taken.len();
         outcome.queued = queued + queued_instead;
@@ -113,9 +113,9 @@ impl Pipeline {
         Ingested::Batch(outcome)
     }
 
-    /// Stores the records of a message of the retry queue. What is left counts as lost, and SQS delivers
-    /// the message again. If only the time was too short, what is left goes into the queue as a separate
-    /// message. Each one is smaller, so a message of any size is stored eventually.
+    /// Stores the records of a message of the retry queue. Remaining records count as lost, and SQS delivers
+    /// the message again. If only time ran out, the remaining records are queued as a separate message. Each
+    /// such message is smaller, so a message of any size is stored eventually.
     pub async fn restore(&self, message: &QueueMessage, batch: &Batch<'_>, until: Deadlines) -> BatchOutcome {
         let received_at = message.received_at;
         let stored = self
@@ -150,7 +150,7 @@ impl Pipeline {
         outcome
     }
 
-    /// The rules for what arrives at a time, epoch milliseconds.
+    /// The arrival of records at a time in epoch milliseconds.
     fn arrival(&self, at: EpochMillis) -> Arrival {
         Arrival {
             at,
@@ -159,7 +159,7 @@ impl Pipeline {
         }
     }
 
-    /// Queues records for `redrive`. Returns how many are in the queue.
+    /// Queues records for `redrive`. Returns how many were queued.
     async fn queue(&self, source: Source<'_>, positions: &Positions, deadline: Instant) -> usize {
         let mut sizes = Vec::new();
         let messages = source.batch.chunks(positions).map(|chunk| {
@@ -172,7 +172,7 @@ impl Pipeline {
         taken.map(|(records, _)| records).sum()
     }
 
-    /// Sends records to the dead-letter queue. Returns those that it did not take.
+    /// Sends records to the dead-letter queue. Returns the records that it did not accept.
     async fn dead_letter_records(
         &self,
         source: Source<'_>,
@@ -196,13 +196,13 @@ impl Pipeline {
         not_taken
     }
 
-    /// Puts a message into the dead-letter queue. Returns whether all of it is there.
+    /// Sends a message to the dead-letter queue. Returns whether the queue has all of it.
     pub async fn dead_letter(&self, message: &QueueMessage, deadline: Instant) -> bool {
         is_sent(&self.dead.send([message].into_iter(), deadline).await)
     }
 
-    /// Puts an SQS message that is not one of this program into the dead-letter queue as it is. Returns
-    /// whether it is there.
+    /// Forwards an SQS message in an unknown format to the dead-letter queue unchanged. Returns whether the
+    /// queue has it.
     pub async fn dead_letter_foreign(
         &self,
         body: &str,
@@ -212,20 +212,20 @@ impl Pipeline {
         self.dead.forward(body, attributes, deadline).await
     }
 
-    /// Sets the visibility timeout of messages that were received from the retry queue.
+    /// Sets the visibility timeout of messages received from the retry queue.
     pub async fn delay_retries(&self, messages: &[(&str, Duration)], deadline: Instant) {
         self.retry.delay(messages, deadline).await;
     }
 
-    /// Sends a whole body to the dead-letter queue, or else to the retry queue, from which `redrive`
-    /// moves it on. Returns whether it is durable.
+    /// Sends a whole body to the dead-letter queue. If that fails, sends it to the retry queue, from which
+    /// `redrive` moves it to the dead-letter queue. Returns whether the body is durable.
     pub async fn dead_letter_body(&self, message: &QueueMessage, deadline: Instant) -> bool {
         self.dead_letter(message, most_of(deadline)).await
             || is_sent(&self.retry.send([message].into_iter(), deadline).await)
     }
 }
 
-/// Where records come from: what every message made of them says.
+/// The origin of records. Every message with them contains it.
 #[derive(Clone, Copy)]
 struct Source<'s> {
     function: &'s str,
@@ -249,7 +249,7 @@ fn is_sent(sent: &[bool]) -> bool {
     sent.iter().all(|sent| *sent)
 }
 
-/// A queue that hangs leaves the other one a third of the time.
+/// The deadline for the first queue. If it hangs, a third of the time remains for the other queue.
 fn most_of(deadline: Instant) -> Instant {
     let now = Instant::now();
     now + deadline.saturating_duration_since(now) * 2 / 3

@@ -12,9 +12,9 @@ pub struct BatchOutcome {
     pub stored: usize,
     /// Stored before, with the same content.
     pub duplicates: usize,
-    /// Of the dead-lettered: stored before, with other content.
+    /// Subset of `dead_lettered`: stored before, with other content.
     pub conflicts: usize,
-    /// Of the stored: arrived late.
+    /// Subset of `stored`: arrived late.
     pub late: usize,
     /// In the retry queue.
     pub queued: usize,
@@ -25,8 +25,8 @@ pub struct BatchOutcome {
 }
 
 impl BatchOutcome {
-    /// Counts the records in the metrics of a function. `Received` is not among them: `redrive` did not
-    /// receive its records.
+    /// Counts the records in the metrics of a function, except `Received`: `redrive` did not receive its
+    /// records.
     pub fn count(&self, function: &'static str, provider: &'static str) {
         for (name, n) in [
             ("Stored", self.stored),

@@ -1,9 +1,9 @@
-//! A set of a batch's records, by their positions.
+//! A set of records of a batch, by position.
 
 use std::ops::Range;
 
-/// Some of a batch's records, by their positions. Neighbors take no more room than one record, since
-/// there may be millions.
+/// Some records of a batch, by position. Neighbors take no more memory than one record, since there may be
+/// millions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Positions {
     runs: Vec<Range<u32>>,
@@ -29,7 +29,7 @@ impl FromIterator<u32> for Positions {
 }
 
 impl Positions {
-    /// Adds neighbors behind the last.
+    /// Adds neighbors after the last position.
     pub(super) fn extend(&mut self, more: Range<u32>) {
         match self.runs.last_mut() {
             _ if more.is_empty() => {}
@@ -38,17 +38,17 @@ impl Positions {
         }
     }
 
-    /// Adds one behind the last.
+    /// Adds one position after the last.
     pub(super) fn push(&mut self, position: u32) {
         self.extend(position..position + 1);
     }
 
-    /// How many records they are.
+    /// The number of records.
     pub fn len(&self) -> usize {
         self.runs.iter().map(ExactSizeIterator::len).sum()
     }
 
-    /// Whether they are none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.runs.is_empty()
     }
@@ -58,7 +58,7 @@ impl Positions {
         self.runs.iter().cloned()
     }
 
-    /// The same records in parts of `most` records.
+    /// Splits the set into parts of at most `most` records.
     pub(super) fn parts(&self, most: usize) -> Vec<Self> {
         let most = u32::try_from(most).unwrap_or(u32::MAX).max(1);
         let mut parts = vec![Self::default()];
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_hold_every_position_once() {
+    fn parts_contain_every_position_once() {
         let mut positions = Positions::default();
         for position in [0, 1, 2, 5, 6, 9] {
             positions.push(position);

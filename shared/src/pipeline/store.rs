@@ -1,4 +1,4 @@
-//! Stores the records of a batch, several at once, until a deadline.
+//! Stores the records of a batch concurrently, until a deadline.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -22,35 +22,35 @@ use crate::{
     record::Unreadable,
 };
 
-/// Records under way at once: enough to keep one slow core busy, few enough for 128 MB.
+/// The most concurrent records: enough to keep one slow core busy, and few enough for 128 MB.
 const IN_FLIGHT: usize = 32;
 
-/// The bytes of the records under way at once in all batches of a process; a longer record goes alone.
-/// Parsed, values take up to fifty times the length of their text.
+/// The most bytes of concurrent records in all batches of a process. A longer record is processed alone.
+/// Parsed values take up to fifty times the length of their text.
 const IN_FLIGHT_BYTES: u32 = 256 * 1024;
 
-/// The longest that records are parsed before writes under way have their turn.
+/// The longest time of parsing before pending writes can proceed.
 const PARSING_SLICE: Duration = Duration::from_millis(5);
 
-/// Records of a batch after the deadline.
+/// Result of storing a batch until the deadline.
 pub(super) struct Stored {
-    /// `queued` and `lost` are open; `dead_lettered` counts all of `dead`.
+    /// `queued` and `lost` are not set yet; `dead_lettered` counts all of `dead`.
     pub(super) outcome: BatchOutcome,
-    /// Not stored in time: they may be stored later.
+    /// Not stored in time. A retry may store them.
     pub(super) later: Positions,
-    /// Can never be stored.
+    /// Records that can never be stored.
     pub(super) dead: DeadRecords,
 }
 
 impl Stored {
-    /// If no record is an event: why.
+    /// The reason if no record is an event.
     pub(super) fn nothing_readable(&self) -> Option<String> {
         if self.dead.unreadable_len() < self.outcome.received {
             return None;
         }
         Some(match self.dead.why_unreadable() {
-            Some(why) => format!("not one record can be read: {why}"),
-            None => "the body holds no record".to_owned(),
+            Some(why) => format!("no record can be read: {why}"),
+            None => "the body contains no records".to_owned(),
         })
     }
 }
@@ -64,7 +64,7 @@ enum RecordOutcome {
     Later,
 }
 
-/// Writes records to the events table. Clones share the limit of bytes under way.
+/// Writes records to the events table. Clones share the limit of concurrent bytes.
 #[derive(Clone)]
 pub(super) struct Writer {
     table: EventsTable,
@@ -79,14 +79,14 @@ impl Writer {
         }
     }
 
-    /// Stores what it can until the deadline.
+    /// Stores records until the deadline.
     pub(super) async fn store(&self, batch: &Batch<'_>, arrival: Arrival, deadline: Instant) -> Stored {
         let mut outcome = BatchOutcome {
             received: batch.len(),
             ..BatchOutcome::default()
         };
         let mut dead = DeadRecords::default();
-        // One byte for each record: a body may hold two million.
+        // One byte for each record: a body may contain two million.
         let mut open = vec![true; batch.len()];
         let slice = ParsingSlice::begin();
         let records = stream::iter(batch.positions())
@@ -125,7 +125,7 @@ impl Writer {
         }
     }
 
-    /// Parses one record and writes its item. Begins nothing after the deadline.
+    /// Parses one record and writes its item. Does not start after the deadline.
     async fn store_record(
         &self,
         batch: &Batch<'_>,
@@ -148,7 +148,7 @@ impl Writer {
         }
     }
 
-    /// Waits until records under way leave room for one of this length.
+    /// Waits until the concurrent records leave room for a record of this length.
     async fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, tokio::sync::AcquireError> {
         let wanted = u32::try_from(bytes).unwrap_or(u32::MAX).min(IN_FLIGHT_BYTES);
         Arc::clone(&self.room).acquire_many_owned(wanted).await
@@ -169,7 +169,7 @@ impl Writer {
     }
 }
 
-/// Lets writes under way proceed after each [`PARSING_SLICE`] of parsing.
+/// Lets pending writes proceed after each [`PARSING_SLICE`] of parsing.
 struct ParsingSlice(Mutex<Instant>);
 
 impl ParsingSlice {
@@ -189,7 +189,7 @@ impl ParsingSlice {
     }
 }
 
-/// Whether a record says what the stored item with its key says.
+/// Compares a record with the stored item that has its key.
 fn compare(batch: &Batch<'_>, record: &str, stored: &Item) -> RecordOutcome {
     let said = match batch.content(record) {
         Ok(said) => said,

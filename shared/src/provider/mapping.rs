@@ -1,4 +1,4 @@
-//! One field at a time between a provider's record and an event, in both directions.
+//! Maps fields between a provider's record and an event, in both directions.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -10,7 +10,7 @@ use crate::{
     record::{Record, Unreadable, exact::Exact},
 };
 
-/// An event in the making.
+/// An event under construction.
 pub(super) struct Draft<'a> {
     /// Fields that are not consumed yet.
     pub(super) record: Record<'a>,
@@ -22,9 +22,9 @@ pub(super) struct Draft<'a> {
     pub(super) event_id: Option<String>,
     pub(super) attributes: BTreeMap<Attribute, Value>,
     pub(super) as_sent: Map<String, Value>,
-    /// Listed fields that mean nothing to us.
+    /// Listed fields without a meaning here.
     pub(super) unlisted: Map<String, Value>,
-    /// Set where a documented field is missing: rebuilding would invent it.
+    /// Set if a documented field is missing: rebuilding would invent it.
     pub(super) keep_verbatim: bool,
 }
 
@@ -45,8 +45,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Takes `field` out of the record and gives it its role. Keeps the provider's wording in
-    /// `as_sent` wherever [`write`] would not give it back.
+    /// Takes `field` out of the record and gives it its role. Keeps the original value in `as_sent` if
+    /// [`write`] would not reproduce it.
     pub(super) fn map(&mut self, field: &'static str, role: Role) -> Result<(), Unreadable> {
         let Some(value) = self.record.take(field) else {
             if let Role::Channel { documented: true } = role {
@@ -162,8 +162,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// A listed field without a meaning here is treated as an unlisted field: it stays a part of
-    /// what the event says.
+    /// A listed field without a meaning here is treated as an unlisted field: it stays a part of the event's
+    /// content.
     fn leave(&mut self, field: &'static str, sent: Value) {
         if is_empty(&sent) {
             self.as_sent.insert(field.to_owned(), sent);
@@ -172,14 +172,14 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Keeps the provider's wording unless it is what [`write`] writes.
+    /// Keeps the original value unless [`write`] reproduces it.
     fn note(&mut self, field: &'static str, sent: Value, is_written_back: bool) {
         if !is_written_back {
             self.as_sent.insert(field.to_owned(), sent);
         }
     }
 
-    /// Removes an attribute that is a text and returns it; leaves any other where it is.
+    /// Removes an attribute that is a string and returns it. Leaves other attributes in place.
     pub(super) fn take_text(&mut self, attribute: Attribute) -> Option<String> {
         match self.attributes.remove(&attribute) {
             Some(Value::String(text)) => Some(text),
@@ -213,7 +213,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// The field's value as the provider writes it, where the event says it. The inverse of [`Draft::map`].
+/// The field's value as the provider writes it, if the event has it. The inverse of [`Draft::map`].
 pub(super) fn write<'a>(told: &mut Told<'a>, role: Role) -> Option<Exact<'a>> {
     match role {
         Role::MessageId => Some(Exact::Text(told.message_id.into())),
@@ -231,10 +231,10 @@ pub(super) fn write<'a>(told: &mut Told<'a>, role: Role) -> Option<Exact<'a>> {
 }
 
 fn not_a_text(field: &str) -> Unreadable {
-    Unreadable(format!("the record's {field} is not a text"))
+    Unreadable(format!("the record's {field} is not a string"))
 }
 
-/// A string, or a number or boolean as one.
+/// A string, or a number or boolean as a string.
 fn text_in(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::String(text) => Some(Cow::Borrowed(text)),
@@ -244,12 +244,12 @@ fn text_in(value: &Value) -> Option<Cow<'_, str>> {
     }
 }
 
-/// [`text_in`], to keep.
+/// [`text_in`], owned.
 pub(super) fn text_of(value: &Value) -> Option<String> {
     text_in(value).map(Cow::into_owned)
 }
 
-/// Absent and empty mean the same to Netcore, and so do a list and an object of nothing else.
+/// For Netcore, absent and empty mean the same, also for a list or object with only empty values.
 pub(crate) fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -260,7 +260,7 @@ pub(crate) fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// The digits of something written like a phone number; E.164 allows 15, a few more are let pass.
+/// The digits of a text that looks like a phone number. E.164 allows 15 digits; a few more are accepted.
 pub(super) fn phone_digits(text: &str) -> Option<String> {
     let written_like_one = text
         .chars()

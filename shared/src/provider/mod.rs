@@ -1,6 +1,5 @@
-//! The providers' record formats. Each file is one format: a table of its fields and what the
-//! table cannot say. Reading and rebuilding are the same loop over that table, so that what one
-//! takes apart the other puts together.
+//! The providers' record formats. Each file is one format: a table of its fields, and code for what the table
+//! cannot express. Reading and rebuilding loop over the same table, so one is the inverse of the other.
 
 mod mapping;
 pub mod netcore_delivery_status;
@@ -31,48 +30,51 @@ pub(crate) use told::Told;
 /// Reference to one of [`ALL`].
 pub type FormatId = &'static Format;
 
-/// One provider's shape of a record.
+/// Says whether a record has a field.
+type HasField<'r> = dyn Fn(&str) -> bool + 'r;
+
+/// The format of one kind of provider record.
 pub struct Format {
     /// The name in the table (`format`) and in logs.
     pub name: FormatName,
-    /// Whose it is: the table's `provider` and the metrics' dimension.
+    /// The provider: `provider` in the table and in the metrics' dimension.
     pub provider: &'static str,
     /// The field of the envelope that holds the records; `None` for a bare array or object.
     pub envelope: Option<&'static str>,
-    /// Whether a record with the id field is of this format; `has` says whether the record has a field.
-    recognizes: fn(has: &dyn Fn(&str) -> bool) -> bool,
+    /// Whether a record with the id field has this format. `has` says whether the record has a field.
+    recognizes: fn(&HasField<'_>) -> bool,
     /// The listed fields.
     fields: &'static [(&'static str, Role)],
     /// Further documented fields, each with the attribute that holds it.
     also: &'static [(&'static str, &'static str)],
-    /// What follows from several fields at once.
+    /// Derives values from several fields.
     derive: fn(&mut Draft<'_>),
-    /// The inverse of what `derive` moved.
+    /// Undoes `derive` when a record is rebuilt.
     restore: for<'a> fn(&mut Told<'a>, &mut Fields<'a>),
 }
 
-/// What a listed field becomes, and with it how the provider writes it.
+/// The meaning of a listed field, which also defines how the provider writes it.
 #[derive(Debug, Clone, Copy)]
 enum Role {
     /// The message id; required.
     MessageId,
-    /// The person's number, as digits or with a plus before them.
+    /// The person's number, as digits or with a leading plus.
     Recipient { plus: bool },
-    /// The channel's word; `documented` says whether the provider always writes it.
+    /// The provider's word for the channel. `documented` says whether the provider always writes it.
     Channel { documented: bool },
     /// The status, as the provider spells the listed ones.
     Status(fn(&Status) -> Option<&'static str>),
-    /// When it happened.
+    /// The time of the event.
     Time(Unit),
     /// A string.
     Text(Attribute),
     /// A list of strings.
     Texts(Attribute),
-    /// Whatever it holds.
+    /// Any JSON value.
     Any(Attribute),
 }
 
-/// Every known format.
+/// All known formats.
 pub static ALL: [FormatId; 5] = [
     &netcore_events::FORMAT,
     &netcore_incoming::FORMAT,
@@ -92,7 +94,7 @@ impl Format {
         Self::by_name(event.format.as_str())
     }
 
-    /// The record's field that holds the message id; a record without it is of another format.
+    /// The record field that holds the message id. A record without it has another format.
     pub fn id_field(&self) -> &'static str {
         self.fields
             .iter()
@@ -100,16 +102,16 @@ impl Format {
             .unwrap_or_default()
     }
 
-    /// Whether the provider documents a field of this name.
+    /// Whether the provider documents a field with this name.
     pub(crate) fn documents(&self, name: &str) -> bool {
         self.fields.iter().any(|(field, _)| *field == name)
             || self.also.iter().any(|(field, _)| *field == name)
     }
 
-    /// One record's text as an event. Safe on untrusted input.
+    /// Reads one record's text as an event. Safe on untrusted input.
     ///
     /// # Errors
-    /// [`Unreadable`] says what is missing or wrong, without quoting the record.
+    /// [`Unreadable`] says what is missing or wrong. It does not quote the record.
     pub fn read(&'static self, text: &str) -> Result<Event, Unreadable> {
         self.read_record(Record::parse(text)?, text)
     }
@@ -124,10 +126,10 @@ impl Format {
     }
 }
 
-/// One record's text as an event of the first of `formats` that knows its id field.
+/// Reads one record's text as an event of the first of `formats` that recognizes it.
 ///
 /// # Errors
-/// [`Unreadable`] if none does, or the one that does cannot read it.
+/// [`Unreadable`] if no format recognizes the record, or if the one that does cannot read it.
 pub fn read(formats: &[FormatId], text: &str) -> Result<Event, Unreadable> {
     let record = Record::parse(text)?;
     match recognize(formats, |field| record.get(field).is_some()) {
@@ -143,7 +145,7 @@ pub fn read(formats: &[FormatId], text: &str) -> Result<Event, Unreadable> {
     }
 }
 
-/// The format of a record's fields: the first of `formats` that knows its id field.
+/// The format of a record's fields: the first of `formats` that recognizes it.
 pub(crate) fn format_of(formats: &[FormatId], record: &[Field<'_>]) -> Option<FormatId> {
     recognize(formats, |field| {
         record
@@ -157,7 +159,7 @@ fn recognize(formats: &[FormatId], has: impl Fn(&str) -> bool) -> Option<FormatI
     formats.find(|format| has(format.id_field()) && (format.recognizes)(&has))
 }
 
-/// Keeps the provider's wording of the time: the event is stored under another one.
+/// Keeps the provider's value of the time, since the event is stored under another time.
 pub(crate) fn keep_time(event: &mut Event) {
     let fields = Format::of(event).map_or(&[][..], |format| format.fields);
     for (field, role) in fields {
@@ -170,7 +172,7 @@ pub(crate) fn keep_time(event: &mut Event) {
     }
 }
 
-/// The provider's record, rebuilt from an event: every field it had, with the value it had.
+/// The provider's record, rebuilt from an event: every field with its original value.
 pub fn rebuild(event: &Event) -> Map<String, Value> {
     Told::of(event).map_or_else(Map::new, |told| exact::into_map(told.record()))
 }

@@ -1,7 +1,7 @@
 //! Netcore Webhooks v2: `{"delivery_status":[…]}`, with the price of each message.
 //!
-//! The records name no channel. Their billing categories and per-message pricing are `WhatsApp`'s,
-//! and so is the sibling format for incoming messages, so that is the channel.
+//! The records do not name the channel. Billing categories and per-message pricing belong to `WhatsApp`, and
+//! the related format for incoming messages is `WhatsApp`'s, so the channel is `WHATSAPP`.
 
 use super::{Format, Role, mapping::Draft};
 use crate::event::{Attribute, Channel, FormatName, Status, time::Unit};

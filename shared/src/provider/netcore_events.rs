@@ -1,4 +1,4 @@
-//! Netcore RCS events and SMS fallback: one record shape, told apart by `channel`.
+//! Netcore RCS events and SMS fallback: one record format; `channel` distinguishes them.
 //!
 //! Documented under «Event Webhook» and «Fallback to SMS» of Netcore's RCS webhooks.
 

@@ -1,7 +1,7 @@
-//! Netcore incoming RCS messages: what a person wrote, sent or tapped.
+//! Netcore incoming RCS messages: texts, media and taps of a person.
 //!
-//! In every documented sample the *person* is in `to` (`+91…`) and the *bot* in `from`; a record
-//! the other way round is read by what looks like a phone number.
+//! In every documented sample the *person* is in `to` (`+91…`) and the *bot* in `from`. If only `from` looks
+//! like a phone number, the person is in `from`.
 
 use serde_json::{Map, Value};
 
@@ -23,8 +23,8 @@ pub static FORMAT: Format = Format {
     name: FormatName::new("netcore-incoming"),
     provider: "netcore",
     envelope: None,
-    // Events share the id field. An incoming message names its sender and its recipient; one over WhatsApp
-    // names its content `<type>_type`.
+    // Events have the same id field. Only an incoming message has both a sender and a recipient. A `WhatsApp`
+    // message has a content field `<type>_type`.
     recognizes: |has| {
         (has("message_details") || has("from") || has("to")) && !whatsapp_incoming::has_content(has)
     },
@@ -54,7 +54,7 @@ fn derive(draft: &mut Draft<'_>) {
         _ => None,
     };
     if let Some(tap) = tap {
-        // Only what is empty to the letter: rebuilding makes `{}` again, and no `{"text":null}`.
+        // Only an exact `{}`: rebuilding writes `{}` again, and would lose `{"text":null}`.
         if draft.attributes.get(&Attribute::Content) == Some(&Value::Object(Map::new())) {
             draft.attributes.remove(&Attribute::Content);
         }
@@ -96,13 +96,13 @@ fn person_from_either_side(draft: &mut Draft<'_>) {
             }
             draft.as_sent.insert("to".to_owned(), bot);
         }
-        // Without a `to` there is nothing to give back, and rebuilding must not invent one.
+        // A record without `to` is kept verbatim: rebuilding would invent the field.
         None if !draft.as_sent.contains_key("to") => draft.keep_verbatim = true,
         None => {}
     }
 }
 
-/// `metadata` is JSON inside a string; its `msgId` is the outbound message that was answered.
+/// `metadata` is JSON inside a string. Its `msgId` is the outbound message that was answered.
 fn answered_message(tap: &Value) -> Option<String> {
     let metadata = match tap.get("metadata")? {
         Value::String(text) => crate::record::value(text).ok()?,

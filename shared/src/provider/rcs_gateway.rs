@@ -1,5 +1,5 @@
-//! Callbacks of an RCS gateway: one object per POST. `type` mixes content, state and interaction;
-//! with `direction` it says what happened.
+//! Callbacks of an RCS gateway: one object per POST. `type` mixes content, state and interaction; together
+//! with `direction` it gives the status.
 
 use serde_json::Value;
 
@@ -65,7 +65,7 @@ fn derive(draft: &mut Draft<'_>) {
         return;
     };
     let reason = match block {
-        // A text in `message` is then content like any other, so that both can be given back.
+        // A text in `message` is then content, so that both fields can be rebuilt.
         Some(reason) => Some(reason),
         None if tells_reason(&status) => draft.take_text(Attribute::Content),
         None => None,
@@ -96,12 +96,12 @@ fn restore<'a>(told: &mut Told<'a>, record: &mut Fields<'a>) {
     }
 }
 
-/// Of a failure `message` is the reason in words, of anything else the content.
+/// For a failure, `message` is the reason; otherwise it is the content.
 fn tells_reason(status: &Status) -> bool {
     matches!(status, Status::Failed | Status::Blocked)
 }
 
-/// `None` if the type holds no word at all.
+/// `None` if the type contains no word.
 fn status_of(kind: &str, inbound: bool) -> Option<Status> {
     let word: String = kind
         .chars()
@@ -113,7 +113,7 @@ fn status_of(kind: &str, inbound: bool) -> Option<Status> {
         "read" => Status::Read,
         "suggestionresponse" => Status::Clicked,
         "exception" | "error" => Status::Failed,
-        // Some versions of the gateway put the block's reason into `type`.
+        // Some versions of the gateway write the reason of the block into `type`.
         "prepaidblocked" | "bloqueadoporduplicidade" => Status::Blocked,
         "suggestion" if inbound => Status::Clicked,
         content if content == "suggestion" || CONTENT.contains(&content) => {

@@ -1,4 +1,4 @@
-//! Whether two records of one format say the same, field by field.
+//! Compares two records of one format, field by field.
 
 use super::{Format, Role, mapping::phone_digits};
 use crate::{
@@ -6,11 +6,10 @@ use crate::{
     record::exact::{Exact, Field, groups},
 };
 
-/// The attributes that hold what two records say differently, in order; empty if they say the same.
+/// The attributes that hold the fields in which two records differ, in order. Empty if the records are equal.
 ///
-/// A documented field may be spelled in any way that reads as the same value, and absent and empty
-/// are the same. Every other field says the same only if it is equal, and a field name that comes
-/// twice is equal only to itself twice.
+/// Two spellings of a documented field are equal if they are read as the same value; absent and empty are
+/// equal. Other fields must have equal values. A repeated field name must be repeated in both records.
 pub(crate) fn differing(format: &Format, one: &[Field<'_>], other: &[Field<'_>]) -> Vec<&'static str> {
     let mut attributes: Vec<&'static str> = groups(one, other)
         .filter_map(|(name, one, other)| {
@@ -27,7 +26,7 @@ pub(crate) fn differing(format: &Format, one: &[Field<'_>], other: &[Field<'_>])
 }
 
 impl Format {
-    /// The attribute that holds a documented field, and its role where it has one.
+    /// The attribute that holds a documented field, and its role if it has one.
     fn role(&self, name: &str) -> Option<(&'static str, Option<Role>)> {
         if let Some((_, role)) = self.fields.iter().find(|(field, _)| *field == name) {
             return Some((role.attribute(), Some(*role)));
@@ -54,7 +53,7 @@ fn equal(one: &[Field<'_>], other: &[Field<'_>]) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(|((_, a), (_, b))| a == b)
 }
 
-/// Whether the fields of one documented name say the same.
+/// Whether the fields with one documented name are equal.
 fn agree(role: Option<Role>, one: &[Field<'_>], other: &[Field<'_>]) -> bool {
     match (one, other) {
         ([], [(_, value)]) | ([(_, value)], []) => value.is_empty(),
@@ -89,7 +88,7 @@ fn both<T: PartialEq>(one: &Exact<'_>, other: &Exact<'_>, read: impl Fn(&str) ->
     }
 }
 
-/// A list of words, or a word alone.
+/// A list of words, or a single word.
 fn words<'v>(value: &'v Exact<'_>) -> Option<Vec<&'v str>> {
     match value {
         Exact::List(list) => list.iter().map(Exact::as_word).collect(),

@@ -1,4 +1,4 @@
-//! What an event says, borrowed from wherever it is kept, and from it the provider's record again.
+//! An event's content, borrowed from an [`Event`] or a table item, and the provider's record rebuilt from it.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -13,7 +13,7 @@ use crate::{
 /// A record's fields by name.
 pub(super) type Fields<'a> = BTreeMap<Cow<'a, str>, Exact<'a>>;
 
-/// An event's parts without what belongs to its arrival.
+/// An event's content, without its arrival.
 pub(crate) struct Told<'a> {
     pub(crate) format: FormatId,
     pub(crate) message_id: &'a str,
@@ -52,7 +52,7 @@ impl<'a> Told<'a> {
         })
     }
 
-    /// The provider's record: every field it had, with the value it had, in the order of the names.
+    /// The provider's record: every field with its original value, sorted by name.
     pub(crate) fn record(mut self) -> Vec<Field<'a>> {
         if let Some(text) = self.verbatim
             && let Ok(Exact::Object(fields)) = Exact::parse(text)

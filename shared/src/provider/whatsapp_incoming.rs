@@ -1,10 +1,10 @@
-//! Netcore incoming `WhatsApp` messages: `{"incoming_message":[…]}`, each kind of content in a
-//! field of its own, `<type>_type`.
+//! Netcore incoming `WhatsApp` messages: `{"incoming_message":[…]}`. Each kind of content has its own field,
+//! `<type>_type`.
 
 use serde_json::{Map, Value};
 
 use super::{
-    Format, Role, Told,
+    Format, HasField, Role, Told,
     mapping::{Draft, text_of},
     told::Fields,
 };
@@ -59,8 +59,8 @@ pub static FORMAT: Format = Format {
     restore,
 };
 
-/// Whether a record has a field of this format's content.
-pub(super) fn has_content(has: &dyn Fn(&str) -> bool) -> bool {
+/// Whether a record has a content field of this format.
+pub(super) fn has_content(has: &HasField<'_>) -> bool {
     KINDS.into_iter().any(has)
 }
 
@@ -72,7 +72,7 @@ fn derive(draft: &mut Draft<'_>) {
         .iter()
         .filter_map(|kind| Some(((*kind).to_owned(), draft.record.take(kind)?)))
         .collect();
-    // A quick-reply button is a suggestion that was tapped.
+    // A tap on a quick-reply button is a tap on a suggestion.
     let tapped = matches!(
         draft.attributes.get(&Attribute::MessageType),
         Some(Value::String(kind)) if kind.eq_ignore_ascii_case("button")

@@ -1,5 +1,5 @@
-//! The messages of both queues. Retry queue and dead-letter queue have one envelope, so that a message
-//! that SQS itself moves to the dead-letter queue needs no change.
+//! The messages of both queues. The retry queue and the dead-letter queue have the same envelope, so SQS can
+//! move a message to the dead-letter queue unchanged.
 
 use std::{
     collections::BTreeMap,
@@ -21,17 +21,17 @@ use crate::{
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
 pub const MAX_MESSAGE_BYTES: usize = 1_048_576;
 
-/// Left for the message attributes `reason` and `function`.
+/// Bytes reserved for the message attributes `reason` and `function`.
 const FOR_ATTRIBUTES: usize = 1_024;
 
-/// SQS bills by 64 KiB: below, a body that a person can read costs no more than a compressed one.
+/// SQS bills in units of 64 KiB, so a readable body below this size costs no more than a compressed one.
 const READABLE_BYTES: usize = 60 * 1024;
 
-/// The most bytes that a message's body is unpacked to: what a receiver takes, and room for the envelope's
-/// fields where they are spelled in another way. This program writes no larger message.
+/// The most bytes of an unpacked message body: the most that a receiver accepts, plus room for another
+/// spelling of the envelope's fields. This program writes no larger message.
 const MAX_UNPACKED_BYTES: usize = MAX_BODY_BYTES + 64 * 1024;
 
-/// The most parts of one message. The largest body takes nine if it cannot be compressed.
+/// The most parts of one message. The largest body takes nine parts if it cannot be compressed.
 const MAX_PARTS: usize = 16;
 
 /// Why a body is in a queue.
@@ -42,16 +42,16 @@ pub enum Reason {
     Malformed,
     /// JSON, but not an event.
     Unreadable,
-    /// An event with this key is stored, and it says something else.
+    /// An event with this key is stored and has different content.
     Conflict,
-    /// The table did not take it; in the dead-letter queue: not after any number of tries.
+    /// The table did not accept it. In the dead-letter queue: retries were exhausted.
     Exhausted,
-    /// A record of the table's stream that the counters do not take. The event is stored.
+    /// A record of the table's stream that cannot be counted. The event is stored.
     Uncountable,
 }
 
 impl Reason {
-    /// Every reason.
+    /// All reasons.
     pub const ALL: [Self; 5] = [
         Self::Malformed,
         Self::Unreadable,
@@ -60,7 +60,7 @@ impl Reason {
         Self::Uncountable,
     ];
 
-    /// The word in the message and its attribute.
+    /// The word in the message and in its attribute.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
@@ -72,28 +72,28 @@ impl Reason {
     }
 }
 
-/// A body that could not be stored, and what a person or `redrive` needs to know about it. Too large for
-/// one SQS message, it is cut into parts, one SQS message each.
+/// A body that could not be stored, with the information that `redrive` or a person needs. If it is too large
+/// for one SQS message, it is cut into parts, one SQS message each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueMessage {
-    /// Why it is in a queue.
+    /// Why it is in the queue.
     pub reason: Reason,
-    /// The reason in words. Quotes no body.
+    /// The reason in words. Does not quote the body.
     pub detail: String,
     /// The function that received it.
     pub function: String,
     /// When it first arrived, epoch milliseconds.
     pub received_at: EpochMillis,
-    /// What arrived.
+    /// The content.
     pub body: Body,
 }
 
-/// What a queue message carries.
+/// The content of a queue message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
-    /// Records of a webhook: posted to the same function again, they are read the same way.
+    /// Records of a webhook. Posted to the same function again, they are read the same way.
     Webhook(VerifiedBody),
-    /// A record of the table's stream ([`Reason::Uncountable`]), as JSON. No parser takes it.
+    /// A record of the table's stream ([`Reason::Uncountable`]), as JSON. No parser accepts it.
     StreamRecord(Vec<u8>),
 }
 
@@ -113,7 +113,7 @@ impl From<VerifiedBody> for Body {
     }
 }
 
-/// How `body` is written, where it is not text as it came.
+/// The encoding of `body` if it is not the original text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Encoding {
     #[serde(rename = "base64")]
@@ -129,7 +129,7 @@ pub struct Part {
     pub id: String,
     /// From 1.
     pub part: usize,
-    /// How many there are.
+    /// The number of parts.
     pub parts: usize,
 }
 
@@ -150,11 +150,11 @@ struct Envelope {
 
 const VERSION: u8 = 1;
 
-/// Why the text of an SQS message is no whole [`QueueMessage`].
+/// Why the text of an SQS message is not a whole [`QueueMessage`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueueMessageError {
     /// Another program wrote it.
-    #[error("the message is not one of this program: {0}")]
+    #[error("the message was not written by this program: {0}")]
     Foreign(String),
     /// One of several parts.
     #[error("the message is part {} of {} of a larger one", .0.part, .0.parts)]
@@ -162,7 +162,7 @@ pub enum QueueMessageError {
 }
 
 impl QueueMessage {
-    /// The body, for a parser; `None` for a record of the stream.
+    /// The body for a parser; `None` for a record of the stream.
     pub fn verified(&self) -> Option<Verified<'_>> {
         match &self.body {
             Body::Webhook(body) => Some(body.verified()),
@@ -170,7 +170,7 @@ impl QueueMessage {
         }
     }
 
-    /// The SQS message, or the parts if one SQS message cannot hold it.
+    /// Writes the SQS message, or its parts if one SQS message is too small.
     pub fn write(&self) -> Vec<String> {
         if let Some(readable) = self.readable() {
             return vec![readable];
@@ -202,7 +202,7 @@ impl QueueMessage {
             .collect()
     }
 
-    /// The message with the body as it came, if that is small.
+    /// The message with an unencoded body, if that is small.
     fn readable(&self) -> Option<String> {
         let bytes = self.body.bytes();
         if bytes.len() > READABLE_BYTES {
@@ -227,17 +227,17 @@ impl QueueMessage {
             body,
         };
         let json = serde_json::to_string(&written).unwrap_or_default();
-        // SQS takes every character but these two; JSON has an escape for them.
+        // SQS refuses these two characters. JSON can escape them.
         if json.contains(['\u{fffe}', '\u{ffff}']) {
             return json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
         }
         json
     }
 
-    /// Reads an SQS message that holds a whole message. Safe on untrusted input.
+    /// Reads an SQS message that contains a whole message. Safe on untrusted input.
     ///
     /// # Errors
-    /// [`QueueMessageError`] if it is a part of one, or not one of this program.
+    /// [`QueueMessageError`] if the message is only a part, or was not written by this program.
     pub fn read(message: &str) -> Result<Self, QueueMessageError> {
         let written = parse(message)?;
         match written.part.clone() {
@@ -246,11 +246,10 @@ impl QueueMessage {
         }
     }
 
-    /// Puts the parts of one message together, in any order. Holds each part once, however often it is
-    /// given.
+    /// Joins the parts of one message, in any order. Repeated parts take no additional memory.
     ///
     /// # Errors
-    /// [`QueueMessageError`] if one is missing or does not belong.
+    /// [`QueueMessageError`] if a part is missing or belongs to another message.
     pub fn join<'a>(messages: impl IntoIterator<Item = &'a str>) -> Result<Self, QueueMessageError> {
         let mut parts: BTreeMap<usize, Envelope> = BTreeMap::new();
         let mut first: Option<Part> = None;
@@ -280,7 +279,7 @@ impl QueueMessage {
         }
     }
 
-    /// What its parts have in common with no other message.
+    /// The same for all parts of this message, and different for other messages.
     fn id(&self) -> String {
         key::digest([self.body.bytes(), &self.received_at.to_le_bytes()])
     }
@@ -313,11 +312,11 @@ impl QueueMessage {
 fn parse(message: &str) -> Result<Envelope, QueueMessageError> {
     let written: Envelope = serde_json::from_str(message).map_err(|e| foreign(&record::describe(&e)))?;
     if written.version != VERSION {
-        return Err(foreign("its version is another one"));
+        return Err(foreign("its version is not supported"));
     }
     match &written.part {
         Some(part) if part.parts > MAX_PARTS || !(1..=part.parts).contains(&part.part) => {
-            Err(foreign("its part has an impossible number"))
+            Err(foreign("its part number is invalid"))
         }
         _ => Ok(written),
     }
@@ -327,7 +326,7 @@ fn foreign(why: &str) -> QueueMessageError {
     QueueMessageError::Foreign(why.to_owned())
 }
 
-/// The longest a part's numbers can be, to know the room they take.
+/// The longest part numbers, to reserve their space.
 fn some_part() -> Part {
     Part {
         id: "x".repeat(22),
@@ -350,7 +349,7 @@ fn gunzip(packed: &[u8]) -> Result<Vec<u8>, QueueMessageError> {
         .read_to_end(&mut body)
         .map_err(|_| foreign("its body is not gzip"))?;
     if body.len() > MAX_UNPACKED_BYTES {
-        return Err(foreign("its body is larger than any this program takes"));
+        return Err(foreign("its body is larger than the limit"));
     }
     Ok(body)
 }
@@ -372,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_letter_is_the_documented_json() {
+    fn a_small_message_is_the_documented_json() {
         let messages = message(b"[{\"a\":1}]".to_vec()).write();
         assert_eq!(
             serde_json::from_str::<Value>(&messages[0]).unwrap(),
@@ -383,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_and_characters_sqs_refuses_get_through() {
+    fn binary_bodies_and_characters_that_sqs_refuses_survive() {
         for body in [
             b"\xff\xfe\x00".to_vec(),
             "\u{fffe}\u{ffff}\u{0}\u{1}".as_bytes().to_vec(),
@@ -396,13 +395,13 @@ mod tests {
     }
 
     #[test]
-    fn a_large_message_is_compressed_and_a_larger_one_cut() {
+    fn large_messages_are_compressed_and_larger_ones_are_cut() {
         let repetitive = message(b"{\"message_id\":\"x\"},".repeat(300_000));
         let messages = repetitive.write();
         assert_eq!(messages.len(), 1);
         assert_eq!(QueueMessage::read(&messages[0]), Ok(repetitive));
 
-        // Noise does not compress.
+        // Random bytes cannot be compressed.
         let mut state = 1_u64;
         let noise: Vec<u8> = std::iter::repeat_with(|| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -432,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn another_text_is_foreign() {
+    fn other_texts_are_foreign() {
         for text in [
             "",
             "[]",
@@ -450,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_unpacked_to_no_more_than_a_receiver_takes() {
+    fn the_unpacked_size_is_limited_to_that_of_a_receiver() {
         let packed = |bytes: usize| {
             let message = json!({"version":1,"reason":"exhausted","function":"f","received_at":1,
                 "encoding":"gzip+base64","body":STANDARD.encode(gzip(&vec![b'1'; bytes]))});
@@ -458,10 +457,7 @@ mod tests {
         };
         assert_eq!(packed(MAX_BODY_BYTES).unwrap().body.bytes().len(), MAX_BODY_BYTES);
         for bytes in [MAX_UNPACKED_BYTES + 1, 64 * 1024 * 1024] {
-            assert_eq!(
-                packed(bytes),
-                Err(foreign("its body is larger than any this program takes"))
-            );
+            assert_eq!(packed(bytes), Err(foreign("its body is larger than the limit")));
         }
     }
 
@@ -475,11 +471,11 @@ mod tests {
             let impossible = part("a", number, of, "x");
             assert_eq!(
                 QueueMessage::read(&impossible),
-                Err(foreign("its part has an impossible number"))
+                Err(foreign("its part number is invalid"))
             );
             assert_eq!(
                 QueueMessage::join([impossible.as_str()]),
-                Err(foreign("its part has an impossible number"))
+                Err(foreign("its part number is invalid"))
             );
         }
         let (one, two) = (part("a", 1, 2, "x"), part("a", 2, 2, "y"));
@@ -492,7 +488,7 @@ mod tests {
             QueueMessage::join([one.as_str(), &other]),
             Err(foreign("parts of different messages"))
         );
-        // One part, however often it comes, is not all of them.
+        // One part, however often repeated, does not make a whole message.
         assert!(matches!(
             QueueMessage::join(std::iter::repeat_n(one.as_str(), 1000)),
             Err(QueueMessageError::Partial(_))

@@ -1,4 +1,4 @@
-//! An SQS queue: sends messages in full batches, as many as the time allows.
+//! An SQS queue. Sends messages in full batches, as many as the time allows.
 
 pub mod message;
 
@@ -13,22 +13,22 @@ use tokio::time::Instant;
 
 use crate::queue::message::{MAX_MESSAGE_BYTES, QueueMessage, Reason};
 
-/// How often SQS hands out a message of the retry queue before it moves it to the dead-letter queue:
-/// the most that a redrive policy takes. With [`VISIBILITY_TIMEOUT`] between two receives that is
-/// four days; with the delays that `redrive` sets, 13.8 days, near the 14 days that SQS keeps a
-/// message. template.yaml and the local queue have the same value.
+/// How many times SQS delivers a message of the retry queue before it moves the message to the dead-letter
+/// queue: the maximum of a redrive policy. With [`VISIBILITY_TIMEOUT`] between two receives this takes four
+/// days. With the delays that `redrive` sets it takes 13.8 days; SQS keeps a message for 14 days.
+/// template.yaml and the local queue have the same value.
 pub const MAX_RECEIVE_COUNT: u32 = 1_000;
 
-/// How long a message of the retry queue is hidden after a receive: six times the timeout of
-/// `redrive`, as Lambda asks of an event source. Counts where `redrive` could not set a delay.
-/// template.yaml and the local queue have the same value.
+/// Visibility timeout of the retry queue: six times the timeout of `redrive`, as Lambda recommends for an
+/// event source. It applies if `redrive` could not set a delay. template.yaml and the local queue have the
+/// same value.
 pub const VISIBILITY_TIMEOUT: Duration = Duration::from_mins(6);
 
 /// SQS's limit for entries in a batch.
 const MAX_ENTRIES: usize = 10;
-/// Batches under way at once.
+/// The most concurrent batches.
 const IN_FLIGHT: usize = 2;
-/// Attempts for an entry that SQS failed for an internal reason.
+/// Attempts for an entry that failed because of an internal error of SQS.
 const TRIES: usize = 3;
 
 /// One queue.
@@ -38,7 +38,7 @@ pub struct SqsQueue {
     url: String,
 }
 
-/// One SQS message to send, and the position of the message it belongs to.
+/// One SQS message to send, and the index of the message that it belongs to.
 #[derive(Clone)]
 struct Outgoing {
     position: usize,
@@ -49,20 +49,20 @@ struct Outgoing {
 
 impl Outgoing {
     fn size(&self) -> usize {
-        // The attributes count with their names and types.
+        // The names and types of the attributes count, too.
         const ATTRIBUTES: usize = "reasonStringfunctionString".len();
         self.body.len() + ATTRIBUTES + self.reason.as_str().len() + self.function.len()
     }
 }
 
 impl SqsQueue {
-    /// A queue by its URL.
+    /// Wraps a queue's URL.
     pub fn new(client: Client, url: String) -> Self {
         Self { client, url }
     }
 
-    /// Sends messages until the deadline. Each is written when its turn comes, so that only a few batches
-    /// are in memory. Returns for each, in order, whether all of it is in the queue.
+    /// Sends messages until the deadline. Encodes each message just before it is sent, so that only a few
+    /// batches are in memory. Returns for each message, in order, whether the queue has all of it.
     pub fn send<'s, M>(
         &'s self,
         messages: impl Iterator<Item = M> + Send + 's,
@@ -71,7 +71,7 @@ impl SqsQueue {
     where
         M: Borrow<QueueMessage> + 's,
     {
-        // A message's position and its parts. Parts that cannot be sent in time are not written either.
+        // A message's index and its parts. Parts that cannot be sent in time are not encoded.
         let written = messages.enumerate().flat_map(move |(position, message)| {
             let message = message.borrow();
             let parts = if Instant::now() < deadline {
@@ -87,7 +87,7 @@ impl SqsQueue {
                 body,
             })
         });
-        // Boxed, since the future of a caller is `Send` only if it does not name the closures' types.
+        // Boxed, since the caller's future is `Send` only if it does not contain the closures' types.
         let batches: Box<dyn Iterator<Item = Vec<Outgoing>> + Send + 's> = Box::new(batches(written));
         async move {
             let mut sent = Vec::new();
@@ -108,7 +108,7 @@ impl SqsQueue {
         }
     }
 
-    /// Sends a message on as it is, with its text attributes. Returns whether the queue took it.
+    /// Forwards a message unchanged, with its text attributes. Returns whether the queue accepted it.
     pub async fn forward(&self, body: &str, attributes: &[(&str, &str)], deadline: Instant) -> bool {
         let mut send = self.client.send_message().queue_url(&self.url).message_body(body);
         for (name, value) in attributes {
@@ -120,15 +120,15 @@ impl SqsQueue {
             Ok(Ok(_)) => true,
             Ok(Err(error)) => {
                 let error = crate::operations::clients::failure(&error);
-                tracing::error!(error, "the queue did not take a message");
+                tracing::error!(error, "the queue did not accept a message");
                 false
             }
             Err(_) => false,
         }
     }
 
-    /// Sets the visibility timeout of received messages, from now on. A message for which that fails keeps
-    /// the queue's own visibility timeout.
+    /// Sets the visibility timeout of received messages, counted from now. If that fails for a message, the
+    /// queue's own visibility timeout applies to it.
     pub async fn delay(&self, messages: &[(&str, Duration)], deadline: Instant) {
         for batch in messages.chunks(MAX_ENTRIES) {
             let entries = batch.iter().enumerate().filter_map(|(i, (receipt, delay))| {
@@ -162,7 +162,7 @@ impl SqsQueue {
         }
     }
 
-    /// Sends one batch until the deadline. Returns each SQS message's position and whether SQS took it.
+    /// Sends one batch until the deadline. Returns each SQS message's index and whether SQS accepted it.
     async fn send_until(&self, batch: Vec<Outgoing>, deadline: Instant) -> Vec<(usize, bool)> {
         let positions: Vec<usize> = batch.iter().map(|outgoing| outgoing.position).collect();
         let taken = if Instant::now() < deadline {
@@ -176,8 +176,8 @@ impl SqsQueue {
         positions.into_iter().zip(taken).collect()
     }
 
-    /// Sends one batch, and again what SQS did not take of it. Returns for each SQS message whether SQS
-    /// took it; what SQS neither confirms nor refuses counts as not taken.
+    /// Sends one batch and retries the entries that SQS did not accept. Returns for each SQS message whether
+    /// SQS accepted it. An entry that SQS neither confirms nor refuses counts as not accepted.
     async fn send_batch(&self, batch: &[Outgoing]) -> Vec<bool> {
         let mut taken = vec![false; batch.len()];
         for _ in 0..TRIES {
@@ -202,7 +202,7 @@ impl SqsQueue {
                 Ok(answer) => answer,
                 Err(error) => {
                     let error = crate::operations::clients::failure(&error);
-                    tracing::error!(error, "the queue did not take a batch");
+                    tracing::error!(error, "the queue did not accept a batch");
                     break;
                 }
             };
@@ -235,7 +235,7 @@ fn entry(id: usize, outgoing: &Outgoing) -> Option<SendMessageBatchRequestEntry>
         .ok()
 }
 
-/// Full batches: ten entries or one mebibyte, whichever comes first.
+/// Full batches: ten entries or one mebibyte, whichever limit is reached first.
 fn batches(messages: impl Iterator<Item = Outgoing>) -> impl Iterator<Item = Vec<Outgoing>> {
     let mut messages = messages.peekable();
     std::iter::from_fn(move || {
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_are_full_but_never_too_large() {
+    fn batches_are_full_and_never_too_large() {
         let sizes = |outgoing: Vec<Outgoing>| -> Vec<usize> {
             batches(outgoing.into_iter()).map(|batch| batch.len()).collect()
         };

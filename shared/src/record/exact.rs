@@ -1,8 +1,8 @@
-//! JSON values without any loss: numbers keep every digit, objects keep repeated and empty names.
-//! What `serde_json::Value` and a table attribute cannot hold, this can.
+//! Lossless JSON values: numbers keep every digit, objects keep repeated and empty names. `serde_json::Value`
+//! and table attributes cannot represent all of these values.
 //!
-//! Safe on untrusted input: the parser bounds the depth, and nothing panics. A value takes at most
-//! some 60 bytes for each node and borrows its texts.
+//! Safe on untrusted input: the parser limits the depth, and nothing panics. A value takes at most some 60
+//! bytes for each node and borrows its texts.
 
 use std::{borrow::Cow, cmp::Ordering, fmt};
 
@@ -18,13 +18,13 @@ pub enum Exact<'a> {
     Null,
     /// `true` or `false`
     Bool(bool),
-    /// A number as it is written.
+    /// A number, as written.
     Number(Cow<'a, str>),
-    /// A string, its escapes resolved.
+    /// A string, with resolved escapes.
     Text(Cow<'a, str>),
     /// An array.
     List(Vec<Self>),
-    /// An object's fields in the order of their names. Fields with one name keep their order.
+    /// An object's fields, sorted by name. Fields with the same name keep their order.
     Object(Vec<Field<'a>>),
 }
 
@@ -35,7 +35,7 @@ impl<'a> Exact<'a> {
     /// Parses one JSON value.
     ///
     /// # Errors
-    /// The parser's: no JSON, a number no `f64` can approximate, or more than 128 levels.
+    /// The parser's error: not JSON, a number that `f64` cannot approximate, or more than 128 levels.
     pub fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
         let mut json = serde_json::Deserializer::from_str(text);
         let mut numbers = Numbers { rest: text };
@@ -76,15 +76,15 @@ impl<'a> Exact<'a> {
         }
     }
 
-    /// An object of some fields.
+    /// An object with these fields.
     pub(crate) fn object(fields: impl IntoIterator<Item = Field<'a>>) -> Self {
         let mut fields: Vec<Field<'a>> = fields.into_iter().collect();
         sort(&mut fields);
         Self::Object(fields)
     }
 
-    /// The nearest `serde_json` value: of fields with one name the last, and numbers as `f64` where
-    /// they are no 64-bit integers.
+    /// The nearest `serde_json` value: the last of the fields with one name, and `f64` for numbers that are
+    /// not 64-bit integers.
     pub(crate) fn into_value(self) -> Value {
         match self {
             Self::Null => Value::Null,
@@ -98,7 +98,7 @@ impl<'a> Exact<'a> {
         }
     }
 
-    /// Puts a field into an object in place of any of its name. Anything else stays as it is.
+    /// Sets a field of an object and replaces fields with its name. Other values stay unchanged.
     pub(crate) fn set(&mut self, name: &'a str, value: Self) {
         if let Self::Object(fields) = self {
             fields.retain(|(field, _)| field != name);
@@ -107,7 +107,7 @@ impl<'a> Exact<'a> {
         }
     }
 
-    /// Whether it says nothing: null, an empty text, or a list or object of nothing else.
+    /// Whether the value is empty: null, an empty string, or a list or object with only empty values.
     pub(crate) fn is_empty(&self) -> bool {
         match self {
             Self::Null => true,
@@ -118,7 +118,7 @@ impl<'a> Exact<'a> {
         }
     }
 
-    /// A text, or a number or boolean as it is written.
+    /// A string, or a number or boolean as written.
     pub(crate) fn as_word(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::Number(text) => Some(text),
@@ -127,7 +127,7 @@ impl<'a> Exact<'a> {
         }
     }
 
-    /// Equality, except that in objects an absent and an empty field are the same.
+    /// Equality, except that an absent and an empty field of an object are equal.
     pub(crate) fn resembles(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::List(one), Self::List(other)) => {
@@ -148,7 +148,7 @@ impl<'a> Exact<'a> {
     }
 }
 
-/// Numbers are equal as decimals (`1`, `1.0` and `1e0` are one number), fields in any order.
+/// Numbers are equal as decimals (`1`, `1.0` and `1e0` are equal). The order of fields does not matter.
 impl PartialEq for Exact<'_> {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -165,7 +165,7 @@ impl PartialEq for Exact<'_> {
 
 impl Eq for Exact<'_> {}
 
-/// Fields as a map; of several with one name the last.
+/// Fields as a map, with the last of several fields with one name.
 pub(crate) fn into_map(fields: Vec<Field<'_>>) -> Map<String, Value> {
     fields
         .into_iter()
@@ -173,7 +173,7 @@ pub(crate) fn into_map(fields: Vec<Field<'_>>) -> Map<String, Value> {
         .collect()
 }
 
-/// Two objects' fields by name: each name with the fields that either has of it.
+/// Groups two objects' fields by name: each name with its fields in both objects.
 pub(crate) fn groups<'f, 'a>(
     mut one: &'f [Field<'a>],
     mut other: &'f [Field<'a>],
@@ -195,14 +195,14 @@ pub(crate) fn groups<'f, 'a>(
     })
 }
 
-/// Stable: the order of fields with one name says something.
+/// Stable, since the order of fields with the same name matters.
 fn sort(fields: &mut [Field<'_>]) {
     fields.sort_by(|(a, _), (b, _)| a.cmp(b));
 }
 
-/// Whether two JSON numbers are one decimal number, however long they are and whatever their
-/// exponents. Linear in their length, without allocation. The decimal libraries that were looked at
-/// take quadratic time for a long number or memory for a large exponent.
+/// Whether two JSON numbers of any length and exponent are the same decimal number. Takes linear time and
+/// does not allocate. Decimal libraries take quadratic time for a long number, or much memory for a large
+/// exponent.
 pub(crate) fn same_number(one: &str, other: &str) -> bool {
     if one == other {
         return true;
@@ -213,19 +213,19 @@ pub(crate) fn same_number(one: &str, other: &str) -> bool {
     }
 }
 
-/// `±0.d₁d₂… × 10^magnitude` with neither a leading nor a trailing zero among the digits: equal
-/// numbers have equal parts.
+/// `±0.d₁d₂… × 10^magnitude` without leading and trailing zeros in the digits: equal numbers have equal
+/// parts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Decimal<'a> {
     negative: bool,
-    /// The digits before and behind the decimal point.
+    /// The digits before and after the decimal point.
     digits: (&'a str, &'a str),
-    /// Zero without digits.
+    /// Zero if there are no digits.
     magnitude: i128,
 }
 
 impl<'a> Decimal<'a> {
-    /// `None` for what is no JSON number, and for an exponent of more than 38 digits.
+    /// `None` if the text is not a JSON number, or has an exponent of more than 38 digits.
     pub(crate) fn of(number: &'a str) -> Option<Self> {
         let (negative, rest) = match number.strip_prefix('-') {
             Some(rest) => (true, rest),
@@ -264,7 +264,7 @@ impl<'a> Decimal<'a> {
         })
     }
 
-    /// The number times a power of ten.
+    /// Multiplies the number by a power of ten.
     pub(crate) fn times_ten_to(self, power: i128) -> Option<Self> {
         if self.digits == ("", "") {
             return Some(self);
@@ -287,12 +287,12 @@ impl PartialEq for Decimal<'_> {
     }
 }
 
-/// A text's length; texts are shorter than an `i128` can count.
+/// A text's length. It always fits an `i128`.
 fn length(text: &str) -> i128 {
     i128::try_from(text.len()).unwrap_or(i128::MAX)
 }
 
-/// The numbers in a JSON text, in order, as they are written.
+/// Iterates over the numbers in a JSON text, as written.
 struct Numbers<'a> {
     rest: &'a str,
 }
@@ -321,7 +321,7 @@ impl<'a> Iterator for Numbers<'a> {
     }
 }
 
-/// Behind the quote that ends a string.
+/// The position after the quote that ends a string.
 fn end_of_string(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match bytes.get(at)? {
@@ -332,10 +332,10 @@ fn end_of_string(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Whether each number of a JSON text is the decimal that `serde_json` writes for it again.
+/// Whether `serde_json` writes each number of a JSON text as the same decimal.
 pub(crate) fn keeps_numbers(text: &str) -> bool {
     Numbers { rest: text }.all(|number| {
-        // Without a fraction or an exponent it is an integer, which is kept or noticed elsewhere.
+        // A number without a fraction or an exponent is an integer. Integers are checked elsewhere.
         !number.contains(['.', 'e', 'E'])
             || number
                 .parse::<Number>()
@@ -343,8 +343,7 @@ pub(crate) fn keeps_numbers(text: &str) -> bool {
     })
 }
 
-/// Reads a value, and each number's text from the numbers of the same text: both come in the order
-/// of the document.
+/// Parses a value, and takes the text of each number from the same JSON text. Both come in document order.
 struct ExactSeed<'n, 'a>(&'n mut Numbers<'a>);
 
 impl<'a> ExactSeed<'_, 'a> {
@@ -468,14 +467,14 @@ mod tests {
         let (long, longer) = ("7".repeat(100_000), "7".repeat(100_001));
         assert!(same_number(&long, &format!("{long}.000")));
         assert!(!same_number(&long, &longer));
-        // An exponent that no integer holds is compared as it is written.
+        // An exponent that does not fit an integer is compared as text.
         let vast = format!("1e-{}", "9".repeat(50));
         assert!(same_number(&vast, &vast));
         assert!(!same_number(&vast, "0"));
     }
 
     #[test]
-    fn objects_are_equal_in_any_order_but_not_without_a_repeated_name() {
+    fn objects_are_equal_in_any_order_but_repeated_names_count() {
         assert_eq!(
             parse(r#"{"a":1,"b":[2.0]}"#),
             parse(r#" { "b" : [2], "\u0061" : 1 } "#)
@@ -489,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_in_texts_are_no_numbers() {
+    fn numbers_in_strings_are_ignored() {
         let value = parse(r#"{"1\"2":"3,4\\","a":[5,"6",-7.50]}"#);
         assert_eq!(
             value,
@@ -520,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_that_a_float_drops_are_noticed() {
+    fn digits_that_a_float_drops_are_detected() {
         assert!(keeps_numbers(
             r#"{"a":[1,19.0760,-2.5e-3,0.30000000000000004],"b":"0.10000000000000000001"}"#
         ));
@@ -534,7 +533,7 @@ mod tests {
             digits in "[0-9]{1,12}", other in "[0-9]{1,12}",
             (shift, other_shift) in (0_usize..8, 0_usize..8), negative in any::<bool>(),
         ) {
-            // Both with eight decimal places, as whole numbers: an independent comparison.
+            // Both as whole numbers with eight decimal places: an independent comparison.
             let whole = |digits: &str, shift: usize| digits.parse::<i128>().unwrap() * 10_i128.pow(8 - u32::try_from(shift).unwrap());
             let sign = if negative { "-" } else { "" };
             let number = |digits: &str, shift: usize| {
@@ -543,13 +542,13 @@ mod tests {
             };
             let same = whole(&digits, shift) == whole(&other, other_shift);
             prop_assert_eq!(same_number(&number(&digits, shift), &number(&other, other_shift)), same);
-            // And the same number with its point elsewhere.
+            // The same number with its decimal point elsewhere.
             let pointed = format!("{sign}0.{digits}e{}", i64::try_from(digits.len()).unwrap() - i64::try_from(shift).unwrap());
             prop_assert!(same_number(&number(&digits, shift), &pointed));
         }
 
         #[test]
-        fn a_value_comes_back(text in r#"(\[|\{|\]|\}|,|:|"a"|"b\\""|1|-2\.5|true|null){0,20}"#) {
+        fn a_parsed_value_equals_the_original(text in r#"(\[|\{|\]|\}|,|:|"a"|"b\\""|1|-2\.5|true|null){0,20}"#) {
             if let Ok(value) = serde_json::from_str::<Value>(&text) {
                 let exact = Exact::parse(&text).unwrap();
                 prop_assert_eq!(exact.clone().into_value(), value.clone());

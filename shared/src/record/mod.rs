@@ -1,6 +1,6 @@
-//! One provider record as parsed: its fields, and whether they say everything its text says.
+//! One parsed provider record: its fields, and whether they represent its text exactly.
 //!
-//! Safe on untrusted input: depth is bounded by the parser, and nothing panics.
+//! Safe on untrusted input: the parser limits the depth, and nothing panics.
 
 pub mod exact;
 
@@ -11,23 +11,23 @@ use serde_json::{Map, Number, Value};
 
 use self::exact::keeps_numbers;
 
-/// A record that is JSON but not an event; the text says which part and why.
+/// A record that is JSON but not an event. The text names the part and the fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreadable(pub String);
 
 impl Unreadable {
-    /// A record that cannot be read, and why.
+    /// Creates the error with its reason.
     pub fn new(why: &str) -> Self {
         Self(why.to_owned())
     }
 }
 
-/// `DynamoDB` nests 32 levels deep; two are ours (`extra` and the value itself):
+/// `DynamoDB` allows 32 levels; our items use two of them (`extra` and the value itself):
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
 pub(crate) const DEEPEST: usize = 28;
 
-/// The fields of one record. Taking a field removes it; what is left at the end is `extra`.
+/// The fields of one record. Taking a field removes it. The remaining fields become `extra`.
 #[derive(Debug)]
 pub struct Record<'a> {
     fields: Vec<(Cow<'a, str>, Value)>,
@@ -65,13 +65,13 @@ impl<'a> Record<'a> {
             .map(|(_, value)| value)
     }
 
-    /// Whether the fields say everything the text says. False after a field name that came twice or
-    /// is empty, a number no `f64` holds, or a nesting no table attribute holds.
+    /// Whether the fields represent the text exactly. False if a field name is repeated or empty, if a number
+    /// does not fit an `f64`, or if the nesting is too deep for a table attribute.
     pub fn is_exact(&self) -> bool {
         self.exact
     }
 
-    /// Fields that were not consumed.
+    /// Fields that were not taken.
     pub fn into_rest(self) -> Map<String, Value> {
         self.fields
             .into_iter()
@@ -80,13 +80,13 @@ impl<'a> Record<'a> {
     }
 }
 
-/// A parser's complaint without the text it complains about: input is never quoted.
+/// Describes a parser's error without quoting the input.
 pub(crate) fn describe(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         serde_json::error::Category::Eof => "it ends too early",
         serde_json::error::Category::Data => "it is not a JSON object",
         serde_json::error::Category::Syntax if error.to_string().starts_with("recursion") => {
-            "it is nested too deep"
+            "it is nested too deeply"
         }
         _ => "it is not JSON",
     };
@@ -102,7 +102,7 @@ impl RecordVisitor {
 }
 
 impl<'de> Visitor<'de> for RecordVisitor {
-    /// The record, and whether it holds a number with a fraction.
+    /// The record, and whether it contains a number with a fraction.
     type Value = (Record<'de>, bool);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,12 +139,12 @@ impl<'de> Visitor<'de> for RecordVisitor {
     }
 }
 
-/// `DynamoDB` refuses empty attribute names and ones over 64 KiB.
+/// `DynamoDB` refuses empty attribute names and names over 64 KiB.
 pub(crate) fn storable_name(name: &str) -> bool {
     !name.is_empty() && name.len() < 65_536
 }
 
-/// Borrows a field name where it holds no escape sequence.
+/// Borrows a field name if it contains no escape sequence.
 pub(crate) struct NameSeed;
 
 impl<'de> DeserializeSeed<'de> for NameSeed {
@@ -171,11 +171,11 @@ impl<'de> Visitor<'de> for NameSeed {
     }
 }
 
-/// What is known of how exactly values are kept.
+/// What was found about the exactness of parsed values.
 struct Fidelity {
-    /// Nothing is known to be lost.
+    /// No loss was found.
     exact: bool,
-    /// There are numbers with a fraction: their text says whether an `f64` keeps all of it.
+    /// There are numbers with a fraction. Their text decides whether an `f64` is exact.
     fractions: bool,
 }
 
@@ -188,7 +188,7 @@ impl Default for Fidelity {
     }
 }
 
-/// Reads a value like `serde_json::Value` does, and notes what that type cannot hold.
+/// Parses a value like `serde_json::Value`, and records what that type cannot represent.
 struct ValueSeed<'e> {
     depth: usize,
     fidelity: &'e mut Fidelity,
@@ -226,8 +226,8 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_f64<E: serde::de::Error>(self, v: f64) -> Result<Value, E> {
-        // The table gives `5.0` back as `5`, integers this large have lost digits already, and
-        // below 1e-100 the table's own range ends.
+        // The table returns `5.0` as `5`. Integers that are parsed as `f64` have already lost digits.
+        // Below 1e-100, values are close to the end of the table's range.
         if v.fract() == 0.0 || v.abs() < 1e-100 {
             self.fidelity.exact = false;
         }
@@ -276,10 +276,10 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 }
 
-/// Reads a JSON value with the same bounds as a record's fields.
+/// Parses a JSON value with the same limits as a record's fields.
 ///
 /// # Errors
-/// The parser's own.
+/// The parser's error.
 pub(crate) fn value(text: &str) -> Result<Value, serde_json::Error> {
     let mut fidelity = Fidelity::default();
     let mut json = serde_json::Deserializer::from_str(text);
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_what_fields_cannot_say() {
+    fn losses_are_detected() {
         for text in [
             r#"{"a":1,"a":2}"#,
             r#"{"a":{"b":1,"b":2}}"#,
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_without_quoting() {
+    fn errors_do_not_quote_the_record() {
         let error = Record::parse("[\"919999999999\"]").unwrap_err();
         assert_eq!(
             error.0,

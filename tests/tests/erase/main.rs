@@ -116,7 +116,7 @@ impl Stage {
             detail: "no status".into(),
             function: "event-webhook".into(),
             received_at: UNTIL,
-            body: verified(&body.as_bytes().to_vec()).into(),
+            body: verified(body.as_bytes()).into(),
         };
         let messages = letter.write();
         for message in &messages {

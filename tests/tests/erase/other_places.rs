@@ -219,7 +219,7 @@ async fn no_byte_of_the_person_is_left_in_the_files_of_a_running_instance() {
             detail: "no status".into(),
             function: "event-webhook".into(),
             received_at: UNTIL + i64::try_from(i).unwrap(),
-            body: verified(&body.as_bytes().to_vec()).into(),
+            body: verified(body.as_bytes()).into(),
         };
         ledger.send_dead(&letter.write()[0]).await;
     }

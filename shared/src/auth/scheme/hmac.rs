@@ -1,4 +1,4 @@
-//! A keyed digest of the body in a header, alone or together with a time.
+//! An HMAC of the body in a header, optionally with a time.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::Hmac as HmacOf;
@@ -21,7 +21,7 @@ pub(super) enum Algorithm {
 impl Algorithm {
     pub(super) fn mac(self, secret: &Secret, parts: &[&[u8]]) -> Vec<u8> {
         fn run<M: hmac::Mac + hmac::KeyInit>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-            // HMAC takes keys of any length, so this cannot fail; an empty MAC would match nothing.
+            // HMAC takes keys of any length, so this cannot fail. An empty MAC would match nothing.
             let Ok(mut mac) = <M as hmac::KeyInit>::new_from_slice(key) else {
                 return Vec::new();
             };
@@ -60,7 +60,7 @@ impl Encoding {
     }
 }
 
-/// What the scheme is made of.
+/// The scheme's fields in the policy.
 pub(super) const FIELDS: &[&str] = &[
     "type",
     "header",
@@ -74,7 +74,7 @@ pub(super) const FIELDS: &[&str] = &[
     ALLOW_WEAK,
 ];
 
-/// A keyed digest of the body in a header, optionally together with a time.
+/// An HMAC of the body in a header, optionally with a time.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::auth) struct Hmac {
     header: HeaderName,
@@ -82,7 +82,7 @@ pub(in crate::auth) struct Hmac {
     encoding: Encoding,
     prefix: String,
     timestamp_header: Option<HeaderName>,
-    /// What is signed, as the pieces around `{timestamp}` and `{body}`.
+    /// The signed text: the pieces around `{timestamp}` and `{body}`.
     signed: Vec<Piece>,
     tolerance_seconds: u32,
     secrets: Vec<Secret>,
@@ -103,7 +103,7 @@ impl Hmac {
         if timestamp_header.is_some() != signed.contains(&Piece::Timestamp) {
             return Err(PolicyError::at(
                 &fields.place,
-                "timestamp_header and {timestamp} in signed go together: an unsigned time proves nothing",
+                "timestamp_header and {timestamp} in signed must be used together: an unsigned time proves nothing",
             ));
         }
         let header = fields.demand_text("header")?;
@@ -138,7 +138,7 @@ impl Hmac {
         let timestamp = match &self.timestamp_header {
             None => "",
             Some(name) => {
-                // A signature came; without its time it is in no form that is known.
+                // There is a signature; without a time, its form is unknown.
                 let text = one(request.headers, name).map_err(|_| Refusal::Unknown)?;
                 fresh(text, self.tolerance_seconds, now)?;
                 text
@@ -183,14 +183,14 @@ impl Hmac {
     }
 }
 
-/// What stands before a signature. Values are split at commas and trimmed before it is looked for.
+/// The prefix of a signature. Header values are split at commas and trimmed before the prefix is removed.
 fn prefix(fields: &mut Fields) -> Result<String, PolicyError> {
     let prefix = fields.text("prefix")?.unwrap_or_default();
     let can_be_sent = |c: char| (c.is_ascii_graphic() || c == ' ') && c != ',';
     if prefix.starts_with(' ') || !prefix.chars().all(can_be_sent) {
         return Err(PolicyError::at(
             &fields.at("prefix"),
-            "could never be found: it begins with a blank, or holds a comma or a character that a header cannot carry",
+            "can never match: it begins with a blank, or contains a comma or an invalid header character",
         ));
     }
     Ok(prefix)
@@ -207,7 +207,7 @@ fn pieces(place: &str, template: &str) -> Result<Vec<Piece>, PolicyError> {
         pieces.push(match name {
             "timestamp" => Piece::Timestamp,
             "body" => Piece::Body,
-            _ => return Err(PolicyError::at(place, "knows only {timestamp} and {body}")),
+            _ => return Err(PolicyError::at(place, "supports only {timestamp} and {body}")),
         });
         rest = after;
     }
@@ -215,7 +215,7 @@ fn pieces(place: &str, template: &str) -> Result<Vec<Piece>, PolicyError> {
         pieces.push(Piece::Text(rest.to_owned()));
     }
     if pieces.iter().filter(|p| **p == Piece::Body).count() != 1 {
-        return Err(PolicyError::at(place, "must hold {body} once"));
+        return Err(PolicyError::at(place, "must contain {body} once"));
     }
     Ok(pieces)
 }

@@ -1,5 +1,5 @@
-//! The four ways to prove who sent a body. Each takes the same three things: its configuration
-//! (checked at start), the request, and the time.
+//! The four authentication schemes. Each takes its configuration (checked at start), the request, and the
+//! time.
 
 mod hmac;
 mod standard_webhooks;
@@ -19,23 +19,23 @@ use super::{
 };
 use crate::event::EpochMillis;
 
-/// A sender who repeats a signature header has a reason (rotation); one who repeats it a
-/// thousand times wants our CPU.
+/// Senders repeat a signature header during a rotation. This limits the CPU time that a thousand repetitions
+/// can use.
 const MOST_SIGNATURES: usize = 8;
 
-/// How far a sender's clock may be off.
+/// The most that a sender's clock may differ from ours, by default.
 const DEFAULT_TOLERANCE_SECONDS: u32 = 300;
 
-/// The most that a policy can set instead: what is signed may be sent again for that long.
+/// The largest tolerance that a policy can set. A signed request can be replayed for that long.
 const MAX_TOLERANCE_SECONDS: u32 = 86_400;
 
-/// A shorter secret can be guessed; a policy for trials may allow it.
+/// A shorter secret can be guessed. A policy for trials may allow it.
 const LEAST_CHARACTERS: usize = 16;
 
-/// The field of a scheme that allows shorter ones.
+/// The field of a scheme that allows shorter secrets.
 const ALLOW_WEAK: &str = "allow_weak";
 
-/// One accepted way.
+/// One authentication scheme.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Scheme {
     Hmac(Hmac),
@@ -45,7 +45,7 @@ pub(super) enum Scheme {
 }
 
 impl Scheme {
-    /// Whether a request satisfies this scheme; if not, why.
+    /// Checks whether a request satisfies this scheme.
     pub(super) fn judge(&self, request: Unverified<'_>, now: EpochMillis) -> Result<(), Refusal> {
         match self {
             Self::Hmac(scheme) => scheme.judge(request, now),
@@ -68,7 +68,7 @@ impl Scheme {
 /// Reads one scheme of a policy.
 ///
 /// # Errors
-/// Names the field that is wrong, never a secret.
+/// Names the wrong field, never a secret.
 pub(super) fn read(place: &str, config: Json) -> Result<Scheme, PolicyError> {
     if !matches!(config, Json::Object(_)) {
         return Err(PolicyError::at(place, "must be an object"));
@@ -92,8 +92,8 @@ pub(super) fn read(place: &str, config: Json) -> Result<Scheme, PolicyError> {
     })
 }
 
-/// A header's value if it came once: function URLs join repeated headers with a comma, and a
-/// joined token, time or id is then simply a wrong one.
+/// A header's only value. Function URLs join repeated headers with a comma; a joined token, time or id then
+/// matches nothing.
 fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a str, Refusal> {
     let mut values = headers.get_all(name).iter();
     let value = values.next().ok_or(Refusal::None)?;
@@ -103,7 +103,7 @@ fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a str, Refusal
     }
 }
 
-/// A header's values, if it was repeated.
+/// All values of a header.
 fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> + use<'a> {
     headers
         .get_all(name)
@@ -111,7 +111,8 @@ fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
         .filter_map(|value| value.to_str().ok())
 }
 
-/// Whether a Unix time in seconds (or milliseconds, told by its size) is close enough to now.
+/// Checks that a Unix time is close enough to now. The size of the number distinguishes seconds from
+/// milliseconds.
 fn fresh(text: &str, tolerance_seconds: u32, now: EpochMillis) -> Result<(), Refusal> {
     if !text.bytes().all(|b| b.is_ascii_digit()) {
         return Err(Refusal::Unknown);
@@ -130,8 +131,8 @@ fn fresh(text: &str, tolerance_seconds: u32, now: EpochMillis) -> Result<(), Ref
     }
 }
 
-/// Whether any signature is any of the expected ones, comparing all of them whatever the result.
-/// Without a signature nothing is computed: a body of megabytes costs us nothing then.
+/// Whether a signature equals an expected one. Compares all of them, to take constant time. Without a
+/// signature it computes no MAC, so that an unsigned body of megabytes costs no CPU time.
 fn any_equal(
     signatures: impl Iterator<Item = Vec<u8>>,
     expected: impl Iterator<Item = Vec<u8>>,
@@ -162,16 +163,16 @@ fn tolerance(fields: &mut Fields) -> Result<u32, PolicyError> {
     Ok(set.unwrap_or(DEFAULT_TOLERANCE_SECONDS))
 }
 
-/// How a secret travels.
+/// How a sender transmits a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Travels {
-    /// As a header's value.
+    /// Unchanged, as a header's value.
     AsIs,
-    /// In another form: encoded, or only what is computed with it.
+    /// Encoded, or as a MAC computed with it.
     Encoded,
 }
 
-/// A scheme's secrets as texts, checked: none is empty, weak, or one that no request could prove.
+/// A scheme's secrets. Refuses secrets that are empty, weak, or that no request could match.
 fn secret_texts(fields: &mut Fields, name: &str, travels: Travels) -> Result<Vec<String>, PolicyError> {
     let allow_weak = fields.flag(ALLOW_WEAK)?;
     let missing = PolicyError::at(&fields.place, format!("missing field `{name}`"));
@@ -190,21 +191,21 @@ fn secrets(fields: &mut Fields, name: &str, travels: Travels) -> Result<Vec<Secr
     Ok(texts.into_iter().map(Secret::new).collect())
 }
 
-/// What is wrong with a secret, without a part of it.
+/// Describes the fault of a secret without quoting it.
 fn fault(secret: &str, travels: Travels, allow_weak: bool) -> Option<&'static str> {
     if secret.is_empty() {
         return Some("is empty");
     }
     if secret.contains(char::is_control) {
-        return Some("holds a control character, such as a line break");
+        return Some("contains a control character, such as a line break");
     }
     if secret.trim() != secret {
         return Some("begins or ends with a blank");
     }
     if travels == Travels::AsIs && !secret.is_ascii() {
-        return Some("holds a character that a header cannot carry: only ASCII can be sent");
+        return Some("contains a character that a header cannot contain: only ASCII can be sent");
     }
-    // The prefix is the same for all.
+    // `whsec_` adds no strength: it is the same for all secrets.
     let characters = secret.strip_prefix("whsec_").unwrap_or(secret).chars().count();
     if characters < LEAST_CHARACTERS && !allow_weak {
         return Some(
@@ -289,7 +290,7 @@ mod tests {
         }
     }
 
-    /// The worked example of the Standard Webhooks reference libraries.
+    /// The example of the Standard Webhooks reference libraries.
     #[test]
     fn standard_webhooks_vector() {
         let policy = r#"{"accept":[{"type":"standard-webhooks","secrets":["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}]}"#;
@@ -338,7 +339,7 @@ mod tests {
     const PLAIN: &str = r#"{"accept":[{"type":"hmac","header":"X-Signature","prefix":"sha256=","secrets":["new","old"],"allow_weak":true}]}"#;
 
     #[test]
-    fn hmac_with_rotation() {
+    fn hmac_accepts_old_and_new_secrets() {
         let mac = |secret: &str| hex::encode(Algorithm::Sha256.mac(&Secret::new(secret), &[b"body"]));
         let sent = |value: &str| verify(PLAIN, &[("x-signature", value)], b"body", NOW);
         assert_eq!(sent(&format!("sha256={}", mac("new"))), Ok(()));
@@ -370,7 +371,7 @@ mod tests {
     const TIMED: &str = r#"{"accept":[{"type":"hmac","header":"x-signature","encoding":"base64","timestamp_header":"x-timestamp","signed":"{timestamp}.{body}","secrets":["k"],"allow_weak":true}]}"#;
 
     #[test]
-    fn a_signed_time_must_be_near() {
+    fn a_signed_time_must_be_close_to_now() {
         let sent = |at: i64, header: &str| {
             let signed = format!("{at}.body");
             let mac = STANDARD.encode(Algorithm::Sha256.mac(&Secret::new("k"), &[signed.as_bytes()]));
@@ -446,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_of_a_class() {
+    fn refusals_have_the_documented_class() {
         let policy = r#"{"accept":[
             {"type":"hmac","header":"x-signature","encoding":"base64","prefix":"v1=","timestamp_header":"x-timestamp","signed":"{timestamp}.{body}","secrets":["a-secret-long-enough"]},
             {"type":"standard-webhooks","secrets":["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]},
@@ -466,7 +467,7 @@ mod tests {
         for (pairs, class) in [
             (vec![], Refusal::None),
             (vec![("content-type", "application/json")], Refusal::None),
-            // Its time alone is no signature.
+            // A time alone is not a signature.
             (vec![("x-timestamp", now)], Refusal::None),
             (vec![("x-signature", "v1=AAAA")], Refusal::Unknown),
             (
@@ -525,7 +526,7 @@ mod tests {
                 vec![("authorization", &basic("netcore:wrong"))],
                 Refusal::Mismatch,
             ),
-            // The nearest of several counts.
+            // Of several refusals, the closest one counts.
             (
                 vec![("authorization", "Bearer abc"), ("x-netcore-token", "wrong")],
                 Refusal::Mismatch,
@@ -548,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_signed_here_is_accepted_here() {
+    fn our_own_signatures_are_accepted() {
         for policy in [
             PLAIN,
             TIMED,

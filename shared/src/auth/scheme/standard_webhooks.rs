@@ -9,7 +9,7 @@ use crate::{
     event::EpochMillis,
 };
 
-/// What the scheme is made of.
+/// The scheme's fields in the policy.
 pub(super) const FIELDS: &[&str] = &["type", "secrets", "tolerance_seconds", ALLOW_WEAK];
 
 /// Standard Webhooks, symmetric signatures (`v1`):
@@ -52,8 +52,8 @@ impl StandardWebhooks {
         let id = one(request.headers, &WEBHOOK_ID).map_err(incomplete)?;
         let timestamp = one(request.headers, &WEBHOOK_TIMESTAMP).map_err(incomplete)?;
         fresh(timestamp, self.tolerance_seconds, now)?;
-        // Separated by spaces; where a platform joined two headers with a comma, a new one begins at
-        // `v1,` all the same, since base64 holds no comma.
+        // Signatures are separated by spaces. If a platform joined two headers with a comma, the next
+        // signature still begins at `v1,`, since base64 contains no comma.
         let signatures = values(request.headers, &WEBHOOK_SIGNATURE)
             .flat_map(str::split_ascii_whitespace)
             .flat_map(|token| token.split("v1,").skip(1))

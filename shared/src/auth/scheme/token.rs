@@ -1,4 +1,4 @@
-//! A secret that is sent as it is: a token in a header, or a password.
+//! A secret that is sent unchanged: a token in a header, or a password.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::HeaderName;
@@ -8,10 +8,10 @@ use subtle::ConstantTimeEq as _;
 use super::{ALLOW_WEAK, Travels, header_name, matched, one, secrets};
 use crate::auth::{PolicyError, Refusal, Secret, Unverified, fields::Fields};
 
-/// What the scheme of a token is made of.
+/// The token scheme's fields in the policy.
 pub(super) const HEADER_FIELDS: &[&str] = &["type", "name", "values", ALLOW_WEAK];
 
-/// A token in a header: what Netcore calls the custom header of an endpoint.
+/// A token in a header. Netcore calls it the custom header of an endpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::auth) struct HeaderValue {
     name: HeaderName,
@@ -37,7 +37,7 @@ impl HeaderValue {
     }
 }
 
-/// What the scheme of a password is made of.
+/// The password scheme's fields in the policy.
 pub(super) const BASIC_FIELDS: &[&str] = &["type", "username", "passwords", ALLOW_WEAK];
 
 /// HTTP Basic, RFC 7617.
@@ -54,7 +54,7 @@ impl Basic {
         if username.is_empty() || username.contains(|c: char| c == ':' || c.is_control()) {
             return Err(PolicyError::at(
                 &fields.at("username"),
-                "must not be empty or hold a colon or a control character",
+                "must not be empty or contain a colon or a control character",
             ));
         }
         Ok(Self {
@@ -78,7 +78,7 @@ impl Basic {
     }
 }
 
-/// The pair of name and password in an `Authorization` header.
+/// The name and password in an `Authorization` header.
 fn credentials(value: &str) -> Option<Vec<u8>> {
     let (scheme, credentials) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("basic").then_some(())?;
@@ -89,8 +89,8 @@ fn shown(secret: Option<&Secret>) -> String {
     String::from_utf8_lossy(secret.map_or(&[], |s| s.expose())).into_owned()
 }
 
-/// Whether the sent value is any of the secrets; all are compared, and by digest, so that time
-/// tells neither which one nor how long it is.
+/// Whether the sent value equals a secret. Compares the digests of all secrets, so that the time reveals
+/// neither which secret matched nor its length.
 fn any_secret(secrets: &[Secret], sent: &[u8]) -> bool {
     secrets
         .iter()

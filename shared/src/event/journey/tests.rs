@@ -51,7 +51,7 @@ fn outcome_of(steps: &[Step<'_>]) -> MessageLeg {
 }
 
 #[test]
-fn an_sms_after_rcs_is_one_journey_whatever_comes_first() {
+fn an_sms_after_rcs_is_one_journey_in_any_order() {
     let mut steps = vec![
         of("r", step("sms", "SMS", "delivered", 9)),
         of("r", step("sms", "SMS", "sent", 4)),
@@ -69,7 +69,7 @@ fn an_sms_after_rcs_is_one_journey_whatever_comes_first() {
 }
 
 #[test]
-fn callback_data_links_like_a_request_and_nothing_else_does() {
+fn only_callback_data_and_requests_link_messages() {
     let with = |callback_data: &'static str, step: Step<'static>| Step {
         callback_data: Some(callback_data),
         ..step
@@ -84,7 +84,7 @@ fn callback_data_links_like_a_request_and_nothing_else_does() {
         sms(),
         with("", sms()),
         with("d", sms()),
-        // A request with the name of another one's callback data.
+        // A request id that equals the other message's callback data.
         of("c", sms()),
         with("c", step("second", "RCS", "sent", 2)),
         with("c", step("sms", "SMS", "sent", 2 + LINK_WINDOW_MS)),
@@ -112,7 +112,7 @@ fn a_fallback_continues_the_last_attempt_before_it() {
 }
 
 #[test]
-fn an_answer_belongs_to_what_it_answers() {
+fn an_answer_belongs_to_the_message_it_answers() {
     let answer = |id: &'static str, to: &'static str, at: i64| Step {
         in_reply_to: Some(to),
         ..step(id, "RCS", "received", at)
@@ -132,7 +132,7 @@ fn an_answer_belongs_to_what_it_answers() {
 }
 
 #[test]
-fn the_leg_that_arrived_speaks_else_the_one_tried_last() {
+fn the_outcome_is_the_delivered_leg_or_the_last_try() {
     let rcs = step("m", "RCS", "failed", 0);
     let sms = step("s", "SMS", "delivered", 1);
     let whatsapp = step("w", "WHATSAPP", "failed", 2);
@@ -140,13 +140,13 @@ fn the_leg_that_arrived_speaks_else_the_one_tried_last() {
     assert_eq!(channel(&[rcs.clone(), sms.clone(), whatsapp.clone()]), "SMS");
     assert_eq!(channel(&[rcs, whatsapp]), "WHATSAPP");
     assert_eq!(channel(&[step("m", "RCS", "read", 0), sms.clone()]), "RCS");
-    // A click proves a read, however it is told.
+    // A click proves a read, in any order of the events.
     assert_eq!(channel(&[step("m", "RCS", "clicked", 0), sms]), "RCS");
     assert_eq!(outcome(&[]), None);
 }
 
 #[test]
-fn a_leg_says_why_it_failed_when_it_was_sent_and_what_the_person_did() {
+fn a_leg_has_the_reason_the_time_of_sending_and_the_clicks() {
     let remark = |text: &'static str, step: Step<'static>| Step {
         remarks: Some(text),
         ..step
@@ -226,7 +226,7 @@ fn any_step() -> impl Strategy<Value = Step<'static>> {
 
 proptest! {
     #[test]
-    fn order_and_duplicates_do_not_matter(steps in prop::collection::vec(any_step(), 1..10)) {
+    fn the_result_does_not_depend_on_order_or_duplicates(steps in prop::collection::vec(any_step(), 1..10)) {
         let sorted = |steps: &[Step<'_>]| {
             let mut all: Vec<Vec<MessageLeg>> = journeys(steps).into_iter().map(|journey| journey.legs).collect();
             all.sort_by_key(|legs| legs.iter().map(|leg| leg.message_id.clone()).min());

@@ -1,4 +1,4 @@
-//! Whether two events with one key say the same: what makes a duplicate, and what a conflict.
+//! Compares two events with one key: the same content is a duplicate, different content a conflict.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -12,8 +12,8 @@ use crate::{
     record::exact::{Exact, Field},
 };
 
-/// What a sender says of one event: the record and the fields beside the records in its envelope,
-/// both exact. What belongs to the arrival is no part of it.
+/// The sender's content of one event: the record and the fields next to the records in its envelope, both
+/// exact. Excludes everything that belongs to the arrival.
 pub struct Content<'a> {
     pub(crate) format: FormatId,
     pub(crate) record: Vec<Field<'a>>,
@@ -21,7 +21,7 @@ pub struct Content<'a> {
 }
 
 impl<'a> Content<'a> {
-    /// What a stored item says. `None` if the item is not one of ours.
+    /// The content of a stored item. `None` if the item is not an event.
     pub fn of(item: &'a Item) -> Option<Self> {
         let text_at = |name: &str| Some(item.get(name)?.as_s().ok()?.as_str());
         let fields_at = |name: &str| match item.get(name).map(exact) {
@@ -56,8 +56,7 @@ impl<'a> Content<'a> {
         })
     }
 
-    /// The names of the attributes that hold what two events with one key say differently; empty for a
-    /// duplicate.
+    /// The names of the attributes in which two events with one key differ. Empty for a duplicate.
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
         if self.format != other.format {
             return vec![FORMAT];
@@ -70,8 +69,8 @@ impl<'a> Content<'a> {
     }
 }
 
-/// The names of the attributes that hold what two items with one key say differently; empty if they
-/// are one event, whenever and how often it arrived.
+/// The names of the attributes in which two items with one key differ. Empty if they are the same event,
+/// regardless of when and how often it arrived.
 pub fn differences(one: &Item, other: &Item) -> Vec<&'static str> {
     match (Content::of(one), Content::of(other)) {
         (Some(one), Some(other)) => one.differences(&other),
@@ -79,7 +78,7 @@ pub fn differences(one: &Item, other: &Item) -> Vec<&'static str> {
     }
 }
 
-/// An attribute's value, borrowed. The table writes numbers in its own way; they are equal as decimals.
+/// An attribute's value, borrowed. The table reformats numbers; they are compared as decimals.
 fn exact(value: &AttributeValue) -> Exact<'_> {
     match value {
         AttributeValue::S(text) => Exact::Text(text.into()),

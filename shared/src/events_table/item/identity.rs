@@ -1,4 +1,4 @@
-//! What makes an event the same event whenever it comes: its sort key, and its place in the day index.
+//! Identity of an event, the same for every delivery: its sort key, and its partition in the day index.
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -26,10 +26,10 @@ pub(super) fn status_key(event: &Event) -> StatusKey {
     StatusKey::new(&event.channel, &event.status, distinction)
 }
 
-/// A digest of what an event says in documented fields, apart from its time and the provider's
-/// wording: the same for every delivery of one event, with or without empty fields, in any field
-/// order. An undocumented field does not make another event, since it may be a sender's counter of
-/// attempts; two events that differ in nothing else are a conflict.
+/// A digest of an event's documented fields, without its time and the provider's spelling. It is the same for
+/// every delivery of an event, with or without empty fields, in any field order. Undocumented fields are
+/// excluded, since one may be a sender's counter of attempts. Two events that differ only in undocumented
+/// fields are a conflict.
 fn content_digest(event: &Event) -> String {
     let mut hash = Sha256::new();
     for (attribute, value) in &event.attributes {
@@ -71,7 +71,7 @@ fn hash_value(value: &Value, hash: &mut Sha256) {
 }
 
 fn hash_fields<'v>(fields: impl IntoIterator<Item = (&'v String, &'v Value)>, hash: &mut Sha256) {
-    // Sorted here, because whether the map is sorted depends on a feature of another crate.
+    // Sorted here, since a feature of another crate decides whether the map is sorted.
     let mut sorted: Vec<_> = fields
         .into_iter()
         .filter(|(_, value)| !provider::is_empty(value))
@@ -86,10 +86,10 @@ fn hash_fields<'v>(fields: impl IntoIterator<Item = (&'v String, &'v Value)>, ha
     hash.update("}");
 }
 
-/// The day index's partition of an event. The message decides the shard, so that it is the same
-/// for every delivery.
+/// The day index's partition of an event. The message id decides the shard, so that it is the same for every
+/// delivery.
 pub(super) fn day_shard(at: EpochMillis, message_id: &str) -> String {
-    // FNV-1a: stable across versions, which std's hasher does not promise.
+    // FNV-1a is stable across versions; std's hasher does not promise that.
     let hash = message_id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });

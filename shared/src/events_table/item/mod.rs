@@ -1,5 +1,5 @@
-//! An event as a table item, and back. Owns the attribute names, DynamoDB's limits and the
-//! question whether two items tell the same.
+//! Converts an event to a table item and back. Owns the attribute names, DynamoDB's limits and the comparison
+//! of items.
 
 mod compare;
 mod identity;
@@ -30,12 +30,12 @@ use crate::{
 /// A table item: attribute name to value.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// An event that claims to lie further ahead of its arrival than this is stored under its arrival:
-/// under its own time no view of the present would show it. Two days cover every time zone and
-/// senders' clocks that are a day off.
+/// An event with a time further ahead of its arrival than this is stored under its arrival. Under its own
+/// time, no view of current events would show it. Two days cover every time zone and clocks that are a day
+/// wrong.
 pub const AHEAD_HOURS: u32 = 48;
 
-/// One partition takes 1,000 writes a second, so a day takes 16,000:
+/// One partition takes 1,000 writes a second, so a day with 16 shards takes 16,000:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>
 pub const DAY_SHARDS: u8 = 16;
 
@@ -43,35 +43,36 @@ pub const DAY_SHARDS: u8 = 16;
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
 pub const MAX_ITEM_BYTES: usize = 400 * 1024;
 
-/// When and under which rules an event arrived.
+/// When an event arrived, and the settings that apply to it.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival {
     /// Epoch milliseconds.
     pub at: EpochMillis,
-    /// Days until the item expires; 0 keeps it for ever.
+    /// Days until the item expires; 0 keeps it forever.
     pub retention_days: u32,
-    /// Hours between event and arrival after which it counts as late.
+    /// An event that arrives more than this many hours after it happened is late.
     pub late_after_hours: u32,
 }
 
 impl Arrival {
-    /// Whether an event of this time arrives late.
+    /// Whether an event with this time arrives late.
     pub fn is_late(&self, event_time: Option<EpochMillis>) -> bool {
         event_time.is_some_and(|at| self.at.saturating_sub(at) > i64::from(self.late_after_hours) * 3_600_000)
     }
 
-    /// Whether a time lies too far ahead to be true.
+    /// Whether a time is too far ahead to be plausible.
     fn is_absurd(&self, event_time: EpochMillis) -> bool {
         event_time.saturating_sub(self.at) > i64::from(AHEAD_HOURS) * 3_600_000
     }
 }
 
-/// The item of an event.
+/// Builds the item of an event.
 ///
 /// # Errors
-/// [`Unreadable`] if it is larger than an item may be.
+/// [`Unreadable`] if the item would exceed DynamoDB's size limit.
 pub fn build(mut event: Event, arrival: Arrival) -> Result<Item, Unreadable> {
-    // The key holds the claimed time: it tells two events apart, whenever they come.
+    // The key contains the time that the sender wrote: it distinguishes two events regardless of their
+    // arrival.
     let key = status_key(&event);
     if event.event_time.is_some_and(|at| arrival.is_absurd(at)) {
         provider::keep_time(&mut event);
@@ -132,7 +133,7 @@ pub fn build(mut event: Event, arrival: Arrival) -> Result<Item, Unreadable> {
     }
 }
 
-/// The event an item was built from. `None` if the item is not one of ours.
+/// The event that an item was built from. `None` if the item is not an event.
 pub fn event(item: &Item) -> Option<Event> {
     let text_at = |name: &str| item.get(name).and_then(|v| v.as_s().ok()).cloned();
     let map_at = |name: &str| match item.get(name).map(from_attribute) {
@@ -161,7 +162,7 @@ pub fn event(item: &Item) -> Option<Event> {
     })
 }
 
-/// An item as JSON, every attribute under its name.
+/// An item as a JSON object with the same names.
 pub fn to_json(item: &Item) -> Map<String, Value> {
     item.iter()
         .map(|(name, value)| (name.clone(), from_attribute(value)))
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_without_a_time_is_the_same_whenever_it_comes() {
+    fn an_event_without_a_time_is_the_same_at_every_delivery() {
         let sent = r#"{"message_id":"m","status":"Sent","channel":"RCS"}"#;
         let early = items_of(sent, &EVENTS, 1_704_900_000_000).remove(0);
         let later = items_of(sent, &EVENTS, 1_705_900_000_000).remove(0);
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn taps_are_told_apart_by_whatever_differs() {
+    fn taps_that_differ_have_different_keys() {
         let tap = |more: &str| {
             item_of(&format!(
                 r#"{{"message_id":"m","status":"Clicked","channel":"RCS",{more}}}"#
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn another_envelope_makes_no_other_key_but_a_conflict() {
+    fn a_different_envelope_is_a_conflict_with_the_same_key() {
         static STATUS: [FormatId; 1] = [&netcore_delivery_status::FORMAT];
         let body = |batch: u8| {
             format!(
@@ -288,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_envelope_names_is_nothing_else() {
+    fn records_in_a_named_envelope_have_its_format() {
         static INCOMING: [FormatId; 2] = [&netcore_incoming::FORMAT, &whatsapp_incoming::FORMAT];
         let body = r#"{"incoming_message":[{"message_id":"m","from":"919960432580","message_type":"ORDER","order_type":{"n":1}}]}"#;
         let item = items_of(body, &INCOMING, 1_704_900_000_000).remove(0);
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_gives_back_its_record_and_counts_its_bytes() {
+    fn an_item_rebuilds_its_record_and_counts_its_bytes() {
         let text = r#"{"message_id":"m","status":"Failed","channel":"RCS","event_time":-5,"tags":[1,"a"],"x":{"deep":[5.0]}}"#;
         let item = item_of(text);
         let sent: Value = serde_json::from_str(text).unwrap();
@@ -309,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_far_ahead_is_stored_under_its_arrival_and_gives_back_its_record() {
+    fn an_event_far_ahead_is_stored_under_its_arrival_and_rebuilds_its_record() {
         let at = 1_704_900_000_000;
         for (ahead, undated) in [
             (0, false),
@@ -333,14 +334,14 @@ mod tests {
             );
             let sent: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(Value::Object(provider::rebuild(&event(&item).unwrap())), sent);
-            // It comes again when its time is near: the same key, and the same event.
+            // It is delivered again close to its time: the key and the event are the same.
             let again = items_of(&text, &EVENTS, at + ahead * 1000).remove(0);
             assert_eq!(key(&item), key(&again));
             assert_eq!(differences(&item, &again), [""; 0]);
         }
     }
 
-    /// A value that is somewhere in a record, and what is done to it.
+    /// A JSON value in a record, and the ways to change it.
     #[derive(Debug, Clone)]
     enum Node {
         Null,
@@ -352,7 +353,7 @@ mod tests {
     }
 
     impl Node {
-        /// As JSON; `respelled` writes the same in another way.
+        /// Writes the value as JSON. `respelled` selects another spelling of the same value.
         fn write(&self, respelled: bool) -> String {
             match self {
                 Self::Null => "null".into(),
@@ -386,7 +387,7 @@ mod tests {
             }
         }
 
-        /// Changes one place, the one that `at` leads to.
+        /// Changes one place: the one that `at` leads to.
         fn change(&mut self, at: &mut impl Iterator<Item = usize>) {
             let next = at.next().unwrap_or_default();
             match self {
@@ -441,7 +442,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn one_difference_anywhere_is_a_conflict_and_another_spelling_is_none(
+        fn one_difference_anywhere_is_a_conflict_and_another_spelling_is_not(
             node in node(), envelope in node(), at in prop::collection::vec(0_usize..40, 12), in_envelope in any::<bool>(),
         ) {
             static STATUS: [FormatId; 1] = [&netcore_delivery_status::FORMAT];

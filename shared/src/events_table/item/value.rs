@@ -1,4 +1,4 @@
-//! JSON values as attributes and back, and the bytes they count for.
+//! Converts JSON values to attributes and back, and counts their bytes.
 
 use std::fmt;
 
@@ -9,17 +9,16 @@ use serde_json::Value;
 use super::{Item, MAX_ITEM_BYTES, to_json};
 use crate::record::{DEEPEST, NameSeed, Unreadable, describe};
 
-/// What an item may lack of its record's values: a status is stored as a shorter word.
+/// How much smaller an item can be than its record's values: a status is stored as a shorter word.
 const SLACK: usize = 4096;
 
-/// Refuses a record that is too long to become an item, by counting its values as the table does and
-/// without keeping one. A record that passes holds at most a few hundred thousand values: expanded it
-/// takes some 50 MB at most.
+/// Refuses a record that is too long to become an item. Counts its values as the table does, without keeping
+/// them. A record that passes has at most a few hundred thousand values; parsed, it takes at most some 50 MB.
 ///
 /// # Errors
-/// [`Unreadable`] if an item of the record would be larger than an item may be.
+/// [`Unreadable`] if the record's item would exceed DynamoDB's size limit.
 pub(crate) fn check_length(record: &str) -> Result<(), Unreadable> {
-    // Either the values are kept exactly, and count, or the text is kept beside them, and counts.
+    // The item contains all values exactly, or else the text as well. Both count toward its size.
     if record.len() <= MAX_ITEM_BYTES {
         return Ok(());
     }
@@ -35,7 +34,7 @@ pub(crate) fn check_length(record: &str) -> Result<(), Unreadable> {
     )))
 }
 
-/// Counts a record's values. Their names are renamed or moved, and do not count.
+/// Counts a record's values. Field names do not count: they are renamed or moved.
 struct Fields;
 
 impl<'de> DeserializeSeed<'de> for Fields {
@@ -62,7 +61,7 @@ impl<'de> Visitor<'de> for Fields {
     }
 }
 
-/// The bytes a value counts for, at least. Keeps in step with [`value_size`].
+/// The least number of bytes that a value counts for. Must match [`value_size`].
 struct Weight;
 
 impl<'de> DeserializeSeed<'de> for Weight {
@@ -88,7 +87,7 @@ impl<'de> Visitor<'de> for Weight {
         Ok(1)
     }
 
-    // One digit and one byte more.
+    // A number counts at least one digit and one more byte.
     fn visit_i64<E>(self, _: i64) -> Result<usize, E> {
         Ok(2)
     }
@@ -122,7 +121,7 @@ impl<'de> Visitor<'de> for Weight {
     }
 }
 
-/// The bytes an item counts for, by the documented rules:
+/// The size of an item by the documented rules, in bytes:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
 pub fn size(item: &Item) -> usize {
     item.iter()
@@ -148,7 +147,8 @@ fn value_size(value: &AttributeValue) -> usize {
     }
 }
 
-/// What the table cannot hold is written as JSON text or left out; [`Event::verbatim`] then has it.
+/// Values that the table cannot hold are written as JSON text or omitted. [`Event::verbatim`] then contains
+/// them.
 pub(super) fn to_attribute(value: Value, depth: usize) -> AttributeValue {
     match value {
         Value::Null => AttributeValue::Null(true),
