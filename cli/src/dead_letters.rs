@@ -1,5 +1,5 @@
-//! `dead-letters`: lists, shows, exports, sends back and discards dead letters. Nothing leaves the queue
-//! before it is safe elsewhere.
+//! `dead-letters`: lists, shows, exports, redrives and discards dead letters. A message is deleted
+//! from the queue only after it is stored elsewhere.
 
 use std::{
     fs::OpenOptions,
@@ -24,10 +24,10 @@ use webhook_ingest::{
 /// Selects dead letters.
 #[derive(Debug, Clone, Args)]
 pub struct Which {
-    /// Only these ids (as `list` prints them; a beginning suffices).
+    /// Only these ids, as `list` prints them; a prefix is enough.
     #[arg(value_name = "ID")]
     ids: Vec<String>,
-    /// Only dead letters of this reason.
+    /// Only dead letters with this reason.
     #[arg(long, value_parser = reasons())]
     reason: Option<Reason>,
     /// Only dead letters of this function.
@@ -36,7 +36,7 @@ pub struct Which {
     /// Only dead letters that arrived at least this many hours ago.
     #[arg(long, value_name = "HOURS")]
     older_than: Option<u32>,
-    /// Look at no more than this many messages.
+    /// Read at most this many messages.
     #[arg(long, default_value_t = 10_000)]
     limit: usize,
 }
@@ -44,7 +44,7 @@ pub struct Which {
 fn reasons() -> impl TypedValueParser<Value = Reason> {
     PossibleValuesParser::new(Reason::ALL.map(Reason::as_str)).try_map(|word| {
         let reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == word);
-        reason.ok_or("no such reason")
+        reason.ok_or("unknown reason")
     })
 }
 
@@ -60,16 +60,16 @@ impl From<Which> for Filter {
     }
 }
 
-/// Result of removing dead letters from the queue.
+/// Result of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exported {
-    /// Written to the file.
+    /// Dead letters written to the file.
     pub written: usize,
-    /// Deleted from the queue. A dead letter with missing parts is not deleted.
+    /// Dead letters deleted from the queue. A dead letter with missing parts is not deleted.
     pub deleted: usize,
 }
 
-/// One line for a list, with phone numbers redacted.
+/// One line of `list`, with phone numbers redacted.
 pub fn row(dead_letter: &DeadLetter, now: EpochMillis) -> String {
     let age =
         Duration::from_millis(u64::try_from(now.saturating_sub(dead_letter.sent_at)).unwrap_or_default());
@@ -91,10 +91,10 @@ pub fn row(dead_letter: &DeadLetter, now: EpochMillis) -> String {
     )
 }
 
-/// Writes dead letters to a file, one JSON object a line, and with `remove` deletes each that is on disk.
+/// Writes dead letters to a file, one JSON object per line. With `remove`, then deletes them from the queue.
 ///
 /// # Errors
-/// If the file exists or cannot be written; nothing is deleted then.
+/// If the file exists or cannot be written; in this case nothing is deleted.
 pub async fn export(
     queue: &DeadLetters,
     dead_letters: Vec<DeadLetter>,
@@ -119,10 +119,10 @@ pub async fn export(
     })
 }
 
-/// Deletes dead letters for good, after writing them to a file of the folder, which is returned.
+/// Deletes dead letters, after writing them to a new file in `folder`. Returns the file's path.
 ///
 /// # Errors
-/// If the file cannot be written; nothing is deleted then.
+/// If the file cannot be written; in this case nothing is deleted.
 pub async fn discard(
     queue: &DeadLetters,
     dead_letters: Vec<DeadLetter>,
@@ -137,10 +137,10 @@ fn write(dead_letters: &[DeadLetter], file: &Path) -> anyhow::Result<()> {
     let mut out = OpenOptions::new()
         .write(true)
         .create_new(true)
-        // It holds numbers and texts of people.
+        // It contains personal data.
         .mode(0o600)
         .open(file)
-        .with_context(|| format!("{} cannot be made (it must not exist yet)", file.display()))?;
+        .with_context(|| format!("{} cannot be created (it must not exist yet)", file.display()))?;
     for dead_letter in dead_letters {
         writeln!(out, "{}", dead_letter.to_json())?;
     }

@@ -1,4 +1,4 @@
-//! Requests and answers as a Lambda function URL shapes them.
+//! Requests in the event format of Lambda function URLs.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-payloads>
 
@@ -8,7 +8,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, Method, header::CONTENT_TYPE};
 use serde_json::{Map, Value, json};
 
-/// The event of one request, payload format 2.0.
+/// The event of one request in payload format 2.0.
 pub fn event(
     method: &Method,
     path: &str,
@@ -50,7 +50,7 @@ pub fn event(
     })
 }
 
-/// Names in lower case, repeated headers joined with a comma.
+/// Headers with lower-case names; values of repeated headers are joined with a comma.
 fn joined(headers: &HeaderMap) -> Map<String, Value> {
     headers
         .keys()
@@ -65,7 +65,7 @@ fn joined(headers: &HeaderMap) -> Map<String, Value> {
         .collect()
 }
 
-/// Function URLs deliver these types as text and everything else in base64.
+/// Whether function URLs deliver this content type as text. They encode all others as base64.
 fn is_text(headers: &HeaderMap) -> bool {
     let kind = headers
         .get(CONTENT_TYPE)

@@ -1,4 +1,4 @@
-//! `get`: a message's timeline, or a person's latest events, in the terminal.
+//! `get`: prints the timeline of a message, or the latest events of a phone number.
 
 use std::fmt::Write as _;
 
@@ -11,29 +11,29 @@ use serde_json::Value;
 
 use crate::{function_url, place::Target};
 
-/// Asks the dashboard's own API, in this process, and lays its answer out for reading.
+/// Calls the dashboard's API in this process and formats the response.
 ///
 /// # Errors
-/// If nothing is stored under the name, or the table does not answer.
+/// If no message and no number is found, or the table does not answer.
 pub async fn timeline(target: &Target, name: &str) -> anyhow::Result<String> {
     let dashboard =
         Dashboard::start(&DashboardConfig::of_terminal(target.storage.clone()), &target.aws).await?;
     if let Some(message) = ask(&dashboard, &format!("/api/messages/{}", encoded(name))).await? {
-        return Ok(harmless(&told(&message)));
+        return Ok(harmless(&formatted(&message)));
     }
     let digits: String = name.chars().filter(char::is_ascii_digit).collect();
-    let like_a_number = name.chars().all(|c| c.is_ascii_digit() || "+ -()".contains(c)) && !digits.is_empty();
-    if like_a_number {
+    let is_number = name.chars().all(|c| c.is_ascii_digit() || "+ -()".contains(c)) && !digits.is_empty();
+    if is_number {
         let answer = ask(&dashboard, &format!("/api/recipients/{digits}")).await?;
         let events = answer
             .as_ref()
             .and_then(|a| a.get("events")?.as_array())
-            .context("no events in the answer")?;
+            .context("the response has no events")?;
         if !events.is_empty() {
             return Ok(harmless(&list(&digits, events)));
         }
     }
-    bail!("nothing is stored of {name}: neither a message of this id nor events of this number");
+    bail!("no message or number found for \"{name}\"");
 }
 
 async fn ask(dashboard: &Dashboard, path: &str) -> anyhow::Result<Option<Value>> {
@@ -58,7 +58,7 @@ async fn ask(dashboard: &Dashboard, path: &str) -> anyhow::Result<Option<Value>>
     }
 }
 
-fn told(message: &Value) -> String {
+fn formatted(message: &Value) -> String {
     let mut out = String::new();
     let text = |name: &str| {
         message
@@ -92,7 +92,7 @@ fn told(message: &Value) -> String {
     if message.get("cursor").is_some() {
         let _ = writeln!(
             out,
-            "  … more events than one answer holds; the JSON API lists all of them"
+            "  … more events than one response contains; the JSON API lists all of them"
         );
     }
     let journey = message
@@ -117,7 +117,7 @@ fn told(message: &Value) -> String {
 }
 
 fn list(number: &str, events: &[Value]) -> String {
-    let mut out = format!("latest events of {number}, the newest first\n\n");
+    let mut out = format!("latest events of {number}, newest first\n\n");
     for event in events {
         let id = event.get("message_id").and_then(Value::as_str).unwrap_or("-");
         let _ = writeln!(out, "  {}  {id}", row(event));
@@ -125,7 +125,7 @@ fn list(number: &str, events: &[Value]) -> String {
     out
 }
 
-/// Ids, channels and texts come from outside: control characters must not reach the terminal.
+/// Providers choose ids, channels and texts: control characters must not reach the terminal.
 fn harmless(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })

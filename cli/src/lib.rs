@@ -1,8 +1,8 @@
-//! The operator's side of netcore-webhooks: the local receiver and the commands.
+//! The command `netcore-webhooks`: the local instance and the commands for operators.
 //!
-//! [`serve`] runs every function on the embedded servers of [`local`], and
-//! [`function_url`] shapes requests as AWS does. [`sign`], [`get`], [`simulate`], [`cost`], [`erase`] and [`dead_letters`] are commands; [`place`] finds the
-//! table and queues they work on.
+//! [`serve`] runs every function on the embedded servers of [`local`], and [`function_url`] builds
+//! events in the format of function URLs. [`sign`], [`get`], [`simulate`], [`cost`], [`erase`] and
+//! [`dead_letters`] are commands; [`place`] finds their table and queues.
 
 pub mod cost;
 pub mod dead_letters;

@@ -1,5 +1,5 @@
-//! HTTP/1.1 for `serve`: connections within limits, so that a peer that stalls or vanishes holds
-//! nothing for long and does not block a shutdown.
+//! HTTP/1.1 server with limits: a peer that stalls or disappears cannot hold resources for long or
+//! block a shutdown.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -32,20 +32,20 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Bounds of a listener. No peer can change them.
+/// Limits of a listener. A peer cannot change them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Connections at once. Further ones wait in the listener's backlog until one ends.
+    /// Maximum of open connections. Others wait in the listener's backlog.
     pub(crate) connections: usize,
-    /// For the head of a request, and for the wait before it on a connection that is kept alive.
-    /// A connection that takes longer is closed.
+    /// Time for the head of a request, and for the idle time before it on a keep-alive connection.
+    /// Then the connection is closed.
     pub(crate) head: Duration,
-    /// For the body of a request. A slower one gets a 408, and its connection is closed.
+    /// Time for the body of a request. Then the response is 408, and the connection is closed.
     pub(crate) body: Duration,
-    /// How long a connection lives. Then its last request is finished and it is closed, so that a
-    /// peer that does not read its answer ends too.
+    /// Lifetime of a connection. Then the last request is finished and the connection is closed,
+    /// even if the peer does not read the response.
     pub(crate) connection: Duration,
-    /// How long requests under way may take after a stop.
+    /// Time for requests in progress after a stop.
     pub(crate) grace: Duration,
 }
 
@@ -61,12 +61,12 @@ impl Default for Limits {
     }
 }
 
-/// How long a connection without a request may take to close after a stop.
+/// Time for an idle connection to close after a stop.
 const GOODBYE: Duration = Duration::from_millis(500);
-/// How long to wait when the system has no further socket to give.
+/// Pause after a failed accept, for example when no file descriptor is free.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until told to stop; then finishes the requests under way and drops all other connections.
+/// Serves until a stop; then finishes the requests in progress and closes all other connections.
 pub(crate) async fn serve(
     listener: TcpListener,
     app: Router,
@@ -103,9 +103,9 @@ pub(crate) async fn serve(
     while connections.join_next().await.is_some() {}
 }
 
-/// Resolves when the servers are to stop.
+/// Resolves at a stop.
 pub(crate) async fn until(mut stopped: watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is a stop too.
+    // An error means that the sender was dropped, which is also a stop.
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
@@ -134,7 +134,7 @@ async fn connection(
             .header_read_timeout(limits.head)
             .serve_connection(TokioIo::new(stream), service)
     );
-    // An error is the peer's: it stalled, or it is gone.
+    // An error here means that the peer stalled or disconnected.
     tokio::select! {
         _ = served.as_mut() => return,
         () = until(stopped) => {}
@@ -144,24 +144,24 @@ async fn connection(
     let idle = under_way.load(Ordering::Relaxed) == 0;
     let grace = if idle { GOODBYE } else { limits.grace };
     if timeout(grace, served).await.is_err() && !idle {
-        tracing::warn!("a request was cut off after {} s", grace.as_secs());
+        tracing::warn!("a request was aborted after {} s", grace.as_secs());
     }
 }
 
-/// The whole body, or the answer to a peer that sent too much or took too long.
+/// The whole body, or the response to a body that is too large or too slow.
 pub(crate) async fn read(body: Body, most: usize, within: Duration) -> Result<Bytes, Response> {
     match timeout(within, Limited::new(body, most).collect()).await {
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             Err((StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n").into_response())
         }
-        Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "the body broke off\n").into_response()),
+        Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "the body is incomplete\n").into_response()),
         Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "the body took too long\n").into_response()),
     }
 }
 
-/// Whether the request names this machine. A page elsewhere can point a name of its site at this
-/// machine, and the browser would then let it in; the name reveals it.
+/// Whether the `Host` header names this machine. This prevents DNS rebinding: a website can point
+/// its own domain at this machine, and the browser then treats this server as the same origin.
 pub(crate) fn names_this_machine(headers: &HeaderMap) -> bool {
     let host = headers
         .get(HOST)
@@ -204,7 +204,7 @@ mod tests {
         go_on: Arc<Notify>,
     }
 
-    /// Answers the body, at `/slow` not before it is told to.
+    /// Echoes the body; at `/slow` only after `go_on`.
     async fn run(limits: Limits) -> Running {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -240,13 +240,13 @@ mod tests {
         }
     }
 
-    /// What a peer is told until its connection ends.
+    /// Everything that a peer receives until its connection ends.
     async fn end(mut peer: TcpStream) -> String {
-        let mut told = Vec::new();
-        let ended = timeout(TIMEOUT, peer.read_to_end(&mut told)).await;
-        // A reset is an end too.
+        let mut received = Vec::new();
+        let ended = timeout(TIMEOUT, peer.read_to_end(&mut received)).await;
+        // A reset also ends the connection.
         let _ = ended.expect("the connection ends");
-        String::from_utf8(told).unwrap()
+        String::from_utf8(received).unwrap()
     }
 
     #[tokio::test]
@@ -257,7 +257,7 @@ mod tests {
             peer.write_all(said).await.unwrap();
             end(peer).await;
         }
-        // A request, and nothing more on a connection that is kept alive.
+        // One request on a keep-alive connection, which is then idle.
         let mut peer = TcpStream::connect(running.address).await.unwrap();
         peer.write_all(REQUEST).await.unwrap();
         assert!(end(peer).await.starts_with("HTTP/1.1 200"));

@@ -1,5 +1,8 @@
 //! The command `netcore-webhooks`.
-#![expect(clippy::print_stdout, reason = "a command's answer goes to standard output")]
+#![expect(
+    clippy::print_stdout,
+    reason = "commands print their results to standard output"
+)]
 
 use std::{
     io::Write as _,
@@ -27,11 +30,11 @@ use webhook_ingest::{
     operations::{config::environment, logging},
 };
 
-/// Receives RCS, SMS and WhatsApp webhooks and shows what became of the messages.
+/// Receives RCS, SMS and WhatsApp webhooks, stores their events and shows the messages' states.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
-    /// The folder of the local instance.
+    /// Data folder of the local instance.
     #[arg(long, global = true, default_value = ".local")]
     data: PathBuf,
     #[command(subcommand)]
@@ -42,68 +45,68 @@ struct Cli {
 enum Command {
     /// Run every function in one process on this machine (the default).
     Serve(Serve),
-    /// Sign a file as a sender would and print the curl line that posts it.
+    /// Sign a file with the policy and print the curl command that posts it.
     Sign {
-        /// The file to post.
+        /// File to post.
         file: PathBuf,
-        /// Where to.
+        /// URL to post to.
         #[arg(long, default_value = "http://127.0.0.1:9000/lambda-url/event-webhook/")]
         url: String,
-        /// The policy, or where it is kept; default: the local instance's.
+        /// Policy, or a reference to it; default: the policy of the local instance.
         #[arg(long, env = "WEBHOOK_AUTH", hide_env_values = true)]
         auth: Option<String>,
     },
-    /// Show a message's timeline, or the latest events of a number.
+    /// Print the timeline of a message, or the latest events of a phone number.
     Get {
-        /// A message id or a number.
+        /// Message id or phone number.
         name: String,
     },
-    /// Look after the dashboard's counters.
+    /// Manage the dashboard's counters.
     #[command(subcommand)]
     Rollups(Counters),
-    /// Play the providers, then check that every event is stored exactly once.
+    /// Simulate the providers, then check that every event is stored exactly once.
     Simulate(simulate::Options),
-    /// Remove every trace of a person from the events table; says first what would go.
+    /// Delete all data of a person; without --yes, only print what would be deleted.
     Erase(erase::Options),
-    /// What a month costs in AWS, by part.
+    /// Print the monthly AWS bill, by part.
     Cost(cost::Options),
-    /// Look after what needs a person.
+    /// Manage the messages in the dead-letter queue.
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
 }
 
 #[derive(clap::Args)]
 struct Serve {
-    /// The address to listen on.
+    /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1:9000")]
     listen: SocketAddr,
-    /// Keep nothing on disk.
+    /// Keep all data in memory.
     #[arg(long)]
     memory: bool,
 }
 
 #[derive(Subcommand)]
 enum Counters {
-    /// Count every event of the table anew, beside the counters that are read until it is done.
+    /// Count all events of the table again; readers use the previous counters until it is complete.
     Rebuild,
 }
 
 #[derive(Subcommand)]
 enum DeadLettersCommand {
-    /// One line for each dead letter, with phone numbers redacted.
+    /// Print one line for each dead letter, with phone numbers redacted.
     List(Which),
-    /// Dead letters with their bodies, as JSON.
+    /// Print dead letters with their bodies, as JSON.
     Show(Which),
-    /// Send dead letters to the retry queue, from which `redrive` stores them.
+    /// Send dead letters to the retry queue; the function `redrive` then stores them.
     Redrive(Which),
-    /// Write dead letters to a file, one JSON object a line.
+    /// Write dead letters to a file, one JSON object per line.
     Export {
         #[command(flatten)]
         filter: Which,
-        /// The file; it must not exist yet.
+        /// New file; it must not exist.
         #[arg(long)]
         to: PathBuf,
-        /// Delete them from the queue once they are on disk.
+        /// Delete them from the queue after they are written to disk.
         #[arg(long)]
         remove: bool,
     },
@@ -111,7 +114,7 @@ enum DeadLettersCommand {
     Discard {
         #[command(flatten)]
         filter: Which,
-        /// Really do it; without, only say what would be deleted.
+        /// Delete; without this option, only print what would be deleted.
         #[arg(long)]
         yes: bool,
     },
@@ -130,7 +133,7 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "an error goes to standard error")]
+#[expect(clippy::print_stderr, reason = "errors go to standard error")]
 fn failed(error: &anyhow::Error) -> ExitCode {
     eprintln!("error: {error:#}");
     ExitCode::FAILURE
@@ -190,7 +193,7 @@ async fn simulate(options: simulate::Options, data: &Path) -> anyhow::Result<()>
     print!("{report}");
     match report.differences().len() {
         0 => Ok(()),
-        n => anyhow::bail!("what is stored and what was sent differ in {n} points"),
+        n => anyhow::bail!("stored and sent events differ in {n} points"),
     }
 }
 
@@ -209,7 +212,9 @@ async fn serve(data: &Path, options: Serve) -> anyhow::Result<()> {
     }
     println!("Dashboard\n  {base}/");
     println!("API\n  {base}/api/messages/<message id>");
-    println!("Tables and queues, for any AWS tool: export these. The key is a secret, new at each start");
+    println!(
+        "Tables and queues for any AWS tool: export these variables. The key is a secret, new at each start"
+    );
     for (name, value) in server.local.place.environment() {
         if name.starts_with("AWS_") {
             println!("  {name}={value}");
@@ -218,12 +223,12 @@ async fn serve(data: &Path, options: Serve) -> anyhow::Result<()> {
     println!("Try it\n  {}", sample(&server.auth, &base));
     println!("ready");
     stopped().await;
-    println!("stopping: requests under way are finished");
+    println!("stopping: finishing the requests in progress");
     server.stop().await;
     Ok(())
 }
 
-/// A line to paste: a message that is sent just now.
+/// A curl command that posts an event with the current time.
 fn sample(auth: &str, base: &str) -> String {
     let now = time::now();
     let body = serde_json::json!([{
@@ -233,7 +238,7 @@ fn sample(auth: &str, base: &str) -> String {
     .to_string();
     let headers = match webhook_ingest::auth::Policy::parse(auth) {
         Ok(policy) => policy.sign(body.as_bytes(), now),
-        // A reference to a secret: what signs is not shown.
+        // The policy is a reference to a secret, which must not be printed.
         Err(_) => Vec::new(),
     };
     sign::line(&headers, &body, &format!("{base}/lambda-url/event-webhook/"))
@@ -262,12 +267,12 @@ async fn rebuild(data: &Path) -> anyhow::Result<()> {
     let rebuilt = rebuild::rebuild(&rollups, &target.storage.events_table, progress).await?;
     bar.finish_and_clear();
     println!(
-        "{} events are counted anew; {} old counters and dedup markers are removed",
+        "counted {} events again; removed {} old counters and dedup markers",
         rebuilt.events, rebuilt.removed
     );
     if rebuilt.skipped > 0 {
         println!(
-            "{} items of the table are no events and were skipped",
+            "skipped {} items of the table that are not events",
             rebuilt.skipped
         );
     }
@@ -322,13 +327,13 @@ async fn dead_letters(data: &Path, command: DeadLettersCommand) -> anyhow::Resul
             let found = queue.hold(&filter.into()).await?;
             let (exported, file) = dead_letters::discard(&queue, found, data).await?;
             println!(
-                "{} dead letters deleted; they are kept in {}",
+                "{} dead letters deleted; they are saved in {}",
                 exported.deleted,
                 file.display()
             );
             let stay = exported.written - exported.deleted;
             if stay > 0 {
-                println!("{stay} stay in the queue: parts of them are missing just now");
+                println!("{stay} stay in the queue, because some of their parts are currently missing");
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Which table and queues a command works on: those of the environment, else those of a local
-//! instance that is running.
+//! Tables and queues of a command: those that the environment names, otherwise those of the running
+//! local instance.
 
 use std::{fs, path::Path};
 
@@ -11,19 +11,19 @@ use webhook_ingest::operations::{
 
 use crate::{local::RunningInstance, serve::PLACE};
 
-/// Clients and names.
+/// Clients, tables and queues of a command.
 pub struct Target {
-    /// Clients.
+    /// SDK clients.
     pub aws: Aws,
-    /// Names.
+    /// Names and URLs.
     pub storage: StorageConfig,
-    /// The counters' table.
+    /// Name of the counters' table.
     pub rollups_table: String,
-    /// The running instance that holds them; `None` in AWS.
+    /// The running local instance; `None` in AWS.
     pub local: Option<RunningInstance>,
 }
 
-/// What a command needs of a stack in AWS.
+/// Variables that a command needs for a stack in AWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
     /// `EVENTS_TABLE`.
@@ -45,13 +45,13 @@ impl Needs {
 }
 
 impl Target {
-    /// The target that the environment names, or the instance that runs with this data folder.
+    /// The target that the environment names, or the running instance of this data folder.
     ///
     /// # Errors
     /// If only some of the variables are set, or no instance is running.
     pub async fn find(data: &Path, needs: Needs) -> anyhow::Result<Self> {
         if needs.variables().iter().any(|name| environment(name).is_some()) {
-            // What the command does not use need not be set.
+            // Placeholders for variables that the command does not use.
             let unused = |name: &str| match name {
                 "EVENTS_TABLE" | "RETRY_QUEUE_URL" | "DEAD_LETTER_QUEUE_URL"
                     if !needs.variables().contains(&name) =>

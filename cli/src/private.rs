@@ -1,4 +1,4 @@
-//! Files and folders that only their owner may read: they hold personal data and secrets.
+//! Files and folders with personal data and secrets: only their owner may read them.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions},
@@ -9,17 +9,16 @@ use std::{
 
 const FILE: u32 = 0o600;
 const FOLDER: u32 = 0o700;
-/// Others may write into such a folder, but not remove what is not theirs, as in `/tmp`.
+/// The sticky bit, as on `/tmp`: users may create files, but delete only their own.
 const STICKY: u32 = 0o1000;
-/// What the group and others may do.
+/// Permission bits of the group and of others.
 const OTHERS: u32 = 0o077;
 
-/// Makes a data folder, or takes one that exists, and leaves it and what the command keeps in it to
-/// the owner alone.
+/// Creates a data folder, or uses an existing one, and restricts the folder and the command's files in
+/// it to the owner.
 ///
-/// A folder that already holds other things than an instance's data keeps its permissions, as does
-/// one that is shared on purpose (sticky): only the files whose names begin like one of `ours`
-/// change.
+/// A folder that contains other files, or has the sticky bit, keeps its permissions. In it, only
+/// files whose names start with one of the prefixes in `ours` are restricted.
 pub(crate) fn folder(path: &Path, ours: &[&str]) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(FOLDER).create(path)?;
     let mut foreign = false;
@@ -40,24 +39,24 @@ pub(crate) fn folder(path: &Path, ours: &[&str]) -> io::Result<()> {
     Ok(())
 }
 
-/// A file that is made where it does not exist, readable by the owner only, and appended to.
+/// Opens or creates a file for appending, readable only by the owner.
 pub(crate) fn append(path: &Path) -> io::Result<File> {
     owned(OpenOptions::new().create(true).append(true), path)
 }
 
-/// A new file, readable by the owner only.
+/// Creates or truncates a file, readable only by the owner.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     owned(OpenOptions::new().create(true).write(true).truncate(true), path)
 }
 
-/// Writes a file that only the owner can read, even while it is written.
+/// Writes a file that is readable only by the owner from the first byte.
 pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
     create(path)?.write_all(text.as_bytes())
 }
 
 fn owned(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let file = options.mode(FILE).open(path)?;
-    // The mode above is for a new file only.
+    // The mode above applies only to new files.
     file.set_permissions(Permissions::from_mode(FILE))?;
     Ok(file)
 }

@@ -1,5 +1,5 @@
-//! What Lambda's event source mapping does in AWS: hands messages of the retry queue to `redrive`
-//! and deletes those it does not name as failed.
+//! Local event source mapping of the retry queue: passes messages to `redrive` and deletes those
+//! that the partial batch response does not list as failed.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,12 +16,12 @@ use webhook_ingest::operations::{clients::Timeouts, config::StorageConfig};
 
 use crate::local::RunningInstance;
 
-/// The batch that the template configures.
+/// Batch size of the template.
 const BATCH: i32 = 5;
 const LONG_POLL_SECONDS: i32 = 1;
 const FUNCTION_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Polls until told to stop.
+/// Polls until a stop.
 pub(crate) async fn run(place: RunningInstance, storage: StorageConfig, stopped: watch::Receiver<bool>) {
     let aws = place.aws(Timeouts::unhurried()).await;
     let redrive = Redrive::start(storage, &aws);
@@ -87,7 +87,7 @@ fn event(messages: &[Message]) -> anyhow::Result<LambdaEvent<SqsEvent>> {
     ))
 }
 
-/// What SQS says of a message, as `redrive` reads it: receives and the time of sending.
+/// System attributes of a message. `redrive` reads the receive count and the time of sending.
 fn system_attributes(message: &Message) -> Value {
     let all = message.attributes().into_iter().flatten();
     all.map(|(name, value)| (name.as_str().to_owned(), json!(value)))
@@ -95,7 +95,7 @@ fn system_attributes(message: &Message) -> Value {
         .into()
 }
 
-/// The text attributes of a message.
+/// String attributes of a message.
 fn attributes(message: &Message) -> Value {
     let all = message.message_attributes().into_iter().flatten();
     all.filter_map(|(name, value)| {

@@ -1,5 +1,5 @@
-//! Every function in one process, behind one address: the same handlers, SDK calls and event JSON
-//! as in AWS, on embedded servers.
+//! `serve`: runs every function in one process at one address, on embedded servers, with the same
+//! handlers, SDK calls and event JSON as in AWS.
 
 use std::{
     collections::HashMap,
@@ -36,34 +36,34 @@ use crate::{
     private, retry_poller, stream_poller,
 };
 
-/// The file in the data folder that says where a running instance is.
+/// File in the data folder with the addresses of the running instance.
 pub const PLACE: &str = "running.json";
-/// The file in the data folder that keeps the policy made at first start.
+/// File in the data folder with the policy that the first start created.
 pub const POLICY: &str = "webhook-auth.json";
 
-/// Larger than what any function takes, so that the function itself can say that it is too large.
+/// Larger than the limit of every function, so that the function itself answers 413.
 const LARGEST_REQUEST: usize = 16 * 1024 * 1024;
 
-/// How `serve` runs.
+/// Options of `serve`.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The address it listens on.
+    /// Address to listen on.
     pub listen: SocketAddr,
-    /// The folder that keeps its data; `None` keeps nothing.
+    /// Data folder; `None` keeps all data in memory.
     pub data: Option<PathBuf>,
-    /// `WEBHOOK_AUTH`, or `None` for a policy made at first start.
+    /// `WEBHOOK_AUTH`; `None` uses the policy that the first start created.
     pub auth: Option<String>,
-    /// How the queues behave.
+    /// Options of the queues.
     pub queues: QueueOptions,
 }
 
 /// A running instance.
 pub struct Server {
-    /// The address it listens on.
+    /// Address of the listener.
     pub address: SocketAddr,
     /// The embedded servers.
     pub local: Local,
-    /// The policy in force, as JSON or a reference.
+    /// The policy in use, as JSON or a reference.
     pub auth: String,
     stop: watch::Sender<bool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
@@ -80,10 +80,10 @@ struct Functions {
 }
 
 impl Server {
-    /// Starts everything and listens.
+    /// Starts the embedded servers, the functions and the listener.
     ///
     /// # Errors
-    /// If the address is taken, the folder cannot be written, or the policy is none.
+    /// If the address is in use, the folder cannot be written, or the policy is invalid.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let open = environment("DASHBOARD_AUTH").is_none_or(|auth| auth.trim().is_empty());
         if open && !options.listen.ip().is_loopback() {
@@ -119,7 +119,7 @@ impl Server {
             )),
         ];
         if let Some(folder) = &options.data {
-            // It holds the key to the tables and queues.
+            // It contains the access key of the tables and queues.
             private::write(&folder.join(PLACE), &serde_json::to_string_pretty(&local.place)?)?;
         }
         Ok(Self {
@@ -133,7 +133,7 @@ impl Server {
         })
     }
 
-    /// Finishes what is under way and stops.
+    /// Finishes the requests in progress and stops.
     pub async fn stop(self) {
         let _ = self.stop.send(true);
         for task in self.tasks {
@@ -146,9 +146,9 @@ impl Server {
     }
 }
 
-/// Two instances in one folder would write over each other's queues.
+/// Locks the folder: two instances in one folder would overwrite each other's queues.
 fn lock(folder: &Path) -> anyhow::Result<fs::File> {
-    private::folder(folder, &[]).with_context(|| format!("{} cannot be made", folder.display()))?;
+    private::folder(folder, &[]).with_context(|| format!("{} cannot be created", folder.display()))?;
     let lock = private::create(&folder.join("lock"))?;
     lock.try_lock().with_context(|| {
         format!(
@@ -161,7 +161,7 @@ fn lock(folder: &Path) -> anyhow::Result<fs::File> {
 
 async fn functions(local: &Local, auth: &str, open: bool) -> anyhow::Result<(Functions, StorageConfig)> {
     let place = &local.place;
-    // The same variables as in AWS; those that say where things are stored come from the embedded servers.
+    // The same variables as in AWS; names of tables and queues come from the embedded servers.
     let stored: HashMap<&str, String> = place.environment().into_iter().collect();
     let config = ReceiverConfig::read(|name| match name {
         "WEBHOOK_AUTH" => Some(auth.to_owned()),
@@ -177,7 +177,7 @@ async fn functions(local: &Local, auth: &str, open: bool) -> anyhow::Result<(Fun
         receivers.insert(receiver.function, Ingest::start(receiver, config, &aws).await?);
     }
     let dashboard = DashboardConfig::read(|name| match name {
-        // Who sits at this machine looks after it, unless the environment says otherwise.
+        // By default, users of this machine are operators.
         "DASHBOARD_ROLE" | "DASHBOARD_REDRIVE" if environment(name).is_none() => Some(
             if name == "DASHBOARD_ROLE" {
                 "operator"
@@ -198,14 +198,15 @@ async fn functions(local: &Local, auth: &str, open: bool) -> anyhow::Result<(Fun
     Ok((functions, config.storage))
 }
 
-/// A policy with a random token, kept in the data folder so that it survives a restart.
+/// A policy with a random token, stored in the data folder so that it survives a restart.
 fn policy(data: Option<&Path>) -> anyhow::Result<String> {
     let file = data.map(|folder| folder.join(POLICY));
     if let Some(kept) = file.as_ref().filter(|file| file.exists()) {
         return fs::read_to_string(kept).with_context(|| format!("{} cannot be read", kept.display()));
     }
     let mut token = [0_u8; 24];
-    getrandom::fill(&mut token).map_err(|e| anyhow::anyhow!("no random numbers: {e}"))?;
+    getrandom::fill(&mut token)
+        .map_err(|e| anyhow::anyhow!("the system's random number generator failed: {e}"))?;
     let policy = serde_json::json!({
         "accept": [{"type": "header", "name": "x-netcore-token", "values": [hex::encode(token)]}],
     })
@@ -247,7 +248,7 @@ async fn answer(
     let Some(request) = request else {
         return plain(
             StatusCode::BAD_REQUEST,
-            "the request has no form that a function URL would pass on\n",
+            "a function URL would not accept this request\n",
         );
     };
     let request = request.with_lambda_context(lambda_runtime::Context::default());
@@ -261,7 +262,7 @@ async fn answer(
                 .collect();
             return plain(
                 StatusCode::NOT_FOUND,
-                &format!("no function of this name; there are\n{}", known.concat()),
+                &format!("unknown function; the functions are\n{}", known.concat()),
             );
         }
     };

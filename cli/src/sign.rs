@@ -1,4 +1,4 @@
-//! `sign`: what a sender would send. Signs a file for a policy and prints the curl line.
+//! `sign`: signs a file with a policy and prints the curl command of a sender.
 
 use std::{path::Path, time::Duration};
 
@@ -9,10 +9,10 @@ use webhook_ingest::{
     operations::clients::{Aws, Roots, Timeouts},
 };
 
-/// The curl line that posts a file with the headers that the policy's first scheme asks for.
+/// The curl command that posts a file with the headers for the policy's first scheme.
 ///
 /// # Errors
-/// If the file cannot be read or there is no usable policy.
+/// If the file cannot be read or the policy is invalid.
 pub async fn curl_line(file: &Path, auth: &str, url: &str) -> anyhow::Result<String> {
     let body = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let now = time::now();
@@ -27,7 +27,7 @@ pub async fn curl_line(file: &Path, auth: &str, url: &str) -> anyhow::Result<Str
     Ok(line(&headers, &format!("@{}", file.display()), url))
 }
 
-/// A curl line for a POST of JSON.
+/// A curl command that posts JSON.
 pub fn line(headers: &[(String, String)], data: &str, url: &str) -> String {
     let mut line = format!("curl -sS {}", quoted(url));
     let json = ("content-type".to_owned(), "application/json".to_owned());
@@ -40,7 +40,7 @@ pub fn line(headers: &[(String, String)], data: &str, url: &str) -> String {
     line
 }
 
-/// A word for a shell.
+/// A word, quoted for a shell.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }

@@ -1,5 +1,5 @@
-//! What Lambda's event source mapping does in AWS: hands the records of the events table's stream to
-//! `projector`, in order, and hands them again until they are counted.
+//! Local event source mapping of the events table's stream: passes the records to `projector` in
+//! order, and repeats them until they are counted.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,14 +14,14 @@ use crate::local::{
     stream::{BEGINNING, Position, Stream},
 };
 
-/// The batch that the template configures.
+/// Batch size of the template.
 const BATCH: usize = 500;
-/// The template waits five seconds for a batch to fill; here a person looks at the page.
+/// Shorter than the template's batching window of five seconds, so that the page shows events sooner.
 const PAUSE: Duration = Duration::from_millis(200);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 const FUNCTION_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Polls until told to stop; before, counts what a folder of an earlier version never counted.
+/// Polls until a stop. First counts the events of a folder from a version without counters.
 pub(crate) async fn run(
     place: RunningInstance,
     stream: Stream,
@@ -34,7 +34,7 @@ pub(crate) async fn run(
         if let Err(error) = rebuild(&rollups, &place.events_table, |_| ()).await {
             tracing::warn!(
                 error = format!("{error:#}"),
-                "run `rollups rebuild`: the events of this folder are not counted"
+                "the events of this folder are not counted; run `rollups rebuild`"
             );
         }
     }
@@ -43,14 +43,14 @@ pub(crate) async fn run(
         place.dead_letter_queue_url.clone(),
         &aws,
     );
-    // What was counted in an earlier run is not in the stream any more.
+    // The stream contains only records that earlier runs did not count.
     let mut position = BEGINNING;
     loop {
         let pause = match poll(&projector, &stream, &mut position).await {
             Ok(BATCH..) => Duration::ZERO,
             Ok(_) => PAUSE,
             Err(error) => {
-                tracing::warn!(%error, "the stream could not be read on");
+                tracing::warn!(%error, "the stream could not be read");
                 PAUSE_AFTER_FAILURE
             }
         };
@@ -61,8 +61,8 @@ pub(crate) async fn run(
     }
 }
 
-/// Hands one batch over. If it was counted, moves on and removes it from the stream. Returns how many
-/// records it had.
+/// Passes one batch to `projector`. After it is counted, advances the position and removes the batch
+/// from the stream. Returns the number of records.
 async fn poll(projector: &Projector, stream: &Stream, position: &mut Position) -> anyhow::Result<usize> {
     let (read, at) = (stream.clone(), *position);
     let (records, next) = spawn_blocking(move || read.after(at, BATCH)).await??;
@@ -72,7 +72,7 @@ async fn poll(projector: &Projector, stream: &Stream, position: &mut Position) -
     if !records.is_empty() {
         let response = projector.clone().handle(event(&records)?).await;
         let counted = response.batch_item_failures.is_empty();
-        anyhow::ensure!(counted, "a batch was not counted; it comes again");
+        anyhow::ensure!(counted, "a batch was not counted; it will be repeated");
     }
     *position = next;
     let trimmed = stream.clone();

@@ -1,4 +1,4 @@
-//! `cost`: what a month costs in AWS, by part, beside a design that writes idempotency records.
+//! `cost`: the monthly AWS bill by part, compared with a design that writes idempotency records.
 
 pub mod prices;
 mod table;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use prices::Price;
 use usage::Projection;
 
-/// The processor of the functions.
+/// Processor architecture of the functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Architecture {
     /// Graviton.
@@ -20,13 +20,13 @@ pub enum Architecture {
     X86_64,
 }
 
-/// What the bill is for.
+/// Inputs of the bill.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// Events of a month, evenly spread.
+    /// Events per month, at a constant rate.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000_000_000))]
     pub events_per_month: u64,
-    /// Events in a request; no provider documents more than one.
+    /// Events per request; no provider documents more than one.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub batch: u32,
     /// The functions' memory in MB.
@@ -35,19 +35,19 @@ pub struct Options {
     /// The functions' processor.
     #[arg(long, value_enum, default_value_t = Architecture::Arm64)]
     pub architecture: Architecture,
-    /// Days until events expire; 0 for ever (the bill is then that of a year later).
+    /// Days until events expire; 0 keeps them for ever (the bill then includes one year of storage).
     #[arg(long, default_value_t = 180, value_parser = clap::value_parser!(u32).range(0..=36_500))]
     pub retention_days: u32,
-    /// Without the search by number.
+    /// Leave out recipient-index (search by number).
     #[arg(long)]
     pub no_recipient_index: bool,
-    /// Without the list of a day.
+    /// Leave out day-index (list of a day's events).
     #[arg(long)]
     pub no_day_index: bool,
-    /// Write units that counting an event takes, instead of what its batches come to.
+    /// Write units for counting one event; default: estimated from the size of its batch.
     #[arg(long, value_name = "UNITS")]
     pub rollup_units: Option<f64>,
-    /// As JSON.
+    /// Print JSON.
     #[arg(long)]
     pub json: bool,
 }
@@ -55,42 +55,45 @@ pub struct Options {
 /// One part of the bill.
 #[derive(Debug, Clone, Serialize)]
 pub struct Line {
-    /// What it is paid for.
+    /// Name of the part.
     pub part: &'static str,
-    /// How much of it.
+    /// Number of units.
     pub quantity: f64,
-    /// Of what, and what it costs.
+    /// The unit.
     pub of: &'static str,
-    /// Dollars of a unit.
+    /// US dollars per unit.
     pub price: f64,
-    /// Dollars.
+    /// US dollars.
     pub usd: f64,
 }
 
-/// A month.
+/// The bill of one month.
 #[derive(Debug, Clone, Serialize)]
 pub struct Bill {
-    /// Where the prices hold.
+    /// Region of the prices.
     pub region: &'static str,
-    /// Events of the month.
+    /// Events in the month.
     pub events: u64,
-    /// The parts.
+    /// Parts of the bill.
     pub lines: Vec<Line>,
-    /// Their sum.
+    /// Sum of the parts, US dollars.
     pub usd: f64,
-    /// The same with an idempotency record for every event.
+    /// Sum with an idempotency record for every event, US dollars.
     pub two_write_usd: f64,
-    /// What is assumed of that.
+    /// Assumptions behind `two_write_usd`.
     pub two_write: &'static str,
-    /// Where each price is from, and when it was last seen there.
+    /// Source of each price, and when it was last seen.
     pub prices: [Price; 12],
 }
 
 const TWO_WRITE: &str = "an idempotency record for every event as Powertools keeps it: put as in progress, updated as completed \
-(one write unit each), and between them the event's own put; records expire within the hour; everything else the same";
+(one write unit each), and between them the event's own put; records expire within an hour; everything else is the same";
 
 /// The bill of a month.
-#[expect(clippy::cast_precision_loss, reason = "a bill is no account of single events")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a bill does not need exact event counts"
+)]
 pub fn bill(options: &Options) -> Bill {
     let events = options.events_per_month as f64;
     let memory = f64::from(options.memory);
@@ -133,7 +136,7 @@ fn compute(options: &Options, calls: f64, ms: f64) -> (f64, Price) {
     (calls * ms / 1000.0 * f64::from(options.memory) / 1024.0, price)
 }
 
-/// `writes` after another for each event.
+/// `writes` sequential writes for each event.
 fn receivers(options: &Options, events: f64, writes: f64) -> Vec<Line> {
     let batch = f64::from(options.batch);
     let requests = events / batch;
@@ -215,7 +218,7 @@ fn operation(options: &Options, events: f64, counted: Projection) -> Vec<Line> {
         requests * usage::LOG_BYTES_PER_REQUEST + counted.invocations * usage::LOG_BYTES_PER_PROJECTION;
     vec![
         line(
-            "queues: redrive looking, nothing there",
+            "queues: idle polling by redrive",
             usage::queue_requests() / 1e6,
             prices::SQS_REQUESTS,
         ),

@@ -1,22 +1,22 @@
-//! The price table: what AWS asks in one region, since when, and where it says so. List prices,
+//! AWS prices of one region, with source and date. List prices,
 //! without the free tier and without savings plans.
 
 use serde::Serialize;
 
-/// Where these prices hold.
+/// Region of these prices.
 pub const REGION: &str = "us-east-1";
 
 /// One price.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Price {
-    /// For what, and for how much of it.
+    /// The unit that is billed.
     pub of: &'static str,
-    /// US dollars.
+    /// US dollars per unit.
     pub usd: f64,
-    /// AWS's page that states it.
+    /// AWS's page that states the price.
     pub source: &'static str,
-    /// The month of the newest dated text, by anybody, that states it so: AWS's own pages bear no
-    /// date. `None` where only undated texts were found.
+    /// Month of the newest dated text, by any author, that states this price: AWS's own pages have no
+    /// date. `None` if only undated texts were found.
     pub seen: Option<&'static str>,
 }
 
@@ -25,28 +25,28 @@ const DYNAMODB: &str = "https://aws.amazon.com/dynamodb/pricing/on-demand/";
 const SQS: &str = "https://aws.amazon.com/sqs/pricing/";
 const CLOUDWATCH: &str = "https://aws.amazon.com/cloudwatch/pricing/";
 
-/// A call of a function, a function URL's request among them: the URL itself costs nothing.
+/// An invocation, also through a function URL: the URL itself costs nothing.
 pub const LAMBDA_REQUESTS: Price = Price {
     of: "a million Lambda requests",
     usd: 0.20,
     source: LAMBDA,
     seen: Some("2026-03"),
 };
-/// The first 7.5 billion GB-seconds of a month.
+/// For the first 7.5 billion GB-seconds of a month.
 pub const LAMBDA_ARM64: Price = Price {
     of: "a GB-second on arm64",
     usd: 0.000_013_333_4,
     source: LAMBDA,
     seen: Some("2026-03"),
 };
-/// The first 6 billion GB-seconds of a month.
+/// For the first 6 billion GB-seconds of a month.
 pub const LAMBDA_X86_64: Price = Price {
     of: "a GB-second on x86_64",
     usd: 0.000_016_666_7,
     source: LAMBDA,
     seen: Some("2026-03"),
 };
-/// Since the cut of November 2024. A unit is 1 KB; a transaction takes two.
+/// Since the price cut of November 2024. A unit is 1 KB; a transaction takes two units.
 pub const DYNAMODB_WRITES: Price = Price {
     of: "a million write units on demand",
     usd: 0.625,
@@ -67,42 +67,42 @@ pub const DYNAMODB_STORAGE: Price = Price {
     source: DYNAMODB,
     seen: None,
 };
-/// Counts the table without its global indexes.
+/// Billed for the table without its global indexes.
 pub const DYNAMODB_RECOVERY: Price = Price {
     of: "a GB-month of point-in-time recovery",
     usd: 0.20,
     source: DYNAMODB,
     seen: None,
 };
-/// The first 100 billion of a month; each 64 KB of a message are one.
+/// For the first 100 billion of a month; each 64 KB of a message counts as one request.
 pub const SQS_REQUESTS: Price = Price {
     of: "a million SQS requests",
     usd: 0.40,
     source: SQS,
     seen: Some("2026-06"),
 };
-/// What functions write, the standard class.
+/// Ingestion of function logs, standard class.
 pub const LOGS: Price = Price {
     of: "a GB of logs",
     usd: 0.50,
     source: CLOUDWATCH,
     seen: Some("2026-06"),
 };
-/// A name with one set of dimensions, of the first 10,000.
+/// A metric name with one set of dimensions; for the first 10,000.
 pub const METRICS: Price = Price {
     of: "a custom metric",
     usd: 0.30,
     source: CLOUDWATCH,
     seen: Some("2026-05"),
 };
-/// Of standard resolution, on one metric.
+/// Standard resolution, one metric.
 pub const ALARMS: Price = Price {
     of: "an alarm",
     usd: 0.10,
     source: CLOUDWATCH,
     seen: Some("2026-05"),
 };
-/// Of CloudWatch, beyond the three free ones of an account.
+/// Beyond the three free dashboards of an account.
 pub const DASHBOARDS: Price = Price {
     of: "a CloudWatch dashboard",
     usd: 3.0,
@@ -110,7 +110,7 @@ pub const DASHBOARDS: Price = Price {
     seen: Some("2026-06"),
 };
 
-/// All of them.
+/// All prices.
 pub const ALL: [Price; 12] = [
     LAMBDA_REQUESTS,
     LAMBDA_ARM64,

@@ -1,4 +1,4 @@
-//! A bill for a terminal.
+//! Prints a bill on a terminal.
 
 use std::fmt;
 

@@ -1,114 +1,114 @@
-//! How much of everything a number of events uses. What can be measured here is measured by
-//! tests/tests/cost.rs and tests/examples/floor.rs; what only AWS could tell is an assumption and
-//! says so.
+//! Estimated resource usage for a number of events. tests/tests/cost.rs and tests/examples/floor.rs
+//! measure the values marked "measured"; the others are assumptions, because they can be measured
+//! only in AWS.
 
 use receivers::RECEIVERS;
 use webhook_ingest::operations::metrics;
 
-/// Of each index: its items are projected whole and fit 1 KB like the table's. Measured.
+/// For the table and for each index: indexes project complete items, which fit in 1 KB. Measured.
 pub const WRITE_UNITS_PER_EVENT: f64 = 1.0;
-/// Mean bytes of an item, names included. Measured on simulated events.
+/// Mean bytes of an item, attribute names included. Measured on simulated events.
 pub const ITEM_BYTES: f64 = 430.0;
-/// What `DynamoDB` adds to each item of a table or index for storage:
+/// Bytes that `DynamoDB` adds to each item of a table or index for storage:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
 pub const STORED_BESIDE: f64 = 100.0;
-/// Bytes a receiver writes to its log for a request: its line and its metrics. Measured.
+/// Bytes that a receiver logs per request: one line and the metrics. Measured.
 pub const LOG_BYTES_PER_REQUEST: f64 = 1_000.0;
-/// Bytes that `projector` writes for an invocation: assumed to be half of that.
+/// Bytes that `projector` logs per invocation: assumed to be half of that.
 pub const LOG_BYTES_PER_PROJECTION: f64 = 500.0;
-/// CPU of a whole core for an event in a batch, and for a request beside its events, in
-/// milliseconds. Measured, see ARCHITECTURE.md.
+/// Milliseconds of one whole core per event in a batch. Measured, see ARCHITECTURE.md.
 pub const CPU_PER_EVENT: f64 = 0.295;
-/// See [`CPU_PER_EVENT`].
+/// The same per request, without its events.
 pub const CPU_PER_REQUEST: f64 = 0.585;
 /// Alarms in template.yaml.
 pub const ALARMS: f64 = 38.0;
 
-/// Memory at which a function has a whole core:
+/// Memory in MB at which a function has one whole core:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
 const WHOLE_CORE_MB: f64 = 1769.0;
-/// Writes under way at once, as in the receivers.
+/// Concurrent writes, as in the receivers.
 const IN_FLIGHT: f64 = 32.0;
 /// Assumed time of one write, in milliseconds.
 const WRITE_MS: f64 = 5.0;
-/// A month of 730 hours, as AWS reckons.
+/// A month of 730 hours, as in AWS's price examples.
 pub const SECONDS_PER_MONTH: f64 = 730.0 * 3600.0;
 const DAYS_PER_MONTH: f64 = 730.0 / 24.0;
-/// Assumed shards of the stream: a new table on demand takes 4,000 writes a second, 1,000 a partition.
+/// Assumed shards of the stream: a new on-demand table takes 4,000 writes a second, 1,000 per partition.
 const SHARDS: f64 = 4.0;
-/// The template's batch and batching window for `projector`.
+/// Batch size and batching window of `projector` in the template.
 const PROJECTOR_BATCH: f64 = 500.0;
 const PROJECTOR_WINDOW_SECONDS: f64 = 5.0;
-/// Assumed empty receives of `redrive`'s event source: five pollers that wait 20 seconds each.
+/// Assumed empty receives of `redrive`'s event source: five pollers with 20 s of long polling each.
 const IDLE_RECEIVES: f64 = 5.0 * SECONDS_PER_MONTH / 20.0;
 
-/// Milliseconds that a receiver takes for a request of `batch` events, `writes` after another each.
+/// Milliseconds that a receiver takes for a request of `batch` events with `writes` sequential writes each.
 pub fn receiver_ms(batch: f64, writes: f64, memory_mb: f64) -> f64 {
     let cpu = CPU_PER_REQUEST + CPU_PER_EVENT * batch * writes;
     let waiting = (batch / IN_FLIGHT).ceil() * WRITE_MS * writes;
     (cpu / core(memory_mb) + waiting).ceil()
 }
 
-/// The part of a core that a function of this memory has.
+/// Share of a core that a function with this memory has.
 fn core(memory_mb: f64) -> f64 {
     (memory_mb / WHOLE_CORE_MB).min(1.0)
 }
 
-/// `projector`'s part for an evenly spread month: the dearest case, since crowds share counters.
+/// Usage of `projector` at a constant rate. This is the most expensive case: in a peak, more events
+/// share the same counters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Projection {
-    /// How often it is called.
+    /// Number of invocations.
     pub invocations: f64,
-    /// Milliseconds each takes.
+    /// Milliseconds per invocation.
     pub ms: f64,
-    /// Write units for an event.
+    /// Write units per event.
     pub write_units: f64,
-    /// Read units for an event.
+    /// Read units per event.
     pub read_units: f64,
 }
 
-/// What counting events costs. `write_units` per event instead of what [`touched`] says.
+/// Usage of counting events. `write_units` per event replaces the estimate of [`touched`].
 pub fn projection(events: f64, memory_mb: f64, write_units: Option<f64>) -> Projection {
     let per_shard = events / SECONDS_PER_MONTH / SHARDS;
     // The window opens with the first event.
     let batch = (1.0 + per_shard * PROJECTOR_WINDOW_SECONDS).min(PROJECTOR_BATCH);
     let invocations = events / batch;
     let seconds = batch.min(PROJECTOR_WINDOW_SECONDS);
-    // Beside the items, the transaction and the reads before it are waited for.
+    // Besides the CPU time: the reads and the transaction.
     let ms = (0.5 + CPU_PER_EVENT * batch) / core(memory_mb) + 3.0 * WRITE_MS;
     Projection {
         invocations,
         ms: ms.ceil(),
-        // A transaction writes each item of up to 1 KB at two units.
+        // In a transaction, each item of up to 1 KB takes two write units.
         write_units: write_units.unwrap_or_else(|| 2.0 * touched(batch, seconds) / batch),
-        // The dedup markers of each second, and which counters are in force.
+        // The dedup markers of each second, and the current generation.
         read_units: (seconds + 1.0) / batch,
     }
 }
 
-/// Items of the counters' table that one batch of events changes: a day and an hour for every
-/// bot, tag and pair of them that it meets, and the dedup markers of each second. Fitted to what a test
-/// measures.
+/// Items of the counters' table that one batch of events changes: a day and an hour for every bot,
+/// tag and pair of both in the batch, and the dedup markers of each second. The formula is fitted to
+/// the results of a test.
 pub fn touched(batch: f64, seconds: f64) -> f64 {
     3.5 * batch.powf(0.4) + seconds
 }
 
-/// Gigabytes of items that are kept for `days`, or of a year's if they are kept for ever.
+/// Gigabytes of the items of `days`, or of one year if items never expire.
 pub fn stored_gb(events: f64, days: u32) -> f64 {
     let days = if days == 0 { 365.0 } else { f64::from(days) };
     events * days / DAYS_PER_MONTH * (ITEM_BYTES + STORED_BESIDE) / 1e9
 }
 
-/// Requests to SQS while nothing goes wrong.
+/// Requests to SQS if no event is queued.
 pub fn queue_requests() -> f64 {
     IDLE_RECEIVES
 }
 
-/// The most metrics there can be: every name with every function and provider that may emit it.
-#[expect(clippy::cast_precision_loss, reason = "some dozens")]
+/// Upper bound of custom metrics: every name with every function and provider that may emit it.
+#[expect(clippy::cast_precision_loss, reason = "a few dozen")]
 pub fn metrics() -> f64 {
     let receivers = RECEIVERS.len();
-    // `redrive` stores for both providers.
+    // `redrive` stores events of both providers.
     let per_provider = metrics::PER_PROVIDER.len() * (receivers + 2);
     let per_function = (metrics::PER_FUNCTION.len() + [metrics::TIME_TO_ANSWER].len()) * receivers;
     let others = [metrics::RETRY_AGE, metrics::TABLE_REJECTIONS].len();

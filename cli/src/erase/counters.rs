@@ -1,6 +1,6 @@
-//! What the counters' table holds of a person. Counters are named by words that providers send:
-//! bots, tags, statuses, types, reasons. Today's `projector` redacts numbers in them; counters of
-//! earlier versions may hold some, and `rollups rebuild` replaces those.
+//! Searches the counters' table for a person. Names of counters contain values from providers:
+//! bots, tags, statuses, types, reasons. `projector` redacts numbers in them; counters of earlier
+//! versions may contain numbers, and `rollups rebuild` replaces those counters.
 
 use anyhow::Context as _;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -9,17 +9,17 @@ use webhook_ingest::{counters, events_table::item::Item, phone::redact};
 use super::person::Person;
 use crate::place::Target;
 
-/// Names that are listed.
+/// Maximum number of names in the report.
 const LISTED: usize = 10;
 
-/// Counters that name a person.
+/// Counters that contain a number of a person.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Items that were looked at.
+    /// Items that were read.
     pub looked: usize,
-    /// Items that name the person.
+    /// Items that contain a number of the person.
     pub found: usize,
-    /// Names in them, redacted: the first few.
+    /// The first names in these items, redacted.
     pub names: Vec<String>,
 }
 
@@ -65,7 +65,7 @@ impl Counters {
     }
 }
 
-/// The texts of an attribute. Its numbers are counts and times.
+/// The texts of an attribute. Numeric values are skipped: they are counts and times.
 fn texts(value: &AttributeValue) -> Box<dyn Iterator<Item = &str> + '_> {
     match value {
         AttributeValue::S(text) => Box::new(std::iter::once(text.as_str())),

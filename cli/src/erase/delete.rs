@@ -1,4 +1,4 @@
-//! Deletes events in batches, again as long as the table leaves some of them unprocessed.
+//! Deletes events in batches, and retries those that the table leaves unprocessed.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -9,13 +9,13 @@ use webhook_ingest::events_table::item;
 
 use crate::place::Target;
 
-/// `BatchWriteItem` takes as many:
+/// Maximum of `BatchWriteItem`:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
 const BATCH: usize = 25;
 const IN_FLIGHT: usize = 4;
 const TRIES: u32 = 10;
 
-/// Deletes items by key. Deleting what is gone already is no fault, so it can be done again.
+/// Deletes items by key. Deleting a missing item succeeds, so the call is idempotent.
 pub(super) async fn all(
     target: &Target,
     keys: &[(String, String)],
@@ -44,7 +44,9 @@ async fn batch(target: &Target, keys: &[(String, String)]) -> anyhow::Result<()>
             .request_items(table, wanted)
             .send()
             .await
-            .context("the events table does not delete; run the same command again to go on")?;
+            .context(
+                "the events table did not accept the deletion; run the same command again to continue",
+            )?;
         wanted = answer
             .unprocessed_items
             .and_then(|mut left| left.remove(table))
@@ -56,7 +58,7 @@ async fn batch(target: &Target, keys: &[(String, String)]) -> anyhow::Result<()>
         pause = (pause * 2).min(Duration::from_secs(5));
     }
     bail!(
-        "the events table is too busy: {} events of a batch are left; run the same command again to go on",
+        "the events table is too busy: {} events of a batch were not deleted; run the same command again to continue",
         wanted.len()
     );
 }

@@ -1,6 +1,6 @@
-//! Files in the data folder that people made and that name a person: copies that `dead-letters`
-//! wrote, exports, saved bodies. The files of a running instance are not among them: they are
-//! cleaned by the instance, and the queues' journal holds messages that are not stored yet.
+//! Finds files in the data folder that name a person: files of `dead-letters discard`, exports,
+//! saved bodies. The files of a running instance are skipped: the instance cleans them itself, and
+//! the queues' journal contains messages that are not stored yet.
 
 use std::{
     fs::{self, File},
@@ -13,14 +13,14 @@ use super::{
     record::{KEY, RECORD},
 };
 
-/// Beginnings of names of a running instance's files, and of the record's.
+/// Prefixes of the files that are skipped: those of a running instance and of the record.
 const KEPT: [&str; 4] = ["tables.sqlite", "queues.", RECORD, KEY];
-/// Bytes that are looked at together.
+/// Bytes that are searched at once.
 const WINDOW: usize = 1024 * 1024;
-/// Bytes of the window before that are looked at again: no spelling of a number or an id is longer.
+/// Bytes of the previous window that are searched again: no spelling of a number or an id is longer.
 const OVERLAP: usize = 8 * 1024;
 
-/// Files that name the person. Memory does not grow with the files.
+/// Files that name the person. Memory use does not depend on the size of the files.
 pub(super) fn look(data: &Path, person: &Person) -> Vec<PathBuf> {
     let Ok(folder) = fs::read_dir(data) else {
         return Vec::new();
@@ -35,7 +35,7 @@ pub(super) fn look(data: &Path, person: &Person) -> Vec<PathBuf> {
         .map(|file| file.path())
         .filter(|path| {
             names(path, person).unwrap_or_else(|error| {
-                tracing::warn!(%error, file = %path.display(), "the file could not be looked at");
+                tracing::warn!(%error, file = %path.display(), "the file could not be searched");
                 false
             })
         })

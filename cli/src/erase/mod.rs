@@ -1,9 +1,9 @@
-//! `erase`: removes every trace of a person: events in both directions, letters in the queues, what
-//! a local instance keeps on disk. It shows first what it found, deletes only if it is told to, and
-//! keeps a record that holds no number.
+//! `erase`: removes all data of a person: events in both directions, records in queue messages, and
+//! deleted content in the files of a local instance. It first prints what it found, deletes only
+//! with `--yes`, and writes a record without phone numbers.
 //!
-//! It keeps no list of erased people, because such a list would be personal data. A delivery that
-//! comes again after an erasure is therefore stored anew, and erasing again removes it.
+//! It keeps no list of erased people, because such a list would be personal data. A delivery that is
+//! repeated after an erasure is therefore stored again, and the next erasure removes it.
 
 mod counters;
 mod delete;
@@ -34,68 +34,68 @@ pub use self::{
 };
 use crate::place::{Needs, Target};
 
-/// Which person, and how to search.
+/// The person, and how to search.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// The number with its country code, in any spelling; several times for other numbers of the
-    /// same person, such as the national one.
+    /// Phone number with country code, in any spelling; repeat the option for other numbers of the
+    /// same person, such as the number without country code.
     #[arg(long, required = true, value_name = "NUMBER")]
     pub recipient: Vec<String>,
-    /// Delete; without, only show what would be deleted.
+    /// Delete; without this option, only print what would be deleted.
     #[arg(long)]
     pub yes: bool,
-    /// Search through recipient-index alone instead of reading the whole table: quick and cheap,
-    /// but blind to ids and texts of other items that name the person.
+    /// Search only recipient-index instead of reading the whole table: fast and cheap, but it does
+    /// not find ids and texts of other items that name the person.
     #[arg(long)]
     pub quick: bool,
-    /// Remove the person's records from both queues too. Each look at a message of the retry queue
-    /// counts as one of its receives.
+    /// Also remove the person's records from both queues. Reading a message of the retry queue counts
+    /// as one of its receives.
     #[arg(long)]
     pub queues: bool,
-    /// The file of the record; default: erasures.jsonl in the data folder.
+    /// File for the record; default: erasures.jsonl in the data folder.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
 }
 
-/// What was found, and then what was deleted.
+/// Result of the search and of the deletion.
 #[derive(Debug)]
 pub struct Report {
     /// Events of the person.
     pub traces: Traces,
-    /// Messages in the dead-letter queue, or why it was not looked at.
+    /// Messages in the dead-letter queue, or why the queue was not read.
     pub dead: Result<FoundMessages, String>,
-    /// Messages in the retry queue; none if it was not looked at.
+    /// Messages in the retry queue; `None` if the queue was not read.
     pub retry: Option<FoundMessages>,
-    /// About how many messages wait in the retry queue.
+    /// Approximate number of messages in the retry queue.
     pub waiting: u64,
-    /// Counters, or why they were not looked at.
+    /// Counters, or why they were not read.
     pub counters: Result<Counters, String>,
     /// Files in the data folder that name the person.
     pub files: Vec<PathBuf>,
     /// Whether the whole table was read.
     pub thorough: bool,
-    /// Whether the queues are to be cleaned.
+    /// Whether `--queues` is set.
     pub queues: bool,
-    /// Whether it is to be deleted.
+    /// Whether `--yes` is set.
     pub yes: bool,
     /// The numbers, redacted.
     pub whom: Vec<String>,
-    /// What was deleted, if it was to be.
+    /// Result of the deletion; `None` without `--yes`.
     pub done: Option<Done>,
 }
 
-/// What was deleted.
+/// Result of a deletion.
 #[derive(Debug)]
 pub struct Done {
-    /// Events.
+    /// Deleted events.
     pub events: usize,
     /// Messages of the dead-letter queue.
     pub dead: FoundMessages,
     /// Messages of the retry queue.
     pub retry: FoundMessages,
-    /// Whether nothing is left in the files of a local instance; absent if there are none.
+    /// Whether the files of a local instance are free of deleted content; `None` if there are no files.
     pub purged: Option<bool>,
-    /// The file with the record.
+    /// File of the record.
     pub record: PathBuf,
 }
 
@@ -106,12 +106,13 @@ impl Report {
     }
 }
 
-/// Looks for everything of a person, shows it, and deletes it if told to.
+/// Finds all data of a person, shows it, and deletes it with `--yes`.
 ///
 /// # Errors
-/// If the number is none, a table or a queue does not answer, or the record cannot be written.
-/// Nothing is deleted before all was found and shown and the record says that a deletion begins; if
-/// the deletion fails, the record says how far it came. Running the same command again continues.
+/// If a number is invalid, a table or a queue does not answer, or the record cannot be written.
+/// The deletion starts only after everything is found and shown and the entry `begun` is in the
+/// record. If it fails, the entry `ended` contains what was deleted. Run the same command again to
+/// continue.
 pub async fn run(
     options: &Options,
     data: &Path,
@@ -163,18 +164,18 @@ async fn look(
         report.counters = looked.map_err(|error| format!("{error:#}"));
     }
     let Some(queues) = queues else { return Ok(report) };
-    let mut letters = FoundMessages::default();
-    let looked = queue_messages::look(queues, person, Which::DeadLetters, false, &mut letters).await;
+    let mut dead = FoundMessages::default();
+    let looked = queue_messages::look(queues, person, Which::DeadLetters, false, &mut dead).await;
     if options.queues {
-        // What is to be cleaned must be seen first.
+        // A queue must be readable before its messages are deleted.
         looked.context("the dead-letter queue")?;
-        report.dead = Ok(letters);
-        let mut letters = FoundMessages::default();
-        let looked = queue_messages::look(queues, person, Which::Retry, false, &mut letters).await;
+        report.dead = Ok(dead);
+        let mut retry = FoundMessages::default();
+        let looked = queue_messages::look(queues, person, Which::Retry, false, &mut retry).await;
         looked.context("the retry queue")?;
-        report.retry = Some(letters);
+        report.retry = Some(retry);
     } else {
-        report.dead = looked.map(|()| letters).map_err(|error| format!("{error:#}"));
+        report.dead = looked.map(|()| dead).map_err(|error| format!("{error:#}"));
     }
     if let Ok(depth) = queue_messages::depth(queues, Which::Retry).await {
         report.waiting = depth.visible + depth.hidden;
@@ -185,19 +186,19 @@ async fn look(
 /// A deletion.
 struct Erasure<'e> {
     target: &'e Target,
-    /// If they are to be cleaned.
+    /// `None` without `--queues`.
     queues: Option<&'e Target>,
     person: &'e Person,
     data: &'e Path,
 }
 
 impl Erasure<'_> {
-    /// Deletes what was found. The record says it before the first deletion, and says after the
-    /// last one what was deleted, also if that was not everything.
+    /// Deletes what was found. Writes the entry `begun` before the first deletion, and the entry
+    /// `ended` with the result after the last one, even if the deletion failed.
     async fn recorded(&self, report: &Report, file: PathBuf) -> anyhow::Result<Done> {
         let mut record = record::open(&file)?;
         let counters = report.counters.as_ref().ok().map(|counters| counters.found);
-        let found = |letters: Option<&FoundMessages>| letters.map_or(0, |letters| letters.ids.len());
+        let found = |messages: Option<&FoundMessages>| messages.map_or(0, |messages| messages.ids.len());
         let begun = Entry {
             thorough: report.thorough,
             events: report.traces.len(),
@@ -215,16 +216,16 @@ impl Erasure<'_> {
             record: file,
         };
         let result = self.all(report, &mut done).await;
-        let letters = done.dead.deleted + done.retry.deleted;
+        let deleted_messages = done.dead.deleted + done.retry.deleted;
         let ended = Entry {
             at: record::now(),
             step: Step::Ended,
             events: done.events,
-            letters,
+            letters: deleted_messages,
             complete: result.is_ok()
-                && letters >= begun.letters
-                && report.dead.as_ref().is_ok_and(|letters| letters.all)
-                && report.retry.as_ref().is_none_or(|letters| letters.all)
+                && deleted_messages >= begun.letters
+                && report.dead.as_ref().is_ok_and(|messages| messages.all)
+                && report.retry.as_ref().is_none_or(|messages| messages.all)
                 && counters == Some(0)
                 && done.purged != Some(false),
             failed: result.as_ref().err().map(|(what, _)| *what),
@@ -239,15 +240,15 @@ impl Erasure<'_> {
         }
     }
 
-    /// Deletes one kind of thing after the other, and names what failed.
+    /// Deletes queue messages, events and local traces in this order. An error names the part that failed.
     async fn all(&self, report: &Report, done: &mut Done) -> Result<(), (&'static str, anyhow::Error)> {
         if let Some(queues) = self.queues {
-            for (which, what, letters) in [
-                // First what could be stored while the events are deleted.
+            for (which, what, found) in [
+                // First, because `redrive` could store these messages while the events are deleted.
                 (Which::Retry, "the retry queue", &mut done.retry),
                 (Which::DeadLetters, "the dead-letter queue", &mut done.dead),
             ] {
-                queue_messages::look(queues, self.person, which, true, letters)
+                queue_messages::look(queues, self.person, which, true, found)
                     .await
                     .map_err(|error| (what, error))?;
             }
@@ -258,7 +259,7 @@ impl Erasure<'_> {
         done.events = usize::try_from(bar.position()).unwrap_or(usize::MAX);
         bar.finish_and_clear();
         deleted.map_err(|error| ("the events", error))?;
-        // An instance in memory has nothing on disk.
+        // `serve --memory` has no files.
         if let Some(place) = &self.target.local
             && self.data.join("tables.sqlite").exists()
         {
@@ -269,7 +270,7 @@ impl Erasure<'_> {
     }
 }
 
-/// `None` where the environment names a table in AWS and no queues.
+/// `None` if the environment names a table in AWS and no queues.
 async fn queues(data: &Path, needed: bool) -> anyhow::Result<Option<Target>> {
     let named = |name: &str| environment(name).is_some();
     if named("EVENTS_TABLE") && !(named("RETRY_QUEUE_URL") && named("DEAD_LETTER_QUEUE_URL")) {
@@ -279,7 +280,7 @@ async fn queues(data: &Path, needed: bool) -> anyhow::Result<Option<Target>> {
     Target::find(data, Needs::Queues).await.map(Some)
 }
 
-/// Drawn on a terminal only.
+/// A progress bar; visible only on a terminal.
 fn bar(what: &'static str, length: u64) -> ProgressBar {
     let bar = ProgressBar::new(length).with_prefix(what);
     let style = ProgressStyle::with_template("{prefix:<9} {bar:40} {human_pos}/{human_len} events");

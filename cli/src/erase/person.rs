@@ -1,4 +1,4 @@
-//! One person's numbers and message ids, and whether an item or a text names one of them.
+//! A person's numbers and message ids, and the check whether an item or a text contains one of them.
 
 use std::collections::BTreeSet;
 
@@ -10,29 +10,29 @@ use webhook_ingest::{
     phone::{Number, redact},
 };
 
-/// A shorter message id is found only where nothing else stands.
+/// A shorter message id matches only if it is the whole text.
 const SHORTEST_ID: usize = 8;
-/// Times that this program wrote. Their digits are no phone numbers.
+/// Attributes with times. Their digits are not searched for phone numbers.
 const CLOCKS: [&str; 4] = [EVENT_TIME, RECEIVED_AT, EXPIRES_AT, DAY_SHARD];
 
 /// Why an item belongs to a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
-    /// It was sent to the number, or came from it.
+    /// Its `recipient` is the number: the message was sent to it or came from it.
     Recipient,
-    /// Its message id holds the number, or is that of a message to or from it.
+    /// Its message id contains the number, or belongs to a message to or from it.
     Message,
-    /// Something in it names the number or such a message.
+    /// Another attribute contains the number or the id of such a message.
     Mention,
 }
 
-/// One person.
+/// A person.
 #[derive(Debug, Clone)]
 pub struct Person {
     numbers: Vec<Number>,
-    /// Ids of messages to and from them, as far as they are known.
+    /// Known ids of messages to and from the person.
     ids: BTreeSet<String>,
-    /// Finds the ids of [`SHORTEST_ID`] bytes or more, however many they are, in one pass.
+    /// Finds all ids of [`SHORTEST_ID`] bytes or more in one pass.
     finder: AhoCorasick,
 }
 
@@ -69,15 +69,15 @@ impl Person {
             .collect()
     }
 
-    /// The ids of messages to and from this person that are known.
+    /// Known ids of messages to and from the person.
     pub(super) fn ids(&self) -> &BTreeSet<String> {
         &self.ids
     }
 
-    /// Adds ids of messages to and from this person. Returns whether one is new.
+    /// Adds ids of messages to and from the person. Returns whether one is new.
     ///
     /// # Errors
-    /// If they are too many to search for at once: some hundred million bytes of them.
+    /// If the ids are too many to search for at once: some hundred million bytes.
     pub(super) fn learn(&mut self, ids: impl IntoIterator<Item = String>) -> anyhow::Result<bool> {
         let known = self.ids.len();
         self.ids.extend(ids);
@@ -89,7 +89,7 @@ impl Person {
         Ok(true)
     }
 
-    /// Why an item belongs to this person, if it does.
+    /// Why an item belongs to the person; `None` if it does not.
     pub fn owns(&self, item: &Item) -> Option<Why> {
         let text = |name: &str| item.get(name).and_then(|v| v.as_s().ok()).map(String::as_str);
         if text(RECIPIENT).is_some_and(|recipient| self.is_numbered_in(recipient)) {
@@ -119,8 +119,8 @@ impl Person {
         }
     }
 
-    /// Whether a text holds a number of this person in any spelling, or the id of a message to or
-    /// from them.
+    /// Whether a text contains a number of the person in any spelling, or the id of a message to or
+    /// from the person.
     pub fn is_named_in(&self, text: &str) -> bool {
         self.is_numbered_in(text)
             || self.ids.contains(text)
@@ -130,18 +130,18 @@ impl Person {
                 .is_ok_and(|mut found| found.any(|found| is_word(text, found.start(), found.end())))
     }
 
-    /// The same for bytes; those that are not UTF-8 separate what is beside them.
+    /// The same for bytes. Bytes that are not UTF-8 act as separators.
     pub(super) fn is_named_in_bytes(&self, bytes: &[u8]) -> bool {
         self.is_named_in(&String::from_utf8_lossy(bytes))
     }
 
-    /// Whether a text holds a number of this person in any spelling.
+    /// Whether a text contains a number of the person in any spelling.
     pub(super) fn is_numbered_in(&self, text: &str) -> bool {
         self.numbers.iter().any(|number| number.is_in(text))
     }
 }
 
-/// Whether a part of a text is not a part of a longer word.
+/// Whether the span is not part of a longer word.
 fn is_word(text: &str, start: usize, end: usize) -> bool {
     let before = text.get(..start).and_then(|t| t.chars().next_back());
     let after = text.get(end..).and_then(|t| t.chars().next());

@@ -1,5 +1,5 @@
-//! What the queues hold of a person. A message is written anew without the person's records, or
-//! deleted if no other record is in it.
+//! Removes a person's records from the queues. A message is replaced by one without these records,
+//! or deleted if it contains no others.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,35 +22,35 @@ use webhook_ingest::{
 use super::person::Person;
 use crate::place::Target;
 
-/// Messages of one queue that are looked at in one run. SQS hides at most 120,000 at once.
+/// Maximum of messages that one run reads from a queue. SQS allows 120,000 in flight.
 const MOST: usize = 100_000;
-/// Bytes of messages in parts that are kept until the missing parts come.
+/// Maximum bytes of message parts that are held until the missing parts are received.
 const MOST_BYTES: usize = 256 * 1024 * 1024;
-/// How long a message stays hidden while the others are looked at, in seconds.
+/// Visibility timeout while the rest of the queue is read, in seconds.
 const HIDDEN_SECONDS: i32 = 600;
-/// Messages that are put back at once.
+/// Messages that are made visible again concurrently.
 const IN_FLIGHT: usize = 8;
 
-/// What was found in one queue.
+/// Result for one queue.
 #[derive(Debug, Default)]
 pub struct FoundMessages {
     /// Ids of messages that name the person.
     pub ids: Vec<String>,
-    /// How many of them were deleted, or replaced by one without the person's records.
+    /// Number of these messages that were deleted, or replaced by one without the person's records.
     pub deleted: usize,
-    /// Records of others that were kept from them.
+    /// Records of other people that stay in the queue.
     pub kept: usize,
-    /// Whether every message of the queue was looked at: not if there are too many of them, if
-    /// another process holds some, or if parts of a message are missing.
+    /// Whether every message of the queue was read. `false` if there are too many, if another process
+    /// holds some, or if parts of a message are missing.
     pub all: bool,
 }
 
-/// Which queue.
+/// A queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Which {
-    /// What needs a person.
+    /// The dead-letter queue.
     DeadLetters,
-    /// What waits to be stored.
+    /// The retry queue.
     Retry,
 }
 
@@ -63,9 +63,9 @@ impl Which {
     }
 }
 
-/// Looks through a queue, and removes the person's records from it if `remove`.
+/// Reads a queue, and with `remove` deletes the person's records from it.
 ///
-/// Adds to `letters` as it goes, so that the caller knows what was done if it fails.
+/// Updates `found` continuously, so that the caller has the counts even after an error.
 pub(super) async fn look(
     target: &Target,
     person: &Person,
@@ -93,26 +93,26 @@ struct Walk<'w> {
     person: &'w Person,
     which: Which,
     remove: bool,
-    /// Ids of messages.
+    /// Ids of the messages received so far.
     seen: BTreeSet<String>,
-    /// Handles of messages to put back.
+    /// Receipt handles of messages to make visible again.
     hidden: Vec<String>,
-    /// Parts of messages that are not complete yet: handle and text of each.
+    /// Parts of incomplete messages: receipt handle and text of each.
     parts: BTreeMap<String, BTreeMap<usize, (String, String)>>,
-    /// The bytes of those texts.
+    /// Total bytes of these texts.
     bytes: usize,
 }
 
 impl Walk<'_> {
     async fn all(&mut self, found: &mut FoundMessages) -> anyhow::Result<()> {
-        // Messages that are invisible before this starts belong to another process. Afterwards the queue's own figure
-        // lags behind what was put back.
+        // Before the first pass, messages in flight belong to another process. In the second pass the
+        // approximate count may still include messages of the first.
         found.all = self.remove || depth(self.target, self.which).await?.hidden == 0;
         loop {
             let messages = self.receive().await?;
             let known = self.seen.len();
             for message in messages {
-                // Shown again, because the first ones are not hidden any more.
+                // A message is received again after its visibility timeout.
                 if self
                     .seen
                     .insert(message.message_id().unwrap_or_default().to_owned())
@@ -141,7 +141,7 @@ impl Walk<'_> {
             .queue_url(self.which.url(self.target))
             .max_number_of_messages(10)
             .visibility_timeout(HIDDEN_SECONDS)
-            // Long polling asks all of SQS's servers; short polling may miss messages.
+            // Long polling queries all SQS servers; short polling may miss messages.
             .wait_time_seconds(1)
             .send()
             .await
@@ -182,15 +182,15 @@ impl Walk<'_> {
                 if let Ok(joined) = joined {
                     return self.judge(&part.id, &handles, Some(&joined), found).await;
                 }
-                // Parts that make no message cannot be read.
+                // The joined parts are not a valid message.
                 found.all = false;
                 Ok(())
             }
         }
     }
 
-    /// Removes a message that names the person, if it is to be removed. `None` is a foreign message
-    /// that does.
+    /// Counts a message that names the person, and with `remove` removes it. `None` is a message in a
+    /// foreign format that names the person.
     async fn judge(
         &mut self,
         id: &str,
@@ -207,12 +207,12 @@ impl Walk<'_> {
             None => (Vec::new(), 0),
         };
         found.ids.push(id.to_owned());
-        // Put back if something fails, so that the next run sees it.
+        // Made visible again after an error, so that the next run finds it.
         self.hidden.extend_from_slice(handles);
         if !self.remove {
             return Ok(());
         }
-        // First the new one: what fails in between leaves a record twice, not lost.
+        // Send before delete: an error in between duplicates records and loses none.
         self.send(&rest).await?;
         for handle in handles {
             self.delete(handle).await?;
@@ -250,7 +250,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Makes what stays visible to others again. What cannot be put back shows again by itself.
+    /// Makes the remaining messages visible again. If a call fails, the visibility timeout does it.
     async fn put_back(&mut self) {
         use futures::StreamExt as _;
         let url = self.which.url(self.target);
@@ -268,7 +268,7 @@ impl Walk<'_> {
                     let why = clients::failure(&error);
                     tracing::warn!(
                         why,
-                        "a message could not be put back; it shows again within ten minutes"
+                        "a message could not be made visible again; it becomes visible within ten minutes"
                     );
                 }
             })
@@ -280,8 +280,8 @@ fn names(person: &Person, message: &QueueMessage) -> bool {
     person.is_named_in(&message.detail) || person.is_named_in_bytes(message.body.bytes())
 }
 
-/// The records of a message that do not name the person, in new messages, and how many records they are. None are
-/// left if the body has no records that this program can read, or its envelope names the person.
+/// New messages with the records that do not name the person, and the number of these records.
+/// Empty if the body cannot be split into records, or its envelope names the person.
 fn without(person: &Person, message: &QueueMessage) -> (Vec<QueueMessage>, usize) {
     let receiver = receivers::receiver(&message.function);
     let (Some(receiver), Some(verified)) = (receiver, message.verified()) else {
@@ -306,12 +306,12 @@ fn without(person: &Person, message: &QueueMessage) -> (Vec<QueueMessage>, usize
     }
 }
 
-/// About how many messages are in a queue.
+/// Approximate numbers of messages in a queue.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Depth {
-    /// Messages that can be received.
+    /// Visible messages.
     pub(super) visible: u64,
-    /// Messages that were received and may come again.
+    /// Messages in flight: received and not deleted.
     pub(super) hidden: u64,
 }
 

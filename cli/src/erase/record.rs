@@ -1,4 +1,4 @@
-//! The record of erasures: proof that a given number was erased. It holds no number.
+//! The record of erasures: evidence that a given number was erased. It contains no phone number.
 
 use std::{
     fs::{self, OpenOptions},
@@ -15,51 +15,51 @@ use sha2::Sha256;
 
 use super::person::Person;
 
-/// The file in the data folder that the record is kept in.
+/// File of the record in the data folder.
 pub const RECORD: &str = "erasures.jsonl";
-/// The file in the data folder with the key of the digests.
+/// File in the data folder with the key of the digests.
 pub const KEY: &str = "erasure-key";
 
-/// Which end of a run a line is about.
+/// Phase of a run.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
-    /// Written before the first deletion. The counts are of what was found.
+    /// Written before the first deletion. Counts what was found.
     Begun,
-    /// Written at the end, also of a run that failed. The counts are of what was deleted.
+    /// Written at the end, even if the run failed. Counts what was deleted.
     Ended,
 }
 
-/// One line of the record. A run writes two: a `begun` without an `ended` is a run that was killed.
+/// One line of the record. A run writes two. `begun` without `ended` means that the run was killed.
 #[derive(Debug, Clone, Serialize)]
 pub struct Entry {
-    /// When, ISO 8601.
+    /// Time, ISO 8601.
     pub at: String,
-    /// The same for both lines of a run, and for no other.
+    /// Random id, the same in both lines of a run.
     pub run: String,
-    /// Beginning or end.
+    /// Phase of the run.
     pub step: Step,
-    /// HMAC-SHA256 of each number's digits under the key in the data folder, hex.
+    /// HMAC-SHA256 of each number's digits with the key in the data folder, hex.
     pub recipients: Vec<String>,
     /// Whether the whole table was read.
     pub thorough: bool,
     /// Events.
     pub events: usize,
-    /// Messages to which the events that were found belong.
+    /// Message ids of the events that were found.
     pub messages: usize,
-    /// Messages in the dead-letter queue and in the retry queue.
+    /// Messages of the dead-letter queue and the retry queue.
     pub letters: usize,
-    /// Items of the counters' table that name the person and stay; absent if they were not read.
+    /// Items of the counters' table that name the person and stay; `null` if the table was not read.
     pub counters: Option<usize>,
-    /// Whether everything was looked at and everything that was found is deleted, letters and
-    /// counters included.
+    /// Whether everything was read and nothing of the person is left, queue messages and counters
+    /// included.
     pub complete: bool,
-    /// What failed, if something did.
+    /// The part that failed.
     pub failed: Option<&'static str>,
 }
 
 impl Entry {
-    /// The beginning of a run, with nothing found yet.
+    /// The entry `begun`, with all counts 0.
     pub(super) fn new(data: &Path, person: &Person) -> anyhow::Result<Self> {
         let numbers = person.numbers().iter();
         Ok(Self {
@@ -80,26 +80,27 @@ impl Entry {
     }
 }
 
-/// The time, ISO 8601.
+/// Current time, ISO 8601.
 pub(super) fn now() -> String {
     Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn random<const BYTES: usize>() -> anyhow::Result<[u8; BYTES]> {
     let mut bytes = [0_u8; BYTES];
-    getrandom::fill(&mut bytes).map_err(|e| anyhow::anyhow!("no random numbers: {e}"))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|e| anyhow::anyhow!("the system's random number generator failed: {e}"))?;
     Ok(bytes)
 }
 
-/// A number's digest: the same for the same number as long as the key is kept.
+/// Keyed digest of a number. It stays the same as long as the key is kept.
 fn digest(data: &Path, number: &str) -> anyhow::Result<String> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key(data)?).context("a key of another length")?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key(data)?).context("the key has an invalid length")?;
     mac.update(number.as_bytes());
     Ok(hex::encode(mac.finalize().into_bytes()))
 }
 
-/// Numbers are few enough to be tried one by one, so a digest alone would hide nothing; the key is
-/// made at the first erasure and is to be kept elsewhere than the record.
+/// A digest without a key could be reversed, because all phone numbers can be tried. The key is
+/// created at the first erasure; store it apart from the record.
 fn key(data: &Path) -> anyhow::Result<Vec<u8>> {
     let file = data.join(KEY);
     if let Ok(kept) = fs::read_to_string(&file) {
@@ -108,7 +109,7 @@ fn key(data: &Path) -> anyhow::Result<Vec<u8>> {
         return Ok(key);
     }
     let key = random::<32>()?;
-    fs::create_dir_all(data).with_context(|| format!("{} cannot be made", data.display()))?;
+    fs::create_dir_all(data).with_context(|| format!("{} cannot be created", data.display()))?;
     let mut out = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -120,10 +121,10 @@ fn key(data: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(key.to_vec())
 }
 
-/// Opened before anything is deleted: what cannot be recorded is not done.
+/// Opens the record. Called before the first deletion: without a record nothing is deleted.
 pub(super) fn open(file: &Path) -> anyhow::Result<fs::File> {
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        fs::create_dir_all(folder).with_context(|| format!("{} cannot be created", folder.display()))?;
     }
     OpenOptions::new()
         .append(true)
@@ -133,7 +134,7 @@ pub(super) fn open(file: &Path) -> anyhow::Result<fs::File> {
         .with_context(|| format!("{} cannot be written", file.display()))
 }
 
-/// Adds a line, and returns when it is on disk.
+/// Appends a line and syncs it to disk.
 pub(super) fn write(file: &mut fs::File, entry: &Entry) -> anyhow::Result<()> {
     let mut line = serde_json::to_string(entry)?;
     line.push('\n');

@@ -1,5 +1,5 @@
-//! Finds everything of a person: through `recipient-index` where there is one, and then by reading
-//! the whole table, since ids and texts of other items may name the person too.
+//! Finds all events of a person: first through `recipient-index`, if it exists, and then in the
+//! whole table, because ids and texts of other items may name the person.
 
 use std::collections::BTreeMap;
 
@@ -16,29 +16,29 @@ use webhook_ingest::{
 use super::person::{Person, Why};
 use crate::place::Target;
 
-/// Parts of the table that are read at once.
+/// Segments of the table that are scanned concurrently.
 const SEGMENTS: i32 = 4;
-/// Messages that are asked for at once.
+/// Concurrent queries by message id.
 const IN_FLIGHT: usize = 8;
-/// The first pass finds every message to or from the number; the second what names one of them.
-/// More are needed only if such messages arrive meanwhile.
+/// The first pass finds every message to or from the number, the second pass finds events that name
+/// one of these messages. More passes are needed only if such messages arrive during the search.
 const PASSES: usize = 4;
 
-/// One event to be deleted.
+/// An event of the person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace {
-    /// `RCS` and the like.
+    /// Such as `RCS`.
     pub channel: String,
-    /// `sent` and the like.
+    /// Such as `sent`.
     pub status: String,
-    /// Why it is the person's.
+    /// Why it belongs to the person.
     pub why: Why,
 }
 
-/// Message id and status key to what lies there.
+/// Events by message id and status key.
 pub type Traces = BTreeMap<(String, String), Trace>;
 
-/// What some items hold of a person.
+/// Events of a person in a page of items.
 #[derive(Default)]
 struct Page {
     traces: Traces,
@@ -47,8 +47,8 @@ struct Page {
 }
 
 impl Page {
-    /// Keeps of an item what is needed to delete it. A message to or from the number belongs to the
-    /// person with every event.
+    /// Keeps the key of an item of the person. All events of a message to or from the number belong
+    /// to the person.
     fn note(&mut self, person: &Person, item: &Item) {
         let Some(why) = person.owns(item) else { return };
         let text = |name: &str| {
@@ -76,7 +76,7 @@ impl Page {
     }
 }
 
-/// Every event of a person. Memory grows with what is found, not with the table.
+/// All events of a person. Memory use grows with the result, not with the table.
 pub(super) async fn everything(
     target: &Target,
     person: &mut Person,
@@ -120,7 +120,7 @@ pub(super) async fn everything(
     Ok(traces)
 }
 
-/// Adds what was found. Returns whether a message is new.
+/// Adds a page. Returns whether it contains a new message id.
 fn add(traces: &mut Traces, person: &mut Person, page: Page) -> anyhow::Result<bool> {
     traces.extend(page.traces);
     person.learn(page.ids)
@@ -132,7 +132,7 @@ fn recipients(number: &Number) -> [String; 3] {
     ["", "0", "00"].map(|prefix| format!("{prefix}{}", number.digits()))
 }
 
-/// Nothing where there is no such index.
+/// Empty if the table has no such index.
 async fn by_number(target: &Target, recipient: String) -> anyhow::Result<Vec<Item>> {
     let query = target.aws.dynamodb.query();
     let found: Result<Vec<Item>, _> = query
@@ -168,7 +168,7 @@ async fn by_message(target: &Target, id: &str) -> anyhow::Result<Vec<Item>> {
         .context("the events table does not answer")
 }
 
-/// The person's items of one part of the table.
+/// The person's items in one segment of the table.
 async fn segment_of(
     target: &Target,
     person: &Person,
@@ -199,7 +199,7 @@ async fn segment_of(
     Ok(found)
 }
 
-/// About how many events the table holds.
+/// Approximate number of events in the table.
 pub(super) async fn size(target: &Target) -> u64 {
     let described = target
         .aws

@@ -1,4 +1,4 @@
-//! The report of an erasure for a terminal, with numbers redacted.
+//! Prints the report of an erasure on a terminal, with phone numbers redacted.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -6,10 +6,10 @@ use webhook_ingest::phone;
 
 use super::{Counters, Done, FoundMessages, Report, Why};
 
-/// No more messages or letters than this are listed.
+/// Maximum number of message ids in each list.
 const LISTED: usize = 50;
 
-/// What was found.
+/// Result of the search.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -27,14 +27,14 @@ impl fmt::Display for Report {
             )?;
         }
         match &self.dead {
-            Ok(letters) => found(letters, "dead-letter queue", f)?,
+            Ok(messages) => found(messages, "dead-letter queue", f)?,
             Err(why) => writeln!(f, "the queues were not looked at: {why}")?,
         }
         match &self.retry {
-            Some(letters) => found(letters, "retry queue", f)?,
+            Some(messages) => found(messages, "retry queue", f)?,
             None if self.waiting > 0 => writeln!(
                 f,
-                "about {} messages wait in the retry queue and were not looked at: use --queues, or run this again when it is empty",
+                "about {} messages in the retry queue were not read: use --queues, or run the command again when the queue is empty",
                 self.waiting
             )?,
             None => {}
@@ -46,8 +46,8 @@ impl fmt::Display for Report {
             )?;
         }
         match &self.counters {
-            Ok(counters) => counters.told(f)?,
-            Err(why) => writeln!(f, "the counters were not looked at: {why}")?,
+            Ok(counters) => counters.summary(f)?,
+            Err(why) => writeln!(f, "the counters were not read: {why}")?,
         }
         for file in &self.files {
             writeln!(
@@ -73,11 +73,11 @@ impl Report {
             } else {
                 ""
             };
-            let told = format!("{} {}{mention}", trace.channel, trace.status);
-            messages.entry(id).or_default().push(told);
+            let event = format!("{} {}{mention}", trace.channel, trace.status);
+            messages.entry(id).or_default().push(event);
         }
-        for (id, told) in messages.iter().take(LISTED) {
-            writeln!(f, "  {}  {}", safe(id), safe(&told.join(", ")))?;
+        for (id, events) in messages.iter().take(LISTED) {
+            writeln!(f, "  {}  {}", safe(id), safe(&events.join(", ")))?;
         }
         if messages.len() > LISTED {
             writeln!(f, "  and {} more messages", messages.len() - LISTED)?;
@@ -90,7 +90,7 @@ fn found(found: &FoundMessages, queue: &str, f: &mut fmt::Formatter<'_>) -> fmt:
     if !found.ids.is_empty() {
         writeln!(f, "{queue}: {} messages name the person", found.ids.len())?;
         for id in found.ids.iter().take(LISTED) {
-            // A message's id is SQS's, and that of a message in parts is a digest: neither can hold a number.
+            // SQS creates the id of a message, and the id of a message in parts is a digest: neither contains a phone number.
             writeln!(f, "  {}", plain(id))?;
         }
         if found.ids.len() > LISTED {
@@ -100,20 +100,20 @@ fn found(found: &FoundMessages, queue: &str, f: &mut fmt::Formatter<'_>) -> fmt:
     if !found.all {
         writeln!(
             f,
-            "{queue}: not every message could be looked at: there are too many, or some are held by another command or function; run this again later"
+            "{queue}: not every message could be read: there are too many, or another command or function holds some; run the command again later"
         )?;
     }
     Ok(())
 }
 
 impl Counters {
-    fn told(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn summary(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.found == 0 {
             return writeln!(f, "counters: none of {} items names the person", self.looked);
         }
         writeln!(
             f,
-            "counters: {} of {} items name the person and stay; after the deletion run `netcore-webhooks rollups rebuild`, which counts anew with numbers redacted, and then this command again",
+            "counters: {} of {} items name the person and stay; after the deletion, run `netcore-webhooks rollups rebuild`, which counts again with phone numbers redacted, and then this command again",
             self.found, self.looked
         )?;
         for name in &self.names {
@@ -123,7 +123,7 @@ impl Counters {
     }
 }
 
-/// What was deleted.
+/// Result of the deletion.
 impl fmt::Display for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "deleted: {} events", self.events)?;
@@ -131,16 +131,16 @@ impl fmt::Display for Done {
             if found.deleted > 0 {
                 writeln!(
                     f,
-                    "{queue}: the person's records are removed from {} messages; {} records of others stay",
+                    "{queue}: removed the person's records from {} messages; {} records of other people stay",
                     found.deleted, found.kept
                 )?;
             }
         }
         match self.purged {
-            Some(true) => writeln!(f, "local files: no trace is left")?,
+            Some(true) => writeln!(f, "local files: no data of the person is left")?,
             Some(false) => writeln!(
                 f,
-                "local files: the stream is not read to its end and may hold traces; run this again later"
+                "local files: the stream still contains unread records, possibly of the person; run the command again later"
             )?,
             None => {}
         }
@@ -148,7 +148,7 @@ impl fmt::Display for Done {
     }
 }
 
-/// Texts come from outside: numbers are redacted, and control characters must not reach the terminal.
+/// Providers choose these texts: phone numbers are redacted, and control characters must not reach the terminal.
 fn safe(text: &str) -> String {
     plain(&phone::redact(text))
 }

@@ -1,4 +1,4 @@
-//! The operations of the DynamoDB API, run by `dynoxide` on SQLite: one connection writes, a few read.
+//! Operations of the DynamoDB API, executed by `dynoxide` on SQLite: one connection writes, several read.
 
 use std::{
     collections::HashMap,
@@ -21,36 +21,35 @@ use sha2::{Digest as _, Sha256};
 
 use super::names::{keys_of, quoted};
 
-/// As in AWS, a transaction with the same token is made once within this time.
+/// As in AWS, a transaction with the same client token is executed once within this time.
 const TOKENS_KEPT: Duration = Duration::from_mins(10);
 
-/// Rows that a page of a scan reads at most. A page ends at 1 MB, but `dynoxide` reads all
-/// that the request could mean before it looks: the whole table for a scan. A page of smaller items
-/// than a kilobyte ends before it has 1 MB, as a page may in DynamoDB too; no other request waits long
-/// for it.
+/// Maximum of rows in a page of a scan. A page ends at 1 MB, but `dynoxide` reads all candidate rows
+/// before it checks the size: for a scan, the whole table. With this limit, other requests do not
+/// wait long. Pages of small items contain less than 1 MB, which DynamoDB also allows.
 const ROWS_OF_A_SCAN: u64 = 500;
-/// The same for a query, whose rows are those of one partition.
+/// The same for a query, which reads one partition.
 const ROWS_OF_A_QUERY: u64 = 2500;
 
-/// Operations that only read. SQLite's write-ahead log gives each of their statements what was committed
-/// when it began, so they see every answered write, and wait for none under way.
+/// Operations that only read. With SQLite's write-ahead log, each of their statements sees all data
+/// that was committed before it, and does not wait for writes in progress.
 const READS: [&str; 4] = ["BatchGetItem", "GetItem", "Query", "Scan"];
 
-/// The embedded DynamoDB. Cloning it is cheap, and all clones are the same one.
+/// The embedded DynamoDB. Clones are cheap and share the same data.
 #[derive(Clone)]
 pub(crate) struct Engine(Arc<Connections>);
 
 struct Connections {
     writer: Mutex<Writer>,
-    /// Connections to the same file for [`READS`]; without any, the writer reads too.
+    /// Connections to the same file for [`READS`]; if empty, the writer also reads.
     readers: Vec<Mutex<Storage>>,
-    /// The reader that the next request waits for if none is free.
+    /// Index of the reader to wait for if none is free.
     next: AtomicUsize,
 }
 
 struct Writer {
     storage: Storage,
-    /// Transactions by their token: a digest of the request, when it was made, and the answer.
+    /// Transactions by client token: digest of the request, time, and response.
     tokens: HashMap<String, (Vec<u8>, Instant, String)>,
 }
 
@@ -67,18 +66,18 @@ impl Engine {
         }))
     }
 
-    /// Runs something on the connection that writes. It blocks, and other writes wait.
+    /// Runs a closure on the writing connection. Blocks; other writes wait.
     pub(super) fn with<T>(&self, run: impl FnOnce(&Storage) -> T) -> T {
         run(&lock(&self.0.writer).storage)
     }
 
-    /// The same while nothing is read either.
+    /// The same, but reads also wait.
     pub(super) fn alone<T>(&self, run: impl FnOnce(&Storage) -> T) -> T {
         let _readers: Vec<_> = self.0.readers.iter().map(lock).collect();
         self.with(run)
     }
 
-    /// A connection to read with: one that is free, if there is one.
+    /// A reading connection, preferably a free one.
     fn reader(&self) -> Option<MutexGuard<'_, Storage>> {
         let readers = &self.0.readers;
         let free = readers.iter().find_map(|reader| reader.try_lock().ok());
@@ -88,7 +87,7 @@ impl Engine {
         })
     }
 
-    /// Answers a request: status and JSON body.
+    /// Executes a request. Returns status and JSON body.
     pub(super) fn call(&self, operation: &str, body: &str) -> (u16, String) {
         let answer = match operation {
             "TransactWriteItems" => lock(&self.0.writer).transact(body),
@@ -112,7 +111,7 @@ impl Engine {
     }
 }
 
-/// SQLite rolls a transaction back that a panic left open.
+/// Ignores poisoning: SQLite rolls back a transaction that a panic left open.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -124,7 +123,7 @@ impl Writer {
             return run(&self.storage, "TransactWriteItems", body);
         };
         self.tokens.retain(|_, (_, made, _)| made.elapsed() < TOKENS_KEPT);
-        // Objects are sorted by name, so that the order in which a client writes them does not count.
+        // `Value` sorts the names of an object, so the digest does not depend on their order in the request.
         let digest = Sha256::digest(request.to_string()).to_vec();
         if let Some((known, _, answer)) = self.tokens.get(token) {
             return if *known == digest {
@@ -171,7 +170,7 @@ fn run(storage: &Storage, operation: &str, body: &str) -> dynoxide::Result<Strin
         "TransactWriteItems" => answer!(transact_write_items),
         "UpdateItem" => answer!(update_item),
         other => Err(DynoxideError::ValidationException(format!(
-            "{other} is not available: the tables of a local instance are made by serve"
+            "{other} is not available: serve creates the tables of a local instance"
         ))),
     }
 }
@@ -185,7 +184,7 @@ fn limited(operation: &str, body: &str) -> dynoxide::Result<Value> {
     let mut request: Value = read(body)?;
     if let Some(members) = request.as_object_mut() {
         match members.get("Limit").map(Value::as_u64) {
-            // What is no number is for the action to refuse.
+            // The action rejects a limit that is not a number.
             Some(None) => {}
             Some(Some(limit)) if limit <= most => {}
             _ => {
@@ -199,13 +198,14 @@ fn limited(operation: &str, body: &str) -> dynoxide::Result<Value> {
     Ok(request)
 }
 
-/// A key that lies shortly before a segment of a scan, for its first page: `dynoxide` looks for the
-/// segment's beginning from the beginning of the table. None where the page has a start, or the table
-/// is another one than those of this crate.
+/// A key shortly before a segment of a scan, as the start of its first page: without it, `dynoxide`
+/// searches for the segment from the beginning of the table. `None` if the request has a start key,
+/// reads an index, or names a table that this crate does not create.
 fn before_segment(request: &Map<String, Value>) -> Option<Value> {
-    /// Parts of a table by its keys' hashes, of which a segment is a range.
+    /// `dynoxide` divides a table into this many buckets by the hash of the key; a segment is a
+    /// range of buckets.
     const BUCKETS: u64 = 4096;
-    /// One key in 4,096 has the wanted hash; this many without one do not happen.
+    /// One key in 4,096 has the wanted hash, so this many tries always find one.
     const TRIES: u32 = 1_000_000;
     if request.contains_key("ExclusiveStartKey") || request.contains_key("IndexName") {
         return None;
@@ -225,11 +225,11 @@ fn before_segment(request: &Map<String, Value>) -> Option<Value> {
         .map(|key| json!({partition: {"S": key}, sort: {"S": "-"}}))
 }
 
-/// The result of an action. On SQLite an action never waits, so it is finished at its first poll.
+/// The result of an action. On SQLite an action never waits, so its first poll completes it.
 pub(super) fn finished<T>(action: impl Future<Output = dynoxide::Result<T>>) -> dynoxide::Result<T> {
     action.now_or_never().unwrap_or_else(|| {
         Err(DynoxideError::InternalServerError(
-            "the storage did not answer at once".to_owned(),
+            "the storage did not answer immediately".to_owned(),
         ))
     })
 }
@@ -237,14 +237,16 @@ pub(super) fn finished<T>(action: impl Future<Output = dynoxide::Result<T>>) -> 
 fn read<T: DeserializeOwned>(body: &str) -> dynoxide::Result<T> {
     serde_json::from_str(body).map_err(|error| {
         let text = error.to_string();
-        // `dynoxide` marks what is well-formed JSON of a wrong content.
+        // `dynoxide` marks well-formed JSON with invalid content.
         match text
             .split_once("VALIDATION:")
             .or_else(|| text.split_once("VALIDATION_REQUEST:"))
         {
-            Some(("", told)) => {
-                let told = told.rsplit_once(" at line ").map_or(told, |(told, _)| told);
-                DynoxideError::ValidationException(told.to_owned())
+            Some(("", message)) => {
+                let message = message
+                    .rsplit_once(" at line ")
+                    .map_or(message, |(message, _)| message);
+                DynoxideError::ValidationException(message.to_owned())
             }
             _ => DynoxideError::SerializationException(text),
         }
@@ -255,8 +257,8 @@ fn write<T: Serialize>(answer: &T) -> dynoxide::Result<String> {
     serde_json::to_string(answer).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
 }
 
-/// `DescribeTable` from what is known without reading the items; `dynoxide` adds their sizes up,
-/// once for the table and once for each index. Sizes are left out, and the count is SQLite's.
+/// `DescribeTable` without reading the items: `dynoxide` would sum their sizes, once for the table
+/// and once for each index. The response has no sizes, and SQLite counts the items.
 fn describe(storage: &Storage, body: &str) -> dynoxide::Result<String> {
     let request: Value = read(body)?;
     let name = request
@@ -268,7 +270,7 @@ fn describe(storage: &Storage, body: &str) -> dynoxide::Result<String> {
             "Requested resource not found: Table: {name} not found"
         )));
     };
-    // By the smallest index, which holds a few bytes of each item.
+    // SQLite counts with the smallest index, which has a few bytes per item.
     let count: i64 =
         storage
             .conn()
@@ -388,7 +390,7 @@ mod tests {
             })
         };
         let items = quoted(EVENTS_TABLE);
-        // As `dynoxide` asks, and as this crate does.
+        // Queries of `dynoxide` and of this crate.
         for (query, expected) in [
             (
                 format!(

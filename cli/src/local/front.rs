@@ -1,6 +1,6 @@
-//! Access control of the embedded servers: HTTP on this machine, for callers that know the key of the
-//! running instance. A page in a browser can reach every port of the machine it runs on; it has
-//! neither the key nor a request without `Origin`, and no answer here lets one read anything.
+//! Access control of the embedded servers: only callers with the key of the running instance are
+//! accepted. A page in a browser can send requests to every port of its machine. It does not know
+//! the key, its requests have an `Origin` header, and no response here has CORS headers.
 
 use axum::response::{IntoResponse as _, Response};
 use http::{
@@ -13,32 +13,30 @@ use subtle::ConstantTimeEq as _;
 
 use crate::listener::names_this_machine;
 
-/// The prefix, in `x-amz-target`, of operations that AWS does not have.
+/// Prefix in `x-amz-target` for operations that AWS does not have.
 pub(super) const OWN_OPERATIONS: &str = "NetcoreWebhooks";
-/// Removes the last traces of what was deleted.
+/// Operation that removes deleted content from the files.
 pub(super) const PURGE: &str = "Purge";
 
-/// The answer to [`PURGE`].
+/// Response to [`PURGE`].
 #[derive(Serialize, Deserialize)]
 pub(super) struct Purged {
-    /// Whether the stream was read to its end, so that it holds no event.
+    /// Whether the stream was read to its end, so that it contains no event.
     pub(super) stream_drained: bool,
 }
 
-/// Refuses callers without the key.
+/// Checks the key of callers.
 #[derive(Clone)]
 pub(super) struct AccessKey {
-    /// The access key id. It is made at random at each start and kept in the data folder.
+    /// The access key id: random, new at each start, stored in the data folder.
     pub(super) key: String,
 }
 
 impl AccessKey {
-    /// The answer to a request that may not come in.
+    /// The response to a request that is refused; `None` if it is accepted.
     pub(super) fn refuses(&self, headers: &HeaderMap) -> Option<Response> {
         if !names_this_machine(headers) {
-            return Some(refusal(
-                "this server answers under the names 127.0.0.1 and localhost only",
-            ));
+            return Some(refusal("this server answers only as 127.0.0.1 and localhost"));
         }
         if headers.contains_key(ORIGIN) {
             return Some(refusal("this server does not answer web pages"));
@@ -49,7 +47,7 @@ impl AccessKey {
     }
 }
 
-/// The header by which the commands of this crate show the key.
+/// The `Authorization` header that commands of this crate send.
 pub(super) fn authorization(key: &str) -> String {
     format!("AWS4-HMAC-SHA256 Credential={key}/")
 }

@@ -1,6 +1,6 @@
-//! What the queues hold, as lines in a file: one for each message sent, one for each deleted. The
-//! embedded SQS keeps nothing over a restart; this does, also over a crash. A line that a crash or a
-//! full disk cut off ends where the next one begins, and costs no other line.
+//! The journal of the queues: a file with one line for each sent and each deleted message. The
+//! embedded SQS loses its messages at a restart; the journal restores them, also after a crash. A
+//! crash or a full disk can truncate one line; other lines stay readable.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -18,14 +18,15 @@ use serde_json::Value;
 
 use crate::private;
 
-/// The lines of this run.
+/// File with the lines of this run.
 const CURRENT: &str = "queues.jsonl";
-/// The lines of runs before, until their messages are back in the queues.
+/// File with the lines of previous runs, until their messages are in the queues again.
 const BEFORE: &str = "queues.before.jsonl";
-/// A compacted file that is not in its place yet.
+/// Compacted file before it replaces the current one.
 const NEXT: &str = "queues.next.jsonl";
-/// Now and then the file is compacted, if it is as long as this and has doubled since the last time:
-/// it stays in proportion to what the queues hold and take in within a minute.
+/// Minimum length for a compaction. The file is compacted every minute if it is longer than this
+/// and has doubled since the last compaction. Its size stays proportional to the content of the
+/// queues and the messages of one minute.
 const COMPACTED_FROM: u64 = 16 * 1024 * 1024;
 
 #[derive(Serialize, Deserialize)]
@@ -40,7 +41,7 @@ enum Line {
 pub(super) struct Message {
     queue: String,
     pub(super) body: String,
-    /// In the form of the SQS API: name → `{"DataType","StringValue"}`.
+    /// In the format of the SQS API: name → `{"DataType","StringValue"}`.
     #[serde(default)]
     attributes: BTreeMap<String, Value>,
 }
@@ -77,22 +78,22 @@ impl Message {
 pub(super) struct Journal {
     folder: PathBuf,
     file: File,
-    /// Whether the last line may be cut off, because writing it failed.
+    /// Whether the last line may be truncated, because a write failed.
     torn: bool,
-    /// Bytes in the file.
+    /// Length of the file in bytes.
     length: u64,
     /// The length at which the file is compacted.
     compacted_at: u64,
-    /// Receipt handle → message id, to know what a delete deletes.
+    /// Receipt handle → message id, to find the message of a delete.
     receipts: HashMap<String, String>,
 }
 
 impl Journal {
-    /// Begins a new file; the old one's messages are left over until they are put back.
+    /// Starts a new file. The messages of the old file stay in [`BEFORE`] until they are restored.
     pub(super) fn begin(folder: &Path) -> anyhow::Result<Self> {
         let (current, before) = (folder.join(CURRENT), folder.join(BEFORE));
         if current.exists() {
-            // Appended, because the run before may have ended before it put its own back.
+            // Appended, because the previous run may have ended before it restored its messages.
             let mut old = File::open(&current)?;
             let mut all = append(&before)?;
             io::copy(&mut old, &mut all)?;
@@ -108,7 +109,7 @@ impl Journal {
         })
     }
 
-    /// The messages that were sent and not deleted in the runs before.
+    /// Messages that were sent and not deleted in previous runs.
     pub(super) fn left_over(folder: &Path) -> anyhow::Result<Vec<Message>> {
         let path = folder.join(BEFORE);
         if !path.exists() {
@@ -117,8 +118,8 @@ impl Journal {
         Ok(remaining(&path)?.0.into_values().collect())
     }
 
-    /// Writes the file anew with the messages that are still in the queues, so that nothing of a
-    /// deleted one is left in it.
+    /// Rewrites the file with the messages that are still in the queues, so that it contains nothing
+    /// of a deleted message.
     pub(super) fn compact(&mut self) -> anyhow::Result<()> {
         let (current, next) = (self.folder.join(CURRENT), self.folder.join(NEXT));
         let mut file = BufWriter::new(private::create(&next)?);
@@ -134,13 +135,13 @@ impl Journal {
         file.sync_all()?;
         self.length = file.metadata()?.len();
         self.compacted_at = COMPACTED_FROM.max(self.length * 2);
-        fs::rename(&next, &current).context("the compacted journal cannot take its place")?;
+        fs::rename(&next, &current).context("the compacted journal cannot replace the current one")?;
         self.file = append(&current)?;
         self.torn = false;
         Ok(())
     }
 
-    /// Compacts the file if it is long and has doubled since the last time.
+    /// Compacts the file if it is long and has doubled since the last compaction.
     pub(super) fn tidy(&mut self) -> anyhow::Result<()> {
         if self.length < self.compacted_at {
             return Ok(());
@@ -148,7 +149,7 @@ impl Journal {
         self.compact()
     }
 
-    /// Says that the messages of the runs before are in the queues again.
+    /// Removes the lines of previous runs, after their messages are in the queues again.
     pub(super) fn forget_left_over(folder: &Path) -> anyhow::Result<()> {
         match fs::remove_file(folder.join(BEFORE)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
@@ -156,7 +157,7 @@ impl Journal {
         }
     }
 
-    /// Notes what a successful call changed.
+    /// Records the change of a successful call.
     pub(super) fn note(&mut self, action: &str, request: &[u8], answer: &[u8]) -> anyhow::Result<()> {
         match action {
             "SendMessage" => {
@@ -237,19 +238,19 @@ impl Journal {
     }
 }
 
-/// The messages of a file that were sent and not deleted, by their ids; and the ids of those that
-/// were deleted and whose sending is not noted yet.
+/// Messages of a file that were sent and not deleted, by id; and the ids of deleted messages
+/// without a `Sent` line.
 fn remaining(path: &Path) -> anyhow::Result<(BTreeMap<String, Message>, BTreeSet<String>)> {
     let mut messages = BTreeMap::new();
-    // A delete may be noted before the send it belongs to: they come on different connections.
+    // A delete may be recorded before its send: they arrive on different connections.
     let mut deleted = BTreeSet::new();
-    // Bytes, not text: a cut can be within a character.
+    // Bytes, not text: a line can be truncated within a character.
     for (number, line) in BufReader::new(File::open(path)?).split(b'\n').enumerate() {
         let line = line?;
         if line.is_empty() {
             continue;
         }
-        // A line that was cut off belongs to a message whose sender had no answer.
+        // A truncated line belongs to a message whose sender got no response.
         match serde_json::from_slice(&line) {
             Ok(Line::Sent { id, message }) => {
                 messages.insert(id, message);
@@ -275,7 +276,7 @@ fn text_of(line: &Line) -> anyhow::Result<String> {
     Ok(serde_json::to_string(line)? + "\n")
 }
 
-/// The file, to be appended to, with its last line ended.
+/// Opens a file for appending and terminates its last line.
 fn append(path: &Path) -> anyhow::Result<File> {
     let ended = || {
         let mut file = private::append(path)?;
@@ -297,7 +298,7 @@ fn last_byte(path: &Path) -> io::Result<u8> {
 }
 
 fn json(bytes: &[u8]) -> anyhow::Result<Value> {
-    serde_json::from_slice(bytes).context("SQS spoke no JSON")
+    serde_json::from_slice(bytes).context("the request or response of SQS is not JSON")
 }
 
 fn text<'v>(value: &'v Value, name: &str) -> &'v str {
@@ -352,13 +353,13 @@ mod tests {
         let whole = fs::read(made.path().join(CURRENT)).unwrap();
         for cut in 0..=whole.len() {
             let kept = whole.get(..cut).unwrap();
-            // A line is whole with its last brace, also without the line feed.
+            // A line is complete with its last brace, even without the line feed.
             let lines = kept.split(|byte| *byte == b'\n');
             let complete = lines.filter(|line| line.ends_with(b"}}}}")).count();
             for file in [CURRENT, BEFORE] {
                 let folder = tempfile::tempdir().unwrap();
                 fs::write(folder.path().join(file), kept).unwrap();
-                // The next run appends to what the crash left.
+                // The next run appends to the truncated file.
                 let mut journal = Journal::begin(folder.path()).unwrap();
                 send(&mut journal, "4", "after the crash");
                 drop(journal);

@@ -1,11 +1,11 @@
-//! How the embedded DynamoDB lies in its SQLite file. `dynoxide` keeps an item three times where two
-//! indexes project all of it, and finds several things only by reading everything; here an item is
-//! kept once, and what is looked for has an index.
+//! Layout of the embedded DynamoDB in its SQLite file. `dynoxide` stores an item three times if two
+//! indexes project it, and reads whole tables for several lookups. In this layout an item is stored
+//! once, and every lookup has an index.
 //!
-//! An index of a table becomes a view of the items, under the name of the table that `dynoxide`
-//! would keep: reading it finds the whole item in the table, and writing into it does nothing. What
-//! the view shows as keys are columns that SQLite computes from the item. Plain SQL, so that any
-//! tool that reads SQLite reads the file.
+//! A DynamoDB index becomes a view with the name of the table that `dynoxide` would create. Reading
+//! the view returns items of the base table; writing to it does nothing. The keys of the view are
+//! generated columns, computed from the item. The layout is plain SQL, so any SQLite tool can read
+//! the file.
 
 use std::fmt::Write as _;
 
@@ -15,38 +15,38 @@ use rusqlite::Connection;
 
 use super::{names::quoted, stream};
 
-/// Bytes of a page: items of about a kilobyte fill it better than SQLite's 4,096.
+/// SQLite's page size in bytes: items of about 1 KB use such a page better than the default of 4,096.
 const PAGE_BYTES: u32 = 8192;
 
-/// What must be set before the file has any content: pages that are given back when they are free.
+/// Settings of an empty file: page size, and incremental vacuum to release free pages.
 pub(super) fn begin(file: &Connection) -> anyhow::Result<()> {
     file.execute_batch(&format!(
         "PRAGMA page_size = {PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA user_version = 1;"
     ))
-    .context("the tables' file could not be made")
+    .context("the tables' file could not be created")
 }
 
-/// For each connection: deleted content is overwritten, not only unlinked.
+/// Settings of each connection: deleted content is overwritten, not only unlinked.
 pub(super) fn connect(connection: &Connection) -> anyhow::Result<()> {
     connection
         .execute_batch("PRAGMA secure_delete = ON")
-        .context("deleting cannot be made secure")?;
+        .context("secure_delete could not be enabled")?;
     stream::prepare(connection)
 }
 
-/// A table as `dynoxide` describes it, with what this module needs of it.
+/// The part of a table's description in `dynoxide` that this module needs.
 pub(super) struct Table<'t> {
     pub(super) name: &'t str,
     /// JSON, as `CreateTable` takes it.
     pub(super) attributes: &'t str,
     /// JSON, as `CreateTable` takes it.
     pub(super) indexes: Option<&'t str>,
-    /// The attribute that says when an item expires.
+    /// Name of the time-to-live attribute.
     pub(super) expires: Option<&'t str>,
 }
 
-/// Lays a table out, once. A table of an earlier version is converted, which takes about a minute
-/// for a million items.
+/// Creates the layout of a table if it does not exist. Converts a table of an earlier version, in
+/// about a minute for a million items.
 pub(super) fn arrange(connection: &Connection, table: &Table<'_>) -> anyhow::Result<()> {
     let indexes: Vec<GlobalSecondaryIndex> = match table.indexes {
         Some(indexes) => serde_json::from_str(indexes)?,
@@ -74,10 +74,10 @@ pub(super) fn arrange(connection: &Connection, table: &Table<'_>) -> anyhow::Res
     }
     connection
         .execute_batch(&format!("BEGIN IMMEDIATE; {statements} COMMIT;"))
-        .with_context(|| format!("the table {} could not be laid out", table.name))
+        .with_context(|| format!("the layout of the table {} could not be created", table.name))
 }
 
-/// The statements that make a view of an index, or nothing if there is one.
+/// SQL that replaces an index by a view; empty if the view exists.
 fn view(
     connection: &Connection,
     table: &str,
@@ -130,12 +130,12 @@ fn view(
     ))
 }
 
-/// The text by which `dynoxide` stores and compares a key, computed from the item; NULL if the item
-/// does not have it.
+/// SQL for a key as `dynoxide` stores and compares it, computed from the item; NULL if the item
+/// does not have the attribute.
 ///
-/// A number is ordered by its text: a sign, the exponent plus 5,000, and 40 digits. Here it is only
-/// computed for whole numbers from 0 to 40 digits, and the receivers write no other into a key; an
-/// item with another one is in the table and in no index.
+/// A number is a sortable text: a sign, the exponent plus 5,000, and 40 digits. This expression
+/// covers 0 and positive integers of up to 40 digits, and receivers write only such keys. An item
+/// with another number is in the table but not in the index.
 fn key_string(attribute: &str, kind: &ScalarAttributeType) -> String {
     let value = |kind: &str| {
         format!(
@@ -158,17 +158,17 @@ fn key_string(attribute: &str, kind: &ScalarAttributeType) -> String {
     }
 }
 
-/// When an item expires, in seconds since 1970; NULL if it does not say.
+/// SQL for the expiry of an item, in seconds since 1970; NULL without the attribute.
 pub(super) fn expiry(attribute: &str) -> String {
     format!("CAST(json_extract(item_json, '$.{attribute}.N') AS INTEGER)")
 }
 
-/// Gives free pages back to the file system, but for some.
+/// Returns free pages to the file system, except `but` pages.
 pub(super) fn give_back(connection: &Connection, but: u32) -> anyhow::Result<()> {
     let free: u32 = connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
     let surplus = free.saturating_sub(but);
     if surplus > 0 {
-        // A page goes with each step of the statement.
+        // Each step of the statement releases one page.
         let mut vacuum = connection.prepare(&format!("PRAGMA incremental_vacuum({surplus})"))?;
         let mut rows = vacuum.query([])?;
         while rows.next()?.is_some() {}
@@ -176,7 +176,7 @@ pub(super) fn give_back(connection: &Connection, but: u32) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Makes the file of an earlier version one that can give pages back.
+/// Converts the file of an earlier version, so that it can release free pages.
 pub(super) fn shrink_once(connection: &Connection) -> anyhow::Result<()> {
     const INCREMENTAL: u32 = 2;
     let found: u32 = connection.query_row("PRAGMA auto_vacuum", [], |row| row.get(0))?;
@@ -184,16 +184,18 @@ pub(super) fn shrink_once(connection: &Connection) -> anyhow::Result<()> {
     if found == INCREMENTAL || !in_file {
         return Ok(());
     }
-    tracing::warn!("a folder of an earlier version is converted, once: about a minute for a million events");
-    // The earlier version kept every record for ever. Those older than a day are counted, and what
-    // marks them as counted has expired: read again, they would count twice.
+    tracing::warn!(
+        "converting the folder of an earlier version; this happens once and takes about a minute for a million events"
+    );
+    // The earlier version never deleted stream records. Those older than a day are counted, but
+    // their dedup markers have expired: read again, they would be counted twice.
     while stream::expire(connection)? {}
     connection
         .execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM")
         .context("the tables' file could not be converted")
 }
 
-/// Leaves nothing of what was deleted in the file or beside it.
+/// Removes deleted content from the file and from the write-ahead log.
 pub(super) fn purge(connection: &Connection) -> anyhow::Result<()> {
     give_back(connection, 0)?;
     let is_busy: bool = connection

@@ -1,5 +1,5 @@
-//! DynamoDB and SQS on this machine, in this process: real servers of the real protocols, which
-//! the SDK talks to over HTTP as it does to AWS. For `serve` and for tests.
+//! Embedded DynamoDB and SQS for `serve` and for tests. They implement the real protocols: the SDK
+//! calls them over HTTP, as it calls AWS.
 
 mod engine;
 mod front;
@@ -35,7 +35,7 @@ use webhook_ingest::{
 use self::{front::AccessKey, journal::Journal, stream::Stream};
 use crate::private;
 
-/// How the names of the files begin that the command keeps in a data folder.
+/// Prefixes of the files that the command creates in a data folder.
 const FILES: &[&str] = &[
     "discarded-",
     "erasure",
@@ -46,17 +46,17 @@ const FILES: &[&str] = &[
     "webhook-auth.json",
 ];
 
-/// The name of the events table.
+/// Name of the events table.
 pub const EVENTS_TABLE: &str = "netcore-webhooks-events";
-/// The name of the counters' table.
+/// Name of the counters' table.
 pub const ROLLUPS_TABLE: &str = "netcore-webhooks-rollups";
 
-/// How the queues behave.
+/// Options of the queues.
 #[derive(Debug, Clone, Copy)]
 pub struct QueueOptions {
-    /// How long a message that was received stays hidden, in seconds.
+    /// Visibility timeout in seconds.
     pub visibility_timeout_seconds: u32,
-    /// How often a message is received before it moves to the dead-letter queue.
+    /// Receives after which a message moves to the dead-letter queue.
     pub max_receive_count: u32,
 }
 
@@ -69,27 +69,27 @@ impl Default for QueueOptions {
     }
 }
 
-/// Where a running instance is found: written into its data folder for the other commands.
+/// Addresses and names of a running instance, written to its data folder for the other commands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningInstance {
-    /// URL of the server for tables.
+    /// URL of the DynamoDB server.
     pub dynamodb: String,
-    /// URL of the server for queues.
+    /// URL of the SQS server.
     pub sqs: String,
-    /// The access key id that both servers ask for. It is a secret, new at each start.
+    /// Access key id that both servers require. It is a secret, new at each start.
     pub access_key_id: String,
-    /// The events table.
+    /// Name of the events table.
     pub events_table: String,
-    /// The counters' table.
+    /// Name of the counters' table.
     pub rollups_table: String,
-    /// The retry queue.
+    /// URL of the retry queue.
     pub retry_queue_url: String,
-    /// The dead-letter queue.
+    /// URL of the dead-letter queue.
     pub dead_letter_queue_url: String,
 }
 
 impl RunningInstance {
-    /// Clients for it.
+    /// Clients for the instance.
     pub async fn aws(&self, timeouts: Timeouts) -> Aws {
         let endpoints = LocalEndpoints {
             dynamodb: self.dynamodb.clone(),
@@ -99,7 +99,7 @@ impl RunningInstance {
         Aws::local(&endpoints, timeouts).await
     }
 
-    /// The configuration of a function that stores into it.
+    /// Configuration of a function that stores into the instance.
     pub fn storage(&self) -> StorageConfig {
         StorageConfig {
             events_table: self.events_table.clone(),
@@ -111,12 +111,12 @@ impl RunningInstance {
         }
     }
 
-    /// Has the running instance remove the last traces of what was deleted: stream records, free
-    /// pages, the write-ahead log, and the lines of deleted messages in the queues' journal.
-    /// Returns whether the stream was read to its end; if not, it still holds events.
+    /// Asks the running instance to remove deleted content from its files: stream records, free
+    /// pages, the write-ahead log, and lines of deleted messages in the queues' journal.
+    /// Returns whether the stream was read to its end; if not, it still contains events.
     ///
     /// # Errors
-    /// If the instance does not answer within a minute, or could not do it.
+    /// If the instance does not answer within a minute, or answers with an error.
     pub async fn purge(&self) -> anyhow::Result<bool> {
         const PATIENCE: Duration = Duration::from_mins(1);
         let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
@@ -137,7 +137,7 @@ impl RunningInstance {
         Ok(answer.stream_drained)
     }
 
-    /// The environment of a function that runs as a separate process.
+    /// Environment variables for a function in a separate process.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("EVENTS_TABLE", self.events_table.clone()),
@@ -153,11 +153,11 @@ impl RunningInstance {
     }
 }
 
-/// Running servers. They stop when this is dropped; [`Local::stop`] waits for it.
+/// The running servers. They stop when this is dropped; [`Local::stop`] also waits for them.
 pub struct Local {
-    /// Where they are found.
+    /// Addresses and names.
     pub place: RunningInstance,
-    /// Whether the folder held events that were never counted.
+    /// Whether the folder contains events that were never counted.
     pub uncounted: bool,
     pub(crate) stream: Stream,
     stop: watch::Sender<bool>,
@@ -165,15 +165,15 @@ pub struct Local {
 }
 
 impl Local {
-    /// Starts both servers on free ports and creates table and queues. With a folder, what they
-    /// hold survives a restart.
+    /// Starts both servers on free ports and creates tables and queues. With a folder, their content
+    /// survives a restart.
     ///
     /// # Errors
     /// If the folder cannot be written or no port is free.
     pub async fn start(data: Option<&Path>, options: QueueOptions) -> anyhow::Result<Self> {
         if let Some(folder) = data {
             private::folder(folder, FILES)
-                .with_context(|| format!("{} cannot be made the owner's alone", folder.display()))?;
+                .with_context(|| format!("{} cannot be restricted to its owner", folder.display()))?;
         }
         let (stop, stopped) = watch::channel(false);
         let access_key = AccessKey { key: random()? };
@@ -212,8 +212,8 @@ impl Local {
         })
     }
 
-    /// All records of the events table's stream that are not read yet, in order, in the form in
-    /// which Lambda delivers them.
+    /// All unread records of the events table's stream, in order, in the format in which Lambda
+    /// delivers them.
     ///
     /// # Errors
     /// If the stream cannot be read.
@@ -232,7 +232,7 @@ impl Local {
         }
     }
 
-    /// Stops the servers after the requests under way.
+    /// Finishes the requests in progress and stops the servers.
     pub async fn stop(self) {
         let _ = self.stop.send(true);
         for task in self.tasks {
@@ -241,10 +241,11 @@ impl Local {
     }
 }
 
-/// A random name in the form of an access key id.
+/// A random text in the format of an access key id.
 fn random() -> anyhow::Result<String> {
     let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| anyhow::anyhow!("the system's random number generator failed: {error}"))?;
     Ok(format!("LOCAL{}", hex::encode_upper(bytes)))
 }
 

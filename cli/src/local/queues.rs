@@ -1,4 +1,4 @@
-//! SQS in this process, put behind HTTP, with a journal that lets messages survive a restart.
+//! SQS in this process, served over HTTP. A journal preserves the messages at a restart.
 
 use std::{path::Path, sync::Arc};
 
@@ -21,7 +21,7 @@ use winterbaume_sqs::SqsService;
 use super::{QueueOptions, RunningInstance, front::AccessKey, journal::Journal, listen};
 use crate::listener::{Limits, read, serve};
 
-/// A batch of messages, and the JSON around it.
+/// Larger than the largest batch of messages with its JSON.
 const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024;
 
 struct Front {
@@ -76,7 +76,7 @@ async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
     if let Some(journal) = front.journal.as_ref()
         && answer.status == 200
     {
-        // Written before the caller knows that the message was taken.
+        // Written before the response: an acknowledged message is in the journal.
         if let Err(error) = journal.lock().await.note(&action, &body, &answer.body) {
             tracing::error!(%error, "the journal of the queues could not be written");
             let mut response = Response::new(Body::empty());
@@ -90,7 +90,7 @@ async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
     response
 }
 
-/// Creates the retry queue and the dead-letter queue it moves messages to. Returns their URLs.
+/// Creates the retry queue and its dead-letter queue. Returns their URLs.
 pub(super) async fn create(client: &Client, options: QueueOptions) -> anyhow::Result<(String, String)> {
     let dead = queue(client, "netcore-webhooks-dead-letters", options, None).await?;
     let attributes = client
@@ -145,7 +145,7 @@ async fn queue(
         .with_context(|| format!("queue {name} has no URL"))
 }
 
-/// Puts the messages of the last run back into their queues.
+/// Sends the messages of previous runs to their queues again.
 pub(super) async fn restore(
     data: Option<&Path>,
     place: &RunningInstance,
@@ -159,7 +159,7 @@ pub(super) async fn restore(
         let Some(url) = url else {
             tracing::warn!(
                 queue = message.queue(),
-                "a message of a queue that serve does not create is dropped"
+                "dropped a message of a queue that serve does not create"
             );
             continue;
         };
@@ -169,7 +169,7 @@ pub(super) async fn restore(
         }
         send.send()
             .await
-            .context("a message of the last run could not be put back")?;
+            .context("a message of the last run could not be restored")?;
     }
     Journal::forget_left_over(folder)
 }

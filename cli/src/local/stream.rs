@@ -1,5 +1,4 @@
-//! The events table's stream, as the embedded DynamoDB keeps it: made quick, read, and trimmed to
-//! unread records.
+//! The events table's stream in the embedded DynamoDB: indexed, read, and trimmed to unread records.
 
 use anyhow::Context as _;
 use dynoxide::{
@@ -18,15 +17,15 @@ use super::{
     engine::{Engine, finished},
 };
 
-/// As in AWS, an unread record is kept for a day; the counters' dedup markers outlive it.
+/// As in AWS, an unread record expires after a day; dedup markers expire later.
 const KEPT: &str = "-1 day";
-/// Records that one step of trimming removes at most, so that no request waits long for it.
+/// Maximum of records that one step removes, so that requests do not wait long.
 const AT_ONCE: u32 = 1000;
-/// The keys of a record whose content is gone, see [`trim`].
+/// Keys of a record without content, see [`trim`].
 const EMPTY: &str = "{}";
 
-/// Before every write the stream's last number is looked up: by an index instead of by reading all
-/// its records.
+/// Adds an index for the stream's last number, which every write looks up. Without the index,
+/// SQLite would read all records.
 pub(super) fn prepare(connection: &Connection) -> anyhow::Result<()> {
     connection
         .execute_batch(
@@ -36,9 +35,9 @@ pub(super) fn prepare(connection: &Connection) -> anyhow::Result<()> {
         .context("the stream's records could not be indexed")
 }
 
-/// The number of a stream's record.
+/// Sequence number of a record.
 pub(crate) type Position = i64;
-/// Before all records.
+/// Position before all records.
 pub(crate) const BEGINNING: Position = 0;
 
 /// The events table's stream.
@@ -46,18 +45,18 @@ pub(crate) const BEGINNING: Position = 0;
 pub(crate) struct Stream(pub(super) Engine);
 
 impl Stream {
-    /// See [`after`]. It blocks.
+    /// See [`after`]. Blocks.
     pub(crate) fn after(&self, position: Position, limit: usize) -> anyhow::Result<(Vec<Value>, Position)> {
         self.0.with(|storage| after(storage, position, limit))
     }
 
-    /// See [`trim`]. It blocks.
+    /// See [`trim`]. Blocks.
     pub(crate) fn trim(&self, read: Position) -> anyhow::Result<()> {
         self.0.with(|storage| trim(storage.conn(), read))
     }
 }
 
-/// The records after a place, in the form in which Lambda delivers them, and the place after them.
+/// Records after a position, in the format in which Lambda delivers them, and the next position.
 pub(super) fn after(
     storage: &Storage,
     position: Position,
@@ -83,8 +82,8 @@ pub(super) fn after(
     Ok((records, next))
 }
 
-/// Removes the records up to a place, which were read. The last of them stays without its content:
-/// the next record's number is one more than the highest, also if the clock was set back.
+/// Removes the records up to the position `read`. The last one stays without its content: the number
+/// of the next record is one more than the highest, even if the clock was set back.
 pub(super) fn trim(connection: &Connection, read: Position) -> anyhow::Result<()> {
     let number = "CAST(sequence_number AS INTEGER)";
     connection.execute(
@@ -101,7 +100,7 @@ pub(super) fn trim(connection: &Connection, read: Position) -> anyhow::Result<()
     Ok(())
 }
 
-/// Removes some of the records that are older than a day. Returns whether there may be more.
+/// Removes some records that are older than a day. Returns whether more may follow.
 pub(super) fn expire(connection: &Connection) -> anyhow::Result<bool> {
     let removed = connection.execute(
         "DELETE FROM _stream_records

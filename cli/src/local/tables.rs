@@ -1,4 +1,4 @@
-//! DynamoDB on SQLite, and the tables in it: events with their stream, and counters.
+//! The embedded DynamoDB server, and its tables: events with their stream, and counters.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -32,27 +32,28 @@ use crate::{
     private,
 };
 
-/// The file in the data folder.
+/// File in the data folder.
 const FILE: &str = "tables.sqlite";
-/// How often expired items are removed. In AWS it takes up to some days.
+/// Interval for removing expired items. AWS takes up to a few days.
 const SWEEP: Duration = Duration::from_mins(1);
-/// Expired items that are removed while other requests wait.
+/// Expired items that one step removes; other requests wait for a step.
 const SWEPT_AT_ONCE: u32 = 25;
-/// Free pages that are kept for what comes next; more are given back to the file system.
+/// Free pages that are kept for new items; others are returned to the file system.
 const FREE_PAGES: u32 = 2000;
-/// Connections for reading: as many pages of scans and queries are made at once. Each takes some 2 MB.
+/// Connections for reading: so many pages of scans and queries are read concurrently. Each connection
+/// takes about 2 MB.
 const READERS: usize = 4;
-/// `DynamoDB` takes bodies of 16 MB.
+/// `DynamoDB` accepts bodies of up to 16 MB.
 const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 
-/// Opens the tables and creates those that do not exist yet. Returns also whether there are events
-/// that were never counted: in a folder of a version that kept no counters.
+/// Opens the tables and creates missing ones. Also returns whether there are events that were never
+/// counted, which is the case in a folder of a version without counters.
 pub(super) fn open(data: Option<&Path>) -> anyhow::Result<(Engine, bool)> {
     let storage = match data {
         Some(folder) => {
             let file = folder.join(FILE);
             if !file.exists() {
-                // SQLite gives the files that it puts beside this one the same permissions.
+                // SQLite creates its additional files with the permissions of this one.
                 private::create(&file)?;
                 layout::begin(&Connection::open(&file)?)?;
             }
@@ -99,7 +100,7 @@ fn connection(file: &Path) -> anyhow::Result<Storage> {
     Storage::new(path).with_context(|| format!("{path} cannot be opened"))
 }
 
-/// Serves the tables and removes what expires. Returns the URL and the tasks.
+/// Serves the tables and removes expired items. Returns the URL and the tasks.
 pub(super) async fn start(
     engine: Engine,
     journal: Arc<Option<Mutex<Journal>>>,
@@ -127,7 +128,7 @@ pub(super) async fn start(
 
 struct Front {
     engine: Engine,
-    /// The queues' journal, which a purge compacts too.
+    /// The queues' journal; a purge also compacts it.
     journal: Arc<Option<Mutex<Journal>>>,
     access_key: AccessKey,
 }
@@ -155,7 +156,7 @@ async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
             Err(error) => {
                 tracing::error!(
                     error = format!("{error:#}"),
-                    "what was deleted could not be purged"
+                    "deleted content could not be purged"
                 );
                 StatusCode::INTERNAL_SERVER_ERROR.into_response()
             }
@@ -176,7 +177,7 @@ async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
 
 /// See [`super::RunningInstance::purge`].
 async fn purge(front: &Front) -> anyhow::Result<Purged> {
-    /// The stream is read several times a second.
+    /// Up to 10 seconds; the stream poller reads several times a second.
     const LOOKS: u32 = 100;
     const PAUSE: Duration = Duration::from_millis(100);
     let mut stream_drained = false;
@@ -208,7 +209,7 @@ async fn sweep(engine: Engine, journal: Arc<Option<Mutex<Journal>>>) {
                 "the queues' journal could not be compacted"
             );
         }
-        // One short step at a time: in between, requests are served.
+        // Short steps: requests are served between them.
         loop {
             let engine = engine.clone();
             let swept = tokio::task::spawn_blocking(move || engine.with(step)).await;
@@ -216,7 +217,7 @@ async fn sweep(engine: Engine, journal: Arc<Option<Mutex<Journal>>>) {
                 Ok(Ok(true)) => {}
                 Ok(Ok(false)) | Err(_) => break,
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, "what expired could not be removed");
+                    tracing::warn!(%error, "expired items could not be removed");
                     break;
                 }
             }
@@ -224,7 +225,7 @@ async fn sweep(engine: Engine, journal: Arc<Option<Mutex<Journal>>>) {
     }
 }
 
-/// Removes some of what expired. Returns whether there may be more.
+/// Removes some expired items. Returns whether more may follow.
 pub(super) fn step(storage: &Storage) -> anyhow::Result<bool> {
     let mut more = false;
     for (table, attribute) in [
@@ -276,7 +277,7 @@ fn create(storage: &Storage, table: Value, expires: &str) -> anyhow::Result<()> 
         storage,
         serde_json::from_value(expires)?,
     ))
-    .context("time to live could not be switched on")?;
+    .context("time to live could not be enabled")?;
     Ok(())
 }
 
@@ -345,8 +346,8 @@ mod tests {
         })
     }
 
-    /// A folder as the version before this one made it: SQLite's own page size, every index a copy of
-    /// the items, every record of the stream kept.
+    /// A folder of an earlier version: SQLite's default page size, a copy of the items for every index,
+    /// and all stream records.
     fn earlier_version(folder: &Path) {
         let storage = Storage::new(folder.join(FILE).to_str().unwrap()).unwrap();
         create(&storage, rollups(), counters::EXPIRES_AT).unwrap();
@@ -392,7 +393,7 @@ mod tests {
                 assert_eq!(found["Count"], ITEMS, "{opened}");
                 assert_eq!(found["Items"][0], event(ITEMS - 1), "{opened}");
             }
-            // What was not read within a day is left out, all other records are there.
+            // Records that were not read within a day are missing; all others are present.
             let (records, _) = engine
                 .with(|storage| stream::after(storage, stream::BEGINNING, 500))
                 .unwrap();

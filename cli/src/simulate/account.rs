@@ -1,5 +1,5 @@
-//! Reconciliation: every message is read back from the table, and each event must be there exactly
-//! once, as it was told, and nothing else.
+//! Reconciliation: reads every message from the table. Each sent event must be stored exactly once
+//! with the sent content, and the message must have no other events.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,25 +18,25 @@ use webhook_ingest::{
 use super::happening::Happening;
 use crate::place::Target;
 
-/// Queries at once.
+/// Concurrent queries.
 const IN_FLIGHT: usize = 32;
 
-/// What was found.
+/// Result of the reconciliation.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Messages that were read.
+    /// Message ids that were read.
     pub messages: usize,
-    /// Events that are there as they must be.
+    /// Events that are stored as expected.
     pub events: usize,
-    /// Of those, how many are marked late.
+    /// Number of these events that are marked late.
     pub late: usize,
-    /// Of those, how many were there before this simulation began.
+    /// Number of these events that were stored before the simulation started.
     pub before: usize,
-    /// What is not as it must be, one line each.
+    /// Differences, one line each.
     pub differences: Vec<String>,
 }
 
-/// One message's part of the account.
+/// Result for one message.
 #[derive(Default)]
 struct Part {
     events: usize,
@@ -46,8 +46,7 @@ struct Part {
     wrong: Vec<String>,
 }
 
-/// Reads every message back. As long as events are missing and `timeout` lasts, the messages they
-/// belong to are read again.
+/// Reads every message. Messages with missing events are read again until `timeout`.
 ///
 /// # Errors
 /// If the table does not answer.
@@ -114,7 +113,7 @@ async fn stored(target: &Target, id: &str) -> anyhow::Result<Vec<Item>> {
         .context("the events table does not answer")
 }
 
-/// Holds one message's events against its items.
+/// Compares the sent events of one message with its items.
 fn part(told: &[&Happening], mut items: Vec<Item>, began: EpochMillis) -> Part {
     let mut part = Part::default();
     let mut unmatched = Vec::new();
@@ -158,7 +157,7 @@ fn part(told: &[&Happening], mut items: Vec<Item>, began: EpochMillis) -> Part {
     part
 }
 
-/// Whether an item is of this event, by what stands in it.
+/// Whether channel, status and time of an item are those of the event.
 fn is(item: &Item, happening: &Happening) -> bool {
     let text = |name: &str| item.get(name).and_then(|v| v.as_s().ok()).map(String::as_str);
     text(item::CHANNEL) == Some(happening.channel)
@@ -166,7 +165,7 @@ fn is(item: &Item, happening: &Happening) -> bool {
         && item::number_at(item, item::EVENT_TIME) == Some(happening.at)
 }
 
-/// Whether an item says what the provider told, all of it and nothing else.
+/// Whether an item contains exactly the content of the provider's record.
 fn says(item: &Item, happening: &Happening) -> bool {
     let recipient = item.get(item::RECIPIENT).and_then(|v| v.as_s().ok());
     let rebuilt = item::event(item).map(|event| provider::rebuild(&event));
@@ -176,7 +175,7 @@ fn says(item: &Item, happening: &Happening) -> bool {
             .is_some_and(|made| names(&made) == names(item) && item::differences(&made, item).is_empty())
 }
 
-/// The attributes of an item that do not depend on when it arrived.
+/// Names of an item's attributes that do not depend on the time of arrival.
 fn names(item: &Item) -> BTreeSet<&str> {
     let of_arrival = [item::RECEIVED_AT, item::LATE, item::EXPIRES_AT];
     item.keys()
@@ -185,7 +184,7 @@ fn names(item: &Item) -> BTreeSet<&str> {
         .collect()
 }
 
-/// The item that the receivers' own code makes of a record.
+/// The item that the receivers' code builds from a record.
 fn made(happening: &Happening) -> Option<Item> {
     let formats = receivers::receiver(happening.function)?.formats;
     let event = provider::read(formats, &happening.record.to_string()).ok()?;

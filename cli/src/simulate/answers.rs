@@ -1,4 +1,4 @@
-//! What receivers answer, held against what they must answer, and summed up.
+//! Compares the receivers' responses with the expected ones, and sums their counts.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,39 +8,39 @@ use serde::Deserialize;
 
 use super::traffic::{Expected, Post};
 
-/// The counts of answers.
+/// Counts in the responses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub struct Counts {
-    /// Records in the bodies.
+    /// Records received.
     pub received: usize,
-    /// Stored now.
+    /// Events stored.
     pub stored: usize,
-    /// Stored before.
+    /// Events that were already stored.
     pub duplicates: usize,
-    /// In the retry queue.
+    /// Records sent to the retry queue.
     pub queued: usize,
-    /// In the dead-letter queue.
+    /// Records sent to the dead-letter queue.
     pub dead_lettered: usize,
 }
 
-/// How the posting went.
+/// Result of sending.
 #[derive(Debug, Default)]
 pub struct Sent {
-    /// The sums of all answers.
+    /// Sums of all responses.
     pub counts: Counts,
-    /// Requests by function and status code.
+    /// Number of requests by function and status code.
     pub answers: BTreeMap<(&'static str, u16), usize>,
-    /// Records of bodies that were sent again because nothing sure was known of them.
+    /// Records of bodies that were sent again, because the result of the first try is unknown.
     pub uncertain: usize,
-    /// The time to each answer, sorted.
+    /// Response times, sorted.
     pub latencies: Vec<Duration>,
-    /// Answers that should have been others.
+    /// Unexpected responses, one line each.
     pub faults: Vec<String>,
-    /// From the first request to the last answer.
+    /// Time from the first request to the last response.
     pub took: Duration,
 }
 
-/// One answer.
+/// One response.
 pub(super) struct Try {
     pub(super) status: StatusCode,
     pub(super) retry_after: Option<Duration>,
@@ -57,7 +57,7 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    /// Holds an answer against what the body must be answered.
+    /// Compares a response with the expected one.
     pub(super) fn judge(&mut self, post: &Post, answer: &Try) {
         let counts = serde_json::from_slice::<Counts>(&answer.body).ok();
         match (answer.status, post.expected, counts) {
@@ -76,7 +76,7 @@ impl Outcome {
             }
             (status, expected, _) => {
                 self.fault = Some(format!(
-                    "{} answered {status} for a body of {} records that is to be {}",
+                    "{} answered {status} for a body of {} records that must be {}",
                     post.function,
                     post.records,
                     match expected {
@@ -108,7 +108,7 @@ impl Sent {
         self.faults.extend(outcome.fault);
     }
 
-    /// The time within which this share of the answers came.
+    /// Percentile of the response times.
     pub fn within(&self, percent: usize) -> Duration {
         let place = (self.latencies.len() * percent).div_ceil(100).saturating_sub(1);
         self.latencies.get(place).copied().unwrap_or_default()

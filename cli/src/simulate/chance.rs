@@ -1,11 +1,11 @@
-//! Chance that can be repeated. What happens is decided by the seed alone; names and ids also by
-//! the moment that a simulation ends at, so that a later one with the same seed meets no old ids.
+//! Reproducible random values. Events depend only on the seed. Names and ids also depend on the end
+//! of the simulated time, so that a later simulation with the same seed creates new ids.
 
 use std::ops::Range;
 
 use webhook_ingest::event::EpochMillis;
 
-/// Two sources of chance.
+/// Two random number generators.
 pub(super) struct Chance {
     events: fastrand::Rng,
     names: fastrand::Rng,
@@ -20,7 +20,7 @@ impl Chance {
         }
     }
 
-    /// Whether something happens that happens in this share of all cases.
+    /// `true` with this probability.
     pub(super) fn is(&mut self, share: f64) -> bool {
         self.events.f64() < share
     }
@@ -33,12 +33,12 @@ impl Chance {
         self.events.usize(0..below.max(1))
     }
 
-    /// One of a list; what stands there twice comes twice as often.
+    /// A random element of a list.
     pub(super) fn one_of<T: Copy + Default>(&mut self, list: &[T]) -> T {
         self.events.choice(list).copied().unwrap_or_default()
     }
 
-    /// One of a list by its weight.
+    /// A random element of a list, by weight.
     pub(super) fn weighed<T: Copy + Default>(&mut self, list: &[(u32, T)]) -> T {
         let all: u32 = list.iter().map(|(weight, _)| weight).sum();
         let mut left = self.events.u32(0..all.max(1));
@@ -51,14 +51,14 @@ impl Chance {
         T::default()
     }
 
-    /// A time that things take: half of them take less than `median` milliseconds, and most between
-    /// a part and a multiple of it. `spread` 0.5 makes it three times, 1.2 ten times.
+    /// A random duration in milliseconds, log-normal with this median: half of the values are
+    /// smaller. With `spread` 0.5, most are within a factor of 3 of the median; with 1.2, of 10.
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "far from the limits of either, and to the millisecond nobody looks"
+        reason = "far from the limits of both types, and fractions of a millisecond do not matter"
     )]
     pub(super) fn around(&mut self, median: u32, spread: f64) -> i64 {
-        // Twelve uniform numbers make a good enough normal one.
+        // The sum of twelve uniform numbers is approximately normal.
         let normal: f64 = (0..12).map(|_| self.events.f64()).sum::<f64>() - 6.0;
         (f64::from(median) * (spread * normal).exp()).clamp(1.0, 1e10) as i64
     }
@@ -67,7 +67,7 @@ impl Chance {
         (0..digits).map(|_| self.names.digit(16)).collect()
     }
 
-    /// Letters and digits, as the provider's tokens have them.
+    /// Random letters and digits, as in the provider's tokens.
     pub(super) fn token(&mut self, length: usize) -> String {
         (0..length).map(|_| self.names.alphanumeric()).collect()
     }

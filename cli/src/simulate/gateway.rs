@@ -1,4 +1,4 @@
-//! An RCS gateway's messages: content, states, refusals, taps and answers, one callback each.
+//! Messages of an RCS gateway: content, states, blocks, taps and replies, one callback each.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use super::{
     people::{Sending, brazilian},
 };
 
-/// Callbacks, one to a body.
+/// Callbacks, one per body.
 pub(super) const CALLBACKS: Form = Form {
     function: "rcs-callback",
     envelope: Envelope::Single,
@@ -37,7 +37,7 @@ const ANSWERS: [&str; 4] = [
     "PARAR",
 ];
 
-/// One message and what its callbacks share.
+/// A message, with the fields that its callbacks share.
 struct Message<'a> {
     sending: &'a Sending,
     reference: String,
@@ -47,7 +47,7 @@ struct Message<'a> {
     vars: Value,
 }
 
-/// What one callback says beside the shared fields.
+/// Fields of one callback besides the shared ones.
 struct Said {
     at: EpochMillis,
     event: String,
@@ -57,7 +57,7 @@ struct Said {
     message: Value,
 }
 
-/// The life of one message.
+/// Simulates one message.
 pub(super) static LIFE: Life = Life {
     weight: 20,
     forms: &[CALLBACKS],
@@ -147,7 +147,7 @@ impl Message<'_> {
         }
     }
 
-    /// The same reference continues on SMS, with another event id.
+    /// The message continues on SMS with the same reference and another event id.
     fn goes_on_as_sms(&self, told: &mut Vec<Happening>, chance: &mut Chance) {
         let failed = self.sending.at + 500 + chance.around(1_500, 0.5);
         let (kind, why) = if chance.is(0.85) {
@@ -195,7 +195,7 @@ impl Message<'_> {
         }
         let read = delivered + 500 + chance.around(15 * 60_000, 1.3);
         told.push(self.told("read", inbound(self.says(read, "READ", Value::Null))));
-        // A type that no document lists.
+        // An undocumented type.
         if chance.is(0.01) {
             let typing = Said {
                 event: chance.uuid(),
@@ -274,7 +274,7 @@ impl Message<'_> {
     }
 }
 
-/// With milliseconds, and a Z for UTC.
+/// ISO 8601 with milliseconds, UTC.
 fn iso(at: EpochMillis) -> String {
     Timestamp::from_millisecond(at)
         .map(|at| at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())

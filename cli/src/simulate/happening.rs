@@ -1,38 +1,38 @@
-//! An event of a simulated message. The expectation is written down here and not taken from the receiver's
-//! own reading, or the two would always agree.
+//! An event of a simulated message, with the expected attributes. They are not computed by the
+//! receivers' parser, because a faulty parser would then confirm itself.
 
 use serde_json::{Value, json};
 use webhook_ingest::event::EpochMillis;
 
 use super::{chance::Chance, people::Sending};
 
-/// A shape in which a provider posts events.
+/// A format in which a provider posts events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Form {
     /// The function that receives it.
     pub function: &'static str,
-    /// What a body is.
+    /// Envelope of a body.
     pub envelope: Envelope,
 }
 
-/// What a body of records is.
+/// Envelope of the records in a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Envelope {
     /// An array of records.
     Array,
-    /// An object whose field of this name holds the array.
+    /// An object with the array in the field of this name.
     Field(&'static str),
     /// One record.
     Single,
 }
 
 impl Form {
-    /// Whether a body holds several records.
+    /// Whether a body can contain several records.
     pub fn takes_batches(self) -> bool {
         self.envelope != Envelope::Single
     }
 
-    /// A body of records.
+    /// A body with these records.
     pub fn body(self, records: &[&Value]) -> Vec<u8> {
         let body = match self.envelope {
             Envelope::Array => json!(records),
@@ -43,10 +43,10 @@ impl Form {
     }
 }
 
-/// One event: what the provider reports, and what must be stored.
+/// One event: the provider's record and the expected attributes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Happening {
-    /// The shape in which it is reported.
+    /// Format in which it is posted.
     pub form: Form,
     /// The function that receives it.
     pub function: &'static str,
@@ -64,12 +64,12 @@ pub struct Happening {
     pub recipient: String,
 }
 
-/// The life of one provider's messages.
+/// The simulation of one provider.
 pub(super) struct Life {
-    /// Its share of the messages, beside the others' weights.
+    /// Weight of the provider: its share of all messages.
     pub(super) weight: u32,
-    /// The shapes in which its events are reported.
+    /// Formats of its events.
     pub(super) forms: &'static [Form],
-    /// The events of one message. The second argument is the share of messages that fall back to SMS.
+    /// Creates the events of one message. The second argument is the share of messages that fall back to SMS.
     pub(super) live: fn(&Sending, f64, &mut Chance) -> Vec<Happening>,
 }

@@ -1,4 +1,4 @@
-//! The lives of simulated messages: one row for each provider.
+//! The simulated providers, one row each.
 
 use super::{
     Cast,
@@ -10,15 +10,15 @@ use super::{
     whatsapp,
 };
 
-/// Every provider's life.
+/// All simulated providers.
 static LIVES: [&Life; 3] = [&netcore::LIFE, &whatsapp::LIFE, &gateway::LIFE];
 
-/// Every shape in which a simulation posts events.
+/// All formats in which a simulation posts events.
 pub fn forms() -> impl Iterator<Item = Form> {
     LIVES.into_iter().flat_map(|life| life.forms.iter().copied())
 }
 
-/// The events of `messages` messages.
+/// Events of `messages` messages.
 pub(super) fn all(
     messages: usize,
     fallback: f64,
@@ -26,7 +26,7 @@ pub(super) fn all(
     cast: &Cast,
     chance: &mut Chance,
 ) -> Vec<Happening> {
-    /// Only few messages have events of some forms, so the search for them is bounded.
+    /// Bounds the loop: with some `--url` values, only few messages have events to send.
     const TRIES: usize = 60;
     let mut all = Vec::new();
     let mut lived = 0;

@@ -1,5 +1,5 @@
-//! `simulate`: plays the providers. Makes lives of messages, posts what they tell as the providers
-//! would, then reads everything back and holds it against what was sent.
+//! `simulate`: simulates the providers. Creates messages and their events, posts the events as the
+//! providers do, then reads them from the table and compares them with what was sent.
 
 mod account;
 mod answers;
@@ -45,19 +45,19 @@ use people::World;
 use sender::Sender;
 use traffic::Manner;
 
-/// Which functions are told, and where they are.
+/// The receivers of the simulation, with their URLs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cast {
     urls: BTreeMap<&'static str, String>,
 }
 
 impl Cast {
-    /// An event in the format of its receiver; `None` if no receiver here takes it.
+    /// An event with the function that it is posted to; `None` if no receiver of the cast accepts it.
     fn told(&self, happening: Happening) -> Option<Happening> {
         let takes = |function: &str| self.urls.contains_key(function);
         let function = match happening.form {
             form if takes(form.function) => form.function,
-            // Each of the two takes both.
+            // `event-webhook` also accepts SMS events.
             netcore::SMS_EVENTS if takes("event-webhook") => "event-webhook",
             _ => return None,
         };
@@ -68,20 +68,20 @@ impl Cast {
     }
 }
 
-/// Everything a simulation tells.
+/// The events and requests of a simulation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Play {
-    /// Each event once, in order of time.
+    /// Each event once, sorted by time.
     pub told: Vec<Happening>,
-    /// The bodies in order.
+    /// Requests in the order of sending.
     pub posts: Vec<Post>,
 }
 
 impl Play {
-    /// Writes the play: the same for the same options, seed and end.
+    /// Creates the events and requests. They depend only on the options, seed and end.
     ///
     /// # Errors
-    /// If the address is invalid, or its function receives no events.
+    /// If an address is invalid, or its function receives no events.
     pub fn write(options: &Options, seed: u64, until: EpochMillis) -> anyhow::Result<Self> {
         let cast = options.cast()?;
         let mut chance = Chance::new(seed, until);
@@ -89,7 +89,7 @@ impl Play {
         let mut told = life::all(options.messages, options.fallback, &world, &cast, &mut chance);
         ensure!(
             !told.is_empty(),
-            "with these options nothing is ever sent to these addresses"
+            "these options produce no events for these addresses"
         );
         told.sort_by_key(|happening| happening.at);
         let manner = Manner {
@@ -103,7 +103,7 @@ impl Play {
     }
 }
 
-/// A simulation that is ready to be run.
+/// A prepared simulation.
 pub struct Simulation {
     options: Options,
     seed: u64,
@@ -116,10 +116,10 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// Writes the play and looks whether everybody is there.
+    /// Creates the events and requests, and checks the table and the receivers.
     ///
     /// # Errors
-    /// If no receiver answers at an address, or there is no table to read back from or no policy.
+    /// If a receiver does not answer, or the table or the policy is missing.
     pub async fn prepare(options: Options, data: &Path) -> anyhow::Result<Self> {
         let target = Target::find(data, Needs::Table).await?;
         let sender = Sender::new(policy(options.auth.as_deref(), data, &target).await?)?;
@@ -142,10 +142,10 @@ impl Simulation {
         })
     }
 
-    /// Posts everything.
+    /// Posts all requests.
     ///
     /// # Errors
-    /// If the policy is not the receiver's.
+    /// If a receiver refuses the policy.
     pub async fn send(&self) -> anyhow::Result<Sent> {
         let records: usize = self.play.posts.iter().map(|post| post.records).sum();
         let bar = bar("sending", "records", records);
@@ -158,14 +158,14 @@ impl Simulation {
         sent
     }
 
-    /// Reads everything back.
+    /// Reads all events from the table and compares them with the sent ones.
     ///
     /// # Errors
-    /// If the table does not answer. What differs is not an error but in the report.
+    /// If the table does not answer. Differences are not an error; the report lists them.
     pub async fn reconcile(self, sent: Sent) -> anyhow::Result<Report> {
         let told = &self.play.told;
-        let on_their_way = sent.counts.queued > 0 || sent.uncertain > 0;
-        let timeout = Duration::from_secs(if on_their_way { self.options.wait } else { 0 });
+        let may_be_queued = sent.counts.queued > 0 || sent.uncertain > 0;
+        let timeout = Duration::from_secs(if may_be_queued { self.options.wait } else { 0 });
         let ids: BTreeSet<&str> = told.iter().map(|h| h.message_id.as_str()).collect();
         let bar = bar("reading back", "messages", ids.len());
         let found = account::reconcile(&self.target, told, self.began, timeout, |n| bar.inc(n as u64)).await;
@@ -199,13 +199,13 @@ async fn policy(
 }
 
 fn random() -> anyhow::Result<u64> {
-    // Short enough to be typed again.
+    // Short, so that a person can type it.
     getrandom::u64()
         .map(|n| n % 1_000_000)
-        .map_err(|e| anyhow::anyhow!("no random numbers: {e}"))
+        .map_err(|e| anyhow::anyhow!("the system's random number generator failed: {e}"))
 }
 
-/// Drawn on a terminal only.
+/// A progress bar; visible only on a terminal.
 fn bar(what: &'static str, of: &'static str, length: usize) -> ProgressBar {
     let bar = ProgressBar::new(length as u64).with_prefix(what).with_message(of);
     let style =

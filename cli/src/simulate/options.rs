@@ -1,4 +1,4 @@
-//! What a simulation is asked for.
+//! Options of `simulate`.
 
 use anyhow::{Context as _, bail};
 use clap::{Args, builder::RangedU64ValueParser};
@@ -7,52 +7,52 @@ use webhook_ingest::event::EpochMillis;
 
 use super::{Cast, life::forms};
 
-/// Plays the providers against receivers, then checks that every event is stored exactly once.
-/// The phone numbers do not exist: `91 0…` and `55 00…`.
+/// Simulates the providers, then checks that every event is stored exactly once. The phone numbers
+/// do not exist: `91 0…` and `55 00…`.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// Where the receivers are: a base, below which each is at /lambda-url/FUNCTION/; one such
-    /// address, to play only what that function is told; or, several times, FUNCTION=URL.
+    /// Base URL, with the receivers at /lambda-url/FUNCTION/ below it; or the URL of one function, to
+    /// send only the events of that function; or FUNCTION=URL, which can be repeated.
     #[arg(long, default_value = "http://127.0.0.1:9000")]
     pub url: Vec<String>,
-    /// How many messages are sent; each makes one to some ten events.
+    /// Number of messages; each has one to about ten events.
     #[arg(long, default_value_t = 1000, value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000_000))]
     pub messages: usize,
-    /// At most this many events a second; without, as fast as they are answered.
+    /// Maximum of events per second; default: no limit.
     #[arg(long, value_parser = positive)]
     pub rate: Option<f64>,
-    /// Records in a body, for the formats that take several.
+    /// Records per body, in formats that allow several.
     #[arg(long, default_value_t = 20, value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     pub batch: usize,
-    /// Requests at once.
+    /// Concurrent requests.
     #[arg(long, default_value_t = 16, value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000))]
     pub parallel: usize,
-    /// The share of events that are sent again: a fraction such as 0.05, or 5%.
+    /// Share of events that are sent twice: a fraction such as 0.05, or 5%.
     #[arg(long, default_value = "0.05", value_parser = share)]
     pub duplicates: f64,
-    /// Events come up to this many places late; 0 keeps them in order.
+    /// Events are delayed by up to this many positions; 0 keeps their order.
     #[arg(long, default_value_t = 100)]
     pub shuffle: usize,
-    /// The share of RCS messages that fail and go on as SMS: a fraction or a percentage.
+    /// Share of RCS messages that fail and continue as SMS: a fraction or a percentage.
     #[arg(long, default_value = "0.12", value_parser = share)]
     pub fallback: f64,
-    /// Broken bodies beside the good ones, as a share of these: a fraction or a percentage.
+    /// Additional broken bodies, as a share of the valid ones: a fraction or a percentage.
     #[arg(long, default_value = "0.01", value_parser = share)]
     pub malformed: f64,
-    /// The days over which the messages were sent, up to now.
+    /// Days before now over which the messages are spread.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub days: u32,
-    /// Repeats a simulation: the same seed gives the same lives.
+    /// Seed; the same seed creates the same messages, with other ids.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// The moment that counts as now, such as 2026-11-21T10:00:00Z: with --seed, the very same
-    /// bodies again.
+    /// Time that counts as now, such as 2026-11-21T10:00:00Z; together with --seed it repeats exactly
+    /// the same bodies.
     #[arg(long)]
     pub until: Option<String>,
-    /// How many seconds to wait for events that were queued.
+    /// Seconds to wait for queued events.
     #[arg(long, default_value_t = 120, value_name = "SECONDS")]
     pub wait: u64,
-    /// The policy, or where it is kept; default: the local instance's.
+    /// Policy, or a reference to it; default: the policy of the local instance.
     #[arg(long, env = "WEBHOOK_AUTH", hide_env_values = true)]
     pub auth: Option<String>,
 }
@@ -83,7 +83,7 @@ fn add(cast: &mut Cast, url: &str) -> anyhow::Result<()> {
     };
     let parsed: http::Uri = url
         .parse()
-        .with_context(|| format!("--url {url} is no address"))?;
+        .with_context(|| format!("--url {url} is not a valid address"))?;
     if !matches!(parsed.scheme_str(), Some("http" | "https")) || parsed.authority().is_none() {
         bail!("--url {url}: expected an address such as http://127.0.0.1:9000");
     }
@@ -105,7 +105,7 @@ fn add(cast: &mut Cast, url: &str) -> anyhow::Result<()> {
     let function = known(name).with_context(|| {
         let names: Vec<&str> = RECEIVERS.iter().map(|r| r.function).collect();
         format!(
-            "--url: no receiver is called {name}; there are {}",
+            "--url: no receiver is called {name}; the receivers are {}",
             names.join(", ")
         )
     })?;
@@ -113,7 +113,7 @@ fn add(cast: &mut Cast, url: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A share as a fraction of one, or as a percentage.
+/// Parses a fraction or a percentage.
 fn share(text: &str) -> Result<f64, String> {
     let (number, whole) = match text.strip_suffix('%') {
         Some(percent) => (percent.trim(), 100.0),

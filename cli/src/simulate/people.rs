@@ -1,5 +1,4 @@
-//! Who takes part, and when: people with nonexistent numbers, bots, campaigns, and the hours
-//! at which messages are sent.
+//! People with nonexistent numbers, bots, campaigns, and the times at which messages are sent.
 
 use webhook_ingest::event::EpochMillis;
 
@@ -9,10 +8,10 @@ pub(super) const MINUTE: i64 = 60_000;
 pub(super) const HOUR: i64 = 60 * MINUTE;
 pub(super) const DAY: i64 = 24 * HOUR;
 
-/// India's clocks, where most of the people live.
+/// UTC offset of India, where most of the people live.
 const CLOCK: i64 = 5 * HOUR + 30 * MINUTE;
 
-/// How much is sent in each hour of the local day.
+/// Weight of each hour of the local day.
 const HOURS: [(u32, i64); 24] = [
     (2, 0),
     (1, 1),
@@ -40,17 +39,17 @@ const HOURS: [(u32, i64); 24] = [
     (4, 23),
 ];
 
-/// A sender: its RCS bot, the number that Netcore's SMS events know it by, and its `WhatsApp` number.
+/// A sender: its RCS bot, its number in Netcore's SMS events, and its `WhatsApp` number.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Bot {
     pub(super) key: &'static str,
     pub(super) name: &'static str,
     pub(super) number: &'static str,
-    /// `91 09…`: like people's, of an unassigned range.
+    /// `91 09…`: from an unassigned range, as people's numbers.
     pub(super) phone: &'static str,
 }
 
-/// The first sends most.
+/// Bots by weight.
 const BOTS: [(u32, Bot); 3] = [
     (
         6,
@@ -81,7 +80,7 @@ const BOTS: [(u32, Bot); 3] = [
     ),
 ];
 
-/// What is advertised: name, tag, and what its buttons say.
+/// A campaign: name, tag and texts of its buttons.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Campaign {
     pub(super) name: &'static str,
@@ -123,7 +122,7 @@ const CAMPAIGNS: [Campaign; 5] = [
     },
 ];
 
-/// Messages that belong to no campaign: notifications.
+/// Notifications outside campaigns, by weight.
 const OCCASIONS: [(u32, Campaign); 3] = [
     (
         5,
@@ -154,17 +153,17 @@ const OCCASIONS: [(u32, Campaign); 3] = [
     ),
 ];
 
-/// One message about to be sent.
+/// One message to send.
 pub(super) struct Sending {
     pub(super) at: EpochMillis,
-    /// Nothing is known of what happens later.
+    /// End of the simulated time; later events are left out.
     pub(super) until: EpochMillis,
     pub(super) bot: Bot,
     pub(super) campaign: Campaign,
     pub(super) person: u64,
 }
 
-/// Everybody, and every day of the simulation.
+/// People, days and campaign launches of the simulation.
 pub(super) struct World {
     until: EpochMillis,
     days: u32,
@@ -177,7 +176,7 @@ impl World {
         let mut world = Self {
             until,
             days,
-            // A person gets some three messages, so that a number has a history.
+            // About three messages per person, so that a number has a history.
             people: (messages as u64 / 3).max(1),
             launches: Vec::new(),
         };
@@ -188,7 +187,7 @@ impl World {
         world
     }
 
-    /// The next message: of a campaign, soon after its launch, or a single notification.
+    /// The next message: of a campaign, soon after its launch, or a notification.
     pub(super) fn sending(&self, chance: &mut Chance) -> Sending {
         let (campaign, mut at) = if chance.is(0.55) {
             let (campaign, launch) = chance.one_of(&self.launches);
@@ -197,7 +196,7 @@ impl World {
         } else {
             (chance.weighed(&OCCASIONS), self.moment(chance))
         };
-        // Some are told of days too late, however short the simulation is.
+        // A few events arrive days late, even in a short simulation.
         if chance.is(0.01) {
             at = self.until - 80 * HOUR - chance.around(4 * 3_600_000, 0.5);
         }
@@ -210,7 +209,7 @@ impl World {
         }
     }
 
-    /// A moment of one of the days, by the hours' weights and with quieter weekends.
+    /// A random time, weighted by hour and with less traffic on weekends.
     fn moment(&self, chance: &mut Chance) -> EpochMillis {
         let midnight = (self.until + CLOCK).div_euclid(DAY) * DAY - CLOCK;
         for _ in 0..20 {
@@ -229,19 +228,17 @@ impl World {
     }
 }
 
-/// A nonexistent number. No national number in India begins with the trunk prefix 0, so
-/// `91 0…` is a number in form only.
+/// A nonexistent number: no national number in India begins with the trunk prefix 0.
 pub(super) fn indian(person: u64) -> String {
     format!("9100{:08}", scattered(person))
 }
 
-/// A nonexistent number: no area code in Brazil begins with 0, so `55 00…` is a number in form
-/// only.
+/// A nonexistent number: no area code in Brazil begins with 0.
 pub(super) fn brazilian(person: u64) -> String {
     format!("55009{:08}", scattered(person))
 }
 
-/// Neighbours look different: the factor and the modulus have no common divisor, so no two meet.
+/// Gives neighbors different digits. The factor and the modulus are coprime, so all results differ.
 fn scattered(person: u64) -> u64 {
     person.wrapping_mul(48_271).wrapping_add(20_261_121) % 100_000_000
 }

@@ -1,33 +1,33 @@
-//! What a simulation says at its end.
+//! The report of a simulation.
 
 use std::{collections::BTreeMap, fmt};
 
 use super::{account::Found, answers::Sent, happening::Happening};
 
-/// No more differences than this are listed; the rest is counted.
+/// Maximum of listed differences; the others are counted.
 const LISTED: usize = 50;
 
-/// What was sent, how it was answered, and whether the table says the same.
+/// Requests, responses, and the comparison with the table.
 #[derive(Debug)]
 pub struct Report {
-    /// Repeats this simulation.
+    /// The seed.
     pub seed: u64,
-    /// The moment it ends at, epoch milliseconds.
+    /// End of the simulated time, epoch milliseconds.
     pub until: i64,
-    /// Messages that were asked for.
+    /// Requested number of messages.
     pub messages: usize,
-    /// Events that were told, each counted once.
+    /// Sent events, without repetitions.
     pub events: usize,
-    /// How they were answered.
+    /// Result of sending.
     pub sent: Sent,
-    /// What the table says.
+    /// Result of the reconciliation.
     pub found: Found,
-    /// Ids to look at, and why.
+    /// Message ids worth a look, each with a reason.
     pub examples: Vec<(String, &'static str)>,
 }
 
 impl Report {
-    /// What is not as it must be, one line each.
+    /// Differences, one line each.
     pub fn differences(&self) -> Vec<String> {
         let mut all = self.sent.faults.clone();
         all.extend(self.found.differences.iter().cloned());
@@ -35,20 +35,20 @@ impl Report {
         all
     }
 
-    /// The answers' sums against the number of events. That each answer's own counts add up is
-    /// checked where it comes in.
+    /// Compares the sum of the responses with the number of events. [`super::answers`] checks the
+    /// counts of each response.
     fn sums(&self) -> Option<String> {
         let counts = self.sent.counts;
         (counts.stored > self.events).then(|| {
             format!(
-                "the answers say that {} events were stored, but there are only {}",
+                "the responses report {} stored events, but only {} were sent",
                 counts.stored, self.events
             )
         })
     }
 
-    /// First deliveries that were counted as duplicates: the receiver or the sender had to try
-    /// twice, and the first try had worked.
+    /// First deliveries that were reported as duplicates: the first try stored the event, but its
+    /// response was lost, and the receiver or the sender tried again.
     fn tried_twice(&self) -> usize {
         let counts = self.sent.counts;
         self.events
@@ -80,7 +80,7 @@ impl fmt::Display for Report {
         if self.tried_twice() > 0 {
             writeln!(
                 f,
-                "            {} first deliveries count as duplicates: their answer got lost and they were tried twice",
+                "            {} first deliveries count as duplicates: the first response was lost, and a second try found the event stored",
                 self.tried_twice()
             )?;
         }
@@ -130,12 +130,12 @@ impl Report {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a figure to read")]
+#[expect(clippy::cast_precision_loss, reason = "a rounded figure is enough")]
 fn records_a_second(sent: &Sent) -> f64 {
     sent.counts.received as f64 / sent.took.as_secs_f64().max(0.001)
 }
 
-/// Some messages that are worth a look: a journey to SMS, one that was tapped, one that was answered.
+/// Example messages: an SMS fallback, a message with several taps, and a reply.
 pub(super) fn examples(told: &[Happening]) -> Vec<(String, &'static str)> {
     let mut of: BTreeMap<&str, Vec<&Happening>> = BTreeMap::new();
     for happening in told {
@@ -153,7 +153,7 @@ pub(super) fn examples(told: &[Happening]) -> Vec<(String, &'static str)> {
     [
         find(&over_sms, "went on as SMS"),
         taps,
-        find(&|e| e.status == "received", "what a person wrote"),
+        find(&|e| e.status == "received", "incoming message"),
     ]
     .into_iter()
     .flatten()

@@ -1,5 +1,5 @@
-//! Posts like a provider: signed, several at once, again after a 503 when it is told to, and with
-//! a clock on every answer.
+//! Posts bodies as a provider does: signed, several concurrently, with retries after the time in
+//! `Retry-After`. Measures every response time.
 
 use std::{
     collections::BTreeMap,
@@ -26,13 +26,13 @@ use super::{
     traffic::Post,
 };
 
-/// What a provider waits for an answer.
+/// Timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a body is sent before it is given up.
+/// Maximum of tries per body.
 const TRIES: u32 = 8;
-/// A sender that is told to wait longer than this comes earlier.
+/// Maximum wait between tries, even if `Retry-After` is longer.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
-/// An answer is some hundred bytes long.
+/// Maximum bytes of a response; normal ones have a few hundred.
 const LONGEST_ANSWER: usize = 64 * 1024;
 
 /// Posts bodies.
@@ -45,7 +45,7 @@ impl Sender {
     pub(super) fn new(policy: RefreshingSecret<Policy>) -> anyhow::Result<Self> {
         let connector = HttpsConnectorBuilder::new()
             .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-            .context("this machine has no certificates to know a server by")?
+            .context("this machine has no trusted root certificates")?
             .https_or_http()
             .enable_http1()
             .build();
@@ -55,26 +55,26 @@ impl Sender {
         })
     }
 
-    /// Checks that a receiver answers at an address, as senders do before they use it.
+    /// Checks that a receiver answers HEAD, as senders do before they use an address.
     pub(super) async fn look(&self, url: &str) -> anyhow::Result<()> {
         let request = Request::builder()
             .method(Method::HEAD)
             .uri(url)
             .body(Full::default())
-            .with_context(|| format!("{url} is no address"))?;
+            .with_context(|| format!("{url} is not a valid address"))?;
         let looked = tokio::time::timeout(TIMEOUT, self.client.request(request)).await;
         match looked {
             Ok(Ok(answer)) if answer.status() == StatusCode::OK => Ok(()),
-            Ok(Ok(answer)) => bail!("{url} answers {} to a look at it", answer.status()),
+            Ok(Ok(answer)) => bail!("{url} answers {} to HEAD", answer.status()),
             Ok(Err(_)) => bail!("nobody answers at {url}; is `netcore-webhooks serve` running?"),
             Err(_) => bail!("{url} does not answer within {} s", TIMEOUT.as_secs()),
         }
     }
 
-    /// Posts all bodies, `parallel` at once, not faster than `rate` events a second.
+    /// Posts all bodies, `parallel` concurrently, at most `rate` events a second.
     ///
     /// # Errors
-    /// If the policy is not the receiver's: nothing else would be said a thousand times.
+    /// If a receiver answers 401, 403 or 404: every other request would also fail.
     pub(super) async fn send(
         &self,
         posts: &[Post],
@@ -130,7 +130,7 @@ impl Sender {
                             String::from_utf8_lossy(&answer.body).trim()
                         ),
                         status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                            // Some of it may be stored all the same.
+                            // The receiver may have stored some records.
                             outcome.uncertain = true;
                             answer.retry_after
                         }
@@ -153,10 +153,10 @@ impl Sender {
         Ok(outcome)
     }
 
-    /// `None` if there was no answer.
+    /// `None` if there was no response.
     async fn once(&self, post: &Post, url: &str) -> anyhow::Result<Option<Try>> {
         let now = time::now();
-        // Signed anew for every try: a signature may grow stale.
+        // Each try has a new signature: an old one may be stale.
         let headers = self.policy.current(now).await.sign(&post.body, now);
         let mut request = Request::post(url).header(header::CONTENT_TYPE, "application/json");
         for (name, value) in &headers {
@@ -185,7 +185,7 @@ impl Sender {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a time to wait, not an account")]
+#[expect(clippy::cast_precision_loss, reason = "a wait does not need exact counts")]
 fn seconds(events: usize, rate: f64) -> Duration {
     Duration::try_from_secs_f64(events as f64 / rate).unwrap_or(Duration::MAX / 4)
 }

@@ -1,5 +1,4 @@
-//! In which order and in which bodies the events of all lives are told: out of order, some of them
-//! twice, and now and then a body that is broken.
+//! Groups the events into bodies: out of order, some events twice, and some bodies broken.
 
 use std::collections::BTreeMap;
 
@@ -10,35 +9,35 @@ use super::{
     happening::{Form, Happening},
 };
 
-/// A repeated event comes up to this many windows after the first time.
+/// A repeated event follows within this many windows.
 const REPEATED_WITHIN: usize = 3;
 
-/// How the answer to a body must read.
+/// Expected response to a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
-    /// 200, with so many of its records dead-lettered.
+    /// 200, with `broken` records dead-lettered.
     Accepted {
-        /// Unreadable records beside good ones.
+        /// Number of unreadable records.
         broken: usize,
     },
-    /// 400: nothing of it can be read.
+    /// 400: no record is readable.
     Rejected,
 }
 
-/// One body to post.
+/// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Post {
-    /// To which function.
+    /// The function that receives it.
     pub function: &'static str,
-    /// What is posted.
+    /// The body.
     pub body: Vec<u8>,
-    /// How many records it holds.
+    /// Number of records in the body.
     pub records: usize,
-    /// How it must be answered.
+    /// Expected response.
     pub expected: Expected,
 }
 
-/// How events become bodies.
+/// Options for grouping events into bodies.
 pub(super) struct Manner {
     pub(super) batch: usize,
     pub(super) window: usize,
@@ -46,7 +45,7 @@ pub(super) struct Manner {
     pub(super) malformed: f64,
 }
 
-/// All bodies in order. `happenings` are in order of time.
+/// All requests in the order of sending. `happenings` are sorted by time.
 pub(super) fn posts(happenings: &[Happening], manner: &Manner, chance: &mut Chance) -> Vec<Post> {
     let order = order(happenings.len(), manner, chance);
     let mut posts = Vec::new();
@@ -73,7 +72,7 @@ pub(super) fn posts(happenings: &[Happening], manner: &Manner, chance: &mut Chan
     posts
 }
 
-/// Places in order of arrival: each up to a window late, some a second time after that.
+/// Indexes of the events in order of arrival: each is delayed by up to a window, and some are repeated.
 fn order(count: usize, manner: &Manner, chance: &mut Chance) -> Vec<usize> {
     let mut arrivals = Vec::with_capacity(count + count / 10);
     for place in 0..count {
@@ -84,7 +83,7 @@ fn order(count: usize, manner: &Manner, chance: &mut Chance) -> Vec<usize> {
             arrivals.push((first + later, place));
         }
     }
-    // Stable: without a window the order is that of time.
+    // A stable sort: without a window, the events stay sorted by time.
     arrivals.sort_by_key(|(arrival, _)| *arrival);
     arrivals.into_iter().map(|(_, place)| place).collect()
 }
@@ -98,10 +97,10 @@ fn good(function: &'static str, form: Form, records: &[&Value]) -> Post {
     }
 }
 
-/// Additional bodies, as many as this share of the good ones, anywhere among them.
+/// Inserts broken bodies at random positions; `share` is relative to the valid ones.
 fn add_broken(posts: &mut Vec<Post>, happenings: &[Happening], share: f64, chance: &mut Chance) {
     let wanted = (0..posts.len()).filter(|_| chance.is(share)).count();
-    // So that a small simulation with broken bodies has one.
+    // At least one, so that a small simulation also has one.
     let wanted = if share > 0.0 { wanted.max(1) } else { wanted };
     for _ in 0..wanted {
         let Some(like) = happenings.get(chance.place(happenings.len())) else {
@@ -122,15 +121,15 @@ fn broken(like: &Happening, chance: &mut Chance) -> Post {
         expected: Expected::Rejected,
     };
     match chance.weighed(&[(1, 0), (1, 1), (2, 2)]) {
-        // Broken off on the way.
+        // A truncated body.
         0 => {
             let mut body = form.body(&[&like.record]);
             body.truncate(body.len() * 2 / 3);
             rejected(body)
         }
-        // Something else's body, sent to the wrong address.
+        // A foreign body at the wrong address.
         1 => rejected(json!({"event": "ping", "at": like.at}).to_string().into_bytes()),
-        // A record without an id, beside a good one that is known or will be.
+        // A record without an id, next to a valid record that is also sent in another body.
         _ if form.takes_batches() => {
             let nameless = json!({"note": "a record that is no event", "at": like.at});
             Post {

@@ -1,4 +1,4 @@
-//! `WhatsApp` messages of Netcore: delivery status with its price, and what people write back.
+//! Netcore's `WhatsApp` messages: delivery status with prices, and replies.
 
 use serde_json::{Value, json};
 use webhook_ingest::event::EpochMillis;
@@ -37,19 +37,19 @@ const WORDS: [&str; 6] = [
     "👍",
 ];
 
-/// One message and what its events share.
+/// A message, with the fields that its events share.
 struct Message<'a> {
     sending: &'a Sending,
     id: String,
     number: String,
     source: &'static str,
     header: String,
-    /// Billed by the conversation's category; `None` if unknown.
+    /// Category of the conversation, which determines the price.
     category: &'static str,
     billable: bool,
 }
 
-/// The life of one message.
+/// Simulates one message.
 pub(super) static LIFE: Life = Life {
     weight: 25,
     forms: &[DELIVERY_STATUS, INCOMING_MESSAGES],
@@ -74,7 +74,7 @@ fn live(sending: &Sending, _: f64, chance: &mut Chance) -> Vec<Happening> {
             String::new()
         },
         category,
-        // Utility messages inside an open conversation cost nothing.
+        // Utility messages in an open conversation are free.
         billable: category != "utility" || chance.is(0.4),
     };
     message.lives(chance)
@@ -106,7 +106,7 @@ impl Message<'_> {
         if chance.is(0.15) {
             told.push(self.answer(read + 3_000 + chance.around(120_000, 1.0), chance));
         }
-        // The person takes the message back, or so the unlisted word seems to say.
+        // An undocumented status.
         if chance.is(0.003) {
             told.push(self.status("deleted", read + 60_000, ""));
         }
@@ -170,7 +170,7 @@ impl Message<'_> {
                 }
             };
         let id = format!("ABEG{}", chance.token(24));
-        // Buttons always say what they answer; the rest mostly does not.
+        // A button tap always has the id of the original message; other replies rarely do.
         let answered = if kind == "BUTTON" || chance.is(0.3) {
             Value::from(self.id.as_str())
         } else {

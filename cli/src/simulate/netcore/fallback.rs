@@ -1,4 +1,4 @@
-//! The SMS that follows where RCS does not reach.
+//! The fallback SMS after an RCS failure.
 
 use serde_json::json;
 use webhook_ingest::event::EpochMillis;
@@ -25,7 +25,7 @@ const SMS_FAILED: [&str; 4] = [
 ];
 
 impl Message<'_> {
-    /// Its own id; request, callback data and number are shared.
+    /// The SMS has a new message id; request id, callback data and number are those of the RCS message.
     pub(super) fn goes_on_as_sms(&self, failed: EpochMillis, told: &mut Vec<Happening>, chance: &mut Chance) {
         let sent = failed + 1_000 + chance.around(3_000, 0.6);
         let id = format!(
@@ -44,7 +44,7 @@ impl Message<'_> {
         if chance.is(0.04) {
             return;
         }
-        // Often within the second in which it was sent.
+        // Often in the same second as `sent`.
         let delivered = sent + chance.around(2_500, 1.2);
         told.push(self.sms(&id, "Delivered", "delivered", delivered, ""));
         if chance.is(0.1) {
@@ -79,7 +79,7 @@ impl Message<'_> {
         }
     }
 
-    /// As documented: under the id of the RCS message, and without last channel and callback data.
+    /// As documented: with the id of the RCS message, and without last channel and callback data.
     fn sms_tap(&self, at: EpochMillis, chance: &mut Chance) -> Happening {
         let mut tap = self.sms(&self.id, "Clicked", "clicked", at, "");
         let link = format!("https://shop.example.com/{}", self.sending.campaign.tag);

@@ -1,4 +1,4 @@
-//! What people answer over RCS: taps, texts, pictures and places, as incoming messages.
+//! Incoming RCS messages: taps, texts, pictures and locations.
 
 use serde_json::{Value, json};
 use webhook_ingest::event::EpochMillis;
@@ -30,7 +30,7 @@ const ANSWERS: [&str; 8] = [
 ];
 
 impl Message<'_> {
-    /// A tapped reply also comes as an incoming message, which names the message that it answers.
+    /// A tap on a suggested reply is also posted as an incoming message, with the id of the original message.
     pub(super) fn tap_as_message(&self, at: EpochMillis, text: &str, chance: &mut Chance) -> Happening {
         let metadata = json!({
             "msgId": self.id,

@@ -1,4 +1,4 @@
-//! Netcore's RCS messages and their events. Every record has exactly the fields of the documented
+//! Netcore's RCS messages and their events. Each record has exactly the fields of the documented
 //! samples.
 
 mod fallback;
@@ -34,7 +34,7 @@ const FAILED: [&str; 5] = [
     "Internal error at the operator",
 ];
 
-/// One message and what its events share.
+/// A message, with the fields that its events share.
 pub(super) struct Message<'a> {
     pub(super) sending: &'a Sending,
     pub(super) id: String,
@@ -44,7 +44,7 @@ pub(super) struct Message<'a> {
     kind: &'static str,
 }
 
-/// The life of one message.
+/// Simulates one message.
 pub(super) static LIFE: Life = Life {
     weight: 55,
     forms: &[RCS_EVENTS, SMS_EVENTS, incoming::RCS_MESSAGES],
@@ -75,7 +75,7 @@ fn live(sending: &Sending, fallback: f64, chance: &mut Chance) -> Vec<Happening>
 }
 
 impl Message<'_> {
-    /// Never handed over, or handed over and lost. Returns when that was known.
+    /// Not sent, or sent and failed. Returns the time of the last event.
     fn falls_short(&self, told: &mut Vec<Happening>, chance: &mut Chance) -> EpochMillis {
         if chance.is(0.7) {
             let at = self.sending.at + 1_000 + chance.around(1_500, 0.4);
@@ -92,7 +92,7 @@ impl Message<'_> {
     fn arrives(&self, told: &mut Vec<Happening>, chance: &mut Chance) {
         let sent = self.sending.at + 1_000;
         told.push(self.rcs("Sent", "sent", sent, "", Some(json!({}))));
-        // A status that no document lists.
+        // An undocumented status.
         if chance.is(0.004) {
             let at = sent + chance.around(30_000, 0.5);
             told.push(self.rcs(
@@ -122,13 +122,13 @@ impl Message<'_> {
         }
     }
 
-    /// One to four taps, on several buttons or twice on one.
+    /// One to four taps, on different buttons or repeatedly on one.
     fn is_tapped(&self, read: EpochMillis, told: &mut Vec<Happening>, chance: &mut Chance) {
         let campaign = self.sending.campaign;
         let taps = chance.weighed(&[(12, 1), (4, 2), (1, 3), (1, 4)]);
         let mut at = read;
         for _ in 0..taps {
-            // At least a second apart: time and content are all that tells two taps apart.
+            // At least a second apart: two taps differ only in time and content.
             at += 2_000 + chance.around(15_000, 0.9);
             let (text, suggestion, kind) = chance.weighed(&[
                 (6, (campaign.link, "url_action", "ACTION")),
