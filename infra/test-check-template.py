@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Breaks copies of template.yaml, one fault each, and sees that check-template.py names the fault."""
+"""Inserts one fault at a time into a copy of template.yaml, and verifies that check-template.py reports it."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 
 INFRA = Path(__file__).resolve().parent
 
-# (what stands in the template, what the fault puts there, what the check must say)
+# (text in the template, faulty replacement, expected part of the report)
 FAULTS = [
     ("        AuthType: NONE\n", "        AuthType: !Ref FanOut\n", "must be the literal NONE or AWS_IAM"),
     ("      AuthType: !If [SignsIn, NONE, AWS_IAM]\n", "      AuthType: NONE\n", "public, but without the permission"),
@@ -61,9 +61,9 @@ def main():
             broken.write_text(whole.replace(old, new, 1))
             result = check(broken)
             if result.returncode != 1 or message not in result.stderr:
-                print(f"not noticed: {new.strip()!r} (expected {message!r})\n{result.stderr}", file=sys.stderr)
+                print(f"not reported: {new.strip()!r} (expected {message!r})\n{result.stderr}", file=sys.stderr)
                 failed += 1
-    print(f"check-template.py noticed {len(FAULTS) - failed} of {len(FAULTS)} faults")
+    print(f"check-template.py reported {len(FAULTS) - failed} of {len(FAULTS)} faults")
     return 1 if failed else 0
 
 
