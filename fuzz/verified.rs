@@ -1,9 +1,9 @@
-//! A body for targets that need an authenticated one.
+//! Authenticated bodies for fuzz targets.
 
 use http::HeaderMap;
 use webhook_ingest::auth::{Policy, Unverified, VerifiedBody};
 
-/// A body that passed authentication: a policy that accepts anything takes it.
+/// An authenticated body, verified with a policy that accepts anything.
 pub(crate) fn verified(body: &[u8]) -> VerifiedBody {
     let policy = Policy::parse(r#"{"accept":"anything"}"#).expect("a policy");
     let headers = HeaderMap::new();

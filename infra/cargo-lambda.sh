@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Creates, without SAM, what the functions need, and deploys them with cargo-lambda.
-# No alarms, no dashboard, no parameters, partition aws only: the rest is in template.yaml. Run it once for one prefix.
+# Creates the resources of the functions without SAM, and deploys the functions with cargo-lambda.
+# No alarms, no CloudWatch dashboard, no parameters, only partition aws; for these use template.yaml. Run it once per prefix.
 #
 # Usage: infra/cargo-lambda.sh [prefix]        (default netcore-webhooks)
-# Before: cargo lambda build --release --arm64, and the authentication policy in /<prefix>/auth.
+# First run cargo lambda build --release --arm64, and store the authentication policy in /<prefix>/auth.
 set -euo pipefail
 
 prefix=${1:-netcore-webhooks}
@@ -93,7 +93,7 @@ dashboard_role=$(role dashboard \
   "$(statement '"sqs:GetQueueAttributes"' "[\"$retry_arn\",\"$dead_arn\"]")" \
   "$(statement '"sqs:ReceiveMessage"' "\"$dead_arn\"")" \
   "$(logs dashboard)")
-# A new role is not known everywhere at once, and Lambda refuses one it does not know.
+# IAM is eventually consistent, and Lambda refuses a role that it cannot read yet.
 sleep "${ROLE_WAIT_SECONDS:-15}"
 
 deploy() { # function, role, timeout, options...
@@ -104,7 +104,7 @@ deploy() { # function, role, timeout, options...
     --env-var RUST_LOG=info --env-var TLS_ROOTS=amazon --env-var MALLOC_MMAP_THRESHOLD_=262144 "$@"
 }
 for name in $receivers; do
-  # With --enable-function-url cargo-lambda makes the URL public and adds both permissions that this needs.
+  # With --enable-function-url, cargo-lambda makes the URL public and adds both required permissions.
   deploy "$name" "$receiver_role" 10 --env-var "WEBHOOK_AUTH=ssm:/$prefix/auth" --enable-function-url
 done
 deploy redrive "$redrive_role" 60

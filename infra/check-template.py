@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Checks template.yaml, with its loops expanded and as SAM transforms it, for what the linters do not know.
+"""Checks template.yaml, with its loops expanded and after the SAM transform, in addition to the linters.
 
-Each public URL has both permissions it needs, no policy of ours has a wildcard resource,
-no secret stands in a variable, every metric of ours is one that the code emits, the stream's
-reader skips nothing, ProtectData keeps what holds events, and every alarm names a section of the runbook.
-The lists that name functions, in the roles and in the dashboard, name all functions and no others.
+Each public URL has both required permissions, no policy has a wildcard resource,
+no variable contains a secret, the code emits every metric of our namespace, the stream's
+consumer skips no record, ProtectData keeps tables and queues, and every alarm names a section of the runbook.
+The lists of functions, in the roles and in the dashboard, name all functions and no others.
 All of this holds for the default of Receivers, and for each receiver alone.
 
 Usage: check-template.py [template.yaml [metrics.txt]]
@@ -27,9 +27,9 @@ from expand import expand  # noqa: E402
 
 INFRA = Path(__file__).resolve().parent
 NAMESPACE = "NetcoreWebhooks"
-# The variables that say who may call a public URL, and under which condition it is public; None: always.
+# Variables with the authentication of a public URL, and the condition under which it is public; None: always.
 GUARDS = {"WEBHOOK_AUTH": None, "DASHBOARD_AUTH": "SignsIn"}
-# The only values these variables may have, and what their parameters must take and refuse.
+# The only permitted values of these variables, and values that their parameters must accept or refuse.
 POLICIES = {
     "WEBHOOK_AUTH": {"Fn::If": ["AuthInParameterStore", {"Fn::Sub": "ssm:${WebhookAuthParameter}"},
                                 {"Fn::Sub": "secretsmanager:${WebhookAuthSecretArn}"}]},
@@ -67,7 +67,7 @@ class NoManagedPolicies:
 def transformed(template):
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
-            # The transform accepts only code that is already uploaded.
+            # The transform accepts only uploaded code.
             resource.setdefault("Properties", {})["CodeUri"] = "s3://bucket/code.zip"
     template.get("Globals", {}).get("Function", {}).pop("CodeUri", None)
     return transform(template, {}, NoManagedPolicies())
@@ -86,7 +86,7 @@ def as_list(value):
 
 
 def authentication(auth_type):
-    """The types a URL may have, each with the condition under which it has it; None: always."""
+    """Possible AuthTypes of a URL, each with its condition; None: always."""
     if isinstance(auth_type, str):
         return [(auth_type, None)]
     condition, public, private = auth_type.get("Fn::If", [None, auth_type, auth_type])
@@ -94,12 +94,12 @@ def authentication(auth_type):
 
 
 def function_urls(resources, problems):
-    """A URL with AuthType NONE answers 403 unless both permissions are there; the others must have neither."""
+    """A URL with AuthType NONE answers 403 without both permissions; other URLs must have neither."""
     permissions = [p["Properties"] | {"Condition": p.get("Condition")} for p in resources.values()
                    if p["Type"] == "AWS::Lambda::Permission"]
     urls = of_type(resources, "AWS::Lambda::Url")
     if not urls:
-        problems.append("no function URL at all")
+        problems.append("there is no function URL")
     for name, url in urls:
         function = ref(url["TargetFunctionArn"])
         guards = [GUARDS[v] for v in variables(resources[function]["Properties"]) if v in GUARDS]
@@ -118,8 +118,8 @@ def function_urls(resources, problems):
             elif auth_type != "AWS_IAM":
                 problems.append(f"{name}: AuthType must be the literal NONE or AWS_IAM, not {auth_type}")
             elif for_all:
-                problems.append(f"{name}: AWS_IAM, yet everybody may call {function}")
-            # WEBHOOK_AUTH guards a URL that is always public, DASHBOARD_AUTH one that is under a condition.
+                problems.append(f"{name}: AWS_IAM, but everybody may call {function}")
+            # WEBHOOK_AUTH protects a URL that is always public, DASHBOARD_AUTH one that is public under a condition.
             if (condition in guards) != (auth_type == "NONE"):
                 problems.append(f"{function}: a public URL and a variable that says who may call belong together")
 
@@ -149,7 +149,7 @@ def strings(value):
 def least_privilege(resources, problems):
     for name, role in of_type(resources, "AWS::IAM::Role"):
         for arn in role.get("ManagedPolicyArns", []):
-            problems.append(f"{name}: the managed policy {arn} has wildcards we do not see")
+            problems.append(f"{name}: the managed policy {arn} may have wildcards, which cannot be checked")
     for name, statement in statements(resources):
         if not isinstance(statement, dict) or "Effect" not in statement:
             problems.append(f"{name}: a statement behind an intrinsic function cannot be checked")
@@ -158,7 +158,7 @@ def least_privilege(resources, problems):
             continue
         actions = as_list(statement.get("Action", "*"))
         if "NotAction" in statement or "NotResource" in statement:
-            problems.append(f"{name}: NotAction and NotResource allow what nobody listed")
+            problems.append(f"{name}: NotAction and NotResource allow unlisted actions or resources")
         for action in actions:
             if "*" in action or "?" in action:
                 problems.append(f"{name}: wildcard action {action}")
@@ -184,12 +184,12 @@ def no_plain_secrets(template, resources, problems):
         for variable, value in variables(function).items():
             if variable in POLICIES:
                 if value != POLICIES[variable]:
-                    problems.append(f"{name}: {variable} must be the reference built from its parameters, nothing else")
+                    problems.append(f"{name}: {variable} must be the reference built from its parameters, and nothing else")
             elif SECRET_NAME.search(variable):
                 problems.append(f"{name}: the variable {variable} looks like a secret in plain text")
             for text in strings(value):
                 if '"accept"' in text or "whsec_" in text or "{{resolve:" in text:
-                    problems.append(f"{name}: the variable {variable} holds a secret in plain text")
+                    problems.append(f"{name}: the variable {variable} contains a secret in plain text")
 
 
 def shown(resources):
@@ -223,7 +223,7 @@ def metric_names(resources):
 def metrics(resources, known, problems):
     used = list(metric_names(resources))
     if not used:
-        problems.append("no alarm or dashboard uses a metric of ours")
+        problems.append("no alarm or dashboard uses a metric of the namespace")
     for name, metric in used:
         if metric not in known:
             problems.append(f"{name}: the metric {metric} is not in metrics.txt")
@@ -233,19 +233,19 @@ def streams(resources, problems):
     """The counters are right only if no record of a stream is skipped."""
     mappings = [(name, m) for name, m in of_type(resources, "AWS::Lambda::EventSourceMapping") if "StartingPosition" in m]
     if not mappings:
-        problems.append("nothing reads the table's stream")
+        problems.append("no function reads the table's stream")
     for name, mapping in mappings:
         if mapping.get("MaximumRetryAttempts") != -1:
             problems.append(f"{name}: a stream's records must be tried until they expire")
         age = mapping.get("MaximumRecordAgeInSeconds", -1)
         if age != -1 and "OnFailure" not in mapping.get("DestinationConfig", {}):
-            problems.append(f"{name}: records that are given up after {age} s need a destination on failure")
+            problems.append(f"{name}: records that are dropped after {age} s need a destination on failure")
         if mapping.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
             problems.append(f"{name}: without ReportBatchItemFailures one record holds the whole batch back")
 
 
 def kept(template, problems):
-    """What ProtectData keeps: every queue and table that may hold the only copy of an event."""
+    """ProtectData must keep every queue and table that may contain the only copy of an event."""
     policy = {"Fn::If": ["ProtectsData", "Retain", "Delete"]}
     for name in ["EventsTable", "RollupsTable", "RetryQueue", "DeadLetterQueue"]:
         resource = template["Resources"][name]
@@ -413,7 +413,7 @@ def main():
     public = sum(auth_type == "NONE" for _, url in of_type(resources, "AWS::Lambda::Url")
                  for auth_type, _ in authentication(url["AuthType"]))
     print(f"{path.name}: {public} URLs that are or may be public, with both permissions; no wildcard resource, "
-          f"no plain secret, metrics known, nothing skipped by the stream's reader; {len(resources)} resources, "
+          f"no plain secret, known metrics, no record skipped by the stream's consumer; {len(resources)} resources, "
           f"and as complete with each of {len(everyone)} receivers alone")
     return 0
 

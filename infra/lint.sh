@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Lints template.yaml and the examples with pinned tools in a virtual environment of their own.
-# INFRA_VENV names its folder (default .local/infra-venv); the first run downloads the tools.
+# Lints template.yaml and the examples with pinned tools in a separate virtual environment.
+# INFRA_VENV is its folder (default .local/infra-venv); the first run downloads the tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,7 +17,7 @@ export SAM_CLI_TELEMETRY=0
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# checkov exits with 0 when it cannot parse a file, so what it looked at is counted as well.
+# checkov exits with 0 if it cannot parse a file, so the number of its checks is also verified.
 checkov_passes() {
   "$venv/bin/checkov" --skip-download --framework cloudformation --compact --quiet -f "$1" \
     -o cli -o json --output-file-path "console,$scratch/checkov.json"
@@ -38,12 +38,12 @@ done
 echo "== sam validate"
 "$venv/bin/sam" validate --lint --template-file template.yaml
 echo "== checkov"
-# With everything switched on: checkov leaves out what a condition switches off.
+# With all options enabled: checkov skips resources whose condition is false.
 cp template.yaml "$scratch/template.yaml"
 while read -r parameter off on; do
   sed -i "/^  $parameter:\$/,/Default:/s/Default: $off\$/Default: $on/" "$scratch/template.yaml"
   if ! grep -A 3 "^  $parameter:\$" "$scratch/template.yaml" | grep -q "Default: $on\$"; then
-    echo "the parameter $parameter is no longer where lint.sh switches it on" >&2
+    echo "the parameter $parameter is not where lint.sh expects it" >&2
     exit 1
   fi
 done <<'PARAMETERS'

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Breaks copies of template.yaml, one fault each, and sees that check-template.py names the fault."""
+"""Inserts one fault at a time into a copy of template.yaml, and verifies that check-template.py reports it."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from pathlib import Path
 
 INFRA = Path(__file__).resolve().parent
 
-# (what stands in the template, what the fault puts there, what the check must say)
+# (text in the template, faulty replacement, expected part of the report)
 FAULTS = [
     ("        AuthType: NONE\n", "        AuthType: !Ref FanOut\n", "must be the literal NONE or AWS_IAM"),
     ("      AuthType: !If [SignsIn, NONE, AWS_IAM]\n", "      AuthType: NONE\n", "public, but without the permission"),

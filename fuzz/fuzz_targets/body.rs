@@ -1,5 +1,5 @@
-//! Any bytes as a body of any receiver: nothing panics, and what becomes an item gives back the
-//! record it came from.
+//! Any bytes as a body of any receiver: nothing panics, and each item reproduces the record that it
+//! was built from.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! Any two bodies: the comparison of their first records is reflexive and symmetric, and finds them
-//! the same where an independent comparison does, and never where an unlisted field differs.
+//! Any two bodies: the comparison of their first records is reflexive and symmetric. It finds them
+//! equal if an independent comparison does, and never if an unlisted field differs.
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -12,8 +12,8 @@ use webhook_ingest::{events_table::item::Content, pipeline::batch::Batch, provid
 mod verified;
 use verified::verified;
 
-/// An unlisted field's values in an independent normal form: objects in order, numbers as digits
-/// without zeros at either end and an exponent. A list's or object's parts are read one by one.
+/// The value of an unlisted field in an independent normal form: objects sorted by name, numbers as
+/// an exponent and digits without leading or trailing zeros.
 fn normal(text: &str) -> String {
     let text = text.trim();
     match text.as_bytes().first() {
@@ -48,7 +48,7 @@ fn number(text: &str) -> String {
     }
 }
 
-/// An object's fields by name, every value in order. Read with a visitor, since a map would drop
+/// An object's fields by name, with all values in order. Uses a visitor, because a map would drop
 /// repeated names.
 fn fields(text: &str) -> Option<BTreeMap<String, Vec<String>>> {
     struct Fields;
@@ -69,7 +69,7 @@ fn fields(text: &str) -> Option<BTreeMap<String, Vec<String>>> {
     serde_json::Deserializer::from_str(text).deserialize_map(Fields).ok()
 }
 
-/// Names that every format leaves alone: what stands there must be equal to the last digit.
+/// Names that no format lists: equal records must have exactly equal values there.
 const UNLISTED: [&str; 4] = ["x", "", "attempt", "é"];
 
 fuzz_target!(|input: &[u8]| {
@@ -92,7 +92,7 @@ fuzz_target!(|input: &[u8]| {
     let same = a.differences(&b).is_empty();
     let (Some(fields_a), Some(fields_b)) = (fields(text), fields(other_text)) else { return };
     if fields_a == fields_b {
-        // Everything is equal but perhaps the envelope.
+        // Only the envelope may differ.
         assert!(same || a.differences(&b) == ["envelope"]);
     }
     for name in UNLISTED {

@@ -1,5 +1,5 @@
-//! Any text: masking leaves no number, changes nothing the second time, and a number that is in a
-//! masked text was in the text.
+//! Any text: redacting leaves no phone number and is idempotent, and `is_in` finds no number in a
+//! redacted text that it finds in the original.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -10,7 +10,7 @@ fuzz_target!(|text: &str| {
     assert_eq!(contains_number(text), redacted != text);
     assert!(!contains_number(&redacted));
     assert_eq!(redact(&redacted), redacted);
-    // The first line is a number to look for in the rest.
+    // The first line is the number to find in the rest.
     let Some((number, rest)) = text.split_once('\n') else { return };
     let Some(number) = Number::parse(number) else { return };
     assert!(number.is_in(number.digits()));

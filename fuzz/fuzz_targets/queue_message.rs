@@ -1,5 +1,5 @@
-//! Any bytes as a queue message, and as a queue message's body: nothing panics, and what is written is
-//! read again.
+//! Any bytes as a queue message, and as the body of a queue message: nothing panics, and a written
+//! message can be read again without loss.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

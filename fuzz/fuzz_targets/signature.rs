@@ -1,4 +1,4 @@
-//! Any bytes as authentication headers: nothing panics, and nobody gets in without the secret.
+//! Any bytes as authentication headers: nothing panics, and no request without the secret is accepted.
 #![no_main]
 
 use http::{HeaderMap, HeaderName, HeaderValue};

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds dashboard.json against the API's own description: every path, parameter and field must exist.
+"""Compares dashboard.json with the API's OpenAPI document: every path, parameter and field must exist.
 
 Usage: check.py openapi.json [dashboard.json]
 """
@@ -12,12 +12,12 @@ FOLDER = Path(__file__).resolve().parent
 
 
 def queries(dashboard):
-    """(panel's title, query) of every query."""
+    """All queries, each as (panel title, query)."""
     return [(panel["title"], target) for panel in dashboard["panels"] for target in panel.get("targets", [])]
 
 
 def resolved(schema, document):
-    """A schema without a reference and without its null."""
+    """A schema with its reference resolved and without null."""
     while True:
         if "$ref" in schema:
             schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
@@ -28,7 +28,7 @@ def resolved(schema, document):
 
 
 def field(schema, selector, document):
-    """The schema of what a selector such as `retry.visible` selects; None if there is no such field."""
+    """The schema of the field that a selector such as `retry.visible` selects; None if there is no such field."""
     for name in filter(None, selector.split(".")):
         properties = resolved(schema, document).get("properties", {})
         if name not in properties:
@@ -38,7 +38,7 @@ def field(schema, selector, document):
 
 
 def problems(dashboard, document):
-    """All that the dashboard uses and the API does not have."""
+    """Everything that the dashboard uses and the API lacks."""
     found = []
     for title, query in queries(dashboard):
         operation = document["paths"].get(query["url"], {}).get("get")
@@ -48,7 +48,7 @@ def problems(dashboard, document):
         known = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "query"}
         for parameter in query["url_options"]["params"]:
             if parameter["key"] not in known:
-                found.append(f"{title}: {query['url']} takes no parameter {parameter['key']}")
+                found.append(f"{title}: {query['url']} has no parameter {parameter['key']}")
         answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
         rows = field(answer, query["root_selector"], document)
         if rows is None:
@@ -59,7 +59,7 @@ def problems(dashboard, document):
             if field(row, column["selector"], document) is None:
                 found.append(f"{title}: {query['root_selector'] or 'the answer'} has no field {column['selector']}")
     if not queries(dashboard):
-        found.append("no panel asks for anything")
+        found.append("no panel has a query")
     return found
 
 
@@ -70,7 +70,7 @@ def main():
     for problem in found:
         print(problem, file=sys.stderr)
     if not found:
-        print(f"{len(queries(dashboard))} queries fit the API")
+        print(f"{len(queries(dashboard))} queries match the API")
     return 1 if found else 0
 
 

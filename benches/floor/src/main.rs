@@ -1,6 +1,6 @@
-//! The floor that the receivers are measured against: the SDK as its documentation sets it up, one
-//! thread, 32 conditional puts in flight. It authenticates nobody, checks nothing and loses what
-//! fails.
+//! A minimal receiver, to which the receivers are compared: the SDK with its documented setup, one
+//! thread, 32 concurrent conditional puts. It has no authentication and no checks, and loses failed
+//! records.
 
 use std::collections::HashMap;
 
