@@ -5,10 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{
-    extract::Example,
-    roles::{AccessRole, May},
-};
+use crate::roles::{AccessRole, May};
 
 /// One event: every stored attribute under its name. `message_id`, `status_key`, `status`, `channel`,
 /// `event_time`, `received_at` (both epoch milliseconds), `provider` and `format` are always there.
@@ -339,6 +336,11 @@ pub(crate) struct Discarded {
 /// The body of a request that says it all in its path: another site cannot make a browser send JSON.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct Empty {}
+
+/// What a body looks like, for the error of one that does not.
+pub(crate) trait Example {
+    const EXAMPLE: &str;
+}
 
 impl Example for Empty {
     const EXAMPLE: &str = "{}";

@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use webhook_ingest::events_table::item::Item;
 
-use crate::refusal::Refusal;
+use crate::refusal::{self, Refusal};
 
 /// The cursor of a position.
 pub(crate) fn write(position: &impl Serialize) -> String {
@@ -17,10 +17,12 @@ pub(crate) fn write(position: &impl Serialize) -> String {
 /// The position of a cursor. Safe on untrusted input.
 ///
 /// # Errors
-/// [`foreign`] if the text is no cursor of such a position.
+/// [`Refusal`] if the text is no cursor of such a position.
 pub(crate) fn read<P: DeserializeOwned>(cursor: &str) -> Result<P, Refusal> {
-    let json = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| foreign())?;
-    serde_json::from_slice(&json).map_err(|_| foreign())
+    let json = URL_SAFE_NO_PAD
+        .decode(cursor)
+        .map_err(|_| refusal::foreign_cursor())?;
+    serde_json::from_slice(&json).map_err(|_| refusal::foreign_cursor())
 }
 
 /// The cursor of a key of a table or an index.
@@ -39,7 +41,7 @@ pub(crate) fn write_key(key: &Item) -> String {
 /// The key of a cursor. Safe on untrusted input: the table checks the attributes of the key.
 ///
 /// # Errors
-/// [`foreign`] if the text is no cursor of a key.
+/// [`Refusal`] if the text is no cursor of a key.
 pub(crate) fn read_key(cursor: &str) -> Result<Item, Refusal> {
     let fields: Map<String, Value> = read(cursor)?;
     fields
@@ -47,14 +49,9 @@ pub(crate) fn read_key(cursor: &str) -> Result<Item, Refusal> {
         .map(|(name, value)| match value {
             Value::String(text) => Ok((name, AttributeValue::S(text))),
             Value::Number(number) => Ok((name, AttributeValue::N(number.to_string()))),
-            _ => Err(foreign()),
+            _ => Err(refusal::foreign_cursor()),
         })
         .collect()
-}
-
-/// The refusal of a cursor that does not belong to the list.
-pub(crate) fn foreign() -> Refusal {
-    Refusal::BadRequest("the cursor does not belong to this list".into())
 }
 
 #[cfg(test)]

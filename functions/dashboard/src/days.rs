@@ -15,9 +15,9 @@ use webhook_ingest::events_table::item::{
 
 use crate::{
     cursor,
+    parts::{Page, Part},
     refusal::{self, Refusal},
     sizes::Room,
-    table::{Page, Part},
 };
 
 /// No further round begins after this time: the function's own time is limited, and so is a reader's.
@@ -55,7 +55,7 @@ pub(crate) async fn page(client: &Client, table: &str, wanted: &Wanted, page: Pa
         Some(cursor) => cursor::read(cursor)?,
     };
     if places.len() != usize::from(DAY_SHARDS) {
-        return Err(cursor::foreign());
+        return Err(refusal::foreign_cursor());
     }
     let started = Instant::now();
     let mut room = page.room;

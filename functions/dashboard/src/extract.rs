@@ -23,7 +23,7 @@ use serde::{
 };
 use serde_json::Value;
 
-use crate::{redaction, refusal::Refusal, sign_in};
+use crate::{answers::Example, redaction, refusal::Refusal, sign_in};
 
 /// What a parameter in a link keeps as it is.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
@@ -115,11 +115,6 @@ impl<T: JsonSchema> OperationInput for Sent<T> {
     fn operation_input(context: &mut GenContext, operation: &mut Operation) {
         Json::<T>::operation_input(context, operation);
     }
-}
-
-/// What a body looks like, for the error of one that does not.
-pub(crate) trait Example {
-    const EXAMPLE: &str;
 }
 
 /// Adds the fields of a struct to an operation as its parameters.

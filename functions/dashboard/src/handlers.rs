@@ -18,10 +18,10 @@ use crate::{
         self, Content, DayQuery, DeadLetterName, DeadLettersQuery, Format, MessageName, MessageQuery,
         NoQuery, Number, RecipientQuery, SummaryQuery,
     },
+    parts::{Page, Part},
     refusal::Refusal,
     respond::{Listed, Nothing, Table, Told, WithCookie},
     sign_in::{self, Password},
-    table::{Page, Part},
     timeline,
 };
 

@@ -25,6 +25,7 @@ mod ended_sessions;
 mod extract;
 mod handlers;
 mod params;
+mod parts;
 mod queues;
 mod rate_limit;
 mod redaction;

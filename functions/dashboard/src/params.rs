@@ -11,10 +11,10 @@ use crate::{
     csv,
     days::Wanted,
     extract::{filled, read},
+    parts::Page,
     refusal::Refusal,
     sizes::{LARGEST_ANSWER, Room},
     summary::Range,
-    table::Page,
     timeline,
 };
 

@@ -98,7 +98,7 @@ pub(crate) fn of_query(error: &QueryFault) -> Refusal {
         );
     }
     if dynamodb::is_validation(error) {
-        return crate::cursor::foreign();
+        return foreign_cursor();
     }
     unavailable("the events table", error)
 }
@@ -108,4 +108,9 @@ pub(crate) fn unavailable<E: ProvideErrorMetadata>(table: &str, error: &SdkError
     let why = clients::failure(error);
     tracing::error!(table, why, "a table did not answer");
     Refusal::Unavailable(format!("{table} does not answer just now; try again"))
+}
+
+/// The refusal of a cursor that does not belong to the list.
+pub(crate) fn foreign_cursor() -> Refusal {
+    Refusal::BadRequest("the cursor does not belong to this list".into())
 }

@@ -9,9 +9,8 @@ use webhook_ingest::event::time;
 
 use crate::{
     Parts, access,
-    answers::Session,
+    answers::{Example, Session},
     caller::Peer,
-    extract::Example,
     refusal::Refusal,
     roles::{self, AccessRole},
 };

@@ -18,6 +18,7 @@ use webhook_ingest::{
 use crate::{
     cursor,
     days::{self, Wanted},
+    parts::{Around, OfMessage, Page, Part},
     refusal::{self, Refusal},
     sizes::Room,
     timeline,
@@ -55,39 +56,6 @@ const JOURNEY: [&str; 10] = [
     Attribute::InReplyTo.name(),
     Attribute::Remarks.name(),
 ];
-
-/// Which part of a list is wanted, and how much may be read for it.
-pub(crate) struct Page {
-    /// How many events of which size.
-    pub(crate) room: Room,
-    /// The room that an event takes.
-    pub(crate) size: fn(&Item) -> usize,
-    /// Where the last part ended.
-    pub(crate) cursor: Option<String>,
-    /// Of a day: how many events of each shard one round reads.
-    pub(crate) per_shard: usize,
-    /// How many rounds there may be.
-    pub(crate) rounds: usize,
-    /// Only these attributes are wanted; all if nothing is said.
-    pub(crate) attributes: Option<&'static [&'static str]>,
-}
-
-/// Events of a message.
-pub(crate) struct OfMessage {
-    /// Those that the answer has room for, in the order of their keys.
-    pub(crate) items: Vec<Item>,
-    /// Those that were read and found no room, with nothing but what a state is folded from.
-    pub(crate) others: Vec<Item>,
-    /// Where the part after `items` begins, if there is one.
-    pub(crate) cursor: Option<String>,
-}
-
-/// A part of a list.
-pub(crate) struct Part {
-    pub(crate) items: Vec<Item>,
-    /// Where the next part begins, if there is one.
-    pub(crate) cursor: Option<String>,
-}
 
 /// The events table, read.
 pub(crate) struct EventsTable {
@@ -209,7 +177,7 @@ impl EventsTable {
         );
         let answer = self.near(number, from, to).send().await;
         match answer {
-            Ok(answer) => Ok(Around::of(id, events, answer.items.unwrap_or_default())),
+            Ok(answer) => Ok(around(id, events, answer.items.unwrap_or_default())),
             Err(error) if dynamodb::lacks_index(&error) => Ok(Around::default()),
             Err(error) => Err(refusal::of_query(&error)),
         }
@@ -268,33 +236,23 @@ impl EventsTable {
     }
 }
 
-/// A person's other events near a message's own.
-#[derive(Default)]
-pub(crate) struct Around {
-    /// Of messages of the same sending: on another channel, with the same request or callback data.
-    pub(crate) linked: Vec<Item>,
-    /// Incoming, in answer to one of those messages.
-    pub(crate) answers: Vec<Item>,
-}
-
-impl Around {
-    fn of(id: &str, own: &[Item], candidates: Vec<Item>) -> Self {
-        let own: Vec<Step<'_>> = own.iter().filter_map(timeline::step).collect();
-        let (linked, others): (Vec<Item>, Vec<Item>) = candidates
-            .into_iter()
-            .filter(|item| text(item, MESSAGE_ID) != Some(id))
-            .partition(|item| timeline::step(item).is_some_and(|step| journey::continues(&own, &step)));
-        let ids: BTreeSet<&str> = linked
-            .iter()
-            .filter_map(|item| text(item, MESSAGE_ID))
-            .chain([id])
-            .collect();
-        let answers = others
-            .into_iter()
-            .filter(|item| text(item, Attribute::InReplyTo.name()).is_some_and(|to| ids.contains(to)))
-            .collect();
-        Self { linked, answers }
-    }
+/// Those of a person's events that belong to a message.
+fn around(id: &str, own: &[Item], candidates: Vec<Item>) -> Around {
+    let own: Vec<Step<'_>> = own.iter().filter_map(timeline::step).collect();
+    let (linked, others): (Vec<Item>, Vec<Item>) = candidates
+        .into_iter()
+        .filter(|item| text(item, MESSAGE_ID) != Some(id))
+        .partition(|item| timeline::step(item).is_some_and(|step| journey::continues(&own, &step)));
+    let ids: BTreeSet<&str> = linked
+        .iter()
+        .filter_map(|item| text(item, MESSAGE_ID))
+        .chain([id])
+        .collect();
+    let answers = others
+        .into_iter()
+        .filter(|item| text(item, Attribute::InReplyTo.name()).is_some_and(|to| ids.contains(to)))
+        .collect();
+    Around { linked, answers }
 }
 
 /// What tells an event of a person from all others.

@@ -13,8 +13,8 @@ use webhook_ingest::{
 
 use crate::{
     answers::{Event, JourneyLeg, Message, Outcome, PersonEvents, PersonJourney},
+    parts::{Around, OfMessage, Part},
     sizes::{self, LARGEST_ANSWER, Room},
-    table::{Around, OfMessage, Part},
 };
 
 /// Legs of a journey beyond these are left out.

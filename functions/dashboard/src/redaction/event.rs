@@ -11,11 +11,9 @@ use webhook_ingest::{
     },
 };
 
-use super::{ForViewer, REDACTED, Viewer, is_plain, person, text};
+use super::{ForViewer, REDACTED, TOKEN, Viewer, is_plain, person, text};
 use crate::answers::Event;
 
-/// What opens a message to a viewer.
-pub(super) const TOKEN: &str = "token";
 /// The same of the message that an event answers.
 const IN_REPLY_TO_TOKEN: &str = "in_reply_to_token";
 

@@ -18,6 +18,9 @@ use crate::{
     tokens::Seal,
 };
 
+/// What opens a message to a viewer.
+const TOKEN: &str = "token";
+
 /// Stands for a value that a viewer does not see.
 const REDACTED: &str = "***";
 /// A recipient keeps as many of its last digits, so that two people can be told apart.
@@ -277,7 +280,7 @@ fn unordered(mut events: Vec<Event>) -> Vec<Event> {
         event.0.get(EVENT_TIME)?.as_i64()
     }
     fn name(event: &Event) -> Option<&str> {
-        [event::TOKEN, MESSAGE_ID]
+        [TOKEN, MESSAGE_ID]
             .iter()
             .find_map(|name| event.0.get(*name)?.as_str())
     }
