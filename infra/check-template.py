@@ -118,7 +118,7 @@ def function_urls(resources, problems):
             elif auth_type != "AWS_IAM":
                 problems.append(f"{name}: AuthType must be the literal NONE or AWS_IAM, not {auth_type}")
             elif for_all:
-                problems.append(f"{name}: AWS_IAM, but everybody may call {function}")
+                problems.append(f"{name}: AWS_IAM, yet everybody may call {function}")
             # WEBHOOK_AUTH protects a URL that is always public, DASHBOARD_AUTH one that is public under a condition.
             if (condition in guards) != (auth_type == "NONE"):
                 problems.append(f"{function}: a public URL and a variable that says who may call belong together")

@@ -33,7 +33,7 @@ pub async fn timeline(target: &Target, name: &str) -> anyhow::Result<String> {
             return Ok(harmless(&list(&digits, events)));
         }
     }
-    bail!("no message or number found for \"{name}\"");
+    bail!("nothing is stored for {name}: no message has this id, and no event has this number");
 }
 
 async fn ask(dashboard: &Dashboard, path: &str) -> anyhow::Result<Option<Value>> {

@@ -1,4 +1,4 @@
-"""One stage for all tests: what one test leaves in the stack, the next one finds."""
+"""One stage for all tests: each test finds the stack as the previous test left it."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 from stage import Stage
 
-# For the check of its dashboard.
+# For check.py of the Grafana dashboard.
 sys.path.insert(0, str(Path(__file__).parents[2] / "infra" / "grafana"))
 
 
@@ -21,7 +21,7 @@ def stage():
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item):
-    """A failed test shows the last words of the functions and of the emulator."""
+    """Adds the last log lines of the functions and of the emulator to the report of a failed test."""
     report = yield
     stage = item.funcargs.get("stage")
     if report.when == "call" and report.failed and stage:

@@ -1,7 +1,7 @@
-"""The newest glibc that binaries ask for, read from the version needs in the files themselves.
+"""Finds the newest glibc version that binaries need, from the version needs in their ELF sections.
 
 Usage: glibc.py NEWEST FILE...     for example glibc.py 2.34 bootstrap
-Exits with 1 and names the file if one needs a newer one: it would not start on Amazon Linux 2023.
+Exits with 1 and names the file if one needs a newer version: it would not start on Amazon Linux 2023.
 """
 
 import re
@@ -16,7 +16,7 @@ def number(version):
 
 
 def needed(path):
-    """The newest glibc version that a file asks for, None if it asks for none."""
+    """The newest glibc version that a file needs; None if it needs none."""
     with open(path, "rb") as file:
         versions = [
             version.name.removeprefix("GLIBC_")
@@ -37,7 +37,7 @@ def main():
         version = needed(path)
         print(f"{path}: glibc {version or 'none'}")
         if version and number(version) > number(newest):
-            print(f"{path} needs glibc {version}; {newest} is the newest there", file=sys.stderr)
+            print(f"{path} needs glibc {version}; the newest available version is {newest}", file=sys.stderr)
             failed = 1
     return failed
 

@@ -1,4 +1,4 @@
-"""The stage: an emulator of AWS on a port of its own, the stack on it, and who calls and looks at it."""
+"""The stage: an AWS emulator on a free port, the stack on it, and functions to call and inspect it."""
 
 import hashlib
 import hmac
@@ -26,8 +26,8 @@ AUTH_PARAMETER = f"/{STACK}/auth"
 SIGN_IN_PARAMETER = f"/{STACK}/dashboard"
 TOKEN_HEADER = "x-netcore-token"
 SIGNATURE_HEADER = "x-webhook-signature"
-# RedriveConcurrency=0: the emulator's poller stops at a number that came from a parameter.
-# AckBudgetMs: the emulator beside a build is far slower than DynamoDB; how fast we are, other tests measure.
+# RedriveConcurrency=0: the emulator's poller stops at a number from a parameter.
+# AckBudgetMs: the emulator is much slower than DynamoDB; other tests measure response times.
 PARAMETERS = {
     "Architecture": "x86_64",
     "ProtectData": "false",
@@ -37,14 +37,14 @@ PARAMETERS = {
     "AuthRefreshSeconds": "10",
     "MaxReceiveCount": "2",
 }
-# What samconfig.toml says in the root; SAM CLI does not look for it beside these templates.
+# samconfig.toml sets this in the root folder; SAM CLI does not find it next to these templates.
 LOOPS = ["--language-extensions"]
-# SQS actions that exist for batches too, without a right of their own.
+# SQS actions whose permission includes batches.
 BATCHES = {"sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"}
 
 
 def eventually(look, wanted, seconds=60):
-    """What `look` returns, as soon as `wanted` says yes to it; fails when it does not in time."""
+    """Calls `look` until `wanted` accepts its result, and returns the result; fails after `seconds`."""
     until = time.monotonic() + seconds
     while True:
         seen = look()
@@ -75,7 +75,7 @@ def listens(port):
 
 
 class Answer:
-    """What a function URL answered."""
+    """Response of a function URL."""
 
     def __init__(self, response, took):
         self.status = response.status
@@ -91,19 +91,19 @@ class Answer:
 
 
 class Stage:
-    """Owns the emulator's process. Use as a context manager: nothing of it is left afterwards."""
+    """Owns the emulator's process. A context manager; at its end, all processes are stopped."""
 
     def __init__(self, build, scratch, python):
         self.build, self.scratch, self.python = Path(build), Path(scratch), python
         self.token, self.secret = os.urandom(16).hex(), os.urandom(16).hex()
         self.port = free_port()
         self.endpoint = f"https://127.0.0.1:{self.port}"
-        # Made by the emulator for itself at its start.
+        # The emulator creates it at its start.
         self.certificate = self.scratch / "tmp" / "ministack-tls" / "server.crt"
         self.pid_file = self.scratch / "emulator.pid"
         self.outputs = {}
         self.parameters = dict(PARAMETERS)
-        # Of the dashboard's sessions, by role.
+        # Cookies of dashboard sessions, by role.
         self.cookies = {}
 
     # ------------------------------------------------------------------ emulator
@@ -115,11 +115,11 @@ class Stage:
         environment = os.environ | {
             "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "GATEWAY_PORT": str(self.port),
             "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0",
-            # TLS, because the queues refuse everything else. The functions inherit where and whom to trust.
+            # TLS, because the queue policies require it. The functions inherit endpoint and certificate.
             "USE_SSL": "1", "AWS_ENDPOINT_URL": self.endpoint, "SSL_CERT_FILE": str(self.certificate),
-            # It unpacks functions there, so that every process of theirs can be told by its path.
+            # The emulator unpacks functions there, so that their processes can be identified by path.
             "TMPDIR": str(temporary), "STATE_DIR": str(temporary / "state"),
-            # Policies are evaluated: a function that lacks a right fails here too.
+            # Evaluates policies: a function without a permission also fails here.
             "AUTH": "true",
         }
         with open(self.log, "wb") as log:
@@ -145,12 +145,12 @@ class Stage:
             self.process.kill()
             self.process.wait()
         self.pid_file.unlink()
-        # Warm functions may outlive it. They run from its folder, and nothing else does.
+        # Warm functions may still run. Only they run from this folder.
         for pid in self.running():
             os.kill(pid, signal.SIGKILL)
 
     def running(self):
-        """The processes of functions."""
+        """Process ids of running functions."""
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             try:
@@ -173,13 +173,13 @@ class Stage:
         return result.returncode, result.stdout
 
     def package(self):
-        """`sam package`: the binaries go up once, not with every deployment."""
+        """`sam package`: uploads the binaries once instead of at every deployment."""
         code, said = self.sam("package", *LOOPS, "--template-file", str(self.build / "template.yaml"), "--resolve-s3",
                               "--region", REGION, "--output-template-file", "packaged.yaml", "--no-progressbar")
         assert code == 0, said
 
     def deploy(self, **parameters):
-        """`sam deploy` with parameters beside those of the last deployment; its exit code and what it said."""
+        """`sam deploy` with the parameters of the last deployment and these; returns exit code and output."""
         self.parameters |= parameters
         overrides = [f"{name}={value}" for name, value in self.parameters.items()]
         code, said = self.sam(
@@ -193,11 +193,11 @@ class Stage:
         return code, said
 
     def roles(self):
-        """The names of the stack's roles."""
+        """Names of the stack's roles."""
         return [role["RoleName"] for role in self.client("iam").list_roles()["Roles"] if STACK in role["RoleName"]]
 
     def allow_batches(self):
-        """In AWS the right to send a message is the right to send a batch of them; the emulator knows two rights."""
+        """In AWS, the permission to send a message includes batches; the emulator requires two permissions."""
         iam = self.client("iam")
         for role in self.roles():
             for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
@@ -222,7 +222,7 @@ class Stage:
     # ------------------------------------------------------------------ calling
 
     def call(self, url, method="POST", path="/", query=None, headers=None, body=b"", signed=False):
-        """A request to a function URL, as the internet would make it. `signed`: with IAM."""
+        """Sends a request to a function URL. `signed`: with an IAM signature."""
         host = urlsplit(url).hostname
         target = quote(path) + (f"?{urlencode(query)}" if query else "")
         headers = {"content-type": "application/json", "host": host} | (headers or {})
@@ -240,15 +240,15 @@ class Stage:
             connection.close()
 
     def url(self, function):
-        """The output that the template gives a function's URL."""
+        """A function's URL, from the stack's outputs."""
         return self.outputs["".join(word.capitalize() for word in function.split("-")) + "Url"]
 
     def post(self, function, body, token=None):
-        """As Netcore posts: with the custom header."""
+        """Posts as Netcore does, with the custom header."""
         return self.call(self.url(function), headers={TOKEN_HEADER: token or self.token}, body=body)
 
     def post_signed(self, function, body):
-        """As a sender with a signature posts."""
+        """Posts as a sender with a signature does."""
         signature = hmac.new(self.secret.encode(), body, hashlib.sha256).hexdigest()
         return self.call(self.url(function), headers={SIGNATURE_HEADER: f"sha256={signature}"}, body=body)
 
@@ -256,7 +256,7 @@ class Stage:
 
     @contextmanager
     def cargo_lambda(self, functions):
-        """cargo-lambda's emulator with built functions behind it, on the stack's table and queues."""
+        """Runs cargo-lambda's emulator with the built functions, on the stack's table and queues."""
         port = free_port()
         processes = [subprocess.Popen(
             ["cargo-lambda", "lambda", "watch", "--only-lambda-apis", "--ignore-changes", "--invoke-address", "127.0.0.1",
@@ -284,24 +284,24 @@ class Stage:
     # ------------------------------------------------------------------ looking
 
     def items(self, table="EventsTableName"):
-        """Every item of a table."""
+        """All items of a table."""
         pages = self.client("dynamodb").get_paginator("scan").paginate(TableName=self.outputs[table], ConsistentRead=True)
         return [item for page in pages for item in page["Items"]]
 
     def events_of(self, message_id):
-        """The items of a message."""
+        """All items of a message."""
         return self.client("dynamodb").query(
             TableName=self.outputs["EventsTableName"], KeyConditionExpression="message_id = :id", ConsistentRead=True,
             ExpressionAttributeValues={":id": {"S": message_id}})["Items"]
 
     def depth(self, queue):
-        """How many messages a queue holds, seen or not."""
+        """Number of messages in a queue, visible or not."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         attributes = self.client("sqs").get_queue_attributes(QueueUrl=self.outputs[queue], AttributeNames=names)["Attributes"]
         return sum(int(attributes[name]) for name in names)
 
     def take(self, queue):
-        """The queue's messages, taken out of it."""
+        """Receives and deletes all messages of a queue."""
         sqs, taken = self.client("sqs"), []
         while messages := sqs.receive_message(
                 QueueUrl=self.outputs[queue], MaxNumberOfMessages=10, WaitTimeSeconds=0,
@@ -312,7 +312,7 @@ class Stage:
         return taken
 
     def change_environment(self, function, **variables):
-        """Other variables for a running function, until it is changed back; None takes one away."""
+        """Sets variables of a deployed function; None removes one. Returns the previous values."""
         functions = self.client("lambda")
         name = f"{STACK}-{function}"
         environment = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
@@ -322,12 +322,12 @@ class Stage:
         return before
 
     def functions(self):
-        """The stack's functions, by their plain names."""
+        """Names of the stack's functions without the stack's name."""
         names = [function["FunctionName"] for function in self.client("lambda").list_functions()["Functions"]]
         return sorted(name.removeprefix(f"{STACK}-") for name in names)
 
     def logged(self, function):
-        """A function's log lines, in order."""
+        """Log lines of a function, in order."""
         pages = self.client("logs").get_paginator("filter_log_events").paginate(
             logGroupName=f"/aws/lambda/{STACK}-{function}")
         return [event["message"].strip() for page in pages for event in page["events"]]

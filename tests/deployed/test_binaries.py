@@ -1,4 +1,4 @@
-"""What `sam build` left: a binary for every function, and none that Amazon Linux 2023 cannot start."""
+"""The output of `sam build`: a binary for every function, and each starts on Amazon Linux 2023."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""The life of a stack, in order: deployed, called, disturbed, updated, removed."""
+"""Deploys, calls, disturbs, updates and deletes a stack, in this order."""
 
 import json
 import os
@@ -16,20 +16,20 @@ from stage import SIGN_IN_PARAMETER, STACK, eventually
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 GRAFANA = Path(__file__).parents[2] / "infra" / "grafana"
-# Two formats, one function.
+# Fixture folders whose function has another name.
 FUNCTION_OF = {"incoming-webhook-whatsapp": "incoming-webhook"}
 RECEIVERS = ["event-webhook", "fallback-sms", "incoming-webhook", "delivery-status", "rcs-callback"]
 NOTHING = {"received": 0, "stored": 0, "duplicates": 0, "queued": 0, "dead_lettered": 0}
 
 
 def samples():
-    """(function, name, body) of every sample the providers document."""
+    """All samples that the providers document, each as (function, name, body)."""
     return [(FUNCTION_OF.get(folder.name, folder.name), f"{folder.name}/{file.name}", file.read_bytes())
             for folder in sorted(FIXTURES.iterdir()) for file in sorted(folder.glob("*.json"))]
 
 
 def records(body):
-    """The records of a body, read without any code under test."""
+    """The records of a body, parsed independently of the code under test."""
     body = json.loads(body)
     if isinstance(body, dict):
         body = body.get("incoming_message") or body.get("delivery_status") or [body]
@@ -41,7 +41,7 @@ def message_id(record):
 
 
 def events(name, count=1):
-    """A body of events of as many messages, in Netcore's shape."""
+    """A body in Netcore's format with one event for each of `count` messages."""
     return json.dumps([{
         "message_id": f"{name}-{number}", "mobile": f"9190000{number:05}", "status": "Sent", "channel": "RCS",
         "event_time": 1767225600 + number, "callbackdata": "order-7", "requestid": f"request-{name}", "tags": ["spring"],
@@ -54,7 +54,7 @@ def day(item):
 
 
 def counted(stage):
-    """Events by day, channel and status, as `projector` counted them."""
+    """Number of events by day, channel and status, from the counters of `projector`."""
     found = Counter()
     for item in stage.items("RollupsTableName"):
         kind_of_period, *period = item["period"]["S"].split("#")
@@ -68,7 +68,7 @@ def counted(stage):
 
 
 def recounted(stage):
-    """The same, from the events themselves."""
+    """The same, from the events table."""
     return Counter((day(item), item["channel"]["S"], item["status"]["S"]) for item in stage.items())
 
 
@@ -155,7 +155,7 @@ def test_another_story_under_the_same_key_is_a_conflict(stage):
 
 
 def test_what_cannot_be_stored_is_queued_and_stored_by_redrive(stage):
-    # redrive rests meanwhile, so that the message can be seen waiting.
+    # redrive is paused, so that the message is visible in the queue.
     functions = stage.client("lambda")
     [source] = functions.list_event_source_mappings(FunctionName=f"{STACK}-redrive")["EventSourceMappings"]
     functions.update_event_source_mapping(UUID=source["UUID"], Enabled=False)
@@ -177,7 +177,7 @@ def test_what_cannot_be_stored_is_queued_and_stored_by_redrive(stage):
 def test_poison_ends_in_the_dead_letter_queue(stage):
     sqs, queue = stage.client("sqs"), stage.outputs["RetryQueueUrl"]
     stored = len(stage.items())
-    # Seconds instead of the six minutes between two tries.
+    # Two seconds instead of six minutes between two tries.
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "2"})
     sqs.send_message(QueueUrl=queue, MessageBody="not a letter")
     eventually(lambda: stage.depth("DeadLetterQueueUrl"), lambda depth: depth == 1)
@@ -237,7 +237,7 @@ def test_the_grafana_dashboard_fits_the_api(stage):
         rows = stage.call(url, "GET", query["url"], query=parameters, signed=True).json()
         for name in filter(None, query["root_selector"].split(".")):
             rows = rows[name]
-        # Hours are empty for so long a range.
+        # Hours are empty for such a long range.
         assert rows or query["root_selector"] == "hours", title
         for row in rows if isinstance(rows, list) else [rows]:
             for column in query["columns"]:
@@ -305,7 +305,7 @@ def test_an_operator_sends_a_dead_letter_back(stage):
         lambda: stage.call(url, "GET", "/api/dead-letters", headers=stage.cookies["operator"]).json()["newest"], bool)
     path = f"/api/dead-letters/{letter['id']}/redrive"
     assert stage.call(url, "POST", path, headers=stage.cookies["viewer"], body=b"{}").status == 403
-    # A look hides a letter for a second.
+    # Listing dead letters makes them invisible for a second.
     eventually(lambda: stage.call(url, "POST", path, headers=stage.cookies["operator"], body=b"{}").status,
                lambda status: status == 200)
     eventually(lambda: stage.events_of("sent-back-0"), lambda found: len(found) == 1)
@@ -314,13 +314,13 @@ def test_an_operator_sends_a_dead_letter_back(stage):
 
 def test_guessing_a_password_ends_after_ten_failures(stage):
     answers = [sign_in(stage, "guessed-guessed") for _ in range(11)]
-    # A test before this one may have failed once.
+    # A previous test may have used one failure.
     assert [a.status for a in answers[:9]] == [401] * 9
     assert answers[-1].status == 429 and int(answers[-1].headers["retry-after"]) > 0
 
 
 def test_cargo_lambda_serves_the_same_paths(stage):
-    # What `cargo lambda watch` does once it has compiled a function.
+    # As `cargo lambda watch` does after it compiled a function.
     with stage.cargo_lambda(RECEIVERS) as address:
         for function in RECEIVERS:
             url = f"{address}/lambda-url/{function}/"
@@ -332,7 +332,7 @@ def test_cargo_lambda_serves_the_same_paths(stage):
 
 
 def curl(url, *arguments):
-    """The status and body of an answer, through the same command as in the README."""
+    """Status and body of a response, from curl as in the README."""
     said = subprocess.run(["curl", "-sS", url, *arguments, "-w", "\n%{http_code}"], text=True, capture_output=True, timeout=60)
     assert said.returncode == 0, said.stderr
     body, _, status = said.stdout.rpartition("\n")
@@ -351,7 +351,7 @@ def test_a_wrong_parameter_is_refused_with_a_reason(stage):
 def test_a_function_says_what_is_wrong_with_its_environment(stage):
     before = stage.change_environment("event-webhook", EVENTS_TABLE=None, RETENTION_DAYS="soon")
     assert stage.call(stage.url("event-webhook"), "GET").status == 502
-    # In AWS this is in the function's log; the emulator has it in its own.
+    # In AWS this text is in the function's log; the emulator writes it to its own log.
     said = stage.log.read_text()
     assert "EVENTS_TABLE is missing" in said and "RETENTION_DAYS must" in said
     stage.change_environment("event-webhook", **before)

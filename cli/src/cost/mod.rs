@@ -35,7 +35,7 @@ pub struct Options {
     /// The functions' processor.
     #[arg(long, value_enum, default_value_t = Architecture::Arm64)]
     pub architecture: Architecture,
-    /// Days until events expire; 0 keeps them for ever (the bill then includes one year of storage).
+    /// Days until events expire; 0 keeps them forever (the bill then includes one year of storage).
     #[arg(long, default_value_t = 180, value_parser = clap::value_parser!(u32).range(0..=36_500))]
     pub retention_days: u32,
     /// Leave out recipient-index (search by number).

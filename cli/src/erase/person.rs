@@ -77,7 +77,7 @@ impl Person {
     /// Adds ids of messages to and from the person. Returns whether one is new.
     ///
     /// # Errors
-    /// If the ids are too many to search for at once: some hundred million bytes.
+    /// If the ids are too many to search for together: some hundred million bytes.
     pub(super) fn learn(&mut self, ids: impl IntoIterator<Item = String>) -> anyhow::Result<bool> {
         let known = self.ids.len();
         self.ids.extend(ids);

@@ -34,7 +34,7 @@ impl fmt::Display for Report {
             Some(messages) => found(messages, "retry queue", f)?,
             None if self.waiting > 0 => writeln!(
                 f,
-                "about {} messages in the retry queue were not read: use --queues, or run the command again when the queue is empty",
+                "about {} messages wait in the retry queue and were not read: use --queues, or run the command again when the queue is empty",
                 self.waiting
             )?,
             None => {}
@@ -100,7 +100,7 @@ fn found(found: &FoundMessages, queue: &str, f: &mut fmt::Formatter<'_>) -> fmt:
     if !found.all {
         writeln!(
             f,
-            "{queue}: not every message could be read: there are too many, or another command or function holds some; run the command again later"
+            "{queue}: not every message could be looked at: there are too many, or another command or function holds some; run the command again later"
         )?;
     }
     Ok(())

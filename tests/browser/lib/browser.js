@@ -1,5 +1,5 @@
-// A browser for the tests of one file. Every page is watched: an error or a violation of the
-// page's policy fails the test that opened it, whatever it was looking for.
+// A browser for the tests of one file. Every page is monitored: a script error or a violation of
+// the content security policy fails the test that opened the page.
 
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
@@ -10,25 +10,25 @@ const ARGUMENTS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disab
 
 export const base = process.env.BASE;
 
-/** How long a page may take for what a test waits for. */
+/** Timeout of each wait. */
 const PATIENCE_MS = 15_000;
 
-/** Assertions that wait: the page fills its views after an action, so what is read once right after it may be old. */
+/** Assertions that retry: the page updates its views asynchronously after an action, so a single read may be outdated. */
 export const expect = playwrightExpect.configure({ timeout: PATIENCE_MS });
 
-/** For `suite()` files: a function that opens pages. */
+/** Starts a browser before the tests of a `suite()`. Returns a function that opens pages. */
 export function browser() {
   let running;
   before(async () => {
     running = await chromium.launch({
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-      // Chromium refuses to run as root inside its own sandbox.
+      // Chromium's sandbox does not work as root.
       args: process.getuid?.() === 0 ? [...ARGUMENTS, "--no-sandbox"] : ARGUMENTS,
     });
   });
   after(() => running?.close());
 
-  /** Opens a view in a fresh profile; `t` is the test, at whose end the page is judged and closed. */
+  /** Opens a view in a new profile. `t` is the test; at its end the page is checked and closed. */
   return async function open(t, hash = "", { at = base, prepare, expectErrors = false, ...options } = {}) {
     const context = await running.newContext({ viewport: { width: 1280, height: 900 }, locale: "en-GB", timezoneId: "Asia/Kolkata", acceptDownloads: true, ...options });
     context.setDefaultTimeout(PATIENCE_MS);
@@ -64,13 +64,13 @@ export const api = async (path) => {
   return response.json();
 };
 
-/** Goes to a view as a reader does, without loading the page anew. Returns when the view before is gone. */
+/** Navigates to a view without reloading the page, as a user does. Returns after the previous view is removed. */
 export const visit = (page, hash) =>
   page.evaluate(
     (to) =>
       new Promise((resolve) => {
         const before = location.href;
-        // The page listens for the same event, and was there first.
+        // The page's listener for the same event was added first, so it runs first.
         addEventListener("hashchange", () => resolve(), { once: true });
         location.hash = to;
         if (location.href === before) resolve();
@@ -78,7 +78,7 @@ export const visit = (page, hash) =>
     hash || "#/overview",
   );
 
-/** Opens everything that is folded away; what is inside may hold more of it. */
+/** Opens all collapsed sections, including nested ones. */
 export async function unfold(page) {
   for (;;) {
     const opened = await page.evaluate(() => {
@@ -86,22 +86,22 @@ export async function unfold(page) {
       for (const box of closed) box.open = true;
       return closed.length;
     });
-    // Details are filled when they tell that they were opened, a moment later.
+    // Sections get their content asynchronously, after their toggle event.
     await page.waitForFunction(() => [...document.querySelectorAll("main details[open]")].every((box) => box.childElementCount > 1));
     if (!opened) return;
   }
 }
 
-/** The exact value of a card of key figures, once. */
+/** Reads the exact value of a KPI card once. */
 export const kpi = async (page, name) => Number(await page.locator(`[data-kpi="${name}"] data`).getAttribute("value"));
 
-/** Waits until a card of key figures shows this value. */
+/** Waits until a KPI card shows this value. */
 export const expectKpi = (page, name, value) => expect(page.locator(`[data-kpi="${name}"] data`)).toHaveAttribute("value", String(value));
 
-/** Waits until the focus is on an element that the function accepts. */
+/** Waits until the focused element has this value in the property. */
 export const expectFocus = (page, property, value) => expect.poll(() => page.evaluate((name) => document.activeElement?.[name], property)).toBe(value);
 
 export const heading = (page, name) => page.getByRole("heading", { level: 1, name });
 
-/** Waits until the figures of the overview are there. */
+/** Waits until the overview shows its figures. */
 export const figuresShown = (page) => page.locator(".results:not([aria-busy]) .cards").waitFor();

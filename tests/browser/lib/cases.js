@@ -1,11 +1,11 @@
-// The known messages that the tests look for. Times hang on CASES_NOW, which the processes of the
-// tests inherit from the first, so that all of them agree.
+// Known messages for the tests. Their times depend on CASES_NOW, which all test processes inherit
+// from the first, so that all use the same times.
 
 process.env.CASES_NOW ??= String(Date.now());
 const now = Number(process.env.CASES_NOW);
 
 const DAY = 86_400_000;
-/** Noon of the UTC day some days ago: no test depends on the hour it runs at. */
+/** Noon UTC, the given number of days ago: no test depends on the hour of its run. */
 const noon = (daysAgo) => now - (now % DAY) - daysAgo * DAY + DAY / 2;
 export const dayOf = (daysAgo) => new Date(noon(daysAgo)).toISOString().slice(0, 10);
 export const today = () => new Date().toISOString().slice(0, 10);
@@ -14,7 +14,7 @@ const netcore = (fields, at) => ({
   type: "Template", tags: ["12"], remarks: "", last_channel: "", channel: "RCS", click_data: {}, callbackdata: "", ...fields, event_time: Math.floor(at / 1000),
 });
 
-/** RCS failed, SMS delivered, and the person answered. */
+/** RCS failed, the SMS was delivered, and the person replied. */
 export const journey = {
   number: "919000000101",
   rcs: "api-337-919000000101-0f0e0d0c-1",
@@ -80,11 +80,11 @@ linked.bodies = [
   ],
 ];
 
-/** An id that looks like a number, and a number that looks like an id. */
+/** An id that looks like a phone number, and a phone number that looks like an id. */
 export const digits = { id: "20261121-0000-77", number: "919000000103" };
 digits.bodies = [["event-webhook", [netcore({ message_id: digits.id, mobile: digits.number, requestid: "req-digits", status: "Sent" }, noon(1))]]];
 
-/** More events than a page of a person's list holds. */
+/** More events than a page of a number's list contains. */
 export const many = { number: "919000000104", count: 70 };
 many.bodies = [
   [
@@ -95,7 +95,7 @@ many.bodies = [
   ],
 ];
 
-/** Messages with a bot of their own, whose sums are known. */
+/** Messages of a separate bot with known sums. */
 export const figures = { bot: "figures-bot", tag: "figures-tag", from: dayOf(3), to: dayOf(2) };
 {
   const records = [];
@@ -119,7 +119,7 @@ export const figures = { bot: "figures-bot", tag: "figures-tag", from: dayOf(3),
   figures.records = records;
 }
 
-/** More statuses and channels than anybody lists, of one bot. The first status is the most frequent. */
+/** More statuses and channels of one bot than are listed separately. The first status is the most frequent. */
 export const words = { bot: "words-bot", statuses: 14, channels: 6 };
 words.records = Array.from({ length: words.statuses }, (_, index) =>
   Array.from({ length: words.statuses - index }, (_, turn) =>
@@ -131,7 +131,7 @@ words.bodies = [
   ["event-webhook", Array.from({ length: words.channels }, (_, index) => netcore({ message_id: `channel-${index}`, mobile: "919000000106", requestid: "req-channel", nc_bot_id: words.bot, tags: [], status: "Sent", channel: `CH${index}` }, noon(2)))],
 ];
 
-/** Messages with a price, of a category of their own. */
+/** Messages with a price, in a separate category. */
 export const billed = { category: "figures_marketing" };
 billed.bodies = [
   [
@@ -145,7 +145,7 @@ billed.bodies = [
   ],
 ];
 
-/** Text that tries to become something else than text. */
+/** Hostile text: attempts to inject HTML, scripts, links and styles. */
 const IMAGE = `<img src=x onerror="window.pwned=1">`;
 const SCRIPT = `"><script>window.pwned=2</script>`;
 const LINK = "javascript:window.pwned=3";
@@ -201,7 +201,7 @@ evil.bodies = [
   ],
 ];
 
-/** Bodies that end in the dead-letter queue, told apart by a word of their own. */
+/** Bodies that become dead letters, each with a different request id. */
 export const letters = {
   shown: "letter-to-be-shown",
   redriven: "letter-to-be-redriven",

@@ -1,4 +1,4 @@
-// Fills an instance: simulated messages of the last days, and the known cases.
+// Fills an instance with simulated messages of the last days and the known cases.
 
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
@@ -16,13 +16,13 @@ export async function fill(instance) {
   for (const [name, body] of cases.all) {
     const { status, answer } = await post(instance, name, body);
     const refused = cases.letters.bodies.some(([, letter]) => letter === body);
-    // A body without a single readable record is refused and kept as a dead letter.
+    // A body without a readable record is refused and becomes a dead letter.
     if (status !== 200 && !(refused && status === 400)) throw new Error(`${name} answered ${status}: ${JSON.stringify(answer)}`);
   }
   await counted(instance);
 }
 
-/** Waits until the counters know the last of the cases. */
+/** Waits until all known cases are counted. */
 async function counted({ base }) {
   const { figures } = cases;
   const until = Date.now() + COUNTED_MS;

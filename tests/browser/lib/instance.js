@@ -1,4 +1,4 @@
-// Starts and stops the command `netcore-webhooks serve` on a free port, with a policy of its own.
+// Starts and stops `netcore-webhooks serve` on a free port, with a random token.
 
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -9,15 +9,15 @@ import { join } from "node:path";
 const HEADER = "x-netcore-token";
 const READY_MS = 30_000;
 
-/** An instance with a folder of its own, which goes when it stops. `options` are further arguments of `serve`. */
+/** Starts an instance with a temporary data folder, which is deleted at its stop. `options` are additional arguments of `serve`. */
 export async function start({ options = [], environment = {} } = {}) {
   const command = process.env.NETCORE_WEBHOOKS;
-  if (!command) throw new Error("NETCORE_WEBHOOKS names no command; start the tests with tests/browser/run");
+  if (!command) throw new Error("NETCORE_WEBHOOKS is not set; start the tests with tests/browser/run");
   const data = await mkdtemp(join(tmpdir(), "netcore-webhooks-"));
   const token = randomBytes(16).toString("hex");
   const auth = JSON.stringify({ accept: [{ type: "header", name: HEADER, values: [token] }] });
   const server = spawn(command, ["--data", data, "serve", "--listen", "127.0.0.1:0", ...options], {
-    // A busy machine must not send events over the retry queue: they would be there only later.
+    // On a slow machine, events must not go through the retry queue, which would delay them.
     env: { ...process.env, WEBHOOK_AUTH: auth, ACK_BUDGET_MS: "20000", ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -56,7 +56,7 @@ export async function start({ options = [], environment = {} } = {}) {
   };
 }
 
-/** Posts a body as a provider would. */
+/** Posts a body as a provider does. */
 export async function post({ base, auth }, name, body) {
   const { name: header, values } = JSON.parse(auth).accept[0];
   const response = await fetch(`${base}/lambda-url/${name}/`, {
