@@ -16,7 +16,7 @@ pub fn receiver_names() -> impl Iterator<Item = &'static str> {
     receivers::RECEIVERS.iter().map(|receiver| receiver.function)
 }
 
-/// For tests that send 6 MB: an unoptimised function needs a second to queue them that an optimised one
+/// For tests that send 6 MB: an unoptimized function needs a second to queue them that an optimized one
 /// does not.
 pub const LARGE_BODY_BUDGET: (&str, &str) = ("ACK_BUDGET_MS", "8000");
 

@@ -31,7 +31,7 @@ const RECEIVER: &str = "event-webhook";
 const BUDGET: Duration = Duration::from_secs(2);
 /// What the contract adds to the budget.
 const ABOVE_BUDGET: Duration = Duration::from_millis(500);
-/// Unoptimised code beside other tests on few cores. A wait too many is longer than this.
+/// Unoptimized code beside other tests on few cores. A wait too many is longer than this.
 const BUSY_MACHINE: Duration = Duration::from_millis(1500);
 
 fn in_time(answer: &Answer) {

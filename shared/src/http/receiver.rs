@@ -157,7 +157,7 @@ impl Parts {
         };
         match policy.verify(unverified, now) {
             Ok(verified) => self.ingest(verified, now, started).await,
-            Err(refusal) => (Answer::Unauthorised(refusal), none),
+            Err(refusal) => (Answer::Unauthorized(refusal), none),
         }
     }
 

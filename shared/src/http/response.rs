@@ -35,7 +35,7 @@ pub enum Answer {
     /// The source address may not send.
     Forbidden,
     /// Missing, wrong or stale authentication. All classes have the same answer; the class is for the log.
-    Unauthorised(Refusal),
+    Unauthorized(Refusal),
     /// No record is an event; the body is in the dead-letter queue.
     Malformed {
         /// The fault, without quoting the body.
@@ -55,7 +55,7 @@ impl Answer {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooLarge { .. } => "too_large",
             Self::Forbidden => "forbidden",
-            Self::Unauthorised(_) => "unauthorised",
+            Self::Unauthorized(_) => "unauthorised",
             Self::Malformed { .. } => "rejected",
             Self::Accepted(_) => "accepted",
             Self::Unavailable => "unavailable",
@@ -65,7 +65,7 @@ impl Answer {
     /// The class of a refused authentication: for logs, never for the answer.
     pub fn refusal(&self) -> Option<&'static str> {
         match self {
-            Self::Unauthorised(refusal) => Some(refusal.as_str()),
+            Self::Unauthorized(refusal) => Some(refusal.as_str()),
             _ => None,
         }
     }
@@ -74,7 +74,7 @@ impl Answer {
     /// `None` for a success.
     pub fn metric(&self) -> Option<&'static str> {
         match self {
-            Self::Unauthorised(_) => Some("Unauthorised"),
+            Self::Unauthorized(_) => Some("Unauthorised"),
             Self::Malformed { .. } => Some("Malformed"),
             Self::MethodNotAllowed | Self::TooLarge { .. } | Self::Forbidden => Some("Rejected"),
             Self::Unavailable => Some("Unavailable"),
@@ -89,7 +89,7 @@ impl Answer {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::Unauthorised(_) => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Malformed { .. } => StatusCode::BAD_REQUEST,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -105,7 +105,7 @@ impl Answer {
                 "the body is larger than {limit} bytes; send fewer records at once"
             )),
             Self::Forbidden => error("requests are not accepted from this address"),
-            Self::Unauthorised(_) => error("missing, wrong or stale authentication"),
+            Self::Unauthorized(_) => error("missing, wrong or stale authentication"),
             Self::Malformed { why } => error(&format!("{why}; the body is kept in the dead-letter queue")),
             Self::Accepted(outcome) => serde_json::to_string(&Counts {
                 received: outcome.received,

@@ -66,7 +66,7 @@ for (const colorScheme of ["light", "dark"]) {
   test(`lines, shapes and borders stand out, ${colorScheme}`, async (t) => {
     const page = await open(t, "#/message", { colorScheme });
     await page.getByRole("heading", { name: "Find a message" }).waitFor();
-    const colours = await page.evaluate(() => {
+    const colors = await page.evaluate(() => {
       const probe = document.createElement("span");
       document.body.append(probe);
       const of = (className, value) => {
@@ -80,9 +80,9 @@ for (const colorScheme of ["light", "dark"]) {
       return { grounds, shapes };
     });
     const least = Math.min(
-      ...colours.grounds.flatMap((ground) =>
-        colours.shapes.map(([name, colour]) => {
-          const ratio = contrast(ground, colour);
+      ...colors.grounds.flatMap((ground) =>
+        colors.shapes.map(([name, color]) => {
+          const ratio = contrast(ground, color);
           assert.ok(ratio >= 3, `${name}: ${ratio.toFixed(2)}`);
           return ratio;
         }),
@@ -92,7 +92,7 @@ for (const colorScheme of ["light", "dark"]) {
   });
 }
 
-/** The contrast of two colours as WCAG 2 reckons it. */
+/** The contrast of two colors as WCAG 2 reckons it. */
 function contrast(...pair) {
   const light = ([red, green, blue]) => {
     const [r, g, b] = [red, green, blue].map((value) => (value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4));

@@ -237,7 +237,7 @@ async fn bytes_that_are_no_letter_are_kept_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn six_megabytes_that_do_not_compress_come_back_byte_for_byte() {
     let desk = Desk::new();
-    // Not about time: an unoptimised build on a machine with other things to do is slow.
+    // Not about time: an unoptimized build on a machine with other things to do is slow.
     let serving = desk.serve_with(&[], &[("ACK_BUDGET_MS", "30000")]).await;
     let token = serving.token();
     let body = noise(6 * 1024 * 1024);
