@@ -117,7 +117,7 @@ fn formatted(message: &Value) -> String {
 }
 
 fn list(number: &str, events: &[Value]) -> String {
-    let mut out = format!("latest events of {number}, newest first\n\n");
+    let mut out = format!("latest events of {number}, the newest first\n\n");
     for event in events {
         let id = event.get("message_id").and_then(Value::as_str).unwrap_or("-");
         let _ = writeln!(out, "  {}  {id}", row(event));
