@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// A command takes no longer, even on a busy machine.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A folder that commands run in. They see nothing of the environment but `PATH`.
 pub struct Desk(TempDir);
@@ -133,7 +133,7 @@ impl Desk {
         let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut lines = Vec::new();
         loop {
-            let line = timeout(PATIENCE, output.next_line()).await.unwrap().unwrap();
+            let line = timeout(TIMEOUT, output.next_line()).await.unwrap().unwrap();
             let line = line.unwrap_or_else(|| panic!("it ended before it was ready: {lines:?}"));
             if line == "ready" {
                 break;
@@ -198,7 +198,7 @@ impl Desk {
 }
 
 async fn ended(mut command: Command) -> Ended {
-    let output = timeout(PATIENCE, command.output()).await.unwrap().unwrap();
+    let output = timeout(TIMEOUT, command.output()).await.unwrap().unwrap();
     Ended {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
@@ -260,7 +260,7 @@ impl Serving {
 
     /// Waits until it ends.
     pub async fn wait(&mut self) -> ExitStatus {
-        timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap()
+        timeout(TIMEOUT, self.child.wait()).await.unwrap().unwrap()
     }
 
     /// Ends it as a supervisor does; returns what it still printed.
@@ -291,7 +291,7 @@ pub async fn eventually<T>(ask: impl AsyncFn() -> T, wanted: impl Fn(&T) -> bool
         if wanted(&answer) {
             return answer;
         }
-        assert!(started.elapsed() < PATIENCE, "it did not come to that");
+        assert!(started.elapsed() < TIMEOUT, "it did not come to that");
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
 }

@@ -367,7 +367,7 @@ fn forged_letter() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_letter_that_unpacks_to_more_than_any_body_is_put_aside() {
+async fn a_letter_that_unpacks_to_more_than_any_body_is_dead_lettered() {
     let _alone = ALONE.lock().await;
     let scene = Scene::set().await;
     let redrive = scene.function("redrive", &[ALLOCATOR]).await;

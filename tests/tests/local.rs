@@ -16,7 +16,7 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use integration_tests::{
-    command::{Desk, PATIENCE},
+    command::{Desk, TIMEOUT},
     instance::Instance,
     ledger::Ledger,
 };
@@ -98,7 +98,7 @@ async fn until_read(folder: &Path) {
             sleep(Duration::from_millis(100)).await;
         }
     };
-    timeout(PATIENCE, read)
+    timeout(TIMEOUT, read)
         .await
         .expect("the stream is read to its end");
 }
@@ -185,7 +185,7 @@ async fn raw(url: &str, request: &str) -> String {
         .unwrap();
     peer.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    timeout(PATIENCE, peer.read_to_string(&mut answer))
+    timeout(TIMEOUT, peer.read_to_string(&mut answer))
         .await
         .unwrap()
         .unwrap();

@@ -1,5 +1,5 @@
 //! `redrive`, the real binary on SQS events: stores what was queued, names only what must come
-//! again, outlasts an outage, and puts aside at once what can never be stored.
+//! again, outlasts an outage, and dead-letters at once what can never be stored.
 
 #![allow(
     clippy::indexing_slicing,
@@ -258,7 +258,7 @@ async fn a_hanging_table_costs_no_more_than_the_functions_time_and_then_each_is_
         .invoke_within(&sqs_event(&messages), Duration::from_secs(8))
         .await;
     assert_eq!(failures(&reply.payload), ids(&messages));
-    // Neither was touched: not one event was stored, queued anew or put aside.
+    // Neither was touched: not one event was stored, queued again or dead-lettered.
     assert_eq!(scene.ledger.stored().await, BTreeSet::new());
     assert!(scene.ledger.take_dead().await.is_empty());
     scene.table.recover().await;
@@ -385,7 +385,7 @@ async fn an_outage_of_days_leaves_no_dead_letter() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_that_sqs_would_soon_delete_is_put_aside() {
+async fn a_message_that_sqs_would_soon_delete_is_dead_lettered() {
     const DAY: u64 = 86_400;
     let scene = Scene::set().await;
     let redrive = scene.function("redrive", &KEPT).await;

@@ -118,7 +118,7 @@ impl RunningInstance {
     /// # Errors
     /// If the instance does not answer within a minute, or answers with an error.
     pub async fn purge(&self) -> anyhow::Result<bool> {
-        const PATIENCE: Duration = Duration::from_mins(1);
+        const TIMEOUT: Duration = Duration::from_mins(1);
         let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
         let request = http::Request::post(&self.dynamodb)
             .header(
@@ -127,7 +127,7 @@ impl RunningInstance {
             )
             .header(AUTHORIZATION, front::authorization(&self.access_key_id))
             .body(Full::default())?;
-        let answer = timeout(PATIENCE, client.request(request)).await??;
+        let answer = timeout(TIMEOUT, client.request(request)).await??;
         anyhow::ensure!(
             answer.status().is_success(),
             "the local instance answered {}",

@@ -36,7 +36,7 @@ const MOST_SUBJECTS: usize = 100_000;
 /// order: the more events are marked together, the fewer items of markers are written repeatedly.
 const MOST_RECENT: usize = 1_000_000;
 /// How long a rebuild retries while the table refuses.
-const PATIENCE: Duration = Duration::from_mins(5);
+const TIMEOUT: Duration = Duration::from_mins(5);
 /// Segments of the events table that are scanned concurrently.
 const SEGMENTS: i32 = 8;
 /// The most items of one page.
@@ -211,7 +211,7 @@ impl<'r> Sum<'r> {
         let each = events.len().div_ceil(IN_FLIGHT).max(1);
         let claims: Vec<_> = events
             .chunks(each)
-            .map(|some| self.rollups.claim(self.generation, some, PATIENCE))
+            .map(|some| self.rollups.claim(self.generation, some, TIMEOUT))
             .collect();
         let claimed: Vec<Vec<bool>> = futures::future::try_join_all(claims)
             .await
@@ -235,7 +235,7 @@ impl<'r> Sum<'r> {
             (count > 0).then_some((subject, count))
         });
         self.rollups
-            .add(self.generation, subjects.collect(), PATIENCE)
+            .add(self.generation, subjects.collect(), TIMEOUT)
             .await
             .map_err(anyhow::Error::msg)
             .context("the counters' table did not accept a count")
@@ -288,7 +288,7 @@ async fn delete(client: &Client, table: &str, keys: &[Item]) -> anyhow::Result<(
         Ok(WriteRequest::builder().delete_request(delete).build())
     };
     let mut requests = keys.iter().map(request).collect::<anyhow::Result<Vec<_>>>()?;
-    let mut backoff = Backoff::until(Instant::now() + PATIENCE);
+    let mut backoff = Backoff::until(Instant::now() + TIMEOUT);
     while !requests.is_empty() {
         let answer = client
             .batch_write_item()

@@ -126,7 +126,7 @@ async fn a_status_of_2_kb_is_stored_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_item_of_any_size_is_stored_or_put_aside() {
+async fn an_item_of_any_size_is_stored_or_dead_lettered() {
     let instance = Instance::start().await;
     let (mut stored, mut aside) = (0, 0);
     let sizes = [
@@ -164,7 +164,10 @@ async fn an_item_of_any_size_is_stored_or_put_aside() {
             }
         }
     }
-    assert!(stored >= 8 && aside >= 8, "{stored} stored, {aside} put aside");
+    assert!(
+        stored >= 8 && aside >= 8,
+        "{stored} stored, {aside} dead-lettered"
+    );
     assert_eq!(instance.ledger.depths().await, [0, 0]);
     instance.stop().await;
 }

@@ -12,7 +12,7 @@ use webhook_ingest::{
 
 use crate::{event, nested, open_event, rebuilt};
 
-/// Bodies without one readable record, and why they are put aside.
+/// Bodies without one readable record, and why they are dead-lettered.
 #[rustfmt::skip]
 fn hopeless_bodies() -> Vec<(&'static str, Vec<u8>, Reason)> {
     let text = |text: &str| text.as_bytes().to_vec();
@@ -194,7 +194,7 @@ async fn a_bad_record_keeps_the_envelope_it_came_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_says_something_else_is_put_aside_as_a_conflict() {
+async fn an_event_that_says_something_else_is_dead_lettered_as_a_conflict() {
     let instance = Instance::start().await;
     let one = event(&json!({"message_id": "c-1", "remarks": "one"}));
     let other = event(&json!({"message_id": "c-1", "remarks": "other"}));

@@ -11,7 +11,7 @@ use std::{
 use http::Method;
 use integration_tests::{
     binary,
-    command::{Desk, PATIENCE},
+    command::{Desk, TIMEOUT},
     fixtures::receiver_names,
     instance::HttpClient,
 };
@@ -70,7 +70,7 @@ async fn serve_is_what_runs_without_a_command() {
     let mut child = desk.command(&binary::command()).spawn().unwrap();
     if taken.is_some() || TcpListener::bind("127.0.0.1:9000").is_err() {
         let mut stderr = String::new();
-        let status = timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
+        let status = timeout(TIMEOUT, child.wait()).await.unwrap().unwrap();
         child
             .stderr
             .take()
@@ -154,7 +154,7 @@ async fn a_request_under_way_is_finished_before_the_end() {
     tokio::time::sleep(Duration::from_millis(700)).await;
     connection.write_all(second.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    timeout(PATIENCE, connection.read_to_string(&mut answer))
+    timeout(TIMEOUT, connection.read_to_string(&mut answer))
         .await
         .unwrap()
         .unwrap();
