@@ -147,7 +147,7 @@ async fn by_number(target: &Target, recipient: String) -> anyhow::Result<Vec<Ite
         .collect()
         .await;
     match found {
-        Err(error) if dynamodb::lacks_index(&error) => Ok(Vec::new()),
+        Err(error) if dynamodb::is_validation(&error) => Ok(Vec::new()),
         found => found.context("recipient-index does not answer"),
     }
 }

@@ -7,12 +7,9 @@ pub fn is_validation(error: &impl ProvideErrorMetadata) -> bool {
     error.code() == Some("ValidationException")
 }
 
-/// Whether a query named an index that does not exist.
+/// Whether a query named an index that the table does not have, or that is still being created.
 pub fn lacks_index(error: &impl ProvideErrorMetadata) -> bool {
-    is_validation(error)
-        && error
-            .message()
-            .is_some_and(|text| text.contains("does not have the specified index"))
+    is_validation(error) && error.message().is_some_and(|text| text.contains("index"))
 }
 
 /// Why `DynamoDB` can never store an item.
@@ -138,12 +135,14 @@ mod tests {
         }
     }
 
-    /// `DynamoDB`'s text for a query on an index that does not exist.
+    /// `DynamoDB`'s texts for a query on an index that does not exist, or is still being created.
     #[test]
     fn a_missing_index_is_recognized() {
         let error = |code: &str, text: &str| ErrorMetadata::builder().code(code).message(text).build();
         let text = "The table does not have the specified index: day-index";
         assert!(lacks_index(&error("ValidationException", text)));
+        let building = "Cannot read from backfilling global secondary index: day-index";
+        assert!(lacks_index(&error("ValidationException", building)));
         assert!(!lacks_index(&error("ResourceNotFoundException", text)));
         assert!(!lacks_index(&error(
             "ValidationException",
