@@ -17,7 +17,7 @@ pub(crate) fn write(position: &impl Serialize) -> String {
 /// The position of a cursor. Safe on untrusted input.
 ///
 /// # Errors
-/// [`Refusal`] if the text is no cursor of such a position.
+/// [`Refusal`] if the text is not a cursor of this type of position.
 pub(crate) fn read<P: DeserializeOwned>(cursor: &str) -> Result<P, Refusal> {
     let json = URL_SAFE_NO_PAD
         .decode(cursor)
@@ -41,7 +41,7 @@ pub(crate) fn write_key(key: &Item) -> String {
 /// The key of a cursor. Safe on untrusted input: the table checks the attributes of the key.
 ///
 /// # Errors
-/// [`Refusal`] if the text is no cursor of a key.
+/// [`Refusal`] if the text is not a cursor of a key.
 pub(crate) fn read_key(cursor: &str) -> Result<Item, Refusal> {
     let fields: Map<String, Value> = read(cursor)?;
     fields

@@ -119,7 +119,7 @@ impl<T: JsonSchema> OperationInput for Sent<T> {
 
 /// Adds the fields of a struct to an operation as its parameters.
 fn describe<T: JsonSchema>(context: &mut GenContext, operation: &mut Operation, location: ParamLocation) {
-    // In place: a struct of parameters is no component of the document.
+    // Inlined: the document has no component for a struct of parameters.
     let mut schema: Schema = T::json_schema(&mut context.schema);
     let properties = schema.ensure_object().get_mut("properties");
     let properties = properties.and_then(Value::as_object_mut).into_iter();

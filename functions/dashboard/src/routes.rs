@@ -154,7 +154,7 @@ async fn name_path(request: Request, next: Next) -> Response {
     response
 }
 
-/// What is no path of the dashboard. Callers without a session do not learn what is.
+/// Requests for a path that does not exist. Only callers with a session learn that it does not.
 async fn unknown(method: Method, _: Caller) -> Response {
     if method == Method::GET || method == Method::HEAD {
         return Refusal::NotFound("there is nothing at this path".into()).into_response();

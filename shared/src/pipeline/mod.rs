@@ -79,10 +79,12 @@ impl Pipeline {
         received_at: EpochMillis,
         until: Deadlines,
     ) -> Ingested {
-        let stored = self
-            .writer
-            .store(batch, self.arrival(received_at), until.store)
-            .await;
+        let source = Source {
+            function,
+            batch,
+            received_at,
+        };
+        let stored = self.store(source, until.store).await;
         if let Some(why) = stored.nothing_readable() {
             return Ingested::NothingReadable {
                 records: stored.outcome.received,
@@ -94,11 +96,6 @@ impl Pipeline {
             later,
             dead,
         } = stored;
-        let source = Source {
-            function,
-            batch,
-            received_at,
-        };
         let groups = dead.into_groups();
         let (queued, not_taken) = tokio::join!(
             self.queue(source, &later, until.queue),
@@ -117,21 +114,16 @@ impl Pipeline {
     /// the message again. If only time ran out, the remaining records are queued as a separate message. Each
     /// such message is smaller, so a message of any size is stored eventually.
     pub async fn restore(&self, message: &QueueMessage, batch: &Batch<'_>, until: Deadlines) -> BatchOutcome {
-        let received_at = message.received_at;
-        let stored = self
-            .writer
-            .store(batch, self.arrival(received_at), until.store)
-            .await;
+        let source = Source {
+            function: &message.function,
+            batch,
+            received_at: message.received_at,
+        };
         let Stored {
             mut outcome,
             later,
             dead,
-        } = stored;
-        let source = Source {
-            function: &message.function,
-            batch,
-            received_at,
-        };
+        } = self.store(source, until.store).await;
         if Instant::now() >= until.store && later.len() < outcome.received {
             outcome.queued = self.queue(source, &later, until.queue).await;
         }
@@ -150,13 +142,14 @@ impl Pipeline {
         outcome
     }
 
-    /// The arrival of records at a time in epoch milliseconds.
-    fn arrival(&self, at: EpochMillis) -> Arrival {
-        Arrival {
-            at,
+    /// Stores records until the deadline.
+    async fn store(&self, source: Source<'_>, deadline: Instant) -> Stored {
+        let arrival = Arrival {
+            at: source.received_at,
             retention_days: self.config.retention_days,
             late_after_hours: self.config.late_after_hours,
-        }
+        };
+        self.writer.store(source.batch, arrival, deadline).await
     }
 
     /// Queues records for `redrive`. Returns how many were queued.
