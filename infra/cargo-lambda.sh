@@ -73,12 +73,12 @@ role() { # name, statements...
 }
 # shellcheck disable=SC2086
 receiver_role=$(role receiver \
-  "$(statement '"dynamodb:PutItem"' "\"$table_arn\"")" \
+  "$(statement '["dynamodb:PutItem","dynamodb:PartiQLInsert"]' "\"$table_arn\"")" \
   "$(statement '"sqs:SendMessage"' "[\"$retry_arn\",\"$dead_arn\"]")" \
   "$(statement '"ssm:GetParameter"' "\"arn:aws:ssm:$region:$account:parameter/$prefix/auth\"")" \
   "$(logs $receivers)")
 redrive_role=$(role redrive \
-  "$(statement '"dynamodb:PutItem"' "\"$table_arn\"")" \
+  "$(statement '["dynamodb:PutItem","dynamodb:PartiQLInsert"]' "\"$table_arn\"")" \
   "$(statement '["sqs:ReceiveMessage","sqs:DeleteMessage","sqs:GetQueueAttributes","sqs:ChangeMessageVisibility","sqs:SendMessage"]' "\"$retry_arn\"")" \
   "$(statement '"sqs:SendMessage"' "\"$dead_arn\"")" \
   "$(logs redrive)")

@@ -69,6 +69,9 @@ pub enum Treatment {
     Answer(&'static str),
     /// Of a batch of messages, each entry whose place is a multiple of this is failed, from 0.
     FailEntries(usize),
+    /// Of a batch of statements, each whose index is a multiple of this is answered with this error code. The
+    /// others are forwarded.
+    RefuseStatements(usize, &'static str),
     /// Of a batch of keys or items, all are left unprocessed.
     Unprocessed,
 }
@@ -366,6 +369,7 @@ impl Shared {
                 &serde_json::from_str(body).map_err(|_| Cut)?,
             )),
             Treatment::FailEntries(every) => self.fail_entries(request, every).await,
+            Treatment::RefuseStatements(every, code) => self.refuse_statements(request, every, code).await,
             Treatment::Unprocessed => {
                 let batch: Value = serde_json::from_slice(request.body()).map_err(|_| Cut)?;
                 let left = &batch["RequestItems"];
@@ -402,6 +406,41 @@ impl Shared {
             .into_parts();
         let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
         Ok(Response::from_parts(parts, Full::new(body)))
+    }
+
+    async fn refuse_statements(
+        &self,
+        request: Request<Bytes>,
+        every: usize,
+        code: &str,
+    ) -> Result<Response<Full<Bytes>>, Cut> {
+        let (parts, body) = request.into_parts();
+        let mut batch: Value = serde_json::from_slice(&body).map_err(|_| Cut)?;
+        let statements = batch["Statements"].as_array().cloned().unwrap_or_default();
+        let is_refused = |index: usize| index.is_multiple_of(every);
+        let count = statements.len();
+        let passed: Vec<Value> = statements
+            .into_iter()
+            .enumerate()
+            .filter_map(|(index, statement)| (!is_refused(index)).then_some(statement))
+            .collect();
+        let mut answers = Vec::new();
+        if !passed.is_empty() {
+            batch["Statements"] = passed.into();
+            let request = Request::from_parts(parts, batch.to_string().into());
+            let answer = self.forward(request).await?.into_body();
+            let answer = answer.collect().await.map_err(|_| Cut)?.to_bytes();
+            let answer: Value = serde_json::from_slice(&answer).map_err(|_| Cut)?;
+            answers = answer["Responses"].as_array().cloned().unwrap_or_default();
+        }
+        let mut answers = answers.into_iter();
+        let refused = || json!({"Error": {"Code": code, "Message": "injected by a test"}});
+        let all = (0..count).map(|index| match is_refused(index) {
+            true => Some(refused()),
+            false => answers.next(),
+        });
+        let all: Option<Vec<Value>> = all.collect();
+        Ok(aws_json(StatusCode::OK, &json!({ "Responses": all.ok_or(Cut)? })))
     }
 
     async fn fail_entries(

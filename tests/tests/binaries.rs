@@ -389,7 +389,11 @@ async fn metrics_have_the_documented_names_dimensions_and_values() {
         .keys()
         .map(String::as_str)
         .chain(metrics::OF_THE_PROJECTOR)
-        .chain([metrics::RETRY_AGE, metrics::TABLE_REJECTIONS])
+        .chain([
+            metrics::RETRY_AGE,
+            metrics::TABLE_REJECTIONS,
+            metrics::REFUSED_BATCHES,
+        ])
         .collect();
     let documented = include_str!("../../infra/metrics.txt");
     assert_eq!(emitted, documented.lines().collect::<BTreeSet<_>>());

@@ -221,10 +221,10 @@ async fn every_third_write_fails_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_table_gets_what_it_can_take_in_time_and_the_queue_the_rest() {
-    const EVENTS: usize = 1500;
+    const EVENTS: usize = 6000;
     let scene = Scene::set().await;
     let receiver = scene.function(RECEIVER, &[]).await;
-    // 32 at once, 200 ms each: no more than 200 in the time that storing has.
+    // 200 at once, 200 ms each: fewer than 2,000 in the time that storing has.
     scene.table.always(Slow(Duration::from_millis(200)));
     let batch = body(&events(0, EVENTS));
     let answer = receiver.request(&post(&batch)).await;

@@ -1,11 +1,13 @@
-//! The events table: one conditional `PutItem` per event, and no read before it.
+//! The events table: one conditional write per event, and no read before it.
 
+mod insert;
 pub mod item;
 
 use aws_sdk_dynamodb::{
     Client, error::SdkError, operation::put_item::PutItemError, types::ReturnValuesOnConditionCheckFailure,
 };
 
+pub use self::insert::{Inserted, MAX_STATEMENTS};
 use crate::{
     event::time,
     events_table::item::{Item, MESSAGE_ID},

@@ -1,10 +1,42 @@
 //! Recognizes `DynamoDB`'s errors. The only module that compares their codes and texts.
 
-use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::{
+    config::http::HttpResponse,
+    error::{ProvideErrorMetadata, SdkError},
+};
 
 /// Whether the request was invalid for the table: a bad item, another schema, or a missing index.
 pub fn is_validation(error: &impl ProvideErrorMetadata) -> bool {
     error.code() == Some("ValidationException")
+}
+
+/// Why a call failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The table was throttled, or there was no answer. A later call may work.
+    Unavailable,
+    /// A fault of DynamoDB.
+    Server,
+    /// Content or rights of the call. It fails again in the same form.
+    Caller,
+}
+
+/// The cause of a failed call.
+pub fn cause<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Cause {
+    const THROTTLING: [&str; 4] = [
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "Throttling",
+        "ThrottlingException",
+    ];
+    match error {
+        SdkError::ServiceError(answer) => match answer.err().code() {
+            Some(code) if THROTTLING.contains(&code) => Cause::Unavailable,
+            _ if answer.raw().status().is_server_error() => Cause::Server,
+            _ => Cause::Caller,
+        },
+        _ => Cause::Unavailable,
+    }
 }
 
 /// Whether a query named an index that the table does not have, or that is still being created.

@@ -49,6 +49,10 @@ pub const RETRY_AGE: &str = "RetryAge";
 /// Writes that the events table rejected although the item is valid (dimension `Table`).
 pub const TABLE_REJECTIONS: &str = "TableRejections";
 
+/// Batches of inserts that DynamoDB refused as a whole (dimension `Table`). Their events were written one by
+/// one, which takes ten times the CPU.
+pub const REFUSED_BATCHES: &str = "RefusedBatches";
+
 /// Starts collecting. Returns `None` if another collector is installed.
 pub fn start() -> Option<&'static Collector> {
     let collector = Builder::new().cloudwatch_namespace(NAMESPACE).init().ok()?;
@@ -56,7 +60,7 @@ pub fn start() -> Option<&'static Collector> {
         .into_iter()
         .chain(PER_FUNCTION)
         .chain(OF_THE_PROJECTOR)
-        .chain([TABLE_REJECTIONS])
+        .chain([TABLE_REJECTIONS, REFUSED_BATCHES])
     {
         describe_counter!(name, Unit::Count, "");
     }
@@ -95,6 +99,11 @@ pub fn records(function: &'static str, provider: &'static str, name: &'static st
 /// Counts a write that the events table rejected although the item is valid.
 pub fn table_rejection() {
     counter!(TABLE_REJECTIONS, "Table" => "events").increment(1);
+}
+
+/// Counts a batch of inserts that DynamoDB refused as a whole.
+pub fn refused_batch() {
+    counter!(REFUSED_BATCHES, "Table" => "events").increment(1);
 }
 
 /// Measures the age of a message that `redrive` could not store.

@@ -191,8 +191,13 @@ impl<'a> Batch<'a> {
     }
 
     /// The bytes of the envelope's fields, which every event contains.
-    pub(crate) fn envelope_bytes(&self) -> usize {
+    fn envelope_bytes(&self) -> usize {
         self.beside.len()
+    }
+
+    /// The bytes of neighboring records with the envelope's fields of each.
+    pub(crate) fn bytes_of(&self, run: &Range<u32>) -> usize {
+        self.run(run).len() + run.len() * self.envelope_bytes()
     }
 
     /// A body with some of the records, in the original envelope.
@@ -250,6 +255,22 @@ impl<'a> Batch<'a> {
                 }
             }
             (!chunk.is_empty()).then_some(chunk)
+        })
+    }
+
+    /// Splits all records into runs for one call of the table each: at most this many records, and at most
+    /// this many bytes of records and envelopes. A longer record is a run by itself.
+    pub(crate) fn runs(&self, records: usize, bytes: usize) -> impl Iterator<Item = Range<u32>> {
+        let all = self.positions();
+        let most = (bytes / (self.envelope_bytes() + 1)).clamp(1, records);
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        let mut start = all.start;
+        std::iter::from_fn(move || {
+            let window = start..all.end.min(start.saturating_add(most));
+            let end = self.reaches(&window, bytes).max(start + 1);
+            let run = start..end;
+            start = end;
+            (run.start < all.end).then_some(run)
         })
     }
 
@@ -561,6 +582,33 @@ mod tests {
             let event = batch.read(batch.record(0)).unwrap();
             assert_eq!(event.envelope, Value::String(format!("{{{beside}}}")));
         }
+    }
+
+    #[test]
+    fn runs_contain_every_record_once_and_are_limited() {
+        let runs = |body: &str, bytes| -> Vec<(u32, u32)> {
+            let batch = Batch::parse(Verified::in_test(body.as_bytes()), &STATUS).unwrap();
+            batch.runs(25, bytes).map(|run| (run.start, run.end)).collect()
+        };
+        let of = |records: usize| format!("[{}]", vec![r#"{"a":1}"#; records].join(","));
+        assert_eq!(runs("[]", 1000), []);
+        assert_eq!(runs(&of(1), 1000), [(0, 1)]);
+        assert_eq!(runs(&of(60), 1000), [(0, 25), (25, 50), (50, 60)]);
+        // A record and its comma take eight bytes.
+        assert_eq!(runs(&of(7), 24), [(0, 3), (3, 6), (6, 7)]);
+        let long = format!(r#"[1,"{}",2,3]"#, "x".repeat(100));
+        assert_eq!(runs(&long, 50), [(0, 1), (1, 2), (2, 4)]);
+        // Every record has the envelope's fields, here 304 bytes.
+        let envelope = format!(
+            r#"{{"x":"{}","delivery_status":[{}]}}"#,
+            "y".repeat(296),
+            ["1"; 7].join(",")
+        );
+        assert_eq!(runs(&envelope, 1000), [(0, 3), (3, 6), (6, 7)]);
+        assert_eq!(
+            runs(&envelope, 100),
+            [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7)]
+        );
     }
 
     #[test]

@@ -1,29 +1,42 @@
 //! Stores the records of a batch concurrently, until a deadline.
 
 use std::{
+    ops::Range,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use futures::{StreamExt as _, stream};
+use futures::{Stream, StreamExt as _, stream};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::{BatchOutcome, batch::Batch, dead::DeadRecords, positions::Positions};
 use crate::{
-    event::Event,
     events_table::{
-        EventsTable, PutError,
+        EventsTable, Inserted, MAX_STATEMENTS, PutError,
         item::{self, Arrival, Content, Item},
     },
     queue::message::Reason,
     record::Unreadable,
 };
 
-/// The most concurrent records: enough to keep one slow core busy, and few enough for 128 MB.
+/// The most concurrent calls of the table for one batch: enough to keep one slow core busy, and few enough for
+/// 128 MB.
 const IN_FLIGHT: usize = 32;
+
+/// The most concurrent calls with several events: 200 events, which a table stores in about 10 ms.
+const RUNS_IN_FLIGHT: usize = 8;
+
+/// The most bytes of records in one call with several events. A longer record has its own call.
+const RUN_BYTES: usize = 32 * 1024;
+
+/// Attempts of a call with several events, if only some of them were throttled.
+const ATTEMPTS: u32 = 4;
+
+/// The longest delay before the second attempt. Each further attempt doubles it.
+const BACKOFF: Duration = Duration::from_millis(30);
 
 /// The most bytes of concurrent records in all batches of a process. A longer record is processed alone.
 /// Parsed values take up to fifty times the length of their text.
@@ -64,6 +77,32 @@ enum RecordOutcome {
     Later,
 }
 
+/// The records to store, and what applies to all of them.
+#[derive(Clone, Copy)]
+struct Work<'w> {
+    batch: &'w Batch<'w>,
+    arrival: Arrival,
+    slice: &'w ParsingSlice,
+    deadline: Instant,
+}
+
+impl Work<'_> {
+    /// Reads a record and builds its item. Also returns whether the event is late.
+    fn read(&self, position: u32) -> Result<(Item, bool), Unreadable> {
+        let event = self.batch.read(self.batch.record(position))?;
+        let late = self.arrival.is_late(event.event_time);
+        Ok((item::build(event, self.arrival)?, late))
+    }
+}
+
+/// Result of inserting a run of records. The other records of the run may be stored later.
+#[derive(Default)]
+struct InsertedRun {
+    decided: Vec<(u32, RecordOutcome)>,
+    /// Only a put of the single item shows what happened to it.
+    undecided: Vec<u32>,
+}
+
 /// Writes records to the events table. Clones share the limit of concurrent bytes.
 #[derive(Clone)]
 pub(super) struct Writer {
@@ -89,15 +128,15 @@ impl Writer {
         // One byte for each record: a body may contain two million.
         let mut open = vec![true; batch.len()];
         let slice = ParsingSlice::begin();
-        let records = stream::iter(batch.positions())
-            .map(|position| {
-                let slice = &slice;
-                async move {
-                    let result = self.store_record(batch, position, arrival, slice, deadline).await;
-                    (position, result)
-                }
-            })
-            .buffer_unordered(IN_FLIGHT)
+        let work = Work {
+            batch,
+            arrival,
+            slice: &slice,
+            deadline,
+        };
+        let records = stream::iter(batch.runs(MAX_STATEMENTS, RUN_BYTES))
+            .map(|run| self.store_run(work, run).boxed())
+            .flatten_unordered(RUNS_IN_FLIGHT)
             .take_until(sleep_until(deadline));
         let mut records = std::pin::pin!(records);
         while let Some((position, result)) = records.next().await {
@@ -125,25 +164,102 @@ impl Writer {
         }
     }
 
-    /// Parses one record and writes its item. Does not start after the deadline.
-    async fn store_record(
-        &self,
-        batch: &Batch<'_>,
-        position: u32,
-        arrival: Arrival,
-        slice: &ParsingSlice,
-        deadline: Instant,
-    ) -> RecordOutcome {
-        let record = batch.record(position);
-        let Ok(_room) = self.room_for(record.len() + batch.envelope_bytes()).await else {
+    /// Stores neighboring records: all of them with one call, then one by one those that the call did not
+    /// decide.
+    fn store_run<'s>(
+        &'s self,
+        work: Work<'s>,
+        run: Range<u32>,
+    ) -> impl Stream<Item = (u32, RecordOutcome)> + Send + 's {
+        stream::once(self.insert_run(work, run)).flat_map(move |inserted| {
+            let one_by_one = stream::iter(inserted.undecided)
+                .map(move |position| async move { (position, self.store_record(work, position).await) })
+                .buffer_unordered(IN_FLIGHT / RUNS_IN_FLIGHT);
+            stream::iter(inserted.decided).chain(one_by_one)
+        })
+    }
+
+    /// Parses neighboring records and inserts their items. Repeats what was throttled, until the deadline.
+    async fn insert_run(&self, work: Work<'_>, run: Range<u32>) -> InsertedRun {
+        let mut inserted = InsertedRun::default();
+        if run.len() == 1 {
+            inserted.undecided.push(run.start);
+            return inserted;
+        }
+        let Ok(_room) = self.room_for(work.batch.bytes_of(&run)).await else {
+            return inserted;
+        };
+        let mut open: Vec<u32> = run.collect();
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                let delay = (BACKOFF * 2_u32.pow(attempt - 1)).mul_f32(f32::midpoint(fastrand::f32(), 1.0));
+                if Instant::now() + delay >= work.deadline {
+                    break;
+                }
+                tokio::time::sleep(delay).await;
+            }
+            open = self.insert_records(work, open, &mut inserted).await;
+            if open.is_empty() {
+                break;
+            }
+        }
+        inserted
+    }
+
+    /// Parses records and inserts their items with one call. Returns the records that were throttled.
+    async fn insert_records(&self, work: Work<'_>, open: Vec<u32>, inserted: &mut InsertedRun) -> Vec<u32> {
+        let mut read = Vec::with_capacity(open.len());
+        let mut items = Vec::with_capacity(open.len());
+        for position in open {
+            work.slice.pause().await;
+            if Instant::now() >= work.deadline {
+                return Vec::new();
+            }
+            match work.read(position) {
+                Ok((item, late)) => {
+                    read.push((position, late));
+                    items.push(item);
+                }
+                Err(Unreadable(why)) => inserted.decided.push((position, RecordOutcome::Unreadable(why))),
+            }
+        }
+        if let [] | [_] = items.as_slice() {
+            inserted
+                .undecided
+                .extend(read.iter().map(|(position, _)| position));
+            return Vec::new();
+        }
+        // One item that hangs does not take the time of the others: half of it remains for their puts.
+        let half = work.deadline.saturating_duration_since(Instant::now()) / 2;
+        let undecided = vec![Inserted::Undecided; items.len()];
+        let results = timeout(half, self.table.insert(items)).await.unwrap_or(undecided);
+        let mut throttled = Vec::new();
+        for ((position, late), result) in read.into_iter().zip(results) {
+            match result {
+                Inserted::Stored => inserted.decided.push((position, RecordOutcome::Stored { late })),
+                Inserted::Undecided => inserted.undecided.push(position),
+                Inserted::Retryable => throttled.push(position),
+                Inserted::Unavailable => {}
+            }
+        }
+        throttled
+    }
+
+    /// Parses one record and puts its item. Does not start after the deadline.
+    async fn store_record(&self, work: Work<'_>, position: u32) -> RecordOutcome {
+        let run = position..position + 1;
+        let Ok(_room) = self.room_for(work.batch.bytes_of(&run)).await else {
             return RecordOutcome::Later;
         };
-        slice.pause().await;
-        if Instant::now() >= deadline {
+        work.slice.pause().await;
+        if Instant::now() >= work.deadline {
             return RecordOutcome::Later;
         }
-        match batch.read(record).and_then(|event| build(event, arrival)) {
-            Ok((item, late)) => self.write(batch, record, item, late).await,
+        match work.read(position) {
+            Ok((item, late)) => {
+                self.write(work.batch, work.batch.record(position), item, late)
+                    .await
+            }
             Err(Unreadable(why)) => RecordOutcome::Unreadable(why),
         }
     }
@@ -207,9 +323,4 @@ fn compare(batch: &Batch<'_>, record: &str, stored: &Item) -> RecordOutcome {
         differing.join(", ")
     );
     RecordOutcome::Refused(Reason::Conflict, detail)
-}
-
-fn build(event: Event, arrival: Arrival) -> Result<(Item, bool), Unreadable> {
-    let late = arrival.is_late(event.event_time);
-    Ok((item::build(event, arrival)?, late))
 }

@@ -1,0 +1,268 @@
+//! Events of one body are inserted 25 at a time, with every promise of a single put: each event is stored
+//! once, a duplicate is distinguished from a conflict, and one event's fault does not affect the others.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "this is all tests, helpers included"
+)]
+
+use std::collections::BTreeMap;
+
+use integration_tests::{
+    binary::{Answer, Function},
+    fixtures::{body, events, post},
+    ledger::{self, failures, keys, sqs_event},
+    proxy::Treatment::{self, Hang, Pass, Refuse, RefuseStatements, ServerError},
+    scene::Scene,
+};
+use serde_json::{Value, json};
+use webhook_ingest::{
+    events_table::item::{self, Item},
+    queue::message::Reason,
+};
+
+/// A budget that a busy machine keeps.
+const LONG_BUDGET: (&str, &str) = ("ACK_BUDGET_MS", "20000");
+
+async fn start() -> (Scene, Function) {
+    let scene = Scene::set().await;
+    let receiver = scene.function("event-webhook", &[LONG_BUDGET]).await;
+    (scene, receiver)
+}
+
+/// Received, stored, duplicates, queued, dead-lettered.
+fn counts(answer: &Answer) -> [usize; 5] {
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    ["received", "stored", "duplicates", "queued", "dead_lettered"].map(|name| answer.count(name))
+}
+
+fn operations(scene: &Scene) -> BTreeMap<String, usize> {
+    let operations = scene.table.operations();
+    scene.table.forget();
+    operations
+}
+
+fn calls<const N: usize>(expected: [(&str, usize); N]) -> BTreeMap<String, usize> {
+    expected
+        .into_iter()
+        .map(|(operation, calls)| (operation.to_owned(), calls))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_events_are_four_calls_and_the_items_are_those_of_single_puts() {
+    let (scene, receiver) = start().await;
+    let mut records = events(0, 100);
+    // Values that a parameter of a statement must carry as exactly as an attribute of a put.
+    records[7]["callbackdata"] = json!("it's \"quoted\" \\ ? {'x':?} \u{1F600}");
+    records[8]["order"] =
+        json!({"id": 12_345_678_901_234_567_890_u64, "empty": {}, "list": [null, true, 1.5]});
+    records[9]["?"] = json!("a field named like a placeholder");
+    assert_eq!(
+        counts(&receiver.request(&post(&body(&records))).await),
+        [100, 100, 0, 0, 0]
+    );
+    assert_eq!(operations(&scene), calls([("BatchExecuteStatement", 4)]));
+
+    let (single, receiver) = start().await;
+    for record in &records {
+        let answer = receiver.request(&post(&body(std::slice::from_ref(record)))).await;
+        assert_eq!(counts(&answer), [1, 1, 0, 0, 0]);
+    }
+    assert_eq!(operations(&single), calls([("PutItem", 100)]));
+
+    let items = async |scene: &Scene| -> BTreeMap<(String, String), Item> {
+        let items = scene.ledger.items().await.into_iter().map(|mut item| {
+            // Time of arrival.
+            assert!(item.remove(item::RECEIVED_AT).is_some());
+            assert!(item.remove(item::EXPIRES_AT).is_some());
+            let key = [item::MESSAGE_ID, item::STATUS_KEY].map(|name| item[name].as_s().unwrap().clone());
+            (key.into(), item)
+        });
+        items.collect()
+    };
+    let inserted = items(&scene).await;
+    assert_eq!(inserted.len(), 100);
+    assert_eq!(inserted, items(&single).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn duplicates_and_conflicts_are_distinguished_among_new_events() {
+    let (scene, receiver) = start().await;
+    let first = events(0, 40);
+    assert_eq!(
+        counts(&receiver.request(&post(&body(&first))).await),
+        [40, 40, 0, 0, 0]
+    );
+    operations(&scene);
+
+    // Ten of them again, one of these with another content, and fifteen new ones.
+    let mut second = events(30, 25);
+    second[3]["callbackdata"] = json!("another order");
+    let answer = receiver.request(&post(&body(&second))).await;
+    assert_eq!(counts(&answer), [25, 15, 9, 0, 1]);
+    assert_eq!(
+        operations(&scene),
+        calls([("BatchExecuteStatement", 1), ("PutItem", 10)])
+    );
+    let dead = ledger::letters(&scene.ledger.take_dead().await);
+    assert_eq!(dead.len(), 1);
+    assert_eq!(dead[0].reason, Reason::Conflict);
+    let body_of: Value = serde_json::from_slice(dead[0].body.bytes()).unwrap();
+    assert_eq!(body_of, json!([second[3]]));
+    assert_eq!(
+        scene.ledger.stored().await,
+        keys(&body(&events(0, 55))).into_iter().collect()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_repeats_within_a_body_does_not_stop_its_neighbors() {
+    let (scene, receiver) = start().await;
+    let mut records = events(0, 20);
+    let again = records[4].clone();
+    let mut conflicting = records[5].clone();
+    conflicting["callbackdata"] = json!("another order");
+    records.extend([again.clone(), again, conflicting]);
+    assert_eq!(
+        counts(&receiver.request(&post(&body(&records))).await),
+        [23, 20, 2, 0, 1]
+    );
+    assert_eq!(
+        operations(&scene),
+        calls([("BatchExecuteStatement", 1), ("PutItem", 3)])
+    );
+    assert_eq!(scene.ledger.count().await, 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn throttled_events_are_inserted_again_and_the_rest_is_queued() {
+    for code in [
+        "ThrottlingError",
+        "ProvisionedThroughputExceeded",
+        "InternalServerError",
+    ] {
+        let (scene, receiver) = start().await;
+        // Of the first call, every third event is throttled.
+        scene.table.decide(move |call| match call.number {
+            1 => RefuseStatements(3, code),
+            _ => Pass,
+        });
+        let answer = receiver.request(&post(&body(&events(0, 20)))).await;
+        assert_eq!(counts(&answer), [20, 20, 0, 0, 0], "{code}");
+        assert_eq!(
+            operations(&scene),
+            calls([("BatchExecuteStatement", 2)]),
+            "{code}"
+        );
+
+        // Of every call, every third event is throttled: 20, then 7, then 3 are sent, and then the last by a put.
+        scene.table.always(RefuseStatements(3, code));
+        let answer = receiver.request(&post(&body(&events(100, 20)))).await;
+        assert_eq!(counts(&answer), [20, 20, 0, 0, 0], "{code}");
+        let expected = calls([("BatchExecuteStatement", 3), ("PutItem", 1)]);
+        assert_eq!(operations(&scene), expected, "{code}");
+
+        // Everything is throttled, in all four attempts.
+        scene.table.always(RefuseStatements(1, code));
+        let answer = receiver.request(&post(&body(&events(200, 20)))).await;
+        assert_eq!(counts(&answer), [20, 0, 0, 20, 0], "{code}");
+        assert_eq!(
+            operations(&scene),
+            calls([("BatchExecuteStatement", 4)]),
+            "{code}"
+        );
+        let queued = ledger::keys_in(&ledger::letters(&scene.ledger.take_retries().await));
+        assert_eq!(queued, keys(&body(&events(200, 20))));
+    }
+}
+
+/// The error of a role without `dynamodb:PartiQLInsert`.
+const ACCESS_DENIED: Treatment = Refuse(
+    "com.amazon.coral.service#AccessDeniedException",
+    "User is not authorized to perform: dynamodb:PartiQLInsert",
+);
+
+/// The same for each statement.
+const STATEMENTS_DENIED: Treatment = RefuseStatements(1, "AccessDenied");
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn if_batches_are_refused_events_are_put_one_by_one_and_a_metric_counts_it() {
+    for refusal in [
+        ACCESS_DENIED,
+        Refuse("com.amazon.coral.service#UnknownOperationException", ""),
+        Refuse("com.amazon.coral.validate#ValidationException", "unforeseen"),
+        STATEMENTS_DENIED,
+        ServerError,
+    ] {
+        let (scene, receiver) = start().await;
+        scene.table.decide(move |call| match call.operation {
+            "BatchExecuteStatement" => refusal,
+            _ => Pass,
+        });
+        let answer = receiver.request(&post(&body(&events(0, 60)))).await;
+        assert_eq!(counts(&answer), [60, 60, 0, 0, 0], "{refusal:?}");
+        assert_eq!(scene.table.calls("PutItem"), 60, "{refusal:?}");
+        if [ACCESS_DENIED, STATEMENTS_DENIED].contains(&refusal) {
+            let metric = receiver.line(|line| line.get("RefusedBatches").is_some()).await;
+            assert_eq!(metric["RefusedBatches"], json!(3));
+            assert_eq!(metric["Table"], "events");
+            let warning = receiver
+                .line(|line| {
+                    line["reason"]
+                        .as_str()
+                        .is_some_and(|reason| reason.starts_with("AccessDenied"))
+                })
+                .await;
+            assert_eq!(warning["level"], "WARN");
+            assert!(
+                warning["message"]
+                    .as_str()
+                    .unwrap()
+                    .contains("dynamodb:PartiQLInsert")
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_the_table_refuses_is_dead_lettered_and_its_neighbors_are_stored() {
+    let (scene, receiver) = start().await;
+    let mut records = events(0, 30);
+    // A partition key holds 2,048 bytes.
+    records[11]["message_id"] = json!("m".repeat(2049));
+    let answer = receiver.request(&post(&body(&records))).await;
+    assert_eq!(counts(&answer), [30, 29, 0, 0, 1]);
+    assert_eq!(scene.ledger.take_dead().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_hangs_does_not_stop_its_neighbors() {
+    let (scene, receiver) = start().await;
+    let stuck = events(3, 1)[0]["message_id"].as_str().unwrap().to_owned();
+    scene
+        .table
+        .decide(move |call| if call.mentions(&stuck) { Hang } else { Pass });
+    let answer = receiver.request(&post(&body(&events(0, 50)))).await;
+    assert_eq!(counts(&answer), [50, 49, 0, 1, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redrive_inserts_the_events_of_a_message_together() {
+    let (scene, receiver) = start().await;
+    scene.table.always(Treatment::Throttle);
+    let answer = receiver.request(&post(&body(&events(0, 120)))).await;
+    assert_eq!(counts(&answer), [120, 0, 0, 120, 0]);
+    scene.table.recover().await;
+    operations(&scene);
+    let redrive = scene.function("redrive", &[]).await;
+    let messages = scene.ledger.receive().await;
+    let reply = redrive.invoke(&sqs_event(&messages)).await;
+    assert_eq!(failures(&reply.payload), [""; 0]);
+    assert_eq!(operations(&scene), calls([("BatchExecuteStatement", 5)]));
+    assert_eq!(
+        scene.ledger.stored().await,
+        keys(&body(&events(0, 120))).into_iter().collect()
+    );
+}
