@@ -435,9 +435,12 @@ impl Shared {
         }
         let mut answers = answers.into_iter();
         let refused = || json!({"Error": {"Code": code, "Message": "injected by a test"}});
-        let all = (0..count).map(|index| match is_refused(index) {
-            true => Some(refused()),
-            false => answers.next(),
+        let all = (0..count).map(|index| {
+            if is_refused(index) {
+                Some(refused())
+            } else {
+                answers.next()
+            }
         });
         let all: Option<Vec<Value>> = all.collect();
         Ok(aws_json(StatusCode::OK, &json!({ "Responses": all.ok_or(Cut)? })))
