@@ -1,6 +1,6 @@
-//! `event-webhook` beside the floor: a function that does nothing but conditional puts through the
-//! SDK as documented. Both as release binaries against one embedded table, in turns, so that the
-//! ratios hold whatever else the machine does.
+//! Compares `event-webhook` with minimal receivers, which do nothing but write items through the SDK as
+//! documented: one conditional put per record (`floor`), and 25 inserts per call (`batched floor`). All are
+//! release binaries that use one embedded table, in turns, so that the ratios hold on a busy machine.
 //!
 //! ```sh
 //! cargo build --release -p receivers && (cd benches/floor && cargo build --release)
@@ -41,39 +41,42 @@ struct Figures {
 #[tokio::main]
 async fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let floors = root.join("benches/floor/target/release");
     let binaries = [
-        ("ours", root.join("target/release/event-webhook")),
-        ("floor", root.join("benches/floor/target/release/floor")),
+        root.join("target/release/event-webhook"),
+        floors.join("floor"),
+        floors.join("batched-floor"),
     ];
-    let mut figures: [Vec<Figures>; 2] = [Vec::new(), Vec::new()];
+    let mut figures: [Vec<Figures>; 3] = Default::default();
     for round in 0..ROUNDS {
-        for (which, (_, binary)) in binaries.iter().enumerate() {
-            figures[which].push(measure(binary, round * 2 + which).await);
+        for (which, binary) in binaries.iter().enumerate() {
+            figures[which].push(measure(binary, round * binaries.len() + which).await);
         }
     }
-    let [ours, floor] = figures.map(|runs| median(&runs));
+    let figures = figures.map(|runs| median(&runs));
     println!(
-        "{:<34} {:>9} {:>9} {:>7}",
-        "median of 9 rounds, in turns", "ours", "floor", "ratio"
+        "{:<34} {:>8} {:>8} {:>6} {:>14} {:>6}",
+        format!("median of {ROUNDS} rounds, in turns"),
+        "ours",
+        "floor",
+        "ratio",
+        "batched floor",
+        "ratio"
     );
-    let row = |what: &str, one: f64, other: f64| {
-        println!("{what:<34} {one:>9.2} {other:>9.2} {:>7.2}", one / other);
+    let row = |what: &str, [ours, floor, batched]: [f64; 3]| {
+        println!(
+            "{what:<34} {ours:>8.2} {floor:>8.2} {:>6.2} {batched:>14.2} {:>6.2}",
+            ours / floor,
+            ours / batched
+        );
     };
-    row(
-        "start to first answer, ms",
-        ours.first_answer_ms,
-        floor.first_answer_ms,
-    );
-    row(
-        "CPU per event, batches of 100, µs",
-        ours.batched_us,
-        floor.batched_us,
-    );
-    row("CPU per event, alone, µs", ours.alone_us, floor.alone_us);
-    row("peak memory, MiB", ours.memory_mib, floor.memory_mib);
-    let [ours, floor] = binaries.map(|(_, binary)| fs::metadata(binary).unwrap().len());
+    row("start to first answer, ms", figures.map(|f| f.first_answer_ms));
+    row("CPU per event, batches of 100, µs", figures.map(|f| f.batched_us));
+    row("CPU per event, alone, µs", figures.map(|f| f.alone_us));
+    row("peak memory, MiB", figures.map(|f| f.memory_mib));
     #[expect(clippy::cast_precision_loss, reason = "megabytes")]
-    row("on disk, MB", ours as f64 / 1e6, floor as f64 / 1e6);
+    let sizes = binaries.map(|binary| fs::metadata(binary).unwrap().len() as f64 / 1e6);
+    row("on disk, MB", sizes);
 }
 
 fn median(runs: &[Figures]) -> Figures {

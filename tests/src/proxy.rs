@@ -72,6 +72,9 @@ pub enum Treatment {
     /// Of a batch of statements, each whose index is a multiple of this is answered with this error code. The
     /// others are forwarded.
     RefuseStatements(usize, &'static str),
+    /// Nothing is forwarded; after a while, the answer says that each put or statement of the call was executed.
+    /// For measurements of a sender that is faster than the embedded table.
+    AcceptAfter(Duration),
     /// Of a batch of keys or items, all are left unprocessed.
     Unprocessed,
 }
@@ -370,6 +373,12 @@ impl Shared {
             )),
             Treatment::FailEntries(every) => self.fail_entries(request, every).await,
             Treatment::RefuseStatements(every, code) => self.refuse_statements(request, every, code).await,
+            Treatment::AcceptAfter(delay) => {
+                tokio::time::sleep(delay).await;
+                let statements = request.body().windows(11).filter(|part| part == b"\"Statement\"");
+                let responses = vec![json!({}); statements.count()];
+                Ok(aws_json(StatusCode::OK, &json!({ "Responses": responses })))
+            }
             Treatment::Unprocessed => {
                 let batch: Value = serde_json::from_slice(request.body()).map_err(|_| Cut)?;
                 let left = &batch["RequestItems"];

@@ -51,15 +51,20 @@ impl Release {
         reply
     }
 
+    /// The id of its process.
+    pub fn process(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// CPU time of all its threads.
     pub fn cpu(&self) -> Duration {
-        throttle::cpu(self.child.id().expect("it runs"))
+        throttle::cpu(self.process())
     }
 
     /// The most memory it held so far, in MiB: `VmHWM` of
     /// <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>.
     pub fn peak_memory_mib(&self) -> f64 {
-        let id = self.child.id().expect("it runs");
+        let id = self.process();
         let status = fs::read_to_string(format!("/proc/{id}/status")).expect("Linux");
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let peak = peak.expect("VmHWM").trim().trim_end_matches(" kB");

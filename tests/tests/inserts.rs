@@ -175,6 +175,18 @@ async fn throttled_events_are_inserted_again_and_the_rest_is_queued() {
         );
         let queued = ledger::keys_in(&ledger::letters(&scene.ledger.take_retries().await));
         assert_eq!(queued, keys(&body(&events(200, 20))));
+
+        let is_throttling = code != "InternalServerError";
+        if is_throttling {
+            receiver.line(|line| line["TableThrottles"] == json!(80)).await;
+        }
+        let throttles = receiver.lines().into_iter().filter_map(|line| {
+            let line: Value = serde_json::from_str(&line).ok()?;
+            line["TableThrottles"].as_u64()
+        });
+        // 7; then 7, 3 and 1; then four times 20.
+        let expected = if is_throttling { 98 } else { 0 };
+        assert_eq!(throttles.sum::<u64>(), expected, "{code}");
     }
 }
 

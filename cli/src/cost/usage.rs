@@ -111,7 +111,7 @@ pub fn metrics() -> f64 {
     // `redrive` stores events of both providers.
     let per_provider = metrics::PER_PROVIDER.len() * (receivers + 2);
     let per_function = (metrics::PER_FUNCTION.len() + [metrics::TIME_TO_ANSWER].len()) * receivers;
-    // `REFUSED_BATCHES` exists only if a right is missing.
+    // `TABLE_THROTTLES` and `REFUSED_BATCHES` exist only while something is wrong.
     let others = [metrics::RETRY_AGE, metrics::TABLE_REJECTIONS].len();
     (per_provider + per_function + metrics::OF_THE_PROJECTOR.len() + others) as f64
 }

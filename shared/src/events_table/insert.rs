@@ -66,9 +66,10 @@ impl EventsTable {
                 if codes.clone().any(|code| code == Some(&Code::AccessDenied)) {
                     refused("AccessDenied");
                 }
+                metrics::table_throttles(codes.clone().filter(|code| is_throttling(*code)).count());
                 codes.map(result).collect()
             }
-            Err(error) => vec![failed(&error); indexes.len()],
+            Err(error) => vec![failed(&error, indexes.len()); indexes.len()],
         };
         for (index, answer) in indexes.into_iter().zip(answers) {
             if let Some(result) = results.get_mut(index) {
@@ -119,25 +120,31 @@ fn code(response: &BatchStatementResponse) -> Option<&Code> {
     Some(error.code().unwrap_or(&Code::ValidationError))
 }
 
+fn is_throttling(code: Option<&Code>) -> bool {
+    matches!(
+        code,
+        Some(Code::ProvisionedThroughputExceeded | Code::ThrottlingError | Code::RequestLimitExceeded)
+    )
+}
+
 fn result(code: Option<&Code>) -> Inserted {
     match code {
         None => Inserted::Stored,
-        Some(
-            Code::ProvisionedThroughputExceeded
-            | Code::ThrottlingError
-            | Code::RequestLimitExceeded
-            | Code::InternalServerError
-            | Code::TransactionConflict,
-        ) => Inserted::Retryable,
+        Some(Code::InternalServerError | Code::TransactionConflict) => Inserted::Retryable,
+        throttling if is_throttling(throttling) => Inserted::Retryable,
         Some(_) => Inserted::Undecided,
     }
 }
 
 /// The only place that interprets an error of `BatchExecuteStatement`.
-fn failed(error: &SdkError<BatchExecuteStatementError>) -> Inserted {
+fn failed(error: &SdkError<BatchExecuteStatementError>, items: usize) -> Inserted {
     let reason = clients::failure(error);
-    match dynamodb::cause(error) {
-        Cause::Unavailable => {
+    let cause = dynamodb::cause(error);
+    match cause {
+        Cause::Throttled | Cause::NoAnswer => {
+            if cause == Cause::Throttled {
+                metrics::table_throttles(items);
+            }
             tracing::debug!(reason, "a batch of events goes to the retry queue");
             Inserted::Unavailable
         }

@@ -13,7 +13,7 @@ use crate::{
     events_table::item::{Item, MESSAGE_ID},
     operations::{
         clients,
-        dynamodb::{self, Unstorable},
+        dynamodb::{self, Cause, Unstorable},
         logging::Sampler,
         metrics,
     },
@@ -71,6 +71,9 @@ impl EventsTable {
 /// The only place that interprets an error of `PutItem`.
 fn classify(error: SdkError<PutItemError>) -> PutError {
     let unavailable = PutError::Unavailable(clients::failure(&error).to_owned());
+    if dynamodb::cause(&error) == Cause::Throttled {
+        metrics::table_throttles(1);
+    }
     let SdkError::ServiceError(answer) = error else {
         return unavailable;
     };

@@ -13,8 +13,10 @@ pub fn is_validation(error: &impl ProvideErrorMetadata) -> bool {
 /// Why a call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// The table was throttled, or there was no answer. A later call may work.
-    Unavailable,
+    /// The table or an index was throttled. A later call may work.
+    Throttled,
+    /// There was no answer. A later call may work.
+    NoAnswer,
     /// A fault of DynamoDB.
     Server,
     /// Content or rights of the call. It fails again in the same form.
@@ -31,11 +33,11 @@ pub fn cause<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Caus
     ];
     match error {
         SdkError::ServiceError(answer) => match answer.err().code() {
-            Some(code) if THROTTLING.contains(&code) => Cause::Unavailable,
+            Some(code) if THROTTLING.contains(&code) => Cause::Throttled,
             _ if answer.raw().status().is_server_error() => Cause::Server,
             _ => Cause::Caller,
         },
-        _ => Cause::Unavailable,
+        _ => Cause::NoAnswer,
     }
 }
 

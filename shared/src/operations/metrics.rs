@@ -49,6 +49,10 @@ pub const RETRY_AGE: &str = "RetryAge";
 /// Writes that the events table rejected although the item is valid (dimension `Table`).
 pub const TABLE_REJECTIONS: &str = "TableRejections";
 
+/// Writes that DynamoDB refused because the events table or one of its indexes was throttled (dimension
+/// `Table`). DynamoDB's own metric counts a batch only if it refused all of it, and only without indexes.
+pub const TABLE_THROTTLES: &str = "TableThrottles";
+
 /// Batches of inserts that DynamoDB refused as a whole (dimension `Table`). Their events were written one by
 /// one, which takes ten times the CPU.
 pub const REFUSED_BATCHES: &str = "RefusedBatches";
@@ -60,7 +64,7 @@ pub fn start() -> Option<&'static Collector> {
         .into_iter()
         .chain(PER_FUNCTION)
         .chain(OF_THE_PROJECTOR)
-        .chain([TABLE_REJECTIONS, REFUSED_BATCHES])
+        .chain([TABLE_REJECTIONS, TABLE_THROTTLES, REFUSED_BATCHES])
     {
         describe_counter!(name, Unit::Count, "");
     }
@@ -99,6 +103,13 @@ pub fn records(function: &'static str, provider: &'static str, name: &'static st
 /// Counts a write that the events table rejected although the item is valid.
 pub fn table_rejection() {
     counter!(TABLE_REJECTIONS, "Table" => "events").increment(1);
+}
+
+/// Counts `n` writes that were refused because the events table or one of its indexes was throttled.
+pub fn table_throttles(n: usize) {
+    if n > 0 {
+        counter!(TABLE_THROTTLES, "Table" => "events").increment(n as u64);
+    }
 }
 
 /// Counts a batch of inserts that DynamoDB refused as a whole.

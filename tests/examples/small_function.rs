@@ -1,0 +1,63 @@
+//! How many events of a large body `event-webhook` stores within its time budget with a seventh of a core, as a
+//! function of 256 MB has, and a table that answers after 5 ms.
+//!
+//! ```sh
+//! cargo build --release -p receivers
+//! cargo run -p integration-tests --example small_function
+//! ```
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot run says why and ends"
+)]
+
+use std::{path::Path, time::Duration};
+
+use integration_tests::{
+    fixtures::{self, body, events, post},
+    proxy::Treatment::AcceptAfter,
+    release::Release,
+    scene::Scene,
+    throttle::Throttle,
+};
+
+const ROUNDS: usize = 5;
+const EVENTS: usize = 12_000;
+const SHARE: f64 = 0.145;
+
+#[tokio::main]
+async fn main() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let binary = std::env::args().nth(1).map_or_else(
+        || root.join("../target/release/event-webhook"),
+        |path| Path::new(&path).to_path_buf(),
+    );
+    println!("{EVENTS} events, {SHARE} of a core, the table answers after 5 ms");
+    println!(
+        "{:>8} {:>8} {:>12} {:>10}",
+        "stored", "queued", "answer, ms", "CPU, ms"
+    );
+    for round in 0..ROUNDS {
+        let scene = Scene::set().await;
+        scene.table.always(AcceptAfter(Duration::from_millis(5)));
+        let mut environment = scene.place.environment();
+        environment.push(("WEBHOOK_AUTH", fixtures::AUTH.to_owned()));
+        let function = Release::start(&binary, environment).await;
+        // The first request opens the connections.
+        function.ask(&post(&body(&events(0, 100)))).await;
+        let event = post(&body(&events(1000 + round * EVENTS, EVENTS)));
+        let throttle = Throttle::start(function.process(), SHARE);
+        let reply = function.ask(&event).await;
+        let cpu = throttle.end();
+        let text = reply.payload["body"].as_str().expect("a body");
+        let counts: serde_json::Value = serde_json::from_str(text).expect("JSON");
+        println!(
+            "{:>8} {:>8} {:>12.0} {:>10.0}",
+            counts["stored"].as_u64().expect("a count"),
+            counts["queued"].as_u64().expect("a count"),
+            reply.took.as_secs_f64() * 1e3,
+            cpu.as_secs_f64() * 1e3
+        );
+    }
+}
