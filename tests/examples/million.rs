@@ -123,7 +123,7 @@ fn item(number: usize, now: i64) -> Item {
         retention_days: 0,
         late_after_hours: 72,
     };
-    item::build(event, arrival).expect("an item")
+    item::build(event, arrival).expect("an item").into()
 }
 
 async fn measure(dashboard: &Release, proxy: &Proxy, events: usize, now: i64) {

@@ -31,7 +31,7 @@ pub fn items(arguments: &[&str], seed: u64) -> Vec<Item> {
                 retention_days: 180,
                 late_after_hours: 72,
             };
-            item::build(event, arrival).expect("an item")
+            item::build(event, arrival).expect("an item").into()
         })
         .collect()
 }

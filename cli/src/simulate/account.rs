@@ -193,7 +193,7 @@ fn made(happening: &Happening) -> Option<Item> {
         retention_days: 0,
         late_after_hours: 1,
     };
-    item::build(event, arrival).ok()
+    item::build(event, arrival).ok().map(Item::from)
 }
 
 fn name(happening: &Happening) -> String {

@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::{
 use super::EventsTable;
 use crate::{
     event::time,
-    events_table::item::{Item, MESSAGE_ID, STATUS_KEY},
+    events_table::item::NewItem,
     operations::{
         clients,
         dynamodb::{self, Cause},
@@ -48,7 +48,7 @@ pub enum Inserted {
 impl EventsTable {
     /// Writes each item whose key does not exist. Returns a result for each item, in order. The table
     /// refuses a call with more than [`MAX_STATEMENTS`] items.
-    pub async fn insert(&self, items: Vec<Item>) -> Vec<Inserted> {
+    pub async fn insert(&self, items: Vec<NewItem>) -> Vec<Inserted> {
         // DynamoDB refuses a call that contains a key twice.
         let first_of_key = first_of_key(&items);
         let mut results = vec![Inserted::Undecided; items.len()];
@@ -79,18 +79,22 @@ impl EventsTable {
         results
     }
 
-    /// The statement that inserts an item. The names of an item's attributes contain no quotes.
-    fn statement(&self, item: Item) -> Option<BatchStatementRequest> {
-        let names = item.keys().map(|name| name.len() + "'':?,".len()).sum::<usize>();
-        let mut text = String::with_capacity(names + self.table.len() + "INSERT INTO \"\" VALUE {}".len());
+    /// The statement that inserts an item.
+    fn statement(&self, item: NewItem) -> Option<BatchStatementRequest> {
+        let attributes = item.into_attributes();
+        let names = attributes
+            .iter()
+            .map(|(name, _)| name.len() + "'':?,".len())
+            .sum::<usize>();
+        let mut text = String::with_capacity("INSERT INTO \"\" VALUE {}".len() + self.table.len() + names);
         text.push_str("INSERT INTO \"");
         text.push_str(&self.table);
         text.push_str("\" VALUE ");
         let mut separator = "{'";
-        let mut parameters = Vec::with_capacity(item.len());
-        for (name, value) in item {
+        let mut parameters = Vec::with_capacity(attributes.len());
+        for (name, value) in attributes {
             text.push_str(separator);
-            text.push_str(&name);
+            text.push_str(name);
             text.push_str("':?");
             separator = ",'";
             parameters.push(value);
@@ -105,12 +109,9 @@ impl EventsTable {
 }
 
 /// For each item, whether no earlier item has the same key.
-fn first_of_key(items: &[Item]) -> Vec<bool> {
+fn first_of_key(items: &[NewItem]) -> Vec<bool> {
     let mut keys = HashSet::with_capacity(items.len());
-    let keys_of = items
-        .iter()
-        .map(|item| [MESSAGE_ID, STATUS_KEY].map(|name| item.get(name)?.as_s().ok()));
-    keys_of.map(|key| keys.insert(key)).collect()
+    items.iter().map(|item| keys.insert(item.key())).collect()
 }
 
 /// The error code of a statement; `None` if it was executed.

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
 pub use self::insert::{Inserted, MAX_STATEMENTS};
 use crate::{
     event::time,
-    events_table::item::{Item, MESSAGE_ID},
+    events_table::item::{Item, MESSAGE_ID, NewItem},
     operations::{
         clients,
         dynamodb::{self, Cause, Unstorable},
@@ -54,11 +54,11 @@ impl EventsTable {
     ///
     /// # Errors
     /// [`PutError`] distinguishes an existing item, a refused item, and failures that a retry may fix.
-    pub async fn put(&self, item: Item) -> Result<(), PutError> {
+    pub async fn put(&self, item: NewItem) -> Result<(), PutError> {
         self.client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(item))
+            .set_item(Some(item.into()))
             .condition_expression(format!("attribute_not_exists({MESSAGE_ID})"))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()

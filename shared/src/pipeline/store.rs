@@ -16,7 +16,7 @@ use super::{BatchOutcome, batch::Batch, dead::DeadRecords, positions::Positions}
 use crate::{
     events_table::{
         EventsTable, Inserted, MAX_STATEMENTS, PutError,
-        item::{self, Arrival, Content, Item},
+        item::{self, Arrival, Content, Item, NewItem},
     },
     queue::message::Reason,
     record::Unreadable,
@@ -88,7 +88,7 @@ struct Work<'w> {
 
 impl Work<'_> {
     /// Reads a record and builds its item. Also returns whether the event is late.
-    fn read(&self, position: u32) -> Result<(Item, bool), Unreadable> {
+    fn read(&self, position: u32) -> Result<(NewItem, bool), Unreadable> {
         let event = self.batch.read(self.batch.record(position))?;
         let late = self.arrival.is_late(event.event_time);
         Ok((item::build(event, self.arrival)?, late))
@@ -270,7 +270,7 @@ impl Writer {
         Arc::clone(&self.room).acquire_many_owned(wanted).await
     }
 
-    async fn write(&self, batch: &Batch<'_>, record: &str, item: Item, late: bool) -> RecordOutcome {
+    async fn write(&self, batch: &Batch<'_>, record: &str, item: NewItem, late: bool) -> RecordOutcome {
         match self.table.put(item).await {
             Ok(()) => RecordOutcome::Stored { late },
             Err(PutError::Exists(stored)) => compare(batch, record, &stored),

@@ -149,13 +149,19 @@ impl<'a> Draft<'a> {
     }
 
     fn map_texts(&mut self, field: &'static str, value: Value, attribute: Attribute) {
+        // The usual form needs no conversion.
+        let is_list_of_texts = matches!(&value, Value::Array(list) if list.iter().all(Value::is_string));
+        if is_list_of_texts && !is_empty(&value) {
+            self.attributes.insert(attribute, value);
+            return;
+        }
         let texts: Option<Vec<Value>> = match &value {
             Value::Array(list) => list.iter().map(|v| text_of(v).map(Value::String)).collect(),
             one => text_of(one).map(|text| vec![Value::String(text)]),
         };
         match texts.map(Value::Array) {
             Some(texts) if !is_empty(&texts) => {
-                self.note(field, value.clone(), texts == value);
+                self.as_sent.insert(field.to_owned(), value);
                 self.attributes.insert(attribute, texts);
             }
             _ => self.leave(field, value),

@@ -69,7 +69,10 @@ async fn store_old(scene: &Scene, records: &[Value]) {
     };
     for record in records {
         let event = provider::read(&[&netcore_events::FORMAT], &record.to_string()).unwrap();
-        scene.ledger.put(item::build(event, arrival).unwrap()).await;
+        scene
+            .ledger
+            .put(item::build(event, arrival).unwrap().into())
+            .await;
     }
 }
 

@@ -205,7 +205,7 @@ async fn no_byte_of_the_person_is_left_in_the_files_of_a_running_instance() {
             retention_days: 180,
             late_after_hours: 72,
         };
-        ledger.put(item::build(event, arrival).unwrap()).await;
+        ledger.put(item::build(event, arrival).unwrap().into()).await;
     }
     for (i, body) in [
         r#"[{"mobile":"+91 98123-45678"}]"#,

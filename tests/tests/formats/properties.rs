@@ -115,5 +115,5 @@ fn there_and_back(event: webhook_ingest::event::Event) -> Map<String, Value> {
         retention_days: 180,
         late_after_hours: 72,
     };
-    rebuilt(&item::build(event, arrival).unwrap())
+    rebuilt(&item::build(event, arrival).unwrap().into())
 }

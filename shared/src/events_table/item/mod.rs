@@ -66,11 +66,39 @@ impl Arrival {
     }
 }
 
+/// The item of a new event: attributes in a fixed order. An [`Item`] of the SDK would hash and copy every name,
+/// which an `INSERT` statement does not need.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewItem(Vec<(&'static str, AttributeValue)>);
+
+impl NewItem {
+    /// The message id and the status key.
+    pub fn key(&self) -> (Option<&str>, Option<&str>) {
+        let text = |wanted| {
+            let (_, value) = self.0.iter().find(|(name, _)| *name == wanted)?;
+            value.as_s().ok().map(String::as_str)
+        };
+        (text(MESSAGE_ID), text(STATUS_KEY))
+    }
+
+    /// The attributes. Each name occurs once and contains no quotes.
+    pub fn into_attributes(self) -> Vec<(&'static str, AttributeValue)> {
+        self.0
+    }
+}
+
+impl From<NewItem> for Item {
+    fn from(item: NewItem) -> Self {
+        let named = |(name, value): (&str, _)| (name.to_owned(), value);
+        item.0.into_iter().map(named).collect()
+    }
+}
+
 /// Builds the item of an event.
 ///
 /// # Errors
 /// [`Unreadable`] if the item would exceed DynamoDB's size limit.
-pub fn build(mut event: Event, arrival: Arrival) -> Result<Item, Unreadable> {
+pub fn build(mut event: Event, arrival: Arrival) -> Result<NewItem, Unreadable> {
     // The key contains the time that the sender wrote: it distinguishes two events regardless of their
     // arrival.
     let key = status_key(&event);
@@ -80,14 +108,13 @@ pub fn build(mut event: Event, arrival: Arrival) -> Result<Item, Unreadable> {
     }
     let late = arrival.is_late(event.event_time);
     let at = event.event_time.unwrap_or(arrival.at);
-    let mut item = Item::with_capacity(28);
-    let mut put = |name: &str, value: AttributeValue| item.insert(name.to_owned(), value);
+    let mut item = Vec::with_capacity(28);
+    let mut put = |name: &'static str, value: AttributeValue| item.push((name, value));
 
-    put(
-        DAY_SHARD,
-        AttributeValue::S(day_shard(at, event.message_id.as_str())),
-    );
+    let shard = day_shard(at, event.message_id.as_str());
+    put(MESSAGE_ID, AttributeValue::S(event.message_id.into_string()));
     put(STATUS_KEY, AttributeValue::S(key.into_string()));
+    put(DAY_SHARD, AttributeValue::S(shard));
     put(CHANNEL, text(event.channel.as_str()));
     put(STATUS, text(event.status.as_str()));
     put(EVENT_TIME, number(at));
@@ -123,13 +150,12 @@ pub fn build(mut event: Event, arrival: Arrival) -> Result<Item, Unreadable> {
     if let Some(record) = event.verbatim {
         put(VERBATIM, AttributeValue::S(record));
     }
-    put(MESSAGE_ID, AttributeValue::S(event.message_id.into_string()));
 
-    match size(&item) {
+    match value::size_of(item.iter().map(|(name, value)| (*name, value))) {
         bytes if bytes > MAX_ITEM_BYTES => Err(Unreadable(format!(
             "the record makes an item of {bytes} bytes; a table item holds {MAX_ITEM_BYTES}"
         ))),
-        _ => Ok(item),
+        _ => Ok(NewItem(item)),
     }
 }
 
@@ -206,7 +232,7 @@ mod tests {
 
     fn items_of(body: &str, formats: &[FormatId], at: EpochMillis) -> Vec<Item> {
         let batch = Batch::parse(Verified::in_test(body.as_bytes()), formats).unwrap();
-        let read = |text| build(batch.read(text).unwrap(), arrival(at)).unwrap();
+        let read = |text| Item::from(build(batch.read(text).unwrap(), arrival(at)).unwrap());
         batch.records().map(read).collect()
     }
 

@@ -124,7 +124,12 @@ impl<'de> Visitor<'de> for Weight {
 /// The size of an item by the documented rules, in bytes:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
 pub fn size(item: &Item) -> usize {
-    item.iter()
+    size_of(item.iter().map(|(name, value)| (name.as_str(), value)))
+}
+
+/// [`size`] of an item with these attributes.
+pub(super) fn size_of<'a>(attributes: impl Iterator<Item = (&'a str, &'a AttributeValue)>) -> usize {
+    attributes
         .map(|(name, value)| name.len() + value_size(value))
         .sum()
 }
