@@ -10,7 +10,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a benchmark that cannot run says why and ends"
+    reason = "a benchmark that cannot run must fail"
 )]
 
 use std::{fs, path::Path, time::Instant};

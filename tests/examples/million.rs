@@ -12,7 +12,7 @@
     clippy::indexing_slicing,
     clippy::cast_possible_wrap,
     clippy::cast_precision_loss,
-    reason = "a benchmark that cannot run says why and ends"
+    reason = "a benchmark that cannot run must fail"
 )]
 
 use std::{path::Path, time::Instant};

@@ -8,7 +8,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::cast_precision_loss,
-    reason = "a benchmark that cannot run says why and ends"
+    reason = "a benchmark that cannot run must fail"
 )]
 
 use std::time::Duration;

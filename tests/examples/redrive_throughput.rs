@@ -8,7 +8,7 @@
 #![allow(
     clippy::print_stdout,
     clippy::cast_precision_loss,
-    reason = "a measurement, printed"
+    reason = "a benchmark prints its figures"
 )]
 
 use std::time::{Duration, Instant};

@@ -6,7 +6,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "this is all tests, helpers included"
+    reason = "an unexpected result must fail the test"
 )]
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,7 +6,7 @@
     clippy::float_cmp,
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "a test that meets the unexpected is to fail"
+    reason = "an unexpected result must fail the test"
 )]
 
 use std::{

@@ -7,7 +7,7 @@
     clippy::panic,
     clippy::too_many_lines,
     clippy::unwrap_used,
-    reason = "this is all tests, helpers included"
+    reason = "an unexpected result must fail the test"
 )]
 
 use std::{

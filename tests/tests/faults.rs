@@ -4,7 +4,7 @@
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "this is all tests, helpers included"
+    reason = "an unexpected result must fail the test"
 )]
 
 use std::{

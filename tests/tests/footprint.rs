@@ -5,7 +5,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test that meets the unexpected is to fail"
+    reason = "an unexpected result must fail the test"
 )]
 
 use std::{collections::BTreeSet, io::Write as _, time::Duration};
@@ -28,7 +28,7 @@ const MOST_KIB: usize = 64 * 1024;
 const LARGE_BODY_KIB: usize = 6 * 1024;
 /// As in template.yaml.
 const ALLOCATOR: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "262144");
-#[expect(clippy::print_stdout, reason = "the figures, for `--nocapture`")]
+#[expect(clippy::print_stdout, reason = "figures for `--nocapture`")]
 async fn large_batch(stack: &Stack) -> (Function, Answer) {
     let receiver = stack
         .function("event-webhook", &[LARGE_BODY_BUDGET, ALLOCATOR])
@@ -252,7 +252,7 @@ async fn survives(what: &str, between: &str, share: Option<f64>) {
 }
 
 /// Sends the body once. Returns an error if the response was late or 503.
-#[expect(clippy::print_stdout, reason = "the figures, for `--nocapture`")]
+#[expect(clippy::print_stdout, reason = "figures for `--nocapture`")]
 async fn answered(what: &str, between: &str, share: Option<f64>, budget: u64) -> Result<(), String> {
     let stack = Stack::start().await;
     let milliseconds = budget.to_string();

@@ -6,7 +6,7 @@
     clippy::float_cmp,
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "this is all tests, helpers included"
+    reason = "an unexpected result must fail the test"
 )]
 
 use std::{

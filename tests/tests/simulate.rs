@@ -5,7 +5,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test that meets the unexpected is to fail"
+    reason = "an unexpected result must fail the test"
 )]
 
 use std::{
@@ -27,7 +27,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use webhook_ingest::events_table::item::{self, Item};
 
-/// A working day in India and in Brazil.
+/// In the middle of a working day in India and Brazil.
 const UNTIL: &str = "2026-11-20T13:30:00Z";
 
 /// A server with its data in a temporary folder.

@@ -4,7 +4,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test that meets the unexpected is to fail"
+    reason = "an unexpected result must fail the test"
 )]
 
 use std::{

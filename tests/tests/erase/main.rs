@@ -5,7 +5,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test that meets the unexpected is to fail"
+    reason = "an unexpected result must fail the test"
 )]
 
 mod other_places;
@@ -20,12 +20,13 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_sqs::types::Message;
 use integration_tests::{
     command::options,
     fixtures::queue_message,
     simulated::{self, UNTIL},
     stack::Stack,
-    storage::{Key, key},
+    storage::{Key, key, queue_messages},
 };
 use netcore_webhooks::{
     erase::{self, RECORD, Report},
@@ -35,7 +36,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use webhook_ingest::{
     events_table::item::{self, Item},
-    queue::message::{QueueMessage, Reason},
+    queue::message::Reason,
 };
 
 /// A stack with simulated people, and a data folder that refers to it.
@@ -108,26 +109,13 @@ impl Setup {
         }
         self.stack.storage.put_rollup(item).await;
     }
+}
 
-    /// The bodies of all messages of a queue.
-    async fn bodies(&self, queue: &str) -> Vec<String> {
-        let mut messages = Vec::new();
-        loop {
-            let receive = self.stack.storage.aws().sqs.receive_message().queue_url(queue);
-            let answer = receive.max_number_of_messages(10).send().await.unwrap();
-            let received = answer.messages.unwrap_or_default();
-            if received.is_empty() {
-                break;
-            }
-            messages.extend(received.into_iter().filter_map(|message| message.body));
-        }
-        let bodies = messages
-            .iter()
-            .map(|message| QueueMessage::read(message).unwrap().body);
-        bodies
-            .map(|body| String::from_utf8(body.bytes().to_vec()).unwrap())
-            .collect()
-    }
+/// The bodies of messages of a queue.
+fn bodies(messages: &[Message]) -> Vec<String> {
+    let messages = queue_messages(messages);
+    let bodies = messages.iter().map(|message| message.body.bytes().to_vec());
+    bodies.map(|body| String::from_utf8(body).unwrap()).collect()
 }
 
 fn text(item: &Item, name: &str) -> String {

@@ -16,14 +16,12 @@ use webhook_ingest::{
     queue::message::Reason,
 };
 
-use crate::{Setup, a_person, formatted, record};
+use crate::{Setup, a_person, bodies, formatted, record};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_persons_records_are_removed_from_the_queues() {
     let setup = Setup::start().await;
     let number = a_person(&setup.items().await);
-    let dead = setup.stack.instance.dead_letter_queue_url.clone();
-    let retry = setup.stack.instance.retry_queue_url.clone();
     let formatted = formatted(&number);
     // Plain, compressed, in parts, without a record, and not a message of ours.
     setup
@@ -82,7 +80,8 @@ async fn only_the_persons_records_are_removed_from_the_queues() {
     let ended = setup.record().pop().unwrap();
     assert_eq!((&ended["letters"], &ended["complete"]), (&6.into(), &true.into()));
 
-    let mut left = setup.bodies(&dead).await;
+    let storage = &setup.stack.storage;
+    let mut left = bodies(&storage.take_dead_messages().await);
     left.sort();
     let expected = [
         record("other-1", "x"),
@@ -92,7 +91,7 @@ async fn only_the_persons_records_are_removed_from_the_queues() {
     ];
     assert_eq!(left, expected.map(|record| format!("[{record}]")));
     assert_eq!(
-        setup.bodies(&retry).await,
+        bodies(&storage.take_retry_messages().await),
         [format!("[{}]", record("other-5", "z"))]
     );
 }
