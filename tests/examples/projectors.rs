@@ -61,7 +61,7 @@ async fn main() {
         let fresh: usize = counted.iter().map(|(fresh, _)| fresh).sum();
         let units: f64 = counted.iter().map(|(_, units)| units).sum();
         println!(
-            "{projectors} at once: {fresh} of {events} events in {took:.1} s, {:.0} a second, {:.3} write units each",
+            "{projectors} concurrent: {fresh} of {events} events in {took:.1} s, {:.0} a second, {:.3} write units each",
             events as f64 / took,
             units / events as f64,
         );

@@ -16,7 +16,8 @@ use http::Method;
 use integration_tests::{
     answer::{Answer, COUNTS},
     fixtures::{
-        AUTH, body, events, post, post_base64, queue_message, receiver_names, request, request_to, signed,
+        AUTH, LONG_BUDGET, body, events, post, post_base64, queue_message, receiver_names, request,
+        request_to, signed,
     },
     function::{Function, functions},
     proxy::Treatment::{Hold, Pass, ServerError},
@@ -471,7 +472,7 @@ async fn no_log_level_writes_secrets_phone_numbers_or_content() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_process_serves_the_configured_number_of_concurrent_requests() {
     let stack = Stack::start().await;
-    let environment = [("AWS_LAMBDA_MAX_CONCURRENCY", "4"), ("ACK_BUDGET_MS", "60000")];
+    let environment = [("AWS_LAMBDA_MAX_CONCURRENCY", "4"), LONG_BUDGET];
     let receiver = stack.function("event-webhook", &environment).await;
     // The writes wait until four are in progress. With one request at a time, that would never happen.
     stack.table.always(Hold);

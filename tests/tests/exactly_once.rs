@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::join_all;
 use integration_tests::{
-    fixtures::{body, events, post},
+    fixtures::{LONG_BUDGET, body, events, post},
     function::Function,
     stack::Stack,
     storage::{self, keys},
@@ -31,15 +31,12 @@ use webhook_ingest::{
     queue::message::Reason,
 };
 
-/// With this budget, a busy machine causes no retry of a write.
-const PATIENT: (&str, &str) = ("ACK_BUDGET_MS", "60000");
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_concurrent_posts_through_several_processes_store_each_event_once() {
     const POSTS: usize = 100;
     let stack = Stack::start().await;
     let receivers = ["event-webhook", "fallback-sms", "event-webhook", "fallback-sms"];
-    let concurrent = [PATIENT, ("AWS_LAMBDA_MAX_CONCURRENCY", "8")];
+    let concurrent = [LONG_BUDGET, ("AWS_LAMBDA_MAX_CONCURRENCY", "8")];
     let receivers: Vec<Function> =
         join_all(receivers.iter().map(|name| stack.function(name, &concurrent))).await;
     let batch = body(&events(0, 12));
@@ -73,7 +70,7 @@ async fn a_hundred_concurrent_posts_through_several_processes_store_each_event_o
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_event_twice_in_one_body_is_stored_once() {
     let stack = Stack::start().await;
-    let receiver = stack.function("event-webhook", &[PATIENT]).await;
+    let receiver = stack.function("event-webhook", &[LONG_BUDGET]).await;
     let one = events(0, 1);
     let answer = receiver.post(&body(&vec![one[0].clone(); 50])).await;
     assert_eq!(
@@ -86,7 +83,7 @@ async fn the_same_event_twice_in_one_body_is_stored_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_content_with_the_same_key_is_a_conflict_and_the_stored_event_stays() {
     let stack = Stack::start().await;
-    let receiver = stack.function("event-webhook", &[PATIENT]).await;
+    let receiver = stack.function("event-webhook", &[LONG_BUDGET]).await;
     let first = events(0, 2);
     assert_eq!(receiver.post(&body(&first)).await.count("stored"), 2);
     let before = sorted(stack.storage.items().await);
@@ -119,7 +116,7 @@ async fn other_content_with_the_same_key_is_a_conflict_and_the_stored_event_stay
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_clicks_a_second_apart_are_two_events_and_one_click_twice_is_one() {
     let stack = Stack::start().await;
-    let receiver = stack.function("event-webhook", &[PATIENT]).await;
+    let receiver = stack.function("event-webhook", &[LONG_BUDGET]).await;
     let click = json!({
         "message_id": "api-337-919209209291-417c-1704877390", "mobile": "919209209291", "channel": "RCS",
         "status": "Clicked", "event_time": 1_704_877_756, "type": "Template",
@@ -182,8 +179,8 @@ const DIFFERENT: [(&str, &str, &str, &str); 11] = [
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_difference_is_a_conflict_and_dead_lettered() {
     let stack = Stack::start().await;
-    let events = stack.function("event-webhook", &[PATIENT]).await;
-    let status = stack.function("delivery-status", &[PATIENT]).await;
+    let events = stack.function("event-webhook", &[LONG_BUDGET]).await;
+    let status = stack.function("delivery-status", &[LONG_BUDGET]).await;
     let in_account = |id: &str, account: &str| {
         format!(
             r#"{{"account":{account},"delivery_status":[{{"ncmessage_id":"{id}","recipient":"919209209291","status":"delivered","received_at":"1704876828"}}]}}"#
@@ -230,7 +227,7 @@ async fn any_difference_is_a_conflict_and_dead_lettered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_response_does_not_wait_for_the_end_of_the_budget() {
     let stack = Stack::start().await;
-    let receiver = stack.function("event-webhook", &[PATIENT]).await;
+    let receiver = stack.function("event-webhook", &[LONG_BUDGET]).await;
     let begun = std::time::Instant::now();
     let answer = receiver.post(delivered("b-1", "").as_bytes()).await;
     assert_eq!(answer.count("stored"), 1);
@@ -240,7 +237,7 @@ async fn a_response_does_not_wait_for_the_end_of_the_budget() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_spelling_of_the_same_event_is_a_duplicate() {
     let stack = Stack::start().await;
-    let receiver = stack.function("event-webhook", &[PATIENT]).await;
+    let receiver = stack.function("event-webhook", &[LONG_BUDGET]).await;
     let pairs = [
         (
             delivered("s-1", r#","x":1,"y":[2.50]"#),
@@ -289,7 +286,7 @@ async fn another_spelling_of_the_same_event_is_a_duplicate() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_attempt_counter_does_not_store_a_second_click() {
     let stack = Stack::start().await;
-    let receiver = stack.function("event-webhook", &[PATIENT]).await;
+    let receiver = stack.function("event-webhook", &[LONG_BUDGET]).await;
     let tap = |rest: &str| {
         format!(
             r#"[{{"message_id":"tap","mobile":"919209209291","channel":"RCS","status":"Clicked","event_time":1704877756,"click_data":{{"text":"Visit"}}{rest}}}]"#
@@ -360,7 +357,7 @@ fn items_and_state_do_not_depend_on_order_or_duplicates() {
         .unwrap();
     let (stack, receiver) = runtime.block_on(async {
         let stack = Stack::start().await;
-        let receiver = stack.function("event-webhook", &[PATIENT]).await;
+        let receiver = stack.function("event-webhook", &[LONG_BUDGET]).await;
         (stack, receiver)
     });
     let events = all_events();

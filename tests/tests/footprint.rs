@@ -14,7 +14,7 @@ use aws_sdk_sqs::types::Message;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use integration_tests::{
     answer::Answer,
-    fixtures::{LARGE_BODY_BUDGET, body, events, post_base64},
+    fixtures::{LARGE_BODY_BUDGET, LONG_BUDGET, body, events, post_base64},
     function::Function,
     proxy::Treatment::{Hang, Pass},
     stack::Stack,
@@ -323,8 +323,7 @@ async fn small_records_that_conflict_with_large_items_fit_into_memory() {
     const LARGE: usize = 40;
     let _alone = ALONE.lock().await;
     let stack = Stack::start().await;
-    let environment = [LARGE_BODY_BUDGET, ALLOCATOR];
-    let first = stack.function("event-webhook", &environment).await;
+    let first = stack.function("event-webhook", &[LONG_BUDGET, ALLOCATOR]).await;
     let id = |number: usize| format!("large-{number}");
     let large: Vec<String> = (0..LARGE)
         .map(|number| with(&id(number), &format!("\"x\":[{}]", filled(r#"{"a":1}"#, 300_000))))
@@ -336,6 +335,7 @@ async fn small_records_that_conflict_with_large_items_fit_into_memory() {
         assert_eq!(answer.count("stored"), batch.len(), "{}", answer.body);
     }
 
+    let environment = [LARGE_BODY_BUDGET, ALLOCATOR];
     let receiver = stack.function("event-webhook", &environment).await;
     let small: Vec<String> = (0..5 * LARGE).map(|number| good(&id(number % LARGE))).collect();
     let answer = receiver
@@ -355,7 +355,7 @@ async fn small_records_that_conflict_with_large_items_fit_into_memory() {
 }
 
 /// 64 MB of records in 80 KB. This program never writes such a message.
-fn forged_letter() -> String {
+fn forged_message() -> String {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     for _ in 0..64 {
         packed.write_all(&b"[],".repeat(350_000)).unwrap();
@@ -370,7 +370,7 @@ async fn a_message_that_decompresses_beyond_the_limit_is_dead_lettered() {
     let _alone = ALONE.lock().await;
     let stack = Stack::start().await;
     let redrive = stack.function("redrive", &[ALLOCATOR]).await;
-    let forged = forged_letter();
+    let forged = forged_message();
     assert!(forged.len() < 200_000, "{}", forged.len());
     stack.storage.send(&forged).await;
     let messages: Vec<Message> = stack.storage.receive().await;

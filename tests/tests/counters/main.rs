@@ -15,7 +15,7 @@ mod uncountable;
 use std::collections::{BTreeMap, BTreeSet};
 
 use integration_tests::{
-    fixtures::{body, events, receiver_names},
+    fixtures::{LONG_BUDGET, body, events, receiver_names},
     function::Function,
     samples::samples,
     stack::Stack,
@@ -199,8 +199,7 @@ async fn counted(stack: &Stack, generation: &str) -> Counts {
 /// Stores every sample of every receiver and 300 more events through the real binaries.
 async fn store(stack: &Stack) {
     for function in receiver_names() {
-        // With this budget, a busy machine does not queue events.
-        let receiver = stack.function(function, &[("ACK_BUDGET_MS", "60000")]).await;
+        let receiver = stack.function(function, &[LONG_BUDGET]).await;
         for sample in samples(function) {
             let answer = receiver.post(&sample.body).await;
             assert_eq!(answer.status, 200, "{}: {}", sample.name, answer.body);
