@@ -1,4 +1,4 @@
-// Starts an instance, fills it, runs the tests against it, and stops it whatever happens.
+// Starts an instance, fills it, runs the tests on it, and always stops it.
 
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";

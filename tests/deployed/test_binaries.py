@@ -1,4 +1,4 @@
-"""The output of `sam build`: a binary for every function, and each starts on Amazon Linux 2023."""
+"""The output of `sam build`: one binary per function, and all start on Amazon Linux 2023."""
 
 import hashlib
 import os
@@ -23,23 +23,23 @@ def check(newest, *files):
                           capture_output=True)
 
 
-def test_there_is_one_for_every_function():
+def test_every_function_has_a_binary():
     programs = [*(ROOT / "functions").glob("*/src/main.rs"), *(ROOT / "functions").glob("*/src/bin/*.rs")]
     assert len(binaries()) == len(programs)
 
 
-def test_each_function_has_its_own():
-    """In a loop of the template, SAM CLI may take one binary for all that it makes."""
+def test_all_binaries_differ():
+    """In a loop of the template, SAM CLI may use one binary for all functions."""
     assert len({hashlib.sha256(path.read_bytes()).digest() for path in binaries()}) == len(binaries())
 
 
-def test_none_needs_a_newer_glibc():
+def test_no_binary_needs_a_newer_glibc():
     result = check(NEWEST, *binaries())
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("glibc 2.") == len(binaries())
 
 
-def test_a_newer_need_would_be_seen():
+def test_the_check_detects_a_newer_glibc():
     binary = binaries()[0]
     major, minor = number(needed(binary))
     assert check(f"{major}.{minor}", binary).returncode == 0

@@ -1,4 +1,4 @@
-"""Deploys, calls, disturbs, updates and deletes a stack, in this order."""
+"""Deploys, calls, disrupts, updates and deletes a stack, in this order."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import pytest
 
 import check as grafana
-from stage import SIGN_IN_PARAMETER, STACK, eventually
+from stack import SIGN_IN_PARAMETER, STACK, eventually
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 GRAFANA = Path(__file__).parents[2] / "infra" / "grafana"
@@ -53,10 +53,10 @@ def day(item):
     return datetime.fromtimestamp(int(item["event_time"]["N"]) / 1000, timezone.utc).strftime("%Y-%m-%d")
 
 
-def counted(stage):
+def counted(stack):
     """Number of events by day, channel and status, from the counters of `projector`."""
     found = Counter()
-    for item in stage.items("RollupsTableName"):
+    for item in stack.items("RollupsTableName"):
         kind_of_period, *period = item["period"]["S"].split("#")
         # A day is spread over several items.
         if item["series"]["S"].endswith("#all") and kind_of_period == "day":
@@ -67,163 +67,163 @@ def counted(stage):
     return found
 
 
-def recounted(stage):
+def recounted(stack):
     """The same, from the events table."""
-    return Counter((day(item), item["channel"]["S"], item["status"]["S"]) for item in stage.items())
+    return Counter((day(item), item["channel"]["S"], item["status"]["S"]) for item in stack.items())
 
 
 def answer(**counts):
     return NOTHING | counts
 
 
-def test_the_template_deploys(stage):
-    stage.keep_policy([stage.token], [stage.secret])
-    stage.package()
-    code, said = stage.deploy()
-    assert code == 0, said
-    assert all(stage.url(function).startswith("https://") for function in RECEIVERS)
-    assert stage.items() == []
+def test_the_template_deploys(stack):
+    stack.put_policy([stack.token], [stack.secret])
+    stack.package()
+    code, output = stack.deploy()
+    assert code == 0, output
+    assert all(stack.url(function).startswith("https://") for function in RECEIVERS)
+    assert stack.items() == []
 
 
 @pytest.mark.parametrize("function", RECEIVERS)
-def test_every_address_can_be_checked(stage, function):
+def test_every_url_responds_to_get(stack, function):
     for method in ["HEAD", "GET"]:
-        assert stage.call(stage.url(function), method).status == 200
-    refused = stage.call(stage.url(function), "PUT")
+        assert stack.call(stack.url(function), method).status == 200
+    refused = stack.call(stack.url(function), "PUT")
     assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
-def test_every_sample_is_stored_once(stage):
+def test_every_sample_is_stored_once(stack):
     expected = set()
     for function, name, body in samples():
-        answered = stage.post(function, body)
+        answered = stack.post(function, body)
         count = len(records(body))
         assert (answered.status, answered.json()) == (200, answer(received=count, stored=count)), name
         expected |= {message_id(record) for record in records(body)}
     assert len(expected) > 50
-    items = stage.items()
+    items = stack.items()
     assert {item["message_id"]["S"] for item in items} == expected
     assert len(items) == sum(len(records(body)) for _, _, body in samples())
 
 
-def test_the_same_again_is_known(stage):
-    before = sorted(stage.items(), key=str)
+def test_repeated_samples_are_duplicates(stack):
+    before = sorted(stack.items(), key=str)
     for function, name, body in samples():
-        answered = stage.post_signed(function, body)
+        answered = stack.post_signed(function, body)
         count = len(records(body))
         assert (answered.status, answered.json()) == (200, answer(received=count, duplicates=count)), name
-    assert sorted(stage.items(), key=str) == before
+    assert sorted(stack.items(), key=str) == before
 
 
-def test_twenty_at_once_store_one(stage):
+def test_twenty_concurrent_posts_store_one_event(stack):
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: stage.post("event-webhook", events("at-once")), range(20)))
+        answers = list(pool.map(lambda _: stack.post("event-webhook", events("at-once")), range(20)))
     assert [a.status for a in answers] == [200] * 20
     assert sum(a.json()["stored"] for a in answers) == 1
     assert sum(a.json()["duplicates"] for a in answers) == 19
-    assert len(stage.events_of("at-once-0")) == 1
+    assert len(stack.events_of("at-once-0")) == 1
 
 
 @pytest.mark.parametrize("function", RECEIVERS)
-def test_a_wrong_token_stores_nothing(stage, function):
-    for answered in [stage.post(function, events("forged"), token="guessed"),
-                     stage.call(stage.url(function), body=events("forged"))]:
+def test_a_wrong_token_stores_nothing(stack, function):
+    for answered in [stack.post(function, events("forged"), token="guessed"),
+                     stack.call(stack.url(function), body=events("forged"))]:
         assert answered.status == 401, answered
-    assert stage.events_of("forged-0") == []
-    assert stage.depth("RetryQueueUrl") == stage.depth("DeadLetterQueueUrl") == 0
+    assert stack.events_of("forged-0") == []
+    assert stack.depth("RetryQueueUrl") == stack.depth("DeadLetterQueueUrl") == 0
 
 
-def test_what_nobody_can_read_waits_for_a_person(stage):
-    answered = stage.post("event-webhook", b'{"neither": "one nor the other"')
+def test_an_unreadable_body_is_dead_lettered(stack):
+    answered = stack.post("event-webhook", b'{"not": "complete"')
     assert answered.status == 400
-    [message] = stage.take("DeadLetterQueueUrl")
-    letter = json.loads(message["Body"])
-    assert (letter["reason"], letter["function"]) == ("malformed", "event-webhook")
-    assert letter["body"] == '{"neither": "one nor the other"'
+    [message] = stack.take("DeadLetterQueueUrl")
+    dead_letter = json.loads(message["Body"])
+    assert (dead_letter["reason"], dead_letter["function"]) == ("malformed", "event-webhook")
+    assert dead_letter["body"] == '{"not": "complete"'
     assert message["MessageAttributes"]["reason"]["StringValue"] == "malformed"
 
 
-def test_another_story_under_the_same_key_is_a_conflict(stage):
+def test_other_content_with_the_same_key_is_a_conflict(stack):
     first = events("conflict")
-    assert stage.post("event-webhook", first).json() == answer(received=1, stored=1)
+    assert stack.post("event-webhook", first).json() == answer(received=1, stored=1)
     second = first.replace(b'"remarks": ""', b'"remarks": "something else"')
-    assert stage.post("event-webhook", second).json() == answer(received=1, dead_lettered=1)
-    [message] = stage.take("DeadLetterQueueUrl")
-    letter = json.loads(message["Body"])
-    assert letter["reason"] == "conflict"
-    assert "remarks" not in stage.events_of("conflict-0")[0]
+    assert stack.post("event-webhook", second).json() == answer(received=1, dead_lettered=1)
+    [message] = stack.take("DeadLetterQueueUrl")
+    dead_letter = json.loads(message["Body"])
+    assert dead_letter["reason"] == "conflict"
+    assert "remarks" not in stack.events_of("conflict-0")[0]
 
 
-def test_what_cannot_be_stored_is_queued_and_stored_by_redrive(stage):
+def test_events_that_cannot_be_stored_are_queued_and_stored_by_redrive(stack):
     # redrive is paused, so that the message is visible in the queue.
-    functions = stage.client("lambda")
+    functions = stack.client("lambda")
     [source] = functions.list_event_source_mappings(FunctionName=f"{STACK}-redrive")["EventSourceMappings"]
     functions.update_event_source_mapping(UUID=source["UUID"], Enabled=False)
-    before = stage.change_environment("event-webhook", AWS_ENDPOINT_URL_DYNAMODB="http://127.0.0.1:9")
-    answered = stage.post("event-webhook", events("queued", 25))
+    before = stack.change_environment("event-webhook", AWS_ENDPOINT_URL_DYNAMODB="http://127.0.0.1:9")
+    answered = stack.post("event-webhook", events("queued", 25))
     assert (answered.status, answered.json()) == (200, answer(received=25, queued=25))
     assert answered.took < 8.5, answered
-    assert stage.depth("RetryQueueUrl") >= 1
-    assert stage.events_of("queued-0") == []
+    assert stack.depth("RetryQueueUrl") >= 1
+    assert stack.events_of("queued-0") == []
 
-    stage.change_environment("event-webhook", **before)
+    stack.change_environment("event-webhook", **before)
     functions.update_event_source_mapping(UUID=source["UUID"], Enabled=True)
-    eventually(lambda: stage.depth("RetryQueueUrl"), lambda depth: depth == 0)
-    assert all(len(stage.events_of(f"queued-{number}")) == 1 for number in range(25))
-    assert stage.post("event-webhook", events("queued", 25)).json() == answer(received=25, duplicates=25)
-    assert stage.depth("DeadLetterQueueUrl") == 0
+    eventually(lambda: stack.depth("RetryQueueUrl"), lambda depth: depth == 0)
+    assert all(len(stack.events_of(f"queued-{number}")) == 1 for number in range(25))
+    assert stack.post("event-webhook", events("queued", 25)).json() == answer(received=25, duplicates=25)
+    assert stack.depth("DeadLetterQueueUrl") == 0
 
 
-def test_poison_ends_in_the_dead_letter_queue(stage):
-    sqs, queue = stage.client("sqs"), stage.outputs["RetryQueueUrl"]
-    stored = len(stage.items())
-    # Two seconds instead of six minutes between two tries.
+def test_a_poison_message_moves_to_the_dead_letter_queue(stack):
+    sqs, queue = stack.client("sqs"), stack.outputs["RetryQueueUrl"]
+    stored = len(stack.items())
+    # A retry after two seconds instead of six minutes.
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "2"})
     sqs.send_message(QueueUrl=queue, MessageBody="not a letter")
-    eventually(lambda: stage.depth("DeadLetterQueueUrl"), lambda depth: depth == 1)
-    [message] = stage.take("DeadLetterQueueUrl")
+    eventually(lambda: stack.depth("DeadLetterQueueUrl"), lambda depth: depth == 1)
+    [message] = stack.take("DeadLetterQueueUrl")
     assert message["Body"] == "not a letter"
-    assert stage.depth("RetryQueueUrl") == 0
-    assert len(stage.items()) == stored
+    assert stack.depth("RetryQueueUrl") == 0
+    assert len(stack.items()) == stored
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "360"})
 
 
-def test_the_stream_reaches_the_counters(stage):
-    expected = recounted(stage)
+def test_the_stream_reaches_the_counters(stack):
+    expected = recounted(stack)
     assert sum(expected.values()) > 90
-    eventually(lambda: counted(stage), lambda found: found == expected)
+    eventually(lambda: counted(stack), lambda found: found == expected)
 
 
-def test_the_dashboard_is_private(stage):
-    url = stage.outputs["DashboardUrl"]
+def test_the_dashboard_is_private(stack):
+    url = stack.outputs["DashboardUrl"]
     for path in ["/", "/healthz", "/api/session"]:
-        assert stage.call(url, "GET", path).status == 403
-    health = stage.call(url, "GET", "/healthz", signed=True)
+        assert stack.call(url, "GET", path).status == 403
+    health = stack.call(url, "GET", "/healthz", signed=True)
     assert (health.status, health.json()) == (200, {"status": "ok"})
-    page = stage.call(url, "GET", "/", signed=True)
+    page = stack.call(url, "GET", "/", signed=True)
     assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "default-src 'none'" in page.headers["content-security-policy"]
 
 
-def test_the_dashboard_tells_what_became_of_a_message(stage):
+def test_the_dashboard_shows_a_message(stack):
     [sent] = records((FIXTURES / "event-webhook" / "read.json").read_bytes())
     path = f"/api/messages/{sent['message_id']}"
-    message = stage.call(stage.outputs["DashboardUrl"], "GET", path, signed=True).json()
+    message = stack.call(stack.outputs["DashboardUrl"], "GET", path, signed=True).json()
     assert (message["state"], message["recipient"], len(message["events"])) == ("read", sent["mobile"], 1)
-    assert stage.call(stage.outputs["DashboardUrl"], "GET", "/api/messages/nobody", signed=True).status == 404
+    assert stack.call(stack.outputs["DashboardUrl"], "GET", "/api/messages/unknown", signed=True).status == 404
 
 
-def test_the_dashboard_counts_as_the_events_do(stage):
+def test_the_counts_of_the_dashboard_match_the_events(stack):
     year = {"from": "2025-01-01", "to": "2025-12-31"}
-    summary = stage.call(stage.outputs["DashboardUrl"], "GET", "/api/summary", query=year, signed=True).json()
-    expected = Counter({key: n for key, n in recounted(stage).items() if key[0].startswith("2025-")})
+    summary = stack.call(stack.outputs["DashboardUrl"], "GET", "/api/summary", query=year, signed=True).json()
+    expected = Counter({key: n for key, n in recounted(stack).items() if key[0].startswith("2025-")})
     assert Counter({(c["day"], c["channel"], c["status"]): c["count"] for c in summary["counts"]}) == expected
     assert len(expected) > 3
 
 
-def test_the_grafana_dashboard_fits_the_api(stage):
-    url = stage.outputs["DashboardUrl"]
-    document = stage.call(url, "GET", "/openapi.json", signed=True).json()
+def test_the_grafana_dashboard_matches_the_api(stack):
+    url = stack.outputs["DashboardUrl"]
+    document = stack.call(url, "GET", "/openapi.json", signed=True).json()
     dashboard = json.loads((GRAFANA / "dashboard.json").read_text())
     assert grafana.problems(dashboard, document) == []
     for fault, wrong in [('"/api/summary"', '"/api/sums"'), ('"key": "tag"', '"key": "label"'),
@@ -234,7 +234,7 @@ def test_the_grafana_dashboard_fits_the_api(stage):
     year = {"${__from:date:YYYY-MM-DD}": "2025-01-01", "${__to:date:YYYY-MM-DD}": "2025-12-31"}
     for title, query in grafana.queries(dashboard):
         parameters = {p["key"]: year.get(p["value"], "") for p in query["url_options"]["params"]}
-        rows = stage.call(url, "GET", query["url"], query=parameters, signed=True).json()
+        rows = stack.call(url, "GET", query["url"], query=parameters, signed=True).json()
         for name in filter(None, query["root_selector"].split(".")):
             rows = rows[name]
         # Hours are empty for such a long range.
@@ -247,85 +247,85 @@ def test_the_grafana_dashboard_fits_the_api(stage):
                 assert value is not None, (title, column)
 
 
-def test_a_rotated_secret_counts_without_a_deployment(stage):
-    old, stage.token = stage.token, os.urandom(16).hex()
-    stage.keep_policy([stage.token], [stage.secret])
+def test_a_rotated_secret_works_without_a_deployment(stack):
+    old, stack.token = stack.token, os.urandom(16).hex()
+    stack.put_policy([stack.token], [stack.secret])
     # AuthRefreshSeconds is 10 here.
-    eventually(lambda: stage.post("event-webhook", events("rotated")).status, lambda status: status == 200, seconds=15)
-    assert stage.post("event-webhook", events("rotated"), token=old).status == 401
+    eventually(lambda: stack.post("event-webhook", events("rotated")).status, lambda status: status == 200, seconds=15)
+    assert stack.post("event-webhook", events("rotated"), token=old).status == 401
 
 
-def test_an_update_keeps_the_data(stage):
-    before = sorted(stage.items(), key=str)
-    names = dict(stage.outputs)
-    stage.keep_sign_in({"operator": "the-operators-password", "viewer": "the-viewers-password"})
-    code, said = stage.deploy(RetentionDays="7", DashboardAccess="SIGN_IN", DashboardAuthParameter=SIGN_IN_PARAMETER,
-                              DashboardRedrive="true")
-    assert code == 0, said
-    assert stage.outputs == names
-    assert sorted(stage.items(), key=str) == before
+def test_an_update_keeps_the_data(stack):
+    before = sorted(stack.items(), key=str)
+    names = dict(stack.outputs)
+    stack.put_sign_in({"operator": "the-operators-password", "viewer": "the-viewers-password"})
+    code, output = stack.deploy(RetentionDays="7", DashboardAccess="SIGN_IN", DashboardAuthParameter=SIGN_IN_PARAMETER,
+                                DashboardRedrive="true")
+    assert code == 0, output
+    assert stack.outputs == names
+    assert sorted(stack.items(), key=str) == before
 
-    assert stage.post("event-webhook", events("updated")).json() == answer(received=1, stored=1)
-    [item] = stage.events_of("updated-0")
+    assert stack.post("event-webhook", events("updated")).json() == answer(received=1, stored=1)
+    [item] = stack.events_of("updated-0")
     days = (int(item["expires_at"]["N"]) - int(item["received_at"]["N"]) / 1000) / 86400
     assert 6.9 < days < 7.1
-    eventually(lambda: counted(stage), lambda found: found == recounted(stage))
+    eventually(lambda: counted(stack), lambda found: found == recounted(stack))
 
 
-def sign_in(stage, password):
-    url = stage.outputs["DashboardUrl"]
-    return stage.call(url, "POST", "/api/session", body=json.dumps({"password": password}).encode())
+def sign_in(stack, password):
+    url = stack.outputs["DashboardUrl"]
+    return stack.call(url, "POST", "/api/session", body=json.dumps({"password": password}).encode())
 
 
-def test_a_browser_signs_in(stage):
-    url = stage.outputs["DashboardUrl"]
-    assert stage.call(url, "GET", "/").status == 200
+def test_a_browser_signs_in(stack):
+    url = stack.outputs["DashboardUrl"]
+    assert stack.call(url, "GET", "/").status == 200
     for path in ["/api/session", "/api/summary", "/api/dead-letters", "/api/messages/at-once-0"]:
-        refused = stage.call(url, "GET", path)
+        refused = stack.call(url, "GET", path)
         assert (refused.status, refused.json()["sign_in"]) == (401, True), path
     for password, role, sees in [("the-operators-password", "operator", True), ("the-viewers-password", "viewer", False)]:
-        opened = sign_in(stage, password)
+        opened = sign_in(stack, password)
         assert opened.status == 200, opened
-        stage.cookies[role] = {"cookie": opened.headers["set-cookie"].split(";")[0]}
-        session = stage.call(url, "GET", "/api/session", headers=stage.cookies[role]).json()
+        stack.cookies[role] = {"cookie": opened.headers["set-cookie"].split(";")[0]}
+        session = stack.call(url, "GET", "/api/session", headers=stack.cookies[role]).json()
         assert session == opened.json()
         assert (session["role"], session["may"]["see_numbers"]) == (role, sees)
-        message = stage.call(url, "GET", "/api/messages/at-once-0", headers=stage.cookies[role]).json()
+        message = stack.call(url, "GET", "/api/messages/at-once-0", headers=stack.cookies[role]).json()
         assert (message["recipient"] == "919000000000") == sees
-    forged = {"cookie": stage.cookies["viewer"]["cookie"].replace("viewer", "operator")}
-    assert stage.call(url, "GET", "/api/session", headers=forged).status == 401
+    forged = {"cookie": stack.cookies["viewer"]["cookie"].replace("viewer", "operator")}
+    assert stack.call(url, "GET", "/api/session", headers=forged).status == 401
 
 
-def test_an_operator_sends_a_dead_letter_back(stage):
-    url = stage.outputs["DashboardUrl"]
-    stage.client("sqs").send_message(QueueUrl=stage.outputs["DeadLetterQueueUrl"], MessageBody=json.dumps({
+def test_an_operator_redrives_a_dead_letter(stack):
+    url = stack.outputs["DashboardUrl"]
+    stack.client("sqs").send_message(QueueUrl=stack.outputs["DeadLetterQueueUrl"], MessageBody=json.dumps({
         "version": 1, "reason": "exhausted", "detail": "could not be stored in time", "function": "event-webhook",
-        "received_at": 1767225600000, "body": events("sent-back").decode()}))
-    [letter] = eventually(
-        lambda: stage.call(url, "GET", "/api/dead-letters", headers=stage.cookies["operator"]).json()["newest"], bool)
-    path = f"/api/dead-letters/{letter['id']}/redrive"
-    assert stage.call(url, "POST", path, headers=stage.cookies["viewer"], body=b"{}").status == 403
+        "received_at": 1767225600000, "body": events("redriven").decode()}))
+    [dead_letter] = eventually(
+        lambda: stack.call(url, "GET", "/api/dead-letters", headers=stack.cookies["operator"]).json()["newest"], bool)
+    path = f"/api/dead-letters/{dead_letter['id']}/redrive"
+    assert stack.call(url, "POST", path, headers=stack.cookies["viewer"], body=b"{}").status == 403
     # Listing dead letters makes them invisible for a second.
-    eventually(lambda: stage.call(url, "POST", path, headers=stage.cookies["operator"], body=b"{}").status,
+    eventually(lambda: stack.call(url, "POST", path, headers=stack.cookies["operator"], body=b"{}").status,
                lambda status: status == 200)
-    eventually(lambda: stage.events_of("sent-back-0"), lambda found: len(found) == 1)
-    assert stage.depth("DeadLetterQueueUrl") == 0
+    eventually(lambda: stack.events_of("redriven-0"), lambda found: len(found) == 1)
+    assert stack.depth("DeadLetterQueueUrl") == 0
 
 
-def test_guessing_a_password_ends_after_ten_failures(stage):
-    answers = [sign_in(stage, "guessed-guessed") for _ in range(11)]
+def test_sign_in_is_blocked_after_ten_failures(stack):
+    answers = [sign_in(stack, "guessed-guessed") for _ in range(11)]
     # A previous test may have used one failure.
     assert [a.status for a in answers[:9]] == [401] * 9
     assert answers[-1].status == 429 and int(answers[-1].headers["retry-after"]) > 0
 
 
-def test_cargo_lambda_serves_the_same_paths(stage):
+def test_cargo_lambda_serves_the_same_paths(stack):
     # As `cargo lambda watch` does after it compiled a function.
-    with stage.cargo_lambda(RECEIVERS) as address:
+    with stack.cargo_lambda(RECEIVERS) as address:
         for function in RECEIVERS:
             url = f"{address}/lambda-url/{function}/"
             body = next(body for name, _, body in samples() if name == function)
-            known = curl(url, "-H", f"x-netcore-token: {stage.token}", "-H", "content-type: application/json",
+            known = curl(url, "-H", f"x-netcore-token: {stack.token}", "-H", "content-type: application/json",
                          "--data-binary", body.decode())
             assert known == f"200 {json.dumps(answer(received=1, duplicates=1), separators=(',', ':'))}"
             assert curl(url, "--data-binary", "[]").startswith("401 ")
@@ -333,87 +333,87 @@ def test_cargo_lambda_serves_the_same_paths(stage):
 
 def curl(url, *arguments):
     """Status and body of a response, from curl as in the README."""
-    said = subprocess.run(["curl", "-sS", url, *arguments, "-w", "\n%{http_code}"], text=True, capture_output=True, timeout=60)
-    assert said.returncode == 0, said.stderr
-    body, _, status = said.stdout.rpartition("\n")
+    output = subprocess.run(["curl", "-sS", url, *arguments, "-w", "\n%{http_code}"], text=True, capture_output=True, timeout=60)
+    assert output.returncode == 0, output.stderr
+    body, _, status = output.stdout.rpartition("\n")
     return f"{status} {body}"
 
 
-def test_a_wrong_parameter_is_refused_with_a_reason(stage):
-    before, parameters = stage.items(), dict(stage.parameters)
+def test_a_wrong_parameter_is_rejected_with_a_reason(stack):
+    before, parameters = stack.items(), dict(stack.parameters)
     for name, value in [("RetentionDays", "-1"), ("WebhookAuthParameter", "plain-secret"), ("DashboardAuthParameter", '""')]:
-        code, said = stage.deploy(**{name: value})
-        assert code != 0 and name in said, said
-        stage.parameters = dict(parameters)
-    assert stage.items() == before
+        code, output = stack.deploy(**{name: value})
+        assert code != 0 and name in output, output
+        stack.parameters = dict(parameters)
+    assert stack.items() == before
 
 
-def test_a_function_says_what_is_wrong_with_its_environment(stage):
-    before = stage.change_environment("event-webhook", EVENTS_TABLE=None, RETENTION_DAYS="soon")
-    assert stage.call(stage.url("event-webhook"), "GET").status == 502
+def test_a_function_logs_errors_in_its_environment(stack):
+    before = stack.change_environment("event-webhook", EVENTS_TABLE=None, RETENTION_DAYS="soon")
+    assert stack.call(stack.url("event-webhook"), "GET").status == 502
     # In AWS this text is in the function's log; the emulator writes it to its own log.
-    said = stage.log.read_text()
-    assert "EVENTS_TABLE is missing" in said and "RETENTION_DAYS must" in said
-    stage.change_environment("event-webhook", **before)
-    assert stage.call(stage.url("event-webhook"), "GET").status == 200
+    output = stack.log.read_text()
+    assert "EVENTS_TABLE is missing" in output and "RETENTION_DAYS must" in output
+    stack.change_environment("event-webhook", **before)
+    assert stack.call(stack.url("event-webhook"), "GET").status == 200
 
 
-def test_a_receiver_that_nobody_knows_is_refused(stage):
-    before, parameters, functions = dict(stage.outputs), dict(stage.parameters), stage.functions()
+def test_an_unknown_receiver_is_rejected(stack):
+    before, parameters, functions = dict(stack.outputs), dict(stack.parameters), stack.functions()
     for unknown in ["event-webhook", "CarrierPigeon"]:
-        code, said = stage.deploy(Receivers=f"EventWebhook,{unknown}")
-        assert code != 0 and unknown in said, said
-        stage.parameters = dict(parameters)
-    assert (stage.outputs, stage.functions()) == (before, functions)
+        code, output = stack.deploy(Receivers=f"EventWebhook,{unknown}")
+        assert code != 0 and unknown in output, output
+        stack.parameters = dict(parameters)
+    assert (stack.outputs, stack.functions()) == (before, functions)
 
 
-def test_only_the_receivers_in_the_list_are_there(stage):
+def test_only_listed_receivers_are_deployed(stack):
     kept, gone = ["event-webhook", "rcs-callback"], ["delivery-status", "fallback-sms", "incoming-webhook"]
     names = {f"{STACK}-{function}" for function in [*kept, "redrive", "projector", "dashboard"]}
-    before, old_urls = dict(stage.outputs), {function: stage.url(function) for function in RECEIVERS}
-    code, said = stage.deploy(Receivers="EventWebhook,RcsCallback")
-    assert code == 0, said
+    before, old_urls = dict(stack.outputs), {function: stack.url(function) for function in RECEIVERS}
+    code, output = stack.deploy(Receivers="EventWebhook,RcsCallback")
+    assert code == 0, output
 
-    assert stage.functions() == sorted([*kept, "redrive", "projector", "dashboard"])
-    assert stage.outputs == {name: value for name, value in before.items()
+    assert stack.functions() == sorted([*kept, "redrive", "projector", "dashboard"])
+    assert stack.outputs == {name: value for name, value in before.items()
                              if name not in ("DeliveryStatusUrl", "FallbackSmsUrl", "IncomingWebhookUrl")}
-    groups = stage.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]
+    groups = stack.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]
     assert {group["logGroupName"].removeprefix("/aws/lambda/") for group in groups} == names
-    alarms = [alarm["AlarmName"] for alarm in stage.client("cloudwatch").describe_alarms()["MetricAlarms"]]
+    alarms = [alarm["AlarmName"] for alarm in stack.client("cloudwatch").describe_alarms()["MetricAlarms"]]
     assert len([name for name in alarms if name.startswith(tuple(f"{STACK}-{function}-" for function in kept))]) == 10
-    shown = stage.client("cloudwatch").get_dashboard(DashboardName=STACK)["DashboardBody"]
-    rights = json.dumps([stage.client("iam").get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
-                         for role in stage.roles()
-                         for policy in stage.client("iam").list_role_policies(RoleName=role)["PolicyNames"]])
+    shown = stack.client("cloudwatch").get_dashboard(DashboardName=STACK)["DashboardBody"]
+    rights = json.dumps([stack.client("iam").get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+                         for role in stack.roles()
+                         for policy in stack.client("iam").list_role_policies(RoleName=role)["PolicyNames"]])
     for function in gone:
         assert not [name for name in alarms if name.startswith(f"{STACK}-{function}-")]
         assert function not in shown and f"/aws/lambda/{STACK}-{function}" not in rights
-        assert stage.call(old_urls[function], "GET").status in (403, 404)
+        assert stack.call(old_urls[function], "GET").status in (403, 404)
     for function in kept:
         assert function in shown and f"/aws/lambda/{STACK}-{function}:*" in rights
-        assert stage.call(stage.url(function), "GET").status == 200
+        assert stack.call(stack.url(function), "GET").status == 200
     listed = next(widget for widget in json.loads(shown)["widgets"] if widget["type"] == "alarm")["properties"]["alarms"]
     assert {arn.rsplit(":", 1)[1] for arn in listed} <= set(alarms)
-    assert stage.post("event-webhook", events("fewer")).json() == answer(received=1, stored=1)
+    assert stack.post("event-webhook", events("fewer")).json() == answer(received=1, stored=1)
 
 
-def test_nothing_is_left_when_it_is_deleted(stage):
-    code, said = stage.delete()
-    assert code == 0, said
+def test_deleting_the_stack_leaves_nothing(stack):
+    code, output = stack.delete()
+    assert code == 0, output
 
     def left():
         look = {
-            "functions": lambda: stage.client("lambda").list_functions()["Functions"],
-            "event sources": lambda: stage.client("lambda").list_event_source_mappings()["EventSourceMappings"],
-            "tables": lambda: stage.client("dynamodb").list_tables()["TableNames"],
-            "queues": lambda: stage.client("sqs").list_queues().get("QueueUrls", []),
-            "log groups": lambda: stage.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"],
-            "alarms": lambda: stage.client("cloudwatch").describe_alarms()["MetricAlarms"],
-            "dashboards": lambda: stage.client("cloudwatch").list_dashboards()["DashboardEntries"],
-            "topics": lambda: stage.client("sns").list_topics()["Topics"],
-            "roles": stage.roles,
+            "functions": lambda: stack.client("lambda").list_functions()["Functions"],
+            "event sources": lambda: stack.client("lambda").list_event_source_mappings()["EventSourceMappings"],
+            "tables": lambda: stack.client("dynamodb").list_tables()["TableNames"],
+            "queues": lambda: stack.client("sqs").list_queues().get("QueueUrls", []),
+            "log groups": lambda: stack.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"],
+            "alarms": lambda: stack.client("cloudwatch").describe_alarms()["MetricAlarms"],
+            "dashboards": lambda: stack.client("cloudwatch").list_dashboards()["DashboardEntries"],
+            "topics": lambda: stack.client("sns").list_topics()["Topics"],
+            "roles": stack.roles,
         }
         return {name: found for name, look in look.items() if (found := look())}
 
     eventually(left, lambda found: not found, seconds=30)
-    assert stage.call(stage.url("event-webhook"), "GET").status in (403, 404)
+    assert stack.call(stack.url("event-webhook"), "GET").status in (403, 404)

@@ -9,18 +9,16 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a benchmark that cannot run says why and ends"
+    reason = "a benchmark that cannot run must fail"
 )]
 
 use std::{fs, path::Path, time::Instant};
 
-use integration_tests::{fixtures, release::Release};
-use netcore_webhooks::local::{Local, QueueOptions};
+use integration_tests::{fixtures, function::Function, stack::Stack};
 use serde_json::Value;
 
-/// Of each measurement; the medians are compared.
+/// Rounds of each measurement. The medians are compared.
 const ROUNDS: usize = 9;
 const BATCHES: usize = 20;
 const BATCH: usize = 100;
@@ -28,13 +26,13 @@ const SINGLES: usize = 400;
 
 #[derive(Debug, Clone, Copy)]
 struct Figures {
-    /// From starting the process to its first answer, in milliseconds.
+    /// Time from the start of the process to its first response, in milliseconds.
     first_answer_ms: f64,
     /// CPU per event in batches of [`BATCH`], in microseconds.
     batched_us: f64,
-    /// CPU per event that comes alone, in microseconds.
+    /// CPU per event in bodies of one event, in microseconds.
     alone_us: f64,
-    /// The most memory it held, in MiB.
+    /// Peak memory, in MiB.
     memory_mib: f64,
 }
 
@@ -94,30 +92,30 @@ fn median(runs: &[Figures]) -> Figures {
 }
 
 async fn measure(binary: &Path, run: usize) -> Figures {
-    // A fresh table for each: one that fills up would make the later run pay.
-    let local = Local::start(None, QueueOptions::default())
-        .await
-        .expect("embedded servers");
-    let mut environment = local.place.environment();
+    // A new table for each run: a table that fills up would slow down later runs.
+    let stack = Stack::start().await;
+    let mut environment = stack.storage.instance.environment();
     environment.push(("WEBHOOK_AUTH", fixtures::AUTH.to_owned()));
     let first = event(run, 900_000, 1);
     let started = Instant::now();
-    let function = Release::start(binary, environment).await;
-    function.ask(&first).await;
+    let function = Function::measured(binary, environment).await;
+    function.ok(&first).await;
     let first_answer_ms = started.elapsed().as_secs_f64() * 1e3;
 
     let batches: Vec<Value> = (0..BATCHES).map(|i| event(run, i * BATCH, BATCH)).collect();
     let singles: Vec<Value> = (0..SINGLES).map(|i| event(run, 500_000 + i, 1)).collect();
     let batched_us = per_event(&function, &batches, BATCHES * BATCH).await;
     let alone_us = per_event(&function, &singles, SINGLES).await;
+    #[expect(clippy::cast_precision_loss, reason = "megabytes")]
+    let memory_mib = function.peak_memory_kib() as f64 / 1024.0;
     let figures = Figures {
         first_answer_ms,
         batched_us,
         alone_us,
-        memory_mib: function.peak_memory_mib(),
+        memory_mib,
     };
     drop(function);
-    local.stop().await;
+    stack.stop().await;
     figures
 }
 
@@ -126,10 +124,10 @@ fn event(run: usize, first: usize, count: usize) -> Value {
     fixtures::post(&fixtures::body(&fixtures::events(run * 1_000_000 + first, count)))
 }
 
-async fn per_event(function: &Release, events: &[Value], count: usize) -> f64 {
+async fn per_event(function: &Function, events: &[Value], count: usize) -> f64 {
     let before = function.cpu();
     for event in events {
-        function.ask(event).await;
+        function.ok(event).await;
     }
     #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
     let count = count as f64;

@@ -1,6 +1,5 @@
-//! The dashboard on a full table: what each view takes of the function's CPU and of the table's
-//! capacity, beside a table with a hundredth of the events. What does not depend on the traffic shows
-//! the same figures twice.
+//! The dashboard on a full table and on one with a hundredth of the events: CPU of the function and capacity
+//! of the table for each view. Figures that do not depend on the traffic are the same for both.
 //!
 //! ```sh
 //! cargo build --release -p dashboard -p integration-tests --bins
@@ -13,32 +12,32 @@
     clippy::indexing_slicing,
     clippy::cast_possible_wrap,
     clippy::cast_precision_loss,
-    reason = "a benchmark that cannot run says why and ends"
+    reason = "a benchmark that cannot run must fail"
 )]
 
 use std::{path::Path, time::Instant};
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use http::Method;
-use integration_tests::{fixtures::request_to, proxy::Proxy, release::Release};
-use netcore_webhooks::local::{Local, QueueOptions, RunningInstance};
+use integration_tests::{fixtures::request_to, function::Function, proxy::Proxy, stack::Stack};
+use netcore_webhooks::local::{QueueOptions, RunningInstance};
 use projector::{rebuild::rebuild, rollups::Rollups};
 use serde_json::json;
 use webhook_ingest::{
     counters::{self, Scope},
     event::time,
     events_table::item::{self, Arrival, Item},
-    operations::clients::{Aws, Timeouts},
+    operations::clients::Aws,
     provider::{self, netcore_events},
 };
 
 const DAY_MS: i64 = 86_400_000;
 const DAYS: i64 = 30;
-/// The last event arrived so long ago that no stream brings one again: filling needs no marks.
+/// Age of the last event, longer than the retention period of the stream: filling needs no marks.
 const AGE_DAYS: i64 = 20;
-/// Requests of each view.
+/// Requests per view.
 const ROUNDS: usize = 50;
-/// Requests of a part of a CSV table, which takes a hundred times as long.
+/// Requests for a part of a CSV table, which takes a hundred times as long.
 const TABLES: usize = 5;
 
 #[tokio::main]
@@ -46,7 +45,7 @@ async fn main() {
     let events = std::env::args()
         .nth(1)
         .map_or(1_000_000, |n| n.parse().expect("a number of events"));
-    // target/<profile>/examples/<this>: the function that was built with it.
+    // target/<profile>/examples/<this>: use the function of the same build.
     let example = std::env::current_exe().unwrap();
     let binary = example.ancestors().nth(2).unwrap().join("dashboard");
     println!(
@@ -55,40 +54,31 @@ async fn main() {
     );
     for events in [events / 100, events] {
         let folder = tempfile::tempdir().unwrap();
-        let local = Local::start(Some(folder.path()), QueueOptions::default())
-            .await
-            .unwrap();
-        let proxy = Proxy::start(&local.place.dynamodb).await.unwrap();
-        let aws = local.place.aws(Timeouts::unhurried()).await;
+        let stack = Stack::with(Some(folder.path()), QueueOptions::default()).await;
+        let direct = &stack.storage.instance;
+        let aws = stack.storage.aws();
         let began = Instant::now();
         let now = time::now() - AGE_DAYS * DAY_MS;
-        fill(folder.path(), &local.place, events, now);
+        fill(folder.path(), direct, events, now);
         let filled = began.elapsed();
-        let rollups = Rollups::new(aws.dynamodb.clone(), local.place.rollups_table.clone());
+        let rollups = Rollups::new(aws.dynamodb.clone(), direct.rollups_table.clone());
         println!("{events:>9}  filled in {:.0} s", filled.as_secs_f64());
         let began = Instant::now();
-        let rebuilt = rebuild(&rollups, &local.place.events_table, |_| ())
-            .await
-            .unwrap();
+        let rebuilt = rebuild(&rollups, &direct.events_table, |_| ()).await.unwrap();
         assert_eq!(rebuilt.events, events as u64);
         println!(
             "{events:>9}  counted by a rebuild in {:.1} s",
             began.elapsed().as_secs_f64()
         );
-        let place = RunningInstance {
-            dynamodb: proxy.url.clone(),
-            ..local.place.clone()
-        };
-        let dashboard = Release::start(&binary, place.environment()).await;
-        measure(&dashboard, &proxy, events, now).await;
-        units(&aws, &local.place, events, now).await;
-        local.stop().await;
+        let dashboard = Function::measured(&binary, stack.instance.environment()).await;
+        measure(&dashboard, &stack.table, events, now).await;
+        units(aws, direct, events, now).await;
+        stack.stop().await;
     }
 }
 
-/// Lives of messages over a month, four events each: the items that the receivers store, put
-/// into the table's file as a restored backup would be.
-fn fill(folder: &Path, place: &RunningInstance, events: usize, now: i64) {
+/// Writes messages of a month, with four events each, into the table's file, as a restored backup would be.
+fn fill(folder: &Path, instance: &RunningInstance, events: usize, now: i64) {
     const AT_ONCE: usize = 20_000;
     let file = folder.join("tables.sqlite");
     let database = dynoxide::Database::new(file.to_str().unwrap()).unwrap();
@@ -100,7 +90,7 @@ fn fill(folder: &Path, place: &RunningInstance, events: usize, now: i64) {
         });
         let items = items.collect();
         database
-            .import_items(&place.events_table, items, dynoxide::ImportOptions::default())
+            .import_items(&instance.events_table, items, dynoxide::ImportOptions::default())
             .unwrap();
     }
     database.disable_bulk_loading().unwrap();
@@ -126,7 +116,7 @@ fn item(number: usize, now: i64) -> Item {
     item::build(event, arrival).expect("an item").into()
 }
 
-async fn measure(dashboard: &Release, proxy: &Proxy, events: usize, now: i64) {
+async fn measure(dashboard: &Function, proxy: &Proxy, events: usize, now: i64) {
     let day = time::utc_day(now - DAY_MS);
     let (from, to) = (time::utc_day(now - (DAYS - 1) * DAY_MS), time::utc_day(now));
     let id = item(0, now);
@@ -180,13 +170,13 @@ async fn measure(dashboard: &Release, proxy: &Proxy, events: usize, now: i64) {
         let request = request_to(&Method::GET, &path, &query, &[], b"");
         let mut walls = Vec::new();
         let mut bytes = 0;
-        dashboard.ask(&request).await;
-        proxy.forget();
+        dashboard.ok(&request).await;
+        proxy.reset_counts();
         let (cpu, table) = (dashboard.cpu(), proxy.busy());
         for _ in 0..rounds {
-            let reply = dashboard.ask(&request).await;
-            walls.push(reply.took.as_secs_f64() * 1e3);
-            bytes = reply.payload["body"].as_str().map_or(0, str::len);
+            let answer = dashboard.ok(&request).await;
+            walls.push(answer.took.as_secs_f64() * 1e3);
+            bytes = answer.body.len();
         }
         walls.sort_by(f64::total_cmp);
         println!(
@@ -197,18 +187,21 @@ async fn measure(dashboard: &Release, proxy: &Proxy, events: usize, now: i64) {
             proxy.operations().values().sum::<usize>() as f64 / rounds as f64,
         );
     }
-    println!("{events:>9}  peak memory {:.1} MiB", dashboard.peak_memory_mib());
+    println!(
+        "{events:>9}  peak memory {:.1} MiB",
+        dashboard.peak_memory_kib() as f64 / 1024.0
+    );
 }
 
-/// What the queries behind the views cost, eventually consistent, as the table counts it.
-async fn units(aws: &Aws, place: &RunningInstance, events: usize, now: i64) {
+/// Read units of the queries behind the views, eventually consistent, as the table reports them.
+async fn units(aws: &Aws, instance: &RunningInstance, events: usize, now: i64) {
     let today = time::utc_day(now);
     let from = time::utc_day(now - (DAYS - 1) * DAY_MS);
-    let generation = Rollups::new(aws.dynamodb.clone(), place.rollups_table.clone());
+    let generation = Rollups::new(aws.dynamodb.clone(), instance.rollups_table.clone());
     let series = Scope::default().series(&generation.generations().await.unwrap().current);
     let id = item(0, now);
     let counters = |(first, last): (String, String)| {
-        let query = aws.dynamodb.query().table_name(&place.rollups_table);
+        let query = aws.dynamodb.query().table_name(&instance.rollups_table);
         query
             .key_condition_expression("series = :key AND period BETWEEN :first AND :last")
             .expression_attribute_values(":key", AttributeValue::S(series.clone()))
@@ -219,7 +212,7 @@ async fn units(aws: &Aws, place: &RunningInstance, events: usize, now: i64) {
         let query = aws
             .dynamodb
             .query()
-            .table_name(&place.events_table)
+            .table_name(&instance.events_table)
             .index_name(index)
             .limit(limit);
         query
@@ -230,7 +223,7 @@ async fn units(aws: &Aws, place: &RunningInstance, events: usize, now: i64) {
     let message = aws
         .dynamodb
         .query()
-        .table_name(&place.events_table)
+        .table_name(&instance.events_table)
         .consistent_read(true);
     for (what, query) in [
         ("days of the overview", counters(counters::days(&from, &today))),

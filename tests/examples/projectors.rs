@@ -1,5 +1,5 @@
-//! One projector against eight at once: how fast they count the same events, and whether exactly. Each
-//! call takes ten milliseconds longer than the embedded table does, as one over a network would.
+//! Compares one projector with eight concurrent ones: speed and exactness on the same events. Each call is
+//! delayed by ten milliseconds, as by a network.
 //!
 //! ```sh
 //! cargo run --release -p integration-tests --example projectors -- 200000
@@ -8,21 +8,24 @@
 #![expect(
     clippy::unwrap_used,
     clippy::cast_precision_loss,
-    reason = "a benchmark that cannot run says why and ends"
+    reason = "a benchmark that cannot run must fail"
 )]
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::join_all;
-use integration_tests::proxy::{Proxy, Treatment};
-use netcore_webhooks::local::{Local, QueueOptions, RunningInstance};
-use projector::{counter_delta::CounterDelta, rollups::Rollups};
+use integration_tests::{
+    proxy::Treatment,
+    stack::Stack,
+    storage::{number, text},
+};
+use projector::counter_delta::CounterDelta;
 use tokio::time::Instant;
-use webhook_ingest::{events_table::item::Item, operations::clients::Timeouts};
+use webhook_ingest::events_table::item::Item;
 
 const BATCH: usize = 500;
-/// Events that arrive in a second.
+/// Events per second.
 const RATE: i64 = 2_000;
 const NETWORK: Duration = Duration::from_millis(10);
 const NOON: i64 = 1_749_988_800_000;
@@ -34,21 +37,15 @@ async fn main() {
         .map(|id| CounterDelta::of(&event(id)).unwrap())
         .collect();
     for projectors in [1, 8] {
-        let local = Local::start(None, QueueOptions::default()).await.unwrap();
-        let proxy = Proxy::start(&local.place.dynamodb).await.unwrap();
-        proxy.always(Treatment::Slow(NETWORK));
-        let place = RunningInstance {
-            dynamodb: proxy.url.clone(),
-            ..local.place.clone()
-        };
+        let stack = Stack::start().await;
+        stack.table.always(Treatment::Slow(NETWORK));
+        let rollups = stack.rollups().await;
         let began = Instant::now();
-        // As the shards of a stream: each has every eighth event, in the order of arrival.
+        // Like the shards of a stream: each projector gets every eighth event, in order of arrival.
         let counts = (0..projectors).map(|of| {
             let mine: Vec<CounterDelta> = all.iter().skip(of).step_by(projectors).cloned().collect();
-            let place = place.clone();
+            let rollups = rollups.clone();
             tokio::spawn(async move {
-                let client = place.aws(Timeouts::unhurried()).await.dynamodb;
-                let rollups = Rollups::new(client, place.rollups_table);
                 let (mut fresh, mut units) = (0, 0.0);
                 for some in mine.chunks(BATCH) {
                     let until = Instant::now() + Duration::from_mins(10);
@@ -64,17 +61,16 @@ async fn main() {
         let fresh: usize = counted.iter().map(|(fresh, _)| fresh).sum();
         let units: f64 = counted.iter().map(|(_, units)| units).sum();
         println!(
-            "{projectors} at once: {fresh} of {events} events in {took:.1} s, {:.0} a second, {:.3} write units each",
+            "{projectors} concurrent: {fresh} of {events} events in {took:.1} s, {:.0} a second, {:.3} write units each",
             events as f64 / took,
             units / events as f64,
         );
-        local.stop().await;
+        stack.stop().await;
     }
 }
 
 fn event(id: usize) -> Item {
     let at = NOON + i64::try_from(id).unwrap() * 1000 / RATE;
-    let text = |text: String| AttributeValue::S(text);
     let status = ["sent", "delivered", "read", "failed"]
         .into_iter()
         .cycle()
@@ -83,10 +79,10 @@ fn event(id: usize) -> Item {
     Item::from([
         ("message_id".into(), text(format!("m-{}", id / 4))),
         ("status_key".into(), text(format!("RCS#{status}"))),
-        ("channel".into(), text("RCS".to_owned())),
-        ("status".into(), text(status.to_owned())),
-        ("event_time".into(), AttributeValue::N(at.to_string())),
-        ("received_at".into(), AttributeValue::N(at.to_string())),
+        ("channel".into(), text("RCS")),
+        ("status".into(), text(status)),
+        ("event_time".into(), number(at)),
+        ("received_at".into(), number(at)),
         ("bot_id".into(), text(format!("{}", 680 + id % 3))),
         (
             "tags".into(),

@@ -6,19 +6,14 @@
 //! cargo run -p integration-tests --example small_function
 //! ```
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a benchmark that cannot run says why and ends"
-)]
 
 use std::{path::Path, time::Duration};
 
 use integration_tests::{
     fixtures::{self, body, events, post},
+    function::Function,
     proxy::Treatment::AcceptAfter,
-    release::Release,
-    scene::Scene,
+    stack::Stack,
     throttle::Throttle,
 };
 
@@ -39,24 +34,21 @@ async fn main() {
         "stored", "queued", "answer, ms", "CPU, ms"
     );
     for round in 0..ROUNDS {
-        let scene = Scene::set().await;
-        scene.table.always(AcceptAfter(Duration::from_millis(5)));
-        let mut environment = scene.place.environment();
+        let stack = Stack::start().await;
+        stack.table.always(AcceptAfter(Duration::from_millis(5)));
+        let mut environment = stack.instance.environment();
         environment.push(("WEBHOOK_AUTH", fixtures::AUTH.to_owned()));
-        let function = Release::start(&binary, environment).await;
+        let function = Function::measured(&binary, environment).await;
         // The first request opens the connections.
-        function.ask(&post(&body(&events(0, 100)))).await;
+        function.ok(&post(&body(&events(0, 100)))).await;
         let event = post(&body(&events(1000 + round * EVENTS, EVENTS)));
         let throttle = Throttle::start(function.process(), SHARE);
-        let reply = function.ask(&event).await;
+        let answer = function.ok(&event).await;
         let cpu = throttle.end();
-        let text = reply.payload["body"].as_str().expect("a body");
-        let counts: serde_json::Value = serde_json::from_str(text).expect("JSON");
+        let [_, stored, _, queued, _] = answer.counts();
         println!(
-            "{:>8} {:>8} {:>12.0} {:>10.0}",
-            counts["stored"].as_u64().expect("a count"),
-            counts["queued"].as_u64().expect("a count"),
-            reply.took.as_secs_f64() * 1e3,
+            "{stored:>8} {queued:>8} {:>12.0} {:>10.0}",
+            answer.took.as_secs_f64() * 1e3,
             cpu.as_secs_f64() * 1e3
         );
     }

@@ -1,5 +1,5 @@
-//! The command `netcore-webhooks` as people run it: the real binary in a folder of its own, with its
-//! output and its exit code.
+//! The command `netcore-webhooks` as users run it: the real binary in a temporary folder, its output and
+//! its exit code.
 
 use std::{
     fs,
@@ -8,46 +8,52 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
+use clap::Parser as _;
 use http::Method;
-use netcore_webhooks::local::RunningInstance;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
     process::{Child, ChildStdout, Command},
     time::timeout,
 };
-use webhook_ingest::queue::message::QueueMessage;
 
-use crate::{
-    binary,
-    instance::{Answer, HttpClient},
-    ledger::Ledger,
-};
+use crate::{answer::Answer, fixtures::TOKEN, function, server::HttpClient, storage::Storage};
 
-/// A command takes no longer, even on a busy machine.
+/// Timeout of a command and of each wait.
 pub const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// A folder that commands run in. They see nothing of the environment but `PATH`.
-pub struct Desk(TempDir);
+/// The options of a command with these arguments.
+pub fn options<T: clap::Args>(arguments: &[&str]) -> T {
+    #[derive(clap::Parser)]
+    struct Command<T: clap::Args> {
+        #[command(flatten)]
+        options: T,
+    }
+    Command::parse_from(["command"].iter().chain(arguments)).options
+}
 
-/// How a command ended.
-pub struct Ended {
+/// A temporary folder in which commands run. Of the environment, they get only `PATH`.
+pub struct Workdir(TempDir);
+
+/// The result of a command.
+pub struct Output {
     /// Its exit code; `None` after a signal.
     pub code: Option<i32>,
-    /// What it printed.
+    /// Its standard output.
     pub stdout: String,
-    /// What it said of itself.
+    /// Its standard error.
     pub stderr: String,
 }
 
-impl Ended {
-    /// What it printed, if it went well.
+impl Output {
+    /// The standard output of a command that succeeded.
     pub fn ok(self) -> String {
         assert_eq!(self.code, Some(0), "{}\n{}", self.stdout, self.stderr);
         self.stdout
     }
 
-    /// Its one-line complaint.
+    /// The error message of a command that failed.
     pub fn error(self) -> String {
         assert_eq!(self.code, Some(1), "{}\n{}", self.stdout, self.stderr);
         assert_eq!(self.stdout, "");
@@ -55,34 +61,34 @@ impl Ended {
     }
 }
 
-impl Default for Desk {
+impl Default for Workdir {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Desk {
+impl Workdir {
     /// A new folder.
     pub fn new() -> Self {
         Self(TempDir::new().unwrap())
     }
 
-    /// The folder.
+    /// Its path.
     pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// Writes a file of the folder.
+    /// Writes a file in it.
     pub fn write(&self, name: &str, text: &str) {
         fs::write(self.path().join(name), text).unwrap();
     }
 
-    /// Reads a file of the folder.
+    /// Reads a file in it.
     pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path().join(name)).unwrap()
     }
 
-    /// A program in the folder, without the variables of this process but `PATH`.
+    /// A program that runs in it.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
@@ -96,19 +102,19 @@ impl Desk {
         command
     }
 
-    /// Runs the command to its end.
-    pub async fn run(&self, arguments: &[&str]) -> Ended {
+    /// Runs the command until it exits.
+    pub async fn run(&self, arguments: &[&str]) -> Output {
         self.run_with(arguments, &[]).await
     }
 
-    /// Runs the command with these variables to its end.
-    pub async fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
-        let mut command = self.command(&binary::command());
+    /// The same with these environment variables.
+    pub async fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+        let mut command = self.command(&function::command());
         command.args(arguments).envs(environment.iter().copied());
         ended(command).await
     }
 
-    /// Runs a line in a shell, as somebody does who pastes it.
+    /// Runs a line in a shell, as a user who pastes it does.
     pub async fn paste(&self, line: &str) -> String {
         let mut command = self.command(Path::new("/bin/sh"));
         command.args(["-c", line]);
@@ -116,13 +122,13 @@ impl Desk {
     }
 
     /// Starts `serve` on a free port.
-    pub async fn serve(&self) -> Serving {
+    pub async fn serve(&self) -> ServeProcess {
         self.serve_with(&[], &[]).await
     }
 
-    /// Starts `serve` with these arguments and variables on a free port.
-    pub async fn serve_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Serving {
-        let mut command = self.command(&binary::command());
+    /// The same with these arguments and environment variables.
+    pub async fn serve_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> ServeProcess {
+        let mut command = self.command(&function::command());
         command
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
@@ -134,7 +140,7 @@ impl Desk {
         let mut lines = Vec::new();
         loop {
             let line = timeout(TIMEOUT, output.next_line()).await.unwrap().unwrap();
-            let line = line.unwrap_or_else(|| panic!("it ended before it was ready: {lines:?}"));
+            let line = line.unwrap_or_else(|| panic!("it exited before it was ready: {lines:?}"));
             if line == "ready" {
                 break;
             }
@@ -150,7 +156,7 @@ impl Desk {
             .find(|line| line.starts_with("curl "))
             .unwrap()
             .clone();
-        Serving {
+        ServeProcess {
             child,
             output: Some(output),
             lines,
@@ -159,29 +165,12 @@ impl Desk {
         }
     }
 
-    /// Where the running instance's tables and queues are.
-    pub fn place(&self) -> RunningInstance {
-        serde_json::from_str(&self.read(".local/running.json")).unwrap()
+    /// The storage of the instance that runs on it.
+    pub async fn storage(&self) -> Storage {
+        Storage::open(&serde_json::from_str(&self.read(".local/running.json")).unwrap()).await
     }
 
-    /// What the running instance keeps.
-    pub async fn ledger(&self) -> Ledger {
-        Ledger::open(&self.place()).await
-    }
-
-    /// Puts a letter into the dead-letter queue.
-    pub async fn put_letter(&self, letter: &QueueMessage) {
-        for message in letter.write() {
-            self.put_dead(&message).await;
-        }
-    }
-
-    /// Puts a message into the dead-letter queue.
-    pub async fn put_dead(&self, message: &str) {
-        self.ledger().await.send_dead(message).await;
-    }
-
-    /// What `dead-letters list` shows: `(reason, function)` of each, sorted.
+    /// The output of `dead-letters list`: `(reason, function)` of each, sorted.
     pub async fn listed(&self, filter: &[&str]) -> Vec<(String, String)> {
         let output = self.run(&[&["dead-letters", "list"], filter].concat()).await.ok();
         let mut lines = output.lines();
@@ -197,20 +186,20 @@ impl Desk {
     }
 }
 
-async fn ended(mut command: Command) -> Ended {
+async fn ended(mut command: Command) -> Output {
     let output = timeout(TIMEOUT, command.output()).await.unwrap().unwrap();
-    Ended {
+    Output {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
 }
 
-/// A running `serve`. Killed when it is dropped.
-pub struct Serving {
-    /// What it printed before it was ready.
+/// A running `serve`. Killed when this is dropped.
+pub struct ServeProcess {
+    /// Its output before `ready`.
     pub lines: Vec<String>,
-    /// Its address.
+    /// Its URL.
     pub url: String,
     /// The curl line it printed.
     pub sample: String,
@@ -218,8 +207,8 @@ pub struct Serving {
     output: Option<Lines<BufReader<ChildStdout>>>,
 }
 
-impl Serving {
-    /// The token that it accepts.
+impl ServeProcess {
+    /// The token of its policy.
     pub fn token(&self) -> String {
         let after = self.sample.split("x-netcore-token: ").nth(1).unwrap();
         after.split('\'').next().unwrap().to_owned()
@@ -232,18 +221,19 @@ impl Serving {
 
     /// Posts a body as a provider does.
     pub async fn post(&self, function: &str, body: &str) -> Answer {
-        let token = self.token();
-        let headers = [
-            ("x-netcore-token", token.as_str()),
-            ("content-type", "application/json"),
-        ];
-        let url = format!("{}/lambda-url/{function}/", self.url);
-        HttpClient::new()
-            .send(Method::POST, &url, &headers, body.to_owned())
-            .await
+        let headers = [("content-type", "application/json")];
+        self.post_as(function, &headers, body.to_owned()).await
     }
 
-    /// The id of its process.
+    /// Posts a body with the token and these headers.
+    pub async fn post_as(&self, function: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+        let token = self.token();
+        let headers = [&[(TOKEN.0, token.as_str())], headers].concat();
+        let url = format!("{}/lambda-url/{function}/", self.url);
+        HttpClient::new().send(Method::POST, &url, &headers, body).await
+    }
+
+    /// Its process id.
     pub fn process(&self) -> u32 {
         self.child.id().unwrap()
     }
@@ -258,12 +248,12 @@ impl Serving {
         assert!(status.unwrap().success());
     }
 
-    /// Waits until it ends.
+    /// Waits until it exits.
     pub async fn wait(&mut self) -> ExitStatus {
         timeout(TIMEOUT, self.child.wait()).await.unwrap().unwrap()
     }
 
-    /// Ends it as a supervisor does; returns what it still printed.
+    /// Terminates it as a supervisor does; returns the rest of its output.
     pub async fn terminate(mut self) -> String {
         self.signal("TERM").await;
         assert_eq!(self.wait().await.code(), Some(0));
@@ -283,7 +273,7 @@ impl Serving {
     }
 }
 
-/// Asks again until the answer is the wanted one.
+/// Calls `ask` until `wanted` accepts its result, and returns the result.
 pub async fn eventually<T>(ask: impl AsyncFn() -> T, wanted: impl Fn(&T) -> bool) -> T {
     let started = Instant::now();
     loop {
@@ -291,7 +281,7 @@ pub async fn eventually<T>(ask: impl AsyncFn() -> T, wanted: impl Fn(&T) -> bool
         if wanted(&answer) {
             return answer;
         }
-        assert!(started.elapsed() < TIMEOUT, "it did not come to that");
+        assert!(started.elapsed() < TIMEOUT, "timeout");
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
 }

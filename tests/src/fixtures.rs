@@ -1,35 +1,45 @@
-//! What is posted besides the [`samples`](crate::samples): made batches of any size, and signed requests as
+//! Test data besides the [`samples`](crate::samples): generated batches of any size, and requests as
 //! function URL events.
 
-use std::net::IpAddr;
+use std::{fmt::Write as _, net::IpAddr};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use netcore_webhooks::function_url;
 use serde_json::{Value, json};
-use webhook_ingest::{auth::Policy, event::time};
+use webhook_ingest::{
+    auth::{Policy, Unverified, VerifiedBody},
+    event::time,
+    queue::message::{QueueMessage, Reason},
+};
 
-/// The policy of every function of a [`Scene`](crate::scene::Scene), unless its test says otherwise.
-pub const AUTH: &str = r#"{"accept":[{"type":"hmac","header":"x-webhook-signature","prefix":"sha256=","secrets":["correct-horse-battery-staple"]}]}"#;
+/// The default policy of functions and servers: a signature or [`TOKEN`].
+pub const AUTH: &str = r#"{"accept":[
+    {"type":"hmac","header":"x-webhook-signature","prefix":"sha256=","secrets":["correct-horse-battery-staple"]},
+    {"type":"header","name":"x-netcore-token","values":["t0ken-of-the-tests"]}]}"#;
+/// The token of [`AUTH`].
+pub const TOKEN: (&str, &str) = ("x-netcore-token", "t0ken-of-the-tests");
 
 /// The names of the functions that receive webhooks.
 pub fn receiver_names() -> impl Iterator<Item = &'static str> {
     receivers::RECEIVERS.iter().map(|receiver| receiver.function)
 }
 
-/// For tests that send 6 MB: an unoptimized function needs a second to queue them that an optimized one
-/// does not.
+/// For tests that send 6 MB: an unoptimized function takes more than a second longer to queue them.
 pub const LARGE_BODY_BUDGET: (&str, &str) = ("ACK_BUDGET_MS", "8000");
 
-/// Documentation addresses, RFC 5737.
+/// For tests that do not measure time: on a busy machine, events are stored instead of queued.
+pub const LONG_BUDGET: (&str, &str) = ("ACK_BUDGET_MS", "60000");
+
+/// An address for documentation, RFC 5737.
 const SENDER: [u8; 4] = [203, 0, 113, 7];
 
-/// `count` events of as many messages, from the `first` on: each some 500 bytes, with ids that do
-/// not compress, as real ones do not.
+/// `count` events of as many messages, starting with number `first`: about 500 bytes each, with ids that do
+/// not compress, like real ones.
 pub fn events(first: usize, count: usize) -> Vec<Value> {
-    (first..first + count).map(event).collect()
+    (first..first + count).map(numbered).collect()
 }
 
-fn event(number: usize) -> Value {
+fn numbered(number: usize) -> Value {
     let noise = |salt: u64| scramble(number as u64 ^ (salt << 40));
     let mobile = 910_000_000_000 + number;
     let status = ["Sent", "Delivered", "Read", "Failed"][number % 4];
@@ -60,7 +70,7 @@ fn scramble(seed: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Bytes that no compressor makes smaller and that are no text; the same in every run.
+/// Bytes that do not compress and are not UTF-8; the same in every run.
 pub fn noise(bytes: usize) -> Vec<u8> {
     noise_states()
         .map(|state| state.to_le_bytes()[7])
@@ -68,7 +78,7 @@ pub fn noise(bytes: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Letters that a compressor hardly makes smaller; the same in every run.
+/// ASCII letters that hardly compress; the same in every run.
 pub fn noise_text(letters: usize) -> String {
     let alphabet = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     noise_states()
@@ -82,22 +92,67 @@ fn noise_states() -> impl Iterator<Item = u64> {
     std::iter::successors(next(&1), next)
 }
 
+/// An event with these fields added or replaced.
+pub fn event(fields: Value) -> Value {
+    let event = json!({"message_id": "m-1", "mobile": "919209209291", "status": "Sent", "channel": "RCS", "event_time": 1_704_876_828});
+    with(event, fields)
+}
+
+/// A record with these fields added or replaced.
+pub fn with(mut record: Value, fields: Value) -> Value {
+    let Value::Object(fields) = fields else {
+        panic!("{fields} is not an object")
+    };
+    record.as_object_mut().expect("an object").extend(fields);
+    record
+}
+
+/// A message of the retry queue or the dead-letter queue.
+pub fn queue_message(reason: Reason, function: &str, received_at: i64, body: &[u8]) -> QueueMessage {
+    QueueMessage {
+        reason,
+        detail: "written by a test".into(),
+        function: function.into(),
+        received_at,
+        body: verified(body).into(),
+    }
+}
+
+/// A body that passed authentication, by a policy that accepts anything.
+fn verified(body: &[u8]) -> VerifiedBody {
+    let policy = Policy::parse(r#"{"accept":"anything"}"#).expect("a policy");
+    let headers = HeaderMap::new();
+    let request = Unverified {
+        headers: &headers,
+        body,
+    };
+    policy.verify(request, 0).expect("verified").to_body()
+}
+
+/// A text with every byte percent-encoded.
+pub fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        let _ = write!(encoded, "%{byte:02X}");
+        encoded
+    })
+}
+
 /// Records as a body.
 pub fn body(records: &[Value]) -> Vec<u8> {
     serde_json::to_vec(records).expect("JSON")
 }
 
-/// A signed POST that a function URL delivers as text.
+/// A signed POST request, delivered as text.
 pub fn post(body: &[u8]) -> Value {
     signed(AUTH, body, "application/json")
 }
 
-/// A signed POST that a function URL delivers in base64.
+/// A signed POST request, delivered in base64.
 pub fn post_base64(body: &[u8]) -> Value {
     signed(AUTH, body, "application/octet-stream")
 }
 
-/// A POST signed for a policy.
+/// A POST request signed for a policy.
 pub fn signed(policy: &str, body: &[u8], content_type: &str) -> Value {
     let signature = Policy::parse(policy).expect("a policy").sign(body, time::now());
     let mut headers: Vec<(&str, &str)> = vec![("content-type", content_type)];

@@ -1,13 +1,14 @@
-//! What the tests of the whole share. A test starts the functions in one of two ways:
+//! The harness of the integration tests.
 //!
-//! - [`scene::Scene`]: the functions' real binaries, each a process on a Lambda Runtime API, with a
-//!   [`proxy`] that injects faults in front of the tables and of the queues. For what happens on Lambda.
-//! - [`instance::Instance`]: `netcore-webhooks serve`, all functions behind one HTTP address. For what
-//!   a sender or a reader is answered, by the thousands.
+//! A [`stack::Stack`] is embedded tables and queues with a fault [`proxy`] in front of each. Two kinds of
+//! processes run on it:
 //!
-//! Both keep their data in the same embedded tables and queues, and both have a [`ledger::Ledger`] that
-//! reads and writes these past every proxy. [`samples`] and [`fixtures`] hold what is posted,
-//! [`command`] runs the command.
+//! - [`function::Function`]: the real binary of one function on a Lambda Runtime API. For behavior on Lambda.
+//! - [`server::Server`]: `netcore-webhooks serve` in the process of the test, with all functions at one HTTP
+//!   address. For thousands of requests.
+//!
+//! Both return an [`answer::Answer`]. [`storage::Storage`] reads and writes tables and queues past the proxies.
+//! [`samples`] and [`fixtures`] contain the bodies. [`command`] runs the command.
 
 #![allow(
     clippy::expect_used,
@@ -15,32 +16,25 @@
     clippy::missing_panics_doc,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a helper that fails fails its test, and the message says where"
+    reason = "a helper that fails fails its test"
 )]
 
-pub mod binary;
+pub mod answer;
 pub mod command;
 pub mod fixtures;
-pub mod instance;
-pub mod ledger;
+pub mod function;
 pub mod proxy;
-pub mod release;
 pub mod runtime_api;
 pub mod samples;
-pub mod scene;
+pub mod server;
 pub mod simulated;
+pub mod stack;
+pub mod storage;
 pub mod throttle;
 
-use http::HeaderMap;
-use webhook_ingest::auth::{Policy, Unverified, VerifiedBody};
+use std::path::Path;
 
-/// A body that passed authentication: a policy that accepts anything takes it.
-pub fn verified(body: &[u8]) -> VerifiedBody {
-    let policy = Policy::parse(r#"{"accept":"anything"}"#).expect("a policy");
-    let headers = HeaderMap::new();
-    let request = Unverified {
-        headers: &headers,
-        body,
-    };
-    policy.verify(request, 0).expect("verified").to_body()
+/// The folder of the repository.
+pub fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }

@@ -1,5 +1,5 @@
-//! A proxy before the embedded DynamoDB or SQS that can be told at run time to misbehave, and
-//! that keeps count of what passes: calls by operation, and what batches of messages hold.
+//! A proxy in front of the embedded DynamoDB or SQS. It injects faults that can change at run time, and counts
+//! calls by operation and the sizes of message batches.
 
 use std::{
     collections::BTreeMap,
@@ -25,18 +25,18 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-/// One call on its way.
+/// A call.
 pub struct Call<'a> {
     /// The operation, as in `x-amz-target`: `PutItem`.
     pub operation: &'a str,
-    /// The how many-th call of this operation it is, from 1.
+    /// Its number among the calls of this operation, from 1.
     pub number: usize,
-    /// The request.
+    /// The body of the request.
     pub body: &'a [u8],
 }
 
 impl Call<'_> {
-    /// Whether the request holds this text.
+    /// Whether the body contains this text.
     pub fn mentions(&self, text: &str) -> bool {
         self.body
             .windows(text.len())
@@ -44,55 +44,55 @@ impl Call<'_> {
     }
 }
 
-/// What becomes of a call.
+/// What the proxy does with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Treatment {
-    /// It is forwarded, and so is the answer.
+    /// Forwards request and response.
     Pass,
-    /// 400 as of a table without capacity, or of a queue that is asked too often.
+    /// Responds 400, as a table without capacity or a queue with too many requests does.
     Throttle,
-    /// 500 with the error of a service in trouble.
+    /// Responds 500.
     ServerError,
-    /// No answer, ever.
+    /// Never responds.
     Hang,
-    /// It is kept until the proxy is told something else, and then forwarded.
+    /// Forwards the request when the rule changes.
     Hold,
-    /// The connection breaks; nothing is forwarded.
+    /// Closes the connection without forwarding.
     Cut,
-    /// It is forwarded, and the connection breaks before the answer.
+    /// Forwards the request and closes the connection before the response.
     CutAfter,
-    /// It is forwarded, and the answer comes after a while.
+    /// Forwards the request and delays the response.
     Slow(Duration),
-    /// Nothing is forwarded; the answer is 400 with this error type and message.
+    /// Responds 400 with this error type and message, without forwarding.
     Refuse(&'static str, &'static str),
-    /// Nothing is forwarded; the answer is 200 with this body.
+    /// Responds 200 with this body, without forwarding.
     Answer(&'static str),
-    /// Of a batch of messages, each entry whose place is a multiple of this is failed, from 0.
+    /// Fails each entry of a message batch whose index, from 0, is a multiple of this.
     FailEntries(usize),
-    /// Of a batch of statements, each whose index is a multiple of this is answered with this error code. The
-    /// others are forwarded.
+    /// Answers each statement of a batch whose index, from 0, is a multiple of this with this error code.
+    /// Forwards the others.
     RefuseStatements(usize, &'static str),
-    /// Nothing is forwarded; after a while, the answer says that each put or statement of the call was executed.
-    /// For measurements of a sender that is faster than the embedded table.
+    /// Delays a response that reports each put or statement as executed, without forwarding. For measurements
+    /// of a sender that is faster than the embedded table.
     AcceptAfter(Duration),
-    /// Of a batch of keys or items, all are left unprocessed.
+    /// Returns all keys or items of a batch as unprocessed.
     Unprocessed,
 }
 
 type Rule = Arc<dyn Fn(&Call<'_>) -> Treatment + Send + Sync>;
 
-/// A `SendMessageBatch` that reached the proxy, in the numbers that SQS limits.
+/// Sizes of a `SendMessageBatch` that SQS limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SentBatch {
-    /// Messages.
+    /// The number of messages.
     pub entries: usize,
-    /// Bytes of all messages, attributes included.
+    /// The bytes of all messages, attributes included.
     pub bytes: usize,
 }
 
-/// A running proxy. It stops when this is dropped.
+/// A running proxy. Stops when this is dropped.
 pub struct Proxy {
-    /// Where it is found.
+    /// Its URL.
     pub url: String,
     shared: Arc<Shared>,
     refuse: watch::Sender<bool>,
@@ -104,19 +104,19 @@ struct Shared {
     upstream: String,
     client: Client<HttpConnector, Full<Bytes>>,
     rule: watch::Sender<Rule>,
-    under_way: watch::Sender<usize>,
+    in_progress: watch::Sender<usize>,
     busy: Mutex<Busy>,
     counts: Mutex<BTreeMap<String, usize>>,
     batches: Mutex<Vec<SentBatch>>,
 }
 
 impl Proxy {
-    /// A proxy before `upstream`, letting everything pass.
+    /// A proxy in front of `upstream` that forwards everything.
     ///
     /// # Errors
     /// If no port is free.
     pub async fn start(upstream: &str) -> anyhow::Result<Self> {
-        // Bound and never listening: keeps the port ours while connections are refused.
+        // Bound, but not listening: reserves the port while connections are refused.
         let reserved = TcpSocket::new_v4()?;
         reserved.set_reuseaddr(true)?;
         reserved.bind(([127, 0, 0, 1], 0).into())?;
@@ -125,7 +125,7 @@ impl Proxy {
             upstream: upstream.trim_end_matches('/').to_owned(),
             client: Client::builder(TokioExecutor::new()).build_http(),
             rule: watch::Sender::new(Arc::new(|_: &Call<'_>| Treatment::Pass)),
-            under_way: watch::Sender::new(0),
+            in_progress: watch::Sender::new(0),
             busy: Mutex::default(),
             counts: Mutex::default(),
             batches: Mutex::default(),
@@ -143,22 +143,22 @@ impl Proxy {
         })
     }
 
-    /// Treats every call like this from now on.
+    /// Treats all calls like this from now on.
     pub fn always(&self, treatment: Treatment) {
         self.decide(move |_| treatment);
     }
 
-    /// Asks `rule` what to do with each call from now on.
+    /// Calls `rule` for each call from now on.
     pub fn decide(&self, rule: impl Fn(&Call<'_>) -> Treatment + Send + Sync + 'static) {
         self.shared.rule.send_replace(Arc::new(rule));
     }
 
-    /// Breaks every connection and refuses new ones.
+    /// Closes all connections and refuses new ones.
     pub async fn refuse(&self) {
         self.switch(true).await;
     }
 
-    /// Takes connections and lets everything pass.
+    /// Accepts connections and forwards everything.
     pub async fn recover(&self) {
         self.always(Treatment::Pass);
         self.switch(false).await;
@@ -173,7 +173,7 @@ impl Proxy {
             .expect("the proxy runs");
     }
 
-    /// How many calls of an operation came, however they were treated.
+    /// The number of calls of an operation, with any treatment.
     pub fn calls(&self, operation: &str) -> usize {
         lock(&self.shared.counts)
             .get(operation)
@@ -181,31 +181,31 @@ impl Proxy {
             .unwrap_or_default()
     }
 
-    /// Every operation that came, and how often.
+    /// The number of calls by operation.
     pub fn operations(&self) -> BTreeMap<String, usize> {
         lock(&self.shared.counts).clone()
     }
 
-    /// Every batch of messages that came.
+    /// All message batches.
     pub fn batches(&self) -> Vec<SentBatch> {
         lock(&self.shared.batches).clone()
     }
 
-    /// For how long so far at least one call was under way.
+    /// The total time in which at least one call was in progress.
     pub fn busy(&self) -> Duration {
         lock(&self.shared.busy).total
     }
 
-    /// Forgets what was counted.
-    pub fn forget(&self) {
+    /// Resets the counts.
+    pub fn reset_counts(&self) {
         lock(&self.shared.counts).clear();
         lock(&self.shared.batches).clear();
     }
 
-    /// Waits until this many calls are under way at once.
-    pub async fn until_under_way(&self, calls: usize) {
-        let mut under_way = self.shared.under_way.subscribe();
-        under_way
+    /// Waits until this many calls are in progress.
+    pub async fn until_in_progress(&self, calls: usize) {
+        let mut in_progress = self.shared.in_progress.subscribe();
+        in_progress
             .wait_for(|now| *now == calls)
             .await
             .expect("the proxy runs");
@@ -268,13 +268,13 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
         let shared = shared.clone();
         async move { shared.treat(request).await }
     });
-    // A cut is an error here, and so is a client that goes away.
+    // `Cut` is an error here, and so is a client that disconnects.
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }
 
-/// The connection ends without an answer.
+/// Closes the connection without a response.
 #[derive(Debug)]
 struct Cut;
 
@@ -286,30 +286,30 @@ impl fmt::Display for Cut {
 
 impl std::error::Error for Cut {}
 
-/// For how long calls were under way, however many at once.
+/// The time in which calls were in progress.
 #[derive(Default)]
 struct Busy {
     total: Duration,
     since: Option<Instant>,
 }
 
-/// Counts a call as under way until it is dropped.
-struct UnderWay<'a>(&'a Shared);
+/// Counts a call as in progress until this is dropped.
+struct InProgress<'a>(&'a Shared);
 
-impl<'a> UnderWay<'a> {
+impl<'a> InProgress<'a> {
     fn begin(shared: &'a Shared) -> Self {
         let mut busy = lock(&shared.busy);
-        shared.under_way.send_modify(|calls| *calls += 1);
+        shared.in_progress.send_modify(|calls| *calls += 1);
         busy.since.get_or_insert_with(Instant::now);
         Self(shared)
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for InProgress<'_> {
     fn drop(&mut self) {
         let mut busy = lock(&self.0.busy);
-        self.0.under_way.send_modify(|calls| *calls -= 1);
-        if *self.0.under_way.borrow() == 0
+        self.0.in_progress.send_modify(|calls| *calls -= 1);
+        if *self.0.in_progress.borrow() == 0
             && let Some(since) = busy.since.take()
         {
             busy.total += since.elapsed();
@@ -319,7 +319,7 @@ impl Drop for UnderWay<'_> {
 
 impl Shared {
     async fn treat(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
-        let _under_way = UnderWay::begin(self);
+        let _in_progress = InProgress::begin(self);
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
         let operation = parts
@@ -405,7 +405,7 @@ impl Shared {
         *forwarded.method_mut() = parts.method;
         *forwarded.uri_mut() = format!("{}{path}", self.upstream).parse().map_err(|_| Cut)?;
         *forwarded.headers_mut() = parts.headers;
-        // Its length may be another one now.
+        // The length may have changed.
         forwarded.headers_mut().remove(http::header::CONTENT_LENGTH);
         let (parts, body) = self
             .client

@@ -1,5 +1,4 @@
-//! The side of AWS that a function's process talks to: a Lambda Runtime API on a free port, which
-//! hands events to whoever polls and gives the answers to whoever invoked.
+//! A Lambda Runtime API on a free port. A function's process polls it for events and posts its replies to it.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
@@ -36,14 +35,14 @@ pub struct RuntimeApi {
     server: JoinHandle<()>,
 }
 
-/// What a function answered.
+/// The reply of a function.
 #[derive(Debug, Clone)]
 pub struct Reply {
-    /// The id that the function knows the invocation by.
+    /// The id of the invocation.
     pub request_id: String,
-    /// The payload of its answer.
+    /// The payload.
     pub payload: Value,
-    /// From handing the event over to the whole answer.
+    /// The time from delivering the event to the complete reply.
     pub took: Duration,
 }
 
@@ -61,7 +60,7 @@ struct Invocation {
 }
 
 struct Pending {
-    handed: Option<Instant>,
+    delivered: Option<Instant>,
     answer: oneshot::Sender<(Result<Bytes, Bytes>, Duration)>,
 }
 
@@ -81,7 +80,7 @@ impl RuntimeApi {
             count: AtomicU64::new(1),
         });
         let app = Router::new()
-            .route("/2018-06-01/runtime/invocation/next", get(hand_over))
+            .route("/2018-06-01/runtime/invocation/next", get(deliver))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(answered))
             .route("/2018-06-01/runtime/invocation/{id}/error", post(failed))
             .route("/2018-06-01/runtime/init/error", post(accepted))
@@ -102,15 +101,18 @@ impl RuntimeApi {
         self.address.to_string()
     }
 
-    /// Hands an event to the next poll and waits for the answer. Any number at once.
+    /// Delivers an event to the next poll and waits for the reply. Supports any number of invocations at once.
     ///
     /// # Errors
-    /// If the function reports an error, or does not answer before its timeout.
+    /// If the function reports an error, or does not reply before the timeout.
     pub async fn invoke(&self, event: &Value, timeout: Duration) -> anyhow::Result<Reply> {
         let number = self.shared.count.fetch_add(1, Ordering::Relaxed);
         let id = format!("{number:08x}-0000-4000-8000-{number:012x}");
         let (answer, answered) = oneshot::channel();
-        let pending = Pending { handed: None, answer };
+        let pending = Pending {
+            delivered: None,
+            answer,
+        };
         self.shared.pending().insert(id.clone(), pending);
         self.shared.waiting.send(Invocation {
             id: id.clone(),
@@ -120,12 +122,12 @@ impl RuntimeApi {
         let answer = tokio::time::timeout(timeout, answered).await;
         self.shared.pending().remove(&id);
         let (outcome, took) = answer
-            .context("the function did not answer before its timeout")?
+            .context("the function did not reply before its timeout")?
             .context("the Runtime API ended")?;
         match outcome {
             Ok(payload) => Ok(Reply {
                 request_id: id,
-                payload: serde_json::from_slice(&payload).context("the answer is not JSON")?,
+                payload: serde_json::from_slice(&payload).context("the reply is not JSON")?,
                 took,
             }),
             Err(error) => bail!("the function failed: {}", String::from_utf8_lossy(&error)),
@@ -147,10 +149,10 @@ impl Shared {
     fn settle(&self, id: &str, outcome: Result<Bytes, Bytes>) -> StatusCode {
         match self.pending().remove(id) {
             Some(Pending {
-                handed: Some(handed),
+                delivered: Some(delivered),
                 answer,
             }) => {
-                let _ = answer.send((outcome, handed.elapsed()));
+                let _ = answer.send((outcome, delivered.elapsed()));
                 StatusCode::ACCEPTED
             }
             _ => StatusCode::NOT_FOUND,
@@ -158,12 +160,12 @@ impl Shared {
     }
 }
 
-async fn hand_over(State(shared): State<Arc<Shared>>) -> Response {
+async fn deliver(State(shared): State<Arc<Shared>>) -> Response {
     let Some(invocation) = shared.next.lock().await.recv().await else {
         return empty(StatusCode::GONE);
     };
     if let Some(pending) = shared.pending().get_mut(&invocation.id) {
-        pending.handed = Some(Instant::now());
+        pending.delivered = Some(Instant::now());
     }
     let deadline = SystemTime::now() + invocation.timeout;
     let deadline = deadline.duration_since(UNIX_EPOCH).expect("a clock").as_millis();

@@ -1,10 +1,10 @@
-//! The providers' sample bodies, each of one record, and the key that its event has in the events table.
+//! The providers' sample bodies, one record each, and the keys of their events in the events table.
 
 use std::path::{Path, PathBuf};
 
-use crate::ledger::Key;
+use crate::storage::Key;
 
-/// The folders of samples, the function that receives them, and whether they are the provider's own. The
+/// The folders of samples, the function that receives them, and whether the provider published them. The
 /// others are composed from its documentation.
 const FOLDERS: [(&str, &str, bool); 6] = [
     ("event-webhook", "event-webhook", true),
@@ -24,7 +24,7 @@ pub struct Sample {
     pub function: &'static str,
     /// Whether the provider published it.
     pub is_providers_own: bool,
-    /// The body, as its file holds it.
+    /// The body, as in its file.
     pub body: Vec<u8>,
 }
 

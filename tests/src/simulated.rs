@@ -1,33 +1,27 @@
-//! The events that `simulate` tells of, as items of the events table.
+//! The events of `simulate`, as items of the events table.
 
-use clap::Parser as _;
-use netcore_webhooks::simulate::{Options, Play};
+use netcore_webhooks::simulate::Play;
 use webhook_ingest::{
     events_table::item::{self, Arrival, Item},
     provider,
 };
 
-/// The moment up to which the events happen: 2026-11-20T13:30:00Z.
+use crate::command::options;
+
+/// The time of the last event at the latest: 2026-11-20T13:30:00Z.
 pub const UNTIL: i64 = 1_795_181_400_000;
 
-#[derive(clap::Parser)]
-struct Simulated {
-    #[command(flatten)]
-    options: Options,
-}
-
-/// The items of `simulate` with these arguments, in order of time. Each arrives when it happens.
+/// The items of `simulate` with these arguments, in order of time. Each arrives at its event time.
 pub fn items(arguments: &[&str], seed: u64) -> Vec<Item> {
-    let words: Vec<&str> = ["simulate"].iter().chain(arguments).copied().collect();
-    let options = Simulated::parse_from(words).options;
-    let play = Play::write(&options, seed, UNTIL).expect("options that fit");
-    play.told
+    let simulation = Play::write(&options(arguments), seed, UNTIL).expect("valid options");
+    simulation
+        .told
         .iter()
-        .map(|happening| {
-            let receiver = receivers::receiver(happening.function).expect("a receiver");
-            let event = provider::read(receiver.formats, &happening.record.to_string()).expect("an event");
+        .map(|simulated| {
+            let receiver = receivers::receiver(simulated.function).expect("a receiver");
+            let event = provider::read(receiver.formats, &simulated.record.to_string()).expect("an event");
             let arrival = Arrival {
-                at: happening.at,
+                at: simulated.at,
                 retention_days: 180,
                 late_after_hours: 72,
             };

@@ -1,5 +1,5 @@
-//! Less than a core: what a function of little memory gets on Lambda. The process is stopped and
-//! continued by signals, so that it needs neither control groups nor root.
+//! Limits a process to a share of a core, as Lambda does for functions with little memory. Stops and continues
+//! the process by signals, which needs neither control groups nor root.
 
 use std::{
     fs,
@@ -13,20 +13,20 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How often the process's CPU time is looked at. Lambda accounts in periods of some milliseconds too.
+/// Interval of the checks of the process's CPU time. Lambda also uses periods of a few milliseconds.
 const PERIOD: Duration = Duration::from_millis(2);
 
-/// A process may save up no more than this for later, as under Linux's bandwidth control.
+/// Most unused CPU time that a process can use later, as in Linux's bandwidth control.
 const BURST: Duration = Duration::from_millis(10);
 
-/// Holds a process to a share of one core until it is dropped.
+/// Limits a process to a share of one core until this is dropped.
 pub struct Throttle {
     ends: Arc<AtomicBool>,
     thread: Option<JoinHandle<Duration>>,
 }
 
 impl Throttle {
-    /// Lets the process run for `share` of the time: 1.0 / 7.0 for a function of 256 MB.
+    /// Limits the process to `share` of one core: 1.0 / 7.0 for a function of 256 MB.
     pub fn start(process: u32, share: f64) -> Self {
         let ends = Arc::new(AtomicBool::new(false));
         let until = ends.clone();
@@ -37,7 +37,7 @@ impl Throttle {
         }
     }
 
-    /// Ends it; returns the CPU time that the process took meanwhile.
+    /// Ends the limit; returns the CPU time that the process used under it.
     pub fn end(mut self) -> Duration {
         self.ends.store(true, Ordering::Relaxed);
         let thread = self.thread.take().expect("it ends once");

@@ -1,10 +1,9 @@
-//! The JSON API over HTTP: what became of a message, of a person's messages, and of what needs a
-//! person.
+//! The JSON API over HTTP: messages, the events of a phone number, and dead letters.
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test that meets the unexpected is to fail"
+    reason = "an unexpected result must fail the test"
 )]
 
 use std::time::Duration;
@@ -12,27 +11,27 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::Method;
 use integration_tests::{
-    instance::{Answer, Instance},
+    answer::Answer,
+    fixtures::{self, with},
     samples::sample,
+    server::Server,
 };
 use serde_json::{Value, json};
 
-/// Some second of 2025.
+/// A second in 2025.
 const T: i64 = 1_750_000_000;
 
-async fn post(instance: &Instance, function: &str, body: &Value) {
-    let records = body.as_array().map_or(1, Vec::len) as u64;
-    let answer = instance.post(function, body.to_string()).await;
+async fn post(server: &Server, function: &str, body: &Value) {
+    let records = body.as_array().map_or(1, Vec::len);
+    let answer = server.post(function, body.to_string()).await;
     assert_eq!(answer.counts(), [records, records, 0, 0, 0], "{body}");
 }
 
-async fn message(instance: &Instance, id: &str) -> Value {
-    let answer = instance.get(&format!("/api/messages/{id}")).await;
-    assert_eq!(answer.status, 200, "{id}: {}", answer.text);
-    answer.json()
+async fn get_message(server: &Server, id: &str) -> Value {
+    server.json(&format!("/api/messages/{id}")).await
 }
 
-/// `[[a, b], …]` of two fields of each entry of a list.
+/// `[[a, b], …]`: two fields of each entry of a list.
 fn columns(list: &Value, fields: [&str; 2]) -> Value {
     list.as_array()
         .unwrap()
@@ -47,24 +46,24 @@ fn refusal(answer: &Answer) -> (u16, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_is_told_with_its_events_in_order_of_time_and_rank() {
-    let instance = Instance::start().await;
-    // One id and one second for all three, and they come in the wrong order.
+async fn events_of_a_message_are_in_order_of_time_and_rank() {
+    let server = Server::start().await;
+    // The same id and second for all three, in the wrong order.
     for name in ["failed", "delivered", "sent"] {
         let body = sample(&format!("fallback-sms/{name}"));
-        assert_eq!(instance.post("fallback-sms", body).await.status, 200);
+        assert_eq!(server.post("fallback-sms", body).await.status, 200);
     }
     let id = "sms-337-4b285fb81844-fG2uBk2yZaj3TkwN-0efbe2a86-1762494360";
-    let told = message(&instance, id).await;
+    let message = get_message(&server, id).await;
     assert_eq!(
-        columns(&told["events"], ["status", "event_time"]),
+        columns(&message["events"], ["status", "event_time"]),
         json!([
             ["sent", 1_762_494_360_000_i64],
             ["failed", 1_762_494_360_000_i64],
             ["delivered", 1_762_494_360_000_i64]
         ])
     );
-    let mut head = told.clone();
+    let mut head = message.clone();
     head.as_object_mut().unwrap().remove("events");
     assert_eq!(
         head,
@@ -79,20 +78,20 @@ async fn a_message_is_told_with_its_events_in_order_of_time_and_rank() {
             "linked": [], "answers": [],
         })
     );
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_is_told_with_every_stored_attribute() {
-    let instance = Instance::start().await;
+async fn an_event_has_every_stored_attribute() {
+    let server = Server::start().await;
     let body = json!([{
         "message_id": "full-1", "mobile": "919209209291", "status": "Clicked", "channel": "RCS", "event_time": T,
         "click_data": {"type": "ACTION", "text": "Visit"}, "tags": ["a", "b"], "requestid": "r", "callbackdata": "c",
         "nc_bot_id": 682, "remarks": "", "type": "Template", "price": {"amount": 0.25, "free": false}, "note": null,
     }]);
-    post(&instance, "event-webhook", &body).await;
-    let told = message(&instance, "full-1").await;
-    let mut event = told["events"][0].clone();
+    post(&server, "event-webhook", &body).await;
+    let message = get_message(&server, "full-1").await;
+    let mut event = message["events"][0].clone();
     let event = event.as_object_mut().unwrap();
     for varying in ["received_at", "expires_at", "status_key", "day_shard"] {
         assert!(event.remove(varying).is_some(), "{varying}");
@@ -109,15 +108,15 @@ async fn an_event_is_told_with_every_stored_attribute() {
         })
     );
     assert_eq!(
-        (&told["state"], &told["state_time"]),
+        (&message["state"], &message["state_time"]),
         (&json!("read"), &json!(T * 1000))
     );
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_that_come_in_any_order_give_one_state() {
-    let instance = Instance::start().await;
+async fn the_state_does_not_depend_on_the_order_of_events() {
+    let server = Server::start().await;
     let event = |status: &str, at: i64| json!([{"message_id": "any-1", "mobile": "919209209291", "status": status, "channel": "RCS", "event_time": at}]);
     for (status, at, state) in [
         ("Delivered", T + 5, "delivered"),
@@ -128,13 +127,13 @@ async fn events_that_come_in_any_order_give_one_state() {
         ("Read", T + 10, "read"),
         ("Paused", T + 40, "read"),
     ] {
-        post(&instance, "event-webhook", &event(status, at)).await;
-        assert_eq!(message(&instance, "any-1").await["state"], state, "{status}");
+        post(&server, "event-webhook", &event(status, at)).await;
+        assert_eq!(get_message(&server, "any-1").await["state"], state, "{status}");
     }
-    let told = message(&instance, "any-1").await;
-    assert_eq!(told["state_time"], json!((T + 10) * 1000));
+    let message = get_message(&server, "any-1").await;
+    assert_eq!(message["state_time"], json!((T + 10) * 1000));
     assert_eq!(
-        columns(&told["events"], ["status", "event_time"]),
+        columns(&message["events"], ["status", "event_time"]),
         json!([
             ["sent", T * 1000],
             ["delivered", (T + 5) * 1000],
@@ -145,19 +144,15 @@ async fn events_that_come_in_any_order_give_one_state() {
             ["paused", (T + 40) * 1000]
         ])
     );
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rcs_and_its_fallback_are_one_journey() {
-    let instance = Instance::start().await;
+    let server = Server::start().await;
     let event = |id: &str, channel: &str, status: &str, at: i64, more: Value| {
-        let mut event = json!({"message_id": id, "mobile": "919209209291", "status": status, "channel": channel, "event_time": at});
-        event
-            .as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
-        event
+        let event = json!({"message_id": id, "status": status, "channel": channel, "event_time": at});
+        with(fixtures::event(event), more)
     };
     let (request, callback) = (json!({"requestid": "r-1"}), json!({"callbackdata": "c-2"}));
     let days = 24 * 3600;
@@ -172,7 +167,7 @@ async fn rcs_and_its_fallback_are_one_journey() {
             json!({"requestid": "r-1", "last_channel": "RCS"})
         ),
         event("sms-1", "SMS", "Delivered", T + 8, request.clone()),
-        // Nobody's fallback: another person, another time, the same channel, nothing shared.
+        // Not a fallback: another person, another time, the same channel, or no common reference.
         event(
             "sms-other",
             "SMS",
@@ -199,19 +194,19 @@ async fn rcs_and_its_fallback_are_one_journey() {
         event("rcs-2", "RCS", "Not Sent", T, callback.clone()),
         event("sms-2", "SMS", "Sent", T + 1, callback),
     ]);
-    post(&instance, "event-webhook", &events).await;
+    post(&server, "event-webhook", &events).await;
     let leg = |id: &str, channel: &str, state: &str, at: i64| json!({"message_id": id, "channel": channel, "state": state, "state_time": at * 1000});
     let by_request = json!([
         leg("rcs-1", "RCS", "failed", T + 2),
         leg("sms-1", "SMS", "delivered", T + 8)
     ]);
-    let told = message(&instance, "rcs-1").await;
+    let message = get_message(&server, "rcs-1").await;
     assert_eq!(
-        (&told["journey"], &told["state"]),
+        (&message["journey"], &message["state"]),
         (&by_request, &json!("failed"))
     );
     assert_eq!(
-        message(&instance, "sms-1").await["journey"],
+        get_message(&server, "sms-1").await["journey"],
         json!([
             by_request[0],
             leg("rcs-beside", "RCS", "sent", T + 1),
@@ -223,7 +218,7 @@ async fn rcs_and_its_fallback_are_one_journey() {
         leg("sms-2", "SMS", "sent", T + 1)
     ]);
     for id in ["rcs-2", "sms-2"] {
-        assert_eq!(message(&instance, id).await["journey"], by_callback, "{id}");
+        assert_eq!(get_message(&server, id).await["journey"], by_callback, "{id}");
     }
     for (id, channel, at) in [
         ("sms-other", "SMS", T + 3),
@@ -232,45 +227,45 @@ async fn rcs_and_its_fallback_are_one_journey() {
         ("rcs-empty", "RCS", T + 3),
     ] {
         assert_eq!(
-            message(&instance, id).await["journey"],
+            get_message(&server, id).await["journey"],
             json!([leg(id, channel, "sent", at)]),
             "{id}"
         );
     }
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_reference_on_two_channels_is_one_message_with_two_legs() {
-    let instance = Instance::start().await;
+    let server = Server::start().await;
     for name in ["fallback_sms_delivered", "exception_403", "fallback_sms_sent"] {
         let body = sample(&format!("rcs-callback/{name}"));
-        assert_eq!(instance.post("rcs-callback", body).await.status, 200);
+        assert_eq!(server.post("rcs-callback", body).await.status, 200);
     }
     let id = "7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b17";
-    let told = message(&instance, id).await;
+    let message = get_message(&server, id).await;
     assert_eq!(
-        (&told["channel"], &told["state"], &told["provider"]),
+        (&message["channel"], &message["state"], &message["provider"]),
         (&json!("SMS"), &json!("delivered"), &json!("rcs-gateway"))
     );
     assert_eq!(
-        columns(&told["journey"], ["channel", "state"]),
+        columns(&message["journey"], ["channel", "state"]),
         json!([["RCS", "failed"], ["SMS", "delivered"]])
     );
     assert_eq!(
-        columns(&told["journey"], ["message_id", "state_time"]),
+        columns(&message["journey"], ["message_id", "state_time"]),
         json!([[id, 1_748_960_526_900_i64], [id, 1_748_960_532_000_i64]])
     );
     assert_eq!(
-        columns(&told["events"], ["channel", "status"]),
+        columns(&message["events"], ["channel", "status"]),
         json!([["RCS", "failed"], ["SMS", "sent"], ["SMS", "delivered"]])
     );
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_stored_is_not_found() {
-    let instance = Instance::start().await;
+async fn unknown_ids_and_paths_are_not_found() {
+    let server = Server::start().await;
     for id in [
         "unknown",
         "%23",
@@ -278,7 +273,7 @@ async fn what_is_not_stored_is_not_found() {
         &"x".repeat(2048),
         &"x".repeat(3000),
     ] {
-        let answer = instance.get(&format!("/api/messages/{id}")).await;
+        let answer = server.get(&format!("/api/messages/{id}")).await;
         assert_eq!(
             refusal(&answer),
             (404, "no event of this message is stored".into()),
@@ -286,8 +281,8 @@ async fn what_is_not_stored_is_not_found() {
         );
     }
     for id in ["%FF", "%C3%28"] {
-        let answer = instance.get(&format!("/api/messages/{id}")).await;
-        assert_eq!(answer.status, 400, "{id}: {}", answer.text);
+        let answer = server.get(&format!("/api/messages/{id}")).await;
+        assert_eq!(answer.status, 400, "{id}: {}", answer.body);
     }
     for path in [
         "/",
@@ -300,25 +295,25 @@ async fn what_is_not_stored_is_not_found() {
         "/.env",
         "/healthz/x",
     ] {
-        // The web page may come to live at the root.
-        let answer = instance.get(path).await;
-        assert!(answer.status == 404 || path == "/", "{path}: {}", answer.text);
+        // The root may serve the web page.
+        let answer = server.get(path).await;
+        assert!(answer.status == 404 || path == "/", "{path}: {}", answer.body);
     }
-    let answer = instance.get("/lambda-url/unknown/").await;
+    let answer = server.get("/lambda-url/unknown/").await;
     assert_eq!(answer.status, 404);
     assert!(
-        answer.text.contains("/lambda-url/event-webhook/"),
+        answer.body.contains("/lambda-url/event-webhook/"),
         "{}",
-        answer.text
+        answer.body
     );
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_dashboard_has_a_function_url_like_the_others() {
-    let instance = Instance::start().await;
+    let server = Server::start().await;
     assert_eq!(
-        instance
+        server
             .post("event-webhook", sample("event-webhook/sent"))
             .await
             .status,
@@ -326,46 +321,46 @@ async fn the_dashboard_has_a_function_url_like_the_others() {
     );
     let id = "api-337-91920920929-3c9094b5cd72fdcaafbb633502afa672-1704876827";
     let path = format!("/api/messages/{id}");
-    let there = instance.get(&format!("/lambda-url/dashboard{path}")).await;
-    assert_eq!((there.status, there.json()), (200, message(&instance, id).await));
-    instance.stop().await;
+    let there = server.get(&format!("/lambda-url/dashboard{path}")).await;
+    assert_eq!(
+        (there.status, there.json()),
+        (200, get_message(&server, id).await)
+    );
+    server.stop().await;
 }
 
-/// All events of a person, page by page.
-async fn pages(instance: &Instance, number: &str, limit: usize) -> Vec<Vec<Value>> {
+/// All events of a phone number, page by page.
+async fn pages(server: &Server, number: &str, limit: usize) -> Vec<Vec<Value>> {
     let mut pages = Vec::new();
     let mut cursor = String::new();
     loop {
-        let answer = instance
-            .get(&format!("/api/recipients/{number}?limit={limit}{cursor}"))
-            .await;
-        assert_eq!(answer.status, 200, "{}", answer.text);
-        let page = answer.json();
+        let path = format!("/api/recipients/{number}?limit={limit}{cursor}");
+        let page = server.json(&path).await;
         pages.push(page["events"].as_array().unwrap().clone());
         match &page["cursor"] {
             Value::Null => return pages,
             Value::String(next) => cursor = format!("&cursor={next}"),
             other => panic!("{other} is no cursor"),
         }
-        assert!(pages.len() < 200, "it never ends");
+        assert!(pages.len() < 200, "the pages do not end");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_persons_events_are_paged_without_loss_or_repetition() {
-    let instance = Instance::start().await;
-    // Seven events to a second, so that pages end within one.
+async fn pages_of_a_numbers_events_have_no_gaps_or_duplicates() {
+    let server = Server::start().await;
+    // Seven events per second, so that pages end within a second.
     let events: Vec<Value> = (0..57)
         .map(|i| json!({"message_id": format!("p#{i}%/é"), "mobile": "919209209291", "status": "Sent", "channel": "RCS", "event_time": T + i / 7}))
         .collect();
-    post(&instance, "event-webhook", &Value::Array(events)).await;
-    // The other direction belongs to the person too.
+    post(&server, "event-webhook", &Value::Array(events)).await;
+    // Incoming messages of the same person are included.
     let answer = json!([{"message_id": "in-1", "from": "bot", "to": "+919209209291", "received_at": (T + 100) * 1000, "message_details": {"text": "hi"}}]);
-    post(&instance, "incoming-webhook", &answer).await;
-    let stranger = json!([{"message_id": "x", "mobile": "919209209292", "status": "Sent", "event_time": T}]);
-    post(&instance, "event-webhook", &stranger).await;
+    post(&server, "incoming-webhook", &answer).await;
+    let other = json!([{"message_id": "x", "mobile": "919209209292", "status": "Sent", "event_time": T}]);
+    post(&server, "event-webhook", &other).await;
 
-    let whole = pages(&instance, "919209209291", 200).await.concat();
+    let whole = pages(&server, "919209209291", 200).await.concat();
     assert_eq!(whole.len(), 58);
     assert_eq!(whole[0]["message_id"], "in-1");
     let times: Vec<i64> = whole
@@ -374,7 +369,7 @@ async fn a_persons_events_are_paged_without_loss_or_repetition() {
         .collect();
     assert!(times.is_sorted_by(|newer, older| newer >= older), "{times:?}");
     for limit in [1, 7, 10, 57, 58, 59] {
-        let pages = pages(&instance, "919209209291", limit).await;
+        let pages = pages(&server, "919209209291", limit).await;
         let (last, full) = pages.split_last().unwrap();
         assert!(
             full.iter().all(|page| page.len() == limit) && last.len() <= limit,
@@ -388,32 +383,28 @@ async fn a_persons_events_are_paged_without_loss_or_repetition() {
         "+91%2092092-09291",
         "91-9209209291",
     ] {
-        assert_eq!(
-            pages(&instance, spelling, 200).await.concat(),
-            whole,
-            "{spelling}"
-        );
+        assert_eq!(pages(&server, spelling, 200).await.concat(), whole, "{spelling}");
     }
-    let default = instance.get("/api/recipients/919209209291").await.json();
+    let default = server.get("/api/recipients/919209209291").await.json();
     assert_eq!(default["events"].as_array().unwrap()[..], whole[..50]);
     assert!(default["cursor"].is_string());
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_nobody_wrote_to_has_no_events() {
-    let instance = Instance::start().await;
-    let answer = instance.get("/api/recipients/919209209291").await;
+async fn an_unknown_number_has_no_events() {
+    let server = Server::start().await;
+    let answer = server.get("/api/recipients/919209209291").await;
     assert_eq!(
         (answer.status, answer.json()),
         (200, json!({"events": [], "cursor": null, "journeys": []}))
     );
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_number_limit_or_cursor_is_the_callers_fault() {
-    let instance = Instance::start().await;
+async fn a_bad_number_limit_or_cursor_gets_400() {
+    let server = Server::start().await;
     let event = |i: i64, mobile: &str| json!({"message_id": format!("c-{i}"), "mobile": mobile, "status": "Sent", "channel": "RCS", "event_time": T + i});
     let events = json!([
         event(1, "919209209291"),
@@ -422,13 +413,13 @@ async fn a_bad_number_limit_or_cursor_is_the_callers_fault() {
         event(4, "918888888888"),
         event(5, "918888888888"),
     ]);
-    post(&instance, "event-webhook", &events).await;
+    post(&server, "event-webhook", &events).await;
     for number in ["abc", "%2B", "%FF", "-"] {
-        let answer = instance.get(&format!("/api/recipients/{number}")).await;
-        assert_eq!(answer.status, 400, "{number}: {}", answer.text);
+        let answer = server.get(&format!("/api/recipients/{number}")).await;
+        assert_eq!(answer.status, 400, "{number}: {}", answer.body);
     }
     for limit in ["0", "-1", "201", "99999999999999999999", "1.5", "ten", "", "%20"] {
-        let answer = instance
+        let answer = server
             .get(&format!("/api/recipients/919209209291?limit={limit}"))
             .await;
         assert_eq!(
@@ -437,7 +428,7 @@ async fn a_bad_number_limit_or_cursor_is_the_callers_fault() {
             "{limit}"
         );
     }
-    let others = instance.get("/api/recipients/918888888888?limit=1").await.json()["cursor"].clone();
+    let others = server.get("/api/recipients/918888888888?limit=1").await.json()["cursor"].clone();
     let key = |key: Value| URL_SAFE_NO_PAD.encode(key.to_string());
     for cursor in [
         "!".to_owned(),
@@ -454,66 +445,66 @@ async fn a_bad_number_limit_or_cursor_is_the_callers_fault() {
         ),
         others.as_str().unwrap().to_owned(),
     ] {
-        let answer = instance
+        let answer = server
             .get(&format!("/api/recipients/919209209291?cursor={cursor}"))
             .await;
-        assert_eq!(answer.status, 400, "{cursor}: {}", answer.text);
+        assert_eq!(answer.status, 400, "{cursor}: {}", answer.body);
         assert!(
             answer.json()["error"].as_str().unwrap().contains("cursor"),
             "{}",
-            answer.text
+            answer.body
         );
     }
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dead_letters_are_counted_and_looked_at_but_not_taken() {
-    let instance = Instance::start().await;
+async fn listing_dead_letters_does_not_remove_them() {
+    let server = Server::start().await;
     let empty = json!({"depths": {"retry": {"visible": 0, "in_flight": 0}, "dead_letter": {"visible": 0, "in_flight": 0}}, "newest": []});
-    let answer = instance.get("/api/dead-letters").await;
+    let answer = server.get("/api/dead-letters").await;
     assert_eq!((answer.status, answer.json()), (200, empty));
 
     assert_eq!(
-        instance
+        server
             .post("event-webhook", "{\"first\":919209209291}")
             .await
             .status,
         400
     );
     tokio::time::sleep(Duration::from_millis(5)).await;
-    assert_eq!(instance.post("rcs-callback", "[{}]").await.status, 400);
-    // A look hides what it saw for a second.
+    assert_eq!(server.post("rcs-callback", "[{}]").await.status, 400);
+    // Listing makes dead letters invisible for a second.
     for _ in 0..2 {
-        let answer = instance.get("/api/dead-letters").await;
-        let told = answer.json();
-        let depth = &told["depths"]["dead_letter"];
+        let answer = server.get("/api/dead-letters").await;
+        let listed = answer.json();
+        let depth = &listed["depths"]["dead_letter"];
         assert_eq!(
             depth["visible"].as_u64().unwrap() + depth["in_flight"].as_u64().unwrap(),
             2
         );
         assert_eq!(
-            columns(&told["newest"], ["reason", "function"]),
+            columns(&listed["newest"], ["reason", "function"]),
             json!([["unreadable", "rcs-callback"], ["malformed", "event-webhook"]])
         );
         assert_eq!(
-            columns(&told["newest"], ["body_bytes", "part"]),
+            columns(&listed["newest"], ["body_bytes", "part"]),
             json!([[4, null], [22, null]])
         );
-        for letter in told["newest"].as_array().unwrap() {
-            assert!(letter["id"].is_string() && letter["detail"].is_string());
-            assert!(letter["sent_at"].as_i64() >= letter["received_at"].as_i64());
+        for dead_letter in listed["newest"].as_array().unwrap() {
+            assert!(dead_letter["id"].is_string() && dead_letter["detail"].is_string());
+            assert!(dead_letter["sent_at"].as_i64() >= dead_letter["received_at"].as_i64());
         }
-        assert!(!answer.text.contains("919209209291"), "{}", answer.text);
+        assert!(!answer.body.contains("919209209291"), "{}", answer.body);
         tokio::time::sleep(Duration::from_millis(1500)).await;
     }
-    assert_eq!(instance.ledger.take_letters().await.len(), 2);
-    instance.stop().await;
+    assert_eq!(server.storage().take_dead_letters().await.len(), 2);
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_answer_is_guarded_json() {
-    let instance = Instance::start().await;
+async fn every_response_is_json_with_security_headers() {
+    let server = Server::start().await;
     for (method, path, status) in [
         (Method::GET, "/healthz", 200),
         (Method::HEAD, "/healthz", 200),
@@ -531,8 +522,8 @@ async fn every_answer_is_guarded_json() {
         (Method::OPTIONS, "/api/unknown", 405),
     ] {
         let what = format!("{method} {path}");
-        let answer = instance.send(method.clone(), path, &[], "").await;
-        assert_eq!(answer.status, status, "{what}: {}", answer.text);
+        let answer = server.send(method.clone(), path, &[], "").await;
+        assert_eq!(answer.status, status, "{what}: {}", answer.body);
         assert_eq!(answer.header("content-type"), Some("application/json"), "{what}");
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{what}");
@@ -543,11 +534,11 @@ async fn every_answer_is_guarded_json() {
             "{what}"
         );
         if method == Method::HEAD {
-            assert_eq!(answer.text, "", "{what}");
+            assert_eq!(answer.body, "", "{what}");
         } else {
             assert!(answer.json().is_object(), "{what}");
         }
     }
-    assert_eq!(instance.get("/healthz").await.json(), json!({"status": "ok"}));
-    instance.stop().await;
+    assert_eq!(server.get("/healthz").await.json(), json!({"status": "ok"}));
+    server.stop().await;
 }

@@ -1,18 +1,17 @@
-//! What `cost` reckons with is what is measured: write units, sizes, counters, log lines, alarms.
-//! And the reference shows what it prints.
+//! The assumptions of `cost` match measurements: write units, sizes, counters, log lines and alarms. The
+//! reference shows its output.
 #![allow(
     clippy::cast_precision_loss,
     clippy::expect_used,
     clippy::float_cmp,
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "a test that meets the unexpected is to fail"
+    reason = "an unexpected result must fail the test"
 )]
 
 use std::{
     collections::BTreeMap,
     fs,
-    path::Path,
     process::Command,
     sync::{
         Arc,
@@ -21,51 +20,39 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
-use clap::Parser as _;
 use integration_tests::{
-    binary::{self, Function},
+    command::options,
     fixtures,
-    proxy::{Proxy, Treatment},
-    scene::Scene,
-    simulated,
+    function::{self, Function},
+    proxy::Treatment,
+    root, simulated,
+    stack::Stack,
 };
-use netcore_webhooks::{
-    cost::{self, Bill, usage},
-    local::{Local, QueueOptions, RunningInstance},
-};
-use projector::{counter_delta::CounterDelta, rollups::Rollups};
+use netcore_webhooks::cost::{self, Bill, usage};
+use projector::counter_delta::CounterDelta;
 use receivers::RECEIVERS;
 use serde_json::Value;
 use tokio::time::{Duration, Instant};
-use webhook_ingest::{
-    events_table::item::{self, Item},
-    operations::clients::Timeouts,
-};
-
-#[derive(clap::Parser)]
-struct Asked {
-    #[command(flatten)]
-    options: cost::Options,
-}
+use webhook_ingest::events_table::item::{self, Item};
 
 fn bill(words: &[&str]) -> Bill {
-    cost::bill(&Asked::parse_from(["cost"].iter().chain(words)).options)
+    cost::bill(&options(words))
 }
 
-/// Items of simulated events, in order of time, each as if it had arrived when it happened.
+/// Items of simulated events, in order of time. Each arrives at its event time.
 fn items(messages: &str) -> Vec<Item> {
     simulated::items(&["--days", "1", "--messages", messages], 1)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_takes_one_unit_of_the_table_and_of_each_index() {
-    let local = Local::start(None, QueueOptions::default()).await.unwrap();
-    let aws = local.place.aws(Timeouts::unhurried()).await;
+async fn an_event_consumes_one_write_unit_of_the_table_and_of_each_index() {
+    let stack = Stack::start().await;
+    let aws = stack.storage.aws();
     for item in items("60") {
         let written = aws
             .dynamodb
             .put_item()
-            .table_name(&local.place.events_table)
+            .table_name(&stack.instance.events_table)
             .set_item(Some(item))
             .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
             .send()
@@ -86,7 +73,7 @@ async fn an_event_takes_one_unit_of_the_table_and_of_each_index() {
 }
 
 #[test]
-fn items_are_as_large_as_reckoned() {
+fn items_have_the_estimated_size() {
     let items = items("4000");
     let mean = items.iter().map(item::size).sum::<usize>() as f64 / items.len() as f64;
     assert!((mean / usage::ITEM_BYTES - 1.0).abs() < 0.1, "{mean} bytes");
@@ -94,33 +81,27 @@ fn items_are_as_large_as_reckoned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn counting_touches_as_many_items_as_reckoned() {
+async fn counting_updates_the_estimated_number_of_items() {
     let items = items("4000");
     for batch in [1, 6, 50, 500] {
-        let local = Local::start(None, QueueOptions::default()).await.unwrap();
-        let proxy = Proxy::start(&local.place.dynamodb).await.unwrap();
+        let stack = Stack::start().await;
         let touched = Arc::new(AtomicUsize::new(0));
         let count = touched.clone();
-        proxy.decide(move |call| {
+        stack.table.decide(move |call| {
             if call.operation == "TransactWriteItems" {
                 let updates = String::from_utf8_lossy(call.body).matches("\"Update\":").count();
                 count.fetch_add(updates, Ordering::Relaxed);
             }
             Treatment::Pass
         });
-        let place = RunningInstance {
-            dynamodb: proxy.url.clone(),
-            ..local.place.clone()
-        };
-        let client = place.aws(Timeouts::unhurried()).await.dynamodb;
-        let rollups = Rollups::new(client, place.rollups_table.clone());
-        // From the busy half of the day on, each batch within the five seconds of the window.
+        let rollups = stack.rollups().await;
+        // From the busy half of the day; each batch within the window of five seconds.
         let taken = items.iter().skip(items.len() / 2).take(batch * 12);
         let deltas: Vec<CounterDelta> = taken
             .filter_map(CounterDelta::of)
             .zip(0..)
-            .map(|(mut delta, place)| {
-                delta.identity.received_at = simulated::UNTIL + place * 5_000 / i64::try_from(batch).unwrap();
+            .map(|(mut delta, index)| {
+                delta.identity.received_at = simulated::UNTIL + index * 5_000 / i64::try_from(batch).unwrap();
                 delta
             })
             .collect();
@@ -130,19 +111,19 @@ async fn counting_touches_as_many_items_as_reckoned() {
             rollups.count("1", deltas, until).await.unwrap();
         }
         let measured = touched.load(Ordering::Relaxed) as f64 / number as f64;
-        let reckoned = usage::touched(batch as f64, (batch as f64).min(5.0));
+        let estimated = usage::touched(batch as f64, (batch as f64).min(5.0));
         assert!(
-            (0.7..=1.3).contains(&(measured / reckoned)),
-            "batches of {batch}: {measured} items, reckoned {reckoned}"
+            (0.7..=1.3).contains(&(measured / estimated)),
+            "batches of {batch}: {measured} items, estimated {estimated}"
         );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_writes_as_much_to_the_log_as_reckoned() {
+async fn a_request_logs_the_estimated_number_of_bytes() {
     const REQUESTS: usize = 20;
-    let scene = Scene::set().await;
-    let function = scene.function("event-webhook", &[]).await;
+    let stack = Stack::start().await;
+    let function = stack.function("event-webhook", &[]).await;
     let written = |function: &Function| {
         let lines = function.lines();
         (
@@ -150,17 +131,13 @@ async fn a_request_writes_as_much_to_the_log_as_reckoned() {
             lines.iter().map(|line| line.len() + 1).sum::<usize>(),
         )
     };
-    // What a start writes is not of a request.
-    let first = function
-        .request(&fixtures::post(&fixtures::body(&fixtures::events(0, 1))))
-        .await;
+    // The first request includes what the start logs.
+    let first = function.post(&fixtures::body(&fixtures::events(0, 1))).await;
     function.log_of(&first).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     let before = written(&function);
     for number in 1..=REQUESTS {
-        let answer = function
-            .request(&fixtures::post(&fixtures::body(&fixtures::events(number, 1))))
-            .await;
+        let answer = function.post(&fixtures::body(&fixtures::events(number, 1))).await;
         assert_eq!(answer.status, 200);
         function.log_of(&answer).await;
     }
@@ -174,16 +151,12 @@ async fn a_request_writes_as_much_to_the_log_as_reckoned() {
     );
 }
 
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
-
 #[test]
-fn the_template_has_as_many_alarms_as_reckoned() {
+fn the_template_has_the_estimated_number_of_alarms() {
     let template = fs::read_to_string(root().join("template.yaml")).unwrap();
     let (mut alarms, mut copies) = (0, 1);
     for line in template.lines() {
-        // A loop (Fn::ForEach) makes one of what it holds for each name in its list.
+        // A loop (`Fn::ForEach`) creates one resource per name in its list.
         if line == "    - !Ref Receivers" {
             copies = RECEIVERS.len();
         } else if line.starts_with("    - [") {
@@ -209,7 +182,7 @@ fn a_bill_is_the_sum_of_its_parts_and_follows_the_options() {
     assert!((all.usd - sum).abs() < 1e-9);
     assert!((part(&all, "events: writes of the table") - 6.25).abs() < 1e-9);
     assert!((part(&all, "receivers: requests") - 2.0).abs() < 1e-9);
-    // Two more units for each event, and longer calls.
+    // Two more write units per event, and longer invocations.
     assert!(all.two_write_usd > all.usd + 2.0 * 6.25);
 
     let without = bill(&[
@@ -249,7 +222,7 @@ fn the_reference_shows_what_the_command_prints() {
 #[test]
 fn the_command_prints_a_table_or_json() {
     let run = |more: &[&str]| {
-        let mut command = Command::new(binary::command());
+        let mut command = Command::new(function::command());
         let output = command
             .args(["cost", "--events-per-month", "1000000"])
             .args(more)
@@ -268,7 +241,7 @@ fn the_command_prints_a_table_or_json() {
     let json: Value = serde_json::from_str(&run(&["--json"])).unwrap();
     assert_eq!(json["events"], 1_000_000);
     assert_eq!(json["lines"].as_array().unwrap().len(), 18);
-    let refused = Command::new(binary::command())
+    let refused = Command::new(function::command())
         .args(["cost", "--events-per-month", "0"])
         .output()
         .unwrap();

@@ -1,5 +1,5 @@
-//! Whatever is sent, every event is in the totals, no item of the counters' table grows large, and
-//! counting costs the same.
+//! With any input, every event is in the totals, no item of the counters' table grows large, and the cost of
+//! counting stays the same.
 
 #![allow(
     clippy::cast_precision_loss,
@@ -7,7 +7,7 @@
     clippy::panic,
     clippy::too_many_lines,
     clippy::unwrap_used,
-    reason = "this is all tests, helpers included"
+    reason = "an unexpected result must fail the test"
 )]
 
 use std::{
@@ -17,7 +17,11 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::join_all;
-use integration_tests::instance::Instance;
+use integration_tests::{
+    answer::sum,
+    server::Server,
+    storage::{number, text},
+};
 use netcore_webhooks::local::{EVENTS_TABLE, ROLLUPS_TABLE};
 use projector::{counter_delta::CounterDelta, rebuild::rebuild, rollups::Rollups};
 use serde_json::{Value, json};
@@ -28,15 +32,7 @@ const DAY: &str = "2025-06-15";
 const NOON: i64 = 1_749_988_800_000;
 const BATCH: usize = 500;
 
-fn text(text: impl Into<String>) -> AttributeValue {
-    AttributeValue::S(text.into())
-}
-
-fn number(number: i64) -> AttributeValue {
-    AttributeValue::N(number.to_string())
-}
-
-/// An event that was sent on `DAY`, received a moment later.
+/// An event of `DAY`.
 fn event(id: usize, received_at: i64, more: &[(&str, AttributeValue)]) -> Item {
     let mut item = Item::from([
         ("message_id".into(), text(format!("m-{id}"))),
@@ -63,15 +59,15 @@ fn deltas(items: impl IntoIterator<Item = Item>) -> Vec<CounterDelta> {
         .collect()
 }
 
-fn rollups(instance: &Instance) -> Rollups {
-    Rollups::new(instance.ledger.aws().dynamodb.clone(), ROLLUPS_TABLE.to_owned())
+fn rollups(server: &Server) -> Rollups {
+    Rollups::new(server.storage().aws().dynamodb.clone(), ROLLUPS_TABLE.to_owned())
 }
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_mins(5)
 }
 
-/// Bytes of an item by the rules of the capacity calculation.
+/// The size of an item for the capacity calculation.
 fn size(item: &Item) -> usize {
     let value = |value: &AttributeValue| match value {
         AttributeValue::S(text) => text.len(),
@@ -88,7 +84,7 @@ fn key(item: &Item) -> (&str, &str) {
     (item["series"].as_s().unwrap(), item["period"].as_s().unwrap())
 }
 
-/// The counters of all series' days by series, all slots added up.
+/// The daily counters by series, summed over all slots.
 fn of_days(rows: &[Item]) -> BTreeMap<String, BTreeMap<String, u64>> {
     let mut series: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
     for row in rows.iter().filter(|row| key(row).1.starts_with("day#")) {
@@ -105,23 +101,13 @@ fn total(counters: &BTreeMap<String, u64>, kind: &str) -> u64 {
     of_kind.map(|(_, count)| count).sum()
 }
 
-async fn summary(instance: &Instance, query: &str) -> Value {
-    let answer = instance
-        .get(&format!("/api/summary?from={DAY}&to={DAY}{query}"))
-        .await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    answer.json()
+async fn summary(server: &Server, query: &str) -> Value {
+    server
+        .json(&format!("/api/summary?from={DAY}&to={DAY}{query}"))
+        .await
 }
 
-fn sum(list: &Value) -> u64 {
-    list.as_array()
-        .unwrap()
-        .iter()
-        .map(|entry| entry["count"].as_u64().unwrap())
-        .sum()
-}
-
-/// An event of which nothing is like anything of another one.
+/// An event that shares no name with any other event.
 fn odd(id: usize) -> (Item, usize) {
     let tags = if id.is_multiple_of(10) { 20 } else { 1 };
     let list = (0..tags)
@@ -152,11 +138,11 @@ fn odd(id: usize) -> (Item, usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn names_beyond_the_bounds_count_as_other_and_cost_no_more() {
-    // `ODD_EVENTS=1000000` runs it at full size, in minutes with `--release`.
+async fn names_beyond_the_limits_count_as_other_at_the_same_cost() {
+    // `ODD_EVENTS=1000000` runs the test at full size, in minutes with `--release`.
     let events: usize = std::env::var("ODD_EVENTS").map_or(4_000, |events| events.parse().unwrap());
-    let instance = Instance::start().await;
-    let rollups = rollups(&instance);
+    let server = Server::start().await;
+    let rollups = rollups(&server);
     let usual = (0..BATCH).map(|id| {
         let tags = AttributeValue::L(vec![text("campaign")]);
         event(
@@ -190,7 +176,7 @@ async fn names_beyond_the_bounds_count_as_other_and_cost_no_more() {
         assert_eq!((counted.fresh, counted.uncountable.len()), (BATCH, 0));
         each.push(counted.write_units / BATCH as f64);
     }
-    // The first names get series of their own. Then there are as many items as ever, however many names.
+    // The first names get separate series. After that, the number of items stays constant.
     println!("write units of an event: usual {usual:.2}, odd {each:.2?}");
     assert!(each.iter().all(|units| *units < 60.0), "{each:?}");
     assert!(
@@ -198,7 +184,7 @@ async fn names_beyond_the_bounds_count_as_other_and_cost_no_more() {
         "{usual} {each:?}"
     );
 
-    let rows = instance.ledger.rollups().await;
+    let rows = server.storage().rollup_items().await;
     let largest = rows.iter().map(|row| (size(row), key(row))).max().unwrap();
     assert!(largest.0 < 40_000, "{largest:?}");
     let days = of_days(&rows);
@@ -214,7 +200,7 @@ async fn names_beyond_the_bounds_count_as_other_and_cost_no_more() {
             .collect()
     };
     let bots = series("0#bot=", "&tag=");
-    // The other day's bot and tag, and `other`.
+    // Plus the bot and tag of the other day, and `other`.
     assert_eq!(bots.len(), 200 + 2);
     assert_eq!(series("0#tag=", "").len(), 1_000 + 2);
     assert_eq!(
@@ -230,7 +216,7 @@ async fn names_beyond_the_bounds_count_as_other_and_cost_no_more() {
         assert_eq!(expires, key(row).0 != "0#all", "{:?}", key(row));
     }
 
-    let seen = summary(&instance, "").await;
+    let seen = summary(&server, "").await;
     assert_eq!(sum(&seen["counts"]), events as u64);
     assert_eq!(sum(&seen["hours"]), events as u64);
     assert_eq!(sum(&seen["failures"]), events as u64 / 4);
@@ -256,14 +242,14 @@ async fn names_beyond_the_bounds_count_as_other_and_cost_no_more() {
         ("tags", 1_000),
     ];
     assert_eq!(folded, BTreeMap::from(expected));
-    assert_eq!(sum(&summary(&instance, "&tag=other").await["counts"]), beyond);
+    assert_eq!(sum(&summary(&server, "&tag=other").await["counts"]), beyond);
     assert_eq!(seen["tags"].as_array().unwrap().len(), 1_001);
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn projectors_at_once_agree_on_the_names_of_a_day() {
-    let instance = Instance::start().await;
+async fn concurrent_projectors_agree_on_the_names_of_a_day() {
+    let server = Server::start().await;
     let events = |of: usize| {
         let items = (0..400).map(move |id| {
             let tags = (0..3).map(|tag| text(format!("tag-{}", (id * 7 + tag * 131 + of * 311) % 1_500)));
@@ -276,7 +262,7 @@ async fn projectors_at_once_agree_on_the_names_of_a_day() {
         deltas(items)
     };
     let counted = join_all((0..4).map(|of| {
-        let rollups = rollups(&instance);
+        let rollups = rollups(&server);
         async move {
             for some in events(of).chunks(50) {
                 rollups.count("0", some, soon()).await.unwrap();
@@ -284,7 +270,7 @@ async fn projectors_at_once_agree_on_the_names_of_a_day() {
         }
     }));
     counted.await;
-    let rows = instance.ledger.rollups().await;
+    let rows = server.storage().rollup_items().await;
     let names = |attribute: &str| -> BTreeSet<String> {
         let pages = rows.iter().filter(|row| key(row).0 == "0#names");
         pages
@@ -306,17 +292,17 @@ async fn projectors_at_once_agree_on_the_names_of_a_day() {
     assert_eq!(series("0#bot=", "&tag="), &bots | &other);
     assert_eq!(series("0#tag=", ""), &tags | &other);
     assert_eq!(total(&of_days(&rows)["0#all"], "s|"), 1_600);
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn events_of_one_second_count_once_however_many_they_are() {
+async fn twelve_thousand_events_of_one_second_count_once() {
     const EVENTS: usize = 12_000;
-    let instance = Instance::start().await;
+    let server = Server::start().await;
     let all = deltas((0..EVENTS).map(|id| event(id, NOON, &[])));
-    // Three projectors; each event comes to two of them, in different batches.
+    // Three projectors. Each event is delivered to two of them, in different batches.
     let deliveries = (0..3).map(|of| {
-        let rollups = rollups(&instance);
+        let rollups = rollups(&server);
         let mine: Vec<CounterDelta> = all
             .iter()
             .enumerate()
@@ -335,14 +321,14 @@ async fn events_of_one_second_count_once_however_many_they_are() {
     });
     let fresh: usize = join_all(deliveries).await.into_iter().sum();
     assert_eq!(fresh, EVENTS);
-    let rollups = rollups(&instance);
+    let rollups = rollups(&server);
     for some in all.chunks(BATCH) {
         assert_eq!(
             rollups.count("0", some, soon()).await.unwrap().replayed,
             some.len()
         );
     }
-    let rows = instance.ledger.rollups().await;
+    let rows = server.storage().rollup_items().await;
     assert_eq!(total(&of_days(&rows)["0#all"], "s|"), EVENTS as u64);
     let marks: Vec<&Item> = rows
         .iter()
@@ -356,15 +342,15 @@ async fn events_of_one_second_count_once_however_many_they_are() {
         "{} items, {largest} bytes",
         marks.len()
     );
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn eight_projectors_at_once_count_exactly_in_slots_of_their_own() {
+async fn eight_concurrent_projectors_count_exactly_in_separate_slots() {
     const EACH: usize = 1_500;
-    let instance = Instance::start().await;
+    let server = Server::start().await;
     let deliveries = (0..8).map(|of| {
-        let rollups = rollups(&instance);
+        let rollups = rollups(&server);
         let mine = deltas((0..EACH).map(|id| {
             let tags = AttributeValue::L(vec![text(format!("campaign-{}", id % 5))]);
             let received_at = NOON + i64::try_from(id).unwrap() * 4;
@@ -381,14 +367,14 @@ async fn eight_projectors_at_once_count_exactly_in_slots_of_their_own() {
         }
     });
     join_all(deliveries).await;
-    let seen = summary(&instance, "").await;
+    let seen = summary(&server, "").await;
     assert_eq!(sum(&seen["counts"]), 8 * EACH as u64);
     assert_eq!(sum(&seen["hours"]), 8 * EACH as u64);
     assert_eq!(
-        sum(&summary(&instance, "&bot=682&tag=campaign-3").await["counts"]),
+        sum(&summary(&server, "&bot=682&tag=campaign-3").await["counts"]),
         8 * EACH as u64 / 5
     );
-    let rows = instance.ledger.rollups().await;
+    let rows = server.storage().rollup_items().await;
     let slots: BTreeSet<&str> = rows
         .iter()
         .map(key)
@@ -396,15 +382,15 @@ async fn eight_projectors_at_once_count_exactly_in_slots_of_their_own() {
         .map(|(_, period)| period)
         .collect();
     assert!((2..=8).contains(&slots.len()), "{slots:?}");
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_table_of_an_earlier_version_is_read_and_counted_on() {
-    let instance = Instance::start().await;
+async fn a_table_of_an_earlier_version_is_read_and_updated() {
+    let server = Server::start().await;
     let put = |period: &str, more: Vec<(&str, AttributeValue)>| {
-        let mut put = instance
-            .ledger
+        let mut put = server
+            .storage()
             .aws()
             .dynamodb
             .put_item()
@@ -426,13 +412,13 @@ async fn a_table_of_an_earlier_version_is_read_and_counted_on() {
     put(&format!("hour#{DAY}T12"), vec![("s|RCS|sent", number(41))])
         .await
         .unwrap();
-    // An event that the earlier version counted, and one that it did not.
+    // One event that the earlier version counted, and one that it did not.
     let counted = deltas([event(1, NOON, &[]), event(2, NOON, &[("bot_id", text("683"))])]);
     let mark = AttributeValue::Bs(vec![aws_sdk_dynamodb::primitives::Blob::new(
         counted[0].identity.marker,
     )]);
-    let marks = instance
-        .ledger
+    let marks = server
+        .storage()
         .aws()
         .dynamodb
         .put_item()
@@ -445,9 +431,9 @@ async fn a_table_of_an_earlier_version_is_read_and_counted_on() {
         .send()
         .await
         .unwrap();
-    let outcome = rollups(&instance).count("0", &counted, soon()).await.unwrap();
+    let outcome = rollups(&server).count("0", &counted, soon()).await.unwrap();
     assert_eq!((outcome.fresh, outcome.replayed), (1, 1));
-    let seen = summary(&instance, "").await;
+    let seen = summary(&server, "").await;
     assert_eq!(
         seen["counts"],
         json!([{"day": DAY, "channel": "RCS", "status": "sent", "count": 42}])
@@ -459,32 +445,32 @@ async fn a_table_of_an_earlier_version_is_read_and_counted_on() {
     assert_eq!(seen["bots"].as_array().unwrap().len(), 3);
     assert_eq!(seen["folded"], json!([]));
 
-    // What it counted with a phone number is gone after a rebuild.
-    let rollups = rollups(&instance);
+    // A rebuild removes names with phone numbers.
+    let rollups = rollups(&server);
     rebuild(&rollups, EVENTS_TABLE, |_| ()).await.unwrap();
-    let left = format!("{:?}", instance.ledger.rollups().await);
+    let left = format!("{:?}", server.storage().rollup_items().await);
     assert!(!left.contains("919812345678"), "{left}");
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bot_whose_id_is_a_number_is_masked_and_still_found() {
-    let instance = Instance::start().await;
+async fn a_bot_with_a_phone_number_as_id_is_masked_and_found() {
+    let server = Server::start().await;
     let bots = ["682", "919812345678"];
     let events = deltas(
         bots.iter()
             .enumerate()
             .map(|(id, bot)| event(id, NOON, &[("bot_id", text(*bot))])),
     );
-    rollups(&instance).count("0", &events, soon()).await.unwrap();
-    let left = format!("{:?}", instance.ledger.rollups().await);
+    rollups(&server).count("0", &events, soon()).await.unwrap();
+    let left = format!("{:?}", server.storage().rollup_items().await);
     assert!(!left.contains("919812345678"), "{left}");
     for bot in bots {
         assert_eq!(
-            sum(&summary(&instance, &format!("&bot={bot}")).await["counts"]),
+            sum(&summary(&server, &format!("&bot={bot}")).await["counts"]),
             1,
             "{bot}"
         );
     }
-    instance.stop().await;
+    server.stop().await;
 }

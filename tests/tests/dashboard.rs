@@ -1,24 +1,20 @@
-//! The dashboard: its numbers against what was posted, its lists to the end, and its answers against the
-//! schema it publishes.
+//! The dashboard: its counts, its complete lists, and its responses against the published schema.
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test that meets the unexpected is to fail"
+    reason = "an unexpected result must fail the test"
 )]
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use dynoxide::storage::Storage;
 use http::Method;
-use integration_tests::instance::{Answer, HttpClient, Instance, POLICY, TOKEN};
-use netcore_webhooks::{
-    local::{EVENTS_TABLE, QueueOptions, ROLLUPS_TABLE},
-    serve::{Options, Server},
-};
+use integration_tests::{answer::sum, fixtures::AUTH, server::Server};
+use netcore_webhooks::local::{EVENTS_TABLE, ROLLUPS_TABLE};
 use serde_json::{Value, json};
 
-/// Noon of some day of 2025, in seconds.
+/// Noon of that day, in seconds.
 const NOON: i64 = 1_749_988_800;
 const DAY: &str = "2025-06-15";
 
@@ -31,34 +27,7 @@ fn event(number: u32, status: &str, channel: &str, at: i64) -> Value {
     })
 }
 
-async fn told(instance: &Instance, path: &str) -> Value {
-    let answer = instance.get(path).await;
-    assert_eq!(answer.status, 200, "{path}: {}", answer.text);
-    answer.json()
-}
-
-/// The summary once it counts this many events, or as it is after a while.
-async fn summary(instance: &Instance, query: &str, events: u64) -> Value {
-    for _ in 0..300 {
-        let summary = told(instance, &format!("/api/summary?{query}")).await;
-        if sum(&summary["counts"]) >= events {
-            return summary;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    told(instance, &format!("/api/summary?{query}")).await
-}
-
-fn sum(counts: &Value) -> u64 {
-    counts
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|c| c["count"].as_u64().unwrap())
-        .sum()
-}
-
-async fn fill(instance: &Instance) -> Vec<Value> {
+async fn fill(server: &Server) -> Vec<Value> {
     let mut events = Vec::new();
     for number in 0..120 {
         events.push(event(number, "Sent", "RCS", NOON + i64::from(number)));
@@ -68,20 +37,20 @@ async fn fill(instance: &Instance) -> Vec<Value> {
             _ => events.push(event(number, "Sent", "SMS", NOON + 86_400)),
         }
     }
-    let answer = instance.post("event-webhook", json!(events).to_string()).await;
-    // On a busy machine some may take the way through the retry queue.
+    let answer = server.post("event-webhook", json!(events).to_string()).await;
+    // On a busy machine, some events take the path through the retry queue.
     assert_eq!(answer.counts()[0], 240);
-    let counted = summary(instance, "from=2025-06-01&to=2025-06-30", 240).await;
+    let counted = server.summary("from=2025-06-01&to=2025-06-30", 240).await;
     assert_eq!(sum(&counted["counts"]), 240);
     events
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_summary_counts_what_was_posted_for_every_filter() {
-    let instance = Instance::start().await;
-    fill(&instance).await;
+async fn the_summary_counts_posted_events_for_every_filter() {
+    let server = Server::start().await;
+    fill(&server).await;
     let range = "from=2025-06-01&to=2025-06-30";
-    let all = summary(&instance, range, 240).await;
+    let all = server.summary(range, 240).await;
     assert_eq!(
         all["counts"],
         json!([
@@ -117,21 +86,21 @@ async fn the_summary_counts_what_was_posted_for_every_filter() {
         ("channel=sms", 30),
         ("channel=RCS&bot=683", 90),
     ] {
-        let part = summary(&instance, &format!("{range}&{filter}"), events).await;
+        let part = server.summary(&format!("{range}&{filter}"), events).await;
         assert_eq!(sum(&part["counts"]), events, "{filter}");
         assert_eq!(sum(&part["hours"]), events, "{filter}");
-        // What can be chosen stays to be chosen.
+        // A filter does not shorten the list of choices.
         assert_eq!(part["bots"], all["bots"], "{filter}");
     }
     assert_eq!(
-        told(&instance, "/api/summary?from=2025-06-16&to=2025-06-16").await["counts"]
+        server.json("/api/summary?from=2025-06-16&to=2025-06-16").await["counts"]
             .as_array()
             .unwrap()
             .len(),
         1
     );
     assert_eq!(
-        told(&instance, "/api/summary?from=2025-01-01&to=2025-12-31").await["hours"],
+        server.json("/api/summary?from=2025-01-01&to=2025-12-31").await["hours"],
         json!([])
     );
     for wrong in [
@@ -142,16 +111,16 @@ async fn the_summary_counts_what_was_posted_for_every_filter() {
         "to=2025-06-31",
         "from=-9999-01-01",
     ] {
-        let answer = instance.get(&format!("/api/summary?{wrong}")).await;
-        assert_eq!(answer.status, 400, "{wrong}: {}", answer.text);
+        let answer = server.get(&format!("/api/summary?{wrong}")).await;
+        assert_eq!(answer.status, 400, "{wrong}: {}", answer.body);
     }
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_day_is_listed_to_its_end_the_newest_first_and_nothing_twice() {
-    let instance = Instance::start().await;
-    let posted = fill(&instance).await;
+async fn a_day_is_listed_completely_newest_first_without_duplicates() {
+    let server = Server::start().await;
+    let posted = fill(&server).await;
     for (filter, limit) in [
         ("", 7),
         ("", 200),
@@ -164,11 +133,9 @@ async fn a_day_is_listed_to_its_end_the_newest_first_and_nothing_twice() {
         let mut pages = 0;
         loop {
             let at = cursor.map(|c| format!("&cursor={c}")).unwrap_or_default();
-            let page = told(
-                &instance,
-                &format!("/api/events?day={DAY}&limit={limit}{filter}{at}"),
-            )
-            .await;
+            let page = server
+                .json(&format!("/api/events?day={DAY}&limit={limit}{filter}{at}"))
+                .await;
             let events = page["events"].as_array().unwrap();
             assert!(events.len() <= limit);
             seen.extend(events.iter().map(|e| {
@@ -201,9 +168,9 @@ async fn a_day_is_listed_to_its_end_the_newest_first_and_nothing_twice() {
         seen.dedup();
         assert_eq!(seen.len(), wanted, "{filter}");
     }
-    let table = instance.get(&format!("/api/events?day={DAY}&format=csv")).await;
+    let table = server.get(&format!("/api/events?day={DAY}&format=csv")).await;
     assert_eq!(table.header("content-type"), Some("text/csv; charset=utf-8"));
-    assert_eq!(table.text.lines().count(), 211);
+    assert_eq!(table.body.lines().count(), 211);
     for wrong in [
         "day=2025-06-1",
         "day=today",
@@ -212,61 +179,39 @@ async fn a_day_is_listed_to_its_end_the_newest_first_and_nothing_twice() {
         "limit=0",
         "format=xml",
     ] {
-        let answer = instance.get(&format!("/api/events?{wrong}")).await;
-        assert_eq!(answer.status, 400, "{wrong}: {}", answer.text);
+        let answer = server.get(&format!("/api/events?{wrong}")).await;
+        assert_eq!(answer.status, 400, "{wrong}: {}", answer.body);
     }
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_without_counters_is_counted_when_it_is_opened() {
+async fn opening_a_folder_without_counters_counts_its_events() {
     let folder = tempfile::tempdir().unwrap();
-    let options = Options {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        data: Some(folder.path().to_owned()),
-        auth: Some(POLICY.to_owned()),
-        queues: QueueOptions::default(),
-    };
-    let http = HttpClient::new();
-    let first = Server::start(options.clone()).await.unwrap();
-    let url = format!("http://{}/lambda-url/event-webhook/", first.address);
+    let first = Server::in_folder(folder.path(), Some(AUTH)).await;
     let records = json!([event(1, "Sent", "RCS", NOON), event(2, "Sent", "RCS", NOON)]);
-    let answer = http.send(Method::POST, &url, &[TOKEN], records.to_string()).await;
+    let answer = first.post("event-webhook", records.to_string()).await;
     assert_eq!(answer.counts()[1], 2);
     first.stop().await;
-    // As an earlier version left it: no counters, no stream.
+    // A folder of an earlier version: no counters, no stream.
     let tables = Storage::new(folder.path().join("tables.sqlite").to_str().unwrap()).unwrap();
     tables.drop_data_table(ROLLUPS_TABLE).unwrap();
     assert!(tables.delete_table_metadata(ROLLUPS_TABLE).unwrap());
     tables.disable_stream(EVENTS_TABLE).unwrap();
     drop(tables);
 
-    let second = Server::start(options).await.unwrap();
-    let base = format!("http://{}", second.address);
-    let url = format!("{base}/lambda-url/event-webhook/");
+    let second = Server::in_folder(folder.path(), Some(AUTH)).await;
     let records = json!([event(3, "Sent", "RCS", NOON)]);
-    assert_eq!(
-        http.send(Method::POST, &url, &[TOKEN], records.to_string())
-            .await
-            .counts()[1],
-        1
-    );
-    let mut counted = 0;
-    for _ in 0..300 {
-        let path = format!("{base}/api/summary?from={DAY}&to={DAY}");
-        counted = sum(&http.send(Method::GET, &path, &[], "").await.json()["counts"]);
-        if counted >= 3 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    assert_eq!(counted, 3);
+    let answer = second.post("event-webhook", records.to_string()).await;
+    assert_eq!(answer.counts()[1], 1);
+    let summary = second.summary(&format!("from={DAY}&to={DAY}"), 3).await;
+    assert_eq!(sum(&summary["counts"]), 3);
     second.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_journey_is_told_with_its_fallback_and_its_answers() {
-    let instance = Instance::start().await;
+async fn a_journey_contains_its_fallback_and_its_replies() {
+    let server = Server::start().await;
     let of = |id: &str, status: &str, channel: &str, at: i64| {
         json!({
             "message_id": id, "mobile": "919876543210", "status": status, "channel": channel, "event_time": at,
@@ -279,10 +224,7 @@ async fn a_journey_is_told_with_its_fallback_and_its_answers() {
         of("sms-1", "Sent", "SMS", NOON + 61),
         of("sms-1", "Delivered", "SMS", NOON + 65),
     ]);
-    assert_eq!(
-        instance.post("event-webhook", events.to_string()).await.status,
-        200
-    );
+    assert_eq!(server.post("event-webhook", events.to_string()).await.status, 200);
     let answer = |id: &str, to: &str| {
         json!([{
             "message_id": id, "from": "bot", "to": "+919876543210", "received_at": (NOON + 100) * 1000, "message_type": "click",
@@ -293,7 +235,7 @@ async fn a_journey_is_told_with_its_fallback_and_its_answers() {
     };
     for (id, to) in [("in-1", "rcs-1"), ("in-2", "another")] {
         assert_eq!(
-            instance
+            server
                 .post("incoming-webhook", answer(id, to).to_string())
                 .await
                 .status,
@@ -301,7 +243,7 @@ async fn a_journey_is_told_with_its_fallback_and_its_answers() {
         );
     }
     for id in ["rcs-1", "sms-1"] {
-        let message = told(&instance, &format!("/api/messages/{id}")).await;
+        let message = server.json(&format!("/api/messages/{id}")).await;
         let legs: Vec<&Value> = message["journey"]
             .as_array()
             .unwrap()
@@ -318,15 +260,15 @@ async fn a_journey_is_told_with_its_fallback_and_its_answers() {
             .collect();
         assert_eq!(answers, ["in-1"], "{id}");
     }
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dead_letters_are_sent_back_or_deleted_one_by_one() {
-    let instance = Instance::alone().await;
+async fn dead_letters_are_redriven_or_discarded_one_by_one() {
+    let server = Server::alone().await;
     let json = [("content-type", "application/json")];
     let act = async |id: &str, action: &str, headers: &[(&str, &str)]| {
-        instance
+        server
             .send(
                 Method::POST,
                 &format!("/api/dead-letters/{id}/{action}"),
@@ -335,17 +277,20 @@ async fn dead_letters_are_sent_back_or_deleted_one_by_one() {
             )
             .await
     };
-    // Readable beside unreadable: only the latter is a letter.
+    // One body without a readable record, and one that is not JSON.
     for broken in ["[{\"nothing\": 919876543210}]", "not JSON at all"] {
-        assert_eq!(instance.post("event-webhook", broken).await.status, 400);
+        assert_eq!(server.post("event-webhook", broken).await.status, 400);
     }
-    let look = told(&instance, "/api/dead-letters?content=full").await;
-    let letters = look["newest"].as_array().unwrap().clone();
-    assert_eq!(letters.len(), 2);
-    assert!(letters.iter().any(|l| l["body"] == "not JSON at all"), "{look}");
+    let listed = server.json("/api/dead-letters?content=full").await;
+    let dead_letters = listed["newest"].as_array().unwrap().clone();
+    assert_eq!(dead_letters.len(), 2);
+    assert!(
+        dead_letters.iter().any(|l| l["body"] == "not JSON at all"),
+        "{listed}"
+    );
     tokio::time::sleep(Duration::from_millis(1200)).await;
     let id = |reason: &str| {
-        letters.iter().find(|l| l["reason"] == reason).unwrap()["id"]
+        dead_letters.iter().find(|l| l["reason"] == reason).unwrap()["id"]
             .as_str()
             .unwrap()
             .to_owned()
@@ -363,17 +308,17 @@ async fn dead_letters_are_sent_back_or_deleted_one_by_one() {
     }
     assert_eq!(act("unknown", "discard", &json).await.status, 404);
     assert_eq!(
-        instance
+        server
             .get(&format!("/api/dead-letters/{malformed}/discard"))
             .await
             .status,
         405
     );
-    let gone = act(&malformed, "discard", &json).await;
-    assert_eq!(gone.status, 200, "{}", gone.text);
-    assert_eq!(gone.json()["letter"]["body"], "not JSON at all");
+    let discarded = act(&malformed, "discard", &json).await;
+    assert_eq!(discarded.status, 200, "{}", discarded.body);
+    assert_eq!(discarded.json()["letter"]["body"], "not JSON at all");
     assert_eq!(act(&malformed, "discard", &json).await.status, 404);
-    // Behind a proxy that changes `Host`, the browser's word counts.
+    // Behind a proxy that changes `Host`, the header of the browser decides.
     let ours = [
         json[0],
         ("origin", "https://dashboard.example"),
@@ -381,16 +326,16 @@ async fn dead_letters_are_sent_back_or_deleted_one_by_one() {
     ];
     let back = act(&unreadable, "redrive", &ours).await;
     assert_eq!((back.status, back.json()), (200, json!({"redriven": 1})));
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_are_as_the_published_schema_says() {
-    let instance = Instance::start().await;
-    fill(&instance).await;
-    summary(&instance, "from=2025-06-01&to=2025-06-30", 240).await;
-    instance.post("event-webhook", "no JSON").await;
-    let document = told(&instance, "/openapi.json").await;
+async fn responses_match_the_published_schema() {
+    let server = Server::start().await;
+    fill(&server).await;
+    server.summary("from=2025-06-01&to=2025-06-30", 240).await;
+    server.post("event-webhook", "no JSON").await;
+    let document = server.json("/openapi.json").await;
     assert_eq!(document["openapi"], "3.1.0");
     let mut checked = 0;
     for (path, real) in [
@@ -414,7 +359,7 @@ async fn answers_are_as_the_published_schema_says() {
             let mut schema = responses[response]["content"]["application/json"]["schema"].clone();
             assert!(schema.is_object(), "{path} {response}");
             schema["components"] = document["components"].clone();
-            let answer = instance.get(&real).await;
+            let answer = server.get(&real).await;
             assert_eq!(answer.status, status, "{real}");
             let validator = jsonschema::validator_for(&schema).unwrap();
             let faults: Vec<String> = validator
@@ -423,7 +368,7 @@ async fn answers_are_as_the_published_schema_says() {
                 .collect();
             assert_eq!(faults, Vec::<String>::new(), "{real}");
             checked += 1;
-            // A schema that takes anything would prove nothing.
+            // A schema that accepts everything would prove nothing.
             assert!(!validator.is_valid(&json!([1])), "{path}");
         }
     }
@@ -438,22 +383,22 @@ async fn answers_are_as_the_published_schema_says() {
         .filter(|path| path.get("get").is_some())
         .count();
     assert_eq!(checked, reads * 2);
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_and_its_files_are_guarded_and_only_for_this_machine() {
-    let instance = Instance::start().await;
-    let page = instance.get("/").await;
+async fn the_page_has_a_content_security_policy_and_requires_a_local_host_name() {
+    let server = Server::start().await;
+    let page = server.get("/").await;
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     let policy = page.header("content-security-policy").unwrap();
     assert!(
         policy.contains("default-src 'none'") && !policy.contains("unsafe"),
         "{policy}"
     );
-    for asset in page.text.split('"').filter(|part| part.contains("assets/")) {
+    for asset in page.body.split('"').filter(|part| part.contains("assets/")) {
         let path = format!("/{}", asset.trim_start_matches(['.', '/']));
-        assert_eq!(instance.get(&path).await.status, 200, "{path}");
+        assert_eq!(server.get(&path).await.status, 200, "{path}");
     }
     let named = |host: &'static str| [("host", host)];
     for (host, status) in [
@@ -465,8 +410,8 @@ async fn the_page_and_its_files_are_guarded_and_only_for_this_machine() {
         ("192.168.1.1", 421),
         ("", 421),
     ] {
-        let answer: Answer = instance.send(Method::GET, "/api/session", &named(host), "").await;
+        let answer = server.send(Method::GET, "/api/session", &named(host), "").await;
         assert_eq!(answer.status, status, "{host}");
     }
-    instance.stop().await;
+    server.stop().await;
 }

@@ -1,10 +1,10 @@
-//! Every event is in the table once, whoever posts it how often, in which order and through how
-//! many processes, and each costs one write and no read.
+//! Every event is stored once, for any number of posts, in any order and through any number of processes.
+//! Each costs one write and no read.
 
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "this is all tests, helpers included"
+    reason = "an unexpected result must fail the test"
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,10 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::join_all;
 use integration_tests::{
-    binary::Function,
-    fixtures::{body, events, post},
-    ledger::{self, keys},
-    scene::Scene,
+    fixtures::{LONG_BUDGET, body, events, post},
+    function::Function,
+    stack::Stack,
+    storage::{self, keys},
 };
 use proptest::{
     prelude::*,
@@ -31,17 +31,14 @@ use webhook_ingest::{
     queue::message::Reason,
 };
 
-/// No write is tried twice because a busy machine was slow.
-const PATIENT: (&str, &str) = ("ACK_BUDGET_MS", "60000");
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_simultaneous_posts_through_several_processes_store_each_event_once() {
+async fn a_hundred_concurrent_posts_through_several_processes_store_each_event_once() {
     const POSTS: usize = 100;
-    let scene = Scene::set().await;
+    let stack = Stack::start().await;
     let receivers = ["event-webhook", "fallback-sms", "event-webhook", "fallback-sms"];
-    let concurrent = [PATIENT, ("AWS_LAMBDA_MAX_CONCURRENCY", "8")];
+    let concurrent = [LONG_BUDGET, ("AWS_LAMBDA_MAX_CONCURRENCY", "8")];
     let receivers: Vec<Function> =
-        join_all(receivers.iter().map(|name| scene.function(name, &concurrent))).await;
+        join_all(receivers.iter().map(|name| stack.function(name, &concurrent))).await;
     let batch = body(&events(0, 12));
 
     let event = post(&batch);
@@ -50,7 +47,7 @@ async fn a_hundred_simultaneous_posts_through_several_processes_store_each_event
 
     let expected: BTreeSet<_> = keys(&batch).into_iter().collect();
     assert_eq!(expected.len(), 12);
-    assert_eq!(scene.ledger.stored().await, expected);
+    assert_eq!(stack.storage.stored_keys().await, expected);
     for answer in &answers {
         assert_eq!(answer.status, 200, "{}", answer.body);
         assert_eq!(
@@ -61,62 +58,66 @@ async fn a_hundred_simultaneous_posts_through_several_processes_store_each_event
         );
     }
     let stored: usize = answers.iter().map(|answer| answer.count("stored")).sum();
-    assert_eq!(stored, 12, "each event is new to exactly one answer");
+    assert_eq!(stored, 12, "exactly one response counts each event as stored");
     let writes = [("BatchExecuteStatement", POSTS), ("PutItem", (POSTS - 1) * 12)];
     assert_eq!(
-        scene.table.operations(),
+        stack.table.operations(),
         writes.map(|(name, calls)| (name.to_owned(), calls)).into(),
         "one batch of inserts per post, one put per duplicate, and nothing else"
     );
-    assert_eq!(scene.queues.operations(), BTreeMap::new());
+    assert_eq!(stack.queues.operations(), BTreeMap::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_event_twice_in_one_body_is_stored_once() {
-    let scene = Scene::set().await;
-    let receiver = scene.function("event-webhook", &[PATIENT]).await;
+    let stack = Stack::start().await;
+    let receiver = stack.function("event-webhook", &[LONG_BUDGET]).await;
     let one = events(0, 1);
-    let answer = receiver.request(&post(&body(&vec![one[0].clone(); 50]))).await;
+    let answer = receiver.post(&body(&vec![one[0].clone(); 50])).await;
     assert_eq!(
         answer.json(),
         json!({"received": 50, "stored": 1, "duplicates": 49, "queued": 0, "dead_lettered": 0})
     );
-    assert_eq!(scene.ledger.items().await.len(), 1);
+    assert_eq!(stack.storage.items().await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn other_content_under_the_same_key_is_a_conflict_and_the_stored_event_stays() {
-    let scene = Scene::set().await;
-    let receiver = scene.function("event-webhook", &[PATIENT]).await;
+async fn other_content_with_the_same_key_is_a_conflict_and_the_stored_event_stays() {
+    let stack = Stack::start().await;
+    let receiver = stack.function("event-webhook", &[LONG_BUDGET]).await;
     let first = events(0, 2);
-    assert_eq!(receiver.request(&post(&body(&first))).await.count("stored"), 2);
-    let before = sorted(scene.ledger.items().await);
+    assert_eq!(receiver.post(&body(&first)).await.count("stored"), 2);
+    let before = sorted(stack.storage.items().await);
 
-    // One is the same as before, one says something else of the same message and status.
+    // The first is unchanged. The second has other content for the same message and status.
     let mut second = first.clone();
     second[1]["remarks"] = json!("handset unreachable");
-    let answer = receiver.request(&post(&body(&second))).await;
+    let answer = receiver.post(&body(&second)).await;
 
     assert_eq!(answer.status, 200);
     assert_eq!(
         answer.json(),
         json!({"received": 2, "stored": 0, "duplicates": 1, "queued": 0, "dead_lettered": 1})
     );
-    assert_eq!(sorted(scene.ledger.items().await), before);
-    let dead = ledger::letters(&scene.ledger.take_dead().await);
+    assert_eq!(sorted(stack.storage.items().await), before);
+    let dead = stack.storage.take_dead_letters().await;
     assert_eq!(dead.len(), 1);
     assert_eq!(dead[0].reason, Reason::Conflict);
     assert_eq!(dead[0].function, "event-webhook");
     assert!(dead[0].detail.contains("remarks"), "{}", dead[0].detail);
     let kept: Value = serde_json::from_slice(dead[0].body.bytes()).unwrap();
-    assert_eq!(kept, json!([second[1]]), "the letter holds what came, whole");
-    assert_eq!(scene.table.calls("GetItem") + scene.table.calls("Query"), 0);
+    assert_eq!(
+        kept,
+        json!([second[1]]),
+        "the dead letter contains the whole record"
+    );
+    assert_eq!(stack.table.calls("GetItem") + stack.table.calls("Query"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_clicks_a_second_apart_are_two_events_and_one_click_twice_is_one() {
-    let scene = Scene::set().await;
-    let receiver = scene.function("event-webhook", &[PATIENT]).await;
+    let stack = Stack::start().await;
+    let receiver = stack.function("event-webhook", &[LONG_BUDGET]).await;
     let click = json!({
         "message_id": "api-337-919209209291-417c-1704877390", "mobile": "919209209291", "channel": "RCS",
         "status": "Clicked", "event_time": 1_704_877_756, "type": "Template",
@@ -128,20 +129,20 @@ async fn two_clicks_a_second_apart_are_two_events_and_one_click_twice_is_one() {
     elsewhere["click_data"]["text"] = json!("Call");
 
     let clicks = body(&[click.clone(), later, elsewhere, click]);
-    let answer = receiver.request(&post(&clicks)).await;
+    let answer = receiver.post(&clicks).await;
     assert_eq!(answer.count("stored"), 3, "{}", answer.body);
     assert_eq!(answer.count("duplicates"), 1, "{}", answer.body);
-    let again = receiver.request(&post(&clicks)).await;
+    let again = receiver.post(&clicks).await;
     assert_eq!(again.count("duplicates"), 4, "{}", again.body);
-    assert_eq!(scene.ledger.items().await.len(), 3);
+    assert_eq!(stack.storage.items().await.len(), 3);
 }
 
-/// A body of one `Delivered` with these fields after its own.
+/// A body of one `Delivered` event with further fields.
 fn delivered(id: &str, rest: &str) -> String {
     format!(r#"[{{"message_id":"{id}","mobile":"919209209291","channel":"RCS","status":"Delivered"{rest}}}]"#)
 }
 
-/// Pairs of events with one key: the fields of each, and the attribute in which they differ.
+/// Pairs of events with one key: id, further fields of each, and the attribute in which they differ.
 const DIFFERENT: [(&str, &str, &str, &str); 11] = [
     (
         "n-1",
@@ -177,10 +178,10 @@ const DIFFERENT: [(&str, &str, &str, &str); 11] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_differs_in_anything_is_a_conflict_and_kept() {
-    let scene = Scene::set().await;
-    let events = scene.function("event-webhook", &[PATIENT]).await;
-    let status = scene.function("delivery-status", &[PATIENT]).await;
+async fn any_difference_is_a_conflict_and_dead_lettered() {
+    let stack = Stack::start().await;
+    let events = stack.function("event-webhook", &[LONG_BUDGET]).await;
+    let status = stack.function("delivery-status", &[LONG_BUDGET]).await;
     let in_account = |id: &str, account: &str| {
         format!(
             r#"{{"account":{account},"delivery_status":[{{"ncmessage_id":"{id}","recipient":"919209209291","status":"delivered","received_at":"1704876828"}}]}}"#
@@ -194,10 +195,10 @@ async fn what_differs_in_anything_is_a_conflict_and_kept() {
     let pairs: Vec<_> = of_events.chain(of_accounts).collect();
     for (receiver, first, second, _) in &pairs {
         assert_ne!(first, second);
-        // The provider tries again with the very same bytes, before and after the other event came.
+        // The provider retries the same bytes before and after the other event.
         let mut counted = Vec::new();
         for body in [first, first, second, first] {
-            let answer = receiver.request(&post(body.as_bytes())).await;
+            let answer = receiver.post(body.as_bytes()).await;
             counted.push((
                 answer.count("stored"),
                 answer.count("duplicates"),
@@ -206,38 +207,38 @@ async fn what_differs_in_anything_is_a_conflict_and_kept() {
         }
         assert_eq!(counted, [(1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 0)], "{second}");
     }
-    let mut letters = ledger::letters(&scene.ledger.take_dead().await);
-    assert_eq!(letters.len(), pairs.len());
+    let mut dead_letters = stack.storage.take_dead_letters().await;
+    assert_eq!(dead_letters.len(), pairs.len());
     for (_, _, second, attribute) in &pairs {
-        let place = letters
+        let index = dead_letters
             .iter()
-            .position(|letter| letter.body.bytes() == second.as_bytes())
+            .position(|dead_letter| dead_letter.body.bytes() == second.as_bytes())
             .unwrap_or_else(|| panic!("{second} is nowhere"));
-        let letter = letters.swap_remove(place);
-        assert_eq!(letter.reason, Reason::Conflict);
+        let dead_letter = dead_letters.swap_remove(index);
+        assert_eq!(dead_letter.reason, Reason::Conflict);
         assert!(
-            letter.detail.ends_with(&format!("differs in {attribute}")),
+            dead_letter.detail.ends_with(&format!("differs in {attribute}")),
             "{second}: {}",
-            letter.detail
+            dead_letter.detail
         );
     }
 }
 
-/// The budget bounds a request, and no request waits for it: storing may take 36 of its 60 seconds.
+/// Without faults, a request takes far less than its budget of 60 seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_does_not_wait_for_the_end_of_the_budget() {
-    let scene = Scene::set().await;
-    let receiver = scene.function("event-webhook", &[PATIENT]).await;
+async fn a_response_does_not_wait_for_the_end_of_the_budget() {
+    let stack = Stack::start().await;
+    let receiver = stack.function("event-webhook", &[LONG_BUDGET]).await;
     let begun = std::time::Instant::now();
-    let answer = receiver.request(&post(delivered("b-1", "").as_bytes())).await;
+    let answer = receiver.post(delivered("b-1", "").as_bytes()).await;
     assert_eq!(answer.count("stored"), 1);
     assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_spelling_of_the_same_event_is_a_duplicate() {
-    let scene = Scene::set().await;
-    let receiver = scene.function("event-webhook", &[PATIENT]).await;
+    let stack = Stack::start().await;
+    let receiver = stack.function("event-webhook", &[LONG_BUDGET]).await;
     let pairs = [
         (
             delivered("s-1", r#","x":1,"y":[2.50]"#),
@@ -272,7 +273,7 @@ async fn another_spelling_of_the_same_event_is_a_duplicate() {
     ];
     for (first, second) in pairs {
         for (body, stored) in [(&first, 1), (&second, 0), (&first, 0)] {
-            let answer = receiver.request(&post(body.as_bytes())).await;
+            let answer = receiver.post(body.as_bytes()).await;
             assert_eq!(
                 (answer.count("stored"), answer.count("duplicates")),
                 (stored, 1 - stored),
@@ -284,9 +285,9 @@ async fn another_spelling_of_the_same_event_is_a_duplicate() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_counter_of_attempts_makes_no_second_tap() {
-    let scene = Scene::set().await;
-    let receiver = scene.function("event-webhook", &[PATIENT]).await;
+async fn a_changed_attempt_counter_does_not_store_a_second_click() {
+    let stack = Stack::start().await;
+    let receiver = stack.function("event-webhook", &[LONG_BUDGET]).await;
     let tap = |rest: &str| {
         format!(
             r#"[{{"message_id":"tap","mobile":"919209209291","channel":"RCS","status":"Clicked","event_time":1704877756,"click_data":{{"text":"Visit"}}{rest}}}]"#
@@ -299,7 +300,7 @@ async fn a_counter_of_attempts_makes_no_second_tap() {
         tap(r#","attempt":1"#),
         tap(""),
     ] {
-        let answer = receiver.request(&post(body.as_bytes())).await;
+        let answer = receiver.post(body.as_bytes()).await;
         counted.push((
             answer.count("stored"),
             answer.count("duplicates"),
@@ -307,11 +308,11 @@ async fn a_counter_of_attempts_makes_no_second_tap() {
         ));
     }
     assert_eq!(counted, [(1, 0, 0), (0, 0, 1), (0, 1, 0), (0, 0, 1)]);
-    assert_eq!(scene.ledger.items().await.len(), 1);
-    let dead = ledger::letters(&scene.ledger.take_dead().await);
+    assert_eq!(stack.storage.items().await.len(), 1);
+    let dead = stack.storage.take_dead_letters().await;
     let bodies: BTreeSet<Vec<u8>> = dead
         .into_iter()
-        .map(|letter| letter.body.bytes().to_vec())
+        .map(|dead_letter| dead_letter.body.bytes().to_vec())
         .collect();
     assert_eq!(
         bodies,
@@ -319,8 +320,8 @@ async fn a_counter_of_attempts_makes_no_second_tap() {
     );
 }
 
-/// All that may be told of one message, by RCS and its fallback.
-fn story() -> Vec<Value> {
+/// All events of one message over RCS and its SMS fallback.
+fn all_events() -> Vec<Value> {
     let record = |channel: &str, status: &str, at: u64| {
         json!({
             "message_id": "api-337-919209209291-3c90-1704876827", "mobile": "919209209291", "channel": channel,
@@ -349,37 +350,37 @@ fn story() -> Vec<Value> {
 }
 
 #[test]
-fn any_order_and_any_duplicates_give_the_same_items_and_the_same_state() {
+fn items_and_state_do_not_depend_on_order_or_duplicates() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
-    let (scene, receiver) = runtime.block_on(async {
-        let scene = Scene::set().await;
-        let receiver = scene.function("event-webhook", &[PATIENT]).await;
-        (scene, receiver)
+    let (stack, receiver) = runtime.block_on(async {
+        let stack = Stack::start().await;
+        let receiver = stack.function("event-webhook", &[LONG_BUDGET]).await;
+        (stack, receiver)
     });
-    let story = story();
+    let events = all_events();
     let outcome_of = |bodies: Vec<Vec<Value>>| {
         runtime.block_on(async {
-            scene.ledger.clear().await;
+            stack.storage.clear().await;
             for records in bodies {
-                let answer = receiver.request(&post(&body(&records))).await;
+                let answer = receiver.post(&body(&records)).await;
                 assert_eq!(answer.status, 200, "{}", answer.body);
                 assert_eq!(answer.count("dead_lettered") + answer.count("queued"), 0);
             }
-            let items = sorted(scene.ledger.items().await);
+            let items = sorted(stack.storage.items().await);
             (state_of(&items), items)
         })
     };
-    let (state, items) = outcome_of(vec![story.clone()]);
-    assert_eq!(items.len(), story.len());
+    let (state, items) = outcome_of(vec![events.clone()]);
+    assert_eq!(items.len(), events.len());
     assert_eq!(state, "RCS read");
 
-    // Every event at least once, some more often, in any order, cut into bodies anywhere.
-    let everything = (0..story.len()).collect::<Vec<_>>();
-    let retold = prop::collection::vec(0..story.len(), 0..12)
+    // Every event at least once, some repeated, in any order and split into any bodies.
+    let everything = (0..events.len()).collect::<Vec<_>>();
+    let deliveries = prop::collection::vec(0..events.len(), 0..12)
         .prop_map(move |again| [everything.clone(), again].concat())
         .prop_shuffle();
     let mut runner = TestRunner::new(Config {
@@ -388,23 +389,23 @@ fn any_order_and_any_duplicates_give_the_same_items_and_the_same_state() {
         ..Config::default()
     });
     runner
-        .run(&(retold, 1_usize..8), |(order, at_once)| {
+        .run(&(deliveries, 1_usize..8), |(order, at_once)| {
             let bodies = order
                 .chunks(at_once)
-                .map(|chunk| chunk.iter().map(|i| story[*i].clone()).collect());
-            let (retold_state, retold_items) = outcome_of(bodies.collect());
-            prop_assert_eq!(&retold_items, &items);
-            prop_assert_eq!(&retold_state, &state);
+                .map(|chunk| chunk.iter().map(|i| events[*i].clone()).collect());
+            let (delivered_state, delivered_items) = outcome_of(bodies.collect());
+            prop_assert_eq!(&delivered_items, &items);
+            prop_assert_eq!(&delivered_state, &state);
             Ok(())
         })
         .unwrap();
-    runtime.block_on(async { drop((receiver, scene)) });
+    runtime.block_on(async { drop((receiver, stack)) });
 }
 
-/// Items in the order of their keys, without what belongs to the arrival.
+/// Items in order of their keys, without the attributes of the arrival.
 fn sorted(items: Vec<Item>) -> Vec<BTreeMap<String, AttributeValue>> {
     let mut items = items;
-    items.sort_by_key(ledger::key);
+    items.sort_by_key(storage::key);
     items
         .into_iter()
         .map(|item| {

@@ -1,11 +1,11 @@
-//! A function holds a large batch once, not several times over: 6 MB fit a function of 128 MB with
-//! room, even unoptimized, and so does every other body of 6 MB, whatever is in it.
+//! Memory of a function. A 6 MB body of any content fits into 128 MB, even unoptimized, because the function
+//! holds it only once.
 
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test that meets the unexpected is to fail"
+    reason = "an unexpected result must fail the test"
 )]
 
 use std::{collections::BTreeSet, io::Write as _, time::Duration};
@@ -13,11 +13,12 @@ use std::{collections::BTreeSet, io::Write as _, time::Duration};
 use aws_sdk_sqs::types::Message;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use integration_tests::{
-    binary::{Answer, Function},
-    fixtures::{LARGE_BODY_BUDGET, body, events, post, post_base64},
-    ledger::{failures, letters, sqs_event},
+    answer::Answer,
+    fixtures::{LARGE_BODY_BUDGET, LONG_BUDGET, body, events, post_base64},
+    function::Function,
     proxy::Treatment::{Hang, Pass},
-    scene::Scene,
+    stack::Stack,
+    storage::{failures, queue_messages, sqs_event},
     throttle::Throttle,
 };
 use serde_json::json;
@@ -25,16 +26,16 @@ use serde_json::json;
 const EVENTS: usize = 12_000;
 const MOST_KIB: usize = 64 * 1024;
 const LARGE_BODY_KIB: usize = 6 * 1024;
-/// As template.yaml sets it.
+/// As in template.yaml.
 const ALLOCATOR: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "262144");
-#[expect(clippy::print_stdout, reason = "the figures, for `--nocapture`")]
-async fn large_batch(scene: &Scene) -> (Function, Answer) {
-    let receiver = scene
+#[expect(clippy::print_stdout, reason = "figures for `--nocapture`")]
+async fn large_batch(stack: &Stack) -> (Function, Answer) {
+    let receiver = stack
         .function("event-webhook", &[LARGE_BODY_BUDGET, ALLOCATOR])
         .await;
     let batch = body(&events(0, EVENTS));
     assert!((5_900_000..=6_291_456).contains(&batch.len()), "{}", batch.len());
-    let answer = receiver.request(&post(&batch)).await;
+    let answer = receiver.post(&batch).await;
     let peak = receiver.peak_memory_kib();
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(answer.count("received"), EVENTS);
@@ -45,19 +46,19 @@ async fn large_batch(scene: &Scene) -> (Function, Answer) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn six_megabytes_fit_with_the_table_well_and_with_the_table_hanging() {
+async fn a_six_megabyte_batch_fits_into_memory_with_a_working_and_a_hanging_table() {
     let _alone = ALONE.lock().await;
-    let scene = Scene::set().await;
-    scene.table.always(Pass);
-    let (_, answer) = large_batch(&scene).await;
+    let stack = Stack::start().await;
+    stack.table.always(Pass);
+    let (_, answer) = large_batch(&stack).await;
     assert!(answer.count("stored") > 0, "{}", answer.body);
 
-    let scene = Scene::set().await;
-    scene.table.always(Hang);
-    let (receiver, answer) = large_batch(&scene).await;
+    let stack = Stack::start().await;
+    stack.table.always(Hang);
+    let (receiver, answer) = large_batch(&stack).await;
     assert_eq!(answer.count("queued"), EVENTS);
 
-    // Nor does it grow: a process that had a few of them has all it needs for more.
+    // Memory does not grow with further requests.
     let warm = peak_after(&receiver, 5).await;
     let warmer = peak_after(&receiver, 3).await;
     println!("{warm} KiB after six, {warmer} KiB after nine");
@@ -70,17 +71,17 @@ async fn six_megabytes_fit_with_the_table_well_and_with_the_table_hanging() {
 
 async fn peak_after(receiver: &Function, requests: usize) -> usize {
     for _ in 0..requests {
-        let answer = receiver.request(&post(&body(&events(0, EVENTS)))).await;
+        let answer = receiver.post(&body(&events(0, EVENTS))).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
     receiver.peak_memory_kib()
 }
 
-/// The most that a process may hold for any body: it leaves a function of 256 MB room.
+/// Most memory for any body. It leaves a margin in a function of 256 MB.
 const MOST_FOR_ANY_BODY_KIB: usize = 100 * 1024;
-/// What a function URL delivers at most.
+/// Largest body that a function URL delivers.
 const MOST_BYTES: usize = 6 * 1024 * 1024;
-/// Beyond the budget an answer may take this long.
+/// How much later than the budget a response may arrive.
 const GRACE: Duration = Duration::from_millis(500);
 
 fn good(id: &str) -> String {
@@ -89,20 +90,20 @@ fn good(id: &str) -> String {
     )
 }
 
-/// A record of an event with one more field.
+/// An event with one more field.
 fn with(id: &str, field: &str) -> String {
     let event = good(id);
     format!("{},{field}}}", event.strip_suffix('}').unwrap())
 }
 
-/// `text` as often as it fits, with commas between.
+/// `text` repeated with commas, up to `bytes`.
 fn filled(text: &str, bytes: usize) -> String {
     let mut all = format!("{text},").repeat(bytes / (text.len() + 1));
     all.pop();
     all
 }
 
-/// `count` records of 400 KB: each is small enough to be read.
+/// `count` records of 400 KB, each small enough to be parsed.
 fn many_of(count: usize, same_id: bool, field: impl Fn(usize) -> String) -> String {
     let records: Vec<String> = (0..count)
         .map(|i| with(&format!("large-{}", if same_id { 0 } else { i }), &field(i)))
@@ -110,7 +111,7 @@ fn many_of(count: usize, same_id: bool, field: impl Fn(usize) -> String) -> Stri
     records.join(",")
 }
 
-/// What stands between two good records.
+/// Content between two good records.
 fn hostile() -> Vec<(&'static str, String)> {
     let most = MOST_BYTES - 1000;
     let field = |value: String| format!("\"x\":{value}");
@@ -206,17 +207,17 @@ fn hostile() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The ids of the good records that are in the table or in the retry queue.
-async fn kept(scene: &Scene) -> BTreeSet<String> {
-    let mut kept: BTreeSet<String> = scene
-        .ledger
+/// The ids of the good records in the table and in the retry queue.
+async fn kept(stack: &Stack) -> BTreeSet<String> {
+    let mut kept: BTreeSet<String> = stack
+        .storage
         .items()
         .await
         .iter()
         .map(|item| item["message_id"].as_s().unwrap().clone())
         .collect();
-    for letter in letters(&scene.ledger.take_retries().await) {
-        let body = String::from_utf8(letter.body.bytes().to_vec()).unwrap();
+    for message in queue_messages(&stack.storage.take_retry_messages().await) {
+        let body = String::from_utf8(message.body.bytes().to_vec()).unwrap();
         kept.extend(
             ["good-1", "good-2"]
                 .iter()
@@ -228,16 +229,15 @@ async fn kept(scene: &Scene) -> BTreeSet<String> {
     kept
 }
 
-/// Budgets, one after the other: on a machine that is busy with something else an answer may be late
-/// for the first, and the next one is tried. What is asserted of memory and of kept records holds for
-/// each.
+/// Budgets to try in turn: on a busy machine, a response can be late for the first. The limits on memory and
+/// the stored records apply to each.
 const BUDGETS_MS: [u64; 3] = if cfg!(debug_assertions) {
     [5_000, 15_000, 45_000]
 } else {
     [2_000, 6_000, 18_000]
 };
 
-/// One at a time: they measure time.
+/// Tests that measure time run one at a time.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 async fn survives(what: &str, between: &str, share: Option<f64>) {
@@ -251,14 +251,13 @@ async fn survives(what: &str, between: &str, share: Option<f64>) {
     panic!("{late}");
 }
 
-/// Sends the body once. An error is an answer that came late, or one that was in time because it left
-/// the records to the sender.
-#[expect(clippy::print_stdout, reason = "the figures, for `--nocapture`")]
+/// Sends the body once. Returns an error if the response was late or 503.
+#[expect(clippy::print_stdout, reason = "figures for `--nocapture`")]
 async fn answered(what: &str, between: &str, share: Option<f64>, budget: u64) -> Result<(), String> {
-    let scene = Scene::set().await;
+    let stack = Stack::start().await;
     let milliseconds = budget.to_string();
     let environment = [("ACK_BUDGET_MS", milliseconds.as_str()), ALLOCATOR];
-    let receiver = scene.function("event-webhook", &environment).await;
+    let receiver = stack.function("event-webhook", &environment).await;
     let text = format!("[{},{between},{}]", good("good-1"), good("good-2"));
     assert!(text.len() <= MOST_BYTES, "{what}: {}", text.len());
     let event = post_base64(text.as_bytes());
@@ -279,25 +278,25 @@ async fn answered(what: &str, between: &str, share: Option<f64>, budget: u64) ->
     let sum = ["stored", "duplicates", "queued", "dead_lettered"].map(|name| answer.count(name));
     assert_eq!(sum.iter().sum::<usize>(), answer.count("received"), "{figures}");
     let both = BTreeSet::from(["good-1".to_owned(), "good-2".to_owned()]);
-    assert_eq!(kept(&scene).await, both, "{figures}");
+    assert_eq!(kept(&stack).await, both, "{figures}");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn any_body_of_six_megabytes_leaves_its_good_records_kept() {
+async fn good_records_in_any_six_megabyte_body_are_kept() {
     let _alone = ALONE.lock().await;
     for (what, between) in hostile() {
         survives(what, &between, None).await;
     }
 }
 
-/// A function of 256 MB has a seventh of a core. An unoptimized build needs several times the CPU time
-/// of an optimized one, so it gets as much more.
+/// A function of 256 MB has a seventh of a core. An unoptimized build needs several times the CPU time, so it
+/// gets a larger share.
 const UNOPTIMIZED_SHARE: f64 = 0.5;
 const OPTIMIZED_SHARE: f64 = 1.0 / 7.0;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_a_part_of_a_core_they_are_kept_in_time_too() {
+async fn good_records_are_kept_in_time_on_a_share_of_a_core() {
     let _alone = ALONE.lock().await;
     let share = if cfg!(debug_assertions) {
         UNOPTIMIZED_SHARE
@@ -311,21 +310,20 @@ async fn on_a_part_of_a_core_they_are_kept_in_time_too() {
         "a fraction without end",
     ];
     for (what, between) in hostile() {
-        // An unoptimized build would take many minutes for all of them.
+        // An unoptimized build would take many minutes for all bodies.
         if cfg!(not(debug_assertions)) || hardest.contains(&what) {
             survives(what, &between, Some(share)).await;
         }
     }
 }
 
-/// A refused write returns the stored item: small records can make a function read large ones.
+/// A rejected write returns the stored item, so small records can make a function read large items.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn small_records_that_meet_large_items_fit_too() {
+async fn small_records_that_conflict_with_large_items_fit_into_memory() {
     const LARGE: usize = 40;
     let _alone = ALONE.lock().await;
-    let scene = Scene::set().await;
-    let environment = [LARGE_BODY_BUDGET, ALLOCATOR];
-    let first = scene.function("event-webhook", &environment).await;
+    let stack = Stack::start().await;
+    let first = stack.function("event-webhook", &[LONG_BUDGET, ALLOCATOR]).await;
     let id = |number: usize| format!("large-{number}");
     let large: Vec<String> = (0..LARGE)
         .map(|number| with(&id(number), &format!("\"x\":[{}]", filled(r#"{"a":1}"#, 300_000))))
@@ -337,7 +335,8 @@ async fn small_records_that_meet_large_items_fit_too() {
         assert_eq!(answer.count("stored"), batch.len(), "{}", answer.body);
     }
 
-    let receiver = scene.function("event-webhook", &environment).await;
+    let environment = [LARGE_BODY_BUDGET, ALLOCATOR];
+    let receiver = stack.function("event-webhook", &environment).await;
     let small: Vec<String> = (0..5 * LARGE).map(|number| good(&id(number % LARGE))).collect();
     let answer = receiver
         .request(&post_base64(format!("[{}]", small.join(",")).as_bytes()))
@@ -355,8 +354,8 @@ async fn small_records_that_meet_large_items_fit_too() {
     assert!(peak < MOST_FOR_ANY_BODY_KIB, "held {peak} KiB");
 }
 
-/// 64 MB of records in 80 KB, as nobody who writes to our queues by this program ever does.
-fn forged_letter() -> String {
+/// 64 MB of records in 80 KB. This program never writes such a message.
+fn forged_message() -> String {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     for _ in 0..64 {
         packed.write_all(&b"[],".repeat(350_000)).unwrap();
@@ -367,17 +366,17 @@ fn forged_letter() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_letter_that_unpacks_to_more_than_any_body_is_dead_lettered() {
+async fn a_message_that_decompresses_beyond_the_limit_is_dead_lettered() {
     let _alone = ALONE.lock().await;
-    let scene = Scene::set().await;
-    let redrive = scene.function("redrive", &[ALLOCATOR]).await;
-    let forged = forged_letter();
+    let stack = Stack::start().await;
+    let redrive = stack.function("redrive", &[ALLOCATOR]).await;
+    let forged = forged_message();
     assert!(forged.len() < 200_000, "{}", forged.len());
-    scene.ledger.send(&forged).await;
-    let messages: Vec<Message> = scene.ledger.receive().await;
+    stack.storage.send(&forged).await;
+    let messages: Vec<Message> = stack.storage.receive().await;
     let reply = redrive.invoke(&sqs_event(&messages)).await;
     assert!(failures(&reply.payload).is_empty(), "{}", reply.payload);
-    let dead = scene.ledger.take_dead().await;
+    let dead = stack.storage.take_dead_messages().await;
     assert_eq!(dead.len(), 1);
     assert_eq!(dead[0].body(), Some(forged.as_str()));
     let peak = redrive.peak_memory_kib();

@@ -10,11 +10,11 @@
 use std::collections::BTreeMap;
 
 use integration_tests::{
-    binary::{Answer, Function},
-    fixtures::{body, events, post},
-    ledger::{self, failures, keys, sqs_event},
+    fixtures::{LONG_BUDGET, body, events},
+    function::Function,
     proxy::Treatment::{self, Hang, Pass, Refuse, RefuseStatements, ServerError},
-    scene::Scene,
+    stack::Stack,
+    storage::{self, failures, keys, sqs_event},
 };
 use serde_json::{Value, json};
 use webhook_ingest::{
@@ -22,24 +22,15 @@ use webhook_ingest::{
     queue::message::Reason,
 };
 
-/// A budget that a busy machine keeps.
-const LONG_BUDGET: (&str, &str) = ("ACK_BUDGET_MS", "20000");
-
-async fn start() -> (Scene, Function) {
-    let scene = Scene::set().await;
-    let receiver = scene.function("event-webhook", &[LONG_BUDGET]).await;
-    (scene, receiver)
+async fn start() -> (Stack, Function) {
+    let stack = Stack::start().await;
+    let receiver = stack.function("event-webhook", &[LONG_BUDGET]).await;
+    (stack, receiver)
 }
 
-/// Received, stored, duplicates, queued, dead-lettered.
-fn counts(answer: &Answer) -> [usize; 5] {
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    ["received", "stored", "duplicates", "queued", "dead_lettered"].map(|name| answer.count(name))
-}
-
-fn operations(scene: &Scene) -> BTreeMap<String, usize> {
-    let operations = scene.table.operations();
-    scene.table.forget();
+fn operations(stack: &Stack) -> BTreeMap<String, usize> {
+    let operations = stack.table.operations();
+    stack.table.reset_counts();
     operations
 }
 
@@ -52,28 +43,25 @@ fn calls<const N: usize>(expected: [(&str, usize); N]) -> BTreeMap<String, usize
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_events_are_four_calls_and_the_items_are_those_of_single_puts() {
-    let (scene, receiver) = start().await;
+    let (stack, receiver) = start().await;
     let mut records = events(0, 100);
     // Values that a parameter of a statement must carry as exactly as an attribute of a put.
     records[7]["callbackdata"] = json!("it's \"quoted\" \\ ? {'x':?} \u{1F600}");
     records[8]["order"] =
         json!({"id": 12_345_678_901_234_567_890_u64, "empty": {}, "list": [null, true, 1.5]});
     records[9]["?"] = json!("a field named like a placeholder");
-    assert_eq!(
-        counts(&receiver.request(&post(&body(&records))).await),
-        [100, 100, 0, 0, 0]
-    );
-    assert_eq!(operations(&scene), calls([("BatchExecuteStatement", 4)]));
+    assert_eq!(receiver.post(&body(&records)).await.counts(), [100, 100, 0, 0, 0]);
+    assert_eq!(operations(&stack), calls([("BatchExecuteStatement", 4)]));
 
     let (single, receiver) = start().await;
     for record in &records {
-        let answer = receiver.request(&post(&body(std::slice::from_ref(record)))).await;
-        assert_eq!(counts(&answer), [1, 1, 0, 0, 0]);
+        let answer = receiver.post(&body(std::slice::from_ref(record))).await;
+        assert_eq!(answer.counts(), [1, 1, 0, 0, 0]);
     }
     assert_eq!(operations(&single), calls([("PutItem", 100)]));
 
-    let items = async |scene: &Scene| -> BTreeMap<(String, String), Item> {
-        let items = scene.ledger.items().await.into_iter().map(|mut item| {
+    let items = async |stack: &Stack| -> BTreeMap<(String, String), Item> {
+        let items = stack.storage.items().await.into_iter().map(|mut item| {
             // Time of arrival.
             assert!(item.remove(item::RECEIVED_AT).is_some());
             assert!(item.remove(item::EXPIRES_AT).is_some());
@@ -82,58 +70,52 @@ async fn a_hundred_events_are_four_calls_and_the_items_are_those_of_single_puts(
         });
         items.collect()
     };
-    let inserted = items(&scene).await;
+    let inserted = items(&stack).await;
     assert_eq!(inserted.len(), 100);
     assert_eq!(inserted, items(&single).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn duplicates_and_conflicts_are_distinguished_among_new_events() {
-    let (scene, receiver) = start().await;
+    let (stack, receiver) = start().await;
     let first = events(0, 40);
-    assert_eq!(
-        counts(&receiver.request(&post(&body(&first))).await),
-        [40, 40, 0, 0, 0]
-    );
-    operations(&scene);
+    assert_eq!(receiver.post(&body(&first)).await.counts(), [40, 40, 0, 0, 0]);
+    operations(&stack);
 
     // Ten of them again, one of these with another content, and fifteen new ones.
     let mut second = events(30, 25);
     second[3]["callbackdata"] = json!("another order");
-    let answer = receiver.request(&post(&body(&second))).await;
-    assert_eq!(counts(&answer), [25, 15, 9, 0, 1]);
+    let answer = receiver.post(&body(&second)).await;
+    assert_eq!(answer.counts(), [25, 15, 9, 0, 1]);
     assert_eq!(
-        operations(&scene),
+        operations(&stack),
         calls([("BatchExecuteStatement", 1), ("PutItem", 10)])
     );
-    let dead = ledger::letters(&scene.ledger.take_dead().await);
+    let dead = stack.storage.take_dead_letters().await;
     assert_eq!(dead.len(), 1);
     assert_eq!(dead[0].reason, Reason::Conflict);
     let body_of: Value = serde_json::from_slice(dead[0].body.bytes()).unwrap();
     assert_eq!(body_of, json!([second[3]]));
     assert_eq!(
-        scene.ledger.stored().await,
+        stack.storage.stored_keys().await,
         keys(&body(&events(0, 55))).into_iter().collect()
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_repeats_within_a_body_does_not_stop_its_neighbors() {
-    let (scene, receiver) = start().await;
+    let (stack, receiver) = start().await;
     let mut records = events(0, 20);
     let again = records[4].clone();
     let mut conflicting = records[5].clone();
     conflicting["callbackdata"] = json!("another order");
     records.extend([again.clone(), again, conflicting]);
+    assert_eq!(receiver.post(&body(&records)).await.counts(), [23, 20, 2, 0, 1]);
     assert_eq!(
-        counts(&receiver.request(&post(&body(&records))).await),
-        [23, 20, 2, 0, 1]
-    );
-    assert_eq!(
-        operations(&scene),
+        operations(&stack),
         calls([("BatchExecuteStatement", 1), ("PutItem", 3)])
     );
-    assert_eq!(scene.ledger.count().await, 20);
+    assert_eq!(stack.storage.count().await, 20);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -143,37 +125,39 @@ async fn throttled_events_are_inserted_again_and_the_rest_is_queued() {
         "ProvisionedThroughputExceeded",
         "InternalServerError",
     ] {
-        let (scene, receiver) = start().await;
+        let (stack, receiver) = start().await;
         // Of the first call, every third event is throttled.
-        scene.table.decide(move |call| match call.number {
+        stack.table.decide(move |call| match call.number {
             1 => RefuseStatements(3, code),
             _ => Pass,
         });
-        let answer = receiver.request(&post(&body(&events(0, 20)))).await;
-        assert_eq!(counts(&answer), [20, 20, 0, 0, 0], "{code}");
+        let answer = receiver.post(&body(&events(0, 20))).await;
+        assert_eq!(answer.counts(), [20, 20, 0, 0, 0], "{code}");
         assert_eq!(
-            operations(&scene),
+            operations(&stack),
             calls([("BatchExecuteStatement", 2)]),
             "{code}"
         );
 
         // Of every call, every third event is throttled: 20, then 7, then 3 are sent, and then the last by a put.
-        scene.table.always(RefuseStatements(3, code));
-        let answer = receiver.request(&post(&body(&events(100, 20)))).await;
-        assert_eq!(counts(&answer), [20, 20, 0, 0, 0], "{code}");
+        stack.table.always(RefuseStatements(3, code));
+        let answer = receiver.post(&body(&events(100, 20))).await;
+        assert_eq!(answer.counts(), [20, 20, 0, 0, 0], "{code}");
         let expected = calls([("BatchExecuteStatement", 3), ("PutItem", 1)]);
-        assert_eq!(operations(&scene), expected, "{code}");
+        assert_eq!(operations(&stack), expected, "{code}");
 
         // Everything is throttled, in all four attempts.
-        scene.table.always(RefuseStatements(1, code));
-        let answer = receiver.request(&post(&body(&events(200, 20)))).await;
-        assert_eq!(counts(&answer), [20, 0, 0, 20, 0], "{code}");
+        stack.table.always(RefuseStatements(1, code));
+        let answer = receiver.post(&body(&events(200, 20))).await;
+        assert_eq!(answer.counts(), [20, 0, 0, 20, 0], "{code}");
         assert_eq!(
-            operations(&scene),
+            operations(&stack),
             calls([("BatchExecuteStatement", 4)]),
             "{code}"
         );
-        let queued = ledger::keys_in(&ledger::letters(&scene.ledger.take_retries().await));
+        let queued = storage::keys_in(&storage::queue_messages(
+            &stack.storage.take_retry_messages().await,
+        ));
         assert_eq!(queued, keys(&body(&events(200, 20))));
 
         let is_throttling = code != "InternalServerError";
@@ -208,14 +192,14 @@ async fn if_batches_are_refused_events_are_put_one_by_one_and_a_metric_counts_it
         STATEMENTS_DENIED,
         ServerError,
     ] {
-        let (scene, receiver) = start().await;
-        scene.table.decide(move |call| match call.operation {
+        let (stack, receiver) = start().await;
+        stack.table.decide(move |call| match call.operation {
             "BatchExecuteStatement" => refusal,
             _ => Pass,
         });
-        let answer = receiver.request(&post(&body(&events(0, 60)))).await;
-        assert_eq!(counts(&answer), [60, 60, 0, 0, 0], "{refusal:?}");
-        assert_eq!(scene.table.calls("PutItem"), 60, "{refusal:?}");
+        let answer = receiver.post(&body(&events(0, 60))).await;
+        assert_eq!(answer.counts(), [60, 60, 0, 0, 0], "{refusal:?}");
+        assert_eq!(stack.table.calls("PutItem"), 60, "{refusal:?}");
         if [ACCESS_DENIED, STATEMENTS_DENIED].contains(&refusal) {
             let metric = receiver.line(|line| line.get("RefusedBatches").is_some()).await;
             assert_eq!(metric["RefusedBatches"], json!(3));
@@ -240,41 +224,44 @@ async fn if_batches_are_refused_events_are_put_one_by_one_and_a_metric_counts_it
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_that_the_table_refuses_is_dead_lettered_and_its_neighbors_are_stored() {
-    let (scene, receiver) = start().await;
+    let (stack, receiver) = start().await;
     let mut records = events(0, 30);
     // A partition key holds 2,048 bytes.
     records[11]["message_id"] = json!("m".repeat(2049));
-    let answer = receiver.request(&post(&body(&records))).await;
-    assert_eq!(counts(&answer), [30, 29, 0, 0, 1]);
-    assert_eq!(scene.ledger.take_dead().await.len(), 1);
+    let answer = receiver.post(&body(&records)).await;
+    assert_eq!(answer.counts(), [30, 29, 0, 0, 1]);
+    assert_eq!(stack.storage.take_dead_letters().await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_that_hangs_does_not_stop_its_neighbors() {
-    let (scene, receiver) = start().await;
+    let stack = Stack::start().await;
+    let receiver = stack
+        .function("event-webhook", &[("ACK_BUDGET_MS", "8000")])
+        .await;
     let stuck = events(3, 1)[0]["message_id"].as_str().unwrap().to_owned();
-    scene
+    stack
         .table
         .decide(move |call| if call.mentions(&stuck) { Hang } else { Pass });
-    let answer = receiver.request(&post(&body(&events(0, 50)))).await;
-    assert_eq!(counts(&answer), [50, 49, 0, 1, 0]);
+    let answer = receiver.post(&body(&events(0, 50))).await;
+    assert_eq!(answer.counts(), [50, 49, 0, 1, 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redrive_inserts_the_events_of_a_message_together() {
-    let (scene, receiver) = start().await;
-    scene.table.always(Treatment::Throttle);
-    let answer = receiver.request(&post(&body(&events(0, 120)))).await;
-    assert_eq!(counts(&answer), [120, 0, 0, 120, 0]);
-    scene.table.recover().await;
-    operations(&scene);
-    let redrive = scene.function("redrive", &[]).await;
-    let messages = scene.ledger.receive().await;
+    let (stack, receiver) = start().await;
+    stack.table.always(Treatment::Throttle);
+    let answer = receiver.post(&body(&events(0, 120))).await;
+    assert_eq!(answer.counts(), [120, 0, 0, 120, 0]);
+    stack.table.recover().await;
+    operations(&stack);
+    let redrive = stack.function("redrive", &[]).await;
+    let messages = stack.storage.receive().await;
     let reply = redrive.invoke(&sqs_event(&messages)).await;
     assert_eq!(failures(&reply.payload), [""; 0]);
-    assert_eq!(operations(&scene), calls([("BatchExecuteStatement", 5)]));
+    assert_eq!(operations(&stack), calls([("BatchExecuteStatement", 5)]));
     assert_eq!(
-        scene.ledger.stored().await,
+        stack.storage.stored_keys().await,
         keys(&body(&events(0, 120))).into_iter().collect()
     );
 }

@@ -1,42 +1,34 @@
-//! Journeys in the API: the page draws them and folds nothing itself.
+//! Journeys in the API. The page displays them and computes nothing.
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test that meets the unexpected is to fail"
+    reason = "an unexpected result must fail the test"
 )]
 
-use integration_tests::instance::Instance;
+use integration_tests::{fixtures::with, server::Server};
 use serde_json::{Value, json};
 
-/// Some second of 2025.
+/// A second in 2025.
 const T: i64 = 1_750_000_000;
 const NUMBER: &str = "919209209291";
 
 /// An event of [`NUMBER`] with further fields.
 fn event(id: &str, channel: &str, status: &str, at: i64, more: Value) -> Value {
-    let mut event =
+    let event =
         json!({"message_id": id, "mobile": NUMBER, "status": status, "channel": channel, "event_time": at});
-    let Value::Object(more) = more else { unreachable!() };
-    event.as_object_mut().unwrap().extend(more);
-    event
+    with(event, more)
 }
 
-async fn post(instance: &Instance, events: Vec<Value>) {
-    let records = events.len() as u64;
-    let answer = instance
+async fn post(server: &Server, events: Vec<Value>) {
+    let records = events.len();
+    let answer = server
         .post("event-webhook", Value::Array(events).to_string())
         .await;
     assert_eq!(answer.counts(), [records, records, 0, 0, 0]);
 }
 
-async fn get(instance: &Instance, path: &str) -> Value {
-    let answer = instance.get(path).await;
-    assert_eq!(answer.status, 200, "{path}: {}", answer.text);
-    answer.json()
-}
-
-/// Of each journey: `["rcs RCS failed", …]` and the number of its events.
+/// For each journey, its legs as in `rcs-1 RCS failed`, and the number of its events.
 fn drawn(answer: &Value) -> Value {
     let leg = |leg: &Value| {
         let word = |name: &str| leg[name].as_str().unwrap().to_owned();
@@ -54,15 +46,15 @@ fn drawn(answer: &Value) -> Value {
         .collect()
 }
 
-/// The page once linked a fallback by its request only, and showed two messages here, while the API told
-/// of one journey.
+/// Regression: the page linked fallbacks only by request id. It showed two messages where the API returns one
+/// journey.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fallback_with_the_same_callback_data_is_one_journey_in_both_answers() {
-    let instance = Instance::start().await;
+async fn a_fallback_linked_by_callback_data_is_one_journey_in_both_responses() {
+    let server = Server::start().await;
     let callback = || json!({"callbackdata": "order-7"});
     let failed = json!({"callbackdata": "order-7", "remarks": "no RCS here"});
     post(
-        &instance,
+        &server,
         vec![
             event("sms-1", "SMS", "Delivered", T + 9, callback()),
             event("rcs-1", "RCS", "Sent", T, callback()),
@@ -72,7 +64,7 @@ async fn a_fallback_with_the_same_callback_data_is_one_journey_in_both_answers()
         ],
     )
     .await;
-    let person = get(&instance, &format!("/api/recipients/{NUMBER}")).await;
+    let person = server.json(&format!("/api/recipients/{NUMBER}")).await;
     assert_eq!(
         drawn(&person),
         json!([
@@ -89,24 +81,24 @@ async fn a_fallback_with_the_same_callback_data_is_one_journey_in_both_answers()
     });
     assert_eq!(journey["outcome"], outcome);
     for id in ["rcs-1", "sms-1"] {
-        let message = get(&instance, &format!("/api/messages/{id}")).await;
+        let message = server.json(&format!("/api/messages/{id}")).await;
         assert_eq!(
             (&message["journey"], &message["outcome"]),
             (&journey["journey"], &outcome),
             "{id}"
         );
     }
-    instance.stop().await;
+    server.stop().await;
 }
 
-/// The page once showed the event that ranked highest: `clicked`, and of several the last. The API says that
-/// a click proves a read, since the first one.
+/// Regression: the page showed the latest event of the highest rank, `clicked`. In the API, the first click
+/// proves a read.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_click_without_a_read_is_a_read_in_both_answers() {
-    let instance = Instance::start().await;
+async fn a_click_without_a_read_counts_as_read_in_both_responses() {
+    let server = Server::start().await;
     let none = || json!({});
     post(
-        &instance,
+        &server,
         vec![
             event("m-1", "RCS", "Clicked", T + 30, none()),
             event("m-1", "RCS", "Clicked", T + 20, none()),
@@ -114,26 +106,26 @@ async fn a_click_without_a_read_is_a_read_in_both_answers() {
         ],
     )
     .await;
-    let person = get(&instance, &format!("/api/recipients/{NUMBER}")).await;
+    let person = server.json(&format!("/api/recipients/{NUMBER}")).await;
     assert_eq!(drawn(&person), json!([[["m-1 RCS read"], 3]]));
     let outcome = json!({
         "message_id": "m-1", "channel": "RCS", "state": "read", "state_time": (T + 20) * 1000,
         "sent_time": T * 1000, "clicked": true,
     });
     assert_eq!(person["journeys"][0]["outcome"], outcome);
-    let message = get(&instance, "/api/messages/m-1").await;
+    let message = server.json("/api/messages/m-1").await;
     assert_eq!(message["outcome"], outcome);
     assert_eq!(message["state"], outcome["state"]);
     assert_eq!(message["state_time"], outcome["state_time"]);
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_journey_is_the_same_on_every_page_that_has_an_event_of_it() {
-    let instance = Instance::start().await;
+async fn a_journey_is_the_same_on_every_page_with_one_of_its_events() {
+    let server = Server::start().await;
     let request = || json!({"requestid": "r-1"});
     post(
-        &instance,
+        &server,
         vec![
             event("rcs-1", "RCS", "Sent", T, request()),
             event("rcs-1", "RCS", "Failed", T + 2, request()),
@@ -146,7 +138,9 @@ async fn a_journey_is_the_same_on_every_page_that_has_an_event_of_it() {
     let expected = json!(["rcs-1 RCS failed", "sms-1 SMS delivered"]);
     let mut cursor = String::new();
     for page in 0..5 {
-        let answer = get(&instance, &format!("/api/recipients/{NUMBER}?limit=1{cursor}")).await;
+        let answer = server
+            .json(&format!("/api/recipients/{NUMBER}?limit=1{cursor}"))
+            .await;
         let legs = if page < 4 {
             expected.clone()
         } else {
@@ -159,5 +153,5 @@ async fn a_journey_is_the_same_on_every_page_that_has_an_event_of_it() {
             .map(|cursor| format!("&cursor={cursor}"))
             .unwrap_or_default();
     }
-    instance.stop().await;
+    server.stop().await;
 }

@@ -1,10 +1,10 @@
-//! The embedded servers and their folder: who is let in, what the files hold, and for how long.
+//! The embedded servers and their folder: access, contents of the files, and deletion.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test that meets the unexpected is to fail"
+    reason = "an unexpected result must fail the test"
 )]
 
 use std::{
@@ -16,11 +16,10 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use integration_tests::{
-    command::{Desk, TIMEOUT},
-    instance::Instance,
-    ledger::Ledger,
+    command::{TIMEOUT, Workdir},
+    server::Server,
+    storage::Storage,
 };
-use netcore_webhooks::local::RunningInstance;
 use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
@@ -29,15 +28,12 @@ use tokio::{
     net::TcpStream,
     time::{sleep, timeout},
 };
-use webhook_ingest::{
-    events_table::item::{self, Item},
-    operations::clients::Timeouts,
-};
+use webhook_ingest::events_table::item::{self, Item};
 
 const EVENTS: &str = "netcore-webhooks-events";
 const NUMBER: &str = "919812345678";
 
-/// An item of the shape and about the size that the receivers store.
+/// An item with the attributes and about the size of a stored event.
 fn event(index: usize) -> Vec<(&'static str, AttributeValue)> {
     let (text, number) = (AttributeValue::S, |n: usize| AttributeValue::N(n.to_string()));
     let time = 1_795_000_000_000 + index * 1000;
@@ -58,7 +54,7 @@ fn event(index: usize) -> Vec<(&'static str, AttributeValue)> {
     ]
 }
 
-/// The length of an item as the JSON of the API: `"name":{"S":"value"},`.
+/// The length of an item in the JSON of the API: `"name":{"S":"value"},`.
 fn size(item: &[(&'static str, AttributeValue)]) -> usize {
     let of = |value: &AttributeValue| match value {
         AttributeValue::S(text) | AttributeValue::N(text) => text.len(),
@@ -68,7 +64,7 @@ fn size(item: &[(&'static str, AttributeValue)]) -> usize {
 }
 
 /// Stores this many items. Returns the sum of their sizes.
-async fn fill(place: &RunningInstance, events: usize) -> usize {
+async fn fill(storage: &Storage, events: usize) -> usize {
     let events: Vec<_> = (0..events).map(event).collect();
     let stored = events.iter().map(|event| size(event)).sum();
     let named = |event: Vec<(&str, AttributeValue)>| -> Item {
@@ -76,11 +72,11 @@ async fn fill(place: &RunningInstance, events: usize) -> usize {
         fields.map(|(name, value)| (name.to_owned(), value)).collect()
     };
     let items = events.into_iter().map(named).collect();
-    Ledger::open(place).await.put_all(items).await;
+    storage.put_all(items).await;
     stored
 }
 
-/// Records of the stream, and how many of them still hold an item.
+/// The number of records in the stream, and how many of them still contain an item.
 fn stream(folder: &Path) -> (i64, i64) {
     Connection::open(folder.join("tables.sqlite"))
         .unwrap()
@@ -98,42 +94,34 @@ async fn until_read(folder: &Path) {
             sleep(Duration::from_millis(100)).await;
         }
     };
-    timeout(TIMEOUT, read)
-        .await
-        .expect("the stream is read to its end");
+    timeout(TIMEOUT, read).await.expect("the whole stream is read");
 }
 
-/// Starts the command on a folder and returns how many bytes it had read when it was ready.
+/// Starts the command on a folder and returns how many bytes it read until it was ready.
 async fn read_at_start(folder: &Path) -> u64 {
     let data = ["--data", folder.to_str().unwrap()];
-    let desk = Desk::new();
-    let serving = desk.serve_with(&data, &[]).await;
-    let counters = fs::read_to_string(format!("/proc/{}/io", serving.process())).unwrap();
+    let workdir = Workdir::new();
+    let serve = workdir.serve_with(&data, &[]).await;
+    let counters = fs::read_to_string(format!("/proc/{}/io", serve.process())).unwrap();
     let read = counters
         .lines()
         .find_map(|line| line.strip_prefix("rchar: "))
         .unwrap();
-    serving.terminate().await;
+    serve.terminate().await;
     read.parse().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_holds_each_item_once_keeps_no_record_that_was_read_and_starts_without_reading_it() {
+async fn a_folder_stores_each_item_once_and_is_not_read_at_startup() {
     let folder = TempDir::new().unwrap();
-    let instance = Instance::in_folder(folder.path()).await;
-    let stored = fill(&instance.server.local.place, 4000).await;
+    let server = Server::in_folder(folder.path(), None).await;
+    let stored = fill(server.storage(), 4000).await;
     until_read(folder.path()).await;
     let (records, with_content) = stream(folder.path());
     assert!(records <= 1 && with_content == 0, "{records} records");
 
-    // Each index still gives whole items, in order, a page at a time.
-    let table = instance
-        .server
-        .local
-        .place
-        .aws(Timeouts::unhurried())
-        .await
-        .dynamodb;
+    // Each index still returns whole items, in order and page by page.
+    let table = &server.storage().aws().dynamodb;
     let mut times = Vec::new();
     let mut pages = table
         .query()
@@ -158,16 +146,16 @@ async fn a_folder_holds_each_item_once_keeps_no_record_that_was_read_and_starts_
         .map(|index| 1_795_000_000_000 + index * 1000)
         .collect();
     assert_eq!(times, expected);
-    // Pages that are free just now do not count.
-    instance.server.local.place.purge().await.unwrap();
-    instance.stop().await;
+    // Free pages of the file do not count.
+    server.storage().instance.purge().await.unwrap();
+    server.stop().await;
 
     let file = fs::metadata(folder.path().join("tables.sqlite")).unwrap().len();
     let ratio = f64::from(u32::try_from(file).unwrap()) / f64::from(u32::try_from(stored).unwrap());
     assert!(ratio < 2.0, "the file is {ratio:.2} times as large as the items");
 
     let empty = TempDir::new().unwrap();
-    Instance::in_folder(empty.path()).await.stop().await;
+    Server::in_folder(empty.path(), None).await.stop().await;
     let (small, large) = (
         read_at_start(empty.path()).await,
         read_at_start(folder.path()).await,
@@ -178,7 +166,7 @@ async fn a_folder_holds_each_item_once_keeps_no_record_that_was_read_and_starts_
     );
 }
 
-/// Sends a request as it stands and returns the whole answer.
+/// Sends a request unchanged and returns the complete response.
 async fn raw(url: &str, request: &str) -> String {
     let mut peer = TcpStream::connect(url.strip_prefix("http://").unwrap())
         .await
@@ -193,21 +181,25 @@ async fn raw(url: &str, request: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_a_caller_with_the_key_reaches_the_tables_and_queues_and_no_web_page_does() {
+async fn tables_and_queues_require_the_key_and_reject_web_pages() {
     let folder = TempDir::new().unwrap();
-    let instance = Instance::in_folder(folder.path()).await;
-    let place = instance.server.local.place.clone();
+    let server = Server::in_folder(folder.path(), None).await;
+    let instance = &server.storage().instance;
     let key = format!(
         "authorization: AWS4-HMAC-SHA256 Credential={}/20261124/local/x/aws4_request, SignedHeaders=host, Signature=0\r\n",
-        place.access_key_id
+        instance.access_key_id
     );
     for (url, target, kind) in [
         (
-            &place.dynamodb,
+            &instance.dynamodb,
             "DynamoDB_20120810.ListTables",
             "application/x-amz-json-1.0",
         ),
-        (&place.sqs, "AmazonSQS.ListQueues", "application/x-amz-json-1.0"),
+        (
+            &instance.sqs,
+            "AmazonSQS.ListQueues",
+            "application/x-amz-json-1.0",
+        ),
     ] {
         let own = url.strip_prefix("http://").unwrap();
         let port = own.rsplit(':').next().unwrap();
@@ -222,8 +214,8 @@ async fn only_a_caller_with_the_key_reaches_the_tables_and_queues_and_no_web_pag
         let named = raw(url, &ask("POST", &format!("localhost:{port}"), kind, &key)).await;
         assert!(named.starts_with("HTTP/1.1 200"), "{named}");
 
-        let wrong = key.replace(&place.access_key_id, "local");
-        let foreign = format!("{key}origin: https://shop.example\r\n");
+        let wrong = key.replace(&instance.access_key_id, "local");
+        let cross_origin = format!("{key}origin: https://shop.example\r\n");
         let own_origin = format!("{key}origin: http://{own}\r\n");
         let preflight = "origin: https://shop.example\r\naccess-control-request-method: POST\r\n\
                          access-control-request-headers: authorization,x-amz-target\r\n";
@@ -236,7 +228,7 @@ async fn only_a_caller_with_the_key_reaches_the_tables_and_queues_and_no_web_pag
                 kind,
                 "authorization: AWS4-HMAC-SHA256 Credential=\r\n",
             ),
-            // A simple request of a page, which needs no preflight.
+            // A simple request of a web page, without a preflight.
             ask("POST", own, "text/plain", "origin: null\r\n"),
             ask(
                 "GET",
@@ -245,10 +237,10 @@ async fn only_a_caller_with_the_key_reaches_the_tables_and_queues_and_no_web_pag
                 "sec-fetch-site: cross-site\r\nsec-fetch-mode: no-cors\r\n",
             ),
             ask("OPTIONS", own, kind, preflight),
-            // Even with the key.
-            ask("POST", own, kind, &foreign),
+            // With the key, but from a web page.
+            ask("POST", own, kind, &cross_origin),
             ask("POST", own, kind, &own_origin),
-            // A name of a page that points at this machine.
+            // A host name of a web page that resolves to this machine.
             ask("POST", &format!("rebind.example:{port}"), kind, &key),
             ask("POST", &format!("127.0.0.1.example:{port}"), kind, &key),
             ask("POST", "", kind, &key),
@@ -257,24 +249,27 @@ async fn only_a_caller_with_the_key_reaches_the_tables_and_queues_and_no_web_pag
             assert!(answer.starts_with("http/1.1 403"), "{refused}\n{answer}");
             assert!(!answer.contains("access-control-"), "{answer}");
             assert!(!answer.contains("netcore-webhooks-"), "{answer}");
-            assert!(!answer.contains(&place.access_key_id.to_lowercase()), "{answer}");
+            assert!(
+                !answer.contains(&instance.access_key_id.to_lowercase()),
+                "{answer}"
+            );
         }
     }
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_folder_and_its_files_are_the_owners_alone() {
+async fn only_the_owner_can_access_the_folder_and_its_files() {
     let outside = TempDir::new().unwrap();
     let folder = outside.path().join("data");
-    Instance::in_folder(&folder).await.stop().await;
-    // As an earlier version left it.
+    Server::in_folder(&folder, None).await.stop().await;
+    // Permissions of an earlier version.
     for entry in fs::read_dir(&folder).unwrap() {
         fs::set_permissions(entry.unwrap().path(), Permissions::from_mode(0o644)).unwrap();
     }
     fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
-    let instance = Instance::in_folder(&folder).await;
-    fill(&instance.server.local.place, 25).await;
+    let server = Server::in_folder(&folder, None).await;
+    fill(server.storage(), 25).await;
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     let mut names = Vec::new();
     for entry in fs::read_dir(&folder).unwrap() {
@@ -292,40 +287,25 @@ async fn the_folder_and_its_files_are_the_owners_alone() {
         assert!(names.iter().any(|name| name == expected), "{names:?}");
     }
     assert_eq!(mode(&folder), 0o700);
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_purge_nothing_of_what_was_deleted_is_in_the_folder() {
+async fn a_purge_removes_deleted_data_from_the_folder() {
     let folder = TempDir::new().unwrap();
-    let instance = Instance::in_folder(folder.path()).await;
-    let place = &instance.server.local.place;
-    let aws = place.aws(Timeouts::unhurried()).await;
-    fill(place, 200).await;
-    let sent = aws.sqs.send_message().queue_url(&place.dead_letter_queue_url);
-    sent.message_body(json!({"body": NUMBER}).to_string())
-        .send()
-        .await
-        .unwrap();
+    let server = Server::in_folder(folder.path(), None).await;
+    let storage = server.storage();
+    fill(storage, 200).await;
+    storage.send_dead(&json!({"body": NUMBER}).to_string()).await;
     until_read(folder.path()).await;
 
-    for index in 0..200 {
-        let keys = event(index).into_iter().take(2);
-        keys.fold(
-            aws.dynamodb.delete_item().table_name(EVENTS),
-            |delete, (name, value)| delete.key(name, value),
-        )
-        .send()
-        .await
-        .unwrap();
-    }
-    let received = aws.sqs.receive_message().queue_url(&place.dead_letter_queue_url);
-    let received = received.send().await.unwrap();
-    let handle = received.messages()[0].receipt_handle().unwrap();
-    let deleted = aws.sqs.delete_message().queue_url(&place.dead_letter_queue_url);
-    deleted.receipt_handle(handle).send().await.unwrap();
+    storage.clear().await;
+    assert_eq!(storage.take_dead_messages().await.len(), 1);
 
-    assert!(place.purge().await.unwrap(), "the stream was read to its end");
+    assert!(
+        storage.instance.purge().await.unwrap(),
+        "the whole stream was read"
+    );
     for entry in fs::read_dir(folder.path()).unwrap() {
         let path = entry.unwrap().path();
         let bytes = fs::read(&path).unwrap();
@@ -335,5 +315,5 @@ async fn after_a_purge_nothing_of_what_was_deleted_is_in_the_folder() {
             .count();
         assert_eq!(found, 0, "{}", path.display());
     }
-    instance.stop().await;
+    server.stop().await;
 }

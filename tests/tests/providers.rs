@@ -1,17 +1,19 @@
-//! A receiver has a few places beside its row in `RECEIVERS`: each one that is missing is named.
+//! A receiver needs entries in several places besides its row in `RECEIVERS`. These tests name each missing
+//! place.
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "a test that meets the unexpected is to fail"
+    reason = "an unexpected result must fail the test"
 )]
 
 use std::path::Path;
 
+use integration_tests::root;
 use netcore_webhooks::simulate;
 use receivers::RECEIVERS;
 use webhook_ingest::{http::receiver::Receiver, provider};
 
-/// The places that lack a receiver.
+/// The places where a receiver is missing.
 fn missing(root: &Path, receiver: &Receiver) -> Vec<String> {
     let name = receiver.function;
     let text = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
@@ -21,7 +23,7 @@ fn missing(root: &Path, receiver: &Receiver) -> Vec<String> {
     };
     let binary = format!("functions/receivers/src/bin/{name}.rs");
     let fixtures = format!("tests/fixtures/{name}");
-    let is_played = simulate::forms().any(|form| form.function == name);
+    let is_simulated = simulate::forms().any(|form| form.function == name);
     let is_documented = text("README.md").contains(&format!("| `{name}` |"));
     // The names in the list are parts of logical ids, such as EventWebhook.
     let template = text("template.yaml");
@@ -41,7 +43,7 @@ fn missing(root: &Path, receiver: &Receiver) -> Vec<String> {
             is_documented,
             "README.md: its line in the table of functions".to_owned(),
         ),
-        (is_played, "cli/src/simulate: its life".to_owned()),
+        (is_simulated, "cli/src/simulate: its messages".to_owned()),
     ]
     .into_iter()
     .filter(|(is_there, _)| !is_there)
@@ -49,12 +51,8 @@ fn missing(root: &Path, receiver: &Receiver) -> Vec<String> {
     .collect()
 }
 
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
-
 #[test]
-fn every_receiver_has_all_its_places() {
+fn every_receiver_is_in_all_places() {
     let missing: Vec<String> = RECEIVERS
         .iter()
         .flat_map(|receiver| missing(root(), receiver))
@@ -63,7 +61,7 @@ fn every_receiver_has_all_its_places() {
 }
 
 #[test]
-fn a_receiver_with_a_row_alone_lacks_five_places() {
+fn a_receiver_with_only_a_row_is_missing_in_five_places() {
     let forgotten = Receiver {
         function: "carrier-pigeon",
         ..RECEIVERS[0]
@@ -75,7 +73,7 @@ fn a_receiver_with_a_row_alone_lacks_five_places() {
             "carrier-pigeon lacks tests/fixtures/carrier-pigeon: its payloads",
             "carrier-pigeon lacks template.yaml: its name in Receivers and its row in Functions",
             "carrier-pigeon lacks README.md: its line in the table of functions",
-            "carrier-pigeon lacks cli/src/simulate: its life",
+            "carrier-pigeon lacks cli/src/simulate: its messages",
         ]
     );
 }
@@ -99,7 +97,8 @@ fn every_binary_and_every_format_has_a_row() {
             "no row in RECEIVERS (functions/receivers/src/lib.rs) takes the format {format:?}"
         );
     }
-    // A module that `provider::ALL` forgets would be dead code, which the compiler reports only if it is private.
+    // A module missing in `provider::ALL` would be dead code, which the compiler reports only for private
+    // modules.
     let modules = std::fs::read_to_string(root().join("shared/src/provider/mod.rs")).unwrap();
     let formats = modules
         .lines()

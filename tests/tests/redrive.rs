@@ -1,10 +1,10 @@
-//! `redrive`, the real binary on SQS events: stores what was queued, names only what must come
-//! again, outlasts an outage, and dead-letters at once what can never be stored.
+//! The binary `redrive` on SQS events. It stores queued events, reports only the messages to retry, survives
+//! outages, and immediately dead-letters what can never be stored.
 
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "this is all tests, helpers included"
+    reason = "an unexpected result must fail the test"
 )]
 
 use std::{
@@ -14,13 +14,12 @@ use std::{
 };
 
 use aws_sdk_sqs::types::Message;
-use integration_tests::verified;
 use integration_tests::{
-    fixtures::{body, events, noise, post, receiver_names},
-    ledger::{self, failures, key, keys, sqs_event},
+    fixtures::{body, events, noise, queue_message, receiver_names},
     proxy::Treatment::{self, Hang, Pass, Refuse, ServerError},
     samples::samples,
-    scene::Scene,
+    stack::Stack,
+    storage::{self, failures, key, keys, sqs_event},
 };
 use netcore_webhooks::local::QueueOptions;
 use serde_json::{Value, json};
@@ -35,41 +34,34 @@ use webhook_ingest::{
 
 const ARRIVED: i64 = 1_767_225_600_123;
 
-/// What arrived that long ago has expired, and the embedded table removes it once a minute.
+/// Events that arrived at [`ARRIVED`] would be expired, and the embedded table deletes expired items.
 const KEPT: [(&str, &str); 1] = [("RETENTION_DAYS", "0")];
 
-fn queue_message(function: &str, body: &[u8]) -> String {
-    let message = QueueMessage {
-        reason: Reason::Exhausted,
-        detail: "could not be stored in time".into(),
-        function: function.into(),
-        received_at: ARRIVED,
-        body: verified(body).into(),
-    };
-    let mut messages = message.write();
+fn message_of(function: &str, body: &[u8]) -> String {
+    let mut messages = queue_message(Reason::Exhausted, function, ARRIVED, body).write();
     assert_eq!(messages.len(), 1);
     messages.remove(0)
 }
 
 fn events_message(first: usize, count: usize) -> String {
-    queue_message("event-webhook", &body(&events(first, count)))
+    message_of("event-webhook", &body(&events(first, count)))
 }
 
-/// Messages with these bodies, as SQS hands them out: through the queue.
-async fn queued(scene: &Scene, bodies: &[String]) -> Vec<Message> {
+/// Messages with these bodies, received from the queue.
+async fn queued(stack: &Stack, bodies: &[String]) -> Vec<Message> {
     for body in bodies {
-        scene.ledger.send(body).await;
+        stack.storage.send(body).await;
     }
     let mut messages = Vec::new();
     while messages.len() < bodies.len() {
-        messages.extend(scene.ledger.receive().await);
+        messages.extend(stack.storage.receive().await);
     }
-    let place = |message: &Message| {
+    let index = |message: &Message| {
         bodies
             .iter()
             .position(|body| Some(body.as_str()) == message.body())
     };
-    messages.sort_by_key(place);
+    messages.sort_by_key(index);
     messages
 }
 
@@ -78,25 +70,25 @@ fn ids(messages: &[Message]) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn stores_the_events_of_every_receiver_under_their_first_arrival() {
-    let scene = Scene::set().await;
-    let redrive = scene.function("redrive", &KEPT).await;
+async fn events_of_every_receiver_are_stored_with_their_first_arrival() {
+    let stack = Stack::start().await;
+    let redrive = stack.function("redrive", &KEPT).await;
     let mut bodies = Vec::new();
     let mut expected = BTreeSet::new();
     for function in receiver_names() {
         let sample = samples(function).remove(0);
         expected.insert(sample.key());
-        bodies.push(queue_message(function, &sample.body));
+        bodies.push(message_of(function, &sample.body));
     }
     let callback = json!({"reference": "r-1", "event_id": "e-1", "direction": "OUTBOUND", "user_id": "5511912345678",
         "timestamp": "2026-01-01T00:00:00Z", "channel": "RCS", "type": "DELIVERED", "message": null});
     expected.insert(("r-1".to_owned(), "RCS#delivered".to_owned()));
-    bodies.push(queue_message("rcs-callback", callback.to_string().as_bytes()));
-    let messages = queued(&scene, &bodies).await;
+    bodies.push(message_of("rcs-callback", callback.to_string().as_bytes()));
+    let messages = queued(&stack, &bodies).await;
 
     let reply = redrive.invoke(&sqs_event(&messages)).await;
     assert_eq!(reply.payload, json!({"batchItemFailures": []}));
-    let items = scene.ledger.items().await;
+    let items = stack.storage.items().await;
     assert_eq!(items.iter().map(key).collect::<BTreeSet<_>>(), expected);
     for item in &items {
         assert_eq!(item::number_at(item, item::RECEIVED_AT), Some(ARRIVED));
@@ -104,32 +96,32 @@ async fn stores_the_events_of_every_receiver_under_their_first_arrival() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn replaying_a_message_changes_nothing() {
-    let scene = Scene::set().await;
-    let redrive = scene.function("redrive", &KEPT).await;
-    let messages = queued(&scene, &[events_message(0, 20)]).await;
+async fn a_redelivered_message_changes_nothing() {
+    let stack = Stack::start().await;
+    let redrive = stack.function("redrive", &KEPT).await;
+    let messages = queued(&stack, &[events_message(0, 20)]).await;
     let event = sqs_event(&messages);
     redrive.invoke(&event).await;
     let by_key = |mut items: Vec<item::Item>| {
         items.sort_by_key(key);
         items
     };
-    let before = by_key(scene.ledger.items().await);
+    let before = by_key(stack.storage.items().await);
     assert_eq!(before.len(), 20);
     for _ in 0..2 {
         let reply = redrive.invoke(&event).await;
         assert_eq!(failures(&reply.payload), [""; 0]);
     }
-    assert_eq!(by_key(scene.ledger.items().await), before);
-    assert!(scene.ledger.take_dead().await.is_empty());
+    assert_eq!(by_key(stack.storage.items().await), before);
+    assert!(stack.storage.take_dead_messages().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn names_only_the_messages_that_must_come_again() {
-    let scene = Scene::set().await;
-    let redrive = scene.function("redrive", &KEPT).await;
+async fn only_messages_to_retry_are_reported_as_failed() {
+    let stack = Stack::start().await;
+    let redrive = stack.function("redrive", &KEPT).await;
     let unlucky = events(5, 1)[0]["message_id"].as_str().unwrap().to_owned();
-    scene.table.decide(move |call| {
+    stack.table.decide(move |call| {
         if call.mentions(&unlucky) {
             ServerError
         } else {
@@ -142,57 +134,57 @@ async fn names_only_the_messages_that_must_come_again() {
         events_message(3, 3),
         events_message(6, 3),
     ];
-    let messages = queued(&scene, &bodies).await;
+    let messages = queued(&stack, &bodies).await;
     let reply = redrive.invoke(&sqs_event(&messages)).await;
     assert_eq!(failures(&reply.payload), [ids(&messages)[1]]);
     let all = keys(&body(&events(0, 9)));
     let stored: BTreeSet<_> = all.iter().filter(|(id, _)| *id != all[5].0).cloned().collect();
-    assert_eq!(scene.ledger.stored().await, stored);
+    assert_eq!(stack.storage.stored_keys().await, stored);
 
-    // Only what was named comes again, and then the missing event is stored.
-    scene.table.recover().await;
+    // Only the reported message is retried, and then the missing event is stored.
+    stack.table.recover().await;
     let again = redrive.invoke(&sqs_event(&messages[1..2])).await;
     assert_eq!(failures(&again.payload), [""; 0]);
-    assert_eq!(scene.ledger.stored().await, all.into_iter().collect());
+    assert_eq!(stack.storage.stored_keys().await, all.into_iter().collect());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn conflicts_and_unreadable_records_go_to_a_person() {
-    let scene = Scene::set().await;
-    let receiver = scene.function("event-webhook", &[]).await;
-    let redrive = scene.function("redrive", &KEPT).await;
+async fn conflicts_and_unreadable_records_are_dead_lettered() {
+    let stack = Stack::start().await;
+    let receiver = stack.function("event-webhook", &[]).await;
+    let redrive = stack.function("redrive", &KEPT).await;
     let stored = events(0, 1);
-    assert_eq!(receiver.request(&post(&body(&stored))).await.count("stored"), 1);
+    assert_eq!(receiver.post(&body(&stored)).await.count("stored"), 1);
 
     let mut conflicting = stored[0].clone();
     conflicting["callbackdata"] = json!("another order");
     let no_id = json!({"status": "Sent", "channel": "RCS"});
     let records = [conflicting.clone(), events(1, 1)[0].clone(), no_id.clone()];
-    let messages = queued(&scene, &[queue_message("event-webhook", &body(&records))]).await;
+    let messages = queued(&stack, &[message_of("event-webhook", &body(&records))]).await;
 
-    // Nowhere to put them: the message comes again.
-    scene.queues.always(ServerError);
+    // The dead-letter queue fails: the message is retried.
+    stack.queues.always(ServerError);
     let reply = redrive.invoke(&sqs_event(&messages)).await;
     assert_eq!(failures(&reply.payload), ids(&messages));
-    scene.queues.recover().await;
+    stack.queues.recover().await;
     let reply = redrive.invoke(&sqs_event(&messages)).await;
     assert_eq!(failures(&reply.payload), [""; 0]);
 
     assert_eq!(
-        scene.ledger.stored().await,
+        stack.storage.stored_keys().await,
         keys(&body(&events(0, 2))).into_iter().collect()
     );
-    let dead = scene.ledger.take_dead().await;
-    let mut kept: Vec<(Reason, Value)> = ledger::letters(&dead)
+    let dead = stack.storage.take_dead_messages().await;
+    let mut kept: Vec<(Reason, Value)> = storage::queue_messages(&dead)
         .into_iter()
-        .map(|letter| {
+        .map(|dead_letter| {
             assert_eq!(
-                (letter.function.as_str(), letter.received_at),
+                (dead_letter.function.as_str(), dead_letter.received_at),
                 ("event-webhook", ARRIVED)
             );
             (
-                letter.reason,
-                serde_json::from_slice(letter.body.bytes()).unwrap(),
+                dead_letter.reason,
+                serde_json::from_slice(dead_letter.body.bytes()).unwrap(),
             )
         })
         .collect();
@@ -207,8 +199,8 @@ async fn conflicts_and_unreadable_records_go_to_a_person() {
     for message in &dead {
         let attributes = message.message_attributes().unwrap();
         let value = |name: &str| attributes[name].string_value().unwrap().to_owned();
-        let letter = QueueMessage::read(message.body().unwrap()).unwrap();
-        assert_eq!(value("reason"), letter.reason.as_str());
+        let dead_letter = QueueMessage::read(message.body().unwrap()).unwrap();
+        assert_eq!(value("reason"), dead_letter.reason.as_str());
         assert_eq!(value("function"), "event-webhook");
     }
 }
@@ -219,12 +211,12 @@ fn id_of(number: usize) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_message_costs_the_others_of_its_batch_nothing() {
-    let scene = Scene::set().await;
-    let redrive = scene.function("redrive", &KEPT).await;
-    // All of the first message hangs to the end of the function's time, and one event of the third.
+async fn a_slow_message_does_not_delay_the_others_of_its_batch() {
+    let stack = Stack::start().await;
+    let redrive = stack.function("redrive", &KEPT).await;
+    // The whole first message hangs until the function's timeout, and one event of the third.
     let slow = [0, 1, 2, 6].map(id_of);
-    scene.table.decide(move |call| {
+    stack.table.decide(move |call| {
         if slow.iter().any(|id| call.mentions(id)) {
             Hang
         } else {
@@ -232,89 +224,94 @@ async fn a_slow_message_costs_the_others_of_its_batch_nothing() {
         }
     });
     let bodies = [0, 3, 6, 9, 12].map(|first| events_message(first, 3));
-    let messages = queued(&scene, &bodies).await;
+    let messages = queued(&stack, &bodies).await;
     let reply = redrive
         .invoke_within(&sqs_event(&messages), Duration::from_secs(12))
         .await;
-    // The first comes again; of the third, what is left is a letter of its own.
+    // The first message is retried. The rest of the third is queued as a new message.
     assert_eq!(failures(&reply.payload), [ids(&messages)[0]]);
     let all = keys(&body(&events(0, 15)));
-    let left = ledger::keys_in(&ledger::letters(&scene.ledger.take_retries().await));
+    let left = storage::keys_in(&storage::queue_messages(
+        &stack.storage.take_retry_messages().await,
+    ));
     assert_eq!(left, [all[6].clone()]);
     let stored: BTreeSet<_> = [3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14]
-        .map(|place| all[place].clone())
+        .map(|index| all[index].clone())
         .into();
-    assert_eq!(scene.ledger.stored().await, stored);
-    assert!(scene.ledger.take_dead().await.is_empty());
+    assert_eq!(stack.storage.stored_keys().await, stored);
+    assert!(stack.storage.take_dead_messages().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hanging_table_costs_no_more_than_the_functions_time_and_then_each_is_stored() {
-    let scene = Scene::set().await;
-    let redrive = scene.function("redrive", &KEPT).await;
-    scene.table.always(Hang);
-    let messages = queued(&scene, &[events_message(0, 3), events_message(3, 3)]).await;
+async fn messages_are_retried_and_stored_after_the_table_hung() {
+    let stack = Stack::start().await;
+    let redrive = stack.function("redrive", &KEPT).await;
+    stack.table.always(Hang);
+    let messages = queued(&stack, &[events_message(0, 3), events_message(3, 3)]).await;
     let reply = redrive
         .invoke_within(&sqs_event(&messages), Duration::from_secs(8))
         .await;
     assert_eq!(failures(&reply.payload), ids(&messages));
-    // Neither was touched: not one event was stored, queued again or dead-lettered.
-    assert_eq!(scene.ledger.stored().await, BTreeSet::new());
-    assert!(scene.ledger.take_dead().await.is_empty());
-    scene.table.recover().await;
+    // Neither message was processed: no event was stored, queued again or dead-lettered.
+    assert_eq!(stack.storage.stored_keys().await, BTreeSet::new());
+    assert!(stack.storage.take_dead_messages().await.is_empty());
+    stack.table.recover().await;
     let mut expected = BTreeSet::new();
-    for place in [1, 0] {
-        let reply = redrive.invoke(&sqs_event(&messages[place..=place])).await;
+    for index in [1, 0] {
+        let reply = redrive.invoke(&sqs_event(&messages[index..=index])).await;
         assert_eq!(failures(&reply.payload), [""; 0]);
-        expected.extend(keys(&body(&events(place * 3, 3))));
-        assert_eq!(scene.ledger.stored().await, expected);
+        expected.extend(keys(&body(&events(index * 3, 3))));
+        assert_eq!(stack.storage.stored_keys().await, expected);
     }
     assert_eq!(expected.len(), 6);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_letter_that_takes_longer_than_the_function_has_goes_on_as_a_smaller_one() {
+async fn the_rest_of_a_message_that_exceeds_the_timeout_is_queued_again() {
     const EVENTS: usize = 200;
-    let scene = Scene::set().await;
-    let redrive = scene.function("redrive", &KEPT).await;
+    let stack = Stack::start().await;
+    let redrive = stack.function("redrive", &KEPT).await;
     // Every write after the fortieth hangs.
-    scene
+    stack
         .table
         .decide(|call| if call.number <= 40 { Pass } else { Hang });
-    let messages = queued(&scene, &[events_message(0, EVENTS)]).await;
+    let messages = queued(&stack, &[events_message(0, EVENTS)]).await;
     let reply = redrive
         .invoke_within(&sqs_event(&messages), Duration::from_secs(12))
         .await;
     assert_eq!(failures(&reply.payload), [""; 0]);
-    scene.ledger.delete(&messages).await;
-    let stored = scene.ledger.stored().await;
-    let rest = scene.ledger.take_retries().await;
-    let left = ledger::keys_in(&ledger::letters(&rest));
+    stack.storage.delete(&messages).await;
+    let stored = stack.storage.stored_keys().await;
+    let rest = stack.storage.take_retry_messages().await;
+    let left = storage::keys_in(&storage::queue_messages(&rest));
     assert!(!stored.is_empty() && left.len() < EVENTS);
     let all: BTreeSet<_> = keys(&body(&events(0, EVENTS))).into_iter().collect();
     assert_eq!(stored.iter().cloned().chain(left).collect::<BTreeSet<_>>(), all);
-    for letter in ledger::letters(&rest) {
-        assert_eq!((letter.received_at, letter.reason), (ARRIVED, Reason::Exhausted));
+    for message in storage::queue_messages(&rest) {
+        assert_eq!(
+            (message.received_at, message.reason),
+            (ARRIVED, Reason::Exhausted)
+        );
     }
-    scene.table.recover().await;
+    stack.table.recover().await;
     for message in &rest {
-        scene.ledger.send(message.body().unwrap()).await;
+        stack.storage.send(message.body().unwrap()).await;
     }
-    assert_eq!(scene.drain(&redrive).await, 0);
-    assert_eq!(scene.ledger.stored().await, all);
+    assert_eq!(stack.drain(&redrive).await, 0);
+    assert_eq!(stack.storage.stored_keys().await, all);
 }
 
-/// As DynamoDB answers while a table is deleted or being restored. The SDK does not try it again.
-const AWAY: Treatment = Refuse(
+/// The response of DynamoDB while a table is deleted or restored. The SDK does not retry it.
+const MISSING_TABLE: Treatment = Refuse(
     "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException",
     "Requested resource not found",
 );
 
-/// The delays that `redrive` asks of the queue, by receipt handle; none takes effect.
-fn noted_delays(scene: &Scene) -> Arc<Mutex<Vec<u64>>> {
+/// The visibility timeouts that `redrive` requests; none takes effect.
+fn noted_delays(stack: &Stack) -> Arc<Mutex<Vec<u64>>> {
     let delays = Arc::new(Mutex::new(Vec::new()));
     let note = delays.clone();
-    scene.queues.decide(move |call| {
+    stack.queues.decide(move |call| {
         if call.operation != "ChangeMessageVisibilityBatch" {
             return Pass;
         }
@@ -329,7 +326,7 @@ fn noted_delays(scene: &Scene) -> Arc<Mutex<Vec<u64>>> {
     delays
 }
 
-/// The event of received messages, sent so many seconds before they were.
+/// The event of received messages, with a sent time this many seconds ago.
 fn aged(messages: &[Message], seconds: u64) -> Value {
     let mut event = sqs_event(messages);
     for record in event["Records"].as_array_mut().unwrap() {
@@ -340,24 +337,27 @@ fn aged(messages: &[Message], seconds: u64) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_outage_of_days_leaves_no_dead_letter() {
+async fn an_outage_of_days_causes_no_dead_letter() {
     const RECEIVES: usize = 300;
     const DAY: u64 = 86_400;
-    // The queue hands messages out again at once; the time that `redrive` asks for is counted.
-    let scene = Scene::with(QueueOptions {
-        visibility_timeout_seconds: 0,
-        ..QueueOptions::default()
-    })
+    // The queue redelivers immediately. The test adds up the requested visibility timeouts.
+    let stack = Stack::with(
+        None,
+        QueueOptions {
+            visibility_timeout_seconds: 0,
+            ..QueueOptions::default()
+        },
+    )
     .await;
-    let redrive = scene.function("redrive", &KEPT).await;
-    let delays = noted_delays(&scene);
-    scene.table.always(AWAY);
+    let redrive = stack.function("redrive", &KEPT).await;
+    let delays = noted_delays(&stack);
+    stack.table.always(MISSING_TABLE);
     for first in [0, 2] {
-        scene.ledger.send(&events_message(first, 2)).await;
+        stack.storage.send(&events_message(first, 2)).await;
     }
     let mut elapsed = 0;
     for receive in 1..=RECEIVES {
-        let messages = scene.ledger.receive().await;
+        let messages = stack.storage.receive().await;
         assert_eq!(messages.len(), 2, "receive {receive}");
         let reply = redrive.invoke(&aged(&messages, elapsed)).await;
         assert_eq!(failures(&reply.payload), ids(&messages), "receive {receive}");
@@ -375,109 +375,84 @@ async fn an_outage_of_days_leaves_no_dead_letter() {
         elapsed += expected;
     }
     assert!(elapsed > 4 * DAY, "{elapsed} s");
-    assert!(scene.ledger.take_dead().await.is_empty());
+    assert!(stack.storage.take_dead_messages().await.is_empty());
 
-    scene.table.recover().await;
-    assert_eq!(scene.drain(&redrive).await, 0);
+    stack.table.recover().await;
+    assert_eq!(stack.drain(&redrive).await, 0);
     let all = keys(&body(&events(0, 4)));
-    assert_eq!(scene.ledger.stored().await, all.into_iter().collect());
-    assert!(scene.ledger.take_dead().await.is_empty());
+    assert_eq!(stack.storage.stored_keys().await, all.into_iter().collect());
+    assert!(stack.storage.take_dead_messages().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_that_sqs_would_soon_delete_is_dead_lettered() {
+async fn a_message_close_to_the_retention_limit_is_dead_lettered() {
     const DAY: u64 = 86_400;
-    let scene = Scene::set().await;
-    let redrive = scene.function("redrive", &KEPT).await;
-    scene.table.always(AWAY);
+    let stack = Stack::start().await;
+    let redrive = stack.function("redrive", &KEPT).await;
+    stack.table.always(MISSING_TABLE);
     let sent = events_message(0, 2);
-    let messages = queued(&scene, std::slice::from_ref(&sent)).await;
+    let messages = queued(&stack, std::slice::from_ref(&sent)).await;
     let reply = redrive.invoke(&aged(&messages, 12 * DAY - 600)).await;
     assert_eq!(failures(&reply.payload), ids(&messages));
-    assert!(scene.ledger.take_dead().await.is_empty());
+    assert!(stack.storage.take_dead_messages().await.is_empty());
 
-    // Nowhere to put it: it comes again.
-    scene.queues.always(ServerError);
+    // The dead-letter queue fails: the message is retried.
+    stack.queues.always(ServerError);
     let reply = redrive.invoke(&aged(&messages, 12 * DAY)).await;
     assert_eq!(failures(&reply.payload), ids(&messages));
-    scene.queues.recover().await;
+    stack.queues.recover().await;
     let reply = redrive.invoke(&aged(&messages, 12 * DAY)).await;
     assert_eq!(failures(&reply.payload), [""; 0]);
-    let dead = scene.ledger.take_dead().await;
+    let dead = stack.storage.take_dead_messages().await;
     let bodies: Vec<&str> = dead.iter().filter_map(Message::body).collect();
     assert_eq!(bodies, [sent.as_str()]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dead_letter_queue_that_is_moved_back_whole_comes_back_at_once_but_for_what_can_be_stored() {
-    let scene = Scene::set().await;
-    let redrive = scene.function("redrive", &KEPT).await;
-    let receiver = scene.function("event-webhook", &[]).await;
+async fn a_redriven_dead_letter_queue_is_stored_where_possible_and_else_dead_lettered_immediately() {
+    let stack = Stack::start().await;
+    let redrive = stack.function("redrive", &KEPT).await;
+    let receiver = stack.function("event-webhook", &[]).await;
     let stored = events(0, 1);
-    assert_eq!(receiver.request(&post(&body(&stored))).await.count("stored"), 1);
+    assert_eq!(receiver.post(&body(&stored)).await.count("stored"), 1);
     let mut conflicting = stored[0].clone();
     conflicting["callbackdata"] = json!("another order");
-    let letter_of = |reason, function: &str, body: Vec<u8>| QueueMessage {
-        reason,
-        detail: "as it was".into(),
-        function: function.into(),
-        received_at: ARRIVED,
-        body: verified(&body).into(),
-    };
-    let in_parts = letter_of(Reason::Malformed, "event-webhook", noise(2_000_000)).write();
+    let message_of =
+        |reason, function: &str, body: &[u8]| queue_message(reason, function, ARRIVED, body).write();
+    let in_parts = message_of(Reason::Malformed, "event-webhook", &noise(2_000_000));
     assert!(in_parts.len() > 2);
     let bodies = [
         vec![
             "hello".to_owned(),
             r#"{"version":1,"reason":"exhausted"}"#.to_owned(),
-            letter_of(Reason::Exhausted, "event-webhook", body(&events(1, 2)))
-                .write()
-                .remove(0),
-            letter_of(Reason::Exhausted, "no-such-function", b"[]".to_vec())
-                .write()
-                .remove(0),
-            letter_of(Reason::Malformed, "event-webhook", b"not JSON".to_vec())
-                .write()
-                .remove(0),
-            letter_of(
-                Reason::Unreadable,
-                "event-webhook",
-                b"[{\"status\":\"Sent\"}]".to_vec(),
-            )
-            .write()
-            .remove(0),
-            letter_of(Reason::Conflict, "event-webhook", body(&[conflicting]))
-                .write()
-                .remove(0),
-            // What `projector` could not count is no webhook's body.
-            letter_of(
-                Reason::Uncountable,
-                "projector",
-                b"{\"eventName\":\"INSERT\"}".to_vec(),
-            )
-            .write()
-            .remove(0),
+            message_of(Reason::Exhausted, "event-webhook", &body(&events(1, 2))).remove(0),
+            message_of(Reason::Exhausted, "no-such-function", b"[]").remove(0),
+            message_of(Reason::Malformed, "event-webhook", b"not JSON").remove(0),
+            message_of(Reason::Unreadable, "event-webhook", b"[{\"status\":\"Sent\"}]").remove(0),
+            message_of(Reason::Conflict, "event-webhook", &body(&[conflicting])).remove(0),
+            // A stream record that `projector` could not count is not a webhook body.
+            message_of(Reason::Uncountable, "projector", b"{\"eventName\":\"INSERT\"}").remove(0),
         ],
         in_parts.clone(),
     ]
     .concat();
-    let messages = queued(&scene, &bodies).await;
+    let messages = queued(&stack, &bodies).await;
     for batch in messages.chunks(5) {
         let reply = redrive.invoke(&sqs_event(batch)).await;
         assert_eq!(failures(&reply.payload), [""; 0]);
-        scene.ledger.delete(batch).await;
+        stack.storage.delete(batch).await;
     }
-    assert!(scene.ledger.take_retries().await.is_empty());
+    assert!(stack.storage.take_retry_messages().await.is_empty());
     let kept: BTreeSet<_> = keys(&body(&events(0, 3))).into_iter().collect();
-    assert_eq!(scene.ledger.stored().await, kept);
+    assert_eq!(stack.storage.stored_keys().await, kept);
 
-    let dead = scene.ledger.take_dead().await;
+    let dead = stack.storage.take_dead_messages().await;
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     let mut parts = Vec::new();
     for text in dead.iter().filter_map(Message::body) {
         let kind = match QueueMessage::read(text) {
-            Ok(letter) if letter.function == "no-such-function" => "unknown function",
-            Ok(letter) => letter.reason.as_str(),
+            Ok(message) if message.function == "no-such-function" => "unknown function",
+            Ok(message) => message.reason.as_str(),
             Err(QueueMessageError::Partial(_)) => {
                 parts.push(text);
                 "part"
@@ -502,7 +477,7 @@ async fn a_dead_letter_queue_that_is_moved_back_whole_comes_back_at_once_but_for
 }
 
 #[test]
-fn the_template_and_the_local_queue_have_the_same_rule() {
+fn the_template_and_the_local_queue_have_the_same_limits() {
     let template = include_str!("../../template.yaml");
     let section = |name: &str| {
         let start = template.find(&format!("\n  {name}:\n")).unwrap() + 1;
@@ -532,24 +507,27 @@ fn the_template_and_the_local_queue_have_the_same_rule() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sqs_moves_the_hopeless_and_it_reads_as_a_dead_letter() {
+async fn a_message_that_sqs_moves_after_its_last_receive_is_a_readable_dead_letter() {
     const TRIES: u32 = 2;
-    let scene = Scene::with(QueueOptions {
-        visibility_timeout_seconds: 1,
-        max_receive_count: TRIES,
-    })
+    let stack = Stack::with(
+        None,
+        QueueOptions {
+            visibility_timeout_seconds: 1,
+            max_receive_count: TRIES,
+        },
+    )
     .await;
-    let redrive = scene.function("redrive", &KEPT).await;
-    let delays = noted_delays(&scene);
-    scene.table.refuse().await;
+    let redrive = stack.function("redrive", &KEPT).await;
+    let delays = noted_delays(&stack);
+    stack.table.refuse().await;
     let sent = events_message(0, 2);
-    scene.ledger.send(&sent).await;
+    stack.storage.send(&sent).await;
 
     let mut tries = 0;
     let dead = loop {
-        let messages = scene.ledger.receive().await;
+        let messages = stack.storage.receive().await;
         if messages.is_empty() {
-            let dead = scene.ledger.take_dead().await;
+            let dead = stack.storage.take_dead_messages().await;
             if !dead.is_empty() {
                 break dead;
             }

@@ -1,12 +1,12 @@
-//! What strangers cause costs little and shows in the log by class: 401 is sampled and counted in
-//! full. The address of a sender may be IPv6. And a table of another schema costs no event.
+//! Rejected requests are cheap and visible by class: 401 is counted in full and logged in samples. Source
+//! addresses may be IPv6. A table with another schema loses no event.
 
 #![allow(
     clippy::cast_precision_loss,
     clippy::float_cmp,
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "this is all tests, helpers included"
+    reason = "an unexpected result must fail the test"
 )]
 
 use std::{
@@ -16,26 +16,18 @@ use std::{
 
 use http::Method;
 use integration_tests::{
-    binary::Function,
     fixtures::{AUTH, body, events, post, request},
-    ledger::{self, Key, failures, keys, sqs_event},
+    function::Function,
     proxy::Treatment::Refuse,
-    scene::Scene,
+    stack::Stack,
+    storage::{Key, failures, keys, sqs_event},
 };
 use serde_json::{Value, json};
 use webhook_ingest::queue::message::Reason;
 
-fn json_lines(function: &Function) -> Vec<Value> {
-    let lines = function.lines();
-    lines
-        .iter()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
-
-/// The sum of a counter over all lines in CloudWatch's embedded format.
+/// The sum of a metric over all lines in CloudWatch's embedded format.
 fn counted(function: &Function, name: &str) -> f64 {
-    let lines = json_lines(function);
+    let lines = function.json_lines();
     let lines = lines.iter().filter(|line| line.get("_aws").is_some());
     lines.filter_map(|line| line[name].as_f64()).sum()
 }
@@ -43,10 +35,10 @@ fn counted(function: &Function, name: &str) -> f64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_401_is_counted_in_full_and_logged_in_samples() {
     const REQUESTS: usize = 400;
-    /// What a request costs is what 400 bytes of log cost: 0.20 and 0.50 dollars a million and a GB.
+    /// A request costs as much as 400 bytes of log: 0.20 USD per million and 0.50 USD per GB.
     const BYTES_A_REQUEST: usize = 400;
-    let scene = Scene::set().await;
-    let receiver = scene.function("event-webhook", &[]).await;
+    let stack = Stack::start().await;
+    let receiver = stack.function("event-webhook", &[]).await;
     let body = body(&events(0, 1));
     let none = request(&Method::POST, &[], &body);
     let wrong = request(
@@ -69,15 +61,15 @@ async fn a_flood_of_401_is_counted_in_full_and_logged_in_samples() {
     assert_eq!(answers.first().unwrap().0, 401);
     let minutes = started.elapsed().as_secs() / 60 + 1;
 
-    // A good request is logged as ever, behind all of them.
-    let answer = receiver.request(&post(&body)).await;
+    // A good request after them is logged as usual.
+    let answer = receiver.post(&body).await;
     receiver.log_of(&answer).await;
     receiver.line(|line| line.get("Stored").is_some()).await;
     assert_eq!(counted(&receiver, "Unauthorised"), REQUESTS as f64);
     assert_eq!(counted(&receiver, "Requests"), (REQUESTS + 1) as f64);
 
     let mut logged: BTreeMap<String, u64> = BTreeMap::new();
-    for line in json_lines(&receiver) {
+    for line in receiver.json_lines() {
         if let Some(reason) = line["reason"].as_str() {
             assert_eq!(
                 (&line["message"], &line["status"]),
@@ -92,7 +84,7 @@ async fn a_flood_of_401_is_counted_in_full_and_logged_in_samples() {
         ["mismatch", "none", "unknown"]
     );
     for (reason, lines) in &logged {
-        // Each minute of this machine's may be another one of the sampler's.
+        // The minutes of the sampler need not start with the test.
         assert!((10..=10 * (minutes + 1)).contains(lines), "{reason}: {lines}");
     }
     let lines = receiver.lines();
@@ -109,9 +101,9 @@ async fn a_flood_of_401_is_counted_in_full_and_logged_in_samples() {
 async fn an_ipv6_source_address_is_compared_with_the_list() {
     let mut policy: Value = serde_json::from_str(AUTH).unwrap();
     policy["sources"] = json!({"mode": "enforce", "allow": ["2001:db8:7::/48", "192.0.2.0/24"]});
-    let scene = Scene::set().await;
+    let stack = Stack::start().await;
     let policy = policy.to_string();
-    let receiver = scene
+    let receiver = stack
         .function("event-webhook", &[("WEBHOOK_AUTH", &policy)])
         .await;
     for (number, (address, status)) in [
@@ -119,7 +111,7 @@ async fn an_ipv6_source_address_is_compared_with_the_list() {
         ("2001:0DB8:0007:ffff:ffff:ffff:ffff:ffff", 200),
         ("2001:db8:8::1", 403),
         ("::1", 403),
-        // An IPv4 address in IPv6 is that IPv4 address.
+        // An IPv4-mapped IPv6 address is the IPv4 address.
         ("::ffff:192.0.2.9", 200),
         ("::ffff:203.0.113.7", 403),
     ]
@@ -133,18 +125,18 @@ async fn an_ipv6_source_address_is_compared_with_the_list() {
     }
     let stored = [0, 1, 4].map(|number| events(number, 1)[0].clone());
     let expected: BTreeSet<Key> = keys(&body(&stored)).into_iter().collect();
-    assert_eq!(scene.ledger.stored().await, expected);
+    assert_eq!(stack.storage.stored_keys().await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_table_of_another_schema_queues_everything_and_says_so() {
+async fn a_table_with_another_schema_causes_queued_events_and_error_logs() {
     const EVENTS: usize = 30;
-    let scene = Scene::set().await;
-    // The counters' table has another key, as one has that was restored from somewhere else.
-    let wrong = [("EVENTS_TABLE", scene.place.rollups_table.as_str())];
-    let receiver = scene.function("event-webhook", &wrong).await;
+    let stack = Stack::start().await;
+    // The counters' table has another key, like a wrongly restored table.
+    let wrong = [("EVENTS_TABLE", stack.instance.rollups_table.as_str())];
+    let receiver = stack.function("event-webhook", &wrong).await;
     let batch = body(&events(0, EVENTS));
-    let answer = receiver.request(&post(&batch)).await;
+    let answer = receiver.post(&batch).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(
         (answer.count("queued"), answer.count("dead_lettered")),
@@ -152,7 +144,8 @@ async fn a_table_of_another_schema_queues_everything_and_says_so() {
     );
     receiver.line(|line| line.get("TableRejections").is_some()).await;
     assert_eq!(counted(&receiver, "TableRejections"), EVENTS as f64);
-    let errors: Vec<Value> = json_lines(&receiver)
+    let errors: Vec<Value> = receiver
+        .json_lines()
         .into_iter()
         .filter(|line| line["level"] == "ERROR")
         .collect();
@@ -165,26 +158,29 @@ async fn a_table_of_another_schema_queues_everything_and_says_so() {
         "{errors:?}"
     );
 
-    // `redrive` sees the same fault, and gives nothing up.
-    let redrive = scene.function("redrive", &wrong).await;
-    let messages = scene.ledger.receive().await;
+    // `redrive` detects the same fault and loses nothing.
+    let redrive = stack.function("redrive", &wrong).await;
+    let messages = stack.storage.receive().await;
     let reply = redrive.invoke(&sqs_event(&messages)).await;
     assert_eq!(failures(&reply.payload).len(), messages.len());
     redrive.line(|line| line.get("TableRejections").is_some()).await;
     redrive.line(|line| line.get("RetryAge").is_some()).await;
-    assert!(scene.ledger.take_dead().await.is_empty());
+    assert!(stack.storage.take_dead_messages().await.is_empty());
 
-    let redrive = scene.function("redrive", &[]).await;
+    let redrive = stack.function("redrive", &[]).await;
     let reply = redrive.invoke(&sqs_event(&messages)).await;
     assert_eq!(failures(&reply.payload), [""; 0]);
-    assert_eq!(scene.ledger.stored().await, keys(&batch).into_iter().collect());
+    assert_eq!(
+        stack.storage.stored_keys().await,
+        keys(&batch).into_iter().collect()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_dynamodb_says_of_an_item_is_final_and_what_it_says_of_a_table_is_not() {
+async fn a_rejected_item_is_dead_lettered_and_a_wrong_table_is_retried() {
     const VALIDATION: &str = "com.amazon.coral.validate#ValidationException";
-    let scene = Scene::set().await;
-    let receiver = scene.function("event-webhook", &[]).await;
+    let stack = Stack::start().await;
+    let receiver = stack.function("event-webhook", &[]).await;
     for (number, (text, final_)) in [
         ("Item size has exceeded the maximum allowed size", true),
         (
@@ -196,13 +192,13 @@ async fn what_dynamodb_says_of_an_item_is_final_and_what_it_says_of_a_table_is_n
     .into_iter()
     .enumerate()
     {
-        scene.table.always(Refuse(VALIDATION, text));
-        let answer = receiver.request(&post(&body(&events(number, 1)))).await;
+        stack.table.always(Refuse(VALIDATION, text));
+        let answer = receiver.post(&body(&events(number, 1))).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         let counts = (answer.count("queued"), answer.count("dead_lettered"));
         assert_eq!(counts, if final_ { (0, 1) } else { (1, 0) }, "{text}");
     }
-    let dead = ledger::letters(&scene.ledger.take_dead().await);
+    let dead = stack.storage.take_dead_letters().await;
     assert_eq!(dead.len(), 1);
     assert_eq!(dead[0].reason, Reason::Unreadable);
     assert_eq!(

@@ -1,9 +1,9 @@
-//! The dashboard's doors: who gets in, how long, and what each role sees.
+//! Access to the dashboard: sign-in, sessions, and what each role sees.
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test that meets the unexpected is to fail"
+    reason = "an unexpected result must fail the test"
 )]
 
 use std::{collections::BTreeMap, time::Duration};
@@ -11,12 +11,14 @@ use std::{collections::BTreeMap, time::Duration};
 use aws_sdk_dynamodb::types::AttributeValue;
 use http::Method;
 use integration_tests::{
-    binary::{Answer, Function},
-    fixtures::{body, post, request_to},
-    scene::Scene,
+    answer::Answer,
+    fixtures::{body, percent_encoded, request_to},
+    function::Function,
+    stack::Stack,
+    storage::{number, text},
 };
 use serde_json::{Value, json};
-use webhook_ingest::{event::time, events_table::item::Item, operations::clients::Timeouts};
+use webhook_ingest::{event::time, events_table::item::Item};
 
 const SIGN_IN: &str = r#"{"key":"0123456789abcdef0123456789abcdef","sign_in":[
     {"role":"viewer","password":"viewers-password"},{"role":"agent","password":"agents-password"},
@@ -58,7 +60,7 @@ async fn sign_in(dashboard: &Function, password: &str) -> Answer {
     ask(dashboard, Method::POST, "/api/session", "", &body).await
 }
 
-/// Signs in from an address, with cookies of before.
+/// Signs in from an address, with earlier cookies.
 async fn sign_in_from(dashboard: &Function, password: &str, address: &str, cookies: &str) -> Answer {
     let body = json!({ "password": password }).to_string();
     let mut request = request(&Method::POST, "/api/session", cookies, &body);
@@ -66,9 +68,9 @@ async fn sign_in_from(dashboard: &Function, password: &str, address: &str, cooki
     dashboard.request(&request).await
 }
 
-/// The name and value of an answer's cookie, as a browser sends them.
+/// The name and value of a response's cookie, as a browser sends them.
 fn pair(answer: &Answer) -> String {
-    answer.cookies[0].split(';').next().unwrap().to_owned()
+    answer.cookies()[0].split(';').next().unwrap().to_owned()
 }
 
 async fn cookie_of(dashboard: &Function, password: &str) -> String {
@@ -78,9 +80,9 @@ async fn cookie_of(dashboard: &Function, password: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_read_without_a_session() {
-    let scene = Scene::set().await;
-    let dashboard = scene.function("dashboard", &PUBLIC).await;
+async fn data_requires_a_session() {
+    let stack = Stack::start().await;
+    let dashboard = stack.function("dashboard", &PUBLIC).await;
     for path in [
         "/api/session",
         "/api/summary",
@@ -113,20 +115,17 @@ async fn nothing_is_read_without_a_session() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn roles_may_do_what_they_may() {
-    let scene = Scene::set().await;
-    let receiver = scene.function("event-webhook", &[]).await;
-    assert_eq!(
-        receiver.request(&post(b"{\"mobile\":919876543210}")).await.status,
-        400
-    );
-    let dashboard = scene.function("dashboard", &PUBLIC).await;
+async fn each_role_has_its_permissions() {
+    let stack = Stack::start().await;
+    let receiver = stack.function("event-webhook", &[]).await;
+    assert_eq!(receiver.post(b"{\"mobile\":919876543210}").await.status, 400);
+    let dashboard = stack.function("dashboard", &PUBLIC).await;
     for (role, password) in PASSWORDS {
         let (sees, redrives) = (role != "viewer", role == "operator");
         let answer = sign_in(&dashboard, password).await;
         let may = json!({"see_numbers": sees, "redrive": redrives, "discard": redrives});
         assert_eq!(answer.json(), json!({"role": role, "sign_in": true, "may": may}));
-        assert_eq!(answer.cookies.len(), 1);
+        assert_eq!(answer.cookies().len(), 1);
         for part in [
             "__Host-session=",
             "; HttpOnly",
@@ -134,7 +133,7 @@ async fn roles_may_do_what_they_may() {
             "; SameSite=Strict",
             "; Path=/",
         ] {
-            assert!(answer.cookies[0].contains(part), "{:?}", answer.cookies);
+            assert!(answer.cookies()[0].contains(part), "{:?}", answer.cookies());
         }
         let cookie = pair(&answer);
         let full = get(&dashboard, "/api/dead-letters?content=full", &cookie).await;
@@ -152,7 +151,7 @@ async fn roles_may_do_what_they_may() {
     }
 }
 
-/// The number that is planted, in spellings that people and systems use.
+/// One phone number in the spellings of people and systems.
 const SPELLINGS: [&str; 14] = [
     "919812345678",
     "+919812345678",
@@ -169,10 +168,10 @@ const SPELLINGS: [&str; 14] = [
     "٩١٩٨١٢٣٤٥٦٧٨",
     "９１９８１２３４５６７８",
 ];
-/// What no answer to a viewer may hold: as much of the number as nobody guesses.
+/// Digits that no response to a viewer may contain.
 const SECRET: &str = "1981234";
 
-/// All digits of a text in a row, whatever stands between them and whatever script they are of.
+/// All digits of a text, of any script and with any separators.
 fn digits(text: &str) -> String {
     let mut text = text.to_owned();
     for code in ["20", "2B", "2D", "2E", "2F", "28", "29"] {
@@ -189,19 +188,18 @@ fn digits(text: &str) -> String {
         .collect()
 }
 
-/// An item that holds the number, so spelled, in every attribute there is and in one that nobody knows.
-fn planted(spelling: &str, place: usize, at: i64) -> Item {
-    let text = |text: &str| AttributeValue::S(text.to_owned());
+/// An item with the number, in this spelling, in every attribute and in an unknown one.
+fn item_with(spelling: &str, index: usize, at: i64) -> Item {
     let said = format!("call {spelling} now");
     let map = |name: &str| {
         AttributeValue::M(
             [
                 (name.to_owned(), text(&said)),
                 (format!("about {spelling}"), AttributeValue::Bool(true)),
-                ("number".to_owned(), AttributeValue::N("919812345678".into())),
+                ("number".to_owned(), number(919_812_345_678)),
                 (
                     "nested".to_owned(),
-                    AttributeValue::L(vec![text(&said), AttributeValue::N("919812345678".into())]),
+                    AttributeValue::L(vec![text(&said), number(919_812_345_678)]),
                 ),
             ]
             .into(),
@@ -211,14 +209,14 @@ fn planted(spelling: &str, place: usize, at: i64) -> Item {
     let mut item = Item::from([
         (
             "message_id".to_owned(),
-            text(&format!("api-337-{spelling}-x{place}")),
+            text(format!("api-337-{spelling}-x{index}")),
         ),
-        ("status_key".to_owned(), text(&format!("RCS#x {spelling}#0f"))),
-        ("channel".to_owned(), text(&format!("RCS {spelling}"))),
-        ("status".to_owned(), text(&format!("x {spelling}"))),
-        ("day_shard".to_owned(), text(&format!("{day}#07"))),
-        ("event_time".to_owned(), AttributeValue::N(at.to_string())),
-        ("received_at".to_owned(), AttributeValue::N(at.to_string())),
+        ("status_key".to_owned(), text(format!("RCS#x {spelling}#0f"))),
+        ("channel".to_owned(), text(format!("RCS {spelling}"))),
+        ("status".to_owned(), text(format!("x {spelling}"))),
+        ("day_shard".to_owned(), text(format!("{day}#07"))),
+        ("event_time".to_owned(), number(at)),
+        ("received_at".to_owned(), number(at)),
         ("provider".to_owned(), text("netcore")),
         ("format".to_owned(), text("netcore-events")),
         ("recipient".to_owned(), text("919812345678")),
@@ -229,10 +227,10 @@ fn planted(spelling: &str, place: usize, at: i64) -> Item {
         ),
         (
             "verbatim".to_owned(),
-            text(&format!("{{\"mobile\":\"{spelling}\"}}")),
+            text(format!("{{\"mobile\":\"{spelling}\"}}")),
         ),
         ("not yet known".to_owned(), text(&said)),
-        ("number".to_owned(), AttributeValue::N("919812345678".into())),
+        ("number".to_owned(), number(919_812_345_678)),
     ]);
     for name in [
         "bot_id",
@@ -245,7 +243,7 @@ fn planted(spelling: &str, place: usize, at: i64) -> Item {
         "campaign",
         "in_reply_to",
     ] {
-        item.insert(name.to_owned(), text(&format!("{said} {name}")));
+        item.insert(name.to_owned(), text(format!("{said} {name}")));
     }
     for (name, known) in [
         ("click", "text"),
@@ -261,31 +259,20 @@ fn planted(spelling: &str, place: usize, at: i64) -> Item {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_viewer_reads_every_answer_and_no_number() {
-    let scene = Scene::set().await;
-    let aws = scene.place.aws(Timeouts::unhurried()).await;
+async fn no_response_to_a_viewer_contains_a_phone_number() {
+    let stack = Stack::start().await;
     let at = time::now() - 1000;
-    for (place, spelling) in SPELLINGS.iter().enumerate() {
-        aws.dynamodb
-            .put_item()
-            .table_name(&scene.place.events_table)
-            .set_item(Some(planted(spelling, place, at)))
-            .send()
-            .await
-            .unwrap();
+    for (index, spelling) in SPELLINGS.iter().enumerate() {
+        stack.storage.put(item_with(spelling, index, at)).await;
     }
-    let letter = json!({
+    let dead_letter = json!({
         "version": 1, "reason": "malformed", "detail": "call +91 98123 45678", "function": "f 919812345678",
         "received_at": at, "body": "{\"mobile\":\"+91 98123 45678\"}",
     });
-    for text in [letter.to_string(), "foreign +91 98123 45678".to_owned()] {
-        let send = aws
-            .sqs
-            .send_message()
-            .queue_url(&scene.place.dead_letter_queue_url);
-        send.message_body(text).send().await.unwrap();
+    for text in [dead_letter.to_string(), "not JSON, +91 98123 45678".to_owned()] {
+        stack.storage.send_dead(&text).await;
     }
-    let dashboard = scene.function("dashboard", &PUBLIC).await;
+    let dashboard = stack.function("dashboard", &PUBLIC).await;
     for (role, password) in PASSWORDS {
         let cookie = cookie_of(&dashboard, password).await;
         let sees = role != "viewer";
@@ -318,14 +305,14 @@ async fn a_viewer_reads_every_answer_and_no_number() {
             for hidden in ["status_key", "day_shard", "as_sent", "verbatim"] {
                 assert_eq!(event.get(hidden).is_some(), sees, "{role} {hidden}");
             }
-            // Through the token a viewer gets where others get through the id.
+            // A viewer opens a message by its token, other roles by its id.
             let name = event
                 .get("token")
                 .unwrap_or(&event["message_id"])
                 .as_str()
                 .unwrap();
             assert_eq!(event.get("token").is_some(), !sees);
-            let path = format!("/api/messages/{}", percent(name));
+            let path = format!("/api/messages/{}", percent_encoded(name));
             let message = get(&dashboard, &path, &cookie).await;
             assert_eq!(message.status, 200, "{role} {path}: {}", message.body);
             assert_eq!(
@@ -354,22 +341,17 @@ async fn a_viewer_reads_every_answer_and_no_number() {
     assert!(!digits(&lines).contains(SECRET), "{lines}");
 }
 
-fn percent(text: &str) -> String {
-    let encoded: Vec<String> = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    encoded.concat()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_viewer_cannot_ask_whether_a_number_is_there() {
-    let scene = Scene::set().await;
-    let receiver = scene.function("event-webhook", &[]).await;
+async fn a_viewer_cannot_find_out_whether_a_number_is_stored() {
+    let stack = Stack::start().await;
+    let receiver = stack.function("event-webhook", &[]).await;
     let now = time::now() / 1000;
     let record = |id: &str| json!({"message_id": id, "mobile": "919812345678", "status": "Sent", "channel": "RCS", "event_time": now});
     let records: Vec<Value> = ["api-337-919812345678-x", "plain-id", "other-id"]
         .map(record)
         .to_vec();
-    assert_eq!(receiver.request(&post(&body(&records))).await.status, 200);
-    let dashboard = scene.function("dashboard", &PUBLIC).await;
+    assert_eq!(receiver.post(&body(&records)).await.status, 200);
+    let dashboard = stack.function("dashboard", &PUBLIC).await;
     let agent = cookie_of(&dashboard, "agents-password").await;
     let cursor = get(&dashboard, "/api/recipients/919812345678?limit=1", &agent)
         .await
@@ -378,7 +360,7 @@ async fn a_viewer_cannot_ask_whether_a_number_is_there() {
     let cursor = cursor.as_str().unwrap();
     let viewer = cookie_of(&dashboard, "viewers-password").await;
 
-    // A guess is answered alike whether it is right or wrong.
+    // Right and wrong guesses get the same response.
     for path in [
         "/api/messages/api-337-919812345678-x".to_owned(),
         "/api/messages/api-337-919812345679-x".to_owned(),
@@ -404,7 +386,7 @@ async fn a_viewer_cannot_ask_whether_a_number_is_there() {
             assert_ne!(get(&dashboard, &path, &agent).await.status, 403, "{path}");
         }
     }
-    // An id without a number tells nothing about one.
+    // An id without a phone number is allowed.
     assert_eq!(
         get(&dashboard, "/api/messages/plain-id", &viewer).await.status,
         200
@@ -414,14 +396,14 @@ async fn a_viewer_cannot_ask_whether_a_number_is_there() {
         404
     );
 
-    // A viewer's list ends with its first page and says so.
+    // A viewer's list ends with its first page, marked as truncated.
     let page = get(&dashboard, "/api/events?limit=1", &viewer).await.json();
     assert_eq!(
         (&page["cursor"], &page["truncated"]),
         (&Value::Null, &json!(true))
     );
     let token = page["events"][0]["token"].as_str().unwrap();
-    // The token of another deployment, and one that was changed, open nothing.
+    // A changed token opens nothing.
     let mut forged = token.to_owned();
     let last = forged.pop().unwrap();
     forged.push(if last == 'A' { 'Q' } else { 'A' });
@@ -431,13 +413,13 @@ async fn a_viewer_cannot_ask_whether_a_number_is_there() {
             .status,
         404
     );
-    // Agents open what a viewer sends them.
+    // Agents can open a token of a viewer.
     let opened = get(&dashboard, &format!("/api/messages/{token}"), &agent).await;
     assert_eq!(opened.status, 200);
     assert_eq!(opened.json()["recipient"], "919812345678");
 
-    // Without a sign-in there is no key for tokens: a viewer opens messages by plain ids only.
-    let private = scene.function("dashboard", &[("DASHBOARD_ROLE", "viewer")]).await;
+    // Without a sign-in there is no key for tokens. A viewer can open only messages with plain ids.
+    let private = stack.function("dashboard", &[("DASHBOARD_ROLE", "viewer")]).await;
     let page = get(&private, "/api/events", "").await;
     assert!(
         !page.body.contains("token") && !digits(&page.body).contains(SECRET),
@@ -451,7 +433,7 @@ async fn a_viewer_cannot_ask_whether_a_number_is_there() {
     assert_eq!(get(&private, "/api/messages/plain-id", "").await.status, 200);
 }
 
-/// Waits until a window of a quarter of an hour does not end soon.
+/// Waits until the current window of 15 minutes does not end soon.
 async fn early_in_a_window() {
     let left = 900 - time::now() / 1000 % 900;
     if left < 25 {
@@ -460,11 +442,11 @@ async fn early_in_a_window() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn guessing_a_password_is_slowed_down_whatever_environment_is_asked() {
-    let scene = Scene::set().await;
+async fn password_guesses_are_limited_across_environments() {
+    let stack = Stack::start().await;
     let environments = [
-        scene.function("dashboard", &PUBLIC).await,
-        scene.function("dashboard", &PUBLIC).await,
+        stack.function("dashboard", &PUBLIC).await,
+        stack.function("dashboard", &PUBLIC).await,
     ];
     early_in_a_window().await;
     let mut answers: BTreeMap<u16, usize> = BTreeMap::new();
@@ -472,29 +454,29 @@ async fn guessing_a_password_is_slowed_down_whatever_environment_is_asked() {
         let answer = sign_in(&environments[guess % 2], &format!("guess-{guess}")).await;
         *answers.entry(answer.status).or_default() += 1;
         if answer.status == 429 {
-            let wait: i64 = answer.headers["retry-after"].as_str().unwrap().parse().unwrap();
+            let wait: i64 = answer.header("retry-after").unwrap().parse().unwrap();
             assert!((1..=900).contains(&wait), "{wait}");
         }
     }
     assert_eq!(answers, BTreeMap::from([(401, 10), (429, 5)]));
-    // The right password is not even looked at.
+    // The right password is not checked.
     for environment in &environments {
         assert_eq!(sign_in(environment, "operators-password").await.status, 429);
     }
-    // Another address is not concerned.
+    // Another address is not affected.
     let other = sign_in_from(&environments[0], "operators-password", "198.51.100.1", "").await;
     assert_eq!(other.status, 200, "{}", other.body);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_some_failures_of_others_the_right_password_opens() {
-    let scene = Scene::set().await;
-    let dashboard = scene.function("dashboard", &PUBLIC).await;
+async fn the_right_password_works_after_some_failures() {
+    let stack = Stack::start().await;
+    let dashboard = stack.function("dashboard", &PUBLIC).await;
     early_in_a_window().await;
     for guess in 0..9 {
         assert_eq!(sign_in(&dashboard, &format!("guess-{guess}")).await.status, 401);
     }
-    // Colleagues behind the same address come in, as many as they are.
+    // Any number of colleagues can sign in from the same address.
     for _ in 0..12 {
         assert_eq!(sign_in(&dashboard, "agents-password").await.status, 200);
     }
@@ -503,12 +485,12 @@ async fn after_some_failures_of_others_the_right_password_opens() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_browser_that_signed_in_before_is_not_locked_out_by_others() {
-    let scene = Scene::set().await;
-    let dashboard = scene.function("dashboard", &PUBLIC).await;
+async fn a_browser_with_an_earlier_session_is_not_locked_out() {
+    let stack = Stack::start().await;
+    let dashboard = stack.function("dashboard", &PUBLIC).await;
     let session = cookie_of(&dashboard, "agents-password").await;
     early_in_a_window().await;
-    // From twenty networks, each half of what one may fail: the most of all.
+    // Twenty networks with half the allowed failures each: the global limit.
     for guess in 0..200 {
         let address = format!("203.0.{}.7", guess % 20);
         assert_eq!(
@@ -532,7 +514,7 @@ async fn a_browser_that_signed_in_before_is_not_locked_out_by_others() {
             200
         );
     }
-    // It guesses no more freely than others, and a new sign-in gives it no further tries.
+    // It has no more attempts than others, and a new sign-in does not add attempts.
     let mut failures = 0;
     while sign_in_from(&dashboard, "guess", fresh, &session).await.status == 401 {
         failures += 1;
@@ -545,14 +527,14 @@ async fn a_browser_that_signed_in_before_is_not_locked_out_by_others() {
             .status,
         429
     );
-    // The session itself goes on.
+    // The session stays valid.
     assert_eq!(get(&dashboard, "/api/session", &session).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_network_of_ipv6_is_one_address() {
-    let scene = Scene::set().await;
-    let dashboard = scene.function("dashboard", &PUBLIC).await;
+async fn an_ipv6_network_counts_as_one_address() {
+    let stack = Stack::start().await;
+    let dashboard = stack.function("dashboard", &PUBLIC).await;
     early_in_a_window().await;
     let mut answers: BTreeMap<u16, usize> = BTreeMap::new();
     for guess in 0..14 {
@@ -565,11 +547,11 @@ async fn one_network_of_ipv6_is_one_address() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn signing_out_ends_the_session_everywhere() {
-    let scene = Scene::set().await;
+async fn signing_out_ends_the_session_in_every_environment() {
+    let stack = Stack::start().await;
     let environments = [
-        scene.function("dashboard", &PUBLIC).await,
-        scene.function("dashboard", &PUBLIC).await,
+        stack.function("dashboard", &PUBLIC).await,
+        stack.function("dashboard", &PUBLIC).await,
     ];
     let leaving = cookie_of(&environments[0], "agents-password").await;
     let staying = cookie_of(&environments[1], "agents-password").await;
@@ -579,11 +561,11 @@ async fn signing_out_ends_the_session_everywhere() {
     let out = ask(&environments[0], Method::DELETE, "/api/session", &leaving, "").await;
     assert_eq!(out.status, 204);
     assert!(
-        out.cookies[0].starts_with("__Host-session=;") && out.cookies[0].contains("Max-Age=0"),
+        out.cookies()[0].starts_with("__Host-session=;") && out.cookies()[0].contains("Max-Age=0"),
         "{:?}",
-        out.cookies
+        out.cookies()
     );
-    // A copy of the cookie opens nothing any more, and other sessions stay.
+    // A copy of the cookie is invalid. Other sessions stay valid.
     for environment in &environments {
         assert_eq!(get(environment, "/api/session", &leaving).await.status, 401);
         assert_eq!(get(environment, "/api/events", &leaving).await.status, 401);
@@ -591,19 +573,19 @@ async fn signing_out_ends_the_session_everywhere() {
         let both = format!("{leaving}; {staying}");
         assert_eq!(get(environment, "/api/session", &both).await.status, 200);
     }
-    // Nobody needs a session to take leave.
+    // Signing out needs no session.
     let again = ask(&environments[1], Method::DELETE, "/api/session", "", "").await;
     assert_eq!(again.status, 204);
-    // Over TLS the plain name is not read.
+    // Over TLS, the cookie without prefix is ignored.
     let plain = staying.replace("__Host-session", "session");
     assert_eq!(get(&environments[0], "/api/session", &plain).await.status, 401);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_private_dashboard_gives_its_role_and_a_public_one_does_not_start_without_a_sign_in() {
-    let scene = Scene::set().await;
+async fn a_private_dashboard_has_one_role_and_a_public_one_requires_a_sign_in() {
+    let stack = Stack::start().await;
     for (role, sees) in [("viewer", false), ("agent", true)] {
-        let dashboard = scene.function("dashboard", &[("DASHBOARD_ROLE", role)]).await;
+        let dashboard = stack.function("dashboard", &[("DASHBOARD_ROLE", role)]).await;
         let session = get(&dashboard, "/api/session", "").await.json();
         assert_eq!(
             (
@@ -627,7 +609,7 @@ async fn a_private_dashboard_gives_its_role_and_a_public_one_does_not_start_with
         (&[("DASHBOARD_AUTH", "{}")][..], "DASHBOARD_AUTH: must be"),
         (&[("ROLLUPS_TABLE", "")][..], "ROLLUPS_TABLE is missing"),
     ] {
-        let (status, lines) = scene.function("dashboard", more).await.ended().await;
+        let (status, lines) = stack.function("dashboard", more).await.ended().await;
         assert!(!status.success());
         assert!(lines.iter().any(|line| line.contains(why)), "{lines:?}");
     }

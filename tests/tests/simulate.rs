@@ -1,11 +1,11 @@
-//! `simulate` against a real local instance: it reconciles, it finds what is wrong, and it plays
-//! the providers as their documents show them.
+//! `simulate` against a real local server: it reconciles, finds differences, and sends what the providers
+//! document.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test that meets the unexpected is to fail"
+    reason = "an unexpected result must fail the test"
 )]
 
 use std::{
@@ -14,79 +14,55 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use clap::Parser as _;
 use integration_tests::{
-    binary,
-    command::eventually,
-    instance::Instance,
+    command::{eventually, options},
+    function,
     samples::{Sample, every_sample},
+    server::Server,
+    simulated,
+    storage::Storage,
 };
-use netcore_webhooks::simulate::{Envelope, Form, Options, Play, Simulation};
+use netcore_webhooks::simulate::{Envelope, Form, Play, Simulation};
 use serde_json::Value;
 use tempfile::TempDir;
 use webhook_ingest::events_table::item::{self, Item};
 
-/// A moment in the middle of a working day, India's and Brazil's.
+/// In the middle of a working day in India and Brazil.
 const UNTIL: &str = "2026-11-20T13:30:00Z";
-const UNTIL_MILLIS: i64 = 1_795_181_400_000;
 
-#[derive(clap::Parser)]
-struct Words {
-    #[command(flatten)]
-    options: Options,
-}
-
-fn options(words: &[&str]) -> Options {
-    Words::parse_from(["simulate"].iter().chain(words)).options
-}
-
-/// A running instance in a folder of its own.
-struct Stage {
+/// A server with its data in a temporary folder.
+struct Setup {
     folder: TempDir,
-    instance: Instance,
+    server: Server,
 }
 
-impl Stage {
-    async fn set() -> Self {
+impl Setup {
+    async fn start() -> Self {
         let folder = TempDir::new().unwrap();
-        let instance = Instance::in_folder(folder.path()).await;
-        Self { folder, instance }
+        let server = Server::in_folder(folder.path(), None).await;
+        Self { folder, server }
     }
 
-    fn url(&self) -> String {
-        self.instance.url("")
+    async fn prepare(&self, arguments: &[&str]) -> Simulation {
+        let url = self.server.url("");
+        let arguments = [&["--url", &url], arguments].concat();
+        let simulation = Simulation::prepare(options(&arguments), self.folder.path());
+        simulation.await.unwrap()
     }
 
-    async fn prepare(&self, words: &[&str]) -> Simulation {
-        let url = self.url();
-        let words: Vec<&str> = ["--url", &url].iter().chain(words).copied().collect();
-        Simulation::prepare(options(&words), self.folder.path())
-            .await
-            .unwrap()
-    }
-
-    fn command(&self, words: &[&str]) -> Output {
-        let mut command = Command::new(binary::command());
+    fn command(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(function::command());
         command
             .env_clear()
-            .arg("simulate")
-            .args(["--url", &self.url()])
+            .args(["simulate", "--url", &self.server.url("")])
             .arg("--data")
             .arg(self.folder.path())
-            .args(words);
+            .args(arguments);
         command.output().unwrap()
     }
 
-    async fn items(&self) -> Vec<Item> {
-        self.instance.ledger.items().await
-    }
-
-    async fn put(&self, item: Item) {
-        self.instance.ledger.put(item).await;
-    }
-
-    async fn delete(&self, item: &Item) {
-        self.instance.ledger.delete_item(item.clone()).await;
+    fn storage(&self) -> &Storage {
+        self.server.storage()
     }
 }
 
@@ -95,8 +71,8 @@ fn text<'i>(item: &'i Item, name: &str) -> &'i str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_that_is_sent_is_stored_once_and_twice_the_same_is_still_once() {
-    let stage = Stage::set().await;
+async fn everything_sent_is_stored_once_even_if_sent_twice() {
+    let setup = Setup::start().await;
     let words = [
         "--messages",
         "120",
@@ -108,7 +84,7 @@ async fn everything_that_is_sent_is_stored_once_and_twice_the_same_is_still_once
         "5%",
     ];
     for round in 0..2 {
-        let simulation = stage.prepare(&words).await;
+        let simulation = setup.prepare(&words).await;
         let sent = simulation.send().await.unwrap();
         let report = simulation.reconcile(sent).await.unwrap();
         assert_eq!(report.differences(), [""; 0]);
@@ -122,14 +98,14 @@ async fn everything_that_is_sent_is_stored_once_and_twice_the_same_is_still_once
         assert!(counts.duplicates > 0, "{counts:?}");
         assert!(report.sent.answers.keys().any(|(_, status)| *status == 400));
         assert!(report.to_string().contains("each event is stored exactly once"));
-        assert_eq!(stage.items().await.len(), report.events);
+        assert_eq!(setup.storage().items().await.len(), report.events);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_lost_changed_or_added_behind_its_back_is_named() {
-    let stage = Stage::set().await;
-    let simulation = stage
+async fn lost_changed_and_added_events_are_reported() {
+    let setup = Setup::start().await;
+    let simulation = setup
         .prepare(&[
             "--messages",
             "60",
@@ -142,108 +118,115 @@ async fn what_was_lost_changed_or_added_behind_its_back_is_named() {
         ])
         .await;
     let sent = simulation.send().await.unwrap();
-    // A busy machine queues events, and the retry queue would store the lost one again.
-    let ledger = &stage.instance.ledger;
-    eventually(async || ledger.depths().await, |[retry, _]| *retry == 0).await;
-    let items = stage.items().await;
+    // On a busy machine, events are queued, and the retry queue would store the deleted one again.
+    eventually(async || setup.storage().depths().await, |[retry, _]| *retry == 0).await;
+    let items = setup.storage().items().await;
     let status = |status: &str| {
         let mut found = items.iter().filter(|item| text(item, item::STATUS) == status);
         found.next().unwrap().clone()
     };
     let lost = status("delivered");
-    stage.delete(&lost).await;
+    setup.storage().delete_item(lost.clone()).await;
     let mut changed = status("read");
     changed.insert(
         "tags".into(),
         AttributeValue::L(vec![AttributeValue::S("other".into())]),
     );
-    stage.put(changed.clone()).await;
+    setup.storage().put(changed.clone()).await;
     let mut added = status("sent");
     added.insert(item::STATUS_KEY.into(), AttributeValue::S("RCS#blocked".into()));
     added.insert(item::STATUS.into(), AttributeValue::S("blocked".into()));
-    stage.put(added.clone()).await;
+    setup.storage().put(added.clone()).await;
 
     let report = simulation.reconcile(sent).await.unwrap();
-    let told = report.to_string();
-    assert_eq!(report.differences().len(), 3, "{told}");
+    let output = report.to_string();
+    assert_eq!(report.differences().len(), 3, "{output}");
     for (item, why) in [
         (&lost, "delivered"),
         (&changed, "stored, but not as it was sent"),
         (&added, "stored, but never sent"),
     ] {
         let id = text(item, item::MESSAGE_ID);
-        let line = told
+        let line = output
             .lines()
             .find(|line| line.trim().starts_with(id) && line.contains(why));
-        assert!(line.is_some(), "{id} {why}\n{told}");
+        assert!(line.is_some(), "{id} {why}\n{output}");
     }
-    assert!(told.contains("not stored"), "{told}");
+    assert!(output.contains("not stored"), "{output}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_command_ends_well_or_with_1() {
-    let stage = Stage::set().await;
+async fn the_command_exits_with_0_or_1() {
+    let setup = Setup::start().await;
     let words = ["--messages", "30", "--seed", "5", "--until", UNTIL];
-    let good = stage.command(&words);
-    let told = String::from_utf8(good.stdout).unwrap();
+    let good = setup.command(&words);
+    let output = String::from_utf8(good.stdout).unwrap();
     assert!(
         good.status.success(),
-        "{told}{}",
+        "{output}{}",
         String::from_utf8_lossy(&good.stderr)
     );
-    assert!(told.contains("--seed 5 --until 2026-11-20T13:30:00Z"), "{told}");
+    assert!(
+        output.contains("--seed 5 --until 2026-11-20T13:30:00Z"),
+        "{output}"
+    );
 
-    let mut item = stage
+    let mut item = setup
+        .storage()
         .items()
         .await
         .into_iter()
         .find(|item| text(item, item::STATUS) == "delivered")
         .unwrap();
     item.insert(item::RECIPIENT.into(), AttributeValue::S("910000000000".into()));
-    stage.put(item.clone()).await;
-    let bad = stage.command(&words);
-    let told = String::from_utf8(bad.stdout).unwrap();
-    assert_eq!(bad.status.code(), Some(1), "{told}");
-    assert!(told.contains(text(&item, item::MESSAGE_ID)), "{told}");
+    setup.storage().put(item.clone()).await;
+    let bad = setup.command(&words);
+    let output = String::from_utf8(bad.stdout).unwrap();
+    assert_eq!(bad.status.code(), Some(1), "{output}");
+    assert!(output.contains(text(&item, item::MESSAGE_ID)), "{output}");
     assert!(String::from_utf8_lossy(&bad.stderr).contains("differ in"));
 
-    let nobody = Command::new(binary::command())
+    let unreachable = Command::new(function::command())
         .env_clear()
         .args(["simulate", "--url", "http://127.0.0.1:9", "--data"])
-        .arg(stage.folder.path())
+        .arg(setup.folder.path())
         .output()
         .unwrap();
-    assert_eq!(nobody.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&nobody.stderr).contains("nobody answers"));
+    assert_eq!(unreachable.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&unreachable.stderr).contains("nobody answers"));
 
-    let stranger = stage.command(&[
+    let unauthorized = setup.command(&[
         "--auth",
         r#"{"accept":[{"type":"header","name":"x-netcore-token","values":["a-token-that-is-wrong"]}]}"#,
     ]);
-    assert_eq!(stranger.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&stranger.stderr).contains("401"));
+    assert_eq!(unauthorized.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&unauthorized.stderr).contains("401"));
 }
 
-fn play(words: &[&str], seed: u64) -> Play {
-    Play::write(&options(words), seed, UNTIL_MILLIS).unwrap()
+fn simulated_by(arguments: &[&str], seed: u64) -> Play {
+    Play::write(&options(arguments), seed, simulated::UNTIL).unwrap()
 }
 
 #[test]
-fn one_seed_is_one_play() {
+fn the_same_seed_gives_the_same_simulation() {
     let words = ["--messages", "300"];
-    assert_eq!(play(&words, 7), play(&words, 7));
-    assert_ne!(play(&words, 7), play(&words, 8));
-    let later = Play::write(&options(&words), 7, UNTIL_MILLIS + 1).unwrap();
-    let ids = |play: &Play| {
-        play.told
+    assert_eq!(simulated_by(&words, 7), simulated_by(&words, 7));
+    assert_ne!(simulated_by(&words, 7), simulated_by(&words, 8));
+    let later = Play::write(&options(&words), 7, simulated::UNTIL + 1).unwrap();
+    let ids = |simulation: &Play| {
+        simulation
+            .told
             .iter()
             .map(|h| h.message_id.clone())
             .collect::<BTreeSet<_>>()
     };
-    assert!(ids(&play(&words, 7)).is_disjoint(&ids(&later)), "old ids again");
+    assert!(
+        ids(&simulated_by(&words, 7)).is_disjoint(&ids(&later)),
+        "ids repeat"
+    );
 }
 
-/// Field names and the kinds of their values.
+/// Field names and the types of their values.
 fn shape(record: &Value) -> BTreeMap<&str, &'static str> {
     let kind = |value: &Value| match value {
         Value::Null => "null",
@@ -289,30 +272,30 @@ fn documented(form: Form) -> Vec<Value> {
 
 #[test]
 fn every_record_has_the_fields_of_a_documented_one() {
-    let play = play(&["--messages", "4000"], 1);
+    let simulation = simulated_by(&["--messages", "4000"], 1);
     for form in netcore_webhooks::simulate::forms() {
         let samples = documented(form);
         let known: BTreeSet<_> = samples.iter().map(shape).collect();
-        let told: Vec<_> = play.told.iter().filter(|h| h.form == form).collect();
-        assert!(told.len() > 20, "{form:?}: {}", told.len());
-        for happening in told {
+        let records: Vec<_> = simulation.told.iter().filter(|h| h.form == form).collect();
+        assert!(records.len() > 20, "{form:?}: {}", records.len());
+        for simulated in records {
             assert!(
-                known.contains(&shape(&happening.record)),
+                known.contains(&shape(&simulated.record)),
                 "{form:?} has no such record: {}",
-                happening.record
+                simulated.record
             );
         }
     }
 }
 
 #[test]
-fn lives_are_such_as_a_dashboard_must_show() {
-    let play = play(&["--messages", "4000", "--days", "30"], 1);
+fn the_simulation_contains_all_statuses_over_the_whole_period() {
+    let simulation = simulated_by(&["--messages", "4000", "--days", "30"], 1);
     let count = |channel: &str, status: &str| {
         let of = |h: &&netcore_webhooks::simulate::Happening| h.channel == channel && h.status == status;
-        play.told.iter().filter(of).count()
+        simulation.told.iter().filter(of).count()
     };
-    // A funnel: each step is smaller than the one before.
+    // A funnel: each step is smaller than the previous one.
     for channel in ["RCS", "WHATSAPP"] {
         let steps = ["sent", "delivered", "read"].map(|status| count(channel, status));
         assert!(
@@ -337,36 +320,38 @@ fn lives_are_such_as_a_dashboard_must_show() {
     ] {
         assert!(count(channel, status) > 0, "{channel} {status}");
     }
-    let days: BTreeSet<i64> = play.told.iter().map(|h| h.at / 86_400_000).collect();
+    let days: BTreeSet<i64> = simulation.told.iter().map(|h| h.at / 86_400_000).collect();
     assert!(days.len() >= 30, "{}", days.len());
     assert!(
-        play.told
+        simulation
+            .told
             .iter()
-            .all(|h| h.at <= UNTIL_MILLIS && h.at > UNTIL_MILLIS - 36 * 86_400_000)
+            .all(|h| h.at <= simulated::UNTIL && h.at > simulated::UNTIL - 36 * 86_400_000)
     );
-    // Numbers that nobody has.
+    // Phone numbers that are not assigned.
     assert!(
-        play.told
+        simulation
+            .told
             .iter()
             .all(|h| h.recipient.starts_with("9100") || h.recipient.starts_with("55009"))
     );
-    assert!(play.told.windows(2).all(|pair| pair[0].at <= pair[1].at));
+    assert!(simulation.told.windows(2).all(|pair| pair[0].at <= pair[1].at));
 }
 
 #[test]
-fn the_share_that_falls_back_is_what_was_asked_for() {
+fn the_fallback_share_matches_the_option() {
     for (asked, least, most) in [("0", 0.0, 0.0), ("25%", 0.21, 0.29), ("1", 1.0, 1.0)] {
-        let play = play(&["--messages", "3000", "--fallback", asked], 2);
+        let simulation = simulated_by(&["--messages", "3000", "--fallback", asked], 2);
         let netcore = |h: &&netcore_webhooks::simulate::Happening| {
             h.form.function == "event-webhook" && h.channel == "RCS"
         };
-        let ids: BTreeSet<&str> = play
+        let ids: BTreeSet<&str> = simulation
             .told
             .iter()
             .filter(netcore)
             .map(|h| h.message_id.as_str())
             .collect();
-        let over_sms = play
+        let over_sms = simulation
             .told
             .iter()
             .filter(|h| h.form.function == "fallback-sms" && h.status == "sent");
@@ -377,13 +362,18 @@ fn the_share_that_falls_back_is_what_was_asked_for() {
 }
 
 #[test]
-fn one_address_is_told_only_its_own() {
+fn one_url_gets_only_its_functions_events() {
     let url = "http://127.0.0.1:9000/lambda-url/delivery-status/";
-    let play = play(&["--url", url, "--messages", "50"], 1);
-    assert!(play.told.iter().all(|h| h.form.function == "delivery-status"));
-    let ids: BTreeSet<_> = play.told.iter().map(|h| &h.message_id).collect();
+    let simulation = simulated_by(&["--url", url, "--messages", "50"], 1);
+    assert!(
+        simulation
+            .told
+            .iter()
+            .all(|h| h.form.function == "delivery-status")
+    );
+    let ids: BTreeSet<_> = simulation.told.iter().map(|h| &h.message_id).collect();
     assert_eq!(ids.len(), 50);
-    let alone = self::play(
+    let alone = simulated_by(
         &[
             "--url",
             "event-webhook=http://127.0.0.1:9000/",

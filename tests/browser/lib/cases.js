@@ -201,18 +201,18 @@ evil.bodies = [
   ],
 ];
 
-/** Bodies that become dead letters, each with a different request id. */
-export const letters = {
-  shown: "letter-to-be-shown",
-  redriven: "letter-to-be-redriven",
-  discarded: "letter-to-be-discarded",
-  taken: "letter-to-be-taken",
+/** Bodies that become dead deadLetters, each with a different request id. */
+export const deadLetters = {
+  shown: "dead-letter-to-be-shown",
+  redriven: "dead-letter-to-be-redriven",
+  discarded: "dead-letter-to-be-discarded",
+  taken: "dead-letter-to-be-taken",
   evil: IMAGE,
   number: "919000000106",
 };
-letters.bodies = [letters.shown, letters.redriven, letters.discarded, letters.taken, letters.evil].map((word) => [
+deadLetters.bodies = [deadLetters.shown, deadLetters.redriven, deadLetters.discarded, deadLetters.taken, deadLetters.evil].map((word) => [
   "event-webhook",
-  JSON.stringify([{ mobile: letters.number, status: "Sent", channel: "RCS", requestid: word }]),
+  JSON.stringify([{ mobile: deadLetters.number, status: "Sent", channel: "RCS", requestid: word }]),
 ]);
 
-export const all = [journey, read, linked, digits, many, figures, words, billed, evil, letters].flatMap(({ bodies }) => bodies);
+export const all = [journey, read, linked, digits, many, figures, words, billed, evil, deadLetters].flatMap(({ bodies }) => bodies);

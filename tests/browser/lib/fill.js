@@ -15,7 +15,7 @@ export async function fill(instance) {
   });
   for (const [name, body] of cases.all) {
     const { status, answer } = await post(instance, name, body);
-    const refused = cases.letters.bodies.some(([, letter]) => letter === body);
+    const refused = cases.deadLetters.bodies.some(([, deadLetter]) => deadLetter === body);
     // A body without a readable record is refused and becomes a dead letter.
     if (status !== 200 && !(refused && status === 400)) throw new Error(`${name} answered ${status}: ${JSON.stringify(answer)}`);
   }

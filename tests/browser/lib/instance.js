@@ -21,19 +21,19 @@ export async function start({ options = [], environment = {} } = {}) {
     env: { ...process.env, WEBHOOK_AUTH: auth, ACK_BUDGET_MS: "20000", ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  let told = "";
+  let output = "";
   server.stdout.setEncoding("utf8");
   server.stderr.setEncoding("utf8");
-  server.stderr.on("data", (text) => { told += text; });
+  server.stderr.on("data", (text) => { output += text; });
   const base = await new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`not ready after ${READY_MS / 1000} s:\n${told}`)), READY_MS);
+    const timer = setTimeout(() => reject(new Error(`not ready after ${READY_MS / 1000} s:\n${output}`)), READY_MS);
     server.once("error", reject);
-    server.once("exit", (code) => reject(new Error(`ended with ${code}:\n${told}`)));
+    server.once("exit", (code) => reject(new Error(`ended with ${code}:\n${output}`)));
     server.stdout.on("data", (text) => {
-      told += text;
-      if (!/^ready$/m.test(told)) return;
+      output += text;
+      if (!/^ready$/m.test(output)) return;
       clearTimeout(timer);
-      resolve(/(http:\/\/127\.0\.0\.1:\d+)\/lambda-url\//.exec(told)[1]);
+      resolve(/(http:\/\/127\.0\.0\.1:\d+)\/lambda-url\//.exec(output)[1]);
     });
   }).catch(async (error) => {
     server.kill();

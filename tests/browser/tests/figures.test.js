@@ -1,4 +1,4 @@
-// Numbers on the page are those of the API, and those are a recount of what was posted.
+// The figures of the page match those of the API, and both match a recount of the posted events.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -22,7 +22,7 @@ async function eventsOf(day) {
   return events;
 }
 
-test("the cards are a recount of what was posted", async (t) => {
+test("the cards match a recount of the posted events", async (t) => {
   const page = await open(t, `#/overview?${query}`);
   await figuresShown(page);
   await expectKpi(page, "sent", posted("Sent"));
@@ -35,16 +35,16 @@ test("the cards are a recount of what was posted", async (t) => {
   await expect(cell(/^Sent as SMS/)).toHaveAttribute("value", "5");
   await expect(cell(/^Delivered/)).toHaveAttribute("value", "4");
   await expect(cell(/^Failed/)).toHaveAttribute("value", "1");
-  // Failed messages are not among sent, not sent and blocked here: 20 + 2.
+  // The sum of sent, not sent and blocked, without failed: 20 + 2.
   await expect(page.locator(".lead")).toContainText("of 22 RCS messages fell back to SMS; 80% of those were delivered");
 });
 
-test("the table of the chart is a recount from the events themselves", async (t) => {
+test("the table of the chart matches a recount of the stored events", async (t) => {
   const page = await open(t, `#/overview?${query}`);
   await figuresShown(page);
   await page.getByText("Figures as a table").click();
   const table = page.getByRole("table", { name: /for each UTC/ });
-  // A head, a row for each hour of the two days, and the sum.
+  // A header, a row per hour of the two days, and the sum.
   await expect(table.locator("tr")).toHaveCount(2 * 24 + 2);
   const rows = await table.locator("tr").evaluateAll((all) => all.map((row) => [...row.cells].map((cell) => cell.innerText)));
   const [head, ...body] = rows;
@@ -63,7 +63,7 @@ test("the table of the chart is a recount from the events themselves", async (t)
   assert.equal([...counted.values()].reduce((a, b) => a + b, 0), figures.records.length);
 });
 
-test("reasons and funnel are those of the summary", async (t) => {
+test("reasons and funnel match the summary", async (t) => {
   const summary = await api(`api/summary?${query}`);
   const page = await open(t, `#/overview?${query}`);
   await figuresShown(page);
@@ -79,10 +79,10 @@ test("reasons and funnel are those of the summary", async (t) => {
   assert.deepEqual(summary.bots.includes(figures.bot) && summary.tags.includes(figures.tag), true);
 });
 
-test("endless words for statuses and channels leave the overview short", async (t) => {
+test("many statuses and channels do not lengthen the overview", async (t) => {
   const page = await open(t, `#/overview?${new URLSearchParams({ from: figures.from, to: figures.to, bot: words.bot })}`);
   await figuresShown(page);
-  // Ten lines: the nine most frequent of 14 words and Sent, and the others in one.
+  // Ten lines: Sent and the most frequent of the 14 words, and one line for the others.
   const lines = page.getByRole("list", { name: "Lines of the chart" }).getByRole("listitem");
   await expect(lines).toHaveCount(10);
   await expect(lines.filter({ hasText: "other" })).toHaveCount(1);
@@ -104,7 +104,7 @@ test("filters by channel and tag narrow the figures", async (t) => {
   await page.waitForFunction((count) => Number(document.querySelector('.results:not([aria-busy]) [data-kpi="sent"] data')?.value) === count, posted("Sent", "RCS"));
 });
 
-test("what is billable is told by category", async (t) => {
+test("billable messages are shown by category", async (t) => {
   const page = await open(t, `#/overview?from=${figures.from}&to=${figures.to}`);
   await figuresShown(page);
   const summary = await api(`api/summary?from=${figures.from}&to=${figures.to}`);

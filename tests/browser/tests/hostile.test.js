@@ -1,13 +1,13 @@
-// Text of a webhook stays text: nothing of it runs, becomes an element, or leads anywhere.
+// Text of a webhook is shown as text: it does not run as a script or become an element or a link.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { api, browser, expect, figuresShown, unfold, visit } from "../lib/browser.js";
-import { dayOf, evil, letters } from "../lib/cases.js";
+import { dayOf, deadLetters, evil } from "../lib/cases.js";
 
 const open = browser();
 
-/** What hostile text would leave behind if it were anything but text. */
+/** Asserts that no hostile text became a script, an element or a link. */
 async function harmless(page) {
   const found = await page.evaluate(() => ({
     ran: window.pwned ?? null,
@@ -29,12 +29,12 @@ test("a hostile message is shown literally", async (t) => {
   const main = page.locator("main");
   for (const piece of evil.pieces) await expect(main).toContainText(piece);
   await expect(main, "its id").toContainText(evil.id);
-  await expect(main, "its answer").toContainText(evil.answer);
-  await expect(main, "what reorders text is shown by its code").toContainText("U+202E");
+  await expect(main, "its reply").toContainText(evil.answer);
+  await expect(main, "characters that reorder text are shown by their codes").toContainText("U+202E");
   assert.ok(!(await page.locator("main").evaluate((main) => main.textContent)).includes("\u202e"));
 });
 
-test("ten thousand characters are folded and can be unfolded", async (t) => {
+test("ten thousand characters are collapsed and can be expanded", async (t) => {
   const page = await open(t, `#/message/${encodeURIComponent(evil.id)}`);
   const step = page.locator('.timeline > li[data-status="failed"] .event-said');
   await step.waitFor();
@@ -69,7 +69,7 @@ test("hostile bots, tags, reasons and types are shown literally in the overview"
   await expect(page.getByLabel("Tag").locator("option", { hasText: "<img src=x" })).not.toHaveCount(0);
 });
 
-test("hostile texts in the address are shown literally", async (t) => {
+test("hostile text in the URL is shown literally", async (t) => {
   const page = await open(t);
   for (const hash of [`#/message/${encodeURIComponent(evil.image)}`, `#/overview?bot=${encodeURIComponent(evil.script)}`, `#/live?channel=${encodeURIComponent(evil.image)}`, "#/message/%E0%A4%A", "#/__proto__", "#/number/"]) {
     await visit(page, hash);
@@ -82,7 +82,7 @@ test("hostile texts in the address are shown literally", async (t) => {
 
 test("a hostile dead letter is shown literally", async (t) => {
   const page = await open(t, "#/dead-letters");
-  // The page shows a sample of the queue, and letters that another test has just looked at are hidden for a second.
+  // The page shows a sample of the queue, and dead letters that another test just listed are hidden for a second.
   await expect(async () => {
     await page.getByRole("button", { name: "Refresh" }).click();
     await page.locator(".results:not([aria-busy]) [data-dead-letter]").first().waitFor();
@@ -90,7 +90,7 @@ test("a hostile dead letter is shown literally", async (t) => {
       await button.click();
       await page.locator(".dead-letter-content .loading").waitFor({ state: "detached" });
     }
-    await expect(page.locator("main")).toContainText(JSON.stringify(letters.evil).slice(1, -1), { timeout: 1000 });
+    await expect(page.locator("main")).toContainText(JSON.stringify(deadLetters.evil).slice(1, -1), { timeout: 1000 });
   }).toPass({ timeout: 60_000 });
   await harmless(page);
 });

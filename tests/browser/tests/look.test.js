@@ -1,4 +1,4 @@
-// How the page is to use: accessibility, keyboard, phone, dark, weight and speed.
+// Usability: accessibility, keyboard, phone, dark mode, size and speed.
 
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
@@ -48,7 +48,7 @@ async function judge(page) {
 }
 
 for (const colorScheme of ["light", "dark"]) {
-  test(`axe finds nothing wrong in any view, ${colorScheme}`, async (t) => {
+  test(`axe finds no violation in any view, ${colorScheme}`, async (t) => {
     let rules = 0;
     const page = await open(t, "", { colorScheme, reducedMotion: "reduce" });
     await page.evaluate(axe.source);
@@ -63,7 +63,7 @@ for (const colorScheme of ["light", "dark"]) {
 }
 
 for (const colorScheme of ["light", "dark"]) {
-  test(`lines, shapes and borders stand out, ${colorScheme}`, async (t) => {
+  test(`lines, shapes and borders have enough contrast, ${colorScheme}`, async (t) => {
     const page = await open(t, "#/message", { colorScheme });
     await page.getByRole("heading", { name: "Find a message" }).waitFor();
     const colors = await page.evaluate(() => {
@@ -88,11 +88,11 @@ for (const colorScheme of ["light", "dark"]) {
         }),
       ),
     );
-    t.diagnostic(`least contrast of what is no text: ${least.toFixed(2)}`);
+    t.diagnostic(`lowest contrast of non-text elements: ${least.toFixed(2)}`);
   });
 }
 
-/** The contrast of two colors as WCAG 2 reckons it. */
+/** The contrast of two colors, as WCAG 2 defines it. */
 function contrast(...pair) {
   const light = ([red, green, blue]) => {
     const [r, g, b] = [red, green, blue].map((value) => (value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4));
@@ -102,7 +102,7 @@ function contrast(...pair) {
   return (lighter + 0.05) / (darker + 0.05);
 }
 
-test("light and dark differ, and both follow the system while the page is open", async (t) => {
+test("the page follows a change of the system's color scheme", async (t) => {
   const page = await open(t, "", { colorScheme: "light" });
   await figuresShown(page);
   await page.locator("canvas").waitFor();
@@ -113,12 +113,12 @@ test("light and dark differ, and both follow the system while the page is open",
   const light = await seen();
   await page.emulateMedia({ colorScheme: "dark" });
   await page.waitForFunction((before) => getComputedStyle(document.body).backgroundColor !== before, light[0]);
-  for (const [index, what] of ["background", "text", "chart, which is painted anew"].entries()) {
+  for (const [index, what] of ["background", "text", "chart"].entries()) {
     await expect.poll(async () => (await seen())[index] !== light[index], what).toBe(true);
   }
 });
 
-test("no view scrolls sideways on a phone of 360 px", async (t) => {
+test("no view scrolls horizontally on a phone of 360 px", async (t) => {
   const page = await open(t, "", { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
   for (const [name, hash, ready] of VIEWS) {
     await visit(page, hash);
@@ -129,12 +129,12 @@ test("no view scrolls sideways on a phone of 360 px", async (t) => {
   }
 });
 
-test("every control of every view is reached by keyboard, with visible focus and no trap", async (t) => {
+test("every control is reachable by keyboard, with visible focus and no trap", async (t) => {
   const page = await open(t);
   for (const [name, hash, ready] of VIEWS.filter(([view]) => !["question", "hostile"].includes(view))) {
     await visit(page, hash);
     await ready(page);
-    // From the very beginning: a view that was just opened has the focus at its heading.
+    // Start at the top: a newly opened view has the focus on its heading.
     await page.evaluate(() => {
       document.body.tabIndex = -1;
       document.body.focus();
@@ -148,7 +148,7 @@ test("every control of every view is reached by keyboard, with visible focus and
     });
     const reached = new Set();
     let bare = [];
-    // A date field has several stops of its own.
+    // A date field has several tab stops.
     for (let turn = 0; turn < wanted * 2 + 20; turn += 1) {
       await page.keyboard.press("Tab");
       const stop = await page.evaluate(() => {
@@ -162,12 +162,12 @@ test("every control of every view is reached by keyboard, with visible focus and
       if (!stop.outlined) bare.push(stop.what);
     }
     bare = [...new Set(bare)];
-    assert.deepEqual(bare, [], `${name}: focus that is not seen`);
-    assert.equal([...reached].filter((index) => index !== undefined).length, wanted, `${name}: not all were reached`);
+    assert.deepEqual(bare, [], `${name}: focus is not visible`);
+    assert.equal([...reached].filter((index) => index !== undefined).length, wanted, `${name}: not all controls are reachable`);
   }
 });
 
-test("the skip link leads past the navigation and leaves the view alone", async (t) => {
+test("the skip link skips the navigation and keeps the view", async (t) => {
   const page = await open(t, "#/message");
   await page.getByRole("heading", { name: "Find a message" }).waitFor();
   await page.keyboard.press("Tab");
@@ -177,7 +177,7 @@ test("the skip link leads past the navigation and leaves the view alone", async 
   await expect(page).toHaveURL(/#\/message$/);
 });
 
-test("by keyboard alone: a search, a message, and back", async (t) => {
+test("a search, a message and back work by keyboard alone", async (t) => {
   const page = await open(t);
   await figuresShown(page);
   for (let turn = 0; turn < 20 && (await page.evaluate(() => document.activeElement.id)) !== "q"; turn += 1) await page.keyboard.press("Tab");
@@ -191,7 +191,7 @@ test("by keyboard alone: a search, a message, and back", async (t) => {
   await page.locator(".groups > li").first().waitFor();
 });
 
-test("the page is light, and soon there", async (t) => {
+test("the size of the page stays below the limit", async (t) => {
   const sizes = [];
   const page = await open(t, "", {
     prepare: async (fresh) => {
@@ -216,7 +216,7 @@ test("the page is light, and soon there", async (t) => {
   assert.ok(sum < MOST_BYTES, `${sum} bytes; ${files.map(({ url, bytes, encoding }) => `${new URL(url).pathname} ${bytes} ${encoding}`).join(", ")}`);
 });
 
-/** Pictures to look at, where somebody wants them. */
+/** Saves a screenshot if SHOTS is set. */
 async function shot(page, name) {
   if (!process.env.SHOTS) return;
   const folder = fileURLToPath(new URL("../out/", import.meta.url));

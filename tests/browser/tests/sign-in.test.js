@@ -1,11 +1,10 @@
-// Where a deployment asks who somebody is: signing in and out, and what each role sees. On an
-// instance of its own.
+// A deployment with a sign-in: signing in and out, and what each role sees. Uses a separate instance.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import axe from "axe-core";
 import { browser, expect, expectFocus, heading } from "../lib/browser.js";
-import { journey, letters } from "../lib/cases.js";
+import { deadLetters, journey } from "../lib/cases.js";
 import { post, start } from "../lib/instance.js";
 
 const open = browser();
@@ -15,7 +14,7 @@ let instance;
 before(async () => {
   const auth = { key: "k".repeat(32), hours: 8, sign_in: Object.entries(PASSWORDS).map(([role, password]) => ({ role, password })) };
   instance = await start({ environment: { DASHBOARD_AUTH: JSON.stringify(auth) } });
-  for (const [name, body] of [...journey.bodies, letters.bodies[0]]) await post(instance, name, body);
+  for (const [name, body] of [...journey.bodies, deadLetters.bodies[0]]) await post(instance, name, body);
 });
 after(() => instance?.stop());
 
@@ -24,7 +23,7 @@ const signIn = async (page, role) => {
   await page.getByLabel("Password").press("Enter");
 };
 
-test("nothing is shown before somebody signs in, and a wrong password is told", async (t) => {
+test("nothing is shown before the sign-in, and a wrong password is reported", async (t) => {
   const page = await open(t, `#/message/${journey.sms}`, { at: instance.base });
   await heading(page, "Sign in").waitFor();
   await expectFocus(page, "id", "password");
@@ -49,25 +48,25 @@ test("nothing is shown before somebody signs in, and a wrong password is told", 
   await heading(page, "Sign in").waitFor();
   await page.reload();
   await heading(page, "Sign in").waitFor();
-  // A copy of the cookie opens nothing either.
+  // A copy of the cookie is invalid.
   await page.context().addCookies(cookies);
   await page.reload();
   await heading(page, "Sign in").waitFor();
 });
 
-test("an agent sees letters but cannot change the queue; an operator can", async (t) => {
+test("an agent sees dead letters; only an operator can change the queue", async (t) => {
   const page = await open(t, "#/dead-letters", { at: instance.base });
   await signIn(page, "agent");
-  const letter = page.locator("[data-dead-letter]");
-  await letter.getByRole("button", { name: "Show content" }).waitFor();
+  const deadLetter = page.locator("[data-dead-letter]");
+  await deadLetter.getByRole("button", { name: "Show content" }).waitFor();
   await expect(page.getByRole("button", { name: "Discard" })).toHaveCount(0);
   await expect(page.getByRole("button", { name: "Try again (redrive)" })).toHaveCount(0);
   await page.getByRole("button", { name: "Sign out" }).click();
   await signIn(page, "operator");
-  await letter.getByRole("button", { name: "Discard" }).waitFor();
+  await deadLetter.getByRole("button", { name: "Discard" }).waitFor();
 });
 
-test("a viewer sees no number anywhere, and opens a message without its id", async (t) => {
+test("a viewer sees no phone number and opens a message without its id", async (t) => {
   const page = await open(t, "#/live", { at: instance.base });
   await signIn(page, "viewer");
   await page.getByText("Updates automatically.").waitFor();
@@ -75,7 +74,7 @@ test("a viewer sees no number anywhere, and opens a message without its id", asy
   const event = page.locator(".events > li", { hasText: "-viewer-1" });
   await event.waitFor();
   await expect(event).toContainText(/\*{4}/);
-  // The message, not the number.
+  // A link to the message, none to the number.
   await expect(event.getByRole("link")).toHaveCount(1);
   await event.getByText("All fields").click();
   await event.locator("dl").waitFor();
@@ -93,10 +92,10 @@ test("a viewer sees no number anywhere, and opens a message without its id", asy
   await page.getByRole("navigation").getByRole("link", { name: "Dead letters" }).click();
   await page.locator("[data-dead-letter]").waitFor();
   await expect(page.getByRole("button", { name: "Show content" })).toHaveCount(0);
-  assert.ok(!(await page.content()).includes(letters.number));
+  assert.ok(!(await page.content()).includes(deadLetters.number));
 });
 
-test("a session that ends while the page is open leads to the sign-in and back to the view", async (t) => {
+test("an expired session leads to the sign-in and back to the view", async (t) => {
   const page = await open(t, "", { at: instance.base });
   await signIn(page, "operator");
   await heading(page, "Overview").waitFor();

@@ -1,4 +1,4 @@
-// What the page says in words: pure functions of the API's answers, without a browser.
+// The page's sentences: pure functions of the API's responses, without a browser.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -10,7 +10,7 @@ import { headline, said } from "../../../functions/dashboard/page/story.js";
 const at = Date.UTC(2026, 10, 21, 12);
 const event = (message_id, channel, status, seconds, more = {}) => ({ message_id, channel, status, status_key: `${channel}#${status}#${seconds}`, event_time: at + seconds * 1000, ...more });
 const leg = (message_id, channel, state, seconds, reason) => ({ message_id, channel, state, state_time: at + seconds * 1000, ...(reason && { reason }) });
-/** An answer of the API: the outcome is one of the legs, with what the API says of it beside its state. */
+/** A response of the API. The outcome is one of the legs with further fields. */
 const message = (journey, events, { answers = [], speaks = 0, sent, ...more } = {}) => ({
   message_id: journey[0]?.message_id ?? "m",
   journey,
@@ -20,7 +20,7 @@ const message = (journey, events, { answers = [], speaks = 0, sent, ...more } = 
   answers,
 });
 
-test("one sentence tells what became of a message", () => {
+test("one sentence states the result of a message", () => {
   const cases = [
     [message([leg("m", "RCS", "sent", 0)], [event("m", "RCS", "sent", 0)]), "Sent over RCS; no delivery reported yet."],
     [message([leg("m", "RCS", "delivered", 5)], [event("m", "RCS", "delivered", 5)]), "Delivered over RCS; no reading reported yet."],
@@ -53,13 +53,13 @@ test("one sentence tells what became of a message", () => {
   for (const [given, expected] of cases) assert.equal(headline(given).text, expected);
 });
 
-test("a reason of ten thousand characters does not fill the sentence", () => {
+test("a reason of ten thousand characters is shortened in the sentence", () => {
   const { text } = headline(message([leg("m", "RCS", "failed", 0, "😀".repeat(5000))], [event("m", "RCS", "failed", 0)]));
   assert.ok(text.length < 250, String(text.length));
   assert.ok(text.isWellFormed?.() ?? true);
 });
 
-test("what a person said is found in every shape that is documented, and nowhere else", () => {
+test("the text of a reply is found in every documented form", () => {
   assert.equal(said({ click: { text: "Yes", postbackData: "y" } }), "Yes");
   assert.equal(said({ click: { suggestionResponse: { text: "See it" } } }), "See it");
   assert.equal(said({ click: { button_type: { payload: "YES", text: "Yes, please" } } }), "Yes, please");
@@ -73,19 +73,19 @@ test("what a person said is found in every shape that is documented, and nowhere
   for (const nothing of [{}, { click: {} }, { click: null }, { content: {} }, { content: [] }, { content: 5 }, { click: { text: 5 } }]) assert.equal(said(nothing), null, JSON.stringify(nothing));
 });
 
-test("a search text is a number or an id by its looks", () => {
+test("a search text is classified as a phone number or an id", () => {
   for (const number of ["919209209291", "+91 92092 09291", "91-9209-209291"]) assert.ok(looksLikeNumber(number), number);
   for (const id of ["api-337-919209209291-3c90-1704876827", "MxDB2zvbOSQbKVMUsKCplu3w", "(91) 9209", "+", "- -"]) assert.ok(!looksLikeNumber(id), id);
 });
 
-test("days are days of the calendar, in UTC", () => {
+test("days are calendar days in UTC", () => {
   assert.deepEqual(days("2026-02-27", "2026-03-02"), ["2026-02-27", "2026-02-28", "2026-03-01", "2026-03-02"]);
   assert.equal(daysIn("2024-01-01", "2024-12-31"), 366);
   assert.ok(isDay("2024-02-29"));
   for (const bad of ["2026-02-29", "2026-2-1", "today", "", undefined, "2026-11-21T00"]) assert.ok(!isDay(bad), String(bad));
 });
 
-test("after midnight the day before is still asked for, but not at the start", () => {
+test("after midnight the previous day is still requested, but not at the start", () => {
   const midnight = Date.UTC(2026, 10, 22);
   assert.deepEqual(daysToAsk(midnight - 1, true), ["2026-11-21"]);
   assert.deepEqual(daysToAsk(midnight, true), ["2026-11-22", "2026-11-21"]);
@@ -93,7 +93,7 @@ test("after midnight the day before is still asked for, but not at the start", (
   assert.deepEqual(daysToAsk(midnight, false), ["2026-11-22"]);
 });
 
-test("numbers and durations are told in words", () => {
+test("numbers and durations are formatted", () => {
   assert.equal(duration(0), "0 ms");
   assert.equal(duration(61_000), "1 min 1 s");
   assert.equal(duration(90_000_000), "1 d 1 h");

@@ -1,4 +1,4 @@
-// When the API fails or is slow. These answers are made up by the test; all others are real.
+// Failing and slow API requests. Only these tests use made-up responses.
 
 import { test } from "node:test";
 import { browser, expect, expectKpi, figuresShown, heading, kpi, visit } from "../lib/browser.js";
@@ -7,7 +7,7 @@ import { figures, journey } from "../lib/cases.js";
 const open = browser();
 const broken = { status: 503, contentType: "application/json", body: JSON.stringify({ error: "the events table does not answer just now; try again" }) };
 
-test("an error is told in words and can be retried, in every view", async (t) => {
+test("every view explains an error and can retry", async (t) => {
   const page = await open(t, "#/message");
   for (const [hash, path, works] of [
     ["", "**/api/summary*", (page) => figuresShown(page)],
@@ -27,7 +27,7 @@ test("an error is told in words and can be retried, in every view", async (t) =>
   }
 });
 
-test("an answer that is no JSON, and none at all, are told in words", async (t) => {
+test("a response that is not JSON and a failed connection are explained", async (t) => {
   const page = await open(t, "", { prepare: (fresh) => fresh.route("**/api/summary*", (route) => route.fulfill({ status: 502, contentType: "text/html", body: "<h1>Bad gateway</h1>" })) });
   await page.getByRole("alert").getByText("The server answered 502 without saying why.").waitFor();
   await page.unroute("**/api/summary*");
@@ -36,7 +36,7 @@ test("an answer that is no JSON, and none at all, are told in words", async (t) 
   await page.getByText("The server cannot be reached.", { exact: false }).waitFor();
 });
 
-test("a dashboard that does not start says so and starts when it can", async (t) => {
+test("a dashboard that did not start explains it and can retry", async (t) => {
   const page = await open(t, "", { prepare: (fresh) => fresh.route("**/api/session", (route) => route.fulfill(broken)) });
   await heading(page, "The dashboard did not start").waitFor();
   await page.unroute("**/api/session");
@@ -44,7 +44,7 @@ test("a dashboard that does not start says so and starts when it can", async (t)
   await figuresShown(page);
 });
 
-test("a request that never ends is given up after its limit", async (t) => {
+test("a hanging request is aborted after its timeout", async (t) => {
   const page = await open(t, "", {
     prepare: async (fresh) => {
       await fresh.clock.install();
@@ -59,7 +59,7 @@ test("a request that never ends is given up after its limit", async (t) => {
   await figuresShown(page);
 });
 
-test("a late answer of an old question never replaces a newer one", async (t) => {
+test("a late response to an old request does not replace a newer one", async (t) => {
   let late;
   const page = await open(t, `#/overview?from=${figures.from}&to=${figures.to}`);
   await figuresShown(page);
@@ -79,7 +79,7 @@ test("a late answer of an old question never replaces a newer one", async (t) =>
   await page.waitForTimeout(200);
   await expectKpi(page, "sent", all);
 
-  // The same when another view is opened meanwhile.
+  // The same if another view is opened meanwhile.
   await page.getByLabel("Bot").selectOption(figures.bot);
   await page.getByRole("navigation").getByRole("link", { name: "Dead letters" }).click();
   await page.locator('[data-kpi="dead"]').waitFor();

@@ -1,4 +1,4 @@
-// Each view on real data: what it shows, how it is found, and what the address holds.
+// Each view on real data: its content, its navigation, and its URL.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -27,13 +27,13 @@ test("the overview shows figures, a chart, its summary and its table", async (t)
   const painted = () => chart.evaluate((canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0));
   await expect.poll(painted, "the chart is drawn").toBe(true);
   const table = page.getByRole("table", { name: /Events by status for each UTC day/ });
-  await expect(table, "the table is folded away").toHaveCount(0);
+  await expect(table, "the table is collapsed").toHaveCount(0);
   await page.getByText("Figures as a table").focus();
   await page.keyboard.press("Enter");
   await expect(table.locator("tbody tr")).toHaveCount(30);
 });
 
-test("lines of the chart can be switched off by buttons that say so", async (t) => {
+test("lines of the chart can be switched off by toggle buttons", async (t) => {
   const page = await open(t);
   const sent = page.getByRole("list", { name: "Lines of the chart" }).getByRole("button", { name: "Sent", exact: true });
   await expect(sent).toHaveAttribute("aria-pressed", "true");
@@ -41,7 +41,7 @@ test("lines of the chart can be switched off by buttons that say so", async (t) 
   await expect(sent).toHaveAttribute("aria-pressed", "false");
 });
 
-test("filters change the figures and the address; reload and back restore them", async (t) => {
+test("filters change the figures and the URL; reload and back restore them", async (t) => {
   const page = await open(t, `#/overview?from=${figures.from}&to=${figures.to}`);
   await figuresShown(page);
   const all = Number(await page.locator('[data-kpi="sent"] data').getAttribute("value"));
@@ -63,7 +63,7 @@ test("filters change the figures and the address; reload and back restore them",
   await expect(page.getByLabel("Bot")).toHaveValue("");
 });
 
-test("the range picker goes by presets and by days, and refuses a range that ends before it begins", async (t) => {
+test("the range picker accepts presets and days, and rejects a range that ends before it starts", async (t) => {
   const page = await open(t);
   await figuresShown(page);
   await page.getByRole("button", { name: "7 days" }).click();
@@ -77,14 +77,14 @@ test("the range picker goes by presets and by days, and refuses a range that end
   await page.getByRole("alert").getByText("ends before it starts").waitFor();
 });
 
-test("a range without events says so and offers a way out", async (t) => {
+test("a range without events is reported, with a longer range to choose", async (t) => {
   const page = await open(t, "#/overview?from=2020-01-01&to=2020-01-02");
   await page.getByRole("heading", { name: "No events in this range" }).waitFor();
   await page.getByRole("button", { name: "Show 90 days" }).click();
   await figuresShown(page);
 });
 
-test("a search by id shows the journey over RCS and SMS as one story", async (t) => {
+test("a search by id shows the journey over RCS and SMS", async (t) => {
   const page = await open(t);
   await find(page, ` ${journey.sms} `);
   await heading(page, `Message ${journey.sms}`).waitFor();
@@ -106,7 +106,7 @@ test("a search by id shows the journey over RCS and SMS as one story", async (t)
   await heading(page, `Message ${journey.sms}`).waitFor();
 });
 
-test("an event's details hold every stored field and the exact UTC time", async (t) => {
+test("the details of an event show every stored field and the exact UTC time", async (t) => {
   const page = await open(t, `#/message/${read.id}`);
   await page.getByText(/^Read and clicked over RCS, 2 min after it was sent\. Tapped: “Visit Now”\.$/).waitFor();
   const { events } = await api(`api/messages/${read.id}`);
@@ -123,7 +123,7 @@ test("an event's details hold every stored field and the exact UTC time", async 
   await expect(time).toHaveAttribute("title", / UTC$/);
 });
 
-test("a search by number shows the person's messages, pages and a CSV file", async (t) => {
+test("a search by number shows messages in pages and a CSV file", async (t) => {
   const page = await open(t);
   await find(page, "+91 90000-00104");
   await page.getByText(`50 messages, 50 events so far, the newest first.`).waitFor();
@@ -138,7 +138,7 @@ test("a search by number shows the person's messages, pages and a CSV file", asy
   assert.ok(csv.includes("many-069"));
 });
 
-test("a fallback is one entry of a person's list, with its answer", async (t) => {
+test("a fallback is one entry of a number's list, with its reply", async (t) => {
   const page = await open(t, `#/number/${journey.number}`);
   const entry = page.locator(".groups > li");
   await expect(entry).toHaveCount(1);
@@ -147,7 +147,7 @@ test("a fallback is one entry of a person's list, with its answer", async (t) =>
   await expect(entry.locator("ol.events > li")).toHaveCount(4);
 });
 
-test("digits and dashes are a number first and an id if there is no such person", async (t) => {
+test("digits and dashes are looked up as a number, then as an id", async (t) => {
   const page = await open(t);
   await find(page, digits.id);
   await heading(page, `Message ${digits.id}`).waitFor();
@@ -155,7 +155,7 @@ test("digits and dashes are a number first and an id if there is no such person"
   await expect.poll(() => decodeURIComponent(new URL(page.url()).hash)).toBe(`#/message/${digits.id}`);
 });
 
-test("what is typed into the search while the page starts is not deleted", async (t) => {
+test("text typed into the search while the page starts is kept", async (t) => {
   const page = await open(t);
   await page.route("**/api/session", async (route) => {
     await new Promise((resolve) => setTimeout(resolve, 1000));
@@ -168,7 +168,7 @@ test("what is typed into the search while the page starts is not deleted", async
   await expect(field).toHaveValue(digits.id);
 });
 
-test("a number that looks like an id is found, and what is nowhere is said to be nowhere", async (t) => {
+test("a number that looks like an id is found, and unknown ids and numbers are reported", async (t) => {
   const page = await open(t);
   await find(page, `(91) ${digits.number.slice(2)}`);
   await page.getByText("1 message, 1 event, the newest first.").waitFor();
@@ -178,7 +178,7 @@ test("a number that looks like an id is found, and what is nowhere is said to be
   await page.getByRole("heading", { name: "Nothing is stored for this number" }).waitFor();
 });
 
-test("live shows an event as it arrives, holds it back from a reader, and filters", async (t) => {
+test("live shows new events, holds them back while the list has the focus, and filters", async (t) => {
   const page = await open(t, "#/live");
   await page.getByText("Updates automatically.").waitFor();
   const send = (id, status = "Sent") =>
@@ -188,13 +188,13 @@ test("live shows an event as it arrives, holds it back from a reader, and filter
   await page.locator(".events > li", { hasText: `live-${stamp}-1` }).waitFor();
   await page.locator("#announcer", { hasText: /new event/ }).waitFor({ state: "attached" });
 
-  // With the focus in the list nothing may move.
+  // With the focus in the list, nothing may move.
   const link = page.getByRole("link", { name: `live-${stamp}-1` });
   await link.focus();
-  const place = await link.boundingBox();
+  const box = await link.boundingBox();
   await send(`live-${stamp}-2`, "Failed");
   await page.getByRole("button", { name: /Show \d+ new event/ }).waitFor();
-  assert.deepEqual(await link.boundingBox(), place);
+  assert.deepEqual(await link.boundingBox(), box);
   await expect(page.getByRole("link", { name: `live-${stamp}-2` })).toHaveCount(0);
   await page.getByRole("button", { name: /Show \d+ new event/ }).click();
   await page.getByRole("link", { name: `live-${stamp}-2` }).waitFor();
@@ -206,7 +206,7 @@ test("live shows an event as it arrives, holds it back from a reader, and filter
   await expect(page.getByRole("link", { name: "Download today as CSV" })).toHaveAttribute("href", new RegExp(`^api/events\\?day=${today()}&status=failed&format=csv$`));
 });
 
-test("live does not ask while it is paused or nobody looks", async (t) => {
+test("live sends no requests while it is paused or hidden", async (t) => {
   const page = await open(t, "#/live", { prepare: (fresh) => fresh.clock.install() });
   await page.getByText("Updates automatically.").waitFor();
   let asked = 0;
@@ -216,14 +216,14 @@ test("live does not ask while it is paused or nobody looks", async (t) => {
     await page.clock.runFor(60_000);
     return asked;
   };
-  assert.ok((await minute()) > 0, "it asks while somebody looks");
+  assert.ok((await minute()) > 0, "requests while visible");
   await page.getByRole("button", { name: "Pause" }).click();
   await page.getByText("Paused.").waitFor();
   assert.equal(await minute(), 0, "paused");
   await Promise.all([page.waitForRequest(/\/api\/events/), page.getByRole("button", { name: "Continue" }).click()]);
   await page.getByText("Updates automatically.").waitFor();
 
-  // Headless pages are always visible: the page is told otherwise.
+  // A headless page is always visible, so the test overrides its state.
   await page.evaluate(() => {
     Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
     document.dispatchEvent(new Event("visibilitychange"));
@@ -238,7 +238,7 @@ test("live does not ask while it is paused or nobody looks", async (t) => {
   await again;
 });
 
-test("the view moves with the address, and the focus with the view", async (t) => {
+test("the view follows the URL, and the focus follows the view", async (t) => {
   const page = await open(t);
   await figuresShown(page);
   for (const [link, title] of [["Messages", "Find a message"], ["Live", "Live"], ["Dead letters", "Dead letters"], ["Overview", "Overview"]]) {
@@ -254,7 +254,7 @@ test("the view moves with the address, and the focus with the view", async (t) =
   await heading(page, "Overview").waitFor();
 });
 
-test("numbers of people are never in the address that a server sees, nor in a referrer", async (t) => {
+test("phone numbers are in no URL path or query and in no referrer", async (t) => {
   const asked = [];
   const page = await open(t, `#/number/${journey.number}`, { prepare: (fresh) => fresh.on("request", (request) => asked.push([request.url(), request.headers().referer ?? ""])) });
   await page.locator(".groups > li").first().waitFor();

@@ -1,24 +1,16 @@
-//! Odd ids, words, times and numbers: each is stored as it was sent, and no two events become one.
+//! Odd ids, words, times and numbers. Each is stored unchanged, and no two events become one.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::collections::BTreeSet;
 
-use integration_tests::instance::Instance;
+use integration_tests::{fixtures::percent_encoded, server::Server};
 use serde_json::{Value, json};
 use webhook_ingest::{event::time, events_table::item};
 
 use crate::{event, nested, open_event, rebuilt};
 
-/// Every byte percent-encoded.
-fn encoded(id: &str) -> String {
-    id.bytes().fold(String::new(), |mut path, byte| {
-        let _ = write!(path, "%{byte:02X}");
-        path
-    })
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn ids_are_kept_as_they_are() {
-    let instance = Instance::start().await;
+async fn ids_are_stored_unchanged() {
+    let server = Server::start().await;
     let longest = "x".repeat(2048);
     let longest_emoji = "😀".repeat(512);
     for id in [
@@ -59,42 +51,41 @@ async fn ids_are_kept_as_they_are() {
         let record = event(&json!({"message_id": id}));
         let sent = serde_json::from_str::<Value>(&record).unwrap();
         assert_eq!(
-            instance
-                .post("event-webhook", format!("[{record}]"))
-                .await
-                .counts(),
+            server.post("event-webhook", format!("[{record}]")).await.counts(),
             [1, 1, 0, 0, 0],
             "{what}"
         );
-        assert_eq!(rebuilt(&instance.ledger.item_of(id).await), sent, "{what}");
-        // Whoever passes a path on may resolve dot segments, encoded or not (RFC 3986, 6.2.2.3).
+        assert_eq!(rebuilt(&server.storage().item_of(id).await), sent, "{what}");
+        // Proxies may resolve dot segments, encoded or not (RFC 3986, 6.2.2.3).
         if id != ".." {
-            let shown = instance.get(&format!("/api/messages/{}", encoded(id))).await;
+            let shown = server
+                .get(&format!("/api/messages/{}", percent_encoded(id)))
+                .await;
             assert_eq!(
                 (shown.status, &shown.json()["message_id"]),
                 (200, &json!(id)),
                 "{what}"
             );
         }
-        // A tap has the id in its key's other half too where the provider gives one.
+        // The status key of a click also contains an id if the provider sends one.
         let tap = json!({"reference": id, "event_id": id, "direction": "inbound", "type": "suggestionResponse", "message": {}});
         assert_eq!(
-            instance.post("rcs-callback", tap.to_string()).await.counts(),
+            server.post("rcs-callback", tap.to_string()).await.counts(),
             [1, 1, 0, 0, 0],
             "{what}"
         );
         assert_eq!(
-            instance.post("rcs-callback", tap.to_string()).await.counts(),
+            server.post("rcs-callback", tap.to_string()).await.counts(),
             [1, 0, 1, 0, 0],
             "{what}"
         );
     }
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn odd_words_never_make_two_events_one() {
-    let instance = Instance::start().await;
+async fn odd_words_never_merge_two_events() {
+    let server = Server::start().await;
     let long = "long ".repeat(400);
     let mut events = Vec::new();
     for channel in [
@@ -126,14 +117,14 @@ async fn odd_words_never_make_two_events_one() {
     }
     let mut keys = BTreeSet::new();
     for record in &events {
-        // An empty channel is RCS like an absent one: a repetition, told as a conflict only if it differs.
-        let answer = instance.post("event-webhook", format!("[{record}]")).await;
+        // An empty channel is RCS, like a missing one: a duplicate, or a conflict if the content differs.
+        let answer = server.post("event-webhook", format!("[{record}]")).await;
         let [_, stored, duplicates, _, dead] = answer.counts();
         let is_unnamed = record.contains(r#""channel":"""#);
-        assert_eq!(stored, u64::from(!is_unnamed), "{record}");
-        assert_eq!(duplicates + dead, u64::from(is_unnamed), "{record}");
+        assert_eq!(stored, usize::from(!is_unnamed), "{record}");
+        assert_eq!(duplicates + dead, usize::from(is_unnamed), "{record}");
     }
-    for (key, item) in instance.ledger.items_of("odd").await {
+    for (key, item) in server.storage().items_of("odd").await {
         assert!(key.len() <= 1024, "{key}");
         let record = rebuilt(&item);
         assert!(
@@ -145,12 +136,12 @@ async fn odd_words_never_make_two_events_one() {
         keys.insert(key);
     }
     assert_eq!(keys.len(), 9 * 8);
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_absurd_time_is_no_time_and_loses_no_event() {
-    let instance = Instance::start().await;
+async fn an_event_with_an_invalid_time_is_stored_as_undated() {
+    let server = Server::start().await;
     let before = time::now();
     for (number, at) in [
         json!(-1_704_876_828),
@@ -184,10 +175,10 @@ async fn an_absurd_time_is_no_time_and_loses_no_event() {
             let id = format!("time-{number}-{status}");
             let record = event(&json!({"message_id": id, "status": status, "event_time": at}));
             for counts in [[1, 1, 0, 0, 0], [1, 0, 1, 0, 0]] {
-                let answer = instance.post("event-webhook", format!("[{record}]")).await;
+                let answer = server.post("event-webhook", format!("[{record}]")).await;
                 assert_eq!(answer.counts(), counts, "{record}");
             }
-            let item = instance.ledger.item_of(&id).await;
+            let item = server.storage().item_of(&id).await;
             assert!(item.contains_key(item::UNDATED), "{record}");
             let at = item::number_at(&item, item::EVENT_TIME).unwrap();
             assert!((before..=time::now()).contains(&at), "{record}: {at}");
@@ -195,13 +186,13 @@ async fn an_absurd_time_is_no_time_and_loses_no_event() {
             assert_eq!(rebuilt(&item), serde_json::from_str::<Value>(&record).unwrap());
         }
     }
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_time_is_believed_up_to_two_days_ahead() {
+async fn a_future_time_is_accepted_up_to_two_days_ahead() {
     const HOUR: i64 = 3600;
-    let instance = Instance::start().await;
+    let server = Server::start().await;
     let before = time::now();
     let now = before / 1000;
     for (number, (sent, believed)) in [
@@ -210,7 +201,7 @@ async fn a_time_is_believed_up_to_two_days_ahead() {
             json!(((now + 47 * HOUR) * 1000).to_string()),
             Some(now + 47 * HOUR),
         ),
-        // Stored under its arrival.
+        // Stored with the time of arrival.
         (json!(now + 49 * HOUR), None),
         (json!("2100-01-01T00:00:00Z"), None),
         (json!("9998-12-31T23:59:59.999Z"), None),
@@ -221,10 +212,10 @@ async fn a_time_is_believed_up_to_two_days_ahead() {
         let id = format!("future-{number}");
         let record = event(&json!({"message_id": id, "event_time": sent}));
         for counts in [[1, 1, 0, 0, 0], [1, 0, 1, 0, 0]] {
-            let answer = instance.post("event-webhook", format!("[{record}]")).await;
+            let answer = server.post("event-webhook", format!("[{record}]")).await;
             assert_eq!(answer.counts(), counts, "{record}");
         }
-        let item = instance.ledger.item_of(&id).await;
+        let item = server.storage().item_of(&id).await;
         let at = item::number_at(&item, item::EVENT_TIME).unwrap();
         match believed {
             Some(second) => assert_eq!(at, second * 1000, "{record}"),
@@ -234,12 +225,12 @@ async fn a_time_is_believed_up_to_two_days_ahead() {
         assert!(!item.contains_key(item::LATE), "{record}");
         assert_eq!(rebuilt(&item), serde_json::from_str::<Value>(&record).unwrap());
     }
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_table_cannot_hold_exactly_is_kept_as_text() {
-    let instance = Instance::start().await;
+async fn values_that_a_table_cannot_store_exactly_are_kept_as_text() {
+    let server = Server::start().await;
     for (number, rest) in [
         r#""x":123456789012345678901234567890123456789012345"#.to_owned(),
         r#""x":-123456789012345678901234567890"#.to_owned(),
@@ -272,15 +263,15 @@ async fn what_a_table_cannot_hold_exactly_is_kept_as_text() {
         let id = format!("exact-{number}");
         let record = format!("{},{rest}}}", open_event(&id));
         for counts in [[1, 1, 0, 0, 0], [1, 0, 1, 0, 0]] {
-            let answer = instance.post("event-webhook", format!("[{record}]")).await;
+            let answer = server.post("event-webhook", format!("[{record}]")).await;
             assert_eq!(answer.counts(), counts, "{record}");
         }
-        let item = instance.ledger.item_of(&id).await;
+        let item = server.storage().item_of(&id).await;
         assert_eq!(item["status"].as_s().unwrap(), "sent", "{record}");
         match item.get(item::VERBATIM) {
             Some(text) => assert_eq!(text.as_s().unwrap(), &record),
             None => assert_eq!(rebuilt(&item), serde_json::from_str::<Value>(&record).unwrap()),
         }
     }
-    instance.stop().await;
+    server.stop().await;
 }

@@ -1,11 +1,12 @@
-//! Who may post: every scheme lets its sender in, strangers get one answer and leave no trace, and the
-//! address that was seen decides.
+//! Authentication: every scheme accepts its sender, and all other senders get the same response without a
+//! trace. The source address comes from the connection or from a trusted proxy.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::Method;
 use integration_tests::{
-    fixtures::receiver_names,
-    instance::{Answer, Instance, POLICY, TOKEN},
+    answer::Answer,
+    fixtures::{AUTH, TOKEN, receiver_names},
+    server::Server,
 };
 use serde_json::{Value, json};
 use webhook_ingest::{auth::Policy, event::time};
@@ -21,7 +22,7 @@ const FOUR_SCHEMES: &str = r#"{"accept":[
 
 type Headers = Vec<(String, String)>;
 
-/// The headers of a sender with only this scheme, at a time that differs from ours.
+/// The headers of a sender with only this scheme and a clock that differs from ours.
 fn signed(scheme: &str, body: &[u8], seconds_off: i64) -> Headers {
     let policy = Policy::parse(&format!("{{\"accept\":[{scheme}]}}")).unwrap();
     policy.sign(body, time::now() + seconds_off * 1000)
@@ -44,35 +45,35 @@ fn standard(body: &[u8], seconds_off: i64) -> Headers {
 }
 
 fn basic(pair: &str) -> Headers {
-    one("authorization", format!("Basic {}", STANDARD.encode(pair)))
+    header("authorization", format!("Basic {}", STANDARD.encode(pair)))
 }
 
-fn one(name: &str, value: impl Into<String>) -> Headers {
+fn header(name: &str, value: impl Into<String>) -> Headers {
     vec![(name.to_owned(), value.into())]
 }
 
-/// The headers with another value for one of them.
-fn but(mut headers: Headers, name: &str, value: impl Into<String>) -> Headers {
+/// The headers with another value of one.
+fn replaced(mut headers: Headers, name: &str, value: impl Into<String>) -> Headers {
     headers.retain(|(n, _)| n != name);
     headers.push((name.to_owned(), value.into()));
     headers
 }
 
-/// The headers without one of them.
-fn less(mut headers: Headers, name: &str) -> Headers {
+/// The headers without one.
+fn without(mut headers: Headers, name: &str) -> Headers {
     headers.retain(|(n, _)| n != name);
     headers
 }
 
-/// The headers with one of them twice.
-fn twice(mut headers: Headers, name: &str) -> Headers {
+/// The headers with one repeated.
+fn repeated(mut headers: Headers, name: &str) -> Headers {
     let same = headers.iter().find(|(n, _)| n == name).unwrap().clone();
     headers.push(same);
     headers
 }
 
 #[rustfmt::skip]
-fn strangers(body: &[u8]) -> Vec<(&'static str, Headers)> {
+fn unauthenticated(body: &[u8]) -> Vec<(&'static str, Headers)> {
     let hex = "x-webhook-signature";
     let good = hex_with("the-new-secret-of-the-tests", body);
     let webhook = standard(body, 0);
@@ -84,171 +85,172 @@ fn strangers(body: &[u8]) -> Vec<(&'static str, Headers)> {
     };
     vec![
         ("nothing", vec![]),
-        ("a wrong token", one("x-netcore-token", "token")),
-        ("an empty token", one("x-netcore-token", "")),
-        ("a token in capitals", one("x-netcore-token", "T0KEN-OF-THE-TESTS")),
-        ("a longer token", one("x-netcore-token", "t0ken-of-the-tests-and-more")),
-        ("the beginning of the token", one("x-netcore-token", "t0ken-of-the")),
-        ("the token twice", twice(one("x-netcore-token", "t0ken-of-the-tests"), "x-netcore-token")),
-        ("the token in another header", one("x-token", "t0ken-of-the-tests")),
-        ("an empty signature", one(hex, "")),
-        ("only the prefix", one(hex, "sha256=")),
-        ("no prefix", one(hex, &good["sha256=".len()..])),
-        ("a signature of the wrong length", one(hex, &good[..good.len() - 2])),
-        ("half a byte", one(hex, &good[..good.len() - 1])),
-        ("a byte too many", one(hex, format!("{good}00"))),
-        ("no hex", one(hex, format!("sha256={}", "g".repeat(64)))),
-        ("7 KB of signature", one(hex, format!("sha256={}", "a".repeat(7_000)))),
-        ("another secret", one(hex, hex_with("the-newest-secret-of-the-tests", body))),
-        ("a signature of another body", one(hex, hex_with("the-new-secret-of-the-tests", b"[]"))),
-        ("a good signature behind eight wrong ones", one(hex, many(8))),
+        ("a wrong token", header("x-netcore-token", "token")),
+        ("an empty token", header("x-netcore-token", "")),
+        ("a token in upper case", header("x-netcore-token", "T0KEN-OF-THE-TESTS")),
+        ("a longer token", header("x-netcore-token", "t0ken-of-the-tests-and-more")),
+        ("the beginning of the token", header("x-netcore-token", "t0ken-of-the")),
+        ("the token twice", repeated(header("x-netcore-token", "t0ken-of-the-tests"), "x-netcore-token")),
+        ("the token in another header", header("x-token", "t0ken-of-the-tests")),
+        ("an empty signature", header(hex, "")),
+        ("only the prefix", header(hex, "sha256=")),
+        ("no prefix", header(hex, &good["sha256=".len()..])),
+        ("a signature of the wrong length", header(hex, &good[..good.len() - 2])),
+        ("half a byte", header(hex, &good[..good.len() - 1])),
+        ("a byte too many", header(hex, format!("{good}00"))),
+        ("no hex", header(hex, format!("sha256={}", "g".repeat(64)))),
+        ("7 KB of signature", header(hex, format!("sha256={}", "a".repeat(7_000)))),
+        ("another secret", header(hex, hex_with("the-newest-secret-of-the-tests", body))),
+        ("a signature of another body", header(hex, hex_with("the-new-secret-of-the-tests", b"[]"))),
+        ("a good signature behind eight wrong ones", header(hex, many(8))),
         ("a stale time", timed(body, -310)),
         ("a future time", timed(body, 310)),
-        ("no time", less(timed(body, 0), "x-timestamp")),
-        ("the time twice", twice(timed(body, 0), "x-timestamp")),
-        ("another time than was signed", but(timed(body, 0), "x-timestamp", (time::now() / 1000 - 1).to_string())),
-        ("a time in words", but(timed(body, 0), "x-timestamp", "now")),
-        ("a negative time", but(timed(body, 0), "x-timestamp", "-1704876828")),
-        ("a time with a plus", but(timed(body, 0), "x-timestamp", format!("+{}", time::now() / 1000))),
-        ("an endless time", but(timed(body, 0), "x-timestamp", "9".repeat(40))),
-        ("the time of 1970", but(timed(body, 0), "x-timestamp", "0")),
+        ("no time", without(timed(body, 0), "x-timestamp")),
+        ("the time twice", repeated(timed(body, 0), "x-timestamp")),
+        ("another time than was signed", replaced(timed(body, 0), "x-timestamp", (time::now() / 1000 - 1).to_string())),
+        ("a time in words", replaced(timed(body, 0), "x-timestamp", "now")),
+        ("a negative time", replaced(timed(body, 0), "x-timestamp", "-1704876828")),
+        ("a time with a plus", replaced(timed(body, 0), "x-timestamp", format!("+{}", time::now() / 1000))),
+        ("an endless time", replaced(timed(body, 0), "x-timestamp", "9".repeat(40))),
+        ("the time of 1970", replaced(timed(body, 0), "x-timestamp", "0")),
         ("a stale message", standard(body, -310)),
         ("a future message", standard(body, 310)),
-        ("no message id", less(webhook.clone(), "webhook-id")),
-        ("another message id", but(webhook.clone(), "webhook-id", "msg_other")),
-        ("no message time", less(webhook.clone(), "webhook-timestamp")),
-        ("the message time twice", twice(webhook.clone(), "webhook-timestamp")),
-        ("no version", but(webhook.clone(), "webhook-signature", &signature[3..])),
-        ("another version", but(webhook.clone(), "webhook-signature", format!("v1a{}", &signature[2..]))),
-        ("a shortened signature", but(webhook.clone(), "webhook-signature", &signature[..20])),
+        ("no message id", without(webhook.clone(), "webhook-id")),
+        ("another message id", replaced(webhook.clone(), "webhook-id", "msg_other")),
+        ("no message time", without(webhook.clone(), "webhook-timestamp")),
+        ("the message time twice", repeated(webhook.clone(), "webhook-timestamp")),
+        ("no version", replaced(webhook.clone(), "webhook-signature", &signature[3..])),
+        ("another version", replaced(webhook.clone(), "webhook-signature", format!("v1a{}", &signature[2..]))),
+        ("a shortened signature", replaced(webhook.clone(), "webhook-signature", &signature[..20])),
         ("another user", basic("admin:passw0rd-of-the-tests")),
         ("another password", basic("netcore:password")),
         ("no password", basic("netcore")),
         ("an empty password", basic("netcore:")),
         ("a password with more behind it", basic("netcore:passw0rd-of-the-tests:")),
-        ("no base64", one("authorization", "Basic netcore:passw0rd-of-the-tests")),
-        ("a bearer", one("authorization", format!("Bearer {}", STANDARD.encode("netcore:passw0rd-of-the-tests")))),
-        ("the password twice", twice(basic("netcore:passw0rd-of-the-tests"), "authorization")),
+        ("no base64", header("authorization", "Basic netcore:passw0rd-of-the-tests")),
+        ("a bearer", header("authorization", format!("Bearer {}", STANDARD.encode("netcore:passw0rd-of-the-tests")))),
+        ("the password twice", repeated(basic("netcore:passw0rd-of-the-tests"), "authorization")),
     ]
 }
 
 #[rustfmt::skip]
-fn friends(body: &[u8]) -> Vec<(&'static str, Headers)> {
+fn authenticated(body: &[u8]) -> Vec<(&'static str, Headers)> {
     let hex = "x-webhook-signature";
     let (new, old, wrong) = (hex_with("the-new-secret-of-the-tests", body), hex_with("the-old-secret-of-the-tests", body), hex_with("another-secret-of-the-tests", body));
     let webhook = standard(body, 0);
     let signature = webhook[2].1.clone();
     let upper = format!("sha256={}", new["sha256=".len()..].to_uppercase());
     vec![
-        ("the token", one("x-netcore-token", "t0ken-of-the-tests")),
-        ("the token with spaces around it", one("x-netcore-token", "  t0ken-of-the-tests ")),
-        ("the token's header in capitals", one("X-Netcore-Token", "t0ken-of-the-tests")),
-        ("the new secret", one(hex, &new)),
-        ("the old secret", one(hex, &old)),
-        ("a signature in capitals", one(hex, upper)),
-        ("several signatures", one(hex, format!("{wrong}, {old}"))),
-        ("seven wrong signatures before", one(hex, format!("{},{new}", vec![wrong.clone(); 7].join(",")))),
+        ("the token", header("x-netcore-token", "t0ken-of-the-tests")),
+        ("the token with spaces around it", header("x-netcore-token", "  t0ken-of-the-tests ")),
+        ("the token's header in upper case", header("X-Netcore-Token", "t0ken-of-the-tests")),
+        ("the new secret", header(hex, &new)),
+        ("the old secret", header(hex, &old)),
+        ("a signature in upper case", header(hex, upper)),
+        ("several signatures", header(hex, format!("{wrong}, {old}"))),
+        ("seven wrong signatures before", header(hex, format!("{},{new}", vec![wrong.clone(); 7].join(",")))),
         ("the signature's header twice", vec![(hex.into(), wrong), (hex.into(), new)]),
         ("a time just now", timed(body, 0)),
         ("a time some minutes ago", timed(body, -200)),
         ("a time some minutes ahead", timed(body, 200)),
         ("a standard webhook", webhook.clone()),
         ("an older one", standard(body, -200)),
-        ("several standard signatures", but(webhook.clone(), "webhook-signature", format!("v1,AAAA v1a,BBBB {signature}"))),
-        ("the standard signature twice", twice(webhook.clone(), "webhook-signature")),
+        ("several standard signatures", replaced(webhook.clone(), "webhook-signature", format!("v1,AAAA v1a,BBBB {signature}"))),
+        ("the standard signature twice", repeated(webhook.clone(), "webhook-signature")),
         ("user and password", basic("netcore:passw0rd-of-the-tests")),
-        ("the scheme in small letters", one("authorization", format!("basic {}", STANDARD.encode("netcore:passw0rd-of-the-tests")))),
-        ("a wrong token beside a good password", [one("x-netcore-token", "x"), basic("netcore:passw0rd-of-the-tests")].concat()),
+        ("the scheme in lower case", header("authorization", format!("basic {}", STANDARD.encode("netcore:passw0rd-of-the-tests")))),
+        ("a wrong token beside a good password", [header("x-netcore-token", "x"), basic("netcore:passw0rd-of-the-tests")].concat()),
     ]
 }
 
-/// As text and in base64: function URLs deliver what is not known to be text in the latter.
+/// Text and base64: function URLs encode content of unknown types.
 const CONTENT_TYPES: [&str; 3] = ["application/json; charset=utf-8", "application/octet-stream", ""];
 
-async fn knock(instance: &Instance, headers: &Headers, content_type: &str, body: &[u8]) -> Answer {
+async fn post(server: &Server, headers: &Headers, content_type: &str, body: &[u8]) -> Answer {
     let mut headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     if !content_type.is_empty() {
         headers.push(("content-type", content_type));
     }
-    let mut answer = instance.post_with("event-webhook", &headers, body.to_vec()).await;
+    let mut answer = server.post_with("event-webhook", &headers, body.to_vec()).await;
     answer.headers.remove("date");
     answer
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn strangers_are_told_one_thing_and_leave_no_trace() {
-    let instance = Instance::with_policy(FOUR_SCHEMES).await;
+async fn unauthenticated_senders_get_one_response_and_nothing_is_stored() {
+    let server = Server::with_policy(FOUR_SCHEMES).await;
     let event = format!("[{}]", event(&json!({})));
-    let mut told: Option<Answer> = None;
+    let mut expected = None;
     for body in [event.as_bytes(), b"", b"\xff not JSON", "[\"ü\"]".as_bytes()] {
-        for (what, headers) in strangers(body) {
+        for (what, headers) in unauthenticated(body) {
             for content_type in CONTENT_TYPES {
-                let answer = knock(&instance, &headers, content_type, body).await;
-                assert_eq!(answer.status, 401, "{what} as {content_type}: {}", answer.text);
+                let answer = post(&server, &headers, content_type, body).await;
+                assert_eq!(answer.status, 401, "{what} as {content_type}: {}", answer.body);
+                let answer = (answer.headers, answer.body);
                 assert_eq!(
                     &answer,
-                    told.get_or_insert_with(|| answer.clone()),
+                    expected.get_or_insert_with(|| answer.clone()),
                     "{what} as {content_type}"
                 );
             }
         }
     }
     assert_eq!(
-        (instance.ledger.count().await, instance.ledger.depths().await),
+        (server.storage().count().await, server.storage().depths().await),
         (0, [0, 0])
     );
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_scheme_lets_its_sender_in() {
-    let instance = Instance::with_policy(FOUR_SCHEMES).await;
+async fn every_scheme_accepts_its_sender() {
+    let server = Server::with_policy(FOUR_SCHEMES).await;
     for id in ["plain", "\u{fc}ml\u{e4}ut \u{1f600}"] {
         let mut first = true;
         let body = format!("[{}]", event(&json!({"message_id": id})));
-        for (what, headers) in friends(body.as_bytes()) {
+        for (what, headers) in authenticated(body.as_bytes()) {
             for content_type in CONTENT_TYPES {
-                let answer = knock(&instance, &headers, content_type, body.as_bytes()).await;
-                assert_eq!(answer.status, 200, "{what} as {content_type}: {}", answer.text);
+                let answer = post(&server, &headers, content_type, body.as_bytes()).await;
+                assert_eq!(answer.status, 200, "{what} as {content_type}: {}", answer.body);
                 let expected = if first { [1, 1, 0, 0, 0] } else { [1, 0, 1, 0, 0] };
                 assert_eq!(answer.counts(), expected, "{what} as {content_type}");
                 first = false;
             }
         }
     }
-    // What is no text is signed as the bytes it is.
+    // Bytes that are not text are signed unchanged.
     let bytes = b"\xff\xfe\x00";
-    for (number, (what, headers)) in friends(bytes).into_iter().enumerate() {
+    for (number, (what, headers)) in authenticated(bytes).into_iter().enumerate() {
         for content_type in CONTENT_TYPES {
-            let answer = knock(&instance, &headers, content_type, bytes).await;
+            let answer = post(&server, &headers, content_type, bytes).await;
             assert_eq!(
                 answer.status, 400,
                 "{what} as {content_type} ({number}): {}",
-                answer.text
+                answer.body
             );
         }
     }
-    for letter in instance.ledger.take_letters().await {
-        assert_eq!(letter.body.bytes(), bytes);
+    for dead_letter in server.storage().take_dead_letters().await {
+        assert_eq!(dead_letter.body.bytes(), bytes);
     }
     assert_eq!(
-        (instance.ledger.count().await, instance.ledger.depths().await),
+        (server.storage().count().await, server.storage().depths().await),
         (2, [0, 0])
     );
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_look_at_the_address_needs_no_secret_and_other_methods_are_refused() {
-    let instance = Instance::start().await;
+async fn get_needs_no_secret_and_other_methods_are_rejected() {
+    let server = Server::start().await;
     for function in receiver_names() {
         let path = format!("/lambda-url/{function}/");
         for method in [Method::GET, Method::HEAD] {
-            let answer = instance.send(method.clone(), &path, &[], "").await;
+            let answer = server.send(method.clone(), &path, &[], "").await;
             assert_eq!(answer.status, 200, "{method} {function}");
         }
         for method in [Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
-            let answer = instance.send(method.clone(), &path, &[TOKEN], "[]").await;
+            let answer = server.send(method.clone(), &path, &[TOKEN], "[]").await;
             assert_eq!(answer.status, 405, "{method} {function}");
             assert_eq!(
                 answer.header("allow"),
@@ -258,14 +260,14 @@ async fn a_look_at_the_address_needs_no_secret_and_other_methods_are_refused() {
         }
     }
     assert_eq!(
-        (instance.ledger.count().await, instance.ledger.depths().await),
+        (server.storage().count().await, server.storage().depths().await),
         (0, [0, 0])
     );
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_address_that_was_seen_decides_and_never_a_header_of_the_sender() {
+async fn only_a_trusted_proxy_can_set_the_source_address() {
     let body = format!("[{}]", event(&json!({})));
     let forwarded = |address: &'static str| ("x-forwarded-for", address);
     for (sources, headers, status) in [
@@ -312,16 +314,16 @@ async fn the_address_that_was_seen_decides_and_never_a_header_of_the_sender() {
             403,
         ),
     ] {
-        let mut policy: Value = serde_json::from_str(POLICY).unwrap();
+        let mut policy: Value = serde_json::from_str(AUTH).unwrap();
         policy["sources"] = serde_json::from_str(sources).unwrap();
-        let instance = Instance::with_policy(&policy.to_string()).await;
-        let answer = instance.post_with("event-webhook", &headers, body.clone()).await;
-        assert_eq!(answer.status, status, "{sources} {headers:?}: {}", answer.text);
+        let server = Server::with_policy(&policy.to_string()).await;
+        let answer = server.post_with("event-webhook", &headers, body.clone()).await;
+        assert_eq!(answer.status, status, "{sources} {headers:?}: {}", answer.body);
         assert_eq!(
-            instance.ledger.count().await,
+            server.storage().count().await,
             usize::from(status == 200),
             "{sources} {headers:?}"
         );
-        assert_eq!(instance.ledger.depths().await, [0, 0], "{sources} {headers:?}");
+        assert_eq!(server.storage().depths().await, [0, 0], "{sources} {headers:?}");
     }
 }

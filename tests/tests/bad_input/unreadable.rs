@@ -1,9 +1,9 @@
-//! Bodies and records that cannot be read, and records that contradict a stored one: each is kept as a
-//! dead letter, and the good records beside them are stored.
+//! Unreadable bodies and records, and records that conflict with stored ones. Each becomes a dead letter, and
+//! the good records in the same body are stored.
 
 use std::collections::BTreeSet;
 
-use integration_tests::instance::Instance;
+use integration_tests::server::Server;
 use serde_json::{Value, json};
 use webhook_ingest::{
     event::time,
@@ -12,9 +12,9 @@ use webhook_ingest::{
 
 use crate::{event, nested, open_event, rebuilt};
 
-/// Bodies without one readable record, and why they are dead-lettered.
+/// Bodies without a readable record, and the reasons of their dead letters.
 #[rustfmt::skip]
-fn hopeless_bodies() -> Vec<(&'static str, Vec<u8>, Reason)> {
+fn unreadable_bodies() -> Vec<(&'static str, Vec<u8>, Reason)> {
     let text = |text: &str| text.as_bytes().to_vec();
     let one = |record: &str| format!("[{record}]").into_bytes();
     vec![
@@ -69,40 +69,37 @@ fn hopeless_bodies() -> Vec<(&'static str, Vec<u8>, Reason)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_without_a_readable_record_is_refused_and_kept_whole() {
-    let instance = Instance::start().await;
-    for (what, body, reason) in hopeless_bodies() {
-        let answer = instance.post("event-webhook", body.clone()).await;
-        assert_eq!(answer.status, 400, "{what}: {}", answer.text);
+async fn a_body_without_a_readable_record_is_rejected_and_dead_lettered_whole() {
+    let server = Server::start().await;
+    for (what, body, reason) in unreadable_bodies() {
+        let answer = server.post("event-webhook", body.clone()).await;
+        assert_eq!(answer.status, 400, "{what}: {}", answer.body);
         let error = answer.json()["error"].as_str().unwrap().to_owned();
         assert!(
             error.ends_with("; the body is kept in the dead-letter queue"),
             "{what}: {error}"
         );
-        let letters = instance.ledger.take_letters().await;
-        assert_eq!(letters.len(), 1, "{what}");
-        let letter = &letters[0];
-        assert_eq!(letter.reason, reason, "{what}: {}", letter.detail);
-        assert_eq!(letter.function, "event-webhook", "{what}");
+        let dead_letters = server.storage().take_dead_letters().await;
+        assert_eq!(dead_letters.len(), 1, "{what}");
+        let dead_letter = &dead_letters[0];
+        assert_eq!(dead_letter.reason, reason, "{what}: {}", dead_letter.detail);
+        assert_eq!(dead_letter.function, "event-webhook", "{what}");
+        assert!(dead_letter.body.bytes() == body, "{what}: the body changed");
         assert!(
-            letter.body.bytes() == body,
-            "{what}: the body came back otherwise"
-        );
-        assert!(
-            error.starts_with(&letter.detail),
+            error.starts_with(&dead_letter.detail),
             "{what}: {error} / {}",
-            letter.detail
+            dead_letter.detail
         );
-        assert!(time::now() - letter.received_at < 60_000, "{what}");
+        assert!(time::now() - dead_letter.received_at < 60_000, "{what}");
     }
-    assert_eq!(instance.ledger.count().await, 0);
-    assert_eq!(instance.ledger.depths().await, [0, 0]);
-    instance.stop().await;
+    assert_eq!(server.storage().count().await, 0);
+    assert_eq!(server.storage().depths().await, [0, 0]);
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_function_refuses_and_keeps_what_it_cannot_read() {
-    let instance = Instance::start().await;
+async fn every_function_rejects_and_dead_letters_unreadable_bodies() {
+    let server = Server::start().await;
     for (function, body) in [
         ("event-webhook", r#"{"delivery_status":[]}"#),
         ("fallback-sms", "[{\"message_id\":\"only an id\"}]"),
@@ -119,20 +116,20 @@ async fn every_function_refuses_and_keeps_what_it_cannot_read() {
         ),
         ("rcs-callback", r#"{"reference":"r-1","type":"…"}"#),
     ] {
-        let answer = instance.post(function, body).await;
-        assert_eq!(answer.status, 400, "{function} {body}: {}", answer.text);
-        let letters = instance.ledger.take_letters().await;
-        assert_eq!(letters.len(), 1, "{function} {body}");
-        assert_eq!(letters[0].body.bytes(), body.as_bytes());
-        assert_eq!(letters[0].function, function);
+        let answer = server.post(function, body).await;
+        assert_eq!(answer.status, 400, "{function} {body}: {}", answer.body);
+        let dead_letters = server.storage().take_dead_letters().await;
+        assert_eq!(dead_letters.len(), 1, "{function} {body}");
+        assert_eq!(dead_letters[0].body.bytes(), body.as_bytes());
+        assert_eq!(dead_letters[0].function, function);
     }
-    assert_eq!(instance.ledger.count().await, 0);
-    instance.stop().await;
+    assert_eq!(server.storage().count().await, 0);
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn good_records_are_stored_beside_bad_ones_that_are_kept() {
-    let instance = Instance::start().await;
+async fn good_records_are_stored_and_bad_ones_dead_lettered() {
+    let server = Server::start().await;
     let bad = [
         "null".to_owned(),
         "17".to_owned(),
@@ -154,65 +151,69 @@ async fn good_records_are_stored_beside_bad_ones_that_are_kept() {
     ];
     let all = [&good[..1], &bad[..6], &good[1..2], &bad[6..], &good[2..]].concat();
     let body = format!("[{}]", all.join(" ,\n"));
-    let answer = instance.post("event-webhook", body.clone()).await;
+    let answer = server.post("event-webhook", body.clone()).await;
     assert_eq!(answer.counts(), [15, 3, 0, 0, 12]);
     for id in ["good-1", "good-2", "good-3"] {
-        assert_eq!(rebuilt(&instance.ledger.item_of(id).await)["message_id"], id);
+        assert_eq!(rebuilt(&server.storage().item_of(id).await)["message_id"], id);
     }
-    assert_eq!(instance.ledger.count().await, 3);
-    let letters = instance.ledger.take_letters().await;
-    let kept: BTreeSet<String> = letters
+    assert_eq!(server.storage().count().await, 3);
+    let dead_letters = server.storage().take_dead_letters().await;
+    let kept: BTreeSet<String> = dead_letters
         .iter()
-        .map(|letter| {
-            assert_eq!(letter.reason, Unreadable);
-            String::from_utf8(letter.body.bytes().to_vec()).unwrap()
+        .map(|dead_letter| {
+            assert_eq!(dead_letter.reason, Unreadable);
+            String::from_utf8(dead_letter.body.bytes().to_vec()).unwrap()
         })
         .collect();
     let expected: BTreeSet<String> = bad.iter().map(|record| format!("[{record}]")).collect();
     assert!(kept == expected, "{:?}", kept.symmetric_difference(&expected));
-    // The sender tries again: the good are duplicates, the bad are bad.
-    let again = instance.post("event-webhook", body).await;
+    // A retry: the good records are duplicates, the bad ones are dead-lettered again.
+    let again = server.post("event-webhook", body).await;
     assert_eq!(again.counts(), [15, 0, 3, 0, 12]);
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_record_keeps_the_envelope_it_came_in() {
-    let instance = Instance::start().await;
+async fn a_bad_record_keeps_its_envelope() {
+    let server = Server::start().await;
     let body = r#"{"account":"a\u00e9","delivery_status":[{"ncmessage_id":"s-1","status":"sent"},{"status":"sent"}],"v":2}"#;
     assert_eq!(
-        instance.post("delivery-status", body).await.counts(),
+        server.post("delivery-status", body).await.counts(),
         [2, 1, 0, 0, 1]
     );
-    let letters = instance.ledger.take_letters().await;
-    assert_eq!(letters.len(), 1);
+    let dead_letters = server.storage().take_dead_letters().await;
+    assert_eq!(dead_letters.len(), 1);
     assert_eq!(
-        serde_json::from_slice::<Value>(letters[0].body.bytes()).unwrap(),
+        serde_json::from_slice::<Value>(dead_letters[0].body.bytes()).unwrap(),
         json!({"account": "aé", "v": 2, "delivery_status": [{"status": "sent"}]})
     );
-    instance.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_says_something_else_is_dead_lettered_as_a_conflict() {
-    let instance = Instance::start().await;
+async fn an_event_with_other_content_is_dead_lettered_as_a_conflict() {
+    let server = Server::start().await;
     let one = event(&json!({"message_id": "c-1", "remarks": "one"}));
     let other = event(&json!({"message_id": "c-1", "remarks": "other"}));
     let body = format!("[{one},{other},{one}]");
-    let [received, stored, duplicates, queued, dead] = instance.post("event-webhook", body).await.counts();
-    // Which of the two is stored first is nobody's to say: they are written at the same time.
+    let [received, stored, duplicates, queued, dead] = server.post("event-webhook", body).await.counts();
+    // Both are written at the same time, so either may be stored first.
     assert_eq!([received, stored, queued, duplicates + dead], [3, 1, 0, 2]);
-    let kept = rebuilt(&instance.ledger.item_of("c-1").await);
-    let letters = instance.ledger.take_letters().await;
-    assert_eq!(letters.len() as u64, dead);
+    let kept = rebuilt(&server.storage().item_of("c-1").await);
+    let dead_letters = server.storage().take_dead_letters().await;
+    assert_eq!(dead_letters.len(), dead);
     assert!(dead >= 1);
-    for letter in letters {
-        assert_eq!(letter.reason, Reason::Conflict);
-        assert!(letter.detail.ends_with("differs in remarks"), "{}", letter.detail);
+    for dead_letter in dead_letters {
+        assert_eq!(dead_letter.reason, Reason::Conflict);
+        assert!(
+            dead_letter.detail.ends_with("differs in remarks"),
+            "{}",
+            dead_letter.detail
+        );
         assert_ne!(
-            serde_json::from_slice::<Value>(letter.body.bytes()).unwrap()[0],
+            serde_json::from_slice::<Value>(dead_letter.body.bytes()).unwrap()[0],
             kept
         );
     }
-    instance.stop().await;
+    server.stop().await;
 }

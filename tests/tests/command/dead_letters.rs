@@ -1,48 +1,35 @@
-//! `dead-letters`: `list`, `show`, `export`, `discard` and `redrive`. No letter is lost or changed on the way.
+//! `dead-letters`: `list`, `show`, `export`, `discard` and `redrive`. No dead letter is lost or changed.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::Method;
-use integration_tests::verified;
 use integration_tests::{
-    command::{Desk, Serving, eventually},
-    fixtures::noise,
-    instance::HttpClient,
+    command::{ServeProcess, Workdir, eventually},
+    fixtures::{noise, queue_message},
 };
 use serde_json::{Value, json};
 use webhook_ingest::queue::message::{Body, QueueMessage, Reason};
 
 use crate::event;
 
+/// When the dead letters arrived.
+const ARRIVED: i64 = 1_704_876_828_000;
+
 /// A dead letter of each kind: malformed, unreadable, conflict, exhausted.
-async fn one_of_each(desk: &Desk, serving: &Serving) {
+async fn one_of_each(workdir: &Workdir, serve: &ServeProcess) {
     assert_eq!(
-        serving
+        serve
             .post("event-webhook", "junk of 919209209291 \u{1f600}")
             .await
             .status,
         400
     );
-    assert_eq!(
-        serving.post("rcs-callback", "[{\"event_id\":7}]").await.status,
-        400
-    );
+    assert_eq!(serve.post("rcs-callback", "[{\"event_id\":7}]").await.status, 400);
     for remarks in ["one", "other"] {
         let body = json!([event("conflicting", &json!({"remarks": remarks}))]);
-        assert_eq!(serving.post("event-webhook", &body.to_string()).await.status, 200);
+        assert_eq!(serve.post("event-webhook", &body.to_string()).await.status, 200);
     }
-    desk.put_letter(&QueueMessage {
-        reason: Reason::Exhausted,
-        detail: "1 events could not be stored in time".into(),
-        function: "fallback-sms".into(),
-        received_at: 1_704_876_828_000,
-        body: verified(
-            &json!([event("late-comer", &json!({"channel": "SMS"}))])
-                .to_string()
-                .into_bytes(),
-        )
-        .into(),
-    })
-    .await;
+    let late = json!([event("late-comer", &json!({"channel": "SMS"}))]).to_string();
+    let exhausted = queue_message(Reason::Exhausted, "fallback-sms", ARRIVED, late.as_bytes());
+    workdir.storage().await.send_dead_letter(&exhausted).await;
 }
 
 fn rows(rows: &[[&str; 2]]) -> Vec<(String, String)> {
@@ -59,11 +46,11 @@ const ALL: [[&str; 2]; 4] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dead_letters_are_listed_and_shown_and_stay_where_they_are() {
-    let desk = Desk::new();
-    let serving = desk.serve().await;
-    assert_eq!(desk.listed(&[]).await, []);
-    one_of_each(&desk, &serving).await;
+async fn list_and_show_leave_dead_letters_in_the_queue() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve().await;
+    assert_eq!(workdir.listed(&[]).await, []);
+    one_of_each(&workdir, &serve).await;
 
     for (filter, expected) in [
         (&[][..], &ALL[..]),
@@ -80,27 +67,29 @@ async fn dead_letters_are_listed_and_shown_and_stay_where_they_are() {
         (&["no-such-id"], &[]),
         (&[], &ALL),
     ] {
-        assert_eq!(desk.listed(filter).await, rows(expected), "{filter:?}");
+        assert_eq!(workdir.listed(filter).await, rows(expected), "{filter:?}");
     }
-    let listed = desk.run(&["dead-letters", "list"]).await.ok();
+    let listed = workdir.run(&["dead-letters", "list"]).await.ok();
     assert!(!listed.contains("919209209291"), "{listed}");
 
-    let shown = desk
+    let shown = workdir
         .run(&["dead-letters", "show", "--reason", "malformed"])
         .await
         .ok();
-    let letter: Value = serde_json::from_str(&shown).unwrap();
-    assert_eq!(letter["body"], "junk of 919209209291 \u{1f600}");
-    assert_eq!(letter["reason"], "malformed");
-    assert_eq!(letter["function"], "event-webhook");
-    let id = letter["id"].as_str().unwrap();
-    let same = desk.run(&["dead-letters", "show", &id[..8]]).await.ok();
-    assert_eq!(serde_json::from_str::<Value>(&same).unwrap(), letter);
-    assert_eq!(desk.listed(&[id]).await, rows(&ALL[2..3]));
+    let dead_letter: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(dead_letter["body"], "junk of 919209209291 \u{1f600}");
+    assert_eq!(dead_letter["reason"], "malformed");
+    assert_eq!(dead_letter["function"], "event-webhook");
+    let id = dead_letter["id"].as_str().unwrap();
+    let same = workdir.run(&["dead-letters", "show", &id[..8]]).await.ok();
+    assert_eq!(serde_json::from_str::<Value>(&same).unwrap(), dead_letter);
+    assert_eq!(workdir.listed(&[id]).await, rows(&ALL[2..3]));
 
-    let wrong = desk.run(&["dead-letters", "list", "--reason", "boredom"]).await;
+    let wrong = workdir
+        .run(&["dead-letters", "list", "--reason", "unknown"])
+        .await;
     assert_eq!(wrong.code, Some(2));
-    assert_eq!(desk.listed(&[]).await, rows(&ALL));
+    assert_eq!(workdir.listed(&[]).await, rows(&ALL));
 }
 
 fn lines(text: &str) -> Vec<Value> {
@@ -110,20 +99,20 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dead_letters_are_on_disk_before_they_leave_the_queue() {
-    let desk = Desk::new();
-    let serving = desk.serve().await;
-    one_of_each(&desk, &serving).await;
+async fn dead_letters_are_written_to_disk_before_they_leave_the_queue() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve().await;
+    one_of_each(&workdir, &serve).await;
 
-    let said = desk
+    let output = workdir
         .run(&["dead-letters", "export", "--to", "all.jsonl"])
         .await
         .ok();
-    assert_eq!(said, "4 dead letters written to all.jsonl\n");
-    let all = desk.read("all.jsonl");
+    assert_eq!(output, "4 dead letters written to all.jsonl\n");
+    let all = workdir.read("all.jsonl");
     let mut bodies: Vec<String> = lines(&all)
         .iter()
-        .map(|letter| letter["body"].as_str().unwrap().to_owned())
+        .map(|dead_letter| dead_letter["body"].as_str().unwrap().to_owned())
         .collect();
     bodies.sort();
     let mut expected = vec![
@@ -134,15 +123,15 @@ async fn dead_letters_are_on_disk_before_they_leave_the_queue() {
     ];
     expected.sort();
     assert_eq!(bodies, expected);
-    assert_eq!(desk.listed(&[]).await, rows(&ALL), "an export takes nothing out");
+    assert_eq!(workdir.listed(&[]).await, rows(&ALL), "an export removes nothing");
 
-    // An existing file is not touched, and nothing leaves, nor hides.
+    // An existing file is not overwritten, and no dead letter leaves the queue or becomes invisible.
     for remove in [&["--remove"][..], &[]] {
         let arguments = [&["dead-letters", "export", "--to", "all.jsonl"], remove].concat();
-        let error = desk.run(&arguments).await.error();
+        let error = workdir.run(&arguments).await.error();
         assert!(error.contains("all.jsonl"), "{error}");
-        assert_eq!(desk.read("all.jsonl"), all);
-        assert_eq!(desk.listed(&[]).await, rows(&ALL));
+        assert_eq!(workdir.read("all.jsonl"), all);
+        assert_eq!(workdir.listed(&[]).await, rows(&ALL));
     }
     let nowhere = [
         "dead-letters",
@@ -151,10 +140,10 @@ async fn dead_letters_are_on_disk_before_they_leave_the_queue() {
         "--to",
         "no/such/folder.jsonl",
     ];
-    desk.run(&nowhere).await.error();
-    assert_eq!(desk.listed(&[]).await, rows(&ALL));
+    workdir.run(&nowhere).await.error();
+    assert_eq!(workdir.listed(&[]).await, rows(&ALL));
 
-    let said = desk
+    let output = workdir
         .run(&[
             "dead-letters",
             "export",
@@ -166,167 +155,150 @@ async fn dead_letters_are_on_disk_before_they_leave_the_queue() {
         ])
         .await
         .ok();
-    assert_eq!(said, "1 dead letters written to conflicts.jsonl\n");
-    assert_eq!(lines(&desk.read("conflicts.jsonl"))[0]["reason"], "conflict");
-    assert_eq!(desk.listed(&[]).await, rows(&ALL[1..]));
+    assert_eq!(output, "1 dead letters written to conflicts.jsonl\n");
+    assert_eq!(lines(&workdir.read("conflicts.jsonl"))[0]["reason"], "conflict");
+    assert_eq!(workdir.listed(&[]).await, rows(&ALL[1..]));
 
-    let said = desk.run(&["dead-letters", "discard"]).await.ok();
-    assert_eq!(said, "3 dead letters would be deleted; add --yes to do it\n");
-    assert_eq!(desk.listed(&[]).await, rows(&ALL[1..]));
-    let said = desk
+    let output = workdir.run(&["dead-letters", "discard"]).await.ok();
+    assert_eq!(output, "3 dead letters would be deleted; add --yes to do it\n");
+    assert_eq!(workdir.listed(&[]).await, rows(&ALL[1..]));
+    let output = workdir
         .run(&["dead-letters", "discard", "--yes", "--function", "rcs-callback"])
         .await
         .ok();
-    let file = said.trim().rsplit(' ').next().unwrap();
-    assert_eq!(lines(&desk.read(file))[0]["body"], "[{\"event_id\":7}]");
-    assert_eq!(desk.listed(&[]).await, rows(&ALL[1..3]));
+    let file = output.trim().rsplit(' ').next().unwrap();
+    assert_eq!(lines(&workdir.read(file))[0]["body"], "[{\"event_id\":7}]");
+    assert_eq!(workdir.listed(&[]).await, rows(&ALL[1..3]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bytes_that_are_no_letter_are_kept_too() {
-    let desk = Desk::new();
-    let serving = desk.serve().await;
-    let token = serving.token();
-    let headers = [("x-netcore-token", token.as_str())];
-    let url = format!("{}/lambda-url/event-webhook/", serving.url);
+async fn binary_foreign_and_partial_messages_are_exported() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve().await;
     let binary = b"\xff\xfe\x00binary".to_vec();
-    let answer = HttpClient::new().send(Method::POST, &url, &headers, binary).await;
+    let answer = serve.post_as("event-webhook", &[], binary).await;
     assert_eq!(answer.status, 400);
-    desk.put_dead("somebody else's message").await;
-    // Two of three parts: the letter cannot be put together, but its parts are all there is of it.
-    let letter = QueueMessage {
-        reason: Reason::Malformed,
-        detail: "noise".into(),
-        function: "event-webhook".into(),
-        received_at: 1_704_876_828_000,
-        body: verified(&noise(2_000_000)).into(),
-    };
-    let parts = letter.write();
+    workdir
+        .storage()
+        .await
+        .send_dead("a message of another sender")
+        .await;
+    // Two of three parts: the dead letter cannot be joined, but its parts must be kept.
+    let body = noise(2_000_000);
+    let parts = queue_message(Reason::Malformed, "event-webhook", ARRIVED, &body).write();
     assert!(parts.len() > 2);
     for part in &parts[1..] {
-        desk.put_dead(part).await;
+        workdir.storage().await.send_dead(part).await;
     }
-    let said = desk
+    let output = workdir
         .run(&["dead-letters", "export", "--remove", "--to", "kept.jsonl"])
         .await
         .ok();
-    assert_eq!(said, "3 dead letters written to kept.jsonl\n");
-    let kept = desk.read("kept.jsonl");
-    let letters = lines(&kept);
-    let bytes = letters
+    assert_eq!(output, "3 dead letters written to kept.jsonl\n");
+    let kept = workdir.read("kept.jsonl");
+    let dead_letters = lines(&kept);
+    let bytes = dead_letters
         .iter()
-        .find(|letter| letter["encoding"] == "base64")
+        .find(|dead_letter| dead_letter["encoding"] == "base64")
         .unwrap();
     assert_eq!(bytes["body"], "//4AYmluYXJ5");
-    assert!(kept.contains("somebody else's message"), "{kept:.400}");
-    // What is not whole stays, since the rest may still come.
-    assert_eq!(desk.listed(&[]).await, rows(&[["foreign", "-"]]));
-    desk.put_dead(&parts[0]).await;
-    assert_eq!(desk.listed(&[]).await, rows(&[["malformed", "event-webhook"]]));
-    desk.run(&["dead-letters", "export", "--remove", "--to", "whole.jsonl"])
+    assert!(kept.contains("a message of another sender"), "{kept:.400}");
+    // An incomplete dead letter stays, because the other parts may still arrive.
+    assert_eq!(workdir.listed(&[]).await, rows(&[["foreign", "-"]]));
+    workdir.storage().await.send_dead(&parts[0]).await;
+    assert_eq!(workdir.listed(&[]).await, rows(&[["malformed", "event-webhook"]]));
+    workdir
+        .run(&["dead-letters", "export", "--remove", "--to", "whole.jsonl"])
         .await
         .ok();
-    let whole = &lines(&desk.read("whole.jsonl"))[0];
-    assert!(
-        whole["body"] == STANDARD.encode(letter.body.bytes()),
-        "the parts make another body"
-    );
-    assert_eq!(desk.listed(&[]).await, []);
+    let whole = &lines(&workdir.read("whole.jsonl"))[0];
+    assert!(whole["body"] == STANDARD.encode(&body), "the joined body differs");
+    assert_eq!(workdir.listed(&[]).await, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn six_megabytes_that_do_not_compress_come_back_byte_for_byte() {
-    let desk = Desk::new();
-    // Not about time: an unoptimized build on a machine with other things to do is slow.
-    let serving = desk.serve_with(&[], &[("ACK_BUDGET_MS", "30000")]).await;
-    let token = serving.token();
+async fn six_incompressible_megabytes_are_exported_byte_for_byte() {
+    let workdir = Workdir::new();
+    // An unoptimized build on a busy machine is slow, and this test does not measure time.
+    let serve = workdir.serve_with(&[], &[("ACK_BUDGET_MS", "30000")]).await;
     let body = noise(6 * 1024 * 1024);
-    let url = format!("{}/lambda-url/event-webhook/", serving.url);
-    let answer = HttpClient::new()
-        .send(Method::POST, &url, &[("x-netcore-token", &token)], body.clone())
-        .await;
-    assert_eq!(answer.status, 400, "{}", answer.text);
-    // Over a restart too.
-    serving.kill().await;
-    let _serving = desk.serve().await;
-    desk.run(&["dead-letters", "export", "--remove", "--to", "noise.jsonl"])
+    let answer = serve.post_as("event-webhook", &[], body.clone()).await;
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    // Also after a restart.
+    serve.kill().await;
+    let _serving = workdir.serve().await;
+    workdir
+        .run(&["dead-letters", "export", "--remove", "--to", "noise.jsonl"])
         .await
         .ok();
-    let letters = lines(&desk.read("noise.jsonl"));
-    assert_eq!((letters.len(), &letters[0]["reason"]), (1, &json!("malformed")));
-    assert!(
-        letters[0]["body"] == STANDARD.encode(&body),
-        "it came back otherwise"
+    let dead_letters = lines(&workdir.read("noise.jsonl"));
+    assert_eq!(
+        (dead_letters.len(), &dead_letters[0]["reason"]),
+        (1, &json!("malformed"))
     );
-    assert_eq!(desk.listed(&[]).await, []);
+    assert!(
+        dead_letters[0]["body"] == STANDARD.encode(&body),
+        "the exported body differs"
+    );
+    assert_eq!(workdir.listed(&[]).await, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dead_letters_go_back_and_are_stored_or_come_again() {
-    let desk = Desk::new();
-    let serving = desk.serve().await;
-    one_of_each(&desk, &serving).await;
+async fn redriven_dead_letters_are_stored_or_dead_lettered_again() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve().await;
+    one_of_each(&workdir, &serve).await;
 
-    let said = desk
+    let output = workdir
         .run(&["dead-letters", "redrive", "--reason", "exhausted"])
         .await
         .ok();
-    assert_eq!(said, "1 of 1 dead letters sent to the retry queue\n");
-    assert_eq!(desk.listed(&[]).await, rows(&[ALL[0], ALL[2], ALL[3]]));
+    assert_eq!(output, "1 of 1 dead letters sent to the retry queue\n");
+    assert_eq!(workdir.listed(&[]).await, rows(&[ALL[0], ALL[2], ALL[3]]));
     let shown = eventually(
-        async || desk.run(&["get", "late-comer"]).await,
+        async || workdir.run(&["get", "late-comer"]).await,
         |ended| ended.code == Some(0),
     )
     .await;
     assert!(shown.stdout.contains("sent on SMS"), "{}", shown.stdout);
 
-    // A conflict is still one after it came back.
-    desk.run(&["dead-letters", "redrive", "--reason", "conflict"])
+    // After a redrive, a conflict is still a conflict.
+    workdir
+        .run(&["dead-letters", "redrive", "--reason", "conflict"])
         .await
         .ok();
     let listed = eventually(
-        async || desk.listed(&["--reason", "conflict"]).await,
+        async || workdir.listed(&["--reason", "conflict"]).await,
         |rows| !rows.is_empty(),
     )
     .await;
     assert_eq!(listed, rows(&ALL[..1]));
 
-    // What is stored and only not counted has nothing to be stored: it stays, and the command says why.
-    desk.put_letter(&QueueMessage {
-        reason: Reason::Uncountable,
-        detail: "the counters' table does not take it".into(),
-        function: "projector".into(),
-        received_at: 1_704_876_828_000,
+    // An uncountable event is already stored. Its dead letter stays, and the command explains why.
+    let storage = workdir.storage().await;
+    let uncountable = QueueMessage {
         body: Body::StreamRecord(json!({"eventName": "INSERT"}).to_string().into_bytes()),
-    })
-    .await;
-    let refused = desk
+        ..queue_message(Reason::Uncountable, "projector", ARRIVED, b"")
+    };
+    storage.send_dead_letter(&uncountable).await;
+    let refused = workdir
         .run(&["dead-letters", "redrive", "--reason", "uncountable"])
         .await;
     assert_eq!(refused.code, Some(0));
     assert_eq!(refused.stdout, "0 of 1 dead letters sent to the retry queue\n");
     assert!(refused.stderr.contains("rollups rebuild"), "{}", refused.stderr);
-    let uncountable = desk.listed(&["--reason", "uncountable"]).await;
+    let uncountable = workdir.listed(&["--reason", "uncountable"]).await;
     assert_eq!(uncountable, rows(&[["uncountable", "projector"]]));
 
-    // More letters than one batch takes, of one record each.
+    // More dead letters than one batch holds, of one record each. An event that arrived years ago would
+    // expire immediately.
+    let arrived = webhook_ingest::event::time::now();
     for i in 0..25 {
-        desk.put_letter(&QueueMessage {
-            reason: Reason::Exhausted,
-            detail: "late".into(),
-            function: "event-webhook".into(),
-            // An event that arrived years ago would expire at once.
-            received_at: webhook_ingest::event::time::now(),
-            body: verified(
-                &json!([event(&format!("many-{i}"), &json!({}))])
-                    .to_string()
-                    .into_bytes(),
-            )
-            .into(),
-        })
-        .await;
+        let body = json!([event(&format!("many-{i}"), &json!({}))]).to_string();
+        let dead_letter = queue_message(Reason::Exhausted, "event-webhook", arrived, body.as_bytes());
+        storage.send_dead_letter(&dead_letter).await;
     }
-    // And one that is cut into parts, of records that fit.
+    // And one in several parts, with records that fit into items.
     let records: Vec<Value> = (0..40)
         .map(|i| {
             event(
@@ -335,29 +307,23 @@ async fn dead_letters_go_back_and_are_stored_or_come_again() {
             )
         })
         .collect();
-    let large = QueueMessage {
-        reason: Reason::Exhausted,
-        detail: "late".into(),
-        function: "event-webhook".into(),
-        // An event that arrived years ago would expire at once.
-        received_at: webhook_ingest::event::time::now(),
-        body: verified(&Value::from(records).to_string().into_bytes()).into(),
-    };
+    let records = Value::from(records).to_string();
+    let large = queue_message(Reason::Exhausted, "event-webhook", arrived, records.as_bytes());
     assert!(large.write().len() > 1, "{} parts", large.write().len());
-    desk.put_letter(&large).await;
-    let said = desk
+    storage.send_dead_letter(&large).await;
+    let output = workdir
         .run(&["dead-letters", "redrive", "--reason", "exhausted"])
         .await
         .ok();
-    assert_eq!(said, "26 of 26 dead letters sent to the retry queue\n");
+    assert_eq!(output, "26 of 26 dead letters sent to the retry queue\n");
     for id in ["many-0", "many-24", "large-0", "large-39"] {
         eventually(
-            async || desk.run(&["get", id]).await,
+            async || workdir.run(&["get", id]).await,
             |ended| ended.code == Some(0),
         )
         .await;
     }
-    assert_eq!(desk.listed(&["--reason", "exhausted"]).await, []);
+    assert_eq!(workdir.listed(&["--reason", "exhausted"]).await, []);
 }
 
 fn noise_of(seed: usize, bytes: usize) -> Vec<u8> {

@@ -1,29 +1,29 @@
-//! `sign` prints a request that is accepted; `get` shows what became of a message or a person.
+//! `sign` prints a request that is accepted. `get` shows the events of a message or a phone number.
 
 use std::time::{Duration, Instant};
 
-use integration_tests::command::Desk;
+use integration_tests::command::Workdir;
 use serde_json::{Value, json};
 
 use crate::event;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sign_prints_a_line_that_is_accepted() {
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     let body = format!("{}\n", json!([event("signed", &json!({"remarks": "it's €"}))]));
-    desk.write("it's a body.json", &body);
-    let error = desk.run(&["sign", "it's a body.json"]).await.error();
+    workdir.write("it's a body.json", &body);
+    let error = workdir.run(&["sign", "it's a body.json"]).await.error();
     assert!(error.contains("no policy"), "{error}");
 
-    let serving = desk.serve().await;
-    let url = format!("{}/lambda-url/event-webhook/", serving.url);
-    let signed = desk.run(&["sign", "it's a body.json", "--url", &url]).await;
-    // It needs nothing of AWS, not even a region.
+    let serve = workdir.serve().await;
+    let url = format!("{}/lambda-url/event-webhook/", serve.url);
+    let signed = workdir.run(&["sign", "it's a body.json", "--url", &url]).await;
+    // It needs no AWS configuration, not even a region.
     assert_eq!(signed.stderr, "");
     let line = signed.ok();
-    let answer: Value = serde_json::from_str(&desk.paste(&line).await).unwrap();
+    let answer: Value = serde_json::from_str(&workdir.paste(&line).await).unwrap();
     assert_eq!(answer["stored"], 1, "{answer}");
-    serving.terminate().await;
+    serve.terminate().await;
 
     // Any policy, from the option or the variable.
     for scheme in [
@@ -34,21 +34,21 @@ async fn sign_prints_a_line_that_is_accepted() {
     ] {
         let auth = json!({"accept": [scheme]}).to_string();
         let variable = [("WEBHOOK_AUTH", auth.as_str())];
-        let serving = desk.serve_with(&["--memory"], &variable).await;
-        let url = format!("{}/lambda-url/event-webhook/", serving.url);
+        let serve = workdir.serve_with(&["--memory"], &variable).await;
+        let url = format!("{}/lambda-url/event-webhook/", serve.url);
         let sign = ["sign", "it's a body.json", "--url", url.as_str()];
-        let by_option = desk.run(&[&sign[..], &["--auth", &auth]].concat()).await.ok();
-        let by_variable = desk.run_with(&sign, &variable).await.ok();
+        let by_option = workdir.run(&[&sign[..], &["--auth", &auth]].concat()).await.ok();
+        let by_variable = workdir.run_with(&sign, &variable).await.ok();
         for (line, stored) in [(by_option, 1), (by_variable, 0)] {
-            let answer: Value = serde_json::from_str(&desk.paste(&line).await).unwrap();
+            let answer: Value = serde_json::from_str(&workdir.paste(&line).await).unwrap();
             assert_eq!(answer["stored"], stored, "{auth}: {answer}");
         }
-        let answer: Value = serde_json::from_str(&desk.paste(&serving.sample).await).unwrap();
+        let answer: Value = serde_json::from_str(&workdir.paste(&serve.sample).await).unwrap();
         assert_eq!(answer["stored"], 1, "{auth}: {answer}");
     }
-    let error = desk.run(&["sign", "missing.json"]).await.error();
+    let error = workdir.run(&["sign", "missing.json"]).await.error();
     assert!(error.starts_with("error: missing.json cannot be read"), "{error}");
-    let error = desk
+    let error = workdir
         .run(&["sign", "it's a body.json", "--auth", "{"])
         .await
         .error();
@@ -56,12 +56,12 @@ async fn sign_prints_a_line_that_is_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn get_shows_a_message_or_a_persons_latest_events() {
-    let desk = Desk::new();
-    let error = desk.run(&["get", "m-1"]).await.error();
+async fn get_shows_a_message_or_the_latest_events_of_a_number() {
+    let workdir = Workdir::new();
+    let error = workdir.run(&["get", "m-1"]).await.error();
     assert!(error.contains("nothing to work on"), "{error}");
 
-    let serving = desk.serve().await;
+    let serve = workdir.serve().await;
     let events = json!([
         event("rcs#1/é", &json!({"requestid": "r", "status": "Sent"})),
         event(
@@ -74,12 +74,9 @@ async fn get_shows_a_message_or_a_persons_latest_events() {
         ),
         event("919209209292", &json!({"mobile": "918888888888"})),
     ]);
-    assert_eq!(
-        serving.post("event-webhook", &events.to_string()).await.status,
-        200
-    );
+    assert_eq!(serve.post("event-webhook", &events.to_string()).await.status, 200);
 
-    let shown = desk.run(&["get", "rcs#1/é"]).await.ok();
+    let shown = workdir.run(&["get", "rcs#1/é"]).await.ok();
     let expected = "\
 message   rcs#1/é
 recipient 919209209291
@@ -101,22 +98,22 @@ latest events of 919209209291, the newest first
   2024-01-10 08:53:48Z  RCS       sent         (late)  rcs#1/é
 ";
     for number in ["919209209291", "+919209209291", "+91 92092-09291"] {
-        assert_eq!(desk.run(&["get", number]).await.ok(), expected, "{number}");
+        assert_eq!(workdir.run(&["get", number]).await.ok(), expected, "{number}");
     }
-    // An id that looks like a number is an id first.
-    let shown = desk.run(&["get", "919209209292"]).await.ok();
+    // An id that looks like a phone number is looked up as an id first.
+    let shown = workdir.run(&["get", "919209209292"]).await.ok();
     assert!(
         shown.starts_with("message   919209209292\nrecipient 918888888888\n"),
         "{shown}"
     );
 
     for unknown in ["unknown", "917777777777", "", "#"] {
-        let error = desk.run(&["get", unknown]).await.error();
+        let error = workdir.run(&["get", unknown]).await.error();
         assert!(error.contains("nothing is stored"), "{unknown}: {error}");
     }
-    // Not there any more: it says so instead of waiting.
-    serving.kill().await;
+    // The instance is gone: the command fails instead of waiting.
+    serve.kill().await;
     let asked = Instant::now();
-    desk.run(&["get", "sms-1"]).await.error();
+    workdir.run(&["get", "sms-1"]).await.error();
     assert!(asked.elapsed() < Duration::from_secs(20), "{:?}", asked.elapsed());
 }

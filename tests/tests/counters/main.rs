@@ -1,11 +1,11 @@
-//! The counters against a plain recount of the events: whatever is delivered again, split, shuffled,
-//! at once or through faults, every event is counted once.
+//! The counters, compared with an independent recount of the events. Repeated, split, shuffled, concurrent or
+//! failed deliveries count every event once.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test that meets the unexpected is to fail"
+    reason = "an unexpected result must fail the test"
 )]
 
 mod deliveries;
@@ -15,15 +15,15 @@ mod uncountable;
 use std::collections::{BTreeMap, BTreeSet};
 
 use integration_tests::{
-    binary::Function,
-    fixtures::{body, events, post, receiver_names},
+    fixtures::{LONG_BUDGET, body, events, receiver_names},
+    function::Function,
     samples::samples,
-    scene::Scene,
+    stack::Stack,
 };
 use serde_json::{Value, json};
 use webhook_ingest::events_table::item;
 
-/// `series` without its generation, day or hour, counter → count.
+/// Series without its generation, day or hour, and counter → count.
 type Counts = BTreeMap<(String, String, String), u64>;
 
 /// A counter's name as docs/query.md describes it.
@@ -41,7 +41,7 @@ fn named(kind: &str, parts: &[&str]) -> String {
         .join("|")
 }
 
-/// Fails with what differs, and nothing else.
+/// Fails and shows only the differences.
 fn assert_same(counted: &Counts, expected: &Counts) {
     let without = |one: &Counts, other: &Counts| -> Counts {
         let differs = one.iter().filter(|(key, count)| other.get(*key) != Some(count));
@@ -50,19 +50,19 @@ fn assert_same(counted: &Counts, expected: &Counts) {
     assert_eq!(without(counted, expected), without(expected, counted));
 }
 
-/// An event's first so many different tags count.
+/// Most distinct tags of one event that are counted.
 const TAGS_OF_AN_EVENT: usize = 20;
-/// So many characters of a failure's reason count.
+/// Most characters of a failure reason that are counted.
 const LONGEST_REASON: usize = 160;
 
-/// A text as the counters may hold it: of seven digits or more in a row, spaces and hyphens between them
-/// included, only the last three are left.
+/// A text as the counters store it: of seven or more digits in a row, separated at most by spaces and
+/// hyphens, only the last three remain.
 fn masked(text: &str) -> String {
     let mut characters: Vec<char> = text.trim().chars().collect();
     let mut row: Vec<usize> = Vec::new();
-    for place in 0..=characters.len() {
-        match characters.get(place) {
-            Some(digit) if digit.is_ascii_digit() => row.push(place),
+    for index in 0..=characters.len() {
+        match characters.get(index) {
+            Some(digit) if digit.is_ascii_digit() => row.push(index),
             Some(' ' | '-') if !row.is_empty() => {}
             _ => {
                 if row.len() >= 7 {
@@ -77,7 +77,7 @@ fn masked(text: &str) -> String {
     characters.into_iter().collect()
 }
 
-/// `2024-01-10` and `2024-01-10T08` of a time in seconds.
+/// Day and hour of a time in seconds: `2024-01-10` and `2024-01-10T08`.
 fn day_and_hour(second: i64) -> (String, String) {
     let (mut year, mut days) = (1970, second / 86_400);
     let is_leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -109,10 +109,10 @@ fn day_and_hour(second: i64) -> (String, String) {
     (day, hour)
 }
 
-/// Counts again from the events' items, one at a time and without any code of the counters.
-async fn recount(scene: &Scene) -> Counts {
+/// Recounts the stored events, one at a time and without code of the counters.
+async fn recount(stack: &Stack) -> Counts {
     let mut counts = Counts::new();
-    for event in scene.ledger.items().await {
+    for event in stack.storage.items().await {
         let event = Value::Object(item::to_json(&event));
         let text = |name: &str| masked(event[name].as_str().unwrap_or_default());
         let (channel, status) = (text("channel"), text("status"));
@@ -163,9 +163,9 @@ async fn recount(scene: &Scene) -> Counts {
     counts
 }
 
-/// What a person's number looks like to a reader of the counters.
+/// The masking and the dates of the recount itself.
 #[test]
-fn the_recount_masks_numbers_and_dates_a_time() {
+fn the_recount_masks_numbers_and_formats_times() {
     assert_eq!(masked("+91 98123-45678 is off"), "+** *****-**678 is off");
     assert_eq!(masked("48213 and campaign-2024-01"), "48213 and campaign-2024-01");
     assert_eq!(
@@ -174,10 +174,10 @@ fn the_recount_masks_numbers_and_dates_a_time() {
     );
 }
 
-/// What the counters' table holds for a generation, all slots added up.
-async fn counted(scene: &Scene, generation: &str) -> Counts {
+/// The counters of a generation, summed over all slots.
+async fn counted(stack: &Stack, generation: &str) -> Counts {
     let mut counts = Counts::new();
-    for row in scene.ledger.rollups().await {
+    for row in stack.storage.rollup_items().await {
         let row = item::to_json(&row);
         let Some((of, series)) = row["series"].as_str().unwrap().split_once('#') else {
             continue;
@@ -186,7 +186,7 @@ async fn counted(scene: &Scene, generation: &str) -> Counts {
         let moment: Vec<&str> = period.split('#').take(2).collect();
         for (name, count) in &row {
             let is_counter = ["s|", "f|", "b|", "t|"].iter().any(|kind| name.starts_with(kind));
-            // A test breaks one by writing a text into it.
+            // One test writes a text into a counter.
             if let Some(count) = count.as_u64().filter(|_| of == generation && is_counter) {
                 let key = (series.to_owned(), moment.join("#"), name.clone());
                 *counts.entry(key).or_default() += count;
@@ -196,28 +196,27 @@ async fn counted(scene: &Scene, generation: &str) -> Counts {
     counts
 }
 
-/// Every sample of every receiver and some hundred more events, stored by the real binaries.
-async fn store(scene: &Scene) {
+/// Stores every sample of every receiver and 300 more events through the real binaries.
+async fn store(stack: &Stack) {
     for function in receiver_names() {
-        // Nothing goes to the queue because a busy machine was slow.
-        let receiver = scene.function(function, &[("ACK_BUDGET_MS", "60000")]).await;
+        let receiver = stack.function(function, &[LONG_BUDGET]).await;
         for sample in samples(function) {
-            let answer = receiver.request(&post(&sample.body)).await;
+            let answer = receiver.post(&sample.body).await;
             assert_eq!(answer.status, 200, "{}: {}", sample.name, answer.body);
         }
         if function == "event-webhook" {
-            assert_eq!(receiver.request(&post(&body(&more()))).await.status, 200);
+            assert_eq!(receiver.post(&body(&more())).await.status, 200);
         }
     }
 }
 
-/// Three hundred events over two days. Some name a person where the counters must not, and one has more
-/// tags than count.
+/// 300 events over two days. Some contain phone numbers, which the counters must mask, and one has more tags
+/// than are counted.
 fn more() -> Vec<Value> {
     let mut more = events(0, 300);
-    for (place, event) in more.iter_mut().enumerate() {
-        event["nc_bot_id"] = json!((place % 3).to_string());
-        event["event_time"] = json!(1_704_876_833 + place * 600);
+    for (index, event) in more.iter_mut().enumerate() {
+        event["nc_bot_id"] = json!((index % 3).to_string());
+        event["event_time"] = json!(1_704_876_833 + index * 600);
     }
     more[4]["tags"] = (0..25).rev().map(|tag| json!(format!("tag-{tag:02}"))).collect();
     more[7]["remarks"] = json!("+91 98123 45678 is switched off");
@@ -233,14 +232,14 @@ async fn deliver(projector: &Function, records: &[Value]) -> Vec<Value> {
     reply.payload["batchItemFailures"].as_array().unwrap().clone()
 }
 
-/// The same disorder in every run.
+/// The list in another order, the same in every run.
 fn shuffled<T>(mut list: Vec<T>) -> Vec<T> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    for place in (1..list.len()).rev() {
+    for index in (1..list.len()).rev() {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        list.swap(place, usize::try_from(state % (place as u64 + 1)).unwrap());
+        list.swap(index, usize::try_from(state % (index as u64 + 1)).unwrap());
     }
     list
 }

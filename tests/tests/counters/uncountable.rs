@@ -1,36 +1,31 @@
-//! Records that cannot be counted: they go to the dead-letter queue, or wait where no queue takes them.
+//! Records that cannot be counted. They go to the dead-letter queue, or stay in the stream while the queue
+//! fails.
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use integration_tests::{ledger::letters, proxy::Treatment::ServerError, scene::Scene};
-use projector::{rebuild::rebuild, rollups::Rollups};
+use integration_tests::{proxy::Treatment::ServerError, stack::Stack, storage::text};
+use projector::rebuild::rebuild;
 use serde_json::{Value, json};
-use webhook_ingest::{event::time, operations::clients::Timeouts};
+use webhook_ingest::event::time;
 
 use crate::{Counts, assert_same, counted, deliver, recount, store};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_that_cannot_be_counted_goes_aside_and_blocks_nothing() {
-    let scene = Scene::set().await;
-    store(&scene).await;
-    let expected = recount(&scene).await;
-    let events = scene.stream();
-    let projector = scene.function("projector", &[]).await;
-    // Somebody wrote a text where a bot's count belongs: an update that adds to it is always refused.
-    let client = scene.place.aws(Timeouts::unhurried()).await.dynamodb;
-    let text = |text: &str| AttributeValue::S(text.to_owned());
+async fn an_uncountable_record_is_dead_lettered_and_blocks_nothing() {
+    let stack = Stack::start().await;
+    store(&stack).await;
+    let expected = recount(&stack).await;
+    let events = stack.stream();
+    let projector = stack.function("projector", &[]).await;
+    // A text in place of a bot's count: every update that adds to it is rejected.
     let day = events.iter().find_map(|record| {
         let image = &record["dynamodb"]["NewImage"];
         let second = image["event_time"]["N"].as_str()?.parse::<i64>().ok()?;
         (image["bot_id"]["S"] == "1" && image["status"]["S"] == "read").then(|| time::utc_day(second))
     });
     let broken = format!("day#{}#0", day.unwrap());
-    let key = [("series", text("0#bot=1")), ("period", text(&broken))];
-    let put = client.put_item().table_name(&scene.place.rollups_table);
-    let put = put.set_item(Some(
-        key.clone().map(|(name, value)| (name.to_owned(), value)).into(),
-    ));
-    put.item("s|RCS|read", text("many")).send().await.unwrap();
-    // And records that are no events, in front of all the others.
+    let broken = [("series", "0#bot=1"), ("period", &broken), ("s|RCS|read", "many")];
+    let broken = broken.map(|(name, value)| (name.to_owned(), text(value)));
+    stack.storage.put_rollup(broken.into()).await;
+    // Records that are not events come before all others.
     let odd = [
         json!({"eventName": "INSERT", "dynamodb": {"SequenceNumber": "1", "NewImage": {"series": {"S": "x"}}}}),
         json!({"eventName": 7, "dynamodb": "nonsense"}),
@@ -40,44 +35,43 @@ async fn a_record_that_cannot_be_counted_goes_aside_and_blocks_nothing() {
     for batch in records.chunks(100) {
         assert_eq!(deliver(&projector, batch).await, Vec::<Value>::new());
     }
-    let letters = letters(&scene.ledger.take_dead().await);
-    assert!(letters.len() > 3, "{}", letters.len());
-    for letter in &letters {
+    let dead_letters = stack.storage.take_dead_letters().await;
+    assert!(dead_letters.len() > 3, "{}", dead_letters.len());
+    for dead_letter in &dead_letters {
         assert_eq!(
-            (letter.reason.as_str(), letter.function.as_str()),
+            (dead_letter.reason.as_str(), dead_letter.function.as_str()),
             ("uncountable", "projector")
         );
-        let record: Value = serde_json::from_slice(letter.body.bytes()).unwrap();
+        let record: Value = serde_json::from_slice(dead_letter.body.bytes()).unwrap();
         assert!(records.contains(&record), "{record}");
     }
     let metrics = projector.line(|line| line.get("Unprojectable").is_some()).await;
     assert!(metrics["Unprojectable"].as_u64().unwrap() >= 3, "{metrics}");
-    // All that is missing is what lies in the queue.
+    // Only the dead-lettered records are missing.
     let total = |counts: &Counts| -> u64 {
         let of_all = counts.iter().filter(|((series, period, counter), _)| {
             series == "all" && period.starts_with("day#") && counter.starts_with("s|")
         });
         of_all.map(|(_, count)| count).sum()
     };
-    let now = counted(&scene, "0").await;
-    assert_eq!(total(&now) + letters.len() as u64 - 3, total(&expected));
-    // A rebuild finds it again.
-    let aws = scene.place.aws(Timeouts::unhurried()).await;
-    let rollups = Rollups::new(aws.dynamodb, scene.place.rollups_table.clone());
-    rebuild(&rollups, &scene.place.events_table, |_| ())
+    let now = counted(&stack, "0").await;
+    assert_eq!(total(&now) + dead_letters.len() as u64 - 3, total(&expected));
+    // A rebuild counts them.
+    let rollups = stack.rollups().await;
+    rebuild(&rollups, &stack.instance.events_table, |_| ())
         .await
         .unwrap();
     let current = rollups.generations().await.unwrap().current;
-    assert_same(&counted(&scene, &current).await, &expected);
+    assert_same(&counted(&stack, &current).await, &expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_waits_where_neither_the_table_nor_the_queue_takes_it() {
-    let scene = Scene::set().await;
-    store(&scene).await;
-    let records = scene.stream();
-    // A table that is away is no event's fault.
-    let away = scene.function("projector", &[("ROLLUPS_TABLE", "nowhere")]).await;
+async fn a_record_is_retried_while_the_table_or_the_queue_fails() {
+    let stack = Stack::start().await;
+    store(&stack).await;
+    let records = stack.stream();
+    // A missing table is not the fault of a record.
+    let away = stack.function("projector", &[("ROLLUPS_TABLE", "nowhere")]).await;
     let first = records[..20]
         .iter()
         .chain([&json!({"eventName": "INSERT"})])
@@ -90,10 +84,10 @@ async fn a_record_waits_where_neither_the_table_nor_the_queue_takes_it() {
         failures[0]["itemIdentifier"], records[0]["dynamodb"]["SequenceNumber"],
         "{failures}"
     );
-    assert_eq!(letters(&scene.ledger.take_dead().await), vec![]);
-    // A queue that is away: the record comes again.
-    let projector = scene.function("projector", &[]).await;
-    scene.queues.always(ServerError);
+    assert_eq!(stack.storage.take_dead_letters().await, []);
+    // The queue fails: the record is retried.
+    let projector = stack.function("projector", &[]).await;
+    stack.queues.always(ServerError);
     let odd = json!({"eventName": "INSERT", "dynamodb": {"SequenceNumber": "77"}});
     let reply = projector
         .invoke_within(&json!({ "Records": [odd] }), within)
@@ -102,7 +96,7 @@ async fn a_record_waits_where_neither_the_table_nor_the_queue_takes_it() {
         reply.payload["batchItemFailures"],
         json!([{"itemIdentifier": "77"}])
     );
-    scene.queues.recover().await;
+    stack.queues.recover().await;
     assert_eq!(deliver(&projector, &[odd]).await, Vec::<Value>::new());
-    assert_eq!(letters(&scene.ledger.take_dead().await).len(), 1);
+    assert_eq!(stack.storage.take_dead_letters().await.len(), 1);
 }

@@ -1,11 +1,11 @@
-//! `erase` on a real table with simulated people: one of them disappears in both directions, the
-//! others do not notice.
+//! `erase` on a real table with simulated people. Both directions of one person are deleted, and nothing of
+//! the others.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test that meets the unexpected is to fail"
+    reason = "an unexpected result must fail the test"
 )]
 
 mod other_places;
@@ -20,12 +20,13 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use clap::Parser as _;
-use integration_tests::verified;
+use aws_sdk_sqs::types::Message;
 use integration_tests::{
-    ledger::{Key, key},
-    scene::Scene,
+    command::options,
+    fixtures::queue_message,
     simulated::{self, UNTIL},
+    stack::Stack,
+    storage::{Key, key, queue_messages},
 };
 use netcore_webhooks::{
     erase::{self, RECORD, Report},
@@ -35,62 +36,50 @@ use serde_json::Value;
 use tempfile::TempDir;
 use webhook_ingest::{
     events_table::item::{self, Item},
-    operations::clients::{Aws, Timeouts},
-    queue::message::{QueueMessage, Reason},
+    queue::message::Reason,
 };
 
-#[derive(clap::Parser)]
-struct Asked {
-    #[command(flatten)]
-    options: erase::Options,
-}
-
-/// A table with simulated people before a proxy, and a data folder that leads to it.
-struct Stage {
-    scene: Scene,
+/// A stack with simulated people, and a data folder that refers to it.
+struct Setup {
+    stack: Stack,
     folder: TempDir,
-    aws: Aws,
 }
 
-impl Stage {
-    async fn set() -> Self {
-        let scene = Scene::set().await;
+impl Setup {
+    async fn start() -> Self {
+        let stack = Stack::start().await;
         let folder = TempDir::new().unwrap();
-        let place = serde_json::to_string(&scene.place).unwrap();
-        fs::write(folder.path().join(PLACE), place).unwrap();
-        let aws = scene.place.aws(Timeouts::unhurried()).await;
-        let stage = Self { scene, folder, aws };
+        let instance = serde_json::to_string(&stack.instance).unwrap();
+        fs::write(folder.path().join(PLACE), instance).unwrap();
+        let setup = Self { stack, folder };
         let items = simulated::items(&["--messages", "90"], 4);
-        stage.scene.ledger.put_all(items).await;
-        stage
+        setup.stack.storage.put_all(items).await;
+        setup
     }
 
     async fn put(&self, item: Item) {
-        self.scene.ledger.put(item).await;
+        self.stack.storage.put(item).await;
     }
 
     async fn items(&self) -> BTreeMap<Key, Item> {
-        let items = self.scene.ledger.items().await;
+        let items = self.stack.storage.items().await;
         items.into_iter().map(|item| (key(&item), item)).collect()
     }
 
-    async fn erase(&self, words: &[&str]) -> anyhow::Result<Report> {
-        let words: Vec<&str> = ["erase"].iter().chain(words).copied().collect();
-        erase::run(&Asked::parse_from(words).options, self.data(), |_| Ok(())).await
+    async fn erase(&self, arguments: &[&str]) -> anyhow::Result<Report> {
+        erase::run(&options(arguments), self.data(), |_| Ok(())).await
     }
 
-    /// What it shows before it deletes anything, and what it reports at the end.
-    async fn told(&self, words: &[&str]) -> (String, Report) {
-        let words: Vec<&str> = ["erase"].iter().chain(words).copied().collect();
-        let mut told = String::new();
+    /// The preview that it shows before it deletes anything, and the report at the end.
+    async fn erase_with_preview(&self, arguments: &[&str]) -> (String, Report) {
+        let mut preview = String::new();
         let show = |report: &Report| {
             assert!(report.done.is_none(), "nothing is deleted yet");
-            told = report.to_string();
+            preview = report.to_string();
             Ok(())
         };
-        let options = Asked::parse_from(words).options;
-        let report = erase::run(&options, self.data(), show).await.unwrap();
-        (told, report)
+        let report = erase::run(&options(arguments), self.data(), show).await.unwrap();
+        (preview, report)
     }
 
     fn data(&self) -> &Path {
@@ -104,26 +93,10 @@ impl Stage {
             .collect()
     }
 
-    /// Puts a letter into the dead-letter queue. Returns in how many messages.
+    /// Sends a dead letter with this body. Returns the number of its messages.
     async fn put_dead(&self, body: &str) -> usize {
-        self.put_letter(&self.scene.place.dead_letter_queue_url, body)
-            .await
-    }
-
-    async fn put_letter(&self, queue: &str, body: &str) -> usize {
-        let letter = QueueMessage {
-            reason: Reason::Unreadable,
-            detail: "no status".into(),
-            function: "event-webhook".into(),
-            received_at: UNTIL,
-            body: verified(body.as_bytes()).into(),
-        };
-        let messages = letter.write();
-        for message in &messages {
-            let send = self.aws.sqs.send_message().queue_url(queue);
-            send.message_body(message).send().await.unwrap();
-        }
-        messages.len()
+        let dead_letter = queue_message(Reason::Unreadable, "event-webhook", UNTIL, body.as_bytes());
+        self.stack.storage.send_dead_letter(&dead_letter).await.len()
     }
 
     async fn put_counters(&self, series: &str, names: &[&str]) {
@@ -134,28 +107,15 @@ impl Stage {
         for name in names {
             item.insert((*name).to_owned(), AttributeValue::N("1".into()));
         }
-        self.scene.ledger.put_rollup(item).await;
+        self.stack.storage.put_rollup(item).await;
     }
+}
 
-    /// The bodies of all letters of a queue.
-    async fn bodies(&self, queue: &str) -> Vec<String> {
-        let mut messages = Vec::new();
-        loop {
-            let receive = self.aws.sqs.receive_message().queue_url(queue);
-            let answer = receive.max_number_of_messages(10).send().await.unwrap();
-            let received = answer.messages.unwrap_or_default();
-            if received.is_empty() {
-                break;
-            }
-            messages.extend(received.into_iter().filter_map(|message| message.body));
-        }
-        let bodies = messages
-            .iter()
-            .map(|message| QueueMessage::read(message).unwrap().body);
-        bodies
-            .map(|body| String::from_utf8(body.bytes().to_vec()).unwrap())
-            .collect()
-    }
+/// The bodies of messages of a queue.
+fn bodies(messages: &[Message]) -> Vec<String> {
+    let messages = queue_messages(messages);
+    let bodies = messages.iter().map(|message| message.body.bytes().to_vec());
+    bodies.map(|body| String::from_utf8(body).unwrap()).collect()
 }
 
 fn text(item: &Item, name: &str) -> String {
@@ -165,8 +125,8 @@ fn text(item: &Item, name: &str) -> String {
         .unwrap_or_default()
 }
 
-/// A person that was written to and wrote back.
-fn somebody(items: &BTreeMap<Key, Item>) -> String {
+/// A person with events in both directions.
+fn a_person(items: &BTreeMap<Key, Item>) -> String {
     let mut directions: HashMap<String, BTreeSet<bool>> = HashMap::new();
     for item in items.values() {
         let wrote = ["received", "clicked"].contains(&text(item, item::STATUS).as_str())
@@ -182,10 +142,12 @@ fn somebody(items: &BTreeMap<Key, Item>) -> String {
         .map(|(number, _)| number)
         .collect();
     both.sort();
-    both.into_iter().next().expect("somebody wrote back")
+    both.into_iter()
+        .next()
+        .expect("a person with events in both directions")
 }
 
-/// Another person's item, with something in it.
+/// An item of another person with one attribute replaced.
 fn other(items: &BTreeMap<Key, Item>, number: &str, id: &str, name: &str, value: &str) -> Item {
     let mut item = items
         .values()
@@ -197,12 +159,12 @@ fn other(items: &BTreeMap<Key, Item>, number: &str, id: &str, name: &str, value:
     item
 }
 
-/// As the person may write it.
-fn spelt(number: &str) -> String {
+/// The number with separators.
+fn formatted(number: &str) -> String {
     format!("+{} {}-{}", &number[..2], &number[2..7], &number[7..])
 }
 
-/// A record of a provider, with something in a field that nobody listed.
+/// A provider's record with an unlisted field.
 fn record(id: &str, note: &str) -> String {
     format!(
         r#"{{"message_id":"{id}","status":"Delivered","channel":"RCS","event_time":1795000000,"note":"{note}"}}"#

@@ -1,29 +1,30 @@
-//! The events of a person: which of them `erase` finds, what it shows before it deletes them, and that
-//! it deletes nobody else's.
+//! The events of a person: which ones `erase` finds, what it shows before deleting them, and that it deletes
+//! no others.
 
 use std::{collections::BTreeSet, process::Command};
 
 use integration_tests::{
-    binary,
-    ledger::{Key, key},
+    function,
+    storage::{Key, key},
 };
 use netcore_webhooks::erase::Why;
 use serde_json::Value;
 use webhook_ingest::events_table::item;
 
-use crate::{Stage, other, somebody, spelt, text};
+use crate::{Setup, a_person, formatted, other, text};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_disappears_in_both_directions_and_nobody_else() {
-    let stage = Stage::set().await;
-    let simulated = stage.items().await;
-    let number = somebody(&simulated);
+async fn both_directions_of_one_person_are_erased_and_nothing_else() {
+    let setup = Setup::start().await;
+    let simulated = setup.items().await;
+    let number = a_person(&simulated);
     let (id, _) = simulated
         .iter()
         .find(|(_, item)| text(item, item::RECIPIENT) == number)
         .map(|(key, _)| key.clone())
         .unwrap();
-    // No recipient, but the number in its id; others that name the number and a message of the person.
+    // One without recipient but with the number in its id; others that mention the number or a message of the
+    // person.
     let mut unaddressed = other(
         &simulated,
         &number,
@@ -37,7 +38,7 @@ async fn a_person_disappears_in_both_directions_and_nobody_else() {
         &number,
         "Mx-vcard",
         "content",
-        &format!("[Mobile] {}", spelt(&number)),
+        &format!("[Mobile] {}", formatted(&number)),
     );
     let answers = other(&simulated, &number, "Mx-answer", "in_reply_to", &id);
     let like = other(
@@ -48,62 +49,68 @@ async fn a_person_disappears_in_both_directions_and_nobody_else() {
         &format!("{number}0"),
     );
     for item in [&unaddressed, &named, &answers, &like] {
-        stage.put(item.clone()).await;
+        setup.put(item.clone()).await;
     }
 
-    let before = stage.items().await;
-    let dry = stage.erase(&["--recipient", &spelt(&number)]).await.unwrap();
-    assert_eq!(stage.items().await, before, "a dry run changes nothing");
-    assert_eq!(stage.record(), [Value::Null; 0]);
+    let before = setup.items().await;
+    let dry = setup.erase(&["--recipient", &formatted(&number)]).await.unwrap();
+    assert_eq!(setup.items().await, before, "a dry run changes nothing");
+    assert_eq!(setup.record(), [Value::Null; 0]);
     assert!(dry.done.is_none());
-    let told = dry.to_string();
-    assert!(told.contains("nothing was changed; add --yes"), "{told}");
-    assert!(!told.contains(&number), "{told}");
+    let output = dry.to_string();
+    assert!(output.contains("nothing was changed; add --yes"), "{output}");
+    assert!(!output.contains(&number), "{output}");
 
-    let done = stage
-        .erase(&["--recipient", &spelt(&number), "--yes"])
+    let done = setup
+        .erase(&["--recipient", &formatted(&number), "--yes"])
         .await
         .unwrap();
     assert_eq!(done.traces, dry.traces);
-    let told = format!("{done}{}", done.done.as_ref().unwrap());
-    assert!(!told.contains(&number) && !told.contains("add --yes"), "{told}");
+    let output = format!("{done}{}", done.done.as_ref().unwrap());
+    assert!(
+        !output.contains(&number) && !output.contains("add --yes"),
+        "{output}"
+    );
     assert_eq!(done.done.as_ref().unwrap().events, done.traces.len());
-    let after = stage.items().await;
+    let after = setup.items().await;
     let gone: BTreeSet<&Key> = before.keys().filter(|key| !after.contains_key(*key)).collect();
     assert_eq!(gone, done.traces.keys().collect());
     for (key, item) in &after {
-        assert_eq!(before.get(key), Some(item), "others stay as they are");
-        let told = Value::Object(item::to_json(item)).to_string();
+        assert_eq!(before.get(key), Some(item), "other events are unchanged");
+        let text = Value::Object(item::to_json(item)).to_string();
         assert!(
-            !told.contains(&format!("{number}\"")) && !told.contains(&format!("-{number}-")),
-            "{told}"
+            !text.contains(&format!("{number}\"")) && !text.contains(&format!("-{number}-")),
+            "{text}"
         );
-        assert!(!told.contains(&id), "{told}");
+        assert!(!text.contains(&id), "{text}");
     }
     for item in [&unaddressed, &named, &answers] {
         assert!(gone.contains(&key(item)), "{:?}", key(item));
     }
-    assert!(after.contains_key(&key(&like)), "a longer number is another one");
+    assert!(
+        after.contains_key(&key(&like)),
+        "a longer number is another number"
+    );
     assert_eq!(done.traces[&key(&named)].why, Why::Mention);
     assert!(
         before.len() - after.len() < before.len() / 4,
         "most belong to others"
     );
 
-    let again = stage.erase(&["--recipient", &number, "--yes"]).await.unwrap();
+    let again = setup.erase(&["--recipient", &number, "--yes"]).await.unwrap();
     assert_eq!(again.traces.len(), 0);
-    assert_eq!(stage.items().await, after);
+    assert_eq!(setup.items().await, after);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn quick_is_blind_to_what_only_names_the_person() {
-    let stage = Stage::set().await;
-    let items = stage.items().await;
-    let number = somebody(&items);
+async fn quick_does_not_find_events_that_only_mention_the_person() {
+    let setup = Setup::start().await;
+    let items = setup.items().await;
+    let number = a_person(&items);
     let named = other(&items, &number, "Mx-named", "content", &number);
-    stage.put(named.clone()).await;
-    let quick = stage.erase(&["--recipient", &number, "--quick"]).await.unwrap();
-    let thorough = stage.erase(&["--recipient", &number]).await.unwrap();
+    setup.put(named.clone()).await;
+    let quick = setup.erase(&["--recipient", &number, "--quick"]).await.unwrap();
+    let thorough = setup.erase(&["--recipient", &number]).await.unwrap();
     assert!(!quick.traces.contains_key(&key(&named)));
     assert!(thorough.traces.contains_key(&key(&named)));
     assert_eq!(thorough.traces.len(), quick.traces.len() + 1);
@@ -111,35 +118,35 @@ async fn quick_is_blind_to_what_only_names_the_person() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_that_comes_again_is_stored_and_erased_again() {
-    let stage = Stage::set().await;
-    let items = stage.items().await;
-    let number = somebody(&items);
-    stage.erase(&["--recipient", &number, "--yes"]).await.unwrap();
+async fn a_redelivered_event_is_stored_and_can_be_erased_again() {
+    let setup = Setup::start().await;
+    let items = setup.items().await;
+    let number = a_person(&items);
+    setup.erase(&["--recipient", &number, "--yes"]).await.unwrap();
     let old = items
         .values()
         .find(|item| text(item, item::RECIPIENT) == number)
         .unwrap();
-    stage.put(old.clone()).await;
-    let report = stage.erase(&["--recipient", &number, "--yes"]).await.unwrap();
+    setup.put(old.clone()).await;
+    let report = setup.erase(&["--recipient", &number, "--yes"]).await.unwrap();
     assert_eq!(report.done.unwrap().events, 1);
-    assert!(!stage.items().await.contains_key(&key(old)));
+    assert!(!setup.items().await.contains_key(&key(old)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_command_refuses_what_is_no_number() {
-    let stage = Stage::set().await;
-    let number = somebody(&stage.items().await);
+async fn the_command_rejects_invalid_phone_numbers() {
+    let setup = Setup::start().await;
+    let number = a_person(&setup.items().await);
     let run = |words: &[&str]| {
-        let mut command = Command::new(binary::command());
+        let mut command = Command::new(function::command());
         command
             .env_clear()
             .args(["erase", "--data"])
-            .arg(stage.data())
+            .arg(setup.data())
             .args(words);
         command.output().unwrap()
     };
-    for bad in ["12345", "somebody", "+1 2 3"] {
+    for bad in ["12345", "a person", "+1 2 3"] {
         let refused = run(&["--recipient", bad, "--yes"]);
         assert_eq!(refused.status.code(), Some(1), "{bad}");
         assert!(
@@ -147,9 +154,9 @@ async fn the_command_refuses_what_is_no_number() {
             "{bad}"
         );
     }
-    let dry = run(&["--recipient", &spelt(&number)]);
-    let told = String::from_utf8(dry.stdout).unwrap();
-    assert!(dry.status.success(), "{told}");
-    assert!(told.contains("nothing was changed"), "{told}");
-    assert!(!told.contains(&number), "{told}");
+    let dry = run(&["--recipient", &formatted(&number)]);
+    let output = String::from_utf8(dry.stdout).unwrap();
+    assert!(dry.status.success(), "{output}");
+    assert!(output.contains("nothing was changed"), "{output}");
+    assert!(!output.contains(&number), "{output}");
 }

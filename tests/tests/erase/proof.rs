@@ -1,5 +1,5 @@
-//! The record of erasures: it holds no number, it is on disk before the first deletion, and it says what
-//! was done when a table or a queue fails.
+//! The record of erasures. It contains no phone number, it is on disk before the first deletion, and it
+//! states the result when a table or a queue fails.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -9,23 +9,23 @@ use netcore_webhooks::erase::{KEY, RECORD};
 use serde_json::Value;
 use webhook_ingest::events_table::item;
 
-use crate::{Stage, other, record, somebody, spelt, text};
+use crate::{Setup, a_person, formatted, other, record, text};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_record_proves_it_and_holds_no_number() {
-    let stage = Stage::set().await;
-    let items = stage.items().await;
-    let number = somebody(&items);
-    let report = stage.erase(&["--recipient", &number, "--yes"]).await.unwrap();
-    stage
-        .erase(&["--recipient", &spelt(&number), "--yes"])
+async fn the_record_proves_the_erasure_without_phone_numbers() {
+    let setup = Setup::start().await;
+    let items = setup.items().await;
+    let number = a_person(&items);
+    let report = setup.erase(&["--recipient", &number, "--yes"]).await.unwrap();
+    setup
+        .erase(&["--recipient", &formatted(&number), "--yes"])
         .await
         .unwrap();
-    stage
+    setup
         .erase(&["--recipient", "919999999990", "--yes"])
         .await
         .unwrap();
-    let record = stage.record();
+    let record = setup.record();
     assert_eq!(record.len(), 6, "two lines for each run");
     for lines in record.chunks(2) {
         assert_eq!(
@@ -47,7 +47,7 @@ async fn the_record_proves_it_and_holds_no_number() {
     );
     assert_ne!(record[0]["recipients"], record[4]["recipients"]);
     for name in [RECORD, KEY] {
-        let file = stage.data().join(name);
+        let file = setup.data().join(name);
         let mode = fs::metadata(&file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
         assert!(
@@ -55,41 +55,41 @@ async fn the_record_proves_it_and_holds_no_number() {
             "{name}"
         );
     }
-    let elsewhere = stage.data().join("kept/elsewhere.jsonl");
+    let elsewhere = setup.data().join("kept/elsewhere.jsonl");
     let path = elsewhere.to_str().unwrap();
-    stage
+    setup
         .erase(&["--recipient", &number, "--yes", "--record", path])
         .await
         .unwrap();
     assert_eq!(fs::read_to_string(&elsewhere).unwrap().lines().count(), 2);
-    assert_eq!(stage.record().len(), 6);
+    assert_eq!(setup.record().len(), 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_breaks_off_is_recorded_and_goes_on_when_run_again() {
-    let stage = Stage::set().await;
-    let items = stage.items().await;
-    let number = somebody(&items);
+async fn an_interrupted_erasure_is_recorded_and_can_be_repeated() {
+    let setup = Setup::start().await;
+    let items = setup.items().await;
+    let number = a_person(&items);
     // More than one batch of 25.
-    for place in 0..80 {
-        let mut item = other(&items, &number, &format!("many-{place}"), "remarks", "x");
+    for index in 0..80 {
+        let mut item = other(&items, &number, &format!("many-{index}"), "remarks", "x");
         item.insert(item::RECIPIENT.into(), AttributeValue::S(number.clone()));
-        stage.put(item).await;
+        setup.put(item).await;
     }
-    let before = stage.items().await.len();
-    stage.scene.table.decide(|call| {
+    let before = setup.items().await.len();
+    setup.stack.table.decide(|call| {
         if call.operation == "BatchWriteItem" && call.number > 1 {
             Treatment::Throttle
         } else {
             Treatment::Pass
         }
     });
-    let error = stage.erase(&["--recipient", &number, "--yes"]).await.unwrap_err();
+    let error = setup.erase(&["--recipient", &number, "--yes"]).await.unwrap_err();
     assert!(
         format!("{error:#}").contains("run the same command again"),
         "{error:#}"
     );
-    let record = stage.record();
+    let record = setup.record();
     assert_eq!(record.len(), 2);
     assert_eq!(
         (&record[0]["step"], &record[1]["step"]),
@@ -97,44 +97,44 @@ async fn what_breaks_off_is_recorded_and_goes_on_when_run_again() {
     );
     assert_eq!(record[1]["complete"], false);
     assert_eq!(record[1]["failed"], "the events");
-    assert_eq!(record[1]["events"], before - stage.items().await.len());
+    assert_eq!(record[1]["events"], before - setup.items().await.len());
 
-    stage.scene.table.recover().await;
-    stage.erase(&["--recipient", &number, "--yes"]).await.unwrap();
+    setup.stack.table.recover().await;
+    setup.erase(&["--recipient", &number, "--yes"]).await.unwrap();
     assert!(
-        stage
+        setup
             .items()
             .await
             .values()
             .all(|item| text(item, item::RECIPIENT) != number)
     );
-    assert_eq!(stage.record().pop().unwrap()["complete"], true);
+    assert_eq!(setup.record().pop().unwrap()["complete"], true);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_record_says_what_was_done_when_a_queue_fails() {
-    let stage = Stage::set().await;
-    let items = stage.items().await;
-    let number = somebody(&items);
-    stage.put_dead(&format!("[{}]", record("his", &number))).await;
+async fn the_record_states_the_result_when_a_queue_fails() {
+    let setup = Setup::start().await;
+    let items = setup.items().await;
+    let number = a_person(&items);
+    setup.put_dead(&format!("[{}]", record("his", &number))).await;
     let words = ["--recipient", number.as_str(), "--yes", "--queues"];
 
-    // What is to be cleaned cannot be seen: nothing is deleted.
-    stage.scene.queues.decide(|call| match call.operation {
+    // The queue cannot be searched: nothing is deleted.
+    setup.stack.queues.decide(|call| match call.operation {
         "ReceiveMessage" => Treatment::ServerError,
         _ => Treatment::Pass,
     });
-    let error = stage.erase(&words).await.unwrap_err();
+    let error = setup.erase(&words).await.unwrap_err();
     assert!(
         format!("{error:#}").contains("the dead-letter queue"),
         "{error:#}"
     );
-    assert_eq!(stage.items().await, items);
-    assert_eq!(stage.record(), [Value::Null; 0]);
+    assert_eq!(setup.items().await, items);
+    assert_eq!(setup.record(), [Value::Null; 0]);
 
     // The record is on disk before the first deletion.
-    let file = stage.data().join(RECORD);
-    stage.scene.queues.decide(move |call| match call.operation {
+    let file = setup.data().join(RECORD);
+    setup.stack.queues.decide(move |call| match call.operation {
         "DeleteMessage" => {
             let begun = fs::read_to_string(&file).unwrap();
             assert!(begun.contains("\"begun\"") && begun.ends_with('\n'), "{begun}");
@@ -142,12 +142,12 @@ async fn the_record_says_what_was_done_when_a_queue_fails() {
         }
         _ => Treatment::Pass,
     });
-    let error = stage.erase(&words).await.unwrap_err();
+    let error = setup.erase(&words).await.unwrap_err();
     assert!(
         format!("{error:#}").contains("run the same command again"),
         "{error:#}"
     );
-    let record = stage.record();
+    let record = setup.record();
     assert_eq!(record.len(), 2);
     assert_eq!(
         (&record[0]["letters"], &record[1]["letters"]),
@@ -156,29 +156,40 @@ async fn the_record_says_what_was_done_when_a_queue_fails() {
     assert_eq!(record[1]["failed"], "the dead-letter queue");
     assert_eq!(record[1]["complete"], false);
 
-    // Without --queues a queue that fails stops nothing, and the report says so.
-    stage.scene.queues.always(Treatment::ServerError);
-    let (told, report) = stage.told(&["--recipient", &number, "--yes"]).await;
-    assert!(told.contains("the queues were not looked at"), "{told}");
+    // Without --queues, a failing queue is reported and stops nothing.
+    setup.stack.queues.always(Treatment::ServerError);
+    let (preview, report) = setup.erase_with_preview(&["--recipient", &number, "--yes"]).await;
+    assert!(preview.contains("the queues were not looked at"), "{preview}");
     assert!(report.done.unwrap().events > 0);
 
-    stage.scene.queues.recover().await;
-    // A letter that somebody else holds cannot be looked at.
-    let dead = &stage.scene.place.dead_letter_queue_url;
-    let held = stage
-        .aws
+    setup.stack.queues.recover().await;
+    // A dead letter in use by another consumer cannot be searched.
+    let dead = &setup.stack.instance.dead_letter_queue_url;
+    let held = setup
+        .stack
+        .storage
+        .aws()
         .sqs
         .receive_message()
         .queue_url(dead)
         .send()
         .await
         .unwrap();
-    let (told, report) = stage.told(&["--recipient", &number, "--yes"]).await;
+    let (preview, report) = setup.erase_with_preview(&["--recipient", &number, "--yes"]).await;
     assert!(!report.dead.unwrap().all);
-    assert!(told.contains("not every message could be looked at"), "{told}");
-    assert_eq!(stage.record().pop().unwrap()["complete"], false);
+    assert!(
+        preview.contains("not every message could be looked at"),
+        "{preview}"
+    );
+    assert_eq!(setup.record().pop().unwrap()["complete"], false);
     let handle = held.messages()[0].receipt_handle().unwrap();
-    let release = stage.aws.sqs.change_message_visibility().queue_url(dead);
+    let release = setup
+        .stack
+        .storage
+        .aws()
+        .sqs
+        .change_message_visibility()
+        .queue_url(dead);
     release
         .receipt_handle(handle)
         .visibility_timeout(0)
@@ -186,7 +197,7 @@ async fn the_record_says_what_was_done_when_a_queue_fails() {
         .await
         .unwrap();
 
-    stage.erase(&words).await.unwrap();
-    let ended = stage.record().pop().unwrap();
+    setup.erase(&words).await.unwrap();
+    let ended = setup.record().pop().unwrap();
     assert_eq!((&ended["letters"], &ended["complete"]), (&1.into(), &true.into()));
 }

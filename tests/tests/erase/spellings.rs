@@ -1,4 +1,4 @@
-//! A number is found in every ordinary spelling, in any attribute, at any depth.
+//! A phone number is found in every common spelling, in any attribute, at any depth.
 
 #[path = "../../../shared/src/phone/spelling.rs"]
 mod spelling;
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_dynamodb::types::AttributeValue;
 use integration_tests::{
     fixtures::noise_text,
-    ledger::{Key, key},
+    storage::{Key, key},
 };
 use proptest::{
     prelude::RngExt as _,
@@ -17,9 +17,9 @@ use proptest::{
 };
 use webhook_ingest::events_table::item::{self, Item};
 
-use crate::{Stage, other, record, somebody};
+use crate::{Setup, a_person, other, record};
 
-/// Every way in which the number was left behind, once.
+/// The number in many spellings.
 fn spellings(number: &str) -> Vec<String> {
     let (code, rest) = number.split_at(2);
     let (middle, end) = rest.split_at(5);
@@ -29,7 +29,7 @@ fn spellings(number: &str) -> Vec<String> {
             .map(|digit| u32::from(zero) + u32::from(digit - b'0'));
         digits.map(|c| char::from_u32(c).unwrap()).collect()
     };
-    // Each digit by itself.
+    // The digits, separated.
     let apart = |between: &str| {
         let digits: Vec<&str> = number.split_terminator("").skip(1).collect();
         digits.join(between)
@@ -60,10 +60,10 @@ fn spellings(number: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_ordinary_spelling_is_found_wherever_it_stands() {
-    let stage = Stage::set().await;
-    let items = stage.items().await;
-    let number = somebody(&items);
+async fn every_common_spelling_is_found_in_every_attribute() {
+    let setup = Setup::start().await;
+    let items = setup.items().await;
+    let number = a_person(&items);
     let spellings = spellings(&number);
     let mut put = Vec::new();
     for (i, spelling) in spellings.iter().enumerate() {
@@ -83,20 +83,20 @@ async fn every_ordinary_spelling_is_found_wherever_it_stands() {
         for (name, value) in places {
             let mut item = other(&items, &number, &format!("Mx-{i}-{name}"), "remarks", "x");
             item.insert(name.to_owned(), value);
-            stage.put(item.clone()).await;
+            setup.put(item.clone()).await;
             put.push(key(&item));
         }
     }
     let kept = other(&items, &number, "Mx-kept", "remarks", &format!("{number}5"));
-    stage.put(kept.clone()).await;
-    stage.erase(&["--recipient", &number, "--yes"]).await.unwrap();
-    let after = stage.items().await;
+    setup.put(kept.clone()).await;
+    setup.erase(&["--recipient", &number, "--yes"]).await.unwrap();
+    let after = setup.items().await;
     let left: Vec<&Key> = put.iter().filter(|key| after.contains_key(*key)).collect();
     assert!(left.is_empty(), "{left:?}");
     assert!(after.contains_key(&key(&kept)));
 }
 
-/// A text at the bottom of lists and maps.
+/// A text inside nested lists and maps.
 fn nested(text: &str, depth: usize) -> Item {
     let value = match depth {
         0 => AttributeValue::S(text.to_owned()),
@@ -109,14 +109,14 @@ fn nested(text: &str, depth: usize) -> Item {
     Item::from([("x".to_owned(), value)])
 }
 
-/// Any number in any spelling at any depth of any attribute: no trace of it is left, and nothing
-/// else is deleted. All cases are in one table, because an erasure reads it all.
+/// Any number in any spelling at any depth of any attribute is erased, and nothing else. All cases share one
+/// table, because each erasure reads the whole table.
 #[tokio::test(flavor = "multi_thread")]
-async fn any_number_in_any_spelling_at_any_depth_leaves_no_trace() {
+async fn any_number_in_any_spelling_at_any_depth_is_erased() {
     const NUMBERS: usize = 4;
     const SPELLINGS: usize = 25;
-    let stage = Stage::set().await;
-    let items = stage.items().await;
+    let setup = Setup::start().await;
+    let items = setup.items().await;
     let mut chance = TestRunner::deterministic();
     let mut draw = || chance.rng().random_range(0..1_000_usize);
     let numbers: Vec<String> = (0..NUMBERS)
@@ -141,14 +141,14 @@ async fn any_number_in_any_spelling_at_any_depth_leaves_no_trace() {
                 3 => item.insert(item::MESSAGE_ID.into(), AttributeValue::S(format!("{id}-{text}"))),
                 _ => item.insert("tags".into(), AttributeValue::Ss(vec![text, "spring".into()])),
             };
-            stage.put(item.clone()).await;
+            setup.put(item.clone()).await;
             whose.insert(key(&item), i);
         }
     }
     for (i, number) in numbers.iter().enumerate() {
-        let before = stage.items().await;
-        let report = stage.erase(&["--recipient", number, "--yes"]).await.unwrap();
-        let after = stage.items().await;
+        let before = setup.items().await;
+        let report = setup.erase(&["--recipient", number, "--yes"]).await.unwrap();
+        let after = setup.items().await;
         let gone: BTreeSet<&Key> = before.keys().filter(|key| !after.contains_key(*key)).collect();
         let theirs: BTreeSet<&Key> = whose
             .iter()

@@ -1,11 +1,11 @@
-//! Every known body, from HTTP to the table and back: each becomes the event it tells of, and the
-//! provider's record can be put together again from the item.
+//! Every known body, from HTTP to the table and back. Each becomes the documented event, and the provider's
+//! record can be rebuilt from its item.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test that meets the unexpected is to fail"
+    reason = "an unexpected result must fail the test"
 )]
 
 mod properties;
@@ -14,7 +14,7 @@ mod variants;
 
 use serde_json::{Map, Value};
 
-/// The one record of a body.
+/// The only record of a body.
 fn record_of(body: &[u8]) -> Map<String, Value> {
     match record_in(&serde_json::from_slice(body).unwrap()) {
         Value::Object(record) => record,

@@ -1,6 +1,6 @@
-//! Any values in any fields: a record that is read comes back as it was.
+//! Any values in any fields: a parsed record can be rebuilt unchanged.
 
-use integration_tests::{ledger::rebuilt, samples::sample};
+use integration_tests::{samples::sample, storage::rebuilt};
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 use webhook_ingest::{
@@ -14,7 +14,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn fields_nobody_listed_come_back_as_they_were(
+    fn unlisted_fields_are_rebuilt_unchanged(
         base in 0..5_usize,
         extra in prop::collection::btree_map("[a-z_#. ]{0,12}|\\PC{1,6}", any_value(), 0..6),
     ) {
@@ -24,13 +24,13 @@ proptest! {
         }
         let text = Value::Object(record.clone()).to_string();
         let event = read(format, &text);
-        // Of the listed fields only the block of a gateway's callback could make a record unreadable.
+        // Of the listed fields, only the block of a gateway's callback could make a record unreadable.
         prop_assert!(event.is_ok(), "{text}");
         prop_assert_eq!(there_and_back(event.unwrap()), record);
     }
 
     #[test]
-    fn whatever_a_listed_field_holds_comes_back_or_is_refused(
+    fn any_value_of_a_listed_field_is_rebuilt_or_rejected(
         base in 0..5_usize,
         changes in prop::collection::vec((any::<prop::sample::Index>(), prop::option::of(any_value())), 1..4),
     ) {
@@ -90,7 +90,7 @@ fn base_record(which: usize) -> (FormatId, Map<String, Value>) {
         "rcs-callback/exception_403",
     ][which];
     let mut record = record_of(&sample(name));
-    // Absent in this sample, and of consequence where it is present.
+    // Absent in this sample; it matters where it is present.
     if which == 4 {
         record.insert("status".to_owned(), Value::Null);
     }
@@ -101,7 +101,7 @@ fn read(
     format: FormatId,
     text: &str,
 ) -> Result<webhook_ingest::event::Event, webhook_ingest::record::Unreadable> {
-    // As the function that takes both reads them.
+    // As the function that accepts both formats parses them.
     if format == &netcore_incoming::FORMAT || format == &whatsapp_incoming::FORMAT {
         provider::read(&[&netcore_incoming::FORMAT, &whatsapp_incoming::FORMAT], text)
     } else {

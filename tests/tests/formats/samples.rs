@@ -1,12 +1,12 @@
-//! Each sample of a provider: the event, the item, and the item's price, as literal expectations.
+//! Literal expectations for each sample of a provider: its event, item and price.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use integration_tests::{
-    instance::Instance,
-    ledger::rebuilt,
     samples::{every_sample, samples},
+    server::Server,
+    storage::rebuilt,
 };
 use netcore_webhooks::local::EVENTS_TABLE;
 use serde_json::Value;
@@ -170,22 +170,22 @@ rcs-callback/suggestion_reply         evt-08-tap-2 message_type=suggestionRespon
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_sample_is_stored_as_the_event_it_tells_of() {
-    let instance = Instance::start().await;
+async fn every_sample_is_stored_as_its_documented_event() {
+    let server = Server::start().await;
     let (mut events, mut details) = (String::new(), String::new());
     let mut seen = BTreeSet::new();
     let mut own_samples = 0;
     for sample in every_sample() {
         let (name, (id, key)) = (sample.name.as_str(), sample.key());
-        let answer = instance.post(sample.function, sample.body.clone()).await;
+        let answer = server.post(sample.function, sample.body.clone()).await;
         assert_eq!(answer.counts(), [1, 1, 0, 0, 0], "{name}");
 
         let record = record_of(&sample.body);
         assert!(
             seen.insert((id.clone(), key.clone())),
-            "{name} makes no item of its own"
+            "{name} has the key of another sample"
         );
-        let items = instance.ledger.items_of(&id).await;
+        let items = server.storage().items_of(&id).await;
         let item = items
             .get(&key)
             .unwrap_or_else(|| panic!("{name}: no {key} in {:?}", items.keys()));
@@ -195,43 +195,40 @@ async fn every_sample_is_stored_as_the_event_it_tells_of() {
         if sample.is_providers_own {
             own_samples += 1;
             let bytes = item::size(item);
-            assert!(bytes <= 1024, "{name} makes an item of {bytes} bytes");
-            assert!(
-                (price(&instance, item).await - 1.0).abs() < f64::EPSILON,
-                "{name}"
-            );
+            assert!(bytes <= 1024, "{name} has an item of {bytes} bytes");
+            assert!((price(&server, item).await - 1.0).abs() < f64::EPSILON, "{name}");
         }
         events.push_str(&event_line(name, &id, item));
         details.push_str(&detail_line(name, &key, item));
 
-        let again = instance.post(sample.function, sample.body).await;
+        let again = server.post(sample.function, sample.body).await;
         assert_eq!(again.counts(), [1, 0, 1, 0, 0], "{name}");
     }
     assert_eq!(own_samples, 32);
     assert_lines(&events, EVENTS);
     assert_lines(&details, DETAILS);
-    assert_eq!(instance.ledger.depths().await, [0, 0]);
-    instance.stop().await;
+    assert_eq!(server.storage().depths().await, [0, 0]);
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_body_may_hold_every_sample_of_its_function() {
-    let instance = Instance::start().await;
+async fn one_body_can_contain_all_samples_of_its_function() {
+    let server = Server::start().await;
     let records: Vec<Value> = samples("event-webhook")
         .iter()
         .map(|sample| Value::Object(record_of(&sample.body)))
         .collect();
-    let all = records.len() as u64;
+    let all = records.len();
     let body = Value::Array(records).to_string();
     assert_eq!(
-        instance.post("event-webhook", body.clone()).await.counts(),
+        server.post("event-webhook", body.clone()).await.counts(),
         [all, all, 0, 0, 0]
     );
     assert_eq!(
-        instance.post("event-webhook", body).await.counts(),
+        server.post("event-webhook", body).await.counts(),
         [all, 0, all, 0, 0]
     );
-    instance.stop().await;
+    server.stop().await;
 }
 
 fn event_line(name: &str, id: &str, item: &Item) -> String {
@@ -246,7 +243,7 @@ fn event_line(name: &str, id: &str, item: &Item) -> String {
     )
 }
 
-/// The other attributes: texts in full, of maps and lists the names or the length.
+/// The other attributes: texts in full, of maps the names, of lists the JSON.
 fn detail_line(name: &str, key: &str, item: &Item) -> String {
     let stored = item::to_json(item);
     let third = key.splitn(3, '#').nth(2).map_or("-", |third| {
@@ -292,10 +289,10 @@ fn assert_lines(actual: &str, expected: &str) {
     assert!(differing.is_empty(), "\n{}", differing.join("\n"));
 }
 
-/// Write units of an item for the table alone, written over itself.
-async fn price(instance: &Instance, item: &Item) -> f64 {
-    let written = instance
-        .ledger
+/// Write units of the table for replacing an item by itself.
+async fn price(server: &Server, item: &Item) -> f64 {
+    let written = server
+        .storage()
         .aws()
         .dynamodb
         .put_item()

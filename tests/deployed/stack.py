@@ -1,4 +1,4 @@
-"""The stage: an AWS emulator on a free port, the stack on it, and functions to call and inspect it."""
+"""The deployed stack: an AWS emulator on a free port, and functions to deploy, call and inspect the stack on it."""
 
 import hashlib
 import hmac
@@ -90,7 +90,7 @@ class Answer:
         return f"{self.status} {self.body[:300]!r} after {self.took:.2f} s"
 
 
-class Stage:
+class Stack:
     """Owns the emulator's process. A context manager; at its end, all processes are stopped."""
 
     def __init__(self, build, scratch, python):
@@ -174,23 +174,23 @@ class Stage:
 
     def package(self):
         """`sam package`: uploads the binaries once instead of at every deployment."""
-        code, said = self.sam("package", *LOOPS, "--template-file", str(self.build / "template.yaml"), "--resolve-s3",
-                              "--region", REGION, "--output-template-file", "packaged.yaml", "--no-progressbar")
-        assert code == 0, said
+        code, output = self.sam("package", *LOOPS, "--template-file", str(self.build / "template.yaml"), "--resolve-s3",
+                                "--region", REGION, "--output-template-file", "packaged.yaml", "--no-progressbar")
+        assert code == 0, output
 
     def deploy(self, **parameters):
         """`sam deploy` with the parameters of the last deployment and these; returns exit code and output."""
         self.parameters |= parameters
         overrides = [f"{name}={value}" for name, value in self.parameters.items()]
-        code, said = self.sam(
+        code, output = self.sam(
             "deploy", *LOOPS, "--template-file", "packaged.yaml", "--stack-name", STACK, "--region", REGION, "--resolve-s3",
             "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar",
             "--parameter-overrides", *overrides)
         if code == 0:
             stack = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
-            self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+            self.outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in stack["Outputs"]}
             self.allow_batches()
-        return code, said
+        return code, output
 
     def roles(self):
         """Names of the stack's roles."""
@@ -210,11 +210,11 @@ class Stage:
     def delete(self):
         return self.sam("delete", "--stack-name", STACK, "--region", REGION, "--no-prompts")
 
-    def keep_policy(self, tokens, secrets):
+    def put_policy(self, tokens, secrets):
         self.client("ssm").put_parameter(Name=AUTH_PARAMETER, Type="SecureString", Overwrite=True,
                                          Value=policy(tokens, secrets))
 
-    def keep_sign_in(self, passwords):
+    def put_sign_in(self, passwords):
         entries = [{"role": role, "password": password} for role, password in passwords.items()]
         self.client("ssm").put_parameter(Name=SIGN_IN_PARAMETER, Type="SecureString", Overwrite=True,
                                          Value=json.dumps({"key": os.urandom(32).hex(), "sign_in": entries}))
@@ -281,7 +281,7 @@ class Stage:
                 process.kill()
                 process.wait()
 
-    # ------------------------------------------------------------------ looking
+    # --------------------------------------------------------------- inspecting
 
     def items(self, table="EventsTableName"):
         """All items of a table."""

@@ -1,10 +1,14 @@
-//! `netcore-webhooks serve` in the process of the test: all functions behind one HTTP address, and a
-//! sender that posts to it. It keeps nothing on disk, unless it is given a folder.
+//! `netcore-webhooks serve` in the process of the test: all functions at one HTTP address, and a client
+//! for it.
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request};
+use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -12,71 +16,35 @@ use hyper_util::{
 };
 use netcore_webhooks::{
     local::QueueOptions,
-    serve::{Options, Server},
+    serve::{self, Options},
 };
 use serde_json::Value;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::ledger::Ledger;
+use crate::{
+    answer::Answer,
+    fixtures::{AUTH, TOKEN},
+    stack::{Backend, Stack},
+    storage::Storage,
+};
 
-/// The token of [`POLICY`].
-pub const TOKEN: (&str, &str) = ("x-netcore-token", "t0ken-of-the-tests");
-/// The policy of an instance that is not about authentication.
-pub const POLICY: &str =
-    r#"{"accept":[{"type":"header","name":"x-netcore-token","values":["t0ken-of-the-tests"]}]}"#;
-
-/// Every instance of this process holds a share of it. The machine answers a body of megabytes in time
-/// only if it does not run the other tests at the same moment.
+/// Each server of this process holds a share. A body of megabytes is stored in time only if no other test
+/// runs at the same moment.
 static MACHINE: RwLock<()> = RwLock::const_new(());
 
-#[expect(dead_code, reason = "held until the instance stops, and never read")]
+#[expect(dead_code, reason = "held until the server stops, and never read")]
 enum Share {
     Some(RwLockReadGuard<'static, ()>),
     All(RwLockWriteGuard<'static, ()>),
 }
 
-/// A running instance, and the sender that posts to it.
-pub struct Instance {
-    /// What its table and queues hold.
-    pub ledger: Ledger,
-    /// The server.
-    pub server: Server,
+/// A running server and a client for it.
+pub struct Server {
+    /// Its tables and queues. The functions in the server do not use the proxies.
+    pub stack: Stack,
+    address: SocketAddr,
     client: HttpClient,
     share: Share,
-}
-
-/// What a sender was answered.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
-    /// The status code.
-    pub status: u16,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The body.
-    pub text: String,
-}
-
-impl Answer {
-    /// The body as JSON.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e} in {:?}", self.text))
-    }
-
-    /// The counts of an accepted request: received, stored, duplicates, queued, dead-lettered.
-    pub fn counts(&self) -> [u64; 5] {
-        assert_eq!(self.status, 200, "{}", self.text);
-        let counts = self.json();
-        ["received", "stored", "duplicates", "queued", "dead_lettered"].map(|name| {
-            counts[name]
-                .as_u64()
-                .unwrap_or_else(|| panic!("no {name} in {counts}"))
-        })
-    }
-
-    /// A header's value.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap())
-    }
 }
 
 /// An HTTP client that keeps its connections.
@@ -95,7 +63,7 @@ impl HttpClient {
         Self(Client::builder(TokioExecutor::new()).build_http())
     }
 
-    /// Sends a request and reads the whole answer.
+    /// Sends a request and reads the complete response.
     pub async fn send(
         &self,
         method: Method,
@@ -108,63 +76,70 @@ impl HttpClient {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(body.into())).unwrap();
+        let started = Instant::now();
         let (parts, body) = self.0.request(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Answer {
             status: parts.status.as_u16(),
             headers: parts.headers,
-            text: String::from_utf8(body.to_vec()).unwrap(),
+            body: String::from_utf8(body.to_vec()).unwrap(),
+            request_id: String::new(),
+            took: started.elapsed(),
         }
     }
 }
 
-impl Instance {
-    /// An instance whose senders have the token [`TOKEN`].
+impl Server {
+    /// A server in memory with the policy [`AUTH`].
     pub async fn start() -> Self {
-        Self::with_policy(POLICY).await
+        Self::with_policy(AUTH).await
     }
 
-    /// An instance with no other instance of this process beside it.
+    /// The same, while no other server of this process runs.
     pub async fn alone() -> Self {
-        Self::on(Share::All(MACHINE.write().await), None, Some(POLICY)).await
+        Self::on(Share::All(MACHINE.write().await), None, Some(AUTH)).await
     }
 
-    /// An instance with this `WEBHOOK_AUTH`.
+    /// A server in memory with this `WEBHOOK_AUTH`.
     pub async fn with_policy(policy: &str) -> Self {
         Self::on(Share::Some(MACHINE.read().await), None, Some(policy)).await
     }
 
-    /// An instance that keeps its data in a folder, with the policy that it makes at its first start.
-    pub async fn in_folder(folder: &Path) -> Self {
-        Self::on(Share::Some(MACHINE.read().await), Some(folder), None).await
+    /// A server with its data in a folder, and this policy or the one that its first start creates.
+    pub async fn in_folder(folder: &Path, policy: Option<&str>) -> Self {
+        Self::on(Share::Some(MACHINE.read().await), Some(folder), policy).await
     }
 
     async fn on(share: Share, folder: Option<&Path>, policy: Option<&str>) -> Self {
-        let server = Server::start(Options {
+        let options = Options {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             data: folder.map(Path::to_owned),
             auth: policy.map(str::to_owned),
             queues: QueueOptions::default(),
-        })
-        .await
-        .unwrap();
+        };
+        let server = serve::Server::start(options).await.unwrap();
         Self {
-            ledger: Ledger::open(&server.local.place).await,
-            server,
+            address: server.address,
+            stack: Stack::on(Backend::Serve(server)).await,
             client: HttpClient::new(),
             share,
         }
     }
 
-    /// Finishes what is under way and stops.
+    /// Finishes the requests in progress and stops.
     pub async fn stop(self) {
-        self.server.stop().await;
+        self.stack.stop().await;
         drop(self.share);
     }
 
-    /// The address of a path.
+    /// The contents of its tables and queues.
+    pub fn storage(&self) -> &Storage {
+        &self.stack.storage
+    }
+
+    /// The URL of a path.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.server.address)
+        format!("http://{}{path}", self.address)
     }
 
     /// Posts a body as a provider does.
@@ -173,8 +148,8 @@ impl Instance {
         self.post_with(function, &headers, body).await
     }
 
-    /// Posts a body again while the answer is 503, as a sender does. A busy machine does not always
-    /// keep a large body in time, and says so.
+    /// Posts a body again while the response is 503, as a sender does. On a busy machine, a large body is
+    /// not always stored in time.
     pub async fn post_until_kept(&self, function: &str, body: &[u8]) -> Answer {
         for _ in 0..10 {
             let answer = self.post(function, body.to_vec()).await;
@@ -182,8 +157,8 @@ impl Instance {
                 return answer;
             }
             assert_eq!(answer.header("retry-after"), Some("30"));
-            // The queue took only some parts of the letter.
-            self.ledger.purge_dead().await;
+            // The queue may contain some parts of the dead letter.
+            self.storage().purge_dead_letters().await;
         }
         panic!("{} bytes were not kept in ten attempts", body.len());
     }
@@ -202,6 +177,26 @@ impl Instance {
     /// Gets a path without any header.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], "").await
+    }
+
+    /// Gets the JSON of a path that exists.
+    pub async fn json(&self, path: &str) -> Value {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        answer.json()
+    }
+
+    /// Gets the summary of a query when it counts this many events, or as it is after 30 seconds.
+    pub async fn summary(&self, query: &str, events: u64) -> Value {
+        let path = format!("/api/summary?{query}");
+        for _ in 0..300 {
+            let summary = self.json(&path).await;
+            if crate::answer::sum(&summary["counts"]) >= events {
+                return summary;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        self.json(&path).await
     }
 
     /// Sends any request.

@@ -1,5 +1,5 @@
-//! What the tables and the queues hold, read and written past every proxy, and the keys that the
-//! posted events must have there.
+//! The contents of tables and queues, read and written past the proxies, and the keys that posted events
+//! have there.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, Select, WriteRequest};
 use aws_sdk_sqs::types::{
     DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName,
 };
+use futures::future::join_all;
 use netcore_webhooks::local::RunningInstance;
 use serde_json::{Map, Value, json, value::RawValue};
 use webhook_ingest::{
@@ -16,44 +17,45 @@ use webhook_ingest::{
     queue::message::{QueueMessage, QueueMessageError},
 };
 
-/// An event's place in the table: message id and status key. A record that is no event has
-/// [`NO_EVENT`] and its own text instead.
+/// The key of an item: message id and status key. For a record that is not an event, [`NO_EVENT`] and the
+/// record's text.
 pub type Key = (String, String);
 
-/// Stands in a [`Key`] for the message id of what has none.
+/// The message id in the [`Key`] of a record without one.
 pub const NO_EVENT: &str = "no event";
 
-/// SQS hands out and deletes at most this many messages at once.
+/// Most messages that SQS receives or deletes in one call.
 const AT_ONCE: i32 = 10;
 
-/// Access to table and queues that no proxy disturbs.
-pub struct Ledger {
+/// Access to tables and queues past the proxies.
+pub struct Storage {
     aws: Aws,
-    place: RunningInstance,
+    /// Addresses of the servers, and names of tables and queues.
+    pub instance: RunningInstance,
 }
 
-impl Ledger {
-    /// The ledger of a place.
-    pub async fn open(place: &RunningInstance) -> Self {
+impl Storage {
+    /// The storage of a running instance.
+    pub async fn open(instance: &RunningInstance) -> Self {
         Self {
-            aws: place.aws(Timeouts::unhurried()).await,
-            place: place.clone(),
+            aws: instance.aws(Timeouts::unhurried()).await,
+            instance: instance.clone(),
         }
     }
 
-    /// Clients that no proxy disturbs.
+    /// Clients past the proxies.
     pub fn aws(&self) -> &Aws {
         &self.aws
     }
 
     /// Every item of the events table.
     pub async fn items(&self) -> Vec<Item> {
-        self.scan(&self.place.events_table).await
+        self.scan(&self.instance.events_table).await
     }
 
     /// Every item of the counters' table.
-    pub async fn rollups(&self) -> Vec<Item> {
-        self.scan(&self.place.rollups_table).await
+    pub async fn rollup_items(&self) -> Vec<Item> {
+        self.scan(&self.instance.rollups_table).await
     }
 
     async fn scan(&self, table: &str) -> Vec<Item> {
@@ -67,17 +69,17 @@ impl Ledger {
             .send()
             .collect::<Result<_, _>>()
             .await
-            .expect("the table can be read")
+            .expect("the table is readable")
     }
 
-    /// How many items the events table holds.
+    /// The number of items in the events table.
     pub async fn count(&self) -> usize {
-        let scan = self.aws.dynamodb.scan().table_name(&self.place.events_table);
+        let scan = self.aws.dynamodb.scan().table_name(&self.instance.events_table);
         let scan = scan.consistent_read(true).select(Select::Count);
         let mut pages = scan.into_paginator().send();
         let mut count = 0;
         while let Some(page) = pages.next().await {
-            let page = page.expect("the table can be read");
+            let page = page.expect("the table is readable");
             count += usize::try_from(page.count()).expect("a count");
         }
         count
@@ -85,7 +87,7 @@ impl Ledger {
 
     /// All items of a message, by status key.
     pub async fn items_of(&self, message_id: &str) -> BTreeMap<String, Item> {
-        let query = self.aws.dynamodb.query().table_name(&self.place.events_table);
+        let query = self.aws.dynamodb.query().table_name(&self.instance.events_table);
         let items = query
             .key_condition_expression("message_id = :id")
             .expression_attribute_values(":id", AttributeValue::S(message_id.to_owned()))
@@ -95,7 +97,7 @@ impl Ledger {
             .send()
             .collect::<Result<Vec<Item>, _>>()
             .await
-            .expect("the table can be read");
+            .expect("the table is readable");
         items.into_iter().map(|item| (key(&item).1, item)).collect()
     }
 
@@ -108,10 +110,10 @@ impl Ledger {
 
     /// Puts an item into the events table.
     pub async fn put(&self, item: Item) {
-        self.put_into(&self.place.events_table, item).await;
+        self.put_into(&self.instance.events_table, item).await;
     }
 
-    /// Puts items into the events table, 25 at once.
+    /// Puts items into the events table, 25 per call.
     pub async fn put_all(&self, items: Vec<Item>) {
         for batch in items.chunks(25) {
             let writes = batch.iter().map(|item| {
@@ -120,25 +122,25 @@ impl Ledger {
                 WriteRequest::builder().put_request(put).build()
             });
             let write = self.aws.dynamodb.batch_write_item();
-            let write = write.request_items(&self.place.events_table, writes.collect());
-            let written = write.send().await.expect("the table can be written");
+            let write = write.request_items(&self.instance.events_table, writes.collect());
+            let written = write.send().await.expect("the table is writable");
             assert!(written.unprocessed_items().is_none_or(HashMap::is_empty));
         }
     }
 
     /// Puts an item into the counters' table.
     pub async fn put_rollup(&self, item: Item) {
-        self.put_into(&self.place.rollups_table, item).await;
+        self.put_into(&self.instance.rollups_table, item).await;
     }
 
     async fn put_into(&self, table: &str, item: Item) {
         let put = self.aws.dynamodb.put_item().table_name(table);
         let put = put.set_item(Some(item));
-        put.send().await.expect("an item can be stored");
+        put.send().await.expect("the item is stored");
     }
 
     /// The keys of every item of the events table.
-    pub async fn stored(&self) -> BTreeSet<Key> {
+    pub async fn stored_keys(&self) -> BTreeSet<Key> {
         self.items().await.iter().map(key).collect()
     }
 
@@ -153,14 +155,15 @@ impl Ledger {
     pub async fn delete_item(&self, mut item: Item) {
         item.retain(|name, _| name == item::MESSAGE_ID || name == item::STATUS_KEY);
         let delete = self.aws.dynamodb.delete_item();
-        let delete = delete.table_name(&self.place.events_table).set_key(Some(item));
-        delete.send().await.expect("an item can be deleted");
+        let delete = delete.table_name(&self.instance.events_table).set_key(Some(item));
+        delete.send().await.expect("the item is deleted");
     }
 
-    /// The next messages of the retry queue, waiting up to a second for one. They come back unless
-    /// they are [deleted](Self::delete).
+    /// Receives messages from the retry queue, waiting up to a second for the first. They become visible
+    /// again unless they are [deleted](Self::delete).
     pub async fn receive(&self) -> Vec<Message> {
-        self.receive_from(&self.place.retry_queue_url, AT_ONCE, 1).await
+        self.receive_from(&self.instance.retry_queue_url, AT_ONCE, 1)
+            .await
     }
 
     async fn receive_from(&self, queue: &str, at_most: i32, wait: i32) -> Vec<Message> {
@@ -175,14 +178,13 @@ impl Ledger {
             .message_system_attribute_names(MessageSystemAttributeName::All)
             .send()
             .await
-            .expect("the queue can be read");
+            .expect("the queue is readable");
         received.messages.unwrap_or_default()
     }
 
-    /// Deletes messages of the retry queue, as the event source mapping does with what `redrive`
-    /// stored.
+    /// Deletes messages from the retry queue, as the event source mapping does after `redrive` stored them.
     pub async fn delete(&self, messages: &[Message]) {
-        self.delete_from(&self.place.retry_queue_url, messages).await;
+        self.delete_from(&self.instance.retry_queue_url, messages).await;
     }
 
     async fn delete_from(&self, queue: &str, messages: &[Message]) {
@@ -198,74 +200,87 @@ impl Ledger {
         });
         let delete = self.aws.sqs.delete_message_batch().queue_url(queue);
         let deleted = delete.set_entries(Some(entries.collect())).send().await;
-        assert!(deleted.expect("the queue can be written").failed().is_empty());
+        assert!(deleted.expect("the queue is writable").failed().is_empty());
     }
 
-    /// Puts a message into the retry queue.
+    /// Sends a message to the retry queue.
     pub async fn send(&self, body: &str) {
-        self.send_to(&self.place.retry_queue_url, body).await;
+        self.send_to(&self.instance.retry_queue_url, body).await;
     }
 
-    /// Puts a message into the dead-letter queue.
-    pub async fn send_dead(&self, body: &str) {
-        self.send_to(&self.place.dead_letter_queue_url, body).await;
+    /// Sends a message to the dead-letter queue. Returns its id.
+    pub async fn send_dead(&self, body: &str) -> String {
+        self.send_to(&self.instance.dead_letter_queue_url, body).await
     }
 
-    async fn send_to(&self, queue: &str, body: &str) {
+    /// Sends a dead letter to the dead-letter queue. Returns the ids of its messages.
+    pub async fn send_dead_letter(&self, dead_letter: &QueueMessage) -> Vec<String> {
+        join_all(dead_letter.write().iter().map(|message| self.send_dead(message))).await
+    }
+
+    async fn send_to(&self, queue: &str, body: &str) -> String {
         let send = self.aws.sqs.send_message().queue_url(queue);
-        send.message_body(body).send().await.expect("a message is sent");
+        let output = send.message_body(body).send().await;
+        output.expect("the message is sent").message_id.expect("an id")
     }
 
     /// Deletes every message of the dead-letter queue, visible or not.
-    pub async fn purge_dead(&self) {
+    pub async fn purge_dead_letters(&self) {
         let purge = self.aws.sqs.purge_queue();
-        let purge = purge.queue_url(&self.place.dead_letter_queue_url);
-        purge.send().await.expect("the queue can be purged");
+        let purge = purge.queue_url(&self.instance.dead_letter_queue_url);
+        purge.send().await.expect("the queue is purged");
     }
 
-    /// Takes everything that is visible out of the retry queue.
-    pub async fn take_retries(&self) -> Vec<Message> {
-        self.take(&self.place.retry_queue_url).await
+    /// Takes all visible messages out of the retry queue.
+    pub async fn take_retry_messages(&self) -> Vec<Message> {
+        self.take(&self.instance.retry_queue_url).await
     }
 
-    /// Takes everything that is visible out of the dead-letter queue.
-    pub async fn take_dead(&self) -> Vec<Message> {
-        self.take(&self.place.dead_letter_queue_url).await
+    /// Takes all visible messages out of the dead-letter queue.
+    pub async fn take_dead_messages(&self) -> Vec<Message> {
+        self.take(&self.instance.dead_letter_queue_url).await
     }
 
-    /// Takes every letter that is visible out of the dead-letter queue. The attributes of a whole letter
-    /// say what it says.
-    pub async fn take_letters(&self) -> Vec<QueueMessage> {
-        let messages = self.take_dead().await;
+    /// Takes all visible dead letters out of the dead-letter queue, and compares the message attributes of
+    /// those in one part with their content.
+    pub async fn take_dead_letters(&self) -> Vec<QueueMessage> {
+        let messages = self.take_dead_messages().await;
         for message in &messages {
-            if let Ok(letter) = QueueMessage::read(message.body().expect("a body")) {
+            if let Ok(dead_letter) = QueueMessage::read(message.body().expect("a body")) {
                 let attributes = message.message_attributes().expect("attributes");
                 let attribute = |name: &str| attributes[name].string_value().expect("a text");
-                assert_eq!(attribute("reason"), letter.reason.as_str());
-                assert_eq!(attribute("function"), letter.function);
+                assert_eq!(attribute("reason"), dead_letter.reason.as_str());
+                assert_eq!(attribute("function"), dead_letter.function);
             }
         }
-        letters(&messages)
+        queue_messages(&messages)
     }
 
-    /// Messages in the retry queue and in the dead-letter queue, visible or not.
+    /// The numbers of messages in the retry queue and in the dead-letter queue, visible or not.
     pub async fn depths(&self) -> [u64; 2] {
-        let retry = self.depth(&self.place.retry_queue_url).await;
-        [retry, self.depth(&self.place.dead_letter_queue_url).await]
+        let queues = [
+            &self.instance.retry_queue_url,
+            &self.instance.dead_letter_queue_url,
+        ];
+        let [retry, dead] = queues.map(|queue| self.depth(queue));
+        [retry.await, dead.await].map(|[visible, invisible]| visible + invisible)
     }
 
-    async fn depth(&self, queue: &str) -> u64 {
+    /// The number of dead letters that are invisible now.
+    pub async fn invisible_dead_letters(&self) -> u64 {
+        self.depth(&self.instance.dead_letter_queue_url).await[1]
+    }
+
+    async fn depth(&self, queue: &str) -> [u64; 2] {
         let get = self.aws.sqs.get_queue_attributes().queue_url(queue);
         let get = get.attribute_names(QueueAttributeName::All);
-        let answer = get.send().await.expect("the queue can be read");
+        let answer = get.send().await.expect("the queue is readable");
         let attributes = answer.attributes().expect("attributes");
         [
             QueueAttributeName::ApproximateNumberOfMessages,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
         ]
-        .iter()
-        .map(|name| attributes[name].parse::<u64>().expect("a number"))
-        .sum()
+        .map(|name| attributes[&name].parse().expect("a number"))
     }
 
     async fn take(&self, queue: &str) -> Vec<Message> {
@@ -281,36 +296,35 @@ impl Ledger {
     }
 }
 
-/// The letters that messages hold, those in parts put together.
-pub fn letters(messages: &[Message]) -> Vec<QueueMessage> {
-    let mut letters = Vec::new();
+/// The content of messages of the retry queue or the dead-letter queue, with parts joined.
+pub fn queue_messages(messages: &[Message]) -> Vec<QueueMessage> {
+    let mut whole = Vec::new();
     let mut parts: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for message in messages {
         let text = message.body().expect("a body");
         match QueueMessage::read(text) {
-            Ok(letter) => letters.push(letter),
+            Ok(message) => whole.push(message),
             Err(QueueMessageError::Partial(part)) => parts.entry(part.id).or_default().push(text),
             Err(error) => panic!("{error}: {text}"),
         }
     }
-    letters.extend(
+    whole.extend(
         parts
             .into_values()
             .map(|parts| QueueMessage::join(parts).expect("all parts")),
     );
-    letters
+    whole
 }
 
-/// The keys of all events in letters, one for each time an event is there.
-pub fn keys_in(letters: &[QueueMessage]) -> Vec<Key> {
-    letters
+/// The keys of all events in queue messages, repeated for repeated events.
+pub fn keys_in(messages: &[QueueMessage]) -> Vec<Key> {
+    messages
         .iter()
-        .flat_map(|letter| keys(letter.body.bytes()))
+        .flat_map(|message| keys(message.body.bytes()))
         .collect()
 }
 
-/// The keys of a body of [`events`](crate::fixtures::events), as docs/reference.md describes them. A
-/// record without a message id is no event.
+/// The keys of a body of [`events`](crate::fixtures::events), as docs/reference.md describes them.
 pub fn keys(body: &[u8]) -> Vec<Key> {
     let records: Vec<&RawValue> = serde_json::from_slice(body).expect("a list of records");
     records.into_iter().map(|record| key_of(record.get())).collect()
@@ -326,7 +340,7 @@ fn key_of(text: &str) -> Key {
         Some("Delivered") => "RCS#delivered",
         Some("Read") => "RCS#read",
         Some("Failed") => "RCS#failed",
-        _ => panic!("{text} is none of the made events"),
+        _ => panic!("{text} is not a generated event"),
     };
     (id.to_owned(), status_key.to_owned())
 }
@@ -337,12 +351,12 @@ pub fn key(item: &Item) -> Key {
     (part(item::MESSAGE_ID), part(item::STATUS_KEY))
 }
 
-/// The provider's record, put together from its item.
+/// The provider's record, rebuilt from its item.
 pub fn rebuilt(item: &Item) -> Map<String, Value> {
     provider::rebuild(&item::event(item).expect("an event"))
 }
 
-/// The event in which Lambda hands messages to `redrive`.
+/// The event in which Lambda delivers messages to `redrive`.
 pub fn sqs_event(messages: &[Message]) -> Value {
     let records: Vec<Value> = messages
         .iter()
@@ -376,11 +390,21 @@ pub fn sqs_event(messages: &[Message]) -> Value {
     json!({"Records": records})
 }
 
-/// The messages that `redrive` names as failed.
+/// The ids of the messages that `redrive` reports as failed.
 pub fn failures(response: &Value) -> Vec<String> {
     let failed = response["batchItemFailures"].as_array().expect("a list");
     failed
         .iter()
         .map(|failure| failure["itemIdentifier"].as_str().expect("an id").to_owned())
         .collect()
+}
+
+/// A string attribute.
+pub fn text(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+/// A number attribute.
+pub fn number(number: i64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
 }

@@ -1,5 +1,5 @@
-//! The functions' real binaries: builds them, runs each as a process of its own against a
-//! [`RuntimeApi`], and keeps every line they write.
+//! The functions' real binaries: builds them, runs each as a process against a [`RuntimeApi`], and records
+//! their output.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
     process::{Child, Command},
@@ -17,11 +17,14 @@ use tokio::{
 };
 
 use crate::{
-    fixtures::receiver_names,
+    answer::Answer,
+    fixtures::{self, receiver_names},
+    root,
     runtime_api::{Reply, RuntimeApi},
+    throttle,
 };
 
-/// The name of every function; each has a binary.
+/// The names of all functions; each has a binary.
 pub fn functions() -> impl Iterator<Item = &'static str> {
     receiver_names().chain(["redrive", "projector", "dashboard"])
 }
@@ -29,52 +32,35 @@ pub fn functions() -> impl Iterator<Item = &'static str> {
 /// The packages of the functions.
 const PACKAGES: [&str; 4] = ["receivers", "redrive", "projector", "dashboard"];
 
-/// A function is given this long; a test that waits longer has found a fault of its own.
+/// Timeout of an invocation and of each wait.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// A running function. It is killed when this is dropped.
+/// A running function. Its process is killed when this is dropped.
 pub struct Function {
     api: RuntimeApi,
     child: Child,
     lines: watch::Receiver<Vec<String>>,
 }
 
-/// An answer to an HTTP request, as a function URL would pass it on.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// The status code.
-    pub status: u16,
-    /// The headers, names in lower case.
-    pub headers: Map<String, Value>,
-    /// The cookies it sets.
-    pub cookies: Vec<String>,
-    /// The body.
-    pub body: String,
-    /// The id that the function knows the request by.
-    pub request_id: String,
-    /// From handing the event over to the whole answer.
-    pub took: Duration,
-}
-
-impl Answer {
-    /// The body as JSON; null where it is none.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_default()
-    }
-
-    /// A count of an accepted request.
-    pub fn count(&self, name: &str) -> usize {
-        let count = self.json()[name].as_u64();
-        let count = count.unwrap_or_else(|| panic!("no count {name} in {} {}", self.status, self.body));
-        usize::try_from(count).expect("a count")
-    }
-}
-
 impl Function {
-    /// Starts a function with exactly this environment and what Lambda adds to it.
+    /// Starts a function with this environment and the variables that Lambda sets.
     pub async fn start(name: &str, environment: Vec<(&str, String)>) -> Self {
+        Self::run(&binaries().join(name), name, environment, true).await
+    }
+
+    /// Starts a release binary to measure it, without recording its output.
+    ///
+    /// # Panics
+    /// If it does not exist.
+    pub async fn measured(binary: &Path, environment: Vec<(&str, String)>) -> Self {
+        assert!(binary.exists(), "build {} first", binary.display());
+        Self::run(binary, "measured", environment, false).await
+    }
+
+    async fn run(binary: &Path, name: &str, environment: Vec<(&str, String)>, recorded: bool) -> Self {
+        let output = || if recorded { Stdio::piped() } else { Stdio::null() };
         let api = RuntimeApi::start().await.expect("a free port");
-        let mut child = Command::new(binaries().join(name))
+        let mut child = Command::new(binary)
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .env("AWS_LAMBDA_RUNTIME_API", api.address())
@@ -83,29 +69,31 @@ impl Function {
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
             .envs(environment)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(output())
+            .stderr(output())
             .kill_on_drop(true)
             .spawn()
             .expect("the function starts");
         let (sender, lines) = watch::channel(Vec::new());
-        tokio::spawn(keep(child.stdout.take().expect("piped"), sender.clone()));
-        tokio::spawn(keep(child.stderr.take().expect("piped"), sender));
+        if recorded {
+            tokio::spawn(record(child.stdout.take().expect("piped"), sender.clone()));
+            tokio::spawn(record(child.stderr.take().expect("piped"), sender));
+        }
         Self { api, child, lines }
     }
 
     /// Invokes it with any event.
     ///
     /// # Panics
-    /// If it fails or does not answer; the message holds what it wrote.
+    /// If it fails or does not answer; the message contains its output.
     pub async fn invoke(&self, event: &Value) -> Reply {
         self.invoke_within(event, TIMEOUT).await
     }
 
-    /// Invokes it with any event as a function with this timeout.
+    /// Invokes it with any event and this timeout.
     ///
     /// # Panics
-    /// If it fails or does not answer in time; the message holds what it wrote.
+    /// If it fails or does not answer in time; the message contains its output.
     pub async fn invoke_within(&self, event: &Value, timeout: Duration) -> Reply {
         match self.api.invoke(event, timeout).await {
             Ok(reply) => reply,
@@ -115,31 +103,37 @@ impl Function {
 
     /// Invokes it with a function URL's event.
     pub async fn request(&self, event: &Value) -> Answer {
-        let reply = self.invoke(event).await;
-        let payload = &reply.payload;
-        assert_eq!(payload["isBase64Encoded"], false, "{payload}");
-        Answer {
-            status: u16::try_from(payload["statusCode"].as_u64().expect("a status")).expect("a status"),
-            headers: payload["headers"].as_object().cloned().unwrap_or_default(),
-            cookies: payload["cookies"].as_array().map_or(Vec::new(), |cookies| {
-                cookies
-                    .iter()
-                    .filter_map(Value::as_str)
-                    .map(str::to_owned)
-                    .collect()
-            }),
-            body: payload["body"].as_str().unwrap_or_default().to_owned(),
-            request_id: reply.request_id,
-            took: reply.took,
-        }
+        self.invoke(event).await.into()
     }
 
-    /// Every line it wrote so far, to either stream.
+    /// The same; the response must be 200.
+    pub async fn ok(&self, event: &Value) -> Answer {
+        let answer = self.request(event).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer
+    }
+
+    /// Posts a body with a signature of [`fixtures::AUTH`].
+    pub async fn post(&self, body: &[u8]) -> Answer {
+        self.request(&fixtures::post(body)).await
+    }
+
+    /// All lines of its output so far, of both streams.
     pub fn lines(&self) -> Vec<String> {
         self.lines.borrow().clone()
     }
 
-    /// Waits until it has written a JSON line for which `wanted` holds, and returns it.
+    /// The same, each parsed as JSON.
+    ///
+    /// # Panics
+    /// If a line is not JSON.
+    pub fn json_lines(&self) -> Vec<Value> {
+        let parse =
+            |line: &String| serde_json::from_str(line).unwrap_or_else(|_| panic!("not a JSON line: {line}"));
+        self.lines.borrow().iter().map(parse).collect()
+    }
+
+    /// Waits for a JSON line that `wanted` accepts, and returns it.
     pub async fn line(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         let find = |lines: &Vec<String>| {
             lines
@@ -155,18 +149,23 @@ impl Function {
         }
     }
 
-    /// The log line of the request that was answered.
+    /// The log line of an answered request.
     pub async fn log_of(&self, answer: &Answer) -> Value {
         self.line(|line| line["message"] == "request" && line["request_id"] == answer.request_id.as_str())
             .await
     }
 
-    /// The id of its process.
+    /// Its process id.
     pub fn process(&self) -> u32 {
         self.child.id().expect("it runs")
     }
 
-    /// The most memory it held so far, in KiB: `VmHWM` of <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>.
+    /// CPU time of all its threads.
+    pub fn cpu(&self) -> Duration {
+        throttle::cpu(self.process())
+    }
+
+    /// Its peak memory so far, in KiB: `VmHWM` of <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>.
     pub fn peak_memory_kib(&self) -> usize {
         let id = self.process();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("Linux");
@@ -182,32 +181,32 @@ impl Function {
             .expect("VmHWM")
     }
 
-    /// Waits for it to end by itself; returns how it ended and all it wrote.
+    /// Waits until it exits; returns its exit status and its output.
     pub async fn ended(mut self) -> (ExitStatus, Vec<String>) {
         let status = tokio::time::timeout(TIMEOUT, self.child.wait())
             .await
-            .expect("it ends by itself")
+            .expect("it exits")
             .expect("a child");
-        // Both streams are at their end when their keepers are gone.
+        // The channel closes when both streams have ended.
         while self.lines.changed().await.is_ok() {}
         (status, self.lines())
     }
 }
 
-async fn keep(stream: impl AsyncRead + Unpin, lines: watch::Sender<Vec<String>>) {
+async fn record(stream: impl AsyncRead + Unpin, lines: watch::Sender<Vec<String>>) {
     let mut stream = BufReader::new(stream).lines();
     while let Ok(Some(line)) = stream.next_line().await {
         lines.send_modify(|lines| lines.push(line));
     }
 }
 
-/// The folder with the built binaries. Built once per process, in one call of cargo.
+/// The folder with the binaries, built once per process by one call of cargo.
 fn binaries() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| build(&PACKAGES).expect("the functions build"))
 }
 
-/// The built command `netcore-webhooks`. Built once per process.
+/// The command `netcore-webhooks`, built once per process.
 ///
 /// # Panics
 /// If it does not build.
@@ -234,15 +233,15 @@ fn build(packages: &[&str]) -> anyhow::Result<PathBuf> {
     cargo
         .args(["build", "--quiet", "--bins", "--profile", profile])
         .arg("--manifest-path")
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))
+        .arg(root().join("Cargo.toml"))
         .arg("--target-dir")
         .arg(folder.parent().context("not in a target folder")?)
-        // Together with this crate, they share the dependencies it was built with.
+        // With this crate in the same build, its compiled dependencies are reused.
         .args(["-p", env!("CARGO_PKG_NAME")]);
     for package in packages {
         cargo.args(["-p", package]);
     }
-    // Build scripts watch these; inherited from this crate's own run they would rebuild the world.
+    // Build scripts watch these variables; inherited ones would rebuild all dependencies.
     for (name, _) in std::env::vars_os() {
         if name
             .to_str()
