@@ -6,6 +6,8 @@
 //! cargo build --release -p receivers && (cd benches/floor && cargo build --release)
 //! cargo run -p integration-tests --example floor
 //! ```
+//!
+//! The paths of three binaries as arguments replace the default ones.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(
     clippy::unwrap_used,
@@ -13,7 +15,11 @@
     reason = "a benchmark that cannot run must fail"
 )]
 
-use std::{fs, path::Path, time::Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use integration_tests::{fixtures, function::Function, stack::Stack};
 use serde_json::Value;
@@ -40,11 +46,14 @@ struct Figures {
 async fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let floors = root.join("benches/floor/target/release");
-    let binaries = [
-        root.join("target/release/event-webhook"),
-        floors.join("floor"),
-        floors.join("batched-floor"),
-    ];
+    let arguments: Vec<PathBuf> = std::env::args().skip(1).map(PathBuf::from).collect();
+    let binaries = arguments.try_into().unwrap_or_else(|_| {
+        [
+            root.join("target/release/event-webhook"),
+            floors.join("floor"),
+            floors.join("batched-floor"),
+        ]
+    });
     let mut figures: [Vec<Figures>; 3] = Default::default();
     for round in 0..ROUNDS {
         for (which, binary) in binaries.iter().enumerate() {

@@ -239,10 +239,10 @@ async fn an_event_that_hangs_does_not_stop_its_neighbors() {
     let receiver = stack
         .function("event-webhook", &[("ACK_BUDGET_MS", "8000")])
         .await;
-    let stuck = events(3, 1)[0]["message_id"].as_str().unwrap().to_owned();
+    let hanging = events(3, 1)[0]["message_id"].as_str().unwrap().to_owned();
     stack
         .table
-        .decide(move |call| if call.mentions(&stuck) { Hang } else { Pass });
+        .decide(move |call| if call.mentions(&hanging) { Hang } else { Pass });
     let answer = receiver.post(&body(&events(0, 50))).await;
     assert_eq!(answer.counts(), [50, 49, 0, 1, 0]);
 }
