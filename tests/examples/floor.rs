@@ -95,7 +95,7 @@ async fn measure(binary: &Path, run: usize) -> Figures {
     let local = Local::start(None, QueueOptions::default())
         .await
         .expect("embedded servers");
-    let mut environment = local.place.environment();
+    let mut environment = local.instance.environment();
     environment.push(("WEBHOOK_AUTH", fixtures::AUTH.to_owned()));
     let first = event(run, 900_000, 1);
     let started = Instant::now();

@@ -58,16 +58,16 @@ async fn main() {
         let local = Local::start(Some(folder.path()), QueueOptions::default())
             .await
             .unwrap();
-        let proxy = Proxy::start(&local.place.dynamodb).await.unwrap();
-        let aws = local.place.aws(Timeouts::unhurried()).await;
+        let proxy = Proxy::start(&local.instance.dynamodb).await.unwrap();
+        let aws = local.instance.aws(Timeouts::unhurried()).await;
         let began = Instant::now();
         let now = time::now() - AGE_DAYS * DAY_MS;
-        fill(folder.path(), &local.place, events, now);
+        fill(folder.path(), &local.instance, events, now);
         let filled = began.elapsed();
-        let rollups = Rollups::new(aws.dynamodb.clone(), local.place.rollups_table.clone());
+        let rollups = Rollups::new(aws.dynamodb.clone(), local.instance.rollups_table.clone());
         println!("{events:>9}  filled in {:.0} s", filled.as_secs_f64());
         let began = Instant::now();
-        let rebuilt = rebuild(&rollups, &local.place.events_table, |_| ())
+        let rebuilt = rebuild(&rollups, &local.instance.events_table, |_| ())
             .await
             .unwrap();
         assert_eq!(rebuilt.events, events as u64);
@@ -77,11 +77,11 @@ async fn main() {
         );
         let place = RunningInstance {
             dynamodb: proxy.url.clone(),
-            ..local.place.clone()
+            ..local.instance.clone()
         };
         let dashboard = Release::start(&binary, place.environment()).await;
         measure(&dashboard, &proxy, events, now).await;
-        units(&aws, &local.place, events, now).await;
+        units(&aws, &local.instance, events, now).await;
         local.stop().await;
     }
 }

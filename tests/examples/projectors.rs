@@ -35,11 +35,11 @@ async fn main() {
         .collect();
     for projectors in [1, 8] {
         let local = Local::start(None, QueueOptions::default()).await.unwrap();
-        let proxy = Proxy::start(&local.place.dynamodb).await.unwrap();
+        let proxy = Proxy::start(&local.instance.dynamodb).await.unwrap();
         proxy.always(Treatment::Slow(NETWORK));
         let place = RunningInstance {
             dynamodb: proxy.url.clone(),
-            ..local.place.clone()
+            ..local.instance.clone()
         };
         let began = Instant::now();
         // As the shards of a stream: each has every eighth event, in the order of arrival.

@@ -149,7 +149,7 @@ impl Instance {
         .await
         .unwrap();
         Self {
-            ledger: Ledger::open(&server.local.place).await,
+            ledger: Ledger::open(&server.local.instance).await,
             server,
             client: HttpClient::new(),
             share,

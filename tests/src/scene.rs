@@ -36,15 +36,15 @@ impl Scene {
         let local = Local::start(None, options)
             .await
             .expect("the embedded servers start");
-        let table = Proxy::start(&local.place.dynamodb).await.expect("a free port");
-        let queues = Proxy::start(&local.place.sqs).await.expect("a free port");
+        let table = Proxy::start(&local.instance.dynamodb).await.expect("a free port");
+        let queues = Proxy::start(&local.instance.sqs).await.expect("a free port");
         let place = RunningInstance {
             dynamodb: table.url.clone(),
             sqs: queues.url.clone(),
-            ..local.place.clone()
+            ..local.instance.clone()
         };
         Self {
-            ledger: Ledger::open(&local.place).await,
+            ledger: Ledger::open(&local.instance).await,
             table,
             queues,
             place,

@@ -1,7 +1,7 @@
 //! The events that `simulate` tells of, as items of the events table.
 
 use clap::Parser as _;
-use netcore_webhooks::simulate::{Options, Play};
+use netcore_webhooks::simulate::{Options, Workload};
 use webhook_ingest::{
     events_table::item::{self, Arrival, Item},
     provider,
@@ -20,8 +20,8 @@ struct Simulated {
 pub fn items(arguments: &[&str], seed: u64) -> Vec<Item> {
     let words: Vec<&str> = ["simulate"].iter().chain(arguments).copied().collect();
     let options = Simulated::parse_from(words).options;
-    let play = Play::write(&options, seed, UNTIL).expect("options that fit");
-    play.told
+    let play = Workload::generate(&options, seed, UNTIL).expect("options that fit");
+    play.events
         .iter()
         .map(|happening| {
             let receiver = receivers::receiver(happening.function).expect("a receiver");

@@ -60,12 +60,12 @@ fn items(messages: &str) -> Vec<Item> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_takes_one_unit_of_the_table_and_of_each_index() {
     let local = Local::start(None, QueueOptions::default()).await.unwrap();
-    let aws = local.place.aws(Timeouts::unhurried()).await;
+    let aws = local.instance.aws(Timeouts::unhurried()).await;
     for item in items("60") {
         let written = aws
             .dynamodb
             .put_item()
-            .table_name(&local.place.events_table)
+            .table_name(&local.instance.events_table)
             .set_item(Some(item))
             .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
             .send()
@@ -98,7 +98,7 @@ async fn counting_touches_as_many_items_as_reckoned() {
     let items = items("4000");
     for batch in [1, 6, 50, 500] {
         let local = Local::start(None, QueueOptions::default()).await.unwrap();
-        let proxy = Proxy::start(&local.place.dynamodb).await.unwrap();
+        let proxy = Proxy::start(&local.instance.dynamodb).await.unwrap();
         let touched = Arc::new(AtomicUsize::new(0));
         let count = touched.clone();
         proxy.decide(move |call| {
@@ -110,7 +110,7 @@ async fn counting_touches_as_many_items_as_reckoned() {
         });
         let place = RunningInstance {
             dynamodb: proxy.url.clone(),
-            ..local.place.clone()
+            ..local.instance.clone()
         };
         let client = place.aws(Timeouts::unhurried()).await.dynamodb;
         let rollups = Rollups::new(client, place.rollups_table.clone());

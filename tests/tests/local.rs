@@ -121,7 +121,7 @@ async fn read_at_start(folder: &Path) -> u64 {
 async fn a_folder_holds_each_item_once_keeps_no_record_that_was_read_and_starts_without_reading_it() {
     let folder = TempDir::new().unwrap();
     let instance = Instance::in_folder(folder.path()).await;
-    let stored = fill(&instance.server.local.place, 4000).await;
+    let stored = fill(&instance.server.local.instance, 4000).await;
     until_read(folder.path()).await;
     let (records, with_content) = stream(folder.path());
     assert!(records <= 1 && with_content == 0, "{records} records");
@@ -159,7 +159,7 @@ async fn a_folder_holds_each_item_once_keeps_no_record_that_was_read_and_starts_
         .collect();
     assert_eq!(times, expected);
     // Pages that are free just now do not count.
-    instance.server.local.place.purge().await.unwrap();
+    instance.server.local.instance.purge().await.unwrap();
     instance.stop().await;
 
     let file = fs::metadata(folder.path().join("tables.sqlite")).unwrap().len();
@@ -196,7 +196,7 @@ async fn raw(url: &str, request: &str) -> String {
 async fn only_a_caller_with_the_key_reaches_the_tables_and_queues_and_no_web_page_does() {
     let folder = TempDir::new().unwrap();
     let instance = Instance::in_folder(folder.path()).await;
-    let place = instance.server.local.place.clone();
+    let place = instance.server.local.instance.clone();
     let key = format!(
         "authorization: AWS4-HMAC-SHA256 Credential={}/20261124/local/x/aws4_request, SignedHeaders=host, Signature=0\r\n",
         place.access_key_id
@@ -274,7 +274,7 @@ async fn the_folder_and_its_files_are_the_owners_alone() {
     }
     fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
     let instance = Instance::in_folder(&folder).await;
-    fill(&instance.server.local.place, 25).await;
+    fill(&instance.server.local.instance, 25).await;
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     let mut names = Vec::new();
     for entry in fs::read_dir(&folder).unwrap() {
@@ -299,7 +299,7 @@ async fn the_folder_and_its_files_are_the_owners_alone() {
 async fn after_a_purge_nothing_of_what_was_deleted_is_in_the_folder() {
     let folder = TempDir::new().unwrap();
     let instance = Instance::in_folder(folder.path()).await;
-    let place = &instance.server.local.place;
+    let place = &instance.server.local.instance;
     let aws = place.aws(Timeouts::unhurried()).await;
     fill(place, 200).await;
     let sent = aws.sqs.send_message().queue_url(&place.dead_letter_queue_url);

@@ -21,7 +21,7 @@ use integration_tests::{
     instance::Instance,
     samples::{Sample, every_sample},
 };
-use netcore_webhooks::simulate::{Envelope, Form, Options, Play, Simulation};
+use netcore_webhooks::simulate::{Envelope, Options, PostFormat, Simulation, Workload};
 use serde_json::Value;
 use tempfile::TempDir;
 use webhook_ingest::events_table::item::{self, Item};
@@ -224,8 +224,8 @@ async fn the_command_ends_well_or_with_1() {
     assert!(String::from_utf8_lossy(&stranger.stderr).contains("401"));
 }
 
-fn play(words: &[&str], seed: u64) -> Play {
-    Play::write(&options(words), seed, UNTIL_MILLIS).unwrap()
+fn play(words: &[&str], seed: u64) -> Workload {
+    Workload::generate(&options(words), seed, UNTIL_MILLIS).unwrap()
 }
 
 #[test]
@@ -233,9 +233,9 @@ fn one_seed_is_one_play() {
     let words = ["--messages", "300"];
     assert_eq!(play(&words, 7), play(&words, 7));
     assert_ne!(play(&words, 7), play(&words, 8));
-    let later = Play::write(&options(&words), 7, UNTIL_MILLIS + 1).unwrap();
-    let ids = |play: &Play| {
-        play.told
+    let later = Workload::generate(&options(&words), 7, UNTIL_MILLIS + 1).unwrap();
+    let ids = |play: &Workload| {
+        play.events
             .iter()
             .map(|h| h.message_id.clone())
             .collect::<BTreeSet<_>>()
@@ -260,9 +260,9 @@ fn shape(record: &Value) -> BTreeMap<&str, &'static str> {
         .collect()
 }
 
-fn documented(form: Form) -> Vec<Value> {
+fn documented(form: PostFormat) -> Vec<Value> {
     let folder = match form {
-        Form {
+        PostFormat {
             envelope: Envelope::Field("incoming_message"),
             ..
         } => "incoming-webhook-whatsapp",
@@ -290,10 +290,10 @@ fn documented(form: Form) -> Vec<Value> {
 #[test]
 fn every_record_has_the_fields_of_a_documented_one() {
     let play = play(&["--messages", "4000"], 1);
-    for form in netcore_webhooks::simulate::forms() {
+    for form in netcore_webhooks::simulate::formats() {
         let samples = documented(form);
         let known: BTreeSet<_> = samples.iter().map(shape).collect();
-        let told: Vec<_> = play.told.iter().filter(|h| h.form == form).collect();
+        let told: Vec<_> = play.events.iter().filter(|h| h.format == form).collect();
         assert!(told.len() > 20, "{form:?}: {}", told.len());
         for happening in told {
             assert!(
@@ -309,8 +309,8 @@ fn every_record_has_the_fields_of_a_documented_one() {
 fn lives_are_such_as_a_dashboard_must_show() {
     let play = play(&["--messages", "4000", "--days", "30"], 1);
     let count = |channel: &str, status: &str| {
-        let of = |h: &&netcore_webhooks::simulate::Happening| h.channel == channel && h.status == status;
-        play.told.iter().filter(of).count()
+        let of = |h: &&netcore_webhooks::simulate::SimulatedEvent| h.channel == channel && h.status == status;
+        play.events.iter().filter(of).count()
     };
     // A funnel: each step is smaller than the one before.
     for channel in ["RCS", "WHATSAPP"] {
@@ -337,39 +337,39 @@ fn lives_are_such_as_a_dashboard_must_show() {
     ] {
         assert!(count(channel, status) > 0, "{channel} {status}");
     }
-    let days: BTreeSet<i64> = play.told.iter().map(|h| h.at / 86_400_000).collect();
+    let days: BTreeSet<i64> = play.events.iter().map(|h| h.at / 86_400_000).collect();
     assert!(days.len() >= 30, "{}", days.len());
     assert!(
-        play.told
+        play.events
             .iter()
             .all(|h| h.at <= UNTIL_MILLIS && h.at > UNTIL_MILLIS - 36 * 86_400_000)
     );
     // Numbers that nobody has.
     assert!(
-        play.told
+        play.events
             .iter()
             .all(|h| h.recipient.starts_with("9100") || h.recipient.starts_with("55009"))
     );
-    assert!(play.told.windows(2).all(|pair| pair[0].at <= pair[1].at));
+    assert!(play.events.windows(2).all(|pair| pair[0].at <= pair[1].at));
 }
 
 #[test]
 fn the_share_that_falls_back_is_what_was_asked_for() {
     for (asked, least, most) in [("0", 0.0, 0.0), ("25%", 0.21, 0.29), ("1", 1.0, 1.0)] {
         let play = play(&["--messages", "3000", "--fallback", asked], 2);
-        let netcore = |h: &&netcore_webhooks::simulate::Happening| {
-            h.form.function == "event-webhook" && h.channel == "RCS"
+        let netcore = |h: &&netcore_webhooks::simulate::SimulatedEvent| {
+            h.format.function == "event-webhook" && h.channel == "RCS"
         };
         let ids: BTreeSet<&str> = play
-            .told
+            .events
             .iter()
             .filter(netcore)
             .map(|h| h.message_id.as_str())
             .collect();
         let over_sms = play
-            .told
+            .events
             .iter()
-            .filter(|h| h.form.function == "fallback-sms" && h.status == "sent");
+            .filter(|h| h.format.function == "fallback-sms" && h.status == "sent");
         #[expect(clippy::cast_precision_loss, reason = "some thousands")]
         let share = over_sms.count() as f64 / ids.len() as f64;
         assert!((least..=most).contains(&share), "{asked}: {share}");
@@ -380,8 +380,8 @@ fn the_share_that_falls_back_is_what_was_asked_for() {
 fn one_address_is_told_only_its_own() {
     let url = "http://127.0.0.1:9000/lambda-url/delivery-status/";
     let play = play(&["--url", url, "--messages", "50"], 1);
-    assert!(play.told.iter().all(|h| h.form.function == "delivery-status"));
-    let ids: BTreeSet<_> = play.told.iter().map(|h| &h.message_id).collect();
+    assert!(play.events.iter().all(|h| h.format.function == "delivery-status"));
+    let ids: BTreeSet<_> = play.events.iter().map(|h| &h.message_id).collect();
     assert_eq!(ids.len(), 50);
     let alone = self::play(
         &[
@@ -392,6 +392,6 @@ fn one_address_is_told_only_its_own() {
         ],
         1,
     );
-    assert!(alone.told.iter().any(|h| h.channel == "SMS"));
+    assert!(alone.events.iter().any(|h| h.channel == "SMS"));
     assert!(alone.posts.iter().all(|post| post.function == "event-webhook"));
 }

@@ -30,7 +30,7 @@ const PLAIN_COOKIE: &str = "session";
 /// How long a browser keeps the cookie of a session that is over, by which it is known.
 const KNOWN_SECONDS: i64 = 90 * 86_400;
 /// Sessions in one request beyond these are not looked at.
-const MOST_SESSIONS: usize = 3;
+const MAX_SESSIONS: usize = 3;
 
 /// A session that is signed and not over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,7 +148,7 @@ impl SignIn {
                 let id = id.to_owned();
                 (until > now / 1000).then_some(Session { role, id, until })
             })
-            .take(MOST_SESSIONS)
+            .take(MAX_SESSIONS)
             .collect()
     }
 

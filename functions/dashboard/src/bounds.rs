@@ -27,7 +27,7 @@ const STATUSES: [Status; 8] = [
 const OTHER_CHANNEL: &str = "OTHER";
 const OTHER_STATUS: &str = "other";
 /// How many names of each kind an overview holds that would be too large otherwise.
-const MOST_NAMES: usize = 500;
+const MAX_NAMES: usize = 500;
 
 /// The same overview, small enough for an answer.
 pub(crate) fn bounded(summary: Summary) -> Summary {
@@ -83,9 +83,9 @@ fn folded(mut summary: Summary) -> Summary {
         count: rest.iter().map(|row| row.count).sum(),
     });
     summary.billing.sort_by_key(|row| std::cmp::Reverse(row.count));
-    summary.billing.truncate(MOST_NAMES);
+    summary.billing.truncate(MAX_NAMES);
     for names in [&mut summary.bots, &mut summary.tags, &mut summary.channels] {
-        names.truncate(MOST_NAMES);
+        names.truncate(MAX_NAMES);
     }
     summary.truncated = true;
     summary
@@ -112,8 +112,8 @@ fn added<R>(
 
 /// Rows beyond the most frequent ones as one.
 fn rest<R>(rows: &mut Vec<R>, sum: impl Fn(&[R]) -> R) {
-    if rows.len() > MOST_NAMES {
-        let rare = rows.split_off(MOST_NAMES - 1);
+    if rows.len() > MAX_NAMES {
+        let rare = rows.split_off(MAX_NAMES - 1);
         rows.push(sum(&rare));
     }
 }
@@ -170,9 +170,9 @@ mod tests {
         assert!(small.truncated);
         assert_eq!(small.counts.iter().map(|row| row.count).sum::<u64>(), events);
         assert_eq!(small.failures.iter().map(|row| row.count).sum::<u64>(), failures);
-        assert_eq!(small.failures.len(), MOST_NAMES);
+        assert_eq!(small.failures.len(), MAX_NAMES);
         assert_eq!(small.funnel.len(), 1);
-        assert_eq!((small.funnel[0].sent, small.tags.len()), (5_000, MOST_NAMES));
+        assert_eq!((small.funnel[0].sent, small.tags.len()), (5_000, MAX_NAMES));
         let sent: u64 = small
             .counts
             .iter()

@@ -22,15 +22,15 @@ use crate::{
 const PAGE: usize = 50;
 const LARGEST_PAGE: usize = 200;
 /// Lines of one part of a CSV table.
-const MOST_LINES: usize = 10_000;
+const MAX_LINES: usize = 10_000;
 /// Rounds of reading for one part of a CSV table, or for a page that has no next one.
-const MOST_ROUNDS: usize = 5;
+const MAX_ROUNDS: usize = 5;
 /// Events that a round reads of each of a day's sixteen shards, for a CSV table. A part is made from
 /// 20,000 events at most, which are 2,500 read units where an event has 1 KB.
 const LINES_OF_SHARD: usize = 250;
 /// Days of an overview unless the caller says otherwise, and at most.
 const DAYS: i64 = 30;
-const MOST_DAYS: i64 = 366;
+const MAX_DAYS: i64 = 366;
 
 /// A message in a path.
 #[derive(Deserialize, JsonSchema)]
@@ -240,7 +240,7 @@ impl Limit {
             cursor,
             // A quarter of the page from each of the 16: enough for a page on most days, at a cost of four.
             per_shard: self.0.div_ceil(4),
-            rounds: if is_only { MOST_ROUNDS } else { 1 },
+            rounds: if is_only { MAX_ROUNDS } else { 1 },
             attributes: None,
         }
     }
@@ -250,13 +250,13 @@ impl Limit {
 pub(crate) fn lines(cursor: Option<String>) -> Page {
     Page {
         room: Room {
-            entries: MOST_LINES,
+            entries: MAX_LINES,
             bytes: LARGEST_ANSWER,
         },
         size: csv::size,
         cursor,
         per_shard: LINES_OF_SHARD,
-        rounds: MOST_ROUNDS,
+        rounds: MAX_ROUNDS,
         attributes: Some(&csv::ATTRIBUTES),
     }
 }
@@ -311,9 +311,9 @@ impl SummaryQuery {
             None => to.checked_sub(back).unwrap_or(to),
         };
         let days = i64::from((to - from).get_days()) + 1;
-        if !(1..=MOST_DAYS).contains(&days) {
+        if !(1..=MAX_DAYS).contains(&days) {
             return Err(Refusal::BadRequest(format!(
-                "from must not be after to, and the range at most {MOST_DAYS} days"
+                "from must not be after to, and the range at most {MAX_DAYS} days"
             )));
         }
         let word = |name: &Option<String>| name.as_deref().map(counters::word);

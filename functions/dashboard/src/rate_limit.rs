@@ -24,11 +24,11 @@ use crate::refusal::{self, Refusal};
 /// The window in which failures are counted.
 const WINDOW_SECONDS: i64 = 900;
 /// Failures from one address, or one /64 network of IPv6.
-const MOST_OF_ADDRESS: i64 = 10;
+const MAX_OF_ADDRESS: i64 = 10;
 /// Failures from all addresses. It bounds a guess from many addresses, and what the table holds.
-const MOST_OF_ALL: i64 = 200;
+const MAX_OF_ALL: i64 = 200;
 /// Failures from the browsers that signed in with one password before.
-const MOST_OF_KNOWN: i64 = 20;
+const MAX_OF_KNOWN: i64 = 20;
 const FAILURES: &str = "failures";
 
 /// The counter of failures.
@@ -69,12 +69,12 @@ impl Attempts {
     ) -> Result<Attempt<'_>, Refusal> {
         let turn = self.one_at_a_time.lock().await;
         let mut counted_for = vec![
-            ("signin#all".to_owned(), MOST_OF_ALL),
-            (format!("signin#{}", network(address)), MOST_OF_ADDRESS),
+            ("signin#all".to_owned(), MAX_OF_ALL),
+            (format!("signin#{}", network(address)), MAX_OF_ADDRESS),
         ];
         if !self.has_room(&counted_for, now).await? {
             let known = known.ok_or_else(|| too_many(now))?;
-            counted_for = vec![(format!("signin#known={known}"), MOST_OF_KNOWN)];
+            counted_for = vec![(format!("signin#known={known}"), MAX_OF_KNOWN)];
             if !self.has_room(&counted_for, now).await? {
                 return Err(too_many(now));
             }

@@ -21,9 +21,9 @@ use crate::{
 };
 
 /// Hours of a longer range would fill a screen with one pixel each.
-const MOST_DAYS_WITH_HOURS: i64 = 31;
+const MAX_DAYS_WITH_HOURS: i64 = 31;
 /// So many bots and tags are offered to choose from, those of the latest days.
-const MOST_CHOICES: usize = 2_000;
+const MAX_CHOICES: usize = 2_000;
 
 /// Which events are asked for.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ impl Counters {
         let of_days = || counters::days(&range.from, &range.to);
         let days = self.read(&series, of_days());
         let hours = async {
-            if range.days > MOST_DAYS_WITH_HOURS {
+            if range.days > MAX_DAYS_WITH_HOURS {
                 return Ok(Vec::new());
             }
             self.read(&series, counters::hours(&range.from, &range.to)).await
@@ -277,7 +277,7 @@ fn chosen(names: &[Item], days: &[Item], kind: Names) -> Vec<String> {
         .filter_map(|item| item.get(kind.attribute())?.as_ss().ok())
         .flatten()
     {
-        if all.len() == MOST_CHOICES {
+        if all.len() == MAX_CHOICES {
             break;
         }
         all.insert(name);

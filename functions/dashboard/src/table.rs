@@ -25,9 +25,9 @@ use crate::{
 };
 
 /// How many events of a message one request reads; the rest is behind a cursor.
-const MOST_EVENTS: usize = 2_000;
+const MAX_EVENTS: usize = 2_000;
 /// How many calls that takes at most. One brings 1 MB.
-const MOST_CALLS: usize = 20;
+const MAX_CALLS: usize = 20;
 /// Of an answer about a message, the bytes that are for its own events. An item of 400 KB that is written in
 /// escapes takes nearly as much.
 const OWN_EVENTS: usize = 3_100_000;
@@ -83,11 +83,11 @@ impl EventsTable {
             Some(cursor) => Some(event_key(id, cursor::read::<String>(cursor)?)),
         };
         let mut room = Room {
-            entries: MOST_EVENTS,
+            entries: MAX_EVENTS,
             bytes: OWN_EVENTS,
         };
         let mut is_full = false;
-        for _ in 0..MOST_CALLS {
+        for _ in 0..MAX_CALLS {
             let query = self.of_message(id).set_exclusive_start_key(start);
             let page = query.send().await.map_err(|e| refusal::of_query(&e))?;
             for mut item in page.items.unwrap_or_default() {
@@ -100,7 +100,7 @@ impl EventsTable {
                 }
             }
             start = page.last_evaluated_key;
-            if start.is_none() || read.items.len() + read.others.len() >= MOST_EVENTS {
+            if start.is_none() || read.items.len() + read.others.len() >= MAX_EVENTS {
                 break;
             }
         }

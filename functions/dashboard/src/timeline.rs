@@ -18,9 +18,9 @@ use crate::{
 };
 
 /// Legs of a journey beyond these are left out.
-const MOST_LEGS: usize = 100;
+const MAX_LEGS: usize = 100;
 /// Events of other messages that an answer about a message holds at most.
-const MOST_OTHERS: usize = 200;
+const MAX_OTHERS: usize = 200;
 /// What an answer holds beside events and legs.
 const REST: usize = 50_000;
 /// What an outcome takes beside its words.
@@ -77,12 +77,12 @@ pub(crate) fn message(id: &str, read: &OfMessage, around: &Around) -> Message {
     let steps: Vec<Step<'_>> = all.into_iter().chain(&around.linked).filter_map(step).collect();
     let mut legs = journey::legs(&steps.iter().collect::<Vec<&Step<'_>>>());
     let outcome = journey::outcome(&legs).map(outcome);
-    let legs_left_out = legs.len() > MOST_LEGS;
-    legs.truncate(MOST_LEGS);
+    let legs_left_out = legs.len() > MAX_LEGS;
+    legs.truncate(MAX_LEGS);
     let journey: Vec<JourneyLeg> = legs.into_iter().map(leg).collect();
     let used = items.iter().map(size).sum::<usize>() + journey.iter().map(size_of_leg).sum::<usize>() + REST;
     let mut room = Room {
-        entries: MOST_OTHERS,
+        entries: MAX_OTHERS,
         bytes: LARGEST_ANSWER.saturating_sub(used),
     };
     let linked = fitting(&around.linked, &mut room);
@@ -143,7 +143,7 @@ fn person_journey(journey: Journey, positions: &[Option<usize>], room: &mut Room
         return None;
     }
     let outcome = outcome(journey::outcome(&journey.legs)?);
-    let legs = journey.legs.into_iter().take(MOST_LEGS).map(leg);
+    let legs = journey.legs.into_iter().take(MAX_LEGS).map(leg);
     Some(PersonJourney {
         journey: legs.take_while(|leg| room.take(size_of_leg(leg))).collect(),
         outcome,

@@ -8,6 +8,7 @@
     reason = "a test that meets the unexpected is to fail"
 )]
 
+mod closed_pipe;
 mod dead_letters;
 mod serve;
 mod sign_and_get;

@@ -29,7 +29,7 @@ use integration_tests::{
 };
 use netcore_webhooks::{
     erase::{self, RECORD, Report},
-    serve::PLACE,
+    serve::INSTANCE_FILE,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -57,7 +57,7 @@ impl Stage {
         let scene = Scene::set().await;
         let folder = TempDir::new().unwrap();
         let place = serde_json::to_string(&scene.place).unwrap();
-        fs::write(folder.path().join(PLACE), place).unwrap();
+        fs::write(folder.path().join(INSTANCE_FILE), place).unwrap();
         let aws = scene.place.aws(Timeouts::unhurried()).await;
         let stage = Self { scene, folder, aws };
         let items = simulated::items(&["--messages", "90"], 4);

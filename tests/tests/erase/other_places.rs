@@ -146,7 +146,7 @@ async fn counters_that_name_the_person_are_told_until_they_are_gone() {
 
     let (told, report) = stage.told(&["--recipient", &number, "--yes", "--queues"]).await;
     let counters = report.counters.as_ref().unwrap();
-    assert_eq!((counters.looked, counters.found), (5, 4), "{told}");
+    assert_eq!((counters.read, counters.found), (5, 4), "{told}");
     assert!(told.contains("4 of 5 items name the person"), "{told}");
     assert!(told.contains("rollups rebuild"), "{told}");
     let digits: String = told.chars().filter(char::is_ascii_digit).collect();

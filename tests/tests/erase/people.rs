@@ -7,7 +7,7 @@ use integration_tests::{
     binary,
     ledger::{Key, key},
 };
-use netcore_webhooks::erase::Why;
+use netcore_webhooks::erase::MatchReason;
 use serde_json::Value;
 use webhook_ingest::events_table::item;
 
@@ -84,7 +84,7 @@ async fn a_person_disappears_in_both_directions_and_nobody_else() {
         assert!(gone.contains(&key(item)), "{:?}", key(item));
     }
     assert!(after.contains_key(&key(&like)), "a longer number is another one");
-    assert_eq!(done.traces[&key(&named)].why, Why::Mention);
+    assert_eq!(done.traces[&key(&named)].why, MatchReason::Mention);
     assert!(
         before.len() - after.len() < before.len() / 4,
         "most belong to others"

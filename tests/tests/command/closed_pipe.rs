@@ -1,0 +1,95 @@
+//! Commands whose standard output is a pipe without a reader, as in `dead-letters list | head -1`.
+
+use integration_tests::{
+    binary,
+    command::{Desk, TIMEOUT},
+};
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::event;
+
+/// Exit status of a program that is killed by SIGPIPE, as a shell reports it.
+const SIGPIPE: i32 = 128 + 13;
+
+/// Exit status and standard error of a command that prints to a closed pipe.
+async fn run(desk: &Desk, arguments: &[&str]) -> (Option<i32>, String) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = desk.command(&binary::command());
+    command.args(arguments).stdout(writer);
+    let output = timeout(TIMEOUT, command.output()).await.unwrap().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_ends_quietly_if_nothing_reads_its_output() {
+    let desk = Desk::new();
+    let serving = desk.serve().await;
+    let body = json!([event("m-1", &json!({}))]).to_string();
+    assert_eq!(serving.post("event-webhook", &body).await.status, 200);
+    assert_eq!(serving.post("event-webhook", "junk").await.status, 400);
+    desk.write("body.json", &body);
+    let all: [&[&str]; 12] = [
+        &["get", "m-1"],
+        &["sign", "body.json"],
+        &["cost", "--events-per-month", "1000000"],
+        &["cost", "--events-per-month", "1000000", "--json"],
+        &["dead-letters", "list"],
+        &["dead-letters", "show"],
+        &["dead-letters", "export", "--to", "export.jsonl"],
+        &["dead-letters", "discard"],
+        &["dead-letters", "discard", "--yes"],
+        &["dead-letters", "redrive"],
+        &["erase", "--recipient", "919209209291"],
+        &["rollups", "rebuild"],
+    ];
+    for arguments in all {
+        assert_eq!(
+            run(&desk, arguments).await,
+            (Some(SIGPIPE), String::new()),
+            "{arguments:?}"
+        );
+    }
+    let url = ["simulate", "--messages", "5", "--url", &serving.url];
+    assert_eq!(run(&desk, &url).await, (Some(SIGPIPE), String::new()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_whose_report_cannot_be_printed_deletes_nothing() {
+    let desk = Desk::new();
+    let serving = desk.serve().await;
+    let body = json!([event("m-1", &json!({}))]).to_string();
+    assert_eq!(serving.post("event-webhook", &body).await.status, 200);
+
+    let erase = ["erase", "--recipient", "919209209291", "--yes"];
+    assert_eq!(run(&desk, &erase).await, (Some(SIGPIPE), String::new()));
+
+    assert!(desk.run(&["get", "m-1"]).await.ok().contains("m-1"));
+    assert!(!desk.path().join(".local/erasures.jsonl").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_serve_that_cannot_print_its_addresses_stops_and_leaves_no_running_file() {
+    let desk = Desk::new();
+    let serve = ["serve", "--listen", "127.0.0.1:0"];
+    assert_eq!(run(&desk, &serve).await, (Some(SIGPIPE), String::new()));
+    assert!(!desk.path().join(".local/running.json").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_reported_as_an_error() {
+    let desk = Desk::new();
+    let mut command = desk.command(&binary::command());
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    command
+        .args(["cost", "--events-per-month", "1000000"])
+        .stdout(full);
+    let output = command.output().await.unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(
+        error.starts_with("error: standard output: No space left on device"),
+        "{error}"
+    );
+}
