@@ -60,7 +60,7 @@ async fn every_documented_path_names_a_parameter_that_it_does_not_take() {
             for name in documented {
                 let repeated = error(&instance, &method, &format!("{address}?{name}=1&{name}=1")).await;
                 assert!(
-                    repeated.starts_with(&format!("the parameter {name} is there more than once; ")),
+                    repeated.starts_with(&format!("the parameter {name} is repeated; ")),
                     "{method} {path}: {repeated}"
                 );
             }

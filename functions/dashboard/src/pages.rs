@@ -1,47 +1,47 @@
-//! Parts of lists: what is asked of the events table, and what it returned.
+//! Pages of lists: requests to the events table, and their results.
 
 use webhook_ingest::events_table::item::Item;
 
-use crate::sizes::Room;
+use crate::sizes::SizeBudget;
 
-/// Which part of a list is wanted, and how much may be read for it.
-pub(crate) struct Page {
-    /// How many events of which size.
-    pub(crate) room: Room,
-    /// The room that an event takes.
+/// Request for a page of a list, with limits for reading.
+pub(crate) struct PageRequest {
+    /// Maximum number and size of the events.
+    pub(crate) budget: SizeBudget,
+    /// Size of an event in the response.
     pub(crate) size: fn(&Item) -> usize,
-    /// Where the last part ended.
+    /// End of the previous page.
     pub(crate) cursor: Option<String>,
-    /// Of a day: how many events of each shard one round reads.
+    /// For a day: number of events that a round reads from each shard.
     pub(crate) per_shard: usize,
-    /// How many rounds there may be.
+    /// Maximum number of rounds.
     pub(crate) rounds: usize,
-    /// Only these attributes are wanted; all if nothing is said.
+    /// The attributes to read; `None` reads all.
     pub(crate) attributes: Option<&'static [&'static str]>,
 }
 
 /// Events of a message.
-pub(crate) struct OfMessage {
-    /// Those that the answer has room for, in the order of their keys.
+pub(crate) struct MessageEvents {
+    /// Events that fit the response, sorted by key.
     pub(crate) items: Vec<Item>,
-    /// Those that were read and found no room, with nothing but what a state is folded from.
+    /// Events that do not fit, with only the attributes that determine the state.
     pub(crate) others: Vec<Item>,
-    /// Where the part after `items` begins, if there is one.
+    /// Cursor for the events after `items`, if there are more.
     pub(crate) cursor: Option<String>,
 }
 
-/// A part of a list.
-pub(crate) struct Part {
+/// A page of a list.
+pub(crate) struct Page {
     pub(crate) items: Vec<Item>,
-    /// Where the next part begins, if there is one.
+    /// Cursor for the next page, if there is one.
     pub(crate) cursor: Option<String>,
 }
 
-/// A person's other events near a message's own.
+/// Events of the same person that are related to a message.
 #[derive(Default)]
-pub(crate) struct Around {
-    /// Of messages of the same sending: on another channel, with the same request or callback data.
+pub(crate) struct RelatedEvents {
+    /// Events of messages that continue it on another channel, with the same request or callback data.
     pub(crate) linked: Vec<Item>,
-    /// Incoming, in answer to one of those messages.
+    /// Replies to one of these messages.
     pub(crate) answers: Vec<Item>,
 }
