@@ -195,7 +195,7 @@ async fn serve(data: &Path, options: Serve) -> anyhow::Result<()> {
     let printed = stdout::print(addresses(&server));
     if printed.is_ok() {
         stopped().await;
-        // Nothing may read the output any more; the requests in progress are finished all the same.
+        // The output may have no reader by now; the requests in progress are finished anyway.
         let _ = stdout::print_line("stopping: finishing the requests in progress");
     }
     server.stop().await;
@@ -235,7 +235,7 @@ fn sample(auth: &str, base: &str) -> String {
     .to_string();
     let headers = match webhook_ingest::auth::Policy::parse(auth) {
         Ok(policy) => policy.sign(body.as_bytes(), now),
-        // The policy is a reference to a secret, selection must not be printed.
+        // The policy is a reference to a secret, which must not be printed.
         Err(_) => Vec::new(),
     };
     sign::line(&headers, &body, &format!("{base}/lambda-url/event-webhook/"))

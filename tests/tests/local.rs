@@ -130,7 +130,7 @@ async fn a_folder_holds_each_item_once_keeps_no_record_that_was_read_and_starts_
     let table = instance
         .server
         .local
-        .place
+        .instance
         .aws(Timeouts::unhurried())
         .await
         .dynamodb;

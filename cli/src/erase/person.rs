@@ -15,7 +15,7 @@ const SHORTEST_ID: usize = 8;
 /// Attributes with times. Their digits are not searched for phone numbers.
 const TIMES: [&str; 4] = [EVENT_TIME, RECEIVED_AT, EXPIRES_AT, DAY_SHARD];
 
-/// MatchReason an item belongs to a person.
+/// Why an item belongs to a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MatchReason {
     /// Its `recipient` is the number: the message was sent to it or came from it.
@@ -89,7 +89,7 @@ impl Person {
         Ok(true)
     }
 
-    /// MatchReason an item belongs to the person; `None` if it does not.
+    /// Why an item belongs to the person; `None` if it does not.
     pub fn match_reason(&self, item: &Item) -> Option<MatchReason> {
         let text = |name: &str| item.get(name).and_then(|v| v.as_s().ok()).map(String::as_str);
         if text(RECIPIENT).is_some_and(|recipient| self.has_number_in(recipient)) {

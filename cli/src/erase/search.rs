@@ -31,7 +31,7 @@ pub struct Trace {
     pub channel: String,
     /// Such as `sent`.
     pub status: String,
-    /// MatchReason it belongs to the person.
+    /// Why it belongs to the person.
     pub why: MatchReason,
 }
 

@@ -156,7 +156,7 @@ impl Simulation {
         let sent = self
             .sender
             .send(&self.workload.posts, &self.receivers.urls, pace, |n| {
-                bar.inc(n as u64)
+                bar.inc(n as u64);
             })
             .await;
         bar.finish_and_clear();

@@ -5,7 +5,7 @@ use integration_tests::{
     command::{Desk, TIMEOUT},
 };
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::{process::Command, time::timeout};
 
 use crate::event;
 
@@ -18,7 +18,13 @@ async fn run(desk: &Desk, arguments: &[&str]) -> (Option<i32>, String) {
     drop(reader);
     let mut command = desk.command(&binary::command());
     command.args(arguments).stdout(writer);
-    let output = timeout(TIMEOUT, command.output()).await.unwrap().unwrap();
+    ended(command).await
+}
+
+async fn ended(mut command: Command) -> (Option<i32>, String) {
+    // `Command::output` would replace the pipe.
+    let child = command.spawn().unwrap();
+    let output = timeout(TIMEOUT, child.wait_with_output()).await.unwrap().unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
@@ -85,9 +91,8 @@ async fn a_full_disk_is_reported_as_an_error() {
     command
         .args(["cost", "--events-per-month", "1000000"])
         .stdout(full);
-    let output = command.output().await.unwrap();
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{error}");
+    let (code, error) = ended(command).await;
+    assert_eq!(code, Some(1), "{error}");
     assert!(
         error.starts_with("error: standard output: No space left on device"),
         "{error}"
