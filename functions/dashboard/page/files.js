@@ -44,7 +44,7 @@ export function csvLink(label, name, { href, signal }) {
         fill(status, ` ${plural(lines, "line")} so far…`);
       } while (next && texts.length < MOST_PARTS);
       save(name, "text/csv;charset=utf-8", texts);
-      fill(status, part.truncated ? ` ${number(lines)} lines, the newest first; there are more events than this file holds.` : "");
+      fill(status, part.truncated ? ` ${number(lines)} lines, the newest first; there are more events than this file contains.` : "");
     } catch (error) {
       if (!signal.aborted) fill(status, combined.aborted ? " Stopped." : ` ${error.message}`);
     } finally {

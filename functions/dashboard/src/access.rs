@@ -360,7 +360,7 @@ mod tests {
             (r#"{"key":"short","sign_in":[]}"#, "key must be"),
             (
                 r#"{"key":"0123456789abcdef0123456789abcdef","sign_in":[]}"#,
-                "holds no password",
+                "has no password",
             ),
             (
                 r#"{"key":"0123456789abcdef0123456789abcdef","sign_in":[{"role":"agent","password":"hunter2"}]}"#,
