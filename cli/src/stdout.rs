@@ -1,4 +1,4 @@
-//! Standard output of the command. Commands print their results with [`print`] and
+//! Standard output of the command. Commands print their results with [`print()`] and
 //! [`print_line`] only.
 //!
 //! Rust ignores SIGPIPE, and `println!` panics if the reader has closed the pipe, as `head` does. Here
@@ -30,7 +30,7 @@ pub fn print(text: impl fmt::Display) -> anyhow::Result<()> {
 /// Writes a text and a line break to standard output.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_line(text: impl fmt::Display) -> anyhow::Result<()> {
     print(format_args!("{text}\n"))
 }
