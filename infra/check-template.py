@@ -45,17 +45,17 @@ REFERENCES = {
     "DashboardAuthParameter": ["", "/netcore-webhooks/dashboard"],
     "DashboardAuthSecretArn": SECRET_ARNS,
 }
-NO_REFERENCES = ['{"accept":"anything"}', '{"accept":[{"type":"header","name":"x","values":["s"]}]}', "plain-secret",
+INVALID_REFERENCES = ['{"accept":"anything"}', '{"accept":[{"type":"header","name":"x","values":["s"]}]}', "plain-secret",
                  "name", "/", "/a/", '/n{"accept":"anything"}', "*", "/*", "arn:aws:secretsmanager:*:123456789012:secret:auth-AbCdEf"]
 # The streams of one log group. Its !GetAtt Arn is the same text.
 LOG_STREAMS = re.compile(r"arn:\$\{AWS::Partition\}:logs:\$\{AWS::Region\}:\$\{AWS::AccountId\}:log-group:([^*?]+):\*")
 ALARM_ARN = re.compile(r"arn:\$\{AWS::Partition\}:cloudwatch:\$\{AWS::Region\}:\$\{AWS::AccountId\}:alarm:(.+)")
 # Lambda's metrics that the dashboard shows for every function.
-OF_EVERY_FUNCTION = ["Errors", "Throttles", "ConcurrentExecutions"]
+FUNCTION_METRICS = ["Errors", "Throttles", "ConcurrentExecutions"]
 SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSPHRASE|CREDENTIAL|PRIVATE|API_?KEY|AUTH$")
 
 
-# It says at every transform that nobody published what it measured.
+# Without this, every transform logs that its metrics were not published.
 logging.getLogger("samtranslator.metrics.metrics").setLevel(logging.ERROR)
 
 
@@ -118,10 +118,10 @@ def function_urls(resources, problems):
             elif auth_type != "AWS_IAM":
                 problems.append(f"{name}: AuthType must be the literal NONE or AWS_IAM, not {auth_type}")
             elif for_all:
-                problems.append(f"{name}: AWS_IAM, yet everybody may call {function}")
+                problems.append(f"{name}: AWS_IAM, but everybody may call {function}")
             # WEBHOOK_AUTH protects a URL that is always public, DASHBOARD_AUTH one that is public under a condition.
             if (condition in guards) != (auth_type == "NONE"):
-                problems.append(f"{function}: a public URL and a variable that says who may call belong together")
+                problems.append(f"{function}: a public URL and a variable with its authentication belong together")
 
 
 def statements(resources):
@@ -177,9 +177,9 @@ def no_plain_secrets(template, resources, problems):
         for value in accepted:
             if not re.fullmatch(pattern, value):
                 problems.append(f"parameter {parameter} refuses the reference {value!r}")
-        for value in NO_REFERENCES:
+        for value in INVALID_REFERENCES:
             if re.fullmatch(pattern, value):
-                problems.append(f"parameter {parameter} accepts what is no reference: {value}")
+                problems.append(f"parameter {parameter} accepts a value that is not a reference: {value}")
     for name, function in of_type(resources, "AWS::Lambda::Function"):
         for variable, value in variables(function).items():
             if variable in POLICIES:
@@ -192,13 +192,13 @@ def no_plain_secrets(template, resources, problems):
                     problems.append(f"{name}: the variable {variable} contains a secret in plain text")
 
 
-def shown(resources):
+def dashboard_bodies(resources):
     """The dashboards' contents."""
     for name, dashboard in of_type(resources, "AWS::CloudWatch::Dashboard"):
         body = plain(dashboard["DashboardBody"])
         if not isinstance(body, str):
             unknown = sorted(set(re.findall(r'"Fn::If": \["(\w+)"', json.dumps(body))))
-            raise ValueError(f"{name}: depends on {', '.join(unknown)}, which cannot be reckoned from Receivers")
+            raise ValueError(f"{name}: depends on {', '.join(unknown)}, which cannot be computed from Receivers")
         yield name, json.loads(body)
 
 
@@ -210,7 +210,7 @@ def metric_names(resources):
             metric = query.get("MetricStat", {}).get("Metric", {})
             if metric.get("Namespace") == NAMESPACE:
                 yield name, metric["MetricName"]
-    for name, body in shown(resources):
+    for name, body in dashboard_bodies(resources):
         for widget in body["widgets"]:
             for metric in widget["properties"].get("metrics", []):
                 if metric[0] == NAMESPACE:
@@ -236,15 +236,15 @@ def streams(resources, problems):
         problems.append("no function reads the table's stream")
     for name, mapping in mappings:
         if mapping.get("MaximumRetryAttempts") != -1:
-            problems.append(f"{name}: a stream's records must be tried until they expire")
+            problems.append(f"{name}: a stream's records must be retried until they expire")
         age = mapping.get("MaximumRecordAgeInSeconds", -1)
         if age != -1 and "OnFailure" not in mapping.get("DestinationConfig", {}):
             problems.append(f"{name}: records that are dropped after {age} s need a destination on failure")
         if mapping.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
-            problems.append(f"{name}: without ReportBatchItemFailures one record holds the whole batch back")
+            problems.append(f"{name}: without ReportBatchItemFailures one record blocks the whole batch")
 
 
-def kept(template, problems):
+def data_protection(template, problems):
     """ProtectData must keep every queue and table that may contain the only copy of an event."""
     policy = {"Fn::If": ["ProtectsData", "Retain", "Delete"]}
     for name in ["EventsTable", "RollupsTable", "RetryQueue", "DeadLetterQueue"]:
@@ -271,58 +271,58 @@ def plain(value):
 
 
 def logs(resources, problems):
-    """A function writes to its own log group, and its role may write to those of its functions alone."""
+    """A function writes to its own log group, and its role may write only to the log groups of its functions."""
     names = {plain(group["LogGroupName"]): name for name, group in of_type(resources, "AWS::Logs::LogGroup")}
-    rights = {}
+    permissions = {}
     for role, statement in statements(resources):
         if "logs:PutLogEvents" in as_list(statement.get("Action")):
             for resource in as_list(statement["Resource"]):
                 if "Fn::GetAtt" in resource:
-                    rights.setdefault(role, set()).add(resource["Fn::GetAtt"][0])
+                    permissions.setdefault(role, set()).add(resource["Fn::GetAtt"][0])
                     continue
                 streams = LOG_STREAMS.fullmatch(str(plain(resource)))
                 group = names.get(streams[1]) if streams else None
-                rights.setdefault(role, set()).add(group)
+                permissions.setdefault(role, set()).add(group)
                 if not group:
-                    problems.append(f"{role}: may write to the log group {plain(resource)}, which is not there")
+                    problems.append(f"{role}: may write to the log group {plain(resource)}, which does not exist")
     for name, function in of_type(resources, "AWS::Lambda::Function"):
         role, group = function["Role"]["Fn::GetAtt"][0], ref(function["LoggingConfig"]["LogGroup"])
-        if group not in rights.get(role, set()):
+        if group not in permissions.get(role, set()):
             problems.append(f"{role}: {name} may not write to its log group {group}")
 
 
-def named(text):
-    """The resource that a variable of an Fn::Sub names; the text itself if it is none."""
+def referenced(text):
+    """The resource that a variable of an Fn::Sub refers to; other texts unchanged."""
     return re.sub(r"^\$\{(\w+)(\.Arn)?\}$", r"\1", text)
 
 
 def dashboard(resources, problems):
-    """The dashboard shows every alarm of a function and every function, and nothing that is not there."""
+    """The dashboard shows every alarm of a function and every function, and nothing that does not exist."""
     functions = {plain(function["FunctionName"]): name for name, function in of_type(resources, "AWS::Lambda::Function")}
     alarms = {plain(alarm["AlarmName"]): name for name, alarm in of_type(resources, "AWS::CloudWatch::Alarm")}
     answering = {alarm["Dimensions"][0]["Value"] for _, alarm in of_type(resources, "AWS::CloudWatch::Alarm")
                  if alarm["MetricName"] == "TimeToAnswer"}
-    for name, body in shown(resources):
-        listed, measured, answers = set(), {metric: set() for metric in OF_EVERY_FUNCTION}, set()
+    for name, body in dashboard_bodies(resources):
+        listed, measured, answers = set(), {metric: set() for metric in FUNCTION_METRICS}, set()
         for widget in body["widgets"]:
             for text in widget["properties"].get("alarms", []):
                 by_name = ALARM_ARN.fullmatch(text)
-                alarm = alarms.get(by_name[1], by_name[1]) if by_name else named(text)
+                alarm = alarms.get(by_name[1], by_name[1]) if by_name else referenced(text)
                 listed.add(alarm)
                 if alarm not in alarms.values():
-                    problems.append(f"{name}: shows the alarm {alarm}, which is not there")
+                    problems.append(f"{name}: shows the alarm {alarm}, which does not exist")
             for metric in widget["properties"].get("metrics", []):
                 if metric[0] == "AWS/Lambda":
-                    function = functions.get(metric[3], named(metric[3]))
+                    function = functions.get(metric[3], referenced(metric[3]))
                     measured.setdefault(metric[1], set()).add(function)
                     if function not in functions.values():
-                        problems.append(f"{name}: shows {metric[1]} of {function}, which is not there")
+                        problems.append(f"{name}: shows {metric[1]} of {function}, which does not exist")
                 elif metric[:2] == [NAMESPACE, "TimeToAnswer"]:
                     answers.add(metric[3])
         for alarm in alarms:
             if any(alarm.startswith(f"{function}-") for function in functions) and alarms[alarm] not in listed:
                 problems.append(f"{name}: does not show {alarms[alarm]}")
-        for metric in OF_EVERY_FUNCTION:
+        for metric in FUNCTION_METRICS:
             for function in functions.values():
                 if function not in measured[metric]:
                     problems.append(f"{name}: does not show {metric} of {function}")
@@ -331,13 +331,13 @@ def dashboard(resources, problems):
 
 
 def references(template, resources, problems):
-    """Nothing refers to what is not there."""
-    there = {*resources, *template["Parameters"]}
+    """Every reference has a target."""
+    existing = {*resources, *template["Parameters"]}
 
-    def look(value, where):
+    def visit(value, where):
         if isinstance(value, list):
             for item in value:
-                look(item, where)
+                visit(item, where)
         if not isinstance(value, dict):
             return
         for key, argument in value.items():
@@ -350,21 +350,21 @@ def references(template, resources, problems):
                 text, own = argument if isinstance(argument, list) else (argument, {})
                 names = [found.split(".")[0] for found in re.findall(r"\$\{([^!}][^}]*)\}", text) if found not in own]
             for name in names:
-                if not name.startswith("AWS::") and name not in there:
-                    problems.append(f"{where}: refers to {name}, which is not there")
-            look(argument, where)
+                if not name.startswith("AWS::") and name not in existing:
+                    problems.append(f"{where}: refers to {name}, which does not exist")
+            visit(argument, where)
 
     for section in [resources, template["Outputs"]]:
         for name, value in section.items():
-            look(value, name)
+            visit(value, name)
 
 
 def receivers(template, resources, wanted, problems):
-    """The list decides which functions with WEBHOOK_AUTH there are, and each of them has an output with its URL."""
+    """There is one function with WEBHOOK_AUTH for each name in the list, and each has an output with its URL."""
     found = {name.removesuffix("Function"): function for name, function in of_type(resources, "AWS::Lambda::Function")
              if "WEBHOOK_AUTH" in variables(function)}
     if list(found) != wanted:
-        problems.append(f"Receivers are {wanted}, and the functions are those of {list(found)}")
+        problems.append(f"Receivers are {wanted}, but the functions are {list(found)}")
     for name, function in found.items():
         words = plain(function["FunctionName"]).removeprefix("${AWS::StackName}-").split("-")
         if "".join(word.capitalize() for word in words) != name:
@@ -383,7 +383,7 @@ def check(template, wanted, known):
     no_plain_secrets(expanded, resources, problems)
     metrics(resources, known, problems)
     streams(resources, problems)
-    kept(expanded, problems)
+    data_protection(expanded, problems)
     runbook(resources, problems)
     logs(resources, problems)
     dashboard(resources, problems)
@@ -414,7 +414,7 @@ def main():
                  for auth_type, _ in authentication(url["AuthType"]))
     print(f"{path.name}: {public} URLs that are or may be public, with both permissions; no wildcard resource, "
           f"no plain secret, known metrics, no record skipped by the stream's consumer; {len(resources)} resources, "
-          f"and as complete with each of {len(everyone)} receivers alone")
+          f"and the same with each of {len(everyone)} receivers alone")
     return 0
 
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Expands the loops (Fn::ForEach) of template.yaml, as the transform AWS::LanguageExtensions does.
 
-The checks need the resources one by one. cfn-lint's transform expands the loops and looks values up in the mappings.
-After that, whatever depends on nothing but Receivers is reckoned here: conditions, branches, joined and filled-in texts.
-Everything that depends on another parameter stays as it is.
+The checks need single resources. cfn-lint's transform expands the loops and resolves the mappings.
+Then this script evaluates conditions, branches, joins and substitutions that depend only on Receivers.
+Values that depend on other parameters stay unchanged.
 
 Usage: expand.py template.yaml expanded.json [Receivers]
 """
@@ -37,7 +37,7 @@ def expand(template, receivers=None):
     conditions = {name: simple(value, known, {}) for name, value in expanded.get("Conditions", {}).items()}
     for section in ["Resources", "Outputs"]:
         expanded[section] = simple(expanded.get(section, {}), known, conditions)
-    # What was reckoned is no longer asked for.
+    # Evaluated conditions are no longer used.
     for name in [name for name, value in conditions.items() if isinstance(value, bool)]:
         del expanded["Conditions"][name]
     if "Fn::FindInMap" not in json.dumps(expanded):
@@ -46,7 +46,7 @@ def expand(template, receivers=None):
 
 
 def text_of(value):
-    """What may stand in the text of an Fn::Sub; None if the value may not."""
+    """The value as a part of the text of an Fn::Sub; None if that is not possible."""
     if isinstance(value, str):
         return value.replace("${", "${!")
     if isinstance(value, dict) and isinstance(value.get("Fn::Sub"), str):
@@ -55,7 +55,7 @@ def text_of(value):
 
 
 def filled_in(text, variables):
-    """An Fn::Sub without the variables that are known; a plain text if nothing is left to fill in."""
+    """An Fn::Sub with known variables replaced; a plain text if no variables are left."""
     texts = {name: text_of(value) for name, value in variables.items()}
     text = re.sub(r"\$\{(\w+)\}", lambda found: found[0] if texts.get(found[1]) is None else texts[found[1]], text)
     left = {name: value for name, value in variables.items() if texts[name] is None}

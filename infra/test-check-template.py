@@ -15,18 +15,18 @@ FAULTS = [
     ("        AuthType: NONE\n", "        AuthType: !Ref FanOut\n", "must be the literal NONE or AWS_IAM"),
     ("      AuthType: !If [SignsIn, NONE, AWS_IAM]\n", "      AuthType: NONE\n", "public, but without the permission"),
     ("      AuthType: !If [SignsIn, NONE, AWS_IAM]\n", "      AuthType: !If [DashboardRedrives, NONE, AWS_IAM]\n",
-     "a public URL and a variable that says who may call belong together"),
+     "a public URL and a variable with its authentication belong together"),
     ("      AuthType: !If [SignsIn, NONE, AWS_IAM]\n", "      AuthType: !Ref DashboardAccess\n", "must be the literal NONE or AWS_IAM"),
     ("    Type: AWS::Lambda::Permission\n    Condition: SignsIn\n", "    Type: AWS::Lambda::Permission\n",
-     "AWS_IAM, yet everybody may call DashboardFunction"),
+     "AWS_IAM, but everybody may call DashboardFunction"),
     ("      Action: lambda:InvokeFunction\n", "      Action: lambda:GetFunction\n", "without the permission lambda:InvokeFunction"),
-    ("          WEBHOOK_AUTH: !If", "          NO_AUTH: !If", "a public URL and a variable that says who may call belong together"),
+    ("          WEBHOOK_AUTH: !If", "          NO_AUTH: !If", "a public URL and a variable with its authentication belong together"),
     ("            - !Sub ssm:${DashboardAuthParameter}\n", "            - !Ref DashboardAuthParameter\n", "DASHBOARD_AUTH must be the reference"),
-    ("            MaximumRetryAttempts: -1\n", "            MaximumRetryAttempts: 3\n", "must be tried until they expire"),
+    ("            MaximumRetryAttempts: -1\n", "            MaximumRetryAttempts: 3\n", "must be retried until they expire"),
     ("            DestinationConfig: { OnFailure: { Type: SQS, Destination: !GetAtt DeadLetterQueue.Arn } }\n", "",
      "need a destination on failure"),
     ("            FunctionResponseTypes: [ReportBatchItemFailures]\n            BisectBatchOnFunctionError: true\n",
-     "            BisectBatchOnFunctionError: true\n", "one record holds the whole batch back"),
+     "            BisectBatchOnFunctionError: true\n", "one record blocks the whole batch"),
     ("      Role: !GetAtt RedriveRole.Arn\n", "", "the managed policy arn"),
     ("                Action: [dynamodb:PutItem, dynamodb:PartiQLInsert]\n                Resource: !GetAtt EventsTable.Arn\n",
      "                Action: [dynamodb:PutItem, dynamodb:PartiQLInsert]\n                Resource: \"*\"\n", "wildcard resource *"),
@@ -35,7 +35,7 @@ FAULTS = [
     ('WEBHOOK_AUTH: !If [AuthInParameterStore, !Sub "ssm:${WebhookAuthParameter}", !Sub "secretsmanager:${WebhookAuthSecretArn}"]',
      "WEBHOOK_AUTH: '{\"accept\":\"anything\"}'", "nothing else"),
     ("        RUST_LOG: !Ref LogFilter\n", "        API_TOKEN: abc\n", "API_TOKEN looks like a secret"),
-    ("AllowedPattern: ^(/[A-Za-z0-9_.-]{1,128}){1,15}$", "AllowedPattern: .*", "accepts what is no reference"),
+    ("AllowedPattern: ^(/[A-Za-z0-9_.-]{1,128}){1,15}$", "AllowedPattern: .*", "accepts a value that is not a reference"),
     ("AllowedPattern: ^(/[A-Za-z0-9_.-]{1,128}){1,15}$", "AllowedPattern: ^[a-z]+$", "refuses the reference"),
     ("MetricName: Unavailable\n", "MetricName: Unreachable\n", "the metric Unreachable is not in metrics.txt"),
     ("  RetryQueue:\n    Type: AWS::SQS::Queue\n    DeletionPolicy: !If [ProtectsData, Retain, Delete]\n",
@@ -44,20 +44,20 @@ FAULTS = [
     ("                  - !If [HasFallbackSms, !Sub 'arn:${AWS::Partition}:logs:", "                  - !If [HasFallbackSms, !Sub 'arn:${AWS::Partition}:xray:",
      "FallbackSmsFunction may not write to its log group FallbackSmsLog"),
     ("log-group:/aws/lambda/${AWS::StackName}-fallback-sms:*'", "log-group:/aws/lambda/${AWS::StackName}-*:*'", "wildcard resource"),
-    ("                  - !If [HasRcsCallback, !Sub", "                  - !If [HasEventWebhook, !Sub", "which is not there (Receivers=EventWebhook)"),
+    ("                  - !If [HasRcsCallback, !Sub", "                  - !If [HasEventWebhook, !Sub", "which does not exist (Receivers=EventWebhook)"),
     ("  HasRcsCallback: !Not", "  HasRcsCallbacks: !Not", "depends on HasRcsCallback"),
     ("  HasRcsCallback: !Not [!Equals [{ Fn::Length: !Split [RcsCallback,", "  HasRcsCallback: !Not [!Equals [{ Fn::Length: !Split [EventWebhook,",
-     "which is not there (Receivers=EventWebhook)"),
+     "which does not exist (Receivers=EventWebhook)"),
     ("${DeliveryStatusAlarms}${RcsCallbackAlarms}", "${DeliveryStatusAlarms}", "OperatorDashboard: does not show RcsCallbackErrorsAlarm"),
     ('"${Alarm}-slow-answers", ', "", "OperatorDashboard: does not show EventWebhookSlowAnswersAlarm"),
     ('${DeliveryStatusFaults}${RcsCallbackFaults}', "${DeliveryStatusFaults}", "OperatorDashboard: does not show Throttles of RcsCallbackFunction"),
     ('"FunctionName", "${AWS::StackName}-rcs-callback", {"stat": "Maximum"}', '"FunctionName", "${AWS::StackName}-rcs", {"stat": "Maximum"}',
-     "shows ConcurrentExecutions of ${AWS::StackName}-rcs, which is not there"),
+     "shows ConcurrentExecutions of ${AWS::StackName}-rcs, which does not exist"),
     ('"TimeToAnswer", "Function", "rcs-callback"', '"TimeToAnswer", "Function", "rcs"', "shows the time to answer of"),
     ('                  "${ProjectorErrorsAlarm.Arn}",\n', "", "OperatorDashboard: does not show ProjectorErrorsAlarm"),
     ("      Name: rcs-callback\n", "      Name: rcs\n", "its function is named ${AWS::StackName}-rcs"),
     ("    - ${Receiver}Url:\n", "    - ${Receiver}Address:\n", "no output with its URL"),
-    ('Value: !Ref { "Fn::Sub": "${Receiver}Function" }', 'Value: !Ref { "Fn::Sub": "${Receiver}" }', "refers to EventWebhook, which is not there"),
+    ('Value: !Ref { "Fn::Sub": "${Receiver}Function" }', 'Value: !Ref { "Fn::Sub": "${Receiver}" }', "refers to EventWebhook, which does not exist"),
     ('MetricName=\\"Stored\\"', 'MetricName=\\"Saved\\"', "the metric Saved is not in metrics.txt"),
 ]
 
@@ -67,8 +67,8 @@ def check(template):
                           capture_output=True, text=True)
 
 
-def not_noticed(whole, number, folder):
-    """What to say about a fault that the check does not name; None if it does."""
+def undetected(whole, number, folder):
+    """The report for a fault that the check does not find; None if it finds it."""
     old, new, message = FAULTS[number]
     if old not in whole:
         return f"the template no longer has {old.strip()!r}: adapt this fault"
@@ -76,17 +76,17 @@ def not_noticed(whole, number, folder):
     broken.write_text(whole.replace(old, new, 1))
     result = check(broken)
     if result.returncode != 1 or message not in result.stderr:
-        return f"not noticed: {new.strip()!r} (expected {message!r})\n{result.stderr}"
+        return f"not detected: {new.strip()!r} (expected {message!r})\n{result.stderr}"
     return None
 
 
 def main():
     whole = (INFRA.parent / "template.yaml").read_text()
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
-        said = list(pool.map(lambda number: not_noticed(whole, number, folder), range(len(FAULTS))))
-    failed = [text for text in said if text]
+        reports = list(pool.map(lambda number: undetected(whole, number, folder), range(len(FAULTS))))
+    failed = [text for text in reports if text]
     print(*failed, sep="\n", file=sys.stderr, end="\n" if failed else "")
-    print(f"check-template.py noticed {len(FAULTS) - len(failed)} of {len(FAULTS)} faults")
+    print(f"check-template.py detected {len(FAULTS) - len(failed)} of {len(FAULTS)} faults")
     return 1 if failed else 0
 
 

@@ -23,7 +23,7 @@ use webhook_ingest::{
 
 /// Selects dead letters.
 #[derive(Debug, Clone, Args)]
-pub struct Which {
+pub struct Selection {
     /// Only these ids, as `list` prints them; a prefix is enough.
     #[arg(value_name = "ID")]
     ids: Vec<String>,
@@ -48,14 +48,14 @@ fn reasons() -> impl TypedValueParser<Value = Reason> {
     })
 }
 
-impl From<Which> for Filter {
-    fn from(which: Which) -> Self {
+impl From<Selection> for Filter {
+    fn from(selection: Selection) -> Self {
         Self {
-            ids: which.ids,
-            reason: which.reason,
-            function: which.function,
-            older_than: which.older_than,
-            limit: which.limit,
+            ids: selection.ids,
+            reason: selection.reason,
+            function: selection.function,
+            older_than: selection.older_than,
+            limit: selection.limit,
         }
     }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use lambda_http::{Body, RequestExt as _};
 use serde_json::Value;
 
-use crate::{function_url, place::Target};
+use crate::{function_url, target::Target};
 
 /// Calls the dashboard's API in this process and formats the response.
 ///
@@ -18,25 +18,25 @@ use crate::{function_url, place::Target};
 pub async fn timeline(target: &Target, name: &str) -> anyhow::Result<String> {
     let dashboard =
         Dashboard::start(&DashboardConfig::of_terminal(target.storage.clone()), &target.aws).await?;
-    if let Some(message) = ask(&dashboard, &format!("/api/messages/{}", encoded(name))).await? {
-        return Ok(harmless(&formatted(&message)));
+    if let Some(message) = get(&dashboard, &format!("/api/messages/{}", encoded(name))).await? {
+        return Ok(without_control_characters(&formatted(&message)));
     }
     let digits: String = name.chars().filter(char::is_ascii_digit).collect();
     let is_number = name.chars().all(|c| c.is_ascii_digit() || "+ -()".contains(c)) && !digits.is_empty();
     if is_number {
-        let answer = ask(&dashboard, &format!("/api/recipients/{digits}")).await?;
+        let answer = get(&dashboard, &format!("/api/recipients/{digits}")).await?;
         let events = answer
             .as_ref()
             .and_then(|a| a.get("events")?.as_array())
             .context("the response has no events")?;
         if !events.is_empty() {
-            return Ok(harmless(&list(&digits, events)));
+            return Ok(without_control_characters(&list(&digits, events)));
         }
     }
     bail!("nothing is stored for {name}: no message has this id, and no event has this number");
 }
 
-async fn ask(dashboard: &Dashboard, path: &str) -> anyhow::Result<Option<Value>> {
+async fn get(dashboard: &Dashboard, path: &str) -> anyhow::Result<Option<Value>> {
     let here = std::net::Ipv4Addr::LOCALHOST.into();
     let event = function_url::event(&Method::GET, path, "", &HeaderMap::new(), b"", here).to_string();
     let request =
@@ -126,7 +126,7 @@ fn list(number: &str, events: &[Value]) -> String {
 }
 
 /// Providers choose ids, channels and texts: control characters must not reach the terminal.
-fn harmless(text: &str) -> String {
+fn without_control_characters(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
         .collect()
@@ -144,7 +144,7 @@ fn row(event: &Value) -> String {
     } else {
         ""
     };
-    let said = match text("remarks") {
+    let detail = match text("remarks") {
         "" => event
             .pointer("/click/text")
             .or_else(|| event.pointer("/content/text"))
@@ -152,14 +152,18 @@ fn row(event: &Value) -> String {
             .unwrap_or_default(),
         remarks => remarks,
     };
-    let said: String = said
+    let detail: String = detail
         .chars()
         .map(|c| if c == '\n' { ' ' } else { c })
         .take(80)
         .collect();
-    format!("{at}  {:<9} {:<10} {said}{late}", text("channel"), text("status"))
-        .trim_end()
-        .to_owned()
+    format!(
+        "{at}  {:<9} {:<10} {detail}{late}",
+        text("channel"),
+        text("status")
+    )
+    .trim_end()
+    .to_owned()
 }
 
 fn utc(at: i64) -> String {

@@ -2,7 +2,7 @@
 //!
 //! [`serve`] runs every function on the embedded servers of [`local`], and [`function_url`] builds
 //! events in the format of function URLs. [`sign`], [`get`], [`simulate`], [`cost`], [`erase`] and
-//! [`dead_letters`] are commands; [`place`] finds their table and queues.
+//! [`dead_letters`] are commands; [`target`] finds their table and queues.
 
 pub mod cost;
 pub mod dead_letters;
@@ -11,10 +11,11 @@ pub mod function_url;
 pub mod get;
 mod listener;
 pub mod local;
-pub mod place;
 mod private;
 mod retry_poller;
 pub mod serve;
 pub mod sign;
 pub mod simulate;
+pub mod stdout;
 mod stream_poller;
+pub mod target;

@@ -62,7 +62,7 @@ impl Default for Limits {
 }
 
 /// Time for an idle connection to close after a stop.
-const GOODBYE: Duration = Duration::from_millis(500);
+const IDLE_GRACE: Duration = Duration::from_millis(500);
 /// Pause after a failed accept, for example when no file descriptor is free.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -75,7 +75,7 @@ pub(crate) async fn serve(
 ) {
     let slots = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
-    let mut stop = pin!(until(stopped.clone()));
+    let mut stop = pin!(until_stopped(stopped.clone()));
     loop {
         let accepted = async {
             let slot = slots.clone().acquire_owned().await;
@@ -104,7 +104,7 @@ pub(crate) async fn serve(
 }
 
 /// Resolves at a stop.
-pub(crate) async fn until(mut stopped: watch::Receiver<bool>) {
+pub(crate) async fn until_stopped(mut stopped: watch::Receiver<bool>) {
     // An error means that the sender was dropped, which is also a stop.
     let _ = stopped.wait_for(|stop| *stop).await;
 }
@@ -116,8 +116,8 @@ async fn connection(
     limits: Limits,
     stopped: watch::Receiver<bool>,
 ) {
-    let under_way = Arc::new(AtomicUsize::new(0));
-    let count = under_way.clone();
+    let in_progress = Arc::new(AtomicUsize::new(0));
+    let count = in_progress.clone();
     let app = app.layer(Extension(ConnectInfo(peer)));
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let (app, count) = (TowerToHyperService::new(app.clone()), count.clone());
@@ -137,20 +137,20 @@ async fn connection(
     // An error here means that the peer stalled or disconnected.
     tokio::select! {
         _ = served.as_mut() => return,
-        () = until(stopped) => {}
+        () = until_stopped(stopped) => {}
         () = sleep(limits.connection) => {}
     }
     served.as_mut().graceful_shutdown();
-    let idle = under_way.load(Ordering::Relaxed) == 0;
-    let grace = if idle { GOODBYE } else { limits.grace };
+    let idle = in_progress.load(Ordering::Relaxed) == 0;
+    let grace = if idle { IDLE_GRACE } else { limits.grace };
     if timeout(grace, served).await.is_err() && !idle {
         tracing::warn!("a request was aborted after {} s", grace.as_secs());
     }
 }
 
 /// The whole body, or the response to a body that is too large or too slow.
-pub(crate) async fn read(body: Body, most: usize, within: Duration) -> Result<Bytes, Response> {
-    match timeout(within, Limited::new(body, most).collect()).await {
+pub(crate) async fn read(body: Body, limit: usize, time_limit: Duration) -> Result<Bytes, Response> {
+    match timeout(time_limit, Limited::new(body, limit).collect()).await {
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             Err((StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n").into_response())

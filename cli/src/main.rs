@@ -1,11 +1,6 @@
 //! The command `netcore-webhooks`.
-#![expect(
-    clippy::print_stdout,
-    reason = "commands print their results to standard output"
-)]
 
 use std::{
-    io::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -16,12 +11,12 @@ use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use netcore_webhooks::{
     cost,
-    dead_letters::{self, Which},
+    dead_letters::{self, Selection},
     erase, get,
     local::QueueOptions,
-    place::{Needs, Target},
     serve::{Options, POLICY, Server},
-    sign, simulate,
+    sign, simulate, stdout,
+    target::{Needs, Target},
 };
 use projector::{rebuild, rollups::Rollups};
 use webhook_ingest::dead_letters::DeadLetters;
@@ -94,15 +89,15 @@ enum Counters {
 #[derive(Subcommand)]
 enum DeadLettersCommand {
     /// Print one line for each dead letter, with phone numbers redacted.
-    List(Which),
+    List(Selection),
     /// Print dead letters with their bodies, as JSON.
-    Show(Which),
+    Show(Selection),
     /// Send dead letters to the retry queue; the function `redrive` then stores them.
-    Redrive(Which),
+    Redrive(Selection),
     /// Write dead letters to a file, one JSON object per line.
     Export {
         #[command(flatten)]
-        filter: Which,
+        filter: Selection,
         /// New file; it must not exist.
         #[arg(long)]
         to: PathBuf,
@@ -113,7 +108,7 @@ enum DeadLettersCommand {
     /// Delete dead letters, after writing them to a file in the data folder.
     Discard {
         #[command(flatten)]
-        filter: Which,
+        filter: Selection,
         /// Delete; without this option, only print what would be deleted.
         #[arg(long)]
         yes: bool,
@@ -129,6 +124,7 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if stdout::is_closed_pipe(&error) => ExitCode::from(stdout::CLOSED_PIPE),
         Err(error) => failed(&error),
     }
 }
@@ -153,34 +149,25 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
                 None => std::fs::read_to_string(data.join(POLICY))
                     .context("no policy: give --auth, or start `netcore-webhooks serve` once to make one")?,
             };
-            println!("{}", sign::curl_line(&file, &auth, &url).await?);
-            Ok(())
+            stdout::print_line(sign::curl_line(&file, &auth, &url).await?)
         }
         Command::Get { name } => {
             let target = Target::find(&data, Needs::Table).await?;
-            print!("{}", get::timeline(&target, &name).await?);
-            Ok(())
+            stdout::print(get::timeline(&target, &name).await?)
         }
         Command::Rollups(Counters::Rebuild) => rebuild(&data).await,
         Command::Simulate(options) => simulate(options, &data).await,
         Command::Erase(options) => {
-            let show = |found: &erase::Report| -> anyhow::Result<()> {
-                print!("{found}");
-                Ok(std::io::stdout().flush()?)
-            };
-            if let Some(done) = erase::run(&options, &data, show).await?.done {
-                print!("{done}");
-            }
-            Ok(())
+            let report = erase::run(&options, &data, |found| stdout::print(found)).await?;
+            report.done.map_or(Ok(()), stdout::print)
         }
         Command::Cost(options) => {
             let bill = cost::bill(&options);
             if options.json {
-                println!("{}", serde_json::to_string_pretty(&bill)?);
+                stdout::print_line(serde_json::to_string_pretty(&bill)?)
             } else {
-                print!("{bill}");
+                stdout::print(bill)
             }
-            Ok(())
         }
         Command::DeadLetters(command) => dead_letters(&data, command).await,
     }
@@ -190,9 +177,9 @@ async fn simulate(options: simulate::Options, data: &Path) -> anyhow::Result<()>
     let simulation = simulate::Simulation::prepare(options, data).await?;
     let sent = simulation.send().await?;
     let report = simulation.reconcile(sent).await?;
-    print!("{report}");
+    let printed = stdout::print(&report);
     match report.differences().len() {
-        0 => Ok(()),
+        0 => printed,
         n => anyhow::bail!("stored and sent events differ in {n} points"),
     }
 }
@@ -205,27 +192,37 @@ async fn serve(data: &Path, options: Serve) -> anyhow::Result<()> {
         queues: QueueOptions::default(),
     })
     .await?;
-    let base = format!("http://{}", server.address);
-    println!("Receivers");
-    for receiver in receivers::RECEIVERS {
-        println!("  {base}/lambda-url/{}/", receiver.function);
+    let printed = stdout::print(addresses(&server));
+    if printed.is_ok() {
+        stopped().await;
+        // The output may have no reader by now; the requests in progress are finished anyway.
+        let _ = stdout::print_line("stopping: finishing the requests in progress");
     }
-    println!("Dashboard\n  {base}/");
-    println!("API\n  {base}/api/messages/<message id>");
-    println!(
+    server.stop().await;
+    printed
+}
+
+/// The addresses of a running instance, for the user and for AWS tools. Ends with the line `ready`.
+fn addresses(server: &Server) -> String {
+    let base = format!("http://{}", server.address);
+    let mut lines = vec!["Receivers".to_owned()];
+    for receiver in receivers::RECEIVERS {
+        lines.push(format!("  {base}/lambda-url/{}/", receiver.function));
+    }
+    lines.push(format!("Dashboard\n  {base}/"));
+    lines.push(format!("API\n  {base}/api/messages/<message id>"));
+    lines.push(
         "Tables and queues for any AWS tool: export these variables. The key is a secret, new at each start"
+            .to_owned(),
     );
-    for (name, value) in server.local.place.environment() {
+    for (name, value) in server.local.instance.environment() {
         if name.starts_with("AWS_") {
-            println!("  {name}={value}");
+            lines.push(format!("  {name}={value}"));
         }
     }
-    println!("Try it\n  {}", sample(&server.auth, &base));
-    println!("ready");
-    stopped().await;
-    println!("stopping: finishing the requests in progress");
-    server.stop().await;
-    Ok(())
+    lines.push(format!("Try it\n  {}", sample(&server.auth, &base)));
+    lines.push("ready\n".to_owned());
+    lines.join("\n")
 }
 
 /// A curl command that posts an event with the current time.
@@ -266,15 +263,15 @@ async fn rebuild(data: &Path) -> anyhow::Result<()> {
     let progress = |events| bar.set_position(events);
     let rebuilt = rebuild::rebuild(&rollups, &target.storage.events_table, progress).await?;
     bar.finish_and_clear();
-    println!(
+    stdout::print_line(format_args!(
         "counted {} events again; removed {} old counters and dedup markers",
         rebuilt.events, rebuilt.removed
-    );
+    ))?;
     if rebuilt.skipped > 0 {
-        println!(
+        stdout::print_line(format_args!(
             "skipped {} items of the table that are not events",
             rebuilt.skipped
-        );
+        ))?;
     }
     Ok(())
 }
@@ -287,53 +284,59 @@ async fn dead_letters(data: &Path, command: DeadLettersCommand) -> anyhow::Resul
             let found = queue.hold(&filter.into()).await?;
             queue.release(&found).await;
             let now = time::now();
-            println!(
+            stdout::print_line(format_args!(
                 "{:<8}  {:>7}  {:<10}  {:<16}  {:>9}  detail",
                 "id", "age", "reason", "function", "bytes"
-            );
+            ))?;
             for dead_letter in &found {
-                println!("{}", dead_letters::row(dead_letter, now));
+                stdout::print_line(dead_letters::row(dead_letter, now))?;
             }
         }
         DeadLettersCommand::Show(filter) => {
             let found = queue.hold(&filter.into()).await?;
             queue.release(&found).await;
             for dead_letter in &found {
-                println!("{}", serde_json::to_string_pretty(&dead_letter.to_json())?);
+                stdout::print_line(serde_json::to_string_pretty(&dead_letter.to_json())?)?;
             }
         }
         DeadLettersCommand::Redrive(filter) => {
             let found = queue.hold(&filter.into()).await?;
             let all = found.len();
-            println!(
+            stdout::print_line(format_args!(
                 "{} of {all} dead letters sent to the retry queue",
                 queue.redrive(found).await?.sent
-            );
+            ))?;
         }
         DeadLettersCommand::Export { filter, to, remove } => {
             let found = queue.hold(&filter.into()).await?;
             let exported = dead_letters::export(&queue, found, &to, remove).await?;
-            println!("{} dead letters written to {}", exported.written, to.display());
+            stdout::print_line(format_args!(
+                "{} dead letters written to {}",
+                exported.written,
+                to.display()
+            ))?;
         }
         DeadLettersCommand::Discard { filter, yes: false } => {
             let found = queue.hold(&filter.into()).await?;
             queue.release(&found).await;
-            println!(
+            stdout::print_line(format_args!(
                 "{} dead letters would be deleted; add --yes to do it",
                 found.len()
-            );
+            ))?;
         }
         DeadLettersCommand::Discard { filter, yes: true } => {
             let found = queue.hold(&filter.into()).await?;
             let (exported, file) = dead_letters::discard(&queue, found, data).await?;
-            println!(
+            stdout::print_line(format_args!(
                 "{} dead letters deleted; they are saved in {}",
                 exported.deleted,
                 file.display()
-            );
+            ))?;
             let stay = exported.written - exported.deleted;
             if stay > 0 {
-                println!("{stay} stay in the queue, because some of their parts are currently missing");
+                stdout::print_line(format_args!(
+                    "{stay} stay in the queue, because some of their parts are currently missing"
+                ))?;
             }
         }
     }

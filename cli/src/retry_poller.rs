@@ -22,11 +22,11 @@ const LONG_POLL_SECONDS: i32 = 1;
 const FUNCTION_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Polls until a stop.
-pub(crate) async fn run(place: RunningInstance, storage: StorageConfig, stopped: watch::Receiver<bool>) {
-    let aws = place.aws(Timeouts::unhurried()).await;
+pub(crate) async fn run(instance: RunningInstance, storage: StorageConfig, stopped: watch::Receiver<bool>) {
+    let aws = instance.aws(Timeouts::unhurried()).await;
     let redrive = Redrive::start(storage, &aws);
     while !*stopped.borrow() {
-        if let Err(error) = poll(&aws.sqs, &place.retry_queue_url, &redrive).await {
+        if let Err(error) = poll(&aws.sqs, &instance.retry_queue_url, &redrive).await {
             tracing::warn!(%error, "the retry queue could not be polled");
             tokio::time::sleep(Duration::from_secs(1)).await;
         }

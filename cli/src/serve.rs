@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// File in the data folder with the addresses of the running instance.
-pub const PLACE: &str = "running.json";
+pub const INSTANCE_FILE: &str = "running.json";
 /// File in the data folder with the policy that the first start created.
 pub const POLICY: &str = "webhook-auth.json";
 
@@ -110,9 +110,13 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![
             tokio::spawn(serve(listener, app, Limits::default(), stopped.clone())),
-            tokio::spawn(retry_poller::run(local.place.clone(), storage, stopped.clone())),
+            tokio::spawn(retry_poller::run(
+                local.instance.clone(),
+                storage,
+                stopped.clone(),
+            )),
             tokio::spawn(stream_poller::run(
-                local.place.clone(),
+                local.instance.clone(),
                 local.stream.clone(),
                 local.uncounted,
                 stopped,
@@ -120,7 +124,10 @@ impl Server {
         ];
         if let Some(folder) = &options.data {
             // It contains the access key of the tables and queues.
-            private::write(&folder.join(PLACE), &serde_json::to_string_pretty(&local.place)?)?;
+            private::write(
+                &folder.join(INSTANCE_FILE),
+                &serde_json::to_string_pretty(&local.instance)?,
+            )?;
         }
         Ok(Self {
             address,
@@ -141,7 +148,7 @@ impl Server {
         }
         self.local.stop().await;
         if let Some(folder) = self.data {
-            let _ = fs::remove_file(folder.join(PLACE));
+            let _ = fs::remove_file(folder.join(INSTANCE_FILE));
         }
     }
 }
@@ -160,14 +167,14 @@ fn lock(folder: &Path) -> anyhow::Result<fs::File> {
 }
 
 async fn functions(local: &Local, auth: &str, open: bool) -> anyhow::Result<(Functions, StorageConfig)> {
-    let place = &local.place;
+    let instance = &local.instance;
     // The same variables as in AWS; names of tables and queues come from the embedded servers.
-    let stored: HashMap<&str, String> = place.environment().into_iter().collect();
+    let stored: HashMap<&str, String> = instance.environment().into_iter().collect();
     let config = ReceiverConfig::read(|name| match name {
         "WEBHOOK_AUTH" => Some(auth.to_owned()),
         _ => stored.get(name).cloned().or_else(|| environment(name)),
     })?;
-    let aws = place.aws(Timeouts::within(config.ack_budget)).await;
+    let aws = instance.aws(Timeouts::within(config.ack_budget)).await;
     let mut receivers = HashMap::new();
     for receiver in RECEIVERS {
         let config = ReceiverConfig {
@@ -188,7 +195,7 @@ async fn functions(local: &Local, auth: &str, open: bool) -> anyhow::Result<(Fun
         ),
         _ => stored.get(name).cloned().or_else(|| environment(name)),
     })?;
-    let unhurried = place.aws(Timeouts::unhurried()).await;
+    let unhurried = instance.aws(Timeouts::unhurried()).await;
     let dashboard = Dashboard::start(&dashboard, &unhurried).await?;
     let functions = Functions {
         receivers,

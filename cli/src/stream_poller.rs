@@ -23,15 +23,15 @@ const FUNCTION_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Polls until a stop. First counts the events of a folder from a version without counters.
 pub(crate) async fn run(
-    place: RunningInstance,
+    instance: RunningInstance,
     stream: Stream,
     uncounted: bool,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let aws = place.aws(Timeouts::unhurried()).await;
+    let aws = instance.aws(Timeouts::unhurried()).await;
     if uncounted {
-        let rollups = Rollups::new(aws.dynamodb.clone(), place.rollups_table.clone());
-        if let Err(error) = rebuild(&rollups, &place.events_table, |_| ()).await {
+        let rollups = Rollups::new(aws.dynamodb.clone(), instance.rollups_table.clone());
+        if let Err(error) = rebuild(&rollups, &instance.events_table, |_| ()).await {
             tracing::warn!(
                 error = format!("{error:#}"),
                 "the events of this folder are not counted; run `rollups rebuild`"
@@ -39,8 +39,8 @@ pub(crate) async fn run(
         }
     }
     let projector = Projector::start(
-        place.rollups_table.clone(),
-        place.dead_letter_queue_url.clone(),
+        instance.rollups_table.clone(),
+        instance.dead_letter_queue_url.clone(),
         &aws,
     );
     // The stream contains only records that earlier runs did not count.

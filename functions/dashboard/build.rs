@@ -1,8 +1,5 @@
-//! Puts the page into the binary: every file below `page/`, compressed once, with its type and tag.
-#![expect(
-    clippy::expect_used,
-    reason = "a build that cannot read its files says why and ends"
-)]
+//! Embeds the page in the binary: every file in `page/`, compressed, with its content type and `ETag`.
+#![expect(clippy::expect_used, reason = "a build script fails with the reason")]
 
 use std::{
     collections::hash_map::DefaultHasher,
@@ -57,7 +54,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// What a browser fetches; a README is not served.
+/// The content type; `None` for files that are not served, such as a README.
 fn kind(file: &Path) -> Option<&'static str> {
     Some(match file.extension()?.to_str()? {
         "html" => "text/html; charset=utf-8",

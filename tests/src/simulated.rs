@@ -1,6 +1,6 @@
 //! The events of `simulate`, as items of the events table.
 
-use netcore_webhooks::simulate::Play;
+use netcore_webhooks::simulate::Workload;
 use webhook_ingest::{
     events_table::item::{self, Arrival, Item},
     provider,
@@ -13,9 +13,9 @@ pub const UNTIL: i64 = 1_795_181_400_000;
 
 /// The items of `simulate` with these arguments, in order of time. Each arrives at its event time.
 pub fn items(arguments: &[&str], seed: u64) -> Vec<Item> {
-    let simulation = Play::write(&options(arguments), seed, UNTIL).expect("valid options");
+    let simulation = Workload::generate(&options(arguments), seed, UNTIL).expect("valid options");
     simulation
-        .told
+        .events
         .iter()
         .map(|simulated| {
             let receiver = receivers::receiver(simulated.function).expect("a receiver");

@@ -62,7 +62,7 @@ impl Stack {
     }
 
     pub(crate) async fn on(backend: Backend) -> Self {
-        let direct = &backend.local().place;
+        let direct = &backend.local().instance;
         let table = Proxy::start(&direct.dynamodb).await.expect("a free port");
         let queues = Proxy::start(&direct.sqs).await.expect("a free port");
         Self {

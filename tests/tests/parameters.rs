@@ -60,7 +60,7 @@ async fn every_documented_path_rejects_unknown_and_repeated_parameters() {
             for name in documented {
                 let repeated = error(&server, &method, &format!("{address}?{name}=1&{name}=1")).await;
                 assert!(
-                    repeated.starts_with(&format!("the parameter {name} is there more than once; ")),
+                    repeated.starts_with(&format!("the parameter {name} is repeated; ")),
                     "{method} {path}: {repeated}"
                 );
             }

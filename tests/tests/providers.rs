@@ -23,7 +23,7 @@ fn missing(root: &Path, receiver: &Receiver) -> Vec<String> {
     };
     let binary = format!("functions/receivers/src/bin/{name}.rs");
     let fixtures = format!("tests/fixtures/{name}");
-    let is_simulated = simulate::forms().any(|form| form.function == name);
+    let is_simulated = simulate::formats().any(|form| form.function == name);
     let is_documented = text("README.md").contains(&format!("| `{name}` |"));
     // The names in the list are parts of logical ids, such as EventWebhook.
     let template = text("template.yaml");

@@ -22,7 +22,7 @@ use integration_tests::{
     simulated,
     storage::Storage,
 };
-use netcore_webhooks::simulate::{Envelope, Form, Play, Simulation};
+use netcore_webhooks::simulate::{Envelope, PostFormat, Simulation, Workload};
 use serde_json::Value;
 use tempfile::TempDir;
 use webhook_ingest::events_table::item::{self, Item};
@@ -203,8 +203,8 @@ async fn the_command_exits_with_0_or_1() {
     assert!(String::from_utf8_lossy(&unauthorized.stderr).contains("401"));
 }
 
-fn simulated_by(arguments: &[&str], seed: u64) -> Play {
-    Play::write(&options(arguments), seed, simulated::UNTIL).unwrap()
+fn simulated_by(arguments: &[&str], seed: u64) -> Workload {
+    Workload::generate(&options(arguments), seed, simulated::UNTIL).unwrap()
 }
 
 #[test]
@@ -212,10 +212,10 @@ fn the_same_seed_gives_the_same_simulation() {
     let words = ["--messages", "300"];
     assert_eq!(simulated_by(&words, 7), simulated_by(&words, 7));
     assert_ne!(simulated_by(&words, 7), simulated_by(&words, 8));
-    let later = Play::write(&options(&words), 7, simulated::UNTIL + 1).unwrap();
-    let ids = |simulation: &Play| {
+    let later = Workload::generate(&options(&words), 7, simulated::UNTIL + 1).unwrap();
+    let ids = |simulation: &Workload| {
         simulation
-            .told
+            .events
             .iter()
             .map(|h| h.message_id.clone())
             .collect::<BTreeSet<_>>()
@@ -243,9 +243,9 @@ fn shape(record: &Value) -> BTreeMap<&str, &'static str> {
         .collect()
 }
 
-fn documented(form: Form) -> Vec<Value> {
+fn documented(form: PostFormat) -> Vec<Value> {
     let folder = match form {
-        Form {
+        PostFormat {
             envelope: Envelope::Field("incoming_message"),
             ..
         } => "incoming-webhook-whatsapp",
@@ -273,15 +273,15 @@ fn documented(form: Form) -> Vec<Value> {
 #[test]
 fn every_record_has_the_fields_of_a_documented_one() {
     let simulation = simulated_by(&["--messages", "4000"], 1);
-    for form in netcore_webhooks::simulate::forms() {
-        let samples = documented(form);
+    for format in netcore_webhooks::simulate::formats() {
+        let samples = documented(format);
         let known: BTreeSet<_> = samples.iter().map(shape).collect();
-        let records: Vec<_> = simulation.told.iter().filter(|h| h.form == form).collect();
-        assert!(records.len() > 20, "{form:?}: {}", records.len());
+        let records: Vec<_> = simulation.events.iter().filter(|h| h.format == format).collect();
+        assert!(records.len() > 20, "{format:?}: {}", records.len());
         for simulated in records {
             assert!(
                 known.contains(&shape(&simulated.record)),
-                "{form:?} has no such record: {}",
+                "{format:?} has no such record: {}",
                 simulated.record
             );
         }
@@ -292,8 +292,8 @@ fn every_record_has_the_fields_of_a_documented_one() {
 fn the_simulation_contains_all_statuses_over_the_whole_period() {
     let simulation = simulated_by(&["--messages", "4000", "--days", "30"], 1);
     let count = |channel: &str, status: &str| {
-        let of = |h: &&netcore_webhooks::simulate::Happening| h.channel == channel && h.status == status;
-        simulation.told.iter().filter(of).count()
+        let of = |h: &&netcore_webhooks::simulate::SimulatedEvent| h.channel == channel && h.status == status;
+        simulation.events.iter().filter(of).count()
     };
     // A funnel: each step is smaller than the previous one.
     for channel in ["RCS", "WHATSAPP"] {
@@ -320,41 +320,41 @@ fn the_simulation_contains_all_statuses_over_the_whole_period() {
     ] {
         assert!(count(channel, status) > 0, "{channel} {status}");
     }
-    let days: BTreeSet<i64> = simulation.told.iter().map(|h| h.at / 86_400_000).collect();
+    let days: BTreeSet<i64> = simulation.events.iter().map(|h| h.at / 86_400_000).collect();
     assert!(days.len() >= 30, "{}", days.len());
     assert!(
         simulation
-            .told
+            .events
             .iter()
             .all(|h| h.at <= simulated::UNTIL && h.at > simulated::UNTIL - 36 * 86_400_000)
     );
     // Phone numbers that are not assigned.
     assert!(
         simulation
-            .told
+            .events
             .iter()
             .all(|h| h.recipient.starts_with("9100") || h.recipient.starts_with("55009"))
     );
-    assert!(simulation.told.windows(2).all(|pair| pair[0].at <= pair[1].at));
+    assert!(simulation.events.windows(2).all(|pair| pair[0].at <= pair[1].at));
 }
 
 #[test]
 fn the_fallback_share_matches_the_option() {
     for (asked, least, most) in [("0", 0.0, 0.0), ("25%", 0.21, 0.29), ("1", 1.0, 1.0)] {
         let simulation = simulated_by(&["--messages", "3000", "--fallback", asked], 2);
-        let netcore = |h: &&netcore_webhooks::simulate::Happening| {
-            h.form.function == "event-webhook" && h.channel == "RCS"
+        let netcore = |h: &&netcore_webhooks::simulate::SimulatedEvent| {
+            h.format.function == "event-webhook" && h.channel == "RCS"
         };
         let ids: BTreeSet<&str> = simulation
-            .told
+            .events
             .iter()
             .filter(netcore)
             .map(|h| h.message_id.as_str())
             .collect();
         let over_sms = simulation
-            .told
+            .events
             .iter()
-            .filter(|h| h.form.function == "fallback-sms" && h.status == "sent");
+            .filter(|h| h.format.function == "fallback-sms" && h.status == "sent");
         #[expect(clippy::cast_precision_loss, reason = "some thousands")]
         let share = over_sms.count() as f64 / ids.len() as f64;
         assert!((least..=most).contains(&share), "{asked}: {share}");
@@ -367,11 +367,11 @@ fn one_url_gets_only_its_functions_events() {
     let simulation = simulated_by(&["--url", url, "--messages", "50"], 1);
     assert!(
         simulation
-            .told
+            .events
             .iter()
-            .all(|h| h.form.function == "delivery-status")
+            .all(|h| h.format.function == "delivery-status")
     );
-    let ids: BTreeSet<_> = simulation.told.iter().map(|h| &h.message_id).collect();
+    let ids: BTreeSet<_> = simulation.events.iter().map(|h| &h.message_id).collect();
     assert_eq!(ids.len(), 50);
     let alone = simulated_by(
         &[
@@ -382,6 +382,6 @@ fn one_url_gets_only_its_functions_events() {
         ],
         1,
     );
-    assert!(alone.told.iter().any(|h| h.channel == "SMS"));
+    assert!(alone.events.iter().any(|h| h.channel == "SMS"));
     assert!(alone.posts.iter().all(|post| post.function == "event-webhook"));
 }

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use webhook_ingest::{counters, events_table::item::Item, phone::redact};
 
 use super::person::Person;
-use crate::place::Target;
+use crate::target::Target;
 
 /// Maximum number of names in the report.
 const LISTED: usize = 10;
@@ -16,7 +16,7 @@ const LISTED: usize = 10;
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Items that were read.
-    pub looked: usize,
+    pub read: usize,
     /// Items that contain a number of the person.
     pub found: usize,
     /// The first names in these items, redacted.
@@ -24,7 +24,7 @@ pub struct Counters {
 }
 
 /// Reads the whole table.
-pub(super) async fn look(target: &Target, person: &Person) -> anyhow::Result<Counters> {
+pub(super) async fn find(target: &Target, person: &Person) -> anyhow::Result<Counters> {
     let mut counters = Counters::default();
     let mut pages = target
         .aws
@@ -40,20 +40,20 @@ pub(super) async fn look(target: &Target, person: &Person) -> anyhow::Result<Cou
             .items
             .unwrap_or_default();
         for item in &items {
-            counters.looked += 1;
-            counters.note(person, item);
+            counters.read += 1;
+            counters.add(person, item);
         }
     }
     Ok(counters)
 }
 
 impl Counters {
-    fn note(&mut self, person: &Person, item: &Item) {
+    fn add(&mut self, person: &Person, item: &Item) {
         let named: Vec<&str> = item
             .iter()
             .filter(|(name, _)| *name != counters::PERIOD)
             .flat_map(|(name, value)| texts(value).chain([name.as_str()]))
-            .filter(|text| person.is_numbered_in(text))
+            .filter(|text| person.has_number_in(text))
             .collect();
         self.found += usize::from(!named.is_empty());
         for name in named {

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
 use futures::{StreamExt as _, TryStreamExt as _};
 use webhook_ingest::events_table::item;
 
-use crate::place::Target;
+use crate::target::Target;
 
 /// Maximum of `BatchWriteItem`:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>

@@ -14,14 +14,14 @@ use super::{
 };
 
 /// Prefixes of the files that are skipped: those of a running instance and of the record.
-const KEPT: [&str; 4] = ["tables.sqlite", "queues.", RECORD, KEY];
+const SKIPPED: [&str; 4] = ["tables.sqlite", "queues.", RECORD, KEY];
 /// Bytes that are searched at once.
 const WINDOW: usize = 1024 * 1024;
 /// Bytes of the previous window that are searched again: no spelling of a number or an id is longer.
 const OVERLAP: usize = 8 * 1024;
 
 /// Files that name the person. Memory use does not depend on the size of the files.
-pub(super) fn look(data: &Path, person: &Person) -> Vec<PathBuf> {
+pub(super) fn find(data: &Path, person: &Person) -> Vec<PathBuf> {
     let Ok(folder) = fs::read_dir(data) else {
         return Vec::new();
     };
@@ -29,8 +29,10 @@ pub(super) fn look(data: &Path, person: &Person) -> Vec<PathBuf> {
         .flatten()
         .filter(|file| {
             let name = file.file_name();
-            let is_kept = KEPT.iter().any(|kept| name.to_string_lossy().starts_with(kept));
-            !is_kept && file.metadata().is_ok_and(|metadata| metadata.is_file())
+            let is_skipped = SKIPPED
+                .iter()
+                .any(|prefix| name.to_string_lossy().starts_with(prefix));
+            !is_skipped && file.metadata().is_ok_and(|metadata| metadata.is_file())
         })
         .map(|file| file.path())
         .filter(|path| {
@@ -73,6 +75,6 @@ mod tests {
             fs::write(folder.path().join(name), &body).unwrap();
         }
         fs::write(folder.path().join("other.json"), vec![b'7'; 3 * WINDOW]).unwrap();
-        assert_eq!(look(folder.path(), &person), [folder.path().join("export.csv")]);
+        assert_eq!(find(folder.path(), &person), [folder.path().join("export.csv")]);
     }
 }

@@ -24,15 +24,15 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use webhook_ingest::operations::config::environment;
 
-use self::queue_messages::Which;
+use self::queue_messages::Queue;
 pub use self::{
     counters::Counters,
-    person::{Person, Why},
+    person::{MatchReason, Person},
     queue_messages::FoundMessages,
     record::{Entry, KEY, RECORD, Step},
     search::{Trace, Traces},
 };
-use crate::place::{Needs, Target};
+use crate::target::{Needs, Target};
 
 /// The person, and how to search.
 #[derive(Debug, Clone, Args)]
@@ -79,7 +79,7 @@ pub struct Report {
     /// Whether `--yes` is set.
     pub yes: bool,
     /// The numbers, redacted.
-    pub whom: Vec<String>,
+    pub numbers: Vec<String>,
     /// Result of the deletion; `None` without `--yes`.
     pub done: Option<Done>,
 }
@@ -121,7 +121,7 @@ pub async fn run(
     let mut person = Person::new(&options.recipient)?;
     let target = Target::find(data, Needs::Table).await?;
     let queues = queues(data, options.queues).await?;
-    let mut report = look(options, data, &target, queues.as_ref(), &mut person).await?;
+    let mut report = find(options, data, &target, queues.as_ref(), &mut person).await?;
     show(&report)?;
     if options.yes {
         let erasure = Erasure {
@@ -136,7 +136,7 @@ pub async fn run(
     Ok(report)
 }
 
-async fn look(
+async fn find(
     options: &Options,
     data: &Path,
     target: &Target,
@@ -144,7 +144,7 @@ async fn look(
     person: &mut Person,
 ) -> anyhow::Result<Report> {
     let bar = bar("reading", search::size(target).await);
-    let traces = search::everything(target, person, options.quick, &bar).await;
+    let traces = search::events(target, person, options.quick, &bar).await;
     bar.finish_and_clear();
     let mut report = Report {
         traces: traces?,
@@ -152,32 +152,32 @@ async fn look(
         retry: None,
         waiting: 0,
         counters: Err("set ROLLUPS_TABLE".to_owned()),
-        files: files::look(data, person),
+        files: files::find(data, person),
         thorough: !options.quick,
         queues: options.queues,
         yes: options.yes,
-        whom: person.redacted(),
+        numbers: person.redacted(),
         done: None,
     };
     if !target.rollups_table.is_empty() {
-        let looked = counters::look(target, person).await;
-        report.counters = looked.map_err(|error| format!("{error:#}"));
+        let searched = counters::find(target, person).await;
+        report.counters = searched.map_err(|error| format!("{error:#}"));
     }
     let Some(queues) = queues else { return Ok(report) };
     let mut dead = FoundMessages::default();
-    let looked = queue_messages::look(queues, person, Which::DeadLetters, false, &mut dead).await;
+    let searched = queue_messages::find(queues, person, Queue::DeadLetters, false, &mut dead).await;
     if options.queues {
         // A queue must be readable before its messages are deleted.
-        looked.context("the dead-letter queue")?;
+        searched.context("the dead-letter queue")?;
         report.dead = Ok(dead);
         let mut retry = FoundMessages::default();
-        let looked = queue_messages::look(queues, person, Which::Retry, false, &mut retry).await;
-        looked.context("the retry queue")?;
+        let searched = queue_messages::find(queues, person, Queue::Retry, false, &mut retry).await;
+        searched.context("the retry queue")?;
         report.retry = Some(retry);
     } else {
-        report.dead = looked.map(|()| dead).map_err(|error| format!("{error:#}"));
+        report.dead = searched.map(|()| dead).map_err(|error| format!("{error:#}"));
     }
-    if let Ok(depth) = queue_messages::depth(queues, Which::Retry).await {
+    if let Ok(depth) = queue_messages::depth(queues, Queue::Retry).await {
         report.waiting = depth.visible + depth.hidden;
     }
     Ok(report)
@@ -243,12 +243,12 @@ impl Erasure<'_> {
     /// Deletes queue messages, events and local traces in this order. An error names the part that failed.
     async fn all(&self, report: &Report, done: &mut Done) -> Result<(), (&'static str, anyhow::Error)> {
         if let Some(queues) = self.queues {
-            for (which, what, found) in [
+            for (queue, what, found) in [
                 // First, because `redrive` could store these messages while the events are deleted.
-                (Which::Retry, "the retry queue", &mut done.retry),
-                (Which::DeadLetters, "the dead-letter queue", &mut done.dead),
+                (Queue::Retry, "the retry queue", &mut done.retry),
+                (Queue::DeadLetters, "the dead-letter queue", &mut done.dead),
             ] {
-                queue_messages::look(queues, self.person, which, true, found)
+                queue_messages::find(queues, self.person, queue, true, found)
                     .await
                     .map_err(|error| (what, error))?;
             }
@@ -260,10 +260,13 @@ impl Erasure<'_> {
         bar.finish_and_clear();
         deleted.map_err(|error| ("the events", error))?;
         // `serve --memory` has no files.
-        if let Some(place) = &self.target.local
+        if let Some(instance) = &self.target.local
             && self.data.join("tables.sqlite").exists()
         {
-            let purged = place.purge().await.map_err(|error| ("the local files", error))?;
+            let purged = instance
+                .purge()
+                .await
+                .map_err(|error| ("the local files", error))?;
             done.purged = Some(purged);
         }
         Ok(())

@@ -13,11 +13,11 @@ use webhook_ingest::{
 /// A shorter message id matches only if it is the whole text.
 const SHORTEST_ID: usize = 8;
 /// Attributes with times. Their digits are not searched for phone numbers.
-const CLOCKS: [&str; 4] = [EVENT_TIME, RECEIVED_AT, EXPIRES_AT, DAY_SHARD];
+const TIMES: [&str; 4] = [EVENT_TIME, RECEIVED_AT, EXPIRES_AT, DAY_SHARD];
 
 /// Why an item belongs to a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Why {
+pub enum MatchReason {
     /// Its `recipient` is the number: the message was sent to it or came from it.
     Recipient,
     /// Its message id contains the number, or belongs to a message to or from it.
@@ -78,7 +78,7 @@ impl Person {
     ///
     /// # Errors
     /// If the ids are too many to search for together: some hundred million bytes.
-    pub(super) fn learn(&mut self, ids: impl IntoIterator<Item = String>) -> anyhow::Result<bool> {
+    pub(super) fn add_ids(&mut self, ids: impl IntoIterator<Item = String>) -> anyhow::Result<bool> {
         let known = self.ids.len();
         self.ids.extend(ids);
         if self.ids.len() == known {
@@ -90,18 +90,18 @@ impl Person {
     }
 
     /// Why an item belongs to the person; `None` if it does not.
-    pub fn owns(&self, item: &Item) -> Option<Why> {
+    pub fn match_reason(&self, item: &Item) -> Option<MatchReason> {
         let text = |name: &str| item.get(name).and_then(|v| v.as_s().ok()).map(String::as_str);
-        if text(RECIPIENT).is_some_and(|recipient| self.is_numbered_in(recipient)) {
-            return Some(Why::Recipient);
+        if text(RECIPIENT).is_some_and(|recipient| self.has_number_in(recipient)) {
+            return Some(MatchReason::Recipient);
         }
-        if text(MESSAGE_ID).is_some_and(|id| self.ids.contains(id) || self.is_numbered_in(id)) {
-            return Some(Why::Message);
+        if text(MESSAGE_ID).is_some_and(|id| self.ids.contains(id) || self.has_number_in(id)) {
+            return Some(MatchReason::Message);
         }
         item.iter()
-            .filter(|(name, _)| !CLOCKS.contains(&name.as_str()))
+            .filter(|(name, _)| !TIMES.contains(&name.as_str()))
             .any(|(name, value)| self.is_named_in(name) || self.is_mentioned(value))
-            .then_some(Why::Mention)
+            .then_some(MatchReason::Mention)
     }
 
     fn is_mentioned(&self, value: &AttributeValue) -> bool {
@@ -122,7 +122,7 @@ impl Person {
     /// Whether a text contains a number of the person in any spelling, or the id of a message to or
     /// from the person.
     pub fn is_named_in(&self, text: &str) -> bool {
-        self.is_numbered_in(text)
+        self.has_number_in(text)
             || self.ids.contains(text)
             || self
                 .finder
@@ -136,7 +136,7 @@ impl Person {
     }
 
     /// Whether a text contains a number of the person in any spelling.
-    pub(super) fn is_numbered_in(&self, text: &str) -> bool {
+    pub(super) fn has_number_in(&self, text: &str) -> bool {
         self.numbers.iter().any(|number| number.is_in(text))
     }
 }
@@ -173,8 +173,8 @@ mod tests {
     fn an_id_is_found_as_a_word() {
         let mut person = person("919209209291");
         let ids = ["7d3f0c6e-2b51", "7d3f0c6e-2b51-b", "try-1"].map(String::from);
-        assert!(person.learn(ids.clone()).unwrap());
-        assert!(!person.learn(ids).unwrap());
+        assert!(person.add_ids(ids.clone()).unwrap());
+        assert!(!person.add_ids(ids).unwrap());
         assert!(person.is_named_in("{\"msgId\":\"7d3f0c6e-2b51\"}"));
         assert!(person.is_named_in("x7d3f0c6e-2b51 7d3f0c6e-2b51-b"));
         assert!(person.is_named_in("try-1"));
@@ -204,13 +204,13 @@ mod tests {
             ),
         ] {
             let item = Item::from([(name.to_owned(), value)]);
-            assert_eq!(person.owns(&item), Some(Why::Mention), "{item:?}");
+            assert_eq!(person.match_reason(&item), Some(MatchReason::Mention), "{item:?}");
         }
         let clocks = Item::from([
             (DAY_SHARD.to_owned(), text("2026-11-21#00")),
             (EVENT_TIME.to_owned(), AttributeValue::N("2026112100".into())),
             ("remarks".to_owned(), text("on 2026-11-21 00:15")),
         ]);
-        assert_eq!(person.owns(&clocks), None);
+        assert_eq!(person.match_reason(&clocks), None);
     }
 }

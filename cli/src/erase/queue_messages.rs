@@ -20,12 +20,12 @@ use webhook_ingest::{
 };
 
 use super::person::Person;
-use crate::place::Target;
+use crate::target::Target;
 
 /// Maximum of messages that one run reads from a queue. SQS allows 120,000 in flight.
-const MOST: usize = 100_000;
+const MAX_MESSAGES: usize = 100_000;
 /// Maximum bytes of message parts that are held until the missing parts are received.
-const MOST_BYTES: usize = 256 * 1024 * 1024;
+const MAX_PART_BYTES: usize = 256 * 1024 * 1024;
 /// Visibility timeout while the rest of the queue is read, in seconds.
 const HIDDEN_SECONDS: i32 = 600;
 /// Messages that are made visible again concurrently.
@@ -47,14 +47,14 @@ pub struct FoundMessages {
 
 /// A queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Which {
+pub(super) enum Queue {
     /// The dead-letter queue.
     DeadLetters,
     /// The retry queue.
     Retry,
 }
 
-impl Which {
+impl Queue {
     fn url(self, target: &Target) -> &str {
         match self {
             Self::DeadLetters => &target.storage.dead_letter_queue_url,
@@ -66,32 +66,32 @@ impl Which {
 /// Reads a queue, and with `remove` deletes the person's records from it.
 ///
 /// Updates `found` continuously, so that the caller has the counts even after an error.
-pub(super) async fn look(
+pub(super) async fn find(
     target: &Target,
     person: &Person,
-    which: Which,
+    queue: Queue,
     remove: bool,
     found: &mut FoundMessages,
 ) -> anyhow::Result<()> {
-    let mut walk = Walk {
+    let mut scan = Scan {
         target,
         person,
-        which,
+        queue,
         remove,
         seen: BTreeSet::new(),
         hidden: Vec::new(),
         parts: BTreeMap::new(),
         bytes: 0,
     };
-    let looked = walk.all(found).await;
-    walk.put_back().await;
-    looked
+    let searched = scan.run(found).await;
+    scan.release().await;
+    searched
 }
 
-struct Walk<'w> {
+struct Scan<'w> {
     target: &'w Target,
     person: &'w Person,
-    which: Which,
+    queue: Queue,
     remove: bool,
     /// Ids of the messages received so far.
     seen: BTreeSet<String>,
@@ -103,11 +103,11 @@ struct Walk<'w> {
     bytes: usize,
 }
 
-impl Walk<'_> {
-    async fn all(&mut self, found: &mut FoundMessages) -> anyhow::Result<()> {
+impl Scan<'_> {
+    async fn run(&mut self, found: &mut FoundMessages) -> anyhow::Result<()> {
         // Before the first pass, messages in flight belong to another process. In the second pass the
         // approximate count may still include messages of the first.
-        found.all = self.remove || depth(self.target, self.which).await?.hidden == 0;
+        found.all = self.remove || depth(self.target, self.queue).await?.hidden == 0;
         loop {
             let messages = self.receive().await?;
             let known = self.seen.len();
@@ -123,7 +123,7 @@ impl Walk<'_> {
             if self.seen.len() == known {
                 break;
             }
-            if self.seen.len() >= MOST {
+            if self.seen.len() >= MAX_MESSAGES {
                 found.all = false;
                 break;
             }
@@ -138,7 +138,7 @@ impl Walk<'_> {
             .aws
             .sqs
             .receive_message()
-            .queue_url(self.which.url(self.target))
+            .queue_url(self.queue.url(self.target))
             .max_number_of_messages(10)
             .visibility_timeout(HIDDEN_SECONDS)
             // Long polling queries all SQS servers; short polling may miss messages.
@@ -154,9 +154,9 @@ impl Walk<'_> {
         let handle = message.receipt_handle().unwrap_or_default().to_owned();
         let text = message.body().unwrap_or_default();
         match QueueMessage::read(text) {
-            Ok(read) => self.judge(id, &[handle], Some(&read), found).await,
+            Ok(read) => self.process(id, &[handle], Some(&read), found).await,
             Err(QueueMessageError::Foreign(_)) if self.person.is_named_in(text) => {
-                self.judge(id, &[handle], None, found).await
+                self.process(id, &[handle], None, found).await
             }
             Err(QueueMessageError::Foreign(_)) => {
                 self.hidden.push(handle);
@@ -164,7 +164,7 @@ impl Walk<'_> {
             }
             Err(QueueMessageError::Partial(part)) => {
                 self.hidden.push(handle.clone());
-                if self.bytes + text.len() > MOST_BYTES {
+                if self.bytes + text.len() > MAX_PART_BYTES {
                     found.all = false;
                     return Ok(());
                 }
@@ -180,7 +180,7 @@ impl Walk<'_> {
                 self.bytes -= texts.iter().map(String::len).sum::<usize>();
                 drop(texts);
                 if let Ok(joined) = joined {
-                    return self.judge(&part.id, &handles, Some(&joined), found).await;
+                    return self.process(&part.id, &handles, Some(&joined), found).await;
                 }
                 // The joined parts are not a valid message.
                 found.all = false;
@@ -191,7 +191,7 @@ impl Walk<'_> {
 
     /// Counts a message that names the person, and with `remove` removes it. `None` is a message in a
     /// foreign format that names the person.
-    async fn judge(
+    async fn process(
         &mut self,
         id: &str,
         handles: &[String],
@@ -203,7 +203,7 @@ impl Walk<'_> {
                 self.hidden.extend_from_slice(handles);
                 return Ok(());
             }
-            Some(message) => without(self.person, message),
+            Some(message) => without_person(self.person, message),
             None => (Vec::new(), 0),
         };
         found.ids.push(id.to_owned());
@@ -227,7 +227,7 @@ impl Walk<'_> {
         const TIMEOUT: Duration = Duration::from_mins(1);
         let queue = SqsQueue::new(
             self.target.aws.sqs.clone(),
-            self.which.url(self.target).to_owned(),
+            self.queue.url(self.target).to_owned(),
         );
         let sent = queue.send(messages.iter(), Instant::now() + TIMEOUT).await;
         ensure!(
@@ -242,7 +242,7 @@ impl Walk<'_> {
             .aws
             .sqs
             .delete_message()
-            .queue_url(self.which.url(self.target))
+            .queue_url(self.queue.url(self.target))
             .receipt_handle(handle)
             .send()
             .await
@@ -251,20 +251,20 @@ impl Walk<'_> {
     }
 
     /// Makes the remaining messages visible again. If a call fails, the visibility timeout does it.
-    async fn put_back(&mut self) {
+    async fn release(&mut self) {
         use futures::StreamExt as _;
-        let url = self.which.url(self.target);
+        let url = self.queue.url(self.target);
         let client = &self.target.aws.sqs;
         futures::stream::iter(self.hidden.drain(..))
             .for_each_concurrent(IN_FLIGHT, |handle| async move {
-                let put_back = client
+                let released = client
                     .change_message_visibility()
                     .queue_url(url)
                     .receipt_handle(handle)
                     .visibility_timeout(0)
                     .send()
                     .await;
-                if let Err(error) = put_back {
+                if let Err(error) = released {
                     let why = clients::failure(&error);
                     tracing::warn!(
                         why,
@@ -282,7 +282,7 @@ fn names(person: &Person, message: &QueueMessage) -> bool {
 
 /// New messages with the records that do not name the person, and the number of these records.
 /// Empty if the body cannot be split into records, or its envelope names the person.
-fn without(person: &Person, message: &QueueMessage) -> (Vec<QueueMessage>, usize) {
+fn without_person(person: &Person, message: &QueueMessage) -> (Vec<QueueMessage>, usize) {
     let receiver = receivers::receiver(&message.function);
     let (Some(receiver), Some(verified)) = (receiver, message.verified()) else {
         return (Vec::new(), 0);
@@ -315,14 +315,14 @@ pub(super) struct Depth {
     pub(super) hidden: u64,
 }
 
-pub(super) async fn depth(target: &Target, which: Which) -> anyhow::Result<Depth> {
+pub(super) async fn depth(target: &Target, queue: Queue) -> anyhow::Result<Depth> {
     let visible = QueueAttributeName::ApproximateNumberOfMessages;
     let hidden = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
     let answer = target
         .aws
         .sqs
         .get_queue_attributes()
-        .queue_url(which.url(target))
+        .queue_url(queue.url(target))
         .attribute_names(visible.clone())
         .attribute_names(hidden.clone())
         .send()

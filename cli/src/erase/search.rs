@@ -13,8 +13,8 @@ use webhook_ingest::{
     phone::Number,
 };
 
-use super::person::{Person, Why};
-use crate::place::Target;
+use super::person::{MatchReason, Person};
+use crate::target::Target;
 
 /// Segments of the table that are scanned concurrently.
 const SEGMENTS: i32 = 4;
@@ -32,7 +32,7 @@ pub struct Trace {
     /// Such as `sent`.
     pub status: String,
     /// Why it belongs to the person.
-    pub why: Why,
+    pub why: MatchReason,
 }
 
 /// Events by message id and status key.
@@ -49,13 +49,15 @@ struct Page {
 impl Page {
     /// Keeps the key of an item of the person. All events of a message to or from the number belong
     /// to the person.
-    fn note(&mut self, person: &Person, item: &Item) {
-        let Some(why) = person.owns(item) else { return };
+    fn add(&mut self, person: &Person, item: &Item) {
+        let Some(why) = person.match_reason(item) else {
+            return;
+        };
         let text = |name: &str| {
             let text = item.get(name).and_then(|v| v.as_s().ok());
             text.cloned().unwrap_or_default()
         };
-        if why != Why::Mention {
+        if why != MatchReason::Mention {
             self.ids.push(text(item::MESSAGE_ID));
         }
         let trace = Trace {
@@ -70,14 +72,14 @@ impl Page {
     fn of(person: &Person, items: &[Item]) -> Self {
         let mut page = Self::default();
         for item in items {
-            page.note(person, item);
+            page.add(person, item);
         }
         page
     }
 }
 
 /// All events of a person. Memory use grows with the result, not with the table.
-pub(super) async fn everything(
+pub(super) async fn events(
     target: &Target,
     person: &mut Person,
     quick: bool,
@@ -123,7 +125,7 @@ pub(super) async fn everything(
 /// Adds a page. Returns whether it contains a new message id.
 fn add(traces: &mut Traces, person: &mut Person, page: Page) -> anyhow::Result<bool> {
     traces.extend(page.traces);
-    person.learn(page.ids)
+    person.add_ids(page.ids)
 }
 
 /// The spellings of a number that receivers store: digits only, with a prefix if the provider
@@ -193,7 +195,7 @@ async fn segment_of(
             .unwrap_or_default();
         bar.inc(items.len() as u64);
         for item in &items {
-            found.note(person, item);
+            found.add(person, item);
         }
     }
     Ok(found)

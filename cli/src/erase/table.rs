@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use webhook_ingest::phone;
 
-use super::{Counters, Done, FoundMessages, Report, Why};
+use super::{Counters, Done, FoundMessages, MatchReason, Report};
 
 /// Maximum number of message ids in each list.
 const LISTED: usize = 50;
@@ -15,7 +15,7 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "{}: {} events of {} messages",
-            self.whom.join(", "),
+            self.numbers.join(", "),
             self.traces.len(),
             self.messages().len()
         )?;
@@ -68,7 +68,7 @@ impl Report {
     fn events(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut messages: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for ((id, _), trace) in &self.traces {
-            let mention = if trace.why == Why::Mention {
+            let mention = if trace.why == MatchReason::Mention {
                 " (names the person)"
             } else {
                 ""
@@ -109,12 +109,12 @@ fn found(found: &FoundMessages, queue: &str, f: &mut fmt::Formatter<'_>) -> fmt:
 impl Counters {
     fn summary(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.found == 0 {
-            return writeln!(f, "counters: none of {} items names the person", self.looked);
+            return writeln!(f, "counters: none of {} items names the person", self.read);
         }
         writeln!(
             f,
             "counters: {} of {} items name the person and stay; after the deletion, run `netcore-webhooks rollups rebuild`, which counts again with phone numbers redacted, and then this command again",
-            self.found, self.looked
+            self.found, self.read
         )?;
         for name in &self.names {
             writeln!(f, "  {}", safe(name))?;

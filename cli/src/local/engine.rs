@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 use super::names::{keys_of, quoted};
 
 /// As in AWS, a transaction with the same client token is executed once within this time.
-const TOKENS_KEPT: Duration = Duration::from_mins(10);
+const TOKEN_LIFETIME: Duration = Duration::from_mins(10);
 
 /// Maximum of rows in a page of a scan. A page ends at 1 MB, but `dynoxide` reads all candidate rows
 /// before it checks the size: for a scan, the whole table. With this limit, other requests do not
@@ -72,7 +72,7 @@ impl Engine {
     }
 
     /// The same, but reads also wait.
-    pub(super) fn alone<T>(&self, run: impl FnOnce(&Storage) -> T) -> T {
+    pub(super) fn with_exclusive<T>(&self, run: impl FnOnce(&Storage) -> T) -> T {
         let _readers: Vec<_> = self.0.readers.iter().map(lock).collect();
         self.with(run)
     }
@@ -122,7 +122,8 @@ impl Writer {
         let Some(token) = request.get("ClientRequestToken").and_then(Value::as_str) else {
             return run(&self.storage, "TransactWriteItems", body);
         };
-        self.tokens.retain(|_, (_, made, _)| made.elapsed() < TOKENS_KEPT);
+        self.tokens
+            .retain(|_, (_, made, _)| made.elapsed() < TOKEN_LIFETIME);
         // `Value` sorts the names of an object, so the digest does not depend on their order in the request.
         let digest = Sha256::digest(request.to_string()).to_vec();
         if let Some((known, _, answer)) = self.tokens.get(token) {

@@ -90,7 +90,7 @@ pub(super) struct Journal {
 
 impl Journal {
     /// Starts a new file. The messages of the old file stay in [`BEFORE`] until they are restored.
-    pub(super) fn begin(folder: &Path) -> anyhow::Result<Self> {
+    pub(super) fn start(folder: &Path) -> anyhow::Result<Self> {
         let (current, before) = (folder.join(CURRENT), folder.join(BEFORE));
         if current.exists() {
             // Appended, because the previous run may have ended before it restored its messages.
@@ -142,7 +142,7 @@ impl Journal {
     }
 
     /// Compacts the file if it is long and has doubled since the last compaction.
-    pub(super) fn tidy(&mut self) -> anyhow::Result<()> {
+    pub(super) fn compact_if_long(&mut self) -> anyhow::Result<()> {
         if self.length < self.compacted_at {
             return Ok(());
         }
@@ -150,7 +150,7 @@ impl Journal {
     }
 
     /// Removes the lines of previous runs, after their messages are in the queues again.
-    pub(super) fn forget_left_over(folder: &Path) -> anyhow::Result<()> {
+    pub(super) fn remove_left_over(folder: &Path) -> anyhow::Result<()> {
         match fs::remove_file(folder.join(BEFORE)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
@@ -158,7 +158,7 @@ impl Journal {
     }
 
     /// Records the change of a successful call.
-    pub(super) fn note(&mut self, action: &str, request: &[u8], answer: &[u8]) -> anyhow::Result<()> {
+    pub(super) fn record(&mut self, action: &str, request: &[u8], answer: &[u8]) -> anyhow::Result<()> {
         match action {
             "SendMessage" => {
                 let (request, answer) = (json(request)?, json(answer)?);
@@ -319,7 +319,7 @@ mod tests {
         let request = json!({"QueueUrl": "http://x/1/retry", "MessageBody": body});
         let answer = json!({"MessageId": id});
         journal
-            .note(
+            .record(
                 "SendMessage",
                 request.to_string().as_bytes(),
                 answer.to_string().as_bytes(),
@@ -330,11 +330,11 @@ mod tests {
     fn delete(journal: &mut Journal, id: &str) {
         let received = json!({"Messages": [{"ReceiptHandle": format!("r-{id}"), "MessageId": id}]});
         journal
-            .note("ReceiveMessage", b"{}", received.to_string().as_bytes())
+            .record("ReceiveMessage", b"{}", received.to_string().as_bytes())
             .unwrap();
         let request = json!({"ReceiptHandle": format!("r-{id}")});
         journal
-            .note("DeleteMessage", request.to_string().as_bytes(), b"{}")
+            .record("DeleteMessage", request.to_string().as_bytes(), b"{}")
             .unwrap();
     }
 
@@ -346,7 +346,7 @@ mod tests {
     #[test]
     fn a_journal_cut_at_any_byte_loses_that_line_alone() {
         let made = tempfile::tempdir().unwrap();
-        let mut journal = Journal::begin(made.path()).unwrap();
+        let mut journal = Journal::start(made.path()).unwrap();
         for id in ["1", "2", "3"] {
             send(&mut journal, id, &format!("नमस्ते 😀 {id}"));
         }
@@ -360,10 +360,10 @@ mod tests {
                 let folder = tempfile::tempdir().unwrap();
                 fs::write(folder.path().join(file), kept).unwrap();
                 // The next run appends to the truncated file.
-                let mut journal = Journal::begin(folder.path()).unwrap();
+                let mut journal = Journal::start(folder.path()).unwrap();
                 send(&mut journal, "4", "after the crash");
                 drop(journal);
-                drop(Journal::begin(folder.path()).unwrap());
+                drop(Journal::start(folder.path()).unwrap());
                 let found = bodies(folder.path());
                 assert_eq!(found.len(), complete + 1, "{file} cut at {cut}");
                 assert_eq!(found.last().unwrap(), "after the crash");
@@ -374,7 +374,7 @@ mod tests {
     #[test]
     fn a_compacted_journal_holds_nothing_of_a_deleted_message() {
         let folder = tempfile::tempdir().unwrap();
-        let mut journal = Journal::begin(folder.path()).unwrap();
+        let mut journal = Journal::start(folder.path()).unwrap();
         send(&mut journal, "1", "stays");
         send(&mut journal, "2", "goes 919812345678");
         delete(&mut journal, "2");
@@ -383,25 +383,25 @@ mod tests {
         assert!(text.contains("stays") && !text.contains("919812345678"), "{text}");
         send(&mut journal, "3", "is added");
         drop(journal);
-        drop(Journal::begin(folder.path()).unwrap());
+        drop(Journal::start(folder.path()).unwrap());
         assert_eq!(bodies(folder.path()), ["stays", "is added"]);
     }
 
     #[test]
     fn a_journal_does_not_grow_with_messages_that_are_gone() {
         let folder = tempfile::tempdir().unwrap();
-        let mut journal = Journal::begin(folder.path()).unwrap();
+        let mut journal = Journal::start(folder.path()).unwrap();
         send(&mut journal, "1", "stays");
         let body = "x".repeat(1024 * 1024);
         for _ in 0..40 {
             send(&mut journal, "2", &body);
             delete(&mut journal, "2");
-            journal.tidy().unwrap();
+            journal.compact_if_long().unwrap();
         }
         let length = fs::metadata(folder.path().join(CURRENT)).unwrap().len();
         assert!(length <= COMPACTED_FROM + 1_100_000, "{length} bytes");
         drop(journal);
-        drop(Journal::begin(folder.path()).unwrap());
+        drop(Journal::start(folder.path()).unwrap());
         assert_eq!(bodies(folder.path()), ["stays"]);
     }
 }

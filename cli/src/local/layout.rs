@@ -19,7 +19,7 @@ use super::{names::quoted, stream};
 const PAGE_BYTES: u32 = 8192;
 
 /// Settings of an empty file: page size, and incremental vacuum to release free pages.
-pub(super) fn begin(file: &Connection) -> anyhow::Result<()> {
+pub(super) fn initialize(file: &Connection) -> anyhow::Result<()> {
     file.execute_batch(&format!(
         "PRAGMA page_size = {PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA user_version = 1;"
     ))
@@ -27,7 +27,7 @@ pub(super) fn begin(file: &Connection) -> anyhow::Result<()> {
 }
 
 /// Settings of each connection: deleted content is overwritten, not only unlinked.
-pub(super) fn connect(connection: &Connection) -> anyhow::Result<()> {
+pub(super) fn configure(connection: &Connection) -> anyhow::Result<()> {
     connection
         .execute_batch("PRAGMA secure_delete = ON")
         .context("secure_delete could not be enabled")?;
@@ -47,7 +47,7 @@ pub(super) struct Table<'t> {
 
 /// Creates the layout of a table if it does not exist. Converts a table of an earlier version, in
 /// about a minute for a million items.
-pub(super) fn arrange(connection: &Connection, table: &Table<'_>) -> anyhow::Result<()> {
+pub(super) fn create(connection: &Connection, table: &Table<'_>) -> anyhow::Result<()> {
     let indexes: Vec<GlobalSecondaryIndex> = match table.indexes {
         Some(indexes) => serde_json::from_str(indexes)?,
         None => Vec::new(),
@@ -164,7 +164,7 @@ pub(super) fn expiry(attribute: &str) -> String {
 }
 
 /// Returns free pages to the file system, except `but` pages.
-pub(super) fn give_back(connection: &Connection, but: u32) -> anyhow::Result<()> {
+pub(super) fn release_free_pages(connection: &Connection, but: u32) -> anyhow::Result<()> {
     let free: u32 = connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
     let surplus = free.saturating_sub(but);
     if surplus > 0 {
@@ -177,7 +177,7 @@ pub(super) fn give_back(connection: &Connection, but: u32) -> anyhow::Result<()>
 }
 
 /// Converts the file of an earlier version, so that it can release free pages.
-pub(super) fn shrink_once(connection: &Connection) -> anyhow::Result<()> {
+pub(super) fn enable_incremental_vacuum(connection: &Connection) -> anyhow::Result<()> {
     const INCREMENTAL: u32 = 2;
     let found: u32 = connection.query_row("PRAGMA auto_vacuum", [], |row| row.get(0))?;
     let in_file = connection.path().is_some_and(|path| !path.is_empty());
@@ -197,7 +197,7 @@ pub(super) fn shrink_once(connection: &Connection) -> anyhow::Result<()> {
 
 /// Removes deleted content from the file and from the write-ahead log.
 pub(super) fn purge(connection: &Connection) -> anyhow::Result<()> {
-    give_back(connection, 0)?;
+    release_free_pages(connection, 0)?;
     let is_busy: bool = connection
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
         .context("the write-ahead log could not be emptied")?;

@@ -1,8 +1,8 @@
 //! Embedded DynamoDB and SQS for `serve` and for tests. They implement the real protocols: the SDK
 //! calls them over HTTP, as it calls AWS.
 
+mod access_key;
 mod engine;
-mod front;
 mod journal;
 mod layout;
 mod names;
@@ -32,7 +32,7 @@ use webhook_ingest::{
     queue::{MAX_RECEIVE_COUNT, VISIBILITY_TIMEOUT},
 };
 
-use self::{front::AccessKey, journal::Journal, stream::Stream};
+use self::{access_key::AccessKey, journal::Journal, stream::Stream};
 use crate::private;
 
 /// Prefixes of the files that the command creates in a data folder.
@@ -123,9 +123,9 @@ impl RunningInstance {
         let request = http::Request::post(&self.dynamodb)
             .header(
                 "x-amz-target",
-                format!("{}.{}", front::OWN_OPERATIONS, front::PURGE),
+                format!("{}.{}", access_key::OWN_OPERATIONS, access_key::PURGE),
             )
-            .header(AUTHORIZATION, front::authorization(&self.access_key_id))
+            .header(AUTHORIZATION, access_key::authorization(&self.access_key_id))
             .body(Full::default())?;
         let answer = timeout(TIMEOUT, client.request(request)).await??;
         anyhow::ensure!(
@@ -133,7 +133,8 @@ impl RunningInstance {
             "the local instance answered {}",
             answer.status()
         );
-        let answer: front::Purged = serde_json::from_slice(&answer.into_body().collect().await?.to_bytes())?;
+        let answer: access_key::Purged =
+            serde_json::from_slice(&answer.into_body().collect().await?.to_bytes())?;
         Ok(answer.stream_drained)
     }
 
@@ -156,7 +157,7 @@ impl RunningInstance {
 /// The running servers. They stop when this is dropped; [`Local::stop`] also waits for them.
 pub struct Local {
     /// Addresses and names.
-    pub place: RunningInstance,
+    pub instance: RunningInstance,
     /// Whether the folder contains events that were never counted.
     pub uncounted: bool,
     pub(crate) stream: Stream,
@@ -180,7 +181,7 @@ impl Local {
         let folder = data.map(Path::to_owned);
         let (engine, uncounted) =
             tokio::task::spawn_blocking(move || tables::open(folder.as_deref())).await??;
-        let journal = data.map(Journal::begin).transpose()?;
+        let journal = data.map(Journal::start).transpose()?;
         let journal = Arc::new(journal.map(Mutex::new));
         let (dynamodb, mut tasks) = tables::start(
             engine.clone(),
@@ -191,7 +192,7 @@ impl Local {
         .await?;
         let (sqs, task) = queues::start(journal, access_key.clone(), stopped).await?;
         tasks.push(task);
-        let mut place = RunningInstance {
+        let mut instance = RunningInstance {
             dynamodb,
             sqs,
             access_key_id: access_key.key,
@@ -200,11 +201,12 @@ impl Local {
             retry_queue_url: String::new(),
             dead_letter_queue_url: String::new(),
         };
-        let aws = place.aws(Timeouts::unhurried()).await;
-        (place.retry_queue_url, place.dead_letter_queue_url) = queues::create(&aws.sqs, options).await?;
-        queues::restore(data, &place, &aws.sqs).await?;
+        let aws = instance.aws(Timeouts::unhurried()).await;
+        (instance.retry_queue_url, instance.dead_letter_queue_url) =
+            queues::create(&aws.sqs, options).await?;
+        queues::restore(data, &instance, &aws.sqs).await?;
         Ok(Self {
-            place,
+            instance,
             uncounted,
             stream: Stream(engine),
             stop,

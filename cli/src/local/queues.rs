@@ -18,13 +18,13 @@ use tokio::{
 use winterbaume_core::{MockRequest, MockService as _};
 use winterbaume_sqs::SqsService;
 
-use super::{QueueOptions, RunningInstance, front::AccessKey, journal::Journal, listen};
+use super::{QueueOptions, RunningInstance, access_key::AccessKey, journal::Journal, listen};
 use crate::listener::{Limits, read, serve};
 
 /// Larger than the largest batch of messages with its JSON.
 const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024;
 
-struct Front {
+struct Server {
     service: SqsService,
     journal: Arc<Option<Mutex<Journal>>>,
     access_key: AccessKey,
@@ -35,22 +35,22 @@ pub(super) async fn start(
     access_key: AccessKey,
     stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<(String, JoinHandle<()>)> {
-    let front = Arc::new(Front {
+    let state = Arc::new(Server {
         service: SqsService::new(),
         journal,
         access_key,
     });
     let (listener, url) = listen().await?;
-    let app = Router::new().fallback(handle).with_state(front);
+    let app = Router::new().fallback(handle).with_state(state);
     Ok((
         url,
         tokio::spawn(serve(listener, app, Limits::default(), stopped)),
     ))
 }
 
-async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
+async fn handle(State(state): State<Arc<Server>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if let Some(refused) = front.access_key.refuses(&parts.headers) {
+    if let Some(refused) = state.access_key.refusal(&parts.headers) {
         return refused;
     }
     let body = match read(body, MAX_REQUEST_BYTES, Limits::default().body).await {
@@ -64,7 +64,7 @@ async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
         .and_then(|target| target.split_once('.'))
         .map(|(_, action)| action.to_owned())
         .unwrap_or_default();
-    let answer = front
+    let answer = state
         .service
         .handle(MockRequest {
             method: parts.method.to_string(),
@@ -73,11 +73,11 @@ async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
             body: body.clone(),
         })
         .await;
-    if let Some(journal) = front.journal.as_ref()
+    if let Some(journal) = state.journal.as_ref()
         && answer.status == 200
     {
         // Written before the response: an acknowledged message is in the journal.
-        if let Err(error) = journal.lock().await.note(&action, &body, &answer.body) {
+        if let Err(error) = journal.lock().await.record(&action, &body, &answer.body) {
             tracing::error!(%error, "the journal of the queues could not be written");
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
@@ -148,12 +148,12 @@ async fn queue(
 /// Sends the messages of previous runs to their queues again.
 pub(super) async fn restore(
     data: Option<&Path>,
-    place: &RunningInstance,
+    instance: &RunningInstance,
     client: &Client,
 ) -> anyhow::Result<()> {
     let Some(folder) = data else { return Ok(()) };
     for message in Journal::left_over(folder)? {
-        let url = [&place.retry_queue_url, &place.dead_letter_queue_url]
+        let url = [&instance.retry_queue_url, &instance.dead_letter_queue_url]
             .into_iter()
             .find(|url| message.is_of(url));
         let Some(url) = url else {
@@ -171,5 +171,5 @@ pub(super) async fn restore(
             .await
             .context("a message of the last run could not be restored")?;
     }
-    Journal::forget_left_over(folder)
+    Journal::remove_left_over(folder)
 }

@@ -20,15 +20,15 @@ use webhook_ingest::{counters, event::time, events_table::item};
 
 use super::{
     EVENTS_TABLE, ROLLUPS_TABLE,
+    access_key::{self, AccessKey, Purged},
     engine::{Engine, finished},
-    front::{self, AccessKey, Purged},
     journal::Journal,
     layout, listen,
     names::{keys_of, quoted},
     stream,
 };
 use crate::{
-    listener::{Limits, read, serve, until},
+    listener::{Limits, read, serve, until_stopped},
     private,
 };
 
@@ -55,13 +55,13 @@ pub(super) fn open(data: Option<&Path>) -> anyhow::Result<(Engine, bool)> {
             if !file.exists() {
                 // SQLite creates its additional files with the permissions of this one.
                 private::create(&file)?;
-                layout::begin(&Connection::open(&file)?)?;
+                layout::initialize(&Connection::open(&file)?)?;
             }
             connection(&file)?
         }
         None => Storage::memory()?,
     };
-    layout::connect(storage.conn())?;
+    layout::configure(storage.conn())?;
     let tables = storage.list_table_names()?;
     let exists = |wanted: &str| tables.iter().any(|name| name == wanted);
     if !exists(ROLLUPS_TABLE) {
@@ -82,9 +82,9 @@ pub(super) fn open(data: Option<&Path>) -> anyhow::Result<(Engine, bool)> {
             indexes: table.gsi_definitions.as_deref(),
             expires: table.ttl_attribute.as_deref(),
         };
-        layout::arrange(storage.conn(), &described)?;
+        layout::create(storage.conn(), &described)?;
     }
-    layout::shrink_once(storage.conn())?;
+    layout::enable_incremental_vacuum(storage.conn())?;
     let uncounted = exists(EVENTS_TABLE) && !exists(ROLLUPS_TABLE);
     let readers = match data {
         Some(folder) => (0..READERS)
@@ -112,12 +112,12 @@ pub(super) async fn start(
         let (engine, journal, stopped) = (engine.clone(), journal.clone(), stopped.clone());
         tokio::spawn(async move {
             tokio::select! {
-                () = until(stopped) => {}
+                () = until_stopped(stopped) => {}
                 () = sweep(engine, journal) => {}
             }
         })
     };
-    let app = Router::new().fallback(handle).with_state(Arc::new(Front {
+    let app = Router::new().fallback(handle).with_state(Arc::new(Server {
         engine,
         journal,
         access_key,
@@ -126,16 +126,16 @@ pub(super) async fn start(
     Ok((url, vec![served, swept]))
 }
 
-struct Front {
+struct Server {
     engine: Engine,
     /// The queues' journal; a purge also compacts it.
     journal: Arc<Option<Mutex<Journal>>>,
     access_key: AccessKey,
 }
 
-async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
+async fn handle(State(state): State<Arc<Server>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if let Some(refused) = front.access_key.refuses(&parts.headers) {
+    if let Some(refused) = state.access_key.refusal(&parts.headers) {
         return refused;
     }
     let body = match read(body, MAX_REQUEST_BYTES, Limits::default().body).await {
@@ -148,8 +148,8 @@ async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
         .and_then(|target| target.to_str().ok())
         .and_then(|target| target.split_once('.'))
         .unwrap_or_default();
-    if operation == (front::OWN_OPERATIONS, front::PURGE) {
-        return match purge(&front).await {
+    if operation == (access_key::OWN_OPERATIONS, access_key::PURGE) {
+        return match purge(&state).await {
             Ok(purged) => {
                 (StatusCode::OK, serde_json::to_string(&purged).unwrap_or_default()).into_response()
             }
@@ -162,7 +162,7 @@ async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
             }
         };
     }
-    let (engine, operation) = (front.engine.clone(), operation.1.to_owned());
+    let (engine, operation) = (state.engine.clone(), operation.1.to_owned());
     let answer = tokio::task::spawn_blocking(move || {
         let body = String::from_utf8_lossy(&body);
         engine.call(&operation, &body)
@@ -176,23 +176,24 @@ async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
 }
 
 /// See [`super::RunningInstance::purge`].
-async fn purge(front: &Front) -> anyhow::Result<Purged> {
+async fn purge(state: &Server) -> anyhow::Result<Purged> {
     /// Up to 10 seconds; the stream poller reads several times a second.
-    const LOOKS: u32 = 100;
+    const CHECKS: u32 = 100;
     const PAUSE: Duration = Duration::from_millis(100);
     let mut stream_drained = false;
-    for _ in 0..LOOKS {
-        let engine = front.engine.clone();
-        let look = move || engine.with(|storage| stream::is_drained(storage.conn()));
-        stream_drained = tokio::task::spawn_blocking(look).await??;
+    for _ in 0..CHECKS {
+        let engine = state.engine.clone();
+        let check = move || engine.with(|storage| stream::is_drained(storage.conn()));
+        stream_drained = tokio::task::spawn_blocking(check).await??;
         if stream_drained {
             break;
         }
         tokio::time::sleep(PAUSE).await;
     }
-    let engine = front.engine.clone();
-    tokio::task::spawn_blocking(move || engine.alone(|storage| layout::purge(storage.conn()))).await??;
-    if let Some(journal) = front.journal.as_ref() {
+    let engine = state.engine.clone();
+    tokio::task::spawn_blocking(move || engine.with_exclusive(|storage| layout::purge(storage.conn())))
+        .await??;
+    if let Some(journal) = state.journal.as_ref() {
         journal.lock().await.compact()?;
     }
     Ok(Purged { stream_drained })
@@ -202,7 +203,7 @@ async fn sweep(engine: Engine, journal: Arc<Option<Mutex<Journal>>>) {
     loop {
         tokio::time::sleep(SWEEP).await;
         if let Some(journal) = journal.as_ref()
-            && let Err(error) = journal.lock().await.tidy()
+            && let Err(error) = journal.lock().await.compact_if_long()
         {
             tracing::warn!(
                 error = format!("{error:#}"),
@@ -235,7 +236,7 @@ pub(super) fn step(storage: &Storage) -> anyhow::Result<bool> {
         more |= remove_expired(storage, table, attribute, time::now() / 1000)?;
     }
     more |= stream::expire(storage.conn())?;
-    layout::give_back(storage.conn(), FREE_PAGES)?;
+    layout::release_free_pages(storage.conn(), FREE_PAGES)?;
     Ok(more)
 }
 

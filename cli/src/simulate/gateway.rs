@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 use webhook_ingest::event::EpochMillis;
 
 use super::{
-    chance::Chance,
-    happening::{Envelope, Form, Happening, Life},
-    people::{Sending, brazilian},
+    event::{Envelope, PostFormat, Provider, SimulatedEvent},
+    people::{OutgoingMessage, brazilian},
+    random::Random,
 };
 
 /// Callbacks, one per body.
-pub(super) const CALLBACKS: Form = Form {
+pub(super) const CALLBACKS: PostFormat = PostFormat {
     function: "rcs-callback",
     envelope: Envelope::Single,
 };
@@ -39,7 +39,7 @@ const ANSWERS: [&str; 4] = [
 
 /// A message, with the fields that its callbacks share.
 struct Message<'a> {
-    sending: &'a Sending,
+    outgoing: &'a OutgoingMessage,
     reference: String,
     event: String,
     session: String,
@@ -48,7 +48,7 @@ struct Message<'a> {
 }
 
 /// Fields of one callback besides the shared ones.
-struct Said {
+struct Callback {
     at: EpochMillis,
     event: String,
     inbound: bool,
@@ -58,40 +58,40 @@ struct Said {
 }
 
 /// Simulates one message.
-pub(super) static LIFE: Life = Life {
+pub(super) static PROVIDER: Provider = Provider {
     weight: 20,
-    forms: &[CALLBACKS],
-    live,
+    formats: &[CALLBACKS],
+    simulate,
 };
 
-fn live(sending: &Sending, fallback: f64, chance: &mut Chance) -> Vec<Happening> {
-    let vars = if chance.is(0.5) {
-        json!({"name": chance.one_of(&["Ana", "Caio", "Lia", "Davi"]), "code": format!("A-{}", chance.number(1000..9999))})
+fn simulate(outgoing: &OutgoingMessage, fallback: f64, random: &mut Random) -> Vec<SimulatedEvent> {
+    let vars = if random.bool(0.5) {
+        json!({"name": random.choice(&["Ana", "Caio", "Lia", "Davi"]), "code": format!("A-{}", random.number(1000..9999))})
     } else {
         json!({})
     };
     let message = Message {
-        sending,
-        reference: chance.uuid(),
-        event: chance.uuid(),
-        session: chance.uuid(),
-        number: brazilian(sending.person),
+        outgoing,
+        reference: random.uuid(),
+        event: random.uuid(),
+        session: random.uuid(),
+        number: brazilian(outgoing.person),
         vars,
     };
-    let mut told = Vec::new();
-    if chance.is(0.03) {
-        told.push(message.is_blocked(chance));
-    } else if chance.is(fallback) {
-        message.goes_on_as_sms(&mut told, chance);
+    let mut events = Vec::new();
+    if random.bool(0.03) {
+        events.push(message.block(random));
+    } else if random.bool(fallback) {
+        message.fall_back_to_sms(&mut events, random);
     } else {
-        message.arrives(&mut told, chance);
+        message.deliver(&mut events, random);
     }
-    told
+    events
 }
 
 impl Message<'_> {
-    fn says(&self, at: EpochMillis, kind: &'static str, message: Value) -> Said {
-        Said {
+    fn callback(&self, at: EpochMillis, kind: &'static str, message: Value) -> Callback {
+        Callback {
             at,
             event: self.event.clone(),
             inbound: false,
@@ -101,44 +101,47 @@ impl Message<'_> {
         }
     }
 
-    fn told(&self, status: &'static str, said: Said) -> Happening {
+    fn event(&self, status: &'static str, callback: Callback) -> SimulatedEvent {
         let mut record = json!({
             "reference": self.reference,
-            "campaign_name": self.sending.campaign.name,
-            "event_id": said.event,
-            "direction": if said.inbound { "inbound" } else { "outbound" },
-            "session_id": if said.channel == "SMS" { Value::Null } else { self.session.as_str().into() },
+            "campaign_name": self.outgoing.campaign.name,
+            "event_id": callback.event,
+            "direction": if callback.inbound { "inbound" } else { "outbound" },
+            "session_id": if callback.channel == "SMS" { Value::Null } else { self.session.as_str().into() },
             "user_id": self.number,
-            "timestamp": iso(said.at),
-            "channel": said.channel,
-            "type": said.kind,
+            "timestamp": iso(callback.at),
+            "channel": callback.channel,
+            "type": callback.kind,
             "vars": self.vars,
         });
         if let Some(fields) = record.as_object_mut() {
-            fields.insert("message".to_owned(), said.message);
+            fields.insert("message".to_owned(), callback.message);
         }
-        Happening {
-            form: CALLBACKS,
+        SimulatedEvent {
+            format: CALLBACKS,
             function: CALLBACKS.function,
             record,
             message_id: self.reference.clone(),
-            channel: said.channel,
+            channel: callback.channel,
             status,
-            at: said.at,
+            at: callback.at,
             recipient: self.number.clone(),
         }
     }
 
-    fn is_blocked(&self, chance: &mut Chance) -> Happening {
-        let at = self.sending.at + chance.around(800, 0.4);
-        match chance.weighed(&[(3, 0), (1, 1), (1, 2)]) {
+    fn block(&self, random: &mut Random) -> SimulatedEvent {
+        let at = self.outgoing.at + random.log_normal(800, 0.4);
+        match random.weighted(&[(3, 0), (1, 1), (1, 2)]) {
             0 => {
-                let why = chance.one_of(&CREDITS);
-                self.told("blocked", self.says(at, "PREPAID_BLOCKED", why.into()))
+                let why = random.choice(&CREDITS);
+                self.event("blocked", self.callback(at, "PREPAID_BLOCKED", why.into()))
             }
-            1 => self.told("blocked", self.says(at, "bloqueado por duplicidade", Value::Null)),
+            1 => self.event(
+                "blocked",
+                self.callback(at, "bloqueado por duplicidade", Value::Null),
+            ),
             _ => {
-                let mut blocked = self.told("blocked", self.says(at, "text", self.text()));
+                let mut blocked = self.event("blocked", self.callback(at, "text", self.text()));
                 if let Some(fields) = blocked.record.as_object_mut() {
                     fields.insert("status".into(), "bloqueado por duplicidade".into());
                 }
@@ -148,97 +151,97 @@ impl Message<'_> {
     }
 
     /// The message continues on SMS with the same reference and another event id.
-    fn goes_on_as_sms(&self, told: &mut Vec<Happening>, chance: &mut Chance) {
-        let failed = self.sending.at + 500 + chance.around(1_500, 0.5);
-        let (kind, why) = if chance.is(0.85) {
-            ("EXCEPTION", chance.one_of(&EXCEPTIONS))
+    fn fall_back_to_sms(&self, events: &mut Vec<SimulatedEvent>, random: &mut Random) {
+        let failed = self.outgoing.at + 500 + random.log_normal(1_500, 0.5);
+        let (kind, why) = if random.bool(0.85) {
+            ("EXCEPTION", random.choice(&EXCEPTIONS))
         } else {
-            ("ERROR", chance.one_of(&ERRORS))
+            ("ERROR", random.choice(&ERRORS))
         };
-        told.push(self.told("failed", self.says(failed, kind, why.into())));
-        let event = chance.uuid();
-        let over_sms = |said: Said| Said {
+        events.push(self.event("failed", self.callback(failed, kind, why.into())));
+        let event = random.uuid();
+        let over_sms = |callback: Callback| Callback {
             event: event.clone(),
             channel: "SMS",
-            ..said
+            ..callback
         };
-        let sent = failed + chance.around(1_200, 0.4);
-        told.push(self.told("sent", over_sms(self.says(sent, "text", self.text()))));
-        if chance.is(0.9) {
-            let at = sent + chance.around(4_000, 1.0);
-            let delivered = Said {
+        let sent = failed + random.log_normal(1_200, 0.4);
+        events.push(self.event("sent", over_sms(self.callback(sent, "text", self.text()))));
+        if random.bool(0.9) {
+            let at = sent + random.log_normal(4_000, 1.0);
+            let delivered = Callback {
                 inbound: true,
-                ..self.says(at, "DELIVERED", Value::Null)
+                ..self.callback(at, "DELIVERED", Value::Null)
             };
-            told.push(self.told("delivered", over_sms(delivered)));
+            events.push(self.event("delivered", over_sms(delivered)));
         }
     }
 
-    fn arrives(&self, told: &mut Vec<Happening>, chance: &mut Chance) {
-        let sent = self.sending.at + chance.around(600, 0.4);
-        let (kind, content) = self.content(chance);
-        told.push(self.told("sent", self.says(sent, kind, content)));
-        if chance.is(0.05) {
+    fn deliver(&self, events: &mut Vec<SimulatedEvent>, random: &mut Random) {
+        let sent = self.outgoing.at + random.log_normal(600, 0.4);
+        let (kind, content) = self.content(random);
+        events.push(self.event("sent", self.callback(sent, kind, content)));
+        if random.bool(0.05) {
             return;
         }
-        let delivered = sent + 300 + chance.around(3_000, 1.0);
-        let inbound = |said: Said| Said {
+        let delivered = sent + 300 + random.log_normal(3_000, 1.0);
+        let inbound = |callback: Callback| Callback {
             inbound: true,
-            ..said
+            ..callback
         };
-        told.push(self.told(
+        events.push(self.event(
             "delivered",
-            inbound(self.says(delivered, "DELIVERED", Value::Null)),
+            inbound(self.callback(delivered, "DELIVERED", Value::Null)),
         ));
-        if chance.is(0.4) {
+        if random.bool(0.4) {
             return;
         }
-        let read = delivered + 500 + chance.around(15 * 60_000, 1.3);
-        told.push(self.told("read", inbound(self.says(read, "READ", Value::Null))));
+        let read = delivered + 500 + random.log_normal(15 * 60_000, 1.3);
+        events.push(self.event("read", inbound(self.callback(read, "READ", Value::Null))));
         // An undocumented type.
-        if chance.is(0.01) {
-            let typing = Said {
-                event: chance.uuid(),
-                ..inbound(self.says(read + 2_000, "IS_TYPING", Value::Null))
+        if random.bool(0.01) {
+            let typing = Callback {
+                event: random.uuid(),
+                ..inbound(self.callback(read + 2_000, "IS_TYPING", Value::Null))
             };
-            told.push(self.told("is_typing", typing));
+            events.push(self.event("is_typing", typing));
         }
-        if chance.is(0.25) {
-            self.is_tapped(read, told, chance);
+        if random.bool(0.25) {
+            self.tap(read, events, random);
         }
-        if chance.is(0.06) {
-            told.push(self.answer(read + chance.around(60_000, 0.8), chance));
+        if random.bool(0.06) {
+            events.push(self.reply(read + random.log_normal(60_000, 0.8), random));
         }
     }
 
-    fn is_tapped(&self, read: EpochMillis, told: &mut Vec<Happening>, chance: &mut Chance) {
-        let campaign = self.sending.campaign;
-        for _ in 0..chance.weighed(&[(5, 1), (2, 2), (1, 3)]) {
+    fn tap(&self, read: EpochMillis, events: &mut Vec<SimulatedEvent>, random: &mut Random) {
+        let campaign = self.outgoing.campaign;
+        for _ in 0..random.weighted(&[(5, 1), (2, 2), (1, 3)]) {
             let (kind, text) =
-                chance.weighed(&[(3, ("ACTION", campaign.link)), (1, ("REPLY", campaign.reply))]);
+                random.weighted(&[(3, ("ACTION", campaign.link)), (1, ("REPLY", campaign.reply))]);
             let response = json!({"type": kind, "text": text, "postbackData": text.to_lowercase()});
-            let tap = Said {
-                event: chance.uuid(),
+            let tap = Callback {
+                event: random.uuid(),
                 inbound: true,
-                ..self.says(
-                    read + chance.around(20_000, 0.9),
+                ..self.callback(
+                    read + random.log_normal(20_000, 0.9),
                     "suggestionResponse",
                     json!({ "suggestionResponse": response }),
                 )
             };
-            told.push(self.told("clicked", tap));
+            events.push(self.event("clicked", tap));
         }
     }
 
     /// An incoming message has its own reference and belongs to no campaign.
-    fn answer(&self, at: EpochMillis, chance: &mut Chance) -> Happening {
-        let reference = chance.uuid();
-        let said = Said {
-            event: chance.uuid(),
+    fn reply(&self, at: EpochMillis, random: &mut Random) -> SimulatedEvent {
+        let reference = random.uuid();
+        let callback = Callback {
+            event: random.uuid(),
             inbound: true,
-            ..self.says(at, "text", json!({"text": chance.one_of(&ANSWERS)}))
+            ..self.callback(at, "text", json!({"text": random.choice(&ANSWERS)}))
         };
-        let mut answer = self.told("received", said);
+        let mut answer = self.event("received", callback);
         if let Some(fields) = answer.record.as_object_mut() {
             fields.insert("reference".into(), reference.as_str().into());
             fields.insert("campaign_name".into(), "".into());
@@ -249,13 +252,13 @@ impl Message<'_> {
     }
 
     fn text(&self) -> Value {
-        json!({"text": format!("{}: veja as novidades 🌷", self.sending.campaign.name)})
+        json!({"text": format!("{}: veja as novidades 🌷", self.outgoing.campaign.name)})
     }
 
-    fn content(&self, chance: &mut Chance) -> (&'static str, Value) {
-        let campaign = self.sending.campaign;
+    fn content(&self, random: &mut Random) -> (&'static str, Value) {
+        let campaign = self.outgoing.campaign;
         let picture = format!("https://files.example.com/{}.jpg", campaign.tag);
-        match chance.weighed(&[(4, 0), (3, 1), (1, 2)]) {
+        match random.weighted(&[(4, 0), (3, 1), (1, 2)]) {
             0 => ("text", self.text()),
             1 => {
                 let card = json!({

@@ -1,16 +1,16 @@
 //! `simulate`: simulates the providers. Creates messages and their events, posts the events as the
 //! providers do, then reads them from the table and compares them with what was sent.
 
-mod account;
-mod answers;
-mod chance;
+mod event;
 mod gateway;
-mod happening;
-mod life;
 mod netcore;
 mod options;
 mod people;
+mod providers;
+mod random;
+mod reconciliation;
 mod report;
+mod responses;
 mod sender;
 mod traffic;
 mod whatsapp;
@@ -28,78 +28,81 @@ use webhook_ingest::{
     event::{EpochMillis, time},
 };
 
-pub use account::Found;
-pub use answers::{Counts, Sent};
-pub use happening::{Envelope, Form, Happening};
-pub use life::forms;
+pub use event::{Envelope, PostFormat, SimulatedEvent};
 pub use options::Options;
+pub use providers::formats;
+pub use reconciliation::Reconciliation;
 pub use report::Report;
+pub use responses::{Counts, SendResult};
 pub use traffic::{Expected, Post};
 
 use crate::{
-    place::{Needs, Target},
     serve::POLICY,
+    target::{Needs, Target},
 };
-use chance::Chance;
 use people::World;
+use random::Random;
 use sender::Sender;
-use traffic::Manner;
+use traffic::TrafficOptions;
 
 /// The receivers of the simulation, with their URLs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cast {
+pub struct Receivers {
     urls: BTreeMap<&'static str, String>,
 }
 
-impl Cast {
-    /// An event with the function that it is posted to; `None` if no receiver of the cast accepts it.
-    fn told(&self, happening: Happening) -> Option<Happening> {
+impl Receivers {
+    /// An event with the function that it is posted to; `None` if no receiver accepts it.
+    fn route(&self, event: SimulatedEvent) -> Option<SimulatedEvent> {
         let takes = |function: &str| self.urls.contains_key(function);
-        let function = match happening.form {
-            form if takes(form.function) => form.function,
+        let function = match event.format {
+            format if takes(format.function) => format.function,
             // `event-webhook` also accepts SMS events.
             netcore::SMS_EVENTS if takes("event-webhook") => "event-webhook",
             _ => return None,
         };
-        Some(Happening {
-            function,
-            ..happening
-        })
+        Some(SimulatedEvent { function, ..event })
     }
 }
 
 /// The events and requests of a simulation.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Play {
+pub struct Workload {
     /// Each event once, sorted by time.
-    pub told: Vec<Happening>,
+    pub events: Vec<SimulatedEvent>,
     /// Requests in the order of sending.
     pub posts: Vec<Post>,
 }
 
-impl Play {
+impl Workload {
     /// Creates the events and requests. They depend only on the options, seed and end.
     ///
     /// # Errors
     /// If an address is invalid, or its function receives no events.
-    pub fn write(options: &Options, seed: u64, until: EpochMillis) -> anyhow::Result<Self> {
-        let cast = options.cast()?;
-        let mut chance = Chance::new(seed, until);
-        let world = World::new(until, options.days, options.messages, &mut chance);
-        let mut told = life::all(options.messages, options.fallback, &world, &cast, &mut chance);
+    pub fn generate(options: &Options, seed: u64, until: EpochMillis) -> anyhow::Result<Self> {
+        let receivers = options.receivers()?;
+        let mut random = Random::new(seed, until);
+        let world = World::new(until, options.days, options.messages, &mut random);
+        let mut events = providers::all(
+            options.messages,
+            options.fallback,
+            &world,
+            &receivers,
+            &mut random,
+        );
         ensure!(
-            !told.is_empty(),
+            !events.is_empty(),
             "these options produce no events for these addresses"
         );
-        told.sort_by_key(|happening| happening.at);
-        let manner = Manner {
+        events.sort_by_key(|event| event.at);
+        let traffic_options = TrafficOptions {
             batch: options.batch,
             window: options.shuffle,
             duplicates: options.duplicates,
             malformed: options.malformed,
         };
-        let posts = traffic::posts(&told, &manner, &mut chance);
-        Ok(Self { told, posts })
+        let posts = traffic::posts(&events, &traffic_options, &mut random);
+        Ok(Self { events, posts })
     }
 }
 
@@ -108,8 +111,8 @@ pub struct Simulation {
     options: Options,
     seed: u64,
     until: EpochMillis,
-    play: Play,
-    cast: Cast,
+    workload: Workload,
+    receivers: Receivers,
     sender: Sender,
     target: Target,
     began: EpochMillis,
@@ -123,19 +126,19 @@ impl Simulation {
     pub async fn prepare(options: Options, data: &Path) -> anyhow::Result<Self> {
         let target = Target::find(data, Needs::Table).await?;
         let sender = Sender::new(policy(options.auth.as_deref(), data, &target).await?)?;
-        let cast = options.cast()?;
-        for url in cast.urls.values() {
-            sender.look(url).await?;
+        let receivers = options.receivers()?;
+        for url in receivers.urls.values() {
+            sender.check_receiver(url).await?;
         }
         let began = time::now();
-        let seed = options.seed.map_or_else(random, Ok)?;
+        let seed = options.seed.map_or_else(random_seed, Ok)?;
         let until = options.until()?.unwrap_or(began);
         Ok(Self {
-            play: Play::write(&options, seed, until)?,
+            workload: Workload::generate(&options, seed, until)?,
             options,
             seed,
             until,
-            cast,
+            receivers,
             sender,
             target,
             began,
@@ -146,13 +149,15 @@ impl Simulation {
     ///
     /// # Errors
     /// If a receiver refuses the policy.
-    pub async fn send(&self) -> anyhow::Result<Sent> {
-        let records: usize = self.play.posts.iter().map(|post| post.records).sum();
+    pub async fn send(&self) -> anyhow::Result<SendResult> {
+        let records: usize = self.workload.posts.iter().map(|post| post.records).sum();
         let bar = bar("sending", "records", records);
         let pace = (self.options.parallel, self.options.rate);
         let sent = self
             .sender
-            .send(&self.play.posts, &self.cast.urls, pace, |n| bar.inc(n as u64))
+            .send(&self.workload.posts, &self.receivers.urls, pace, |n| {
+                bar.inc(n as u64);
+            })
             .await;
         bar.finish_and_clear();
         sent
@@ -162,22 +167,23 @@ impl Simulation {
     ///
     /// # Errors
     /// If the table does not answer. Differences are not an error; the report lists them.
-    pub async fn reconcile(self, sent: Sent) -> anyhow::Result<Report> {
-        let told = &self.play.told;
+    pub async fn reconcile(self, sent: SendResult) -> anyhow::Result<Report> {
+        let events = &self.workload.events;
         let may_be_queued = sent.counts.queued > 0 || sent.uncertain > 0;
         let timeout = Duration::from_secs(if may_be_queued { self.options.wait } else { 0 });
-        let ids: BTreeSet<&str> = told.iter().map(|h| h.message_id.as_str()).collect();
+        let ids: BTreeSet<&str> = events.iter().map(|h| h.message_id.as_str()).collect();
         let bar = bar("reading back", "messages", ids.len());
-        let found = account::reconcile(&self.target, told, self.began, timeout, |n| bar.inc(n as u64)).await;
+        let found =
+            reconciliation::reconcile(&self.target, events, self.began, timeout, |n| bar.inc(n as u64)).await;
         bar.finish_and_clear();
         Ok(Report {
             seed: self.seed,
             until: self.until,
             messages: self.options.messages,
-            events: told.len(),
+            events: events.len(),
             sent,
             found: found?,
-            examples: report::examples(told),
+            examples: report::examples(events),
         })
     }
 }
@@ -198,7 +204,7 @@ async fn policy(
     )
 }
 
-fn random() -> anyhow::Result<u64> {
+fn random_seed() -> anyhow::Result<u64> {
     // Short, so that a person can type it.
     getrandom::u64()
         .map(|n| n % 1_000_000)

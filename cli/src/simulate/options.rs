@@ -5,7 +5,7 @@ use clap::{Args, builder::RangedU64ValueParser};
 use receivers::RECEIVERS;
 use webhook_ingest::event::EpochMillis;
 
-use super::{Cast, life::forms};
+use super::{Receivers, providers::formats};
 
 /// Simulates the providers, then checks that every event is stored exactly once. The phone numbers
 /// do not exist: `91 0…` and `55 00…`.
@@ -58,12 +58,12 @@ pub struct Options {
 }
 
 impl Options {
-    pub(super) fn cast(&self) -> anyhow::Result<Cast> {
-        let mut cast = Cast::default();
+    pub(super) fn receivers(&self) -> anyhow::Result<Receivers> {
+        let mut receivers = Receivers::default();
         for url in &self.url {
-            add(&mut cast, url)?;
+            add(&mut receivers, url)?;
         }
-        Ok(cast)
+        Ok(receivers)
     }
 
     pub(super) fn until(&self) -> anyhow::Result<Option<EpochMillis>> {
@@ -75,7 +75,7 @@ impl Options {
     }
 }
 
-fn add(cast: &mut Cast, url: &str) -> anyhow::Result<()> {
+fn add(receivers: &mut Receivers, url: &str) -> anyhow::Result<()> {
     let known = |name: &str| RECEIVERS.into_iter().map(|r| r.function).find(|f| *f == name);
     let (name, url) = match url.split_once('=') {
         Some((name, url)) if !name.contains('/') => (Some(name), url),
@@ -95,9 +95,10 @@ fn add(cast: &mut Cast, url: &str) -> anyhow::Result<()> {
             .map(|path| path.trim_end_matches('/'))
     });
     let Some(name) = name else {
-        for form in forms() {
-            let function = form.function;
-            cast.urls
+        for format in formats() {
+            let function = format.function;
+            receivers
+                .urls
                 .insert(function, format!("{base}/lambda-url/{function}/"));
         }
         return Ok(());
@@ -109,7 +110,7 @@ fn add(cast: &mut Cast, url: &str) -> anyhow::Result<()> {
             names.join(", ")
         )
     })?;
-    cast.urls.insert(function, format!("{base}/"));
+    receivers.urls.insert(function, format!("{base}/"));
     Ok(())
 }
 
@@ -147,11 +148,11 @@ mod tests {
     }
 
     fn urls(given: &[&str]) -> Result<Vec<(&'static str, String)>, String> {
-        let mut cast = Cast::default();
+        let mut receivers = Receivers::default();
         for url in given {
-            add(&mut cast, url).map_err(|e| e.to_string())?;
+            add(&mut receivers, url).map_err(|e| e.to_string())?;
         }
-        Ok(cast.urls.into_iter().collect())
+        Ok(receivers.urls.into_iter().collect())
     }
 
     #[test]

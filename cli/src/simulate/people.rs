@@ -2,7 +2,7 @@
 
 use webhook_ingest::event::EpochMillis;
 
-use super::chance::Chance;
+use super::random::Random;
 
 pub(super) const MINUTE: i64 = 60_000;
 pub(super) const HOUR: i64 = 60 * MINUTE;
@@ -154,7 +154,7 @@ const OCCASIONS: [(u32, Campaign); 3] = [
 ];
 
 /// One message to send.
-pub(super) struct Sending {
+pub(super) struct OutgoingMessage {
     pub(super) at: EpochMillis,
     /// End of the simulated time; later events are left out.
     pub(super) until: EpochMillis,
@@ -172,7 +172,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(until: EpochMillis, days: u32, messages: usize, chance: &mut Chance) -> Self {
+    pub(super) fn new(until: EpochMillis, days: u32, messages: usize, random: &mut Random) -> Self {
         let mut world = Self {
             until,
             days,
@@ -181,50 +181,50 @@ impl World {
             launches: Vec::new(),
         };
         for _ in 0..=days / 4 {
-            let launch = (chance.one_of(&CAMPAIGNS), world.moment(chance));
+            let launch = (random.choice(&CAMPAIGNS), world.moment(random));
             world.launches.push(launch);
         }
         world
     }
 
     /// The next message: of a campaign, soon after its launch, or a notification.
-    pub(super) fn sending(&self, chance: &mut Chance) -> Sending {
-        let (campaign, mut at) = if chance.is(0.55) {
-            let (campaign, launch) = chance.one_of(&self.launches);
-            let at = launch + chance.around(20 * 60_000, 0.7);
-            (campaign, at.min(self.until - chance.around(60_000, 0.5)))
+    pub(super) fn next_message(&self, random: &mut Random) -> OutgoingMessage {
+        let (campaign, mut at) = if random.bool(0.55) {
+            let (campaign, launch) = random.choice(&self.launches);
+            let at = launch + random.log_normal(20 * 60_000, 0.7);
+            (campaign, at.min(self.until - random.log_normal(60_000, 0.5)))
         } else {
-            (chance.weighed(&OCCASIONS), self.moment(chance))
+            (random.weighted(&OCCASIONS), self.moment(random))
         };
         // A few events arrive days late, even in a short simulation.
-        if chance.is(0.01) {
-            at = self.until - 80 * HOUR - chance.around(4 * 3_600_000, 0.5);
+        if random.bool(0.01) {
+            at = self.until - 80 * HOUR - random.log_normal(4 * 3_600_000, 0.5);
         }
-        Sending {
+        OutgoingMessage {
             at,
             until: self.until,
-            bot: chance.weighed(&BOTS),
+            bot: random.weighted(&BOTS),
             campaign,
-            person: chance.number(0..self.people),
+            person: random.number(0..self.people),
         }
     }
 
     /// A random time, weighted by hour and with less traffic on weekends.
-    fn moment(&self, chance: &mut Chance) -> EpochMillis {
+    fn moment(&self, random: &mut Random) -> EpochMillis {
         let midnight = (self.until + CLOCK).div_euclid(DAY) * DAY - CLOCK;
         for _ in 0..20 {
-            let back = i64::try_from(chance.number(0..u64::from(self.days.max(1)))).unwrap_or_default();
+            let back = i64::try_from(random.number(0..u64::from(self.days.max(1)))).unwrap_or_default();
             let day = midnight - back * DAY;
-            let within = i64::try_from(chance.number(0..HOUR.unsigned_abs())).unwrap_or_default();
-            let at = day + chance.weighed(&HOURS) * HOUR + within;
+            let within = i64::try_from(random.number(0..HOUR.unsigned_abs())).unwrap_or_default();
+            let at = day + random.weighted(&HOURS) * HOUR + within;
             // 1970-01-01 was a Thursday.
             let weekday = ((day + CLOCK).div_euclid(DAY) + 3).rem_euclid(7);
-            let quiet = weekday >= 5 && chance.is(0.4);
+            let quiet = weekday >= 5 && random.bool(0.4);
             if at < self.until && !quiet {
                 return at;
             }
         }
-        self.until - chance.around(30 * 60_000, 1.0)
+        self.until - random.log_normal(30 * 60_000, 1.0)
     }
 }
 

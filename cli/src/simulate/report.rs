@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::{account::Found, answers::Sent, happening::Happening};
+use super::{event::SimulatedEvent, reconciliation::Reconciliation, responses::SendResult};
 
 /// Maximum of listed differences; the others are counted.
 const LISTED: usize = 50;
@@ -19,9 +19,9 @@ pub struct Report {
     /// Sent events, without repetitions.
     pub events: usize,
     /// Result of sending.
-    pub sent: Sent,
+    pub sent: SendResult,
     /// Result of the reconciliation.
-    pub found: Found,
+    pub found: Reconciliation,
     /// Message ids worth a look, each with a reason.
     pub examples: Vec<(String, &'static str)>,
 }
@@ -35,7 +35,7 @@ impl Report {
         all
     }
 
-    /// Compares the sum of the responses with the number of events. [`super::answers`] checks the
+    /// Compares the sum of the responses with the number of events. [`super::responses`] checks the
     /// counts of each response.
     fn sums(&self) -> Option<String> {
         let counts = self.sent.counts;
@@ -87,10 +87,10 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "time        p50 {} ms, p95 {} ms, p99 {} ms, most {} ms",
-            sent.within(50).as_millis(),
-            sent.within(95).as_millis(),
-            sent.within(99).as_millis(),
-            sent.within(100).as_millis(),
+            sent.percentile(50).as_millis(),
+            sent.percentile(95).as_millis(),
+            sent.percentile(99).as_millis(),
+            sent.percentile(100).as_millis(),
         )?;
         writeln!(
             f,
@@ -131,21 +131,21 @@ impl Report {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rounded figure is enough")]
-fn records_a_second(sent: &Sent) -> f64 {
+fn records_a_second(sent: &SendResult) -> f64 {
     sent.counts.received as f64 / sent.took.as_secs_f64().max(0.001)
 }
 
 /// Example messages: an SMS fallback, a message with several taps, and a reply.
-pub(super) fn examples(told: &[Happening]) -> Vec<(String, &'static str)> {
-    let mut of: BTreeMap<&str, Vec<&Happening>> = BTreeMap::new();
-    for happening in told {
-        of.entry(&happening.message_id).or_default().push(happening);
+pub(super) fn examples(events: &[SimulatedEvent]) -> Vec<(String, &'static str)> {
+    let mut of: BTreeMap<&str, Vec<&SimulatedEvent>> = BTreeMap::new();
+    for event in events {
+        of.entry(&event.message_id).or_default().push(event);
     }
-    let find = |wanted: &dyn Fn(&Happening) -> bool, why| {
+    let find = |wanted: &dyn Fn(&SimulatedEvent) -> bool, why| {
         let found = of.iter().find(|(_, events)| events.iter().any(|e| wanted(e)));
         found.map(|(id, _)| ((*id).to_owned(), why))
     };
-    let over_sms = |e: &Happening| e.channel == "SMS" && e.status == "delivered";
+    let over_sms = |e: &SimulatedEvent| e.channel == "SMS" && e.status == "delivered";
     let taps = of
         .iter()
         .find(|(_, events)| events.iter().filter(|e| e.status == "clicked").count() > 1)

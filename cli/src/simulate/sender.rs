@@ -22,7 +22,7 @@ use webhook_ingest::{
 };
 
 use super::{
-    answers::{Outcome, Sent, Try},
+    responses::{Outcome, Response, SendResult},
     traffic::Post,
 };
 
@@ -56,14 +56,14 @@ impl Sender {
     }
 
     /// Checks that a receiver answers HEAD, as senders do before they use an address.
-    pub(super) async fn look(&self, url: &str) -> anyhow::Result<()> {
+    pub(super) async fn check_receiver(&self, url: &str) -> anyhow::Result<()> {
         let request = Request::builder()
             .method(Method::HEAD)
             .uri(url)
             .body(Full::default())
             .with_context(|| format!("{url} is not a valid address"))?;
-        let looked = tokio::time::timeout(TIMEOUT, self.client.request(request)).await;
-        match looked {
+        let checked = tokio::time::timeout(TIMEOUT, self.client.request(request)).await;
+        match checked {
             Ok(Ok(answer)) if answer.status() == StatusCode::OK => Ok(()),
             Ok(Ok(answer)) => bail!("{url} answers {} to HEAD", answer.status()),
             Ok(Err(_)) => bail!("nobody answers at {url}; is `netcore-webhooks serve` running?"),
@@ -81,7 +81,7 @@ impl Sender {
         urls: &BTreeMap<&'static str, String>,
         pace: (usize, Option<f64>),
         posted: impl Fn(usize),
-    ) -> anyhow::Result<Sent> {
+    ) -> anyhow::Result<SendResult> {
         let (parallel, rate) = pace;
         let started = Instant::now();
         let mut before = 0_usize;
@@ -99,10 +99,10 @@ impl Sender {
                 (post, self.post(post, url).await)
             })
             .buffer_unordered(parallel.max(1));
-        let mut sent = Sent::default();
+        let mut sent = SendResult::default();
         while let Some((post, outcome)) = outcomes.next().await {
             let outcome = outcome?;
-            sent.note(post, outcome);
+            sent.add(post, outcome);
             posted(post.records);
         }
         sent.took = started.elapsed();
@@ -115,7 +115,7 @@ impl Sender {
         let mut wait = Duration::from_millis(500);
         for tries in 1..=TRIES {
             let started = Instant::now();
-            let answer = self.once(post, url).await?;
+            let answer = self.try_once(post, url).await?;
             let again = match answer {
                 None => {
                     outcome.uncertain = true;
@@ -135,7 +135,7 @@ impl Sender {
                             answer.retry_after
                         }
                         _ => {
-                            outcome.judge(post, &answer);
+                            outcome.check(post, &answer);
                             return Ok(outcome);
                         }
                     }
@@ -154,7 +154,7 @@ impl Sender {
     }
 
     /// `None` if there was no response.
-    async fn once(&self, post: &Post, url: &str) -> anyhow::Result<Option<Try>> {
+    async fn try_once(&self, post: &Post, url: &str) -> anyhow::Result<Option<Response>> {
         let now = time::now();
         // Each try has a new signature: an old one may be stale.
         let headers = self.policy.current(now).await.sign(&post.body, now);
@@ -175,7 +175,7 @@ impl Sender {
                 .map(Duration::from_secs);
             let body = http_body_util::Limited::new(answer.into_body(), LONGEST_ANSWER);
             let body = body.collect().await.ok()?.to_bytes();
-            Some(Try {
+            Some(Response {
                 status,
                 retry_after,
                 body,

@@ -4,19 +4,19 @@ use serde_json::{Value, json};
 use webhook_ingest::event::EpochMillis;
 
 use super::{
-    chance::Chance,
-    happening::{Envelope, Form, Happening, Life},
-    people::{Sending, indian},
+    event::{Envelope, PostFormat, Provider, SimulatedEvent},
+    people::{OutgoingMessage, indian},
+    random::Random,
 };
 
 /// Incoming messages.
-pub(super) const INCOMING_MESSAGES: Form = Form {
+pub(super) const INCOMING_MESSAGES: PostFormat = PostFormat {
     function: "incoming-webhook",
     envelope: Envelope::Field("incoming_message"),
 };
 
 /// Delivery status.
-pub(super) const DELIVERY_STATUS: Form = Form {
+pub(super) const DELIVERY_STATUS: PostFormat = PostFormat {
     function: "delivery-status",
     envelope: Envelope::Field("delivery_status"),
 };
@@ -39,7 +39,7 @@ const WORDS: [&str; 6] = [
 
 /// A message, with the fields that its events share.
 struct Message<'a> {
-    sending: &'a Sending,
+    outgoing: &'a OutgoingMessage,
     id: String,
     number: String,
     source: &'static str,
@@ -50,73 +50,73 @@ struct Message<'a> {
 }
 
 /// Simulates one message.
-pub(super) static LIFE: Life = Life {
+pub(super) static PROVIDER: Provider = Provider {
     weight: 25,
-    forms: &[DELIVERY_STATUS, INCOMING_MESSAGES],
-    live,
+    formats: &[DELIVERY_STATUS, INCOMING_MESSAGES],
+    simulate,
 };
 
-fn live(sending: &Sending, _: f64, chance: &mut Chance) -> Vec<Happening> {
-    let campaign = matches!(sending.campaign.tag, "order-updates" | "appointments");
-    let category = match sending.campaign.tag {
+fn simulate(outgoing: &OutgoingMessage, _: f64, random: &mut Random) -> Vec<SimulatedEvent> {
+    let campaign = matches!(outgoing.campaign.tag, "order-updates" | "appointments");
+    let category = match outgoing.campaign.tag {
         "otp" => "authentication",
         _ if campaign => "utility",
-        _ => chance.weighed(&[(4, "marketing"), (1, "marketing_lite")]),
+        _ => random.weighted(&[(4, "marketing"), (1, "marketing_lite")]),
     };
     let message = Message {
-        sending,
-        id: chance.uuid(),
-        number: indian(sending.person),
-        source: chance.one_of(&["", "crm", "journey"]),
-        header: if chance.is(0.5) {
-            format!("order-{}", chance.hex(8))
+        outgoing,
+        id: random.uuid(),
+        number: indian(outgoing.person),
+        source: random.choice(&["", "crm", "journey"]),
+        header: if random.bool(0.5) {
+            format!("order-{}", random.hex(8))
         } else {
             String::new()
         },
         category,
         // Utility messages in an open conversation are free.
-        billable: category != "utility" || chance.is(0.4),
+        billable: category != "utility" || random.bool(0.4),
     };
-    message.lives(chance)
+    message.events(random)
 }
 
 impl Message<'_> {
-    fn lives(&self, chance: &mut Chance) -> Vec<Happening> {
-        let sent = self.sending.at + chance.around(900, 0.5);
-        if chance.is(0.03) {
-            return vec![self.status("failed", sent, chance.one_of(&FAILED))];
+    fn events(&self, random: &mut Random) -> Vec<SimulatedEvent> {
+        let sent = self.outgoing.at + random.log_normal(900, 0.5);
+        if random.bool(0.03) {
+            return vec![self.status("failed", sent, random.choice(&FAILED))];
         }
-        let mut told = vec![self.status("sent", sent, "")];
-        if chance.is(0.03) {
-            let at = sent + chance.around(20_000, 1.0);
-            told.push(self.status("failed", at, chance.one_of(&FAILED)));
-            return told;
+        let mut events = vec![self.status("sent", sent, "")];
+        if random.bool(0.03) {
+            let at = sent + random.log_normal(20_000, 1.0);
+            events.push(self.status("failed", at, random.choice(&FAILED)));
+            return events;
         }
-        if chance.is(0.04) {
-            return told;
+        if random.bool(0.04) {
+            return events;
         }
-        let wait = if chance.is(0.85) { 2_500 } else { 60 * 60_000 };
-        let delivered = sent + chance.around(wait, 0.8);
-        told.push(self.status("delivered", delivered, ""));
-        if chance.is(0.25) {
-            return told;
+        let wait = if random.bool(0.85) { 2_500 } else { 60 * 60_000 };
+        let delivered = sent + random.log_normal(wait, 0.8);
+        events.push(self.status("delivered", delivered, ""));
+        if random.bool(0.25) {
+            return events;
         }
-        let read = delivered + chance.around(12 * 60_000, 1.4);
-        told.push(self.status("read", read, ""));
-        if chance.is(0.15) {
-            told.push(self.answer(read + 3_000 + chance.around(120_000, 1.0), chance));
+        let read = delivered + random.log_normal(12 * 60_000, 1.4);
+        events.push(self.status("read", read, ""));
+        if random.bool(0.15) {
+            events.push(self.reply(read + 3_000 + random.log_normal(120_000, 1.0), random));
         }
         // An undocumented status.
-        if chance.is(0.003) {
-            told.push(self.status("deleted", read + 60_000, ""));
+        if random.bool(0.003) {
+            events.push(self.status("deleted", read + 60_000, ""));
         }
-        told
+        events
     }
 
-    fn status(&self, status: &'static str, at: EpochMillis, remark: &str) -> Happening {
+    fn status(&self, status: &'static str, at: EpochMillis, remark: &str) -> SimulatedEvent {
         let mut record = json!({
             "ncmessage_id": self.id,
-            "phoneNumber": self.sending.bot.phone,
+            "phoneNumber": self.outgoing.bot.phone,
             "received_at": (at / 1000).to_string(),
             "recipient": self.number,
             "source": self.source,
@@ -134,8 +134,8 @@ impl Message<'_> {
             });
             fields.insert("pricing".to_owned(), pricing);
         }
-        Happening {
-            form: DELIVERY_STATUS,
+        SimulatedEvent {
+            format: DELIVERY_STATUS,
             function: DELIVERY_STATUS.function,
             record,
             message_id: self.id.clone(),
@@ -146,35 +146,35 @@ impl Message<'_> {
         }
     }
 
-    fn answer(&self, at: EpochMillis, chance: &mut Chance) -> Happening {
+    fn reply(&self, at: EpochMillis, random: &mut Random) -> SimulatedEvent {
         let (kind, field, content): (&str, &str, Value) =
-            match chance.weighed(&[(5, 0), (4, 1), (1, 2), (1, 3)]) {
-                0 => ("TEXT", "text_type", json!({"text": chance.one_of(&WORDS)})),
+            match random.weighted(&[(5, 0), (4, 1), (1, 2), (1, 3)]) {
+                0 => ("TEXT", "text_type", json!({"text": random.choice(&WORDS)})),
                 1 => {
-                    let text = self.sending.campaign.reply;
+                    let text = self.outgoing.campaign.reply;
                     let payload = text.to_uppercase().replace(' ', "_");
                     ("BUTTON", "button_type", json!({"payload": payload, "text": text}))
                 }
                 2 => {
                     let image = json!({
-                        "id": chance.uuid(),
+                        "id": random.uuid(),
                         "mime_type": "image/jpeg",
-                        "sha256": chance.hex(64),
-                        "caption": chance.one_of(&["", "like this one?"]),
+                        "sha256": random.hex(64),
+                        "caption": random.choice(&["", "like this one?"]),
                     });
                     ("IMAGE", "image_type", image)
                 }
                 _ => {
-                    let reaction = json!({"message_id": format!("gBEG{}", chance.token(24)), "emoji": "❤️"});
+                    let reaction = json!({"message_id": format!("gBEG{}", random.token(24)), "emoji": "❤️"});
                     ("REACTION", "reaction_type", reaction)
                 }
             };
-        let id = format!("ABEG{}", chance.token(24));
+        let id = format!("ABEG{}", random.token(24));
         // A button tap always has the id of the original message; other replies rarely do.
-        let answered = if kind == "BUTTON" || chance.is(0.3) {
+        let answered = if kind == "BUTTON" || random.bool(0.3) {
             Value::from(self.id.as_str())
         } else {
-            chance.one_of(&[Some(""), None]).into()
+            random.choice(&[Some(""), None]).into()
         };
         let mut record = json!({
             "message_id": id,
@@ -186,8 +186,8 @@ impl Message<'_> {
         if let Some(fields) = record.as_object_mut() {
             fields.insert(field.to_owned(), content);
         }
-        Happening {
-            form: INCOMING_MESSAGES,
+        SimulatedEvent {
+            format: INCOMING_MESSAGES,
             function: INCOMING_MESSAGES.function,
             record,
             message_id: id,

@@ -1,10 +1,10 @@
-// Asks the API: every request has a time limit, can be given up, and fails with words for a person.
+// Client of the API: every request has a timeout, can be aborted, and fails with a message for the user.
 
 const LIMIT_MS = 15_000;
-/** A part of a table is read for ten seconds at most before it is sent. */
+/** The server reads at most ten seconds for a CSV response. */
 const PART_LIMIT_MS = 30_000;
 
-/** Why a request has no answer. `status` is 0 where there was none at all. */
+/** A failed request. `status` is 0 if there was no response. */
 export class ApiError extends Error {
   constructor(message, { status = 0, retryAfter = null, signIn = false } = {}) {
     super(message);
@@ -15,17 +15,17 @@ export class ApiError extends Error {
   }
 }
 
-/** Dispatched on `window` when an answer says that somebody must sign in first. */
+/** Dispatched on `window` if a response requires a sign-in. */
 export const SIGN_IN = "sign-in-needed";
 
 let skew = 0;
 
-/** The server's time: the reader's clock may be wrong, and what "today" is must not depend on it. */
+/** The server's time: "today" must not depend on the user's clock, which may be wrong. */
 export const now = () => Date.now() + skew;
 
-async function ask(method, path, { signal, body, limit = LIMIT_MS, read = (response) => response.json() } = {}) {
-  const patience = new AbortController();
-  const timer = setTimeout(() => patience.abort(new DOMException("took too long", "TimeoutError")), limit);
+async function request(method, path, { signal, body, limit = LIMIT_MS, read = (response) => response.json() } = {}) {
+  const timeout = new AbortController();
+  const timer = setTimeout(() => timeout.abort(new DOMException("took too long", "TimeoutError")), limit);
   let response;
   let answer;
   try {
@@ -34,9 +34,9 @@ async function ask(method, path, { signal, body, limit = LIMIT_MS, read = (respo
       method,
       cache: "no-store",
       credentials: "same-origin",
-      headers: { accept: "application/json", ...(sent === undefined ? {} : await described(sent)) },
+      headers: { accept: "application/json", ...(sent === undefined ? {} : await bodyHeaders(sent)) },
       body: sent,
-      signal: signal ? AbortSignal.any([patience.signal, signal]) : patience.signal,
+      signal: signal ? AbortSignal.any([timeout.signal, signal]) : timeout.signal,
     });
     answer = response.status === 204 ? null : await (response.ok ? read(response) : response.json()).catch((error) => {
       if (error.name === "SyntaxError") return undefined;
@@ -52,10 +52,10 @@ async function ask(method, path, { signal, body, limit = LIMIT_MS, read = (respo
     clearTimeout(timer);
   }
   const date = Date.parse(response.headers.get("date") ?? "");
-  // The header has whole seconds: a smaller difference says nothing.
+  // The header has a precision of one second, so smaller differences are ignored.
   if (Number.isFinite(date) && Math.abs(date - Date.now()) > 2000) skew = date - Date.now();
   if (response.ok && answer !== undefined) return answer;
-  const refusal = new ApiError(
+  const failure = new ApiError(
     typeof answer?.error === "string" ? sentence(answer.error) : `The server answered ${response.status} without saying why.`,
     {
       status: response.status,
@@ -63,12 +63,12 @@ async function ask(method, path, { signal, body, limit = LIMIT_MS, read = (respo
       signIn: response.status === 401 && answer?.sign_in === true,
     },
   );
-  if (refusal.status === 401 && path !== "api/session") window.dispatchEvent(new CustomEvent(SIGN_IN));
-  throw refusal;
+  if (failure.status === 401 && path !== "api/session") window.dispatchEvent(new CustomEvent(SIGN_IN));
+  throw failure;
 }
 
-/** What a body is. Its digest is what CloudFront's origin access control signs for it; there is no `subtle` without TLS, and no CloudFront. */
-async function described(sent) {
+/** Headers for a body. CloudFront's origin access control requires the digest. `subtle` exists only with TLS, and so does CloudFront. */
+async function bodyHeaders(sent) {
   const headers = { "content-type": "application/json" };
   if (crypto.subtle) {
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(sent)));
@@ -82,7 +82,7 @@ const sentence = (text) => {
   return trimmed.charAt(0).toUpperCase() + trimmed.slice(1) + (/[.!?]$/.test(trimmed) ? "" : ".");
 };
 
-/** A path with the parameters that have a value. Paths are relative: the page may live under a prefix. */
+/** A path with all non-empty parameters. Paths are relative, because the page may be served under a prefix. */
 export function address(path, parameters = {}) {
   const query = new URLSearchParams(
     Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== ""),
@@ -90,10 +90,10 @@ export function address(path, parameters = {}) {
   return query ? `${path}?${query}` : path;
 }
 
-export const get = (path, parameters, options) => ask("GET", address(path, parameters), options);
-/** A part of a table: its text, the path of the next part if there is one, and whether there is more at all. */
+export const get = (path, parameters, options) => request("GET", address(path, parameters), options);
+/** CSV lines: the text, the path of the next lines if there are more, and whether there are more. */
 export const getPart = (path, options) =>
-  ask("GET", path, {
+  request("GET", path, {
     ...options,
     limit: PART_LIMIT_MS,
     read: async (response) => {
@@ -105,17 +105,17 @@ export const getPart = (path, options) =>
       };
     },
   });
-export const post = (path, body = {}, options) => ask("POST", path, { ...options, body });
-export const remove = (path, options) => ask("DELETE", path, options);
+export const post = (path, body = {}, options) => request("POST", path, { ...options, body });
+export const remove = (path, options) => request("DELETE", path, options);
 
-/** Runs one task at a time: starting the next gives up the one before, so that a late answer of an old one is never shown. */
+/** Runs one task at a time: a new task aborts the previous one, so that a late response of an old task is never shown. */
 export function latest(outer) {
   let current = null;
   return async (task) => {
     current?.abort();
-    const mine = new AbortController();
-    current = mine;
-    const signal = AbortSignal.any([mine.signal, outer]);
+    const controller = new AbortController();
+    current = controller;
+    const signal = AbortSignal.any([controller.signal, outer]);
     try {
       const result = await task(signal);
       return signal.aborted ? undefined : result;

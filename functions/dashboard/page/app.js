@@ -1,6 +1,6 @@
-// Starts the page: who is signed in, which view the address names, and where the focus goes.
+// Starts the page: session, routing and focus.
 //
-// The view lives in the hash, because numbers of people must not get into server logs or referrers.
+// The route is in the hash, because phone numbers must not appear in server logs or referrers.
 
 import { SIGN_IN, get, remove } from "./api.js";
 import { fill, h } from "./dom.js";
@@ -25,10 +25,10 @@ const announcer = document.getElementById("announcer");
 let session = null;
 let current = null;
 let signingIn = false;
-// Where a search that found nothing was sent on from; not part of the address.
-let hint = null;
+// The view that redirected an unsuccessful search; not part of the URL.
+let redirectOptions = null;
 
-/** What the address names. */
+/** View and parameters of the URL. */
 function route() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?", 2);
   const [name, ...rest] = path.split("/");
@@ -39,7 +39,7 @@ function route() {
     try {
       id = decodeURIComponent(id);
     } catch {
-      // Not percent-encoded, as when typed by hand: taken as it is.
+      // Not percent-encoded, for example typed by hand: used unchanged.
     }
     if (name === "number" && !id) return { name: "message", parameters: {} };
     return { name, parameters: { id } };
@@ -53,23 +53,23 @@ function hashOf(name, parameters) {
   return `#/${name}${query ? `?${query}` : ""}`;
 }
 
-/** Goes to a view; `back` leads where the reader was. */
+/** Navigates to a view, with a history entry. */
 function go(name, parameters) {
   const hash = hashOf(name, parameters);
   if (location.hash === hash) show();
   else location.hash = hash;
 }
 
-/** Goes to a view in the place of the present one. */
-function replace(name, parameters, passed = null) {
-  hint = passed;
+/** Navigates to a view, and replaces the current history entry. */
+function replace(name, parameters, options = null) {
+  redirectOptions = options;
   history.replaceState(null, "", hashOf(name, parameters));
   show();
 }
 
 let announcing = null;
 function announce(text) {
-  // Emptied first: the same words twice are otherwise said once.
+  // Cleared first: screen readers do not repeat an unchanged text.
   announcer.textContent = "";
   clearTimeout(announcing);
   announcing = setTimeout(() => { announcer.textContent = text; }, 100);
@@ -78,13 +78,13 @@ function announce(text) {
 function show() {
   if (!session || signingIn) return;
   const { name, parameters } = route();
-  const passed = hint;
-  hint = null;
+  const options = redirectOptions;
+  redirectOptions = null;
   const view = VIEWS[name];
   document.title = `${view.title(parameters)} · netcore-webhooks`;
-  const shownAs = name === "number" ? "message" : name;
+  const tab = name === "number" ? "message" : name;
   for (const link of document.querySelectorAll("#views a")) {
-    if (link.dataset.view === shownAs) link.setAttribute("aria-current", "page");
+    if (link.dataset.view === tab) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   field.value = parameters.id ?? "";
@@ -98,19 +98,19 @@ function show() {
     current.view = view.mount({ main, signal: leave.signal, session, go, replace, announce });
   }
   current.id = parameters.id;
-  current.view.update({ ...parameters, ...passed });
-  // Filters keep the focus where it is; another view begins at its heading.
+  current.view.update({ ...parameters, ...options });
+  // A new view gets the focus on its heading; changed filters keep the focus.
   if (!first && !same) {
     window.scrollTo(0, 0);
     main.querySelector("h1")?.focus({ preventScroll: true });
   }
 }
 
-function identify(answer) {
+function startSession(answer) {
   session = answer;
   signingIn = false;
   search.hidden = false;
-  // Not before: the first view sets the field, and would delete what was typed.
+  // Enabled only now: the first view sets the field, and would delete typed text.
   field.disabled = false;
   document.getElementById("views").hidden = false;
   fill(
@@ -130,10 +130,10 @@ async function signOut() {
     announce(error.message);
     return;
   }
-  ask();
+  showSignIn();
 }
 
-function ask() {
+function showSignIn() {
   if (signingIn) return;
   signingIn = true;
   session = null;
@@ -146,7 +146,7 @@ function ask() {
   signIn.show({
     main,
     done: (answer) => {
-      identify(answer);
+      startSession(answer);
       main.querySelector("h1")?.focus({ preventScroll: true });
     },
   });
@@ -154,17 +154,17 @@ function ask() {
 
 async function start() {
   try {
-    identify(await get("api/session"));
+    startSession(await get("api/session"));
   } catch (error) {
-    if (error.signIn || error.status === 401) return ask();
+    if (error.signIn || error.status === 401) return showSignIn();
     fill(main, h("h1", { tabindex: "-1" }, "The dashboard did not start"), failed(error, start));
   }
 }
 
-window.addEventListener(SIGN_IN, ask);
+window.addEventListener(SIGN_IN, showSignIn);
 window.addEventListener("hashchange", show);
 document.getElementById("skip").addEventListener("click", (event) => {
-  // The hash names the view, so the link must not change it.
+  // The hash contains the route, so the link must not change it.
   event.preventDefault();
   main.focus();
 });

@@ -1,5 +1,5 @@
-// Draws the one chart that needs a chart library: lines over time. The library is fetched when the
-// first chart is drawn; what is drawn is also said in words and shown as a table by the caller.
+// Draws the line chart with a chart library, which is loaded for the first chart. Callers also show the
+// data as a text and as a table.
 
 import { h, plain, svg } from "./dom.js";
 import { number } from "./format.js";
@@ -8,7 +8,7 @@ import { inOrder, status, tone } from "./status.js";
 let library = null;
 
 function load() {
-  // The published build sets a global; as a module it is fetched once and under the page's policy.
+  // The published build sets a global. Importing it loads it once, under the page's security policy.
   library ??= import("./vendor/chart.umd.min.js").then(() => globalThis.Chart).catch((error) => {
     library = null;
     throw error;
@@ -18,7 +18,7 @@ function load() {
 
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 
-function colours(words) {
+function themeColors(words) {
   const probe = h("span", { class: "hidden" });
   document.body.append(probe);
   const of = (className, name) => {
@@ -37,8 +37,8 @@ function colours(words) {
 }
 
 /**
- * Lines over time, one for each status, that can be switched off one by one.
- * `series` maps a status to its numbers; `labels` name the points, `titles` name them fully.
+ * Lines over time, one for each status. Each can be hidden.
+ * `series` maps a status to its numbers; `labels` and `titles` are the short and long names of the points.
  */
 export async function lines({ series, labels, titles, summary, signal }) {
   const Chart = await load();
@@ -87,19 +87,19 @@ export async function lines({ series, labels, titles, summary, signal }) {
   });
 
   const paint = () => {
-    const seen = colours(words);
+    const colors = themeColors(words);
     chart.data.datasets.forEach((set, index) => {
-      const colour = seen.lines[words[index]];
-      Object.assign(set, { borderColor: colour, backgroundColor: seen.card, pointBorderColor: colour, pointBorderWidth: 2 });
+      const color = colors.lines[words[index]];
+      Object.assign(set, { borderColor: color, backgroundColor: colors.card, pointBorderColor: color, pointBorderWidth: 2 });
     });
     for (const axis of Object.values(chart.options.scales)) {
-      axis.ticks.color = seen.ink;
+      axis.ticks.color = colors.ink;
       axis.ticks.font = { family, size: 12 };
-      axis.grid = { color: seen.grid };
-      axis.border = { color: seen.grid };
+      axis.grid = { color: colors.grid };
+      axis.border = { color: colors.grid };
     }
     Object.assign(chart.options.plugins.tooltip, {
-      backgroundColor: seen.card, titleColor: seen.text, bodyColor: seen.text, borderColor: seen.ink, borderWidth: 1,
+      backgroundColor: colors.card, titleColor: colors.text, bodyColor: colors.text, borderColor: colors.ink, borderWidth: 1,
       titleFont: { family }, bodyFont: { family }, padding: 10, boxPadding: 4,
     });
     chart.update("none");
@@ -149,7 +149,7 @@ const MARKS = {
   dash: "M12 6h4",
 };
 
-/** A piece of the line as the chart draws it. */
+/** A sample of the line for the legend. */
 function sample(word) {
   const { dash, point } = status(word);
   return svg(

@@ -1,4 +1,4 @@
-// Dead letters: the depths of the queues, why messages are in the dead-letter queue, and what can be done.
+// Dead letters: depths of the queues, reasons, and actions.
 
 import { get, latest, post } from "./api.js";
 import { fill, foreign, h, table } from "./dom.js";
@@ -14,10 +14,10 @@ const REASONS = {
   exhausted: ["Retries used up", "it could not be stored for twelve days"],
   uncountable: ["Uncountable", "the event is stored, but the counters do not accept it; rebuild the counters, then delete this"],
 };
-/** The visibility timeout of a look at the queue is a second. */
+/** Longer than the visibility timeout of one second with which the API reads the queue. */
 const INVISIBLE_MS = 1300;
-const LOOKS = 4;
-/** A look shows so many at most. */
+const TRIES = 4;
+/** Maximum of dead letters in a response. */
 const MOST_SHOWN = 10;
 
 const wait = (ms, signal) =>
@@ -33,11 +33,11 @@ export function mount({ main, signal, session, announce }) {
   const body = h("div", { class: "results" });
   const refresh = h("button", { type: "button", onclick: () => load() }, "Refresh");
   const done = h("p", { class: "tools" });
-  /** What is gone from the queue is kept here until the view is left. */
+  /** Discarded dead letters, kept until the user leaves the view. */
   const discarded = [];
   let depths = null;
   let deadLetters = [];
-  // One look brings the bodies of all; the next would have to wait until they are visible again.
+  // One response has the payloads of all; the next request must wait until the messages are visible again.
   const bodies = new Map();
   fill(
     main,
@@ -48,26 +48,26 @@ export function mount({ main, signal, session, announce }) {
   );
 
   async function load({ again = true } = {}) {
-    const look = async (inner) => {
+    const read = async (inner) => {
       const found = new Map();
       for (let turn = 1; ; turn += 1) {
         const { depths: deep, newest } = await get("api/dead-letters", { content: "masked" }, { signal: inner });
         for (const deadLetter of newest) found.set(deadLetter.id, deadLetter);
-        // After a look by somebody, or by this page, its dead letters are invisible for a moment.
-        if (turn === LOOKS || found.size >= Math.min(MOST_SHOWN, total(deep))) {
+        // After a request, also by another user, the dead letters are invisible for a moment.
+        if (turn === TRIES || found.size >= Math.min(MOST_SHOWN, total(deep))) {
           return { depths: deep, newest: [...found.values()].sort((a, b) => b.sent_at - a.sent_at) };
         }
         await wait(INVISIBLE_MS, inner);
       }
     };
-    const shown = await into(body, "the queues", run, look, (answer) => {
+    const shown = await into(body, "the queues", run, read, (answer) => {
       depths = answer.depths;
       deadLetters = answer.newest;
       draw();
     });
     if (!shown) return;
     announce(`${plural(total(depths), "dead letter")}.`);
-    // A queue that is just being looked at by others can seem empty.
+    // While other users read the queue, it can seem empty.
     if (again && !deadLetters.length) await wait(INVISIBLE_MS, signal).then(() => load({ again: false }), () => {});
   }
 
@@ -120,7 +120,7 @@ export function mount({ main, signal, session, announce }) {
   function item(deadLetter) {
     const id = `dead-letter-${deadLetters.indexOf(deadLetter)}`;
     const content = h("div", { class: "dead-letter-content" });
-    const told = h("div", { class: "dead-letter-told" });
+    const result = h("div", { class: "dead-letter-told" });
     const box = h(
       "li",
       { class: "group panel", "data-dead-letter": deadLetter.id, "aria-labelledby": id },
@@ -139,16 +139,16 @@ export function mount({ main, signal, session, announce }) {
         "p",
         { class: "tools" },
         session.may.see_numbers && deadLetter.body !== undefined && h("button", { type: "button", "data-do": "show", "aria-expanded": "false", onclick: (event) => reveal(event.currentTarget, deadLetter, content) }, "Show content"),
-        session.may.redrive && h("button", { type: "button", "data-do": "redrive", onclick: () => act("redrive", deadLetter, box, told) }, "Try again (redrive)"),
-        session.may.discard && h("button", { type: "button", class: "danger", "data-do": "discard", onclick: () => act("discard", deadLetter, box, told) }, "Discard"),
+        session.may.redrive && h("button", { type: "button", "data-do": "redrive", onclick: () => act("redrive", deadLetter, box, result) }, "Try again (redrive)"),
+        session.may.discard && h("button", { type: "button", class: "danger", "data-do": "discard", onclick: () => act("discard", deadLetter, box, result) }, "Discard"),
       ),
       content,
-      told,
+      result,
     );
     return box;
   }
 
-  /** The body as it came. A role that may not see it has no button for it. */
+  /** Shows the payload. Roles that may not see it have no button for it. */
   async function reveal(button, deadLetter, place) {
     if (button.getAttribute("aria-expanded") === "true") {
       fill(place);
@@ -159,11 +159,11 @@ export function mount({ main, signal, session, announce }) {
     button.disabled = true;
     fill(place, h("p", { class: "loading", role: "status" }, "Loading the content…"));
     try {
-      const found = await whole(deadLetter.id);
+      const found = await payload(deadLetter.id);
       const about = found.encoding === "base64" ? "Not text; shown in base64." : "As it was received.";
       fill(
         place,
-        h("p", { class: "muted" }, about, found.truncated && ` This is the beginning; the whole is shown by the command netcore-webhooks dead-letters show.`),
+        h("p", { class: "muted" }, about, found.truncated && ` This is the beginning; the command netcore-webhooks dead-letters show prints all of it.`),
         h("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Content of the dead letter" }, foreign(found.body === "" ? "(empty)" : found.body, { tag: "pre", most: 20_000 })),
       );
       button.setAttribute("aria-expanded", "true");
@@ -177,34 +177,34 @@ export function mount({ main, signal, session, announce }) {
     }
   }
 
-  async function whole(id) {
-    for (let turn = 0; turn < LOOKS && !bodies.has(id); turn += 1) {
+  async function payload(id) {
+    for (let turn = 0; turn < TRIES && !bodies.has(id); turn += 1) {
       if (turn) await wait(INVISIBLE_MS, signal);
       const answer = await get("api/dead-letters", { content: "full" }, { signal });
       for (const deadLetter of answer.newest) bodies.set(deadLetter.id, deadLetter);
     }
     if (bodies.has(id)) return bodies.get(id);
-    throw new Error("The queue did not show this dead letter just now: it may be handled elsewhere, or lie deeper in the queue.");
+    throw new Error("The queue did not return this dead letter: it may be handled elsewhere, or the queue is too long.");
   }
 
-  async function act(what, deadLetter, box, told) {
-    const sure = await confirm(
+  async function act(what, deadLetter, box, result) {
+    const confirmed = await confirm(
       what === "redrive"
         ? { title: "Try this dead letter again?", text: "It goes to the retry queue and is read again by the function. If it fails again, it comes back here.", yes: "Try again" }
-        : { title: "Discard this dead letter?", text: "It is deleted from the queue; what it says will never be stored. You can save it as a file afterwards, until you leave this view.", yes: "Discard", danger: true },
+        : { title: "Discard this dead letter?", text: "It is deleted from the queue; its events will never be stored. You can save it as a file afterwards, until you leave this view.", yes: "Discard", danger: true },
     );
-    if (!sure) return;
+    if (!confirmed) return;
     for (const button of box.querySelectorAll("button")) button.disabled = true;
-    fill(told, h("p", { class: "loading", role: "status" }, what === "redrive" ? "Sending it back…" : "Discarding…"));
+    fill(result, h("p", { class: "loading", role: "status" }, what === "redrive" ? "Sending it back…" : "Discarding…"));
     let answer;
     try {
-      // Of a dead letter in parts all of it is meant, not the part.
+      // The action applies to all parts of a dead letter.
       answer = await post(`api/dead-letters/${encodeURIComponent(deadLetter.letter ?? deadLetter.id)}/${what}`, {}, { signal });
     } catch (error) {
       if (signal.aborted) return;
       for (const button of box.querySelectorAll("button")) button.disabled = false;
-      fill(told, failed(error, () => act(what, deadLetter, box, told)));
-      told.querySelector("button").focus();
+      fill(result, failed(error, () => act(what, deadLetter, box, result)));
+      result.querySelector("button").focus();
       return;
     }
     announce(what === "redrive" ? "The dead letter was sent to the retry queue." : "The dead letter was discarded.");
@@ -217,7 +217,7 @@ export function mount({ main, signal, session, announce }) {
     await wait(INVISIBLE_MS, signal).then(() => load(), () => {});
   }
 
-  /** Asks before something is done. The dialog keeps and gives back the focus itself. */
+  /** Asks for confirmation. The dialog manages the focus itself. */
   function confirm({ title: heading, text, yes, danger }) {
     return new Promise((resolve) => {
       const dialog = h(

@@ -1,30 +1,30 @@
-// Makes elements. Everything shown goes through here as text: nothing in this page parses HTML.
+// Creates elements. All content is inserted as text: this page never parses HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-// Where a link may lead: to a view or to this deployment's own API. Content of webhooks never
-// becomes a link, and this makes sure of it.
+// Allowed link targets: views and this deployment's API. This ensures that content of webhooks never
+// becomes a link.
 const LINK = /^(#|api\/|openapi\.json$)/;
 
-// Characters that are invisible or reorder text: shown by their code so that no text can pose as another.
-const UNSEEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/;
+// Characters that are invisible or reorder text. They are shown as code points, so that a text cannot imitate another.
+const INVISIBLE = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/;
 
-/** An element with properties and children. `on…` are listeners, `class`, `aria-…` and the rest are attributes. */
+/** An element with properties and children. `on…` properties are listeners, all others are attributes. */
 export function h(tag, props, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(props ?? {})) {
     if (value === undefined || value === null || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name === "value") element.value = value;
-    else if (name === "style") throw new Error("styles belong into app.css");
-    else if (name === "href" && !LINK.test(value)) throw new Error("a link leads only to a view or to the API");
+    else if (name === "style") throw new Error("styles belong in app.css");
+    else if (name === "href" && !LINK.test(value)) throw new Error("links can only lead to views and the API");
     else element.setAttribute(name, value === true ? "" : String(value));
   }
   put(element, children);
   return element;
 }
 
-/** Appends children: nodes, texts, lists of them; nothing for null and false. */
+/** Appends children: nodes, texts or lists of them. Ignores null and false. */
 export function put(parent, ...children) {
   for (const child of children.flat(Infinity)) {
     if (child === undefined || child === null || child === false) continue;
@@ -33,13 +33,13 @@ export function put(parent, ...children) {
   return parent;
 }
 
-/** Replaces what an element holds. */
+/** Replaces the children of an element. */
 export function fill(parent, ...children) {
   parent.replaceChildren();
   return put(parent, ...children);
 }
 
-/** An SVG element; only for drawings of this page, never with content of a webhook. */
+/** An SVG element. Only for drawings of this page, never with content of webhooks. */
 export function svg(tag, props, ...children) {
   const element = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(props ?? {})) element.setAttribute(name, value);
@@ -47,7 +47,7 @@ export function svg(tag, props, ...children) {
   return element;
 }
 
-/** A decorative icon drawn as one path on a 16 by 16 field. */
+/** A decorative icon: one path in a 16 by 16 viewBox. */
 export function icon(path) {
   return svg(
     "svg",
@@ -56,7 +56,7 @@ export function icon(path) {
   );
 }
 
-/** Text of a webhook: isolated in its direction, unseen characters by their code, long ones folded. */
+/** Text from a webhook: isolated direction, invisible characters as code points, long texts collapsed. */
 export function foreign(value, { most = 600, tag = "bdi", ...props } = {}) {
   const text = String(value);
   const element = h(tag, { dir: "auto", ...props, class: `foreign ${props.class ?? ""}`.trim() });
@@ -75,28 +75,28 @@ export function foreign(value, { most = 600, tag = "bdi", ...props } = {}) {
   return both;
 }
 
-/** A text of a webhook where no elements are possible: its unseen characters by their code, cut to a length. */
+/** Text from a webhook for places without elements: invisible characters as code points, cut to a length. */
 export function plain(value, most = 60) {
   const text = String(value);
   const short = text.length > most ? `${cut(text, most)}…` : text;
-  return Array.from(short, (char) => (UNSEEN.test(char) ? `[${codeOf(char)}]` : char)).join("");
+  return Array.from(short, (char) => (INVISIBLE.test(char) ? `[${codeOf(char)}]` : char)).join("");
 }
 
 const codeOf = (char) => `U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
 
-/** A text cut to a length, never through a surrogate pair. */
+/** A text cut to a length, never within a surrogate pair. */
 export function cut(text, most) {
   return text.slice(0, most).replace(/[\ud800-\udbff]$/, "");
 }
 
 function visible(element, text) {
-  if (!UNSEEN.test(text)) {
+  if (!INVISIBLE.test(text)) {
     element.append(text);
     return element;
   }
   let plain = "";
   for (const char of text) {
-    if (!UNSEEN.test(char)) {
+    if (!INVISIBLE.test(char)) {
       plain += char;
       continue;
     }
@@ -108,7 +108,7 @@ function visible(element, text) {
   return element;
 }
 
-/** A table with a caption; the first cell of each row is its heading. Cells are nodes or texts. */
+/** A table with a caption. The first cell of each row is its header. Cells are nodes or texts. */
 export function table({ caption, head, rows, foot, numeric = [], className = "" }) {
   const cell = (tag, scope) => (content, column) =>
     h(tag, { scope, class: numeric.includes(column) ? "num" : undefined }, content);

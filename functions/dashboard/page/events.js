@@ -1,11 +1,11 @@
-// Shows single events, the same way in every view.
+// Renders events, in the same way in all views.
 
 import { h, foreign } from "./dom.js";
 import { figure, utc, when } from "./format.js";
 import { badge, chip, tone } from "./status.js";
 import { answeredOf, keyOf, nameOf, said } from "./story.js";
 
-// Shown in this order in an event's details; what is not listed follows.
+// Order of the fields in an event's details; other fields follow.
 const NAMES = {
   message_id: "Message id",
   status: "Status",
@@ -37,19 +37,19 @@ const NAMES = {
   verbatim: "The record as it was sent",
   expires_at: "Kept until",
 };
-/** Where links lead, not what is shown. */
+/** Fields that are only used for links. */
 const TOKENS = ["token", "in_reply_to_token"];
-/** Times, and the milliseconds of their unit. */
+/** Fields with times, and their unit in milliseconds. */
 const TIMES = { event_time: 1, received_at: 1, expires_at: 1000 };
 
-/** A link to a message by its id, or by the token beside a redacted id; plain text where nothing leads there. */
+/** A link to a message by its id, or by its token if the id is redacted; plain text if there is no token. */
 export function messageLink(id, name = id) {
   const shown = foreign(id, { most: 120 });
   if (name.includes("*")) return shown;
   return h("a", { href: `#/message/${encodeURIComponent(name)}` }, shown);
 }
 
-/** A link to a person's events; plain text where the number is redacted. */
+/** A link to a person's events; plain text if the number is redacted. */
 export function numberLink(number) {
   if (!number) return null;
   const shown = foreign(number, { most: 40 });
@@ -57,7 +57,7 @@ export function numberLink(number) {
   return h("a", { href: `#/number/${encodeURIComponent(number)}` }, shown);
 }
 
-/** What an event says beyond its status: the reason of a failure, what was tapped or written. */
+/** The texts of an event: the reason of a failure, or the text of a click or message. */
 export function remark(event) {
   const words = said(event);
   const parts = [];
@@ -66,10 +66,10 @@ export function remark(event) {
   return parts;
 }
 
-/** Everything that is stored of an event, folded away. */
+/** All stored fields of an event, collapsed. */
 export function details(event) {
   const box = h("details", { class: "details" }, h("summary", null, "All fields"));
-  // Made when opened: most are never looked at.
+  // Created when opened, because most are never opened.
   box.addEventListener("toggle", () => {
     if (box.open && box.childElementCount === 1) box.append(fields(event));
   });
@@ -122,7 +122,7 @@ export function row(event, { message = true, number = true } = {}) {
 /** A name and its value in a list of facts. */
 export const fact = (name, ...value) => h("div", null, h("dt", null, name), h("dd", null, value));
 
-/** What is unusual about an event's time. */
+/** Flags for unusual times. */
 export function flags(event) {
   return [
     event.late && h("span", { class: "flag" }, "arrived late"),

@@ -1,25 +1,25 @@
-// Saves files: tables that come in parts, and what the page itself holds.
+// Downloads: CSV in several requests, and data of the page.
 
 import { getPart } from "./api.js";
 import { fill, h } from "./dom.js";
 import { number, plural } from "./format.js";
 
-/** A table of more parts than this ends early and says so: each is up to 10,000 lines, made from up to 20,000 events. */
+/** Maximum number of requests; the page says if there are more lines. Each returns up to 10,000 lines, from up to 20,000 events. */
 const MOST_PARTS = 100;
 
-/** Hands texts to the browser as one file. */
+/** Downloads texts as one file. */
 export function save(name, type, texts) {
   const url = URL.createObjectURL(new Blob(texts, { type }));
   const link = h("a", { download: name });
-  // Not by `h`, which lets links lead to views and the API only; this one leads to what the page just wrote.
+  // Not with `h`, which allows only links to views and the API.
   link.href = url;
   link.click();
   URL.revokeObjectURL(url);
 }
 
-/** A link to a table whose parts are fetched one after the other and saved as one file. While they are, it stops them. */
+/** A link that downloads CSV in sequential requests and saves it as one file. During the download, it stops it. */
 export function csvLink(label, name, { href, signal }) {
-  const told = h("span", { class: "muted", role: "status" });
+  const status = h("span", { class: "muted", role: "status" });
   let running = null;
   const link = h("a", { class: "button", href, download: name, onclick: (event) => {
     event.preventDefault();
@@ -29,7 +29,7 @@ export function csvLink(label, name, { href, signal }) {
 
   async function fetchAll() {
     running = new AbortController();
-    const inner = AbortSignal.any([running.signal, signal]);
+    const combined = AbortSignal.any([running.signal, signal]);
     fill(link, "Stop the download");
     const texts = [];
     let lines = -1;
@@ -37,21 +37,21 @@ export function csvLink(label, name, { href, signal }) {
       let next = link.getAttribute("href");
       let part;
       do {
-        part = await getPart(next, { signal: inner });
+        part = await getPart(next, { signal: combined });
         texts.push(part.text);
         lines += (part.text.match(/\n/g) ?? []).length;
         next = part.next;
-        fill(told, ` ${plural(lines, "line")} so far…`);
+        fill(status, ` ${plural(lines, "line")} so far…`);
       } while (next && texts.length < MOST_PARTS);
       save(name, "text/csv;charset=utf-8", texts);
-      fill(told, part.truncated ? ` ${number(lines)} lines, the newest first; there are more events than this file holds.` : "");
+      fill(status, part.truncated ? ` ${number(lines)} lines, the newest first; there are more events than this file contains.` : "");
     } catch (error) {
-      if (!signal.aborted) fill(told, inner.aborted ? " Stopped." : ` ${error.message}`);
+      if (!signal.aborted) fill(status, combined.aborted ? " Stopped." : ` ${error.message}`);
     } finally {
       running = null;
       fill(link, label);
     }
   }
 
-  return { link, told };
+  return { link, status };
 }

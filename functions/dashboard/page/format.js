@@ -1,4 +1,4 @@
-// Numbers, times, days and phone numbers as a reader wants to see them.
+// Formats numbers, times, days and phone numbers.
 
 import { h } from "./dom.js";
 
@@ -11,18 +11,18 @@ const localDate = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const utcDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
 const utcDayShort = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
 
-/** Above this a number is shown rounded, with the exact one beside it. */
+/** Numbers from here on are rounded; the tooltip has the exact number. */
 const LARGE = 100_000;
 
 export const number = (value) => exact.format(value);
 
-/** A number that a test, a copy or a tooltip can read exactly, however it is shown. */
+/** A number. The element contains the exact value, even if the text is rounded. */
 export function figure(value, props) {
   const large = Math.abs(value) >= LARGE;
   return h("data", { ...props, value, title: large ? exact.format(value) : undefined }, large ? compact.format(value) : exact.format(value));
 }
 
-/** `part` of `whole` in percent; a dash where there is no whole. */
+/** `part` of `whole` in percent; a dash if `whole` is 0. */
 export const percent = (part, whole) => (whole > 0 ? share.format(part / whole) : "–");
 
 /** "1 message", "2 messages". */
@@ -35,17 +35,17 @@ export function utc(ms) {
   return valid(ms) ? `${new Date(ms).toISOString().replace("T", " ").replace("Z", "")} UTC` : "no usable time";
 }
 
-/** A time in the reader's zone with the exact UTC time in its title. */
+/** A time in the user's time zone, with the exact UTC time in the tooltip. */
 export function when(ms, { clock = false } = {}) {
   if (!valid(ms)) return h("span", { class: "muted" }, "no usable time");
   const date = new Date(ms);
   return h("time", { datetime: date.toISOString(), title: utc(ms) }, (clock ? localClock : local).format(date));
 }
 
-/** The day in the reader's zone, for headings between events. */
+/** The day in the user's time zone, for headings between events. */
 export const dayOf = (ms) => (valid(ms) ? localDate.format(new Date(ms)) : "No usable time");
 
-/** How long something took, in at most two units. */
+/** A duration in at most two units. */
 export function duration(ms) {
   const size = Math.abs(ms);
   if (size < 1000) return `${Math.round(size)} ms`;
@@ -61,16 +61,16 @@ export function duration(ms) {
 /** The UTC day of a time, as `YYYY-MM-DD`. */
 export const dayText = (ms) => new Date(ms).toISOString().slice(0, 10);
 
-/** A UTC day some days away. */
+/** The UTC day some days later. */
 export const dayPlus = (day, days) => dayText(Date.parse(`${day}T00:00:00Z`) + days * 86_400_000);
 
-/** Whether a text is a day of the calendar. */
+/** Whether a text is a valid day. */
 export function isDay(text) {
   const time = Date.parse(`${text}T00:00:00Z`);
   return /^\d{4}-\d{2}-\d{2}$/.test(text ?? "") && Number.isFinite(time) && dayText(time) === text;
 }
 
-/** How many days a range holds, both ends included. */
+/** Number of days in a range, including both ends. */
 export const daysIn = (from, to) => Math.round((Date.parse(to) - Date.parse(from)) / 86_400_000) + 1;
 
 export const dayName = (day) => utcDay.format(Date.parse(`${day}T00:00:00Z`));
@@ -81,10 +81,10 @@ export function days(from, to) {
   return Array.from({ length: Math.max(0, daysIn(from, to)) }, (_, index) => dayPlus(from, index));
 }
 
-/** Whether a search text looks like a phone number rather than like an id. */
+/** Whether a search text looks like a phone number and not like an id. */
 export const looksLikeNumber = (text) => /^[\d+\s-]+$/.test(text) && /\d/.test(text);
 
-/** The reader's zone with its distance from UTC. */
+/** The user's time zone with its UTC offset. */
 export function zone() {
   const parts = new Intl.DateTimeFormat(undefined, { timeZoneName: "longOffset" }).formatToParts(new Date());
   const offset = parts.find((part) => part.type === "timeZoneName")?.value ?? "";

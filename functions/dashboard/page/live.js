@@ -1,5 +1,5 @@
-// Events as they arrive. Asks every few seconds while somebody looks; new ones never move what is
-// under the reader's finger.
+// Events as they arrive. Polls every few seconds while the page is visible. New events do not move
+// the list while the user interacts with it.
 
 import { address, get, latest, now } from "./api.js";
 import { fill, h } from "./dom.js";
@@ -13,17 +13,17 @@ import { keyOf } from "./story.js";
 const EVERY_MS = 4000;
 const SLOWEST_MS = 60_000;
 const PAGE = 100;
-/** With a filter a page may hold nothing and still not be the last one. */
+/** With a filter, an empty page may not be the last one. */
 const PAGES_AT_START = 10;
 const PAGES_LATER = 3;
-/** So long after midnight UTC the day before is still asked for: its last events are on their way. */
+/** Time after midnight UTC in which the previous day is also polled, for events that arrive late. */
 const AFTER_MIDNIGHT_MS = 10 * 60_000;
 const MOST_ROWS = 500;
 const DAY_MS = 86_400_000;
 
 export const title = () => "Live";
 
-/** The UTC days to ask for at a time: today, and for a while after midnight yesterday too. */
+/** The UTC days to poll: today, and shortly after midnight also yesterday. */
 export function daysToAsk(time, started) {
   const today = dayText(time);
   return started && time % DAY_MS < AFTER_MIDNIGHT_MS ? [today, dayPlus(today, -1)] : [today];
@@ -33,14 +33,14 @@ export function mount({ main, signal, go, announce }) {
   let run = null;
   let filters = { channel: "", status: "" };
   let shown = new Map();
-  let held = new Map();
+  let pending = new Map();
   let day = null;
   let paused = false;
   let started = false;
   let timer = null;
-  let misses = 0;
+  let failures = 0;
 
-  const pause = h("button", { type: "button", id: "pause", onclick: () => { paused = !paused; told(); paused ? stop() : poll(); } });
+  const pause = h("button", { type: "button", id: "pause", onclick: () => { paused = !paused; showState(); paused ? stop() : poll(); } });
   const choice = (name, label, values, text) => {
     const select = h("select", { id: name }, h("option", { value: "" }, "All"), values.map((value) => h("option", { value }, text(value))));
     select.addEventListener("change", () => go("live", { ...filters, [name]: select.value }));
@@ -50,28 +50,28 @@ export function mount({ main, signal, go, announce }) {
   const state = choice("status", "Status", ORDER, (word) => STATUSES[word].label);
   const csv = csvLink("Download today as CSV", "events.csv", { href: "#/live", signal });
   const bar = h("p", { class: "live-bar" });
-  const arrived = h("button", { type: "button", class: "arrived", onclick: release });
+  const arrived = h("button", { type: "button", class: "arrived", onclick: showPending });
   const list = h("ol", { class: "events", "aria-label": "Events, the newest first" });
   const place = h("div", { class: "results" });
 
   fill(
     main,
     h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Live"), h("p", { class: "sub" }, "Events of this UTC day, by the time they happened.")),
-    h("form", { class: "filters", "aria-label": "Filters", onsubmit: (event) => event.preventDefault() }, channel.field, state.field, pause, csv.link, csv.told),
+    h("form", { class: "filters", "aria-label": "Filters", onsubmit: (event) => event.preventDefault() }, channel.field, state.field, pause, csv.link, csv.status),
     bar,
     place,
   );
 
   const hidden = () => document.visibilityState === "hidden";
-  document.addEventListener("visibilitychange", () => { told(); hidden() ? stop() : poll(); }, { signal });
+  document.addEventListener("visibilitychange", () => { showState(); hidden() ? stop() : poll(); }, { signal });
   signal.addEventListener("abort", stop);
 
-  function told(problem) {
+  function showState(problem) {
     fill(pause, paused ? "Continue" : "Pause");
-    arrived.textContent = `Show ${plural(held.size, "new event")}`;
-    const say = problem ?? (paused ? "Paused." : hidden() ? "Paused while hidden." : started ? "Updates automatically." : "Starting…");
+    arrived.textContent = `Show ${plural(pending.size, "new event")}`;
+    const label = problem ?? (paused ? "Paused." : hidden() ? "Paused while hidden." : started ? "Updates automatically." : "Starting…");
     bar.className = `live-bar ${problem ? "is-failed" : paused ? "is-paused" : "is-on"}`;
-    fill(bar, h("span", { class: "live-state" }, say), held.size > 0 && arrived);
+    fill(bar, h("span", { class: "live-state" }, label), pending.size > 0 && arrived);
   }
 
   function stop() {
@@ -79,14 +79,14 @@ export function mount({ main, signal, go, announce }) {
     timer = null;
   }
 
-  /** All new events of a day: pages are read until one holds something known. */
-  async function news(of, inner) {
+  /** All new events of a day: reads pages until one contains a known event. */
+  async function newEvents(of, inner) {
     const found = [];
     let cursor = null;
     const pages = started ? PAGES_LATER : PAGES_AT_START;
     for (let turn = 0; turn < pages; turn += 1) {
       const answer = await get("api/events", { day: of, ...filters, limit: PAGE, cursor }, { signal: inner });
-      const fresh = answer.events.filter((event) => !shown.has(keyOf(event)) && !held.has(keyOf(event)));
+      const fresh = answer.events.filter((event) => !shown.has(keyOf(event)) && !pending.has(keyOf(event)));
       found.push(...fresh);
       cursor = answer.cursor;
       if (cursor === null || fresh.length < answer.events.length || (!started && found.length >= PAGE)) break;
@@ -101,18 +101,18 @@ export function mount({ main, signal, go, announce }) {
       const time = now();
       day = dayText(time);
       csv.link.setAttribute("href", address("api/events", { day, ...filters, format: "csv" }));
-      const fresh = await run(async (inner) => (await Promise.all(daysToAsk(time, started).map((one) => news(one, inner)))).flat());
+      const fresh = await run(async (inner) => (await Promise.all(daysToAsk(time, started).map((one) => newEvents(one, inner)))).flat());
       if (!fresh) return;
-      misses = 0;
-      take(fresh);
+      failures = 0;
+      add(fresh);
       started = true;
-      told();
+      showState();
     } catch (error) {
-      misses += 1;
+      failures += 1;
       if (!started) {
         fill(place, failed(error, () => { fill(place, loading("events")); poll(); }));
       }
-      told(`${error.message} Trying again in ${Math.round(pauseFor() / 1000)} s.`);
+      showState(`${error.message} Trying again in ${Math.round(pauseFor() / 1000)} s.`);
     }
     if (!paused && !hidden() && !signal.aborted) {
       stop();
@@ -120,9 +120,9 @@ export function mount({ main, signal, go, announce }) {
     }
   }
 
-  const pauseFor = () => Math.min(SLOWEST_MS, EVERY_MS * 2 ** misses);
+  const pauseFor = () => Math.min(SLOWEST_MS, EVERY_MS * 2 ** failures);
 
-  /** Somebody reads, points at or has the focus in the list: it stays as it is. */
+  /** Whether the user reads, points at or focuses the list. It must not change then. */
   function inUse() {
     if (!list.isConnected || !list.childElementCount) return false;
     const selection = document.getSelection();
@@ -135,21 +135,21 @@ export function mount({ main, signal, go, announce }) {
     );
   }
 
-  function take(fresh) {
-    for (const event of fresh) held.set(keyOf(event), event);
+  function add(fresh) {
+    for (const event of fresh) pending.set(keyOf(event), event);
     if (!started) {
-      release();
+      showPending();
       return;
     }
     if (!fresh.length) return;
     announce(`${plural(fresh.length, "new event")}.`);
-    if (!inUse()) release();
+    if (!inUse()) showPending();
   }
 
-  /** Shows what has been held back, in its place by time. */
-  function release() {
+  /** Shows the pending events, sorted by time. */
+  function showPending() {
     const had = document.activeElement === arrived;
-    const fresh = [...held.values()].sort((a, b) => a.event_time - b.event_time);
+    const fresh = [...pending.values()].sort((a, b) => a.event_time - b.event_time);
     for (const event of fresh) {
       const item = row(event);
       if (started) item.classList.add("is-new");
@@ -157,14 +157,14 @@ export function mount({ main, signal, go, announce }) {
       list.insertBefore(item, next ?? null);
       shown.set(keyOf(event), event);
     }
-    held = new Map();
+    pending = new Map();
     while (list.childElementCount > MOST_ROWS) list.lastElementChild.remove();
     if (shown.size && !list.isConnected) fill(place, list);
     if (!shown.size) {
       const filtered = filters.channel || filters.status;
       fill(place, empty(filtered ? "No events match these filters yet" : "No events today yet", h("p", null, `Today is ${day} in UTC. New events appear here.`), !filtered && howToStart()));
     }
-    told();
+    showState();
     if (had) {
       window.scrollTo({ top: 0 });
       list.firstElementChild?.querySelector("a, summary")?.focus();
@@ -177,13 +177,13 @@ export function mount({ main, signal, go, announce }) {
       channel.select.value = filters.channel;
       state.select.value = filters.status;
       shown = new Map();
-      held = new Map();
+      pending = new Map();
       started = false;
-      misses = 0;
+      failures = 0;
       run = latest(signal);
       fill(list);
       fill(place, loading("events"));
-      told();
+      showState();
       poll();
     },
   };

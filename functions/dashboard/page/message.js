@@ -1,4 +1,4 @@
-// One message: the first answer in a sentence, its delivery path over the channels, and the timeline.
+// A message: its result in one sentence, its delivery path, and its timeline.
 
 import { ApiError, get, latest, messagePath } from "./api.js";
 import { fill, foreign, h, icon } from "./dom.js";
@@ -9,11 +9,11 @@ import { badge, channelName, chip, status, tone } from "./status.js";
 import { answeredOf, everything, headline, isSameLeg, keyOf, nameOf } from "./story.js";
 
 const NUMBER_DIGITS = { least: 6, most: 15 };
-/** More channels than this share the last lane: a drawing of more says less. */
+/** Maximum lanes for channels; further channels share the last lane. */
 const MOST_LANES = 3;
-/** A message with very many or very large events comes in parts; so many are read. */
+/** Maximum pages of events that are loaded for a message. */
 const MOST_PARTS = 10;
-/** What a token begins with: it stands for an id that the reader's role does not see. */
+/** Prefix of tokens, which replace ids that the user's role may not see. */
 const TOKEN = "~";
 
 export const title = ({ id }) => (id ? (id.startsWith(TOKEN) ? "Message" : `Message ${id}`) : "Messages");
@@ -39,7 +39,7 @@ export function mount({ main, signal, session, replace }) {
     const ask = async (inner) => {
       try {
         const message = await get(messagePath(id), {}, { signal: inner });
-        // The state is of all events already; only their list goes on.
+        // The first response already has the state for all events; the others only add events.
         for (let part = 1; message.cursor && part < MOST_PARTS; part += 1) {
           const { events, cursor } = await get(messagePath(id), { cursor: message.cursor }, { signal: inner });
           message.events.push(...events);
@@ -57,7 +57,7 @@ export function mount({ main, signal, session, replace }) {
         return draw(message, body, () => load(id, false));
       }
       const count = id.replace(/\D/g, "").length;
-      // A number somebody wrote with brackets or a word looks like an id at first.
+      // A number with brackets or a word looks like an id.
       if (fallback && session.may.see_numbers && count >= NUMBER_DIGITS.least && count <= NUMBER_DIGITS.most) return replace("number", id, { from: "message" });
       none(id);
     });
@@ -80,7 +80,7 @@ export function mount({ main, signal, session, replace }) {
         return;
       }
       fill(heading, "Message ", !id.startsWith(TOKEN) && foreign(id, { most: 120, class: "id" }));
-      // Another message's story must not stand under this one's name while it loads.
+      // While this message loads, the previous message must not be shown under its name.
       fill(body);
       load(id, from !== "number");
     },
@@ -113,7 +113,7 @@ function draw(message, body, reload) {
   );
 }
 
-/** The legs as a row of boxes: which channel, how it ended. */
+/** The legs as a row of boxes: channel and final state. */
 function journey(message) {
   return h(
     "section",
@@ -136,7 +136,7 @@ function journey(message) {
   );
 }
 
-/** Events of the whole journey in order of time, one lane for each channel and one for answers. */
+/** Events of the whole journey by time, with one lane for each channel and one for replies. */
 function timeline(message, events) {
   const answers = new Set(message.answers.map(keyOf));
   const channels = [...new Set(message.journey.map((leg) => leg.channel))];
@@ -146,7 +146,7 @@ function timeline(message, events) {
     return Math.min(Math.max(0, channels.indexOf(event.channel)), MOST_LANES - 1);
   };
   const lanes = events.map(laneOf);
-  // Where a lane begins it branches off the lane before it; an answer, off the message it answers.
+  // A lane branches off the lane of the previous event; a reply branches off the message that it replies to.
   const ends = Array.from({ length: count }, (_, lane) => lanes.lastIndexOf(lane));
   const origins = events.map((event, index) => {
     const lane = lanes[index];

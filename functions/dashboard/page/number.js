@@ -1,4 +1,4 @@
-// A person: everything sent to a number and what came back, by journey, page by page.
+// A person: all messages to and from a number, by journey, in pages.
 
 import { ApiError, address, get, latest, messagePath, recipientPath } from "./api.js";
 import { fill, foreign, h } from "./dom.js";
@@ -9,7 +9,7 @@ import { empty, failed, into } from "./states.js";
 import { badge, chip } from "./status.js";
 
 const PAGE = 50;
-/** A page may be empty and still not the last one; this many are asked for at once before the reader decides. */
+/** An empty page may not be the last one. Maximum of empty pages that are skipped before the user must continue. */
 const PAGES_AT_ONCE = 10;
 
 export const title = ({ id }) => `Number ${id}`;
@@ -23,7 +23,7 @@ export function mount({ main, signal, session, replace, announce }) {
 
   let number = "";
   let count = 0;
-  /** The journeys by their first message, with the events that are loaded; the newest first. */
+  /** Journeys by their first message, with the loaded events; newest first. */
   let journeys = new Map();
   let cursor = null;
 
@@ -40,7 +40,7 @@ export function mount({ main, signal, session, replace, announce }) {
     return { ...found, cursor: next };
   };
 
-  /** A text of digits and dashes may be a message id after all. */
+  /** A text of digits and dashes may also be a message id. */
   const isMessage = async (inner) => {
     try {
       await get(messagePath(number), {}, { signal: inner });
@@ -61,7 +61,7 @@ export function mount({ main, signal, session, replace, announce }) {
       try {
         answer = await page(null, inner);
       } catch (error) {
-        // No digit in it: it cannot be a number.
+        // Without digits it is not a number.
         if (!(error instanceof ApiError && error.status === 400)) throw error;
         answer = { events: [], journeys: [], cursor: null };
       }
@@ -70,7 +70,7 @@ export function mount({ main, signal, session, replace, announce }) {
     };
     await into(body, "the events", run, load, (answer) => {
       if (answer.message) return replace("message", number, { from: "number" });
-      take(answer);
+      add(answer);
       draw();
     });
   }
@@ -82,7 +82,7 @@ export function mount({ main, signal, session, replace, announce }) {
       const answer = await run((inner) => page(cursor, inner));
       if (!answer) return;
       const had = count;
-      take(answer);
+      add(answer);
       draw();
       announce(`${plural(count - had, "older event")} added.`);
       (body.querySelector(".more-events button") ?? body.querySelector(".end"))?.focus();
@@ -91,7 +91,7 @@ export function mount({ main, signal, session, replace, announce }) {
     }
   }
 
-  function take(answer) {
+  function add(answer) {
     for (const { journey, outcome, events } of answer.journeys) {
       const id = (journey[0] ?? outcome).message_id;
       const known = journeys.get(id) ?? { id, journey, events: [] };
@@ -110,7 +110,7 @@ export function mount({ main, signal, session, replace, announce }) {
     }
     if (!tools.childElementCount) {
       const csv = csvLink("Download as CSV", "events.csv", { href: address(recipientPath(number), { format: "csv" }), signal });
-      fill(tools, csv.link, csv.told);
+      fill(tools, csv.link, csv.status);
     }
     const opened = new Set([...body.querySelectorAll(".group > details[open]")].map((box) => box.dataset.group));
     fill(
@@ -137,7 +137,7 @@ export function mount({ main, signal, session, replace, announce }) {
   };
 }
 
-/** A journey as one entry: its legs, and its events folded away. */
+/** A journey as a list item: its legs, and its events collapsed. */
 function group({ id, journey, events }, opened) {
   const ids = new Set(journey.map((leg) => leg.message_id));
   const answers = events.filter((event) => !ids.has(event.message_id)).length;

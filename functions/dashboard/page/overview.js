@@ -1,4 +1,4 @@
-// The overview: what was sent in a range of days and what became of it.
+// The overview: counts of a range of days.
 
 import { get, latest, now } from "./api.js";
 import { lines } from "./charts.js";
@@ -9,11 +9,11 @@ import { CHANNELS, badge, channelName, chip, inOrder, status, tone } from "./sta
 
 const PRESETS = [["Today", 1], ["7 days", 7], ["30 days", 30], ["90 days", 90]];
 const MOST_DAYS = 366;
-/** Up to this many days the chart shows hours. */
+/** Maximum days for which the chart shows hours. */
 const HOURLY_DAYS = 2;
 const REASONS_AT_FIRST = 8;
 const CHANNELS_AT_FIRST = 4;
-/** The chart has so many lines at most: those of the most frequent statuses, and one for the others. */
+/** Maximum lines of the chart: the most frequent statuses, and one line for all others. */
 const MOST_LINES = 10;
 
 export const title = () => "Overview";
@@ -21,7 +21,7 @@ export const title = () => "Overview";
 export function mount({ main, signal, go, announce }) {
   const run = latest(signal);
   let filters = null;
-  let offers = { bots: [], channels: CHANNELS, tags: [] };
+  let available = { bots: [], channels: CHANNELS, tags: [] };
   const form = h("form", { class: "filters", "aria-label": "Range and filters" });
   const results = h("div", { class: "results" });
   const heading = h("p", { class: "sub" });
@@ -37,7 +37,7 @@ export function mount({ main, signal, go, announce }) {
     return { from, to, bot: parameters.bot ?? "", channel: parameters.channel ?? "", tag: parameters.tag ?? "" };
   }
 
-  // Made once and only kept in step: a list that somebody has just opened must not be replaced.
+  // Created once and then updated, so that an open list is not replaced.
   const presets = PRESETS.map(([name, length]) => {
     const button = h("button", { type: "button", onclick: () => change(presetRange(length)) }, name);
     return { button, length };
@@ -48,10 +48,10 @@ export function mount({ main, signal, go, announce }) {
     input.addEventListener("change", () => isDay(input.value) && change({ [name]: input.value }));
     return { name, input, field: h("div", { class: "field" }, h("label", { for: name }, label), input) };
   };
-  const choice = (name, label, offered, shown = (value) => value) => {
+  const choice = (name, label, list, shown = (value) => value) => {
     const select = h("select", { id: name });
     select.addEventListener("change", () => change({ [name]: select.value }));
-    return { name, select, offered, shown, field: h("div", { class: "field" }, h("label", { for: name }, label), select) };
+    return { name, select, list, shown, field: h("div", { class: "field" }, h("label", { for: name }, label), select) };
   };
   const range = [day("from", "From (UTC day)"), day("to", "To (UTC day)")];
   const choices = [choice("channel", "Channel", "channels", channelName), choice("bot", "Bot", "bots"), choice("tag", "Tag", "tags")];
@@ -63,7 +63,7 @@ export function mount({ main, signal, go, announce }) {
     h("button", { type: "button", onclick: () => show() }, "Refresh"),
   );
 
-  function controls() {
+  function updateControls() {
     for (const { button, length } of presets) {
       const { from, to } = presetRange(length);
       button.setAttribute("aria-pressed", String(filters.from === from && filters.to === to));
@@ -72,8 +72,8 @@ export function mount({ main, signal, go, announce }) {
       input.value = filters[name];
       input.max = dayText(now());
     }
-    for (const { name, select, offered, shown } of choices) {
-      const wanted = ["", ...new Set([...offers[offered], filters[name]])].filter((value, index) => value || index === 0);
+    for (const { name, select, list, shown } of choices) {
+      const wanted = ["", ...new Set([...available[list], filters[name]])].filter((value, index) => value || index === 0);
       if (JSON.stringify(wanted) !== JSON.stringify([...select.options].map(({ value }) => value))) {
         fill(select, wanted.map((value) => h("option", { value }, value ? plain(shown(value)) : "All")));
       }
@@ -89,12 +89,12 @@ export function mount({ main, signal, go, announce }) {
       return;
     }
     const done = await into(results, "the figures", run, (inner) => get("api/summary", filters, { signal: inner }), (summary) => {
-      offers = {
+      available = {
         bots: summary.bots,
         channels: [...new Set([...CHANNELS, ...summary.channels])],
         tags: summary.tags,
       };
-      controls();
+      updateControls();
       fill(
         heading,
         `${dayName(summary.from)} – ${dayName(summary.to)}, ${plural(daysIn(summary.from, summary.to), "UTC day")}. `,
@@ -143,7 +143,7 @@ export function mount({ main, signal, go, announce }) {
   return {
     update(parameters) {
       filters = read(parameters);
-      controls();
+      updateControls();
       show();
     },
   };
@@ -188,7 +188,7 @@ const FOLDED = {
   prices: "price categories",
 };
 
-/** Names beyond what a day counts by name; nothing where all names are shown. */
+/** A note about names that are not counted separately; null if there are none. */
 function folded(summary) {
   const name = ({ kind, most, days: on }) =>
     `${number(most)} ${FOLDED[kind] ?? kind} on ${plural(on, "day")}` + (kind === "pairs" ? " (the others have no combined figures)" : "");
@@ -223,13 +223,13 @@ function volume(summary, signal) {
 
   const sums = keys.map((_, index) => words.reduce((all, word) => all + series[word][index], 0));
   const busiest = sums.indexOf(Math.max(...sums));
-  const said =
+  const description =
     `${plural(totals.reduce((a, b) => a + b, 0), "event")} in ${plural(keys.length, hourly ? "UTC hour" : "UTC day")}: ` +
     `${Object.entries(drawn).map(([word, counts]) => `${label(word)} ${number(counts.reduce((a, b) => a + b, 0))}`).join(", ")}. ` +
     `The busiest ${hourly ? "hour" : "day"} was ${titleOf(keys[busiest])} with ${plural(sums[busiest], "event")}.`;
 
   const chart = h("div", { class: "chart" }, h("p", { class: "loading" }, "Drawing…"));
-  lines({ series: drawn, labels: keys.map(shortOf), titles: keys.map(titleOf), summary: said, signal })
+  lines({ series: drawn, labels: keys.map(shortOf), titles: keys.map(titleOf), summary: description, signal })
     .then((plot) => fill(chart, plot))
     .catch(() => {
       if (!signal.aborted) fill(chart, h("p", { class: "muted" }, "The chart could not be loaded. The table below has the same figures."));
@@ -237,9 +237,9 @@ function volume(summary, signal) {
 
   return panel(
     "Volume over time",
-    h("p", { class: "said-short" }, said),
+    h("p", { class: "said-short" }, description),
     chart,
-    unfolding("Figures as a table", () =>
+    collapsed("Figures as a table", () =>
       table({
         caption: `Events by status for each UTC ${hourly ? "hour" : "day"}`,
         head: [hourly ? "Hour (UTC)" : "Day (UTC)", ...words.map(label)],
@@ -251,7 +251,7 @@ function volume(summary, signal) {
   );
 }
 
-/** The series of the most frequent statuses; all others added up as `other`. */
+/** The series of the most frequent statuses, and the sum of all others as `other`. */
 function mostFrequent(series, words, totals) {
   const total = new Map(words.map((word, index) => [word, totals[index]]));
   const kept = words.length <= MOST_LINES ? words : words.filter((word) => word !== "other").sort((a, b) => total.get(b) - total.get(a)).slice(0, MOST_LINES - 1);
@@ -262,14 +262,14 @@ function mostFrequent(series, words, totals) {
   return drawn;
 }
 
-/** A table that is made when it is asked for. */
-function unfolding(name, make) {
+/** A collapsed element whose content is created when it is opened. */
+function collapsed(name, make) {
   const box = h("details", { class: "details" }, h("summary", null, name));
   box.addEventListener("toggle", () => box.open && box.childElementCount === 1 && box.append(make()));
   return box;
 }
 
-/** A bar beside its number: decoration, the number says the same. */
+/** A bar next to its number. Decorative: the number has the same information. */
 function bar(value, most, word) {
   const filled = h("span", { class: `bar-fill ${tone(word)}` });
   filled.style.width = `${most > 0 ? Math.min(100, (value / most) * 100) : 0}%`;
@@ -301,7 +301,7 @@ function funnel(summary) {
   return panel("From sent to clicked", ...withShowAll(channels, CHANNELS_AT_FIRST, "channels", draw));
 }
 
-/** The first entries of a list, and a button that shows all. */
+/** The first entries of a list, with a button to show all. */
 function withShowAll(all, atFirst, what, draw) {
   const place = h("div", null, draw(all.slice(0, atFirst)));
   const more = h("button", { type: "button", class: "link" }, `Show all ${number(all.length)} ${what}`);

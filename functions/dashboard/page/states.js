@@ -1,4 +1,4 @@
-// What is shown when there is nothing (yet) to show: loading, empty, failed.
+// Placeholders: loading, empty, failed.
 
 import { h, fill } from "./dom.js";
 
@@ -6,7 +6,7 @@ export const loading = (what) => h("p", { class: "loading", role: "status" }, `L
 
 export const empty = (title, ...more) => h("div", { class: "empty" }, h("h2", null, title), more);
 
-/** How the first events get here. */
+/** Instructions to receive the first events. */
 export function howToStart() {
   return [
     h("p", null, "To receive events:"),
@@ -19,7 +19,7 @@ export function howToStart() {
   ];
 }
 
-/** An error with a way out of it. */
+/** An error message, with a button to retry. */
 export const failed = (error, retry) =>
   h(
     "div",
@@ -28,7 +28,7 @@ export const failed = (error, retry) =>
     retry && h("button", { type: "button", onclick: retry }, "Try again"),
   );
 
-/** Runs a load into a place: says that it loads only where nothing is shown yet, and offers to retry. */
+/** Loads content into an element. Shows a loading message if the element is empty, and an error with a retry button. */
 export async function into(place, what, run, load, show) {
   if (!place.childElementCount || place.querySelector(".failed, .loading")) fill(place, loading(what));
   place.setAttribute("aria-busy", "true");

@@ -1,9 +1,9 @@
-// What statuses and channels are called and how they are drawn: a word, a shape and a colour, so
-// that the colour is never the only sign.
+// Labels of statuses and channels. Each status has a word, a shape and a color, so that color is never the
+// only distinction.
 
 import { h, icon, foreign } from "./dom.js";
 
-// `dash` and `point` tell lines of a chart apart without colour.
+// `dash` and `point` distinguish lines of a chart without color.
 export const STATUSES = {
   sent: { label: "Sent", icon: "M2 8h10M8 4l4 4-4 4", dash: [], point: "circle" },
   delivered: { label: "Delivered", icon: "M3 8.5 6.5 12 13 4.5", dash: [], point: "rect" },
@@ -23,10 +23,10 @@ export const CHANNELS = ["RCS", "SMS", "WHATSAPP"];
 
 const CHANNEL_NAMES = { WHATSAPP: "WhatsApp" };
 
-/** What is known of a status; an unlisted one keeps the provider's word. */
+/** Label and shapes of a status. The label of an unlisted status is the provider's word. */
 export const status = (word) => (Object.hasOwn(STATUSES, word) ? STATUSES[word] : { ...OTHER, label: word });
 
-/** The class that carries a status' colour. */
+/** The CSS class with the color of a status. */
 export const tone = (word) => `s-${Object.hasOwn(STATUSES, word) ? word : "other"}`;
 
 /** A status as a label with its shape. */
@@ -38,7 +38,7 @@ export const channelName = (channel) => CHANNEL_NAMES[channel] ?? channel;
 /** A channel as a label. */
 export const badge = (channel) => h("span", { class: "badge" }, foreign(channelName(channel), { most: 40 }));
 
-const place = (word) => (ORDER.includes(word) ? ORDER.indexOf(word) : ORDER.length);
+const rank = (word) => (ORDER.includes(word) ? ORDER.indexOf(word) : ORDER.length);
 
-/** Statuses in the order of a message's life, unlisted ones after them by name. */
-export const inOrder = (words) => [...new Set(words)].sort((a, b) => place(a) - place(b) || a.localeCompare(b));
+/** Statuses in their usual order, then unlisted ones by name. */
+export const inOrder = (words) => [...new Set(words)].sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));

@@ -1,16 +1,16 @@
-// Says in one sentence what became of a message. Pure functions of the API's answer.
+// Describes the result of a message in one sentence. Pure functions of the API's response.
 
 import { duration } from "./format.js";
 import { channelName } from "./status.js";
 import { cut } from "./dom.js";
 
-/** What names the message of an event or a leg: a role that sees no numbers has a token, since its ids are redacted. */
+/** The id of the message of an event or leg, or its token for roles that see only redacted ids. */
 export const nameOf = (of) => of.token ?? of.message_id;
 
-/** What names the message that an event answers. */
+/** The id or token of the message that an event replies to. */
 export const answeredOf = (event) => event.in_reply_to_token ?? event.in_reply_to;
 
-/** What identifies an event. A role that sees no numbers gets no status key; channel and status are most of it. */
+/** A unique key of an event. Roles that see no numbers get no status key; channel and status replace it. */
 export const keyOf = (event) => JSON.stringify([nameOf(event), event.status_key ?? [event.channel, event.status], event.event_time]);
 
 const FAILURES = ["failed", "not_sent", "blocked"];
@@ -27,7 +27,7 @@ const clip = (text) => {
 const clause = (text) => clip(text).replace(/[.\s]+$/, "");
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** What a person wrote, sent or tapped, in short; null where an event carries nothing of the kind. */
+/** The text of a person's message or click; null if an event has none. */
 export function said(event) {
   const { click, content } = event;
   if (isObject(click)) {
@@ -51,10 +51,10 @@ export function said(event) {
   return null;
 }
 
-/** Whether a leg or an event is of the same message on the same channel as another one. */
+/** Whether two legs or events belong to the same message and channel. */
 export const isSameLeg = (one, other) => nameOf(one) === nameOf(other) && one.channel === other.channel;
 
-/** All events of a journey in order of time. */
+/** All events of a journey, sorted by time. */
 export function everything(message) {
   const seen = new Set();
   return [...message.events, ...message.linked, ...message.answers]
@@ -65,7 +65,7 @@ export function everything(message) {
     .sort((a, b) => a.event_time - b.event_time);
 }
 
-/** The first answer: one sentence, and whether it tells of success. */
+/** The result of a message: one sentence, and a state. */
 export function headline(message) {
   const { outcome } = message;
   if (!outcome) return { text: "No status of this message is known yet.", state: "other" };
@@ -84,7 +84,7 @@ export function headline(message) {
   const { reason } = message.journey.find((leg) => isSameLeg(leg, outcome)) ?? {};
   if (reason) text += before.length ? ` (${channelName(outcome.channel)}: ${clause(reason)})` : `: ${clause(reason)}`;
   if (outcome.state === "sent") text += "; no delivery reported yet";
-  // An SMS reports no reading: silence about it says nothing.
+  // There are no read receipts for SMS.
   if (outcome.state === "delivered" && outcome.channel !== "SMS") text += "; no reading reported yet";
   if (outcome.state === "read" && outcome.state_time > outcome.sent_time) text += `, ${duration(outcome.state_time - outcome.sent_time)} after it was sent`;
   if (beside.length) {
@@ -93,14 +93,14 @@ export function headline(message) {
   return { text: `${text}.${answered(message)}`, state: outcome.state };
 }
 
-/** What a person wrote, sent or tapped. */
+/** The sentence for an incoming message. */
 function incoming(message) {
   const last = message.events.at(-1);
   const words = message.events.map(said).findLast(Boolean);
   return { text: `${last.status === "clicked" ? "Tapped" : "Received"} over ${channelName(last.channel)}${words ? `: “${clip(words)}”` : ""}.`, state: last.status };
 }
 
-/** What the person answered or tapped, as a sentence after the first. */
+/** A second sentence for a reply or a click. */
 function answered(message) {
   const answer = message.answers.map(said).findLast(Boolean);
   if (answer) return ` The person answered: “${clip(answer)}”.`;

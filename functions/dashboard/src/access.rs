@@ -1,8 +1,8 @@
 //! `DASHBOARD_AUTH`: passwords, and the signed sessions that they open.
 //!
-//! Where the function's URL is private (`AWS_IAM`), every caller has the role of `DASHBOARD_ROLE`. Where
-//! it is public, `DASHBOARD_AUTH` holds passwords, each for a role; a right password opens a signed
-//! session in a cookie. [`crate::ended_sessions`] knows which sessions were ended.
+//! If the function's URL is private (`AWS_IAM`), every caller has the role in `DASHBOARD_ROLE`. If it is
+//! public, `DASHBOARD_AUTH` contains passwords, each for a role. A correct password opens a session, which
+//! is a signed cookie. [`crate::ended_sessions`] stores the sessions that were ended.
 
 use std::fmt;
 
@@ -17,28 +17,28 @@ use webhook_ingest::{
     event::EpochMillis,
 };
 
-use crate::{roles::AccessRole, tokens::Seal};
+use crate::{roles::AccessRole, tokens::TokenCipher};
 
-/// Shorter passwords are guessed.
+/// Shorter passwords can be guessed.
 const SHORTEST_PASSWORD: usize = 12;
-/// 256 bits, as HMAC-SHA256 asks for.
+/// 256 bits, as HMAC-SHA256 requires.
 const SHORTEST_KEY: usize = 32;
-/// The cookie's name; browsers take `__Host-` only with `Secure`, `Path=/` and no domain.
+/// Name of the cookie. Browsers accept the prefix `__Host-` only with `Secure`, `Path=/` and no domain.
 const COOKIE: &str = "__Host-session";
-/// Its name where the dashboard is served without TLS: on this machine or behind a proxy without it.
+/// Name of the cookie without TLS: on this machine, or behind a proxy without TLS.
 const PLAIN_COOKIE: &str = "session";
-/// How long a browser keeps the cookie of a session that is over, by which it is known.
+/// How long a browser keeps the cookie after the end of the session. The cookie identifies a known browser.
 const KNOWN_SECONDS: i64 = 90 * 86_400;
-/// Sessions in one request beyond these are not looked at.
-const MOST_SESSIONS: usize = 3;
+/// Maximum sessions of a request that are checked.
+const MAX_SESSIONS: usize = 3;
 
-/// A session that is signed and not over.
+/// A session with a valid signature that has not expired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Session {
     pub(crate) role: AccessRole,
-    /// Tells it from all others.
+    /// Unique id.
     pub(crate) id: String,
-    /// When it is over, epoch seconds.
+    /// End, epoch seconds.
     pub(crate) until: i64,
 }
 
@@ -64,7 +64,7 @@ fn working_day() -> u16 {
     8
 }
 
-/// Why a text is no `DASHBOARD_AUTH`; holds no secret.
+/// Why a text is not a valid `DASHBOARD_AUTH`. Contains no secret.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AccessError(String);
 
@@ -82,7 +82,7 @@ impl SecretText for SignIn {
     fn parse(text: &str) -> Result<Self, AccessError> {
         let fault = |what: &str| Err(AccessError(what.to_owned()));
         let Ok(policy) = serde_json::from_str::<Self>(text) else {
-            // serde's own text may quote what is wrong, which may be a secret.
+            // serde's message may quote the invalid value, which may be a secret.
             return fault(
                 "must be {\"key\":\"…\",\"hours\":8,\"sign_in\":[{\"role\":\"viewer|agent|operator\",\"password\":\"…\"}]}",
             );
@@ -91,7 +91,7 @@ impl SecretText for SignIn {
             return fault("key must be at least 32 characters; it signs the sessions");
         }
         if policy.entries.is_empty() {
-            return fault("sign_in holds no password");
+            return fault("sign_in has no password");
         }
         if policy
             .entries
@@ -112,7 +112,7 @@ impl SecretText for SignIn {
 }
 
 impl SignIn {
-    /// The role of a password and a cookie for it, valid from `now` on. `id` is the new session's.
+    /// The role of a password, and the cookie of a new session with this id. `None` if the password is wrong.
     pub(crate) fn open(
         &self,
         password: &str,
@@ -120,13 +120,13 @@ impl SignIn {
         secure: bool,
         now: EpochMillis,
     ) -> Option<(AccessRole, String)> {
-        // All are compared, so that the time says nothing of which came near.
+        // Compares all passwords, so that the time does not reveal which one matched.
         let mut found = None;
         for entry in &self.entries {
-            // Digests of one length: the comparison then hides the password's length too.
+            // Compares digests, so that the time does not reveal the length of a password.
             let given = self.mac(b"password", password.as_bytes());
-            let right = self.mac(b"password", entry.password.expose());
-            if bool::from(given.ct_eq(&right)) && found.is_none() {
+            let expected = self.mac(b"password", entry.password.expose());
+            if bool::from(given.ct_eq(&expected)) && found.is_none() {
                 found = Some(entry);
             }
         }
@@ -138,29 +138,30 @@ impl SignIn {
         Some((entry.role, cookie(&session, seconds + KNOWN_SECONDS, secure)))
     }
 
-    /// The sessions of a request that are signed and not over. Safe on untrusted input.
+    /// The valid sessions of a request. Safe on untrusted input.
     pub(crate) fn sessions(&self, headers: &HeaderMap, secure: bool, now: EpochMillis) -> Vec<Session> {
-        // Over TLS only the name that no other host and no plain connection can set.
-        values(headers, named(secure))
+        // Over TLS, only the cookie that other hosts and connections without TLS cannot set.
+        values(headers, cookie_name(secure))
             .filter_map(|value| {
                 let (entry, id, until) = self.verified(value)?;
                 let role = entry.role;
                 let id = id.to_owned();
                 (until > now / 1000).then_some(Session { role, id, until })
             })
-            .take(MOST_SESSIONS)
+            .take(MAX_SESSIONS)
             .collect()
     }
 
-    /// What names the browsers that signed in with a password, if the request is from one of them. A
-    /// password names all of its browsers: a new sign-in gives no further tries. Safe on untrusted input.
+    /// If the request is from a browser that signed in before, an id of the password that it used. All
+    /// browsers with this password have the same id, so a new sign-in gives no additional tries. Safe on
+    /// untrusted input.
     pub(crate) fn known_browser(
         &self,
         headers: &HeaderMap,
         secure: bool,
         now: EpochMillis,
     ) -> Option<String> {
-        values(headers, named(secure)).find_map(|value| {
+        values(headers, cookie_name(secure)).find_map(|value| {
             let (entry, _, until) = self.verified(value)?;
             let password = self.mac(b"password", entry.password.expose());
             (until + KNOWN_SECONDS > now / 1000)
@@ -168,12 +169,12 @@ impl SignIn {
         })
     }
 
-    /// What makes tokens of ids.
-    pub(crate) fn seal(&self) -> Option<Seal> {
-        Seal::new(&self.mac(b"token cipher", b""), &self.mac(b"token nonce", b""))
+    /// The cipher for message tokens.
+    pub(crate) fn token_cipher(&self) -> Option<TokenCipher> {
+        TokenCipher::new(&self.mac(b"token cipher", b""), &self.mac(b"token nonce", b""))
     }
 
-    /// What a value `<role>.<until>.<id>.<mac>` says, if it is signed.
+    /// The contents of a value `<role>.<until>.<id>.<mac>`, if the signature is valid.
     fn verified<'v>(&self, value: &'v str) -> Option<(&Entry, &'v str, i64)> {
         let mut parts = value.split('.');
         let (role, until, id, mac) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
@@ -193,8 +194,8 @@ impl SignIn {
     /// Signs a role, a time, an id and the password, so that a changed password ends its sessions.
     fn signature(&self, entry: &Entry, until: i64, id: &str) -> Vec<u8> {
         let password = self.mac(b"password", entry.password.expose());
-        let said = format!("{}.{until}.{id}.", entry.role.as_str());
-        self.mac(b"session", &[said.as_bytes(), &password].concat())
+        let signed = format!("{}.{until}.{id}.", entry.role.as_str());
+        self.mac(b"session", &[signed.as_bytes(), &password].concat())
     }
 
     fn mac(&self, purpose: &[u8], of: &[u8]) -> Vec<u8> {
@@ -211,17 +212,17 @@ impl SignIn {
     }
 }
 
-/// The cookie that takes a session's away.
-pub(crate) fn closed(secure: bool) -> String {
+/// The cookie that deletes a session's cookie.
+pub(crate) fn expired_cookie(secure: bool) -> String {
     cookie("", 0, secure)
 }
 
-fn named(secure: bool) -> &'static str {
+fn cookie_name(secure: bool) -> &'static str {
     if secure { COOKIE } else { PLAIN_COOKIE }
 }
 
 fn cookie(session: &str, seconds: i64, secure: bool) -> String {
-    let (name, only) = (named(secure), if secure { "; Secure" } else { "" });
+    let (name, only) = (cookie_name(secure), if secure { "; Secure" } else { "" });
     format!("{name}={session}; Path=/; Max-Age={seconds}; HttpOnly{only}; SameSite=Strict")
 }
 
@@ -359,7 +360,7 @@ mod tests {
             (r#"{"key":"short","sign_in":[]}"#, "key must be"),
             (
                 r#"{"key":"0123456789abcdef0123456789abcdef","sign_in":[]}"#,
-                "holds no password",
+                "has no password",
             ),
             (
                 r#"{"key":"0123456789abcdef0123456789abcdef","sign_in":[{"role":"agent","password":"hunter2"}]}"#,

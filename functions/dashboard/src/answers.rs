@@ -1,51 +1,51 @@
-//! What the API answers, as types: the answers are written from them, and so is `/openapi.json`.
-//! [`crate::redaction`] says what a viewer gets of each field.
+//! Types of the API's responses. `/openapi.json` is generated from them. [`crate::redaction`] defines the
+//! visibility of each field for viewers.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::roles::{AccessRole, May};
+use crate::roles::{AccessRole, Permissions};
 
 /// One event: every stored attribute under its name. `message_id`, `status_key`, `status`, `channel`,
-/// `event_time`, `received_at` (both epoch milliseconds), `provider` and `format` are always there.
+/// `event_time`, `received_at` (both epoch milliseconds), `provider` and `format` are always present.
 /// A viewer gets no `status_key`, `day_shard`, `as_sent` and `verbatim`; unlisted values are `***`;
-/// `token` and `in_reply_to_token` open a message like its id.
+/// `token` and `in_reply_to_token` can be used instead of message ids.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub(crate) struct Event(pub(crate) Map<String, Value>);
 
-/// A message, its present state and its way over channels.
+/// A message, its current state and its delivery path.
 #[derive(Debug, Serialize, JsonSchema)]
 #[expect(clippy::struct_field_names, reason = "the name is the contract's")]
 pub(crate) struct Message {
     pub(crate) message_id: String,
-    /// Opens the message like its id, for a role that sees no numbers; only that role gets it.
+    /// Can be used instead of the id. Only for roles that see no numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) token: Option<String>,
     pub(crate) recipient: Option<String>,
     pub(crate) provider: Option<String>,
     pub(crate) channel: Option<String>,
-    /// Folded from the events: the word of a status.
+    /// A status, computed from the events.
     pub(crate) state: Option<String>,
     /// Epoch milliseconds.
     pub(crate) state_time: Option<i64>,
-    /// In order of time and rank.
+    /// Sorted by time and rank.
     pub(crate) events: Vec<Event>,
-    /// This message and those it went on as, in the order in which they began.
+    /// This message and the messages that continued it on other channels, sorted by their first event.
     pub(crate) journey: Vec<JourneyLeg>,
-    /// How the journey ended; null if no event of this message has a status.
+    /// The result of the journey; null if no event of this message has a status.
     pub(crate) outcome: Option<Outcome>,
     /// Events of the other messages of the journey.
     pub(crate) linked: Vec<Event>,
     /// Incoming events that answer a message of the journey.
     pub(crate) answers: Vec<Event>,
-    /// Whether something was left out because the answer would be too large. The rest of `events` is
-    /// behind `cursor`; events of other messages are in the answers of those.
+    /// Whether the response is incomplete, because it would be too large. Use `cursor` to get the rest of
+    /// `events`; events of other messages are in the responses for those messages.
     #[serde(skip_serializing_if = "is_false")]
     #[schemars(default)]
     pub(crate) truncated: bool,
-    /// Where the rest of `events` begins, if there is one.
+    /// Cursor for the rest of `events`, if there are more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cursor: Option<String>,
 }
@@ -61,13 +61,13 @@ pub(crate) struct JourneyLeg {
     pub(crate) state: String,
     /// Epoch milliseconds.
     pub(crate) state_time: i64,
-    /// Why the message did not arrive on this channel, in the provider's words; 300 characters at most.
+    /// Why the message did not arrive on this channel, as the provider reports it; at most 300 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
 }
 
-/// The leg that speaks for a journey: the one that got furthest if any was delivered, else the one tried
-/// last.
+/// The leg that decides the result of a journey: if a leg was delivered, the one with the furthest status;
+/// otherwise the last one that was tried.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Outcome {
     pub(crate) message_id: String,
@@ -78,50 +78,50 @@ pub(crate) struct Outcome {
     pub(crate) state: String,
     /// Epoch milliseconds.
     pub(crate) state_time: i64,
-    /// When the message was sent over this channel, epoch milliseconds.
+    /// Time at which the message was sent on this channel, epoch milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sent_time: Option<i64>,
-    /// Whether the person tapped something in the message.
+    /// Whether the person clicked in the message.
     #[serde(skip_serializing_if = "is_false")]
     #[schemars(default)]
     pub(crate) clicked: bool,
-    /// Whether the person wrote or tapped the message themselves.
+    /// Whether the message came from the person.
     #[serde(skip_serializing_if = "is_false")]
     #[schemars(default)]
     pub(crate) incoming: bool,
 }
 
-/// A part of a person's events, the newest first.
+/// A page of a person's events, newest first.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PersonEvents {
-    /// May be fewer than asked for, even none, while there is a cursor.
+    /// Can have fewer events than `limit`, or none, although there is a cursor.
     pub(crate) events: Vec<Event>,
-    /// Where the next part begins; null at the end.
+    /// Cursor for the next page; null on the last page.
     pub(crate) cursor: Option<String>,
-    /// What the events belong to, the newest first. They are folded from the events of this part and from up
-    /// to 200 events before and after it, within 72 hours: so a journey of two parts is the same in both.
+    /// The journeys of the events, newest first. They are computed from the events of this page and up to
+    /// 200 events before and after it within 72 hours, so that a journey on two pages is the same on both.
     pub(crate) journeys: Vec<PersonJourney>,
 }
 
-/// Messages that belong together, and the answers to them.
+/// Messages that belong together, and the replies to them.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PersonJourney {
-    /// In the order in which they began; 100 at most.
+    /// Sorted by their first event; at most 100.
     pub(crate) journey: Vec<JourneyLeg>,
     pub(crate) outcome: Outcome,
-    /// Positions in `events`, ascending: of the messages and of the answers to them.
+    /// Positions in `events` of the messages' events and of the replies, ascending.
     pub(crate) events: Vec<usize>,
 }
 
-/// A part of a list, the newest first.
+/// A page of a list, newest first.
 #[derive(Debug, Serialize, JsonSchema)]
 #[expect(clippy::struct_field_names, reason = "the name is the contract's")]
 pub(crate) struct Events {
-    /// May be fewer than asked for, even none, while there is a cursor.
+    /// Can have fewer events than `limit`, or none, although there is a cursor.
     pub(crate) events: Vec<Event>,
-    /// Where the next part begins; null at the end, and always for a role that sees no numbers.
+    /// Cursor for the next page; null on the last page, and always null for roles that see no numbers.
     pub(crate) cursor: Option<String>,
-    /// Whether there is more, to a role that gets no cursor.
+    /// Whether there are more events. Only for roles that get no cursor.
     #[serde(skip_serializing_if = "is_false")]
     #[schemars(default)]
     pub(crate) truncated: bool,
@@ -134,42 +134,42 @@ pub(crate) struct Summary {
     pub(crate) from: String,
     /// Last day.
     pub(crate) to: String,
-    /// When something was last counted, epoch milliseconds.
+    /// Time of the last update of the counters, epoch milliseconds.
     pub(crate) updated_at: Option<i64>,
     pub(crate) counts: Vec<DayCount>,
     /// Empty for ranges over 31 days.
     pub(crate) hours: Vec<HourCount>,
     pub(crate) billing: Vec<BillingCount>,
-    /// Failed, not sent and blocked messages by reason, the most frequent first.
+    /// Failed, not sent and blocked messages by reason, most frequent first.
     pub(crate) failures: Vec<FailureCount>,
     pub(crate) message_types: Vec<TypeCount>,
     pub(crate) funnel: Vec<Funnel>,
     pub(crate) fallback: Fallback,
-    /// What `bot` can be in this range; of very many, those of the latest days.
+    /// Values for `bot` in this range; if there are very many, those of the latest days.
     pub(crate) bots: Vec<String>,
-    /// What `tag` can be in this range; of very many, those of the latest days.
+    /// Values for `tag` in this range; if there are very many, those of the latest days.
     pub(crate) tags: Vec<String>,
-    /// What `channel` can be in this range.
+    /// Values for `channel` in this range.
     pub(crate) channels: Vec<String>,
-    /// Whether words were so many that the answer would be too large: rare channels and statuses are then
-    /// added up as `OTHER` and `other`, and of names there are the first or most frequent 500.
+    /// Whether the response was shortened, because it would be too large: rare channels and statuses are
+    /// summed up as `OTHER` and `other`, and lists of names contain the first or most frequent 500.
     #[serde(skip_serializing_if = "is_false")]
     #[schemars(default)]
     pub(crate) truncated: bool,
-    /// Kinds of names that a day had more of than are counted by name. The rest counts as `other`
-    /// (channels as `OTHER`); a bot and a tag together then have no counts.
+    /// Kinds of names with more names on a day than are counted separately. The other names are counted as
+    /// `other` (channels as `OTHER`); other combinations of a bot and a tag have no counts.
     pub(crate) folded: Vec<Folded>,
 }
 
-/// A kind of names that were too many.
+/// A kind with too many names to count each.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Folded {
     /// `channels`, `bots`, `tags`, `pairs` (of a bot and a tag), `statuses`, `message_types`, `reasons`
     /// or `prices`.
     pub(crate) kind: String,
-    /// How many a UTC day counts by name, at most.
+    /// Maximum of names that are counted separately on a UTC day.
     pub(crate) most: usize,
-    /// On how many days of the range there were more.
+    /// Number of days in the range with more names.
     pub(crate) days: usize,
 }
 
@@ -191,17 +191,17 @@ pub(crate) struct HourCount {
     pub(crate) count: u64,
 }
 
-/// Events that carry a price.
+/// Events with a price.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct BillingCount {
     pub(crate) category: String,
     pub(crate) billable: bool,
     pub(crate) count: u64,
-    /// How many messages those are at least: providers repeat the price with every status.
+    /// Minimum number of messages: providers repeat the price in every event of a message.
     pub(crate) messages: u64,
 }
 
-/// Messages that did not arrive.
+/// Messages that were not delivered.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct FailureCount {
     pub(crate) channel: String,
@@ -209,7 +209,7 @@ pub(crate) struct FailureCount {
     pub(crate) count: u64,
 }
 
-/// Events by the provider's word for the kind of message.
+/// Events by the provider's message type.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct TypeCount {
     pub(crate) channel: String,
@@ -217,7 +217,7 @@ pub(crate) struct TypeCount {
     pub(crate) count: u64,
 }
 
-/// How far messages of a channel came. `clicked` counts clicks.
+/// Events of a channel by status. `clicked` counts clicks.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct Funnel {
     pub(crate) channel: String,
@@ -230,10 +230,10 @@ pub(crate) struct Funnel {
     pub(crate) blocked: u64,
 }
 
-/// How RCS messages went on as SMS.
+/// RCS messages that fell back to SMS.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct Fallback {
-    /// Messages tried over RCS: sent, not sent or blocked.
+    /// RCS messages: sent, not sent or blocked.
     pub(crate) attempts: u64,
     /// SMS sent.
     pub(crate) fell_back: u64,
@@ -246,26 +246,26 @@ pub(crate) struct Fallback {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct DeadLetters {
     pub(crate) depths: Depths,
-    /// Up to ten, the newest first; of a deep queue a sample, since SQS knows no order.
+    /// Up to ten, newest first. In a long queue this is a sample, because SQS is not ordered.
     pub(crate) newest: Vec<DeadLetter>,
 }
 
-/// How many messages lie in each queue, about.
+/// Approximate number of messages in each queue.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Depths {
     pub(crate) retry: Depth,
     pub(crate) dead_letter: Depth,
 }
 
-/// Of one queue.
+/// Approximate number of messages in a queue.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Depth {
     pub(crate) visible: Option<u64>,
-    /// Received and not deleted yet.
+    /// Received and not yet deleted.
     pub(crate) in_flight: Option<u64>,
 }
 
-/// One message of the dead-letter queue: a dead letter, a part of one, or a message of another sender.
+/// One message of the dead-letter queue: a dead letter, a part of one, or a foreign message.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct DeadLetter {
     /// SQS's id of the message.
@@ -283,22 +283,22 @@ pub(crate) struct DeadLetter {
     pub(crate) received_at: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) body_bytes: Option<usize>,
-    /// What came; numbers redacted unless `content=full`. A role that sees no numbers gets none.
+    /// The payload, with redacted numbers unless `content=full`. Roles that see no numbers get none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) body: Option<String>,
-    /// `base64` where the body is no text.
+    /// `base64` if the payload is not text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) encoding: Option<String>,
-    /// Whether `body` is only the beginning; the command `dead-letters show` has the whole.
+    /// Whether `body` is only the beginning; the command `dead-letters show` prints all of it.
     #[serde(skip_serializing_if = "is_false")]
     #[schemars(default)]
     pub(crate) truncated: bool,
-    /// Of a dead letter in parts: which this is.
+    /// Number of this part, for a dead letter in parts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) part: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) parts: Option<usize>,
-    /// Of a dead letter in parts: the id that its parts share.
+    /// Common id of the parts, for a dead letter in parts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) letter: Option<String>,
 }
@@ -308,36 +308,36 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
-/// Who is asking.
+/// The caller's session.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Session {
     pub(crate) role: AccessRole,
     /// Whether this dashboard has a sign-in.
     pub(crate) sign_in: bool,
-    pub(crate) may: May,
+    pub(crate) may: Permissions,
 }
 
 /// A dead letter that was sent to the retry queue.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Redriven {
-    /// How many: always 1.
+    /// Number of dead letters, always 1.
     pub(crate) redriven: usize,
 }
 
 /// A dead letter that was deleted.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Discarded {
-    /// How many: always 1.
+    /// Number of dead letters, always 1.
     pub(crate) discarded: usize,
-    /// The dead letter as a whole, so that it is not lost.
+    /// The complete dead letter, so that it is not lost.
     pub(crate) letter: Value,
 }
 
-/// The body of a request that says it all in its path: another site cannot make a browser send JSON.
+/// The body of a request without parameters. It must be JSON, which other sites cannot make a browser send.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct Empty {}
 
-/// What a body looks like, for the error of one that does not.
+/// An example of a body, for error messages.
 pub(crate) trait Example {
     const EXAMPLE: &str;
 }
@@ -346,17 +346,17 @@ impl Example for Empty {
     const EXAMPLE: &str = "{}";
 }
 
-/// The function runs.
+/// The function is running.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Health {
     pub(crate) status: &'static str,
 }
 
-/// Why there is no answer.
+/// An error.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Fault {
-    /// For a person.
+    /// Message for the user.
     pub(crate) error: String,
-    /// Whether a sign-in would help.
+    /// Whether the user must sign in.
     pub(crate) sign_in: bool,
 }

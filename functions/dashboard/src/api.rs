@@ -1,4 +1,4 @@
-//! From a request of the platform to the router and back: what every response has, whatever made it.
+//! Connects the router to Lambda, and adds the headers that all responses have.
 
 use axum::{body::to_bytes, extract::MatchedPath, response::IntoResponse as _};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
@@ -10,16 +10,16 @@ use crate::{
     sizes::{self, LARGEST_BODY},
 };
 
-/// No script, style or picture but our own, no frame around it, no form to elsewhere: texts of
-/// providers stay texts even if the page had a fault.
+/// Only the page's own scripts, styles and images, no frames, no forms to other sites: content from
+/// providers is never executed, even if the page has a bug.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// On every answer.
+/// Headers of every response.
 const HEADERS: [(HeaderName, &str); 5] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    // Addresses hold ids, and ids hold numbers of people.
+    // URLs contain ids, and ids contain phone numbers.
     (header::REFERRER_POLICY, "no-referrer"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (
@@ -28,11 +28,11 @@ const HEADERS: [(HeaderName, &str); 5] = [
     ),
 ];
 
-/// The answer to a request, and the path it is of without the id or number it may hold.
+/// The response to a request, and the route that it matched, for the log: a route contains no id and no number.
 pub(crate) async fn answer(dashboard: &Dashboard, mut request: Request) -> (Response<Body>, String) {
     let is_head = *request.method() == Method::HEAD;
     without_trailing_slash(request.uri_mut());
-    // It never fails, and is always ready.
+    // Infallible, and always ready.
     let Ok(response) = dashboard.router.clone().call(request).await;
     let path = response.extensions().get::<MatchedPath>();
     let path = path.map_or("another", MatchedPath::as_str).to_owned();
@@ -41,9 +41,9 @@ pub(crate) async fn answer(dashboard: &Dashboard, mut request: Request) -> (Resp
         *response.body_mut() = Body::Empty;
     }
     let headers = response.headers_mut();
-    // The platform counts what it sends itself.
+    // Lambda sets this header.
     headers.remove(header::CONTENT_LENGTH);
-    // Answers hold personal data and change with every webhook; only the files of the page say otherwise.
+    // Responses contain personal data and change with every webhook. The page's files set their own value.
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
@@ -63,7 +63,7 @@ pub(crate) async fn answer(dashboard: &Dashboard, mut request: Request) -> (Resp
     (response, path)
 }
 
-/// The same address without slashes at its end: a proxy may add one.
+/// Removes trailing slashes, which a proxy may add.
 fn without_trailing_slash(uri: &mut Uri) {
     let path = uri.path();
     let shorter = format!("/{}", path.trim_matches('/'));
@@ -76,7 +76,7 @@ fn without_trailing_slash(uri: &mut Uri) {
     }
 }
 
-/// A response as the platform takes it: its body whole, and not larger than Lambda delivers.
+/// A response with a complete body that is not larger than Lambda's limit.
 async fn delivered(response: axum::response::Response) -> Response<Body> {
     let (head, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
@@ -87,12 +87,9 @@ async fn delivered(response: axum::response::Response) -> Response<Body> {
     if sizes::delivered(&body) <= LARGEST_BODY {
         return Response::from_parts(head, Body::Text(body));
     }
-    // No answer should come here: each has a bound. Lambda would answer 502 without a reason.
-    tracing::error!(
-        bytes = body.len(),
-        "an answer is larger than a function can deliver"
-    );
-    let error = "the answer is larger than a function can deliver; ask for less at once";
+    // Unexpected, because every response has a limit. Without this check, Lambda would answer 502.
+    tracing::error!(bytes = body.len(), "a response is larger than Lambda's limit");
+    let error = "the response is too large; request less data at once";
     let (head, body) = Refusal::BadRequest(error.into()).into_response().into_parts();
     let body = to_bytes(body, LARGEST_BODY).await.unwrap_or_default();
     debug_assert_eq!(head.status, StatusCode::BAD_REQUEST);

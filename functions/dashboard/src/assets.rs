@@ -1,4 +1,4 @@
-//! The page's files, in the binary.
+//! The page's files, embedded in the binary.
 
 use std::io::Read as _;
 
@@ -10,13 +10,13 @@ use crate::refusal::Refusal;
 
 /// One file.
 struct Asset {
-    /// Below `page/`.
+    /// Path in `page/`.
     path: &'static str,
-    /// Its `Content-Type`.
+    /// `Content-Type`.
     kind: &'static str,
-    /// Its `ETag`.
+    /// `ETag`.
     tag: &'static str,
-    /// Compressed.
+    /// Compressed content.
     gzip: &'static [u8],
 }
 
@@ -40,7 +40,7 @@ fn answer(name: &str, request: &HeaderMap) -> Result<Response, Refusal> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.kind));
     headers.insert(header::ETAG, HeaderValue::from_static(asset.tag));
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
-    // Asked for again each time, answered with 304: a new version is seen at once.
+    // The browser revalidates each time and gets 304, so that it never uses an old version.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if mentions(request, &header::IF_NONE_MATCH, asset.tag) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -51,7 +51,7 @@ fn answer(name: &str, request: &HeaderMap) -> Result<Response, Refusal> {
         *response.body_mut() = Body::from(asset.gzip);
     } else {
         let mut plain = Vec::new();
-        // It was compressed by this crate's build; reading memory does not fail.
+        // Infallible: the build script compressed it, and the source is memory.
         let _ = GzDecoder::new(asset.gzip).read_to_end(&mut plain);
         *response.body_mut() = Body::from(plain);
     }

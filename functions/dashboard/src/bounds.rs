@@ -1,6 +1,6 @@
-//! An overview that fits an answer. Provider words may make more rows than Lambda delivers; then the
-//! channels and statuses that have no name here are added up, and the least frequent names are left out.
-//! Sums stay the same.
+//! Limits the size of an overview. Providers choose words, so an overview can have more rows than Lambda
+//! delivers. Then unlisted channels and statuses are summed up, and the least frequent names are left out.
+//! Totals stay the same.
 
 use std::collections::BTreeMap;
 
@@ -23,15 +23,15 @@ const STATUSES: [Status; 8] = [
     Status::Blocked,
     Status::Received,
 ];
-/// What all others are called.
+/// Names of the sums of all others.
 const OTHER_CHANNEL: &str = "OTHER";
 const OTHER_STATUS: &str = "other";
-/// How many names of each kind an overview holds that would be too large otherwise.
-const MOST_NAMES: usize = 500;
+/// Maximum of names of each kind in a shortened overview.
+const MAX_NAMES: usize = 500;
 
-/// The same overview, small enough for an answer.
+/// The overview, shortened if it is too large for a response.
 pub(crate) fn bounded(summary: Summary) -> Summary {
-    // Plain data, which always is JSON.
+    // Infallible for this type.
     let is_small = serde_json::to_string(&summary).is_ok_and(|text| delivered(&text) <= LARGEST_ANSWER);
     if is_small { summary } else { folded(summary) }
 }
@@ -41,7 +41,7 @@ fn folded(mut summary: Summary) -> Summary {
         .counts
         .into_iter()
         .map(|row| (row.day, row.channel, row.status, row.count));
-    summary.counts = added(counts, |day, channel, status, count| DayCount {
+    summary.counts = summed(counts, |day, channel, status, count| DayCount {
         day,
         channel,
         status,
@@ -51,7 +51,7 @@ fn folded(mut summary: Summary) -> Summary {
         .hours
         .into_iter()
         .map(|row| (row.hour, row.channel, row.status, row.count));
-    summary.hours = added(hours, |hour, channel, status, count| HourCount {
+    summary.hours = summed(hours, |hour, channel, status, count| HourCount {
         hour,
         channel,
         status,
@@ -83,16 +83,16 @@ fn folded(mut summary: Summary) -> Summary {
         count: rest.iter().map(|row| row.count).sum(),
     });
     summary.billing.sort_by_key(|row| std::cmp::Reverse(row.count));
-    summary.billing.truncate(MOST_NAMES);
+    summary.billing.truncate(MAX_NAMES);
     for names in [&mut summary.bots, &mut summary.tags, &mut summary.channels] {
-        names.truncate(MOST_NAMES);
+        names.truncate(MAX_NAMES);
     }
     summary.truncated = true;
     summary
 }
 
-/// Rows added up by period, channel and status.
-fn added<R>(
+/// Sums of the rows by period, channel and status.
+fn summed<R>(
     rows: impl Iterator<Item = (String, String, String, u64)>,
     row: impl Fn(String, String, String, u64) -> R,
 ) -> Vec<R> {
@@ -110,10 +110,10 @@ fn added<R>(
         .collect()
 }
 
-/// Rows beyond the most frequent ones as one.
+/// Replaces the least frequent rows by one row with their sum.
 fn rest<R>(rows: &mut Vec<R>, sum: impl Fn(&[R]) -> R) {
-    if rows.len() > MOST_NAMES {
-        let rare = rows.split_off(MOST_NAMES - 1);
+    if rows.len() > MAX_NAMES {
+        let rare = rows.split_off(MAX_NAMES - 1);
         rows.push(sum(&rare));
     }
 }
@@ -170,9 +170,9 @@ mod tests {
         assert!(small.truncated);
         assert_eq!(small.counts.iter().map(|row| row.count).sum::<u64>(), events);
         assert_eq!(small.failures.iter().map(|row| row.count).sum::<u64>(), failures);
-        assert_eq!(small.failures.len(), MOST_NAMES);
+        assert_eq!(small.failures.len(), MAX_NAMES);
         assert_eq!(small.funnel.len(), 1);
-        assert_eq!((small.funnel[0].sent, small.tags.len()), (5_000, MOST_NAMES));
+        assert_eq!((small.funnel[0].sent, small.tags.len()), (5_000, MAX_NAMES));
         let sent: u64 = small
             .counts
             .iter()

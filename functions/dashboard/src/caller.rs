@@ -1,4 +1,4 @@
-//! Who sends a request, and what the answer may tell them.
+//! The caller of a request, and the filter of responses by the caller's role.
 
 use std::sync::Arc;
 
@@ -9,18 +9,18 @@ use lambda_http::{RequestExt as _, request::RequestContext};
 use webhook_ingest::event::time;
 
 use crate::{
-    Parts,
+    AppState,
     redaction::{self, ForViewer, Viewer},
     refusal::Refusal,
-    respond::Told,
-    roles::{self, AccessRole, May},
-    tokens::{self, Seal},
+    respond::ForCaller,
+    roles::{self, AccessRole, Permissions},
+    tokens::{self, TokenCipher},
 };
 
-/// What a request says of the machine that sent it.
+/// The client of a request.
 pub(crate) struct Peer {
     pub(crate) headers: HeaderMap,
-    /// The address that the platform saw, never a header a caller can set.
+    /// The address that the platform saw, never a header, which callers can set.
     pub(crate) address: String,
 }
 
@@ -52,18 +52,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Peer {
 
 impl OperationInput for Peer {}
 
-/// Who sends a request: somebody with a role. A handler that takes it answers nobody else.
+/// An authenticated caller. A handler with this extractor is available only to such callers.
 pub(crate) struct Caller {
     pub(crate) role: AccessRole,
-    pub(crate) may: May,
-    /// Opens the tokens that viewers have instead of ids; nothing where there is no sign-in and so no key.
-    seal: Option<Seal>,
+    pub(crate) may: Permissions,
+    /// Decrypts the tokens that viewers use instead of ids; `None` without a sign-in, because there is no key.
+    cipher: Option<TokenCipher>,
 }
 
-impl FromRequestParts<Arc<Parts>> for Caller {
+impl FromRequestParts<Arc<AppState>> for Caller {
     type Rejection = Refusal;
 
-    async fn from_request_parts(head: &mut Head, parts: &Arc<Parts>) -> Result<Self, Refusal> {
+    async fn from_request_parts(head: &mut Head, parts: &Arc<AppState>) -> Result<Self, Refusal> {
         let Some(sign_in) = &parts.sign_in else {
             return Ok(Self::new(parts, parts.role, None));
         };
@@ -71,7 +71,7 @@ impl FromRequestParts<Arc<Parts>> for Caller {
         let policy = sign_in.current(now).await;
         for session in policy.sessions(&head.headers, is_secure(&head.headers), now) {
             if !parts.sessions.is_ended(&session).await? {
-                return Ok(Self::new(parts, session.role, policy.seal()));
+                return Ok(Self::new(parts, session.role, policy.token_cipher()));
             }
         }
         Err(Refusal::SignInFirst)
@@ -81,22 +81,22 @@ impl FromRequestParts<Arc<Parts>> for Caller {
 impl OperationInput for Caller {}
 
 impl Caller {
-    fn new(parts: &Parts, role: AccessRole, seal: Option<Seal>) -> Self {
-        let may = roles::may(role, parts.redrive);
-        Self { role, may, seal }
+    fn new(parts: &AppState, role: AccessRole, cipher: Option<TokenCipher>) -> Self {
+        let may = roles::permissions(role, parts.redrive);
+        Self { role, may, cipher }
     }
 
     fn viewer(&self) -> Option<Viewer<'_>> {
-        let seal = self.seal.as_ref();
-        (!self.may.see_numbers).then_some(Viewer { seal })
+        let cipher = self.cipher.as_ref();
+        (!self.may.see_numbers).then_some(Viewer { cipher })
     }
 
-    /// An answer as this caller may see it.
-    pub(crate) fn tell<A: ForViewer>(&self, answer: A) -> Told<A> {
-        Told::new(answer, self.viewer().as_ref())
+    /// A response with only the data that this caller may see.
+    pub(crate) fn respond<A: ForViewer>(&self, answer: A) -> ForCaller<A> {
+        ForCaller::new(answer, self.viewer().as_ref())
     }
 
-    /// The same within an answer that is no JSON.
+    /// The same for a part of a response that is not JSON.
     pub(crate) fn redacted<A: ForViewer>(&self, answer: A) -> A {
         match self.viewer() {
             Some(viewer) => answer.for_viewer(&viewer),
@@ -104,8 +104,8 @@ impl Caller {
         }
     }
 
-    /// Refuses a caller who sees no numbers.
-    pub(crate) fn must_see_numbers(&self, why_not: &'static str) -> Result<(), Refusal> {
+    /// Refuses callers who see no numbers.
+    pub(crate) fn require_numbers(&self, why_not: &'static str) -> Result<(), Refusal> {
         if self.may.see_numbers {
             Ok(())
         } else {
@@ -113,27 +113,26 @@ impl Caller {
         }
     }
 
-    /// Refuses a viewer's search for a number.
-    pub(crate) fn may_search(&self, words: &[&Option<String>]) -> Result<(), Refusal> {
+    /// Refuses a search for a number by a viewer.
+    pub(crate) fn check_search(&self, words: &[&Option<String>]) -> Result<(), Refusal> {
         let mut words = words.iter().filter_map(|word| word.as_deref());
-        if words.any(redaction::holds_number) {
-            return self.must_see_numbers("your role cannot search for numbers");
+        if words.any(redaction::contains_number) {
+            return self.require_numbers("your role cannot search for numbers");
         }
         Ok(())
     }
 
-    /// The cursor of a request, which a viewer may not send: made by hand, it would find numbers.
+    /// The cursor of a request. Viewers may not send one: with a forged cursor they could search for numbers.
     pub(crate) fn cursor(&self, cursor: Option<String>) -> Result<Option<String>, Refusal> {
         if cursor.is_some() {
-            self.must_see_numbers("your role sends no cursor: lists end with their first page")?;
+            self.require_numbers("your role cannot send a cursor: it sees only the first page of a list")?;
         }
         Ok(cursor.filter(|cursor| !cursor.is_empty()))
     }
 
-    /// The id that a name in a path stands for: a token's, or the name itself; nothing for a token that does
-    /// not open.
+    /// The message id for a name in a path: the id in a token, or the name itself. `None` for an invalid token.
     pub(crate) fn message_id(&self, name: String) -> Result<Option<String>, Refusal> {
-        if let Some(id) = self.seal.as_ref().and_then(|seal| seal.open(&name)) {
+        if let Some(id) = self.cipher.as_ref().and_then(|cipher| cipher.decrypt(&name)) {
             return Ok(Some(id));
         }
         if self.may.see_numbers {
@@ -142,9 +141,9 @@ impl Caller {
         if tokens::is_token(&name) {
             return Ok(None);
         }
-        if redaction::holds_number(&name) {
+        if redaction::contains_number(&name) {
             return Err(Refusal::Forbidden(
-                "your role opens a message by its token: an id with a number in it would confirm the number",
+                "your role must use the message's token: an id that contains a number would confirm the number",
             ));
         }
         Ok(Some(name))

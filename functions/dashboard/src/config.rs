@@ -1,4 +1,4 @@
-//! The dashboard's variables.
+//! The dashboard's environment variables.
 
 use std::time::Duration;
 
@@ -6,27 +6,27 @@ use webhook_ingest::operations::config::{ConfigError, Hidden, Reader, StorageCon
 
 use crate::roles::AccessRole;
 
-/// What the dashboard needs to know.
+/// Configuration of the dashboard.
 #[derive(Debug, Clone)]
 pub struct DashboardConfig {
     /// Table and queues.
     pub storage: StorageConfig,
     /// `ROLLUPS_TABLE`.
     pub rollups_table: String,
-    /// `DASHBOARD_AUTH`: the sign-in, or where it is kept; without it the URL itself must be private.
+    /// `DASHBOARD_AUTH`: the passwords, or a reference to them. Without it, the URL must be private.
     pub auth: Option<Hidden>,
     /// `AUTH_REFRESH_SECONDS` (300).
     pub auth_refresh: Duration,
-    /// `DASHBOARD_ROLE` (`agent`): of callers who need no sign-in.
+    /// `DASHBOARD_ROLE` (`agent`): role of callers if there is no sign-in.
     pub role: AccessRole,
     /// `DASHBOARD_REDRIVE` (`false`): whether the function may change the queues.
     pub redrive: bool,
-    /// `DASHBOARD_ACCESS` (`AWS_IAM`): `SIGN_IN` where the URL is public, which demands `DASHBOARD_AUTH`.
+    /// `DASHBOARD_ACCESS` (`AWS_IAM`): `SIGN_IN` if the URL is public; then `DASHBOARD_AUTH` is required.
     pub public: bool,
 }
 
 impl DashboardConfig {
-    /// For somebody who has the rights on the table anyway and asks for events only.
+    /// For the command, which reads only events, with the permissions of its user.
     pub fn of_terminal(storage: StorageConfig) -> Self {
         Self {
             storage,

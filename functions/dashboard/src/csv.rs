@@ -1,12 +1,11 @@
-//! A list of events as a table for a spreadsheet.
+//! Events as CSV for spreadsheets.
 
 use serde_json::Value;
 use webhook_ingest::events_table::item::Item;
 
 use crate::{answers::Event, sizes, timeline};
 
-/// The attributes that a table needs: its columns and the last part of an event's key, where the next part
-/// of the table begins.
+/// The attributes to read: the columns, and the last part of an event's key for the cursor.
 pub(crate) const ATTRIBUTES: [&str; 17] = [
     "event_time",
     "received_at",
@@ -27,16 +26,16 @@ pub(crate) const ATTRIBUTES: [&str; 17] = [
     "status_key",
 ];
 
-/// The columns: all of them but the last.
+/// The columns: all attributes except the last.
 const COLUMNS: [&str; 16] = {
     let [columns @ .., _] = ATTRIBUTES;
     columns
 };
 
-/// Lines of a table, under its header unless they continue one; times in ISO 8601.
+/// CSV lines, with a header if `header` is set. Times are in ISO 8601.
 ///
 /// # Errors
-/// If the writer fails, which memory does not.
+/// If writing fails; writing to memory does not fail.
 pub(crate) fn table(events: &[Event], header: bool) -> Result<String, csv::Error> {
     let mut out = csv::Writer::from_writer(Vec::new());
     if header {
@@ -49,7 +48,7 @@ pub(crate) fn table(events: &[Event], header: bool) -> Result<String, csv::Error
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The bytes of an answer that an event's line takes.
+/// Bytes of an event's line in a response.
 pub(crate) fn size(item: &Item) -> usize {
     table(&[timeline::event(item)], false).map_or(usize::MAX, |line| sizes::delivered(&line))
 }
@@ -70,23 +69,23 @@ fn cell(column: &str, value: Option<&Value>) -> String {
         }
         Some(other) => other.to_string(),
     };
-    disarmed(&text)
+    escape_formulas(&text)
 }
 
-/// A text that no spreadsheet runs as a formula: an apostrophe stands before each character that could begin
-/// one. Texts come from outside: <https://owasp.org/www-community/attacks/CSV_Injection>
+/// Escapes formulas: puts an apostrophe before each character that could start one, because texts come from
+/// outside: <https://owasp.org/www-community/attacks/CSV_Injection>
 ///
-/// A formula can begin at the start of a cell, and where a program takes something else for the start of
-/// one: after a semicolon (the separator where the comma is a decimal sign), a tab, a vertical bar or a line
-/// break. Spaces, quotes and invisible characters before it do not count.
-fn disarmed(text: &str) -> String {
+/// A formula can start at the beginning of a cell, and after characters that some programs treat as
+/// separators: a semicolon (if the comma is the decimal separator), a tab, a vertical bar or a line break.
+/// Spaces, quotes and invisible characters before it are ignored.
+fn escape_formulas(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 1);
     if text.starts_with(['\t', '\r', '\n']) {
         out.push('\'');
     }
     let mut is_start = true;
     for c in text.chars() {
-        // The full-width forms too, which some programs take for the others.
+        // Also full-width forms, which some programs treat as the ASCII characters.
         if is_start && matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠') {
             out.push('\'');
         }
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_are_quoted_and_formulas_disarmed() {
+    fn cells_are_quoted_and_formulas_escape_formulas() {
         let event = event(json!({
             "event_time": 1_704_876_828_000_i64, "message_id": "a,\"b\"", "channel": "RCS", "status": "failed",
             "tags": ["x", "y"], "remarks": "=HYPERLINK(\"http://evil\")",
@@ -177,7 +176,7 @@ mod tests {
             ("say \"-5\"", "say \"-5\""),
             ("", ""),
         ] {
-            assert_eq!(disarmed(text), safe, "{text:?}");
+            assert_eq!(escape_formulas(text), safe, "{text:?}");
         }
     }
 

@@ -1,8 +1,8 @@
-//! The events of a day, the newest first, merged from the day index's shards page by page.
+//! The events of a day, newest first, merged from the shards of the day index.
 //!
-//! Every shard is asked for a few events; what is newer than all that any shard still holds back is
-//! shown. So a page costs the same however heavy the day, and may hold fewer events than asked for. A
-//! [`Page`] says how many rounds of that one request may take.
+//! A round reads a few events from every shard. The page contains the events that are newer than all unread
+//! events. So a page costs the same on every day, but it can have fewer events than requested. A [`PageRequest`]
+//! limits the number of rounds.
 
 use std::time::{Duration, Instant};
 
@@ -15,41 +15,46 @@ use webhook_ingest::events_table::item::{
 
 use crate::{
     cursor,
-    parts::{Page, Part},
+    pages::{Page, PageRequest},
     refusal::{self, Refusal},
-    sizes::Room,
+    sizes::SizeBudget,
 };
 
-/// No further round begins after this time: the function's own time is limited, and so is a reader's.
+/// No round starts after this time, because the function and its callers have timeouts.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Which events of which day.
-pub(crate) struct Wanted {
+/// Filter for events of a day.
+pub(crate) struct DayFilter {
     /// UTC, `2026-11-21`.
     pub(crate) day: String,
     pub(crate) channel: Option<String>,
     pub(crate) status: Option<String>,
 }
 
-/// How far one shard was shown.
+/// Position in a shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum ShardPosition {
-    /// Nothing of it was shown.
+    /// Before all events.
     Beginning,
-    /// Time, message id and status key of the last one shown or passed over.
+    /// Time, message id and status key of the last event that was returned or skipped.
     After(i64, String, String),
-    /// All of it was shown.
+    /// After all events.
     End,
 }
 
 struct Fetched {
     items: Vec<Item>,
-    /// Up to where the shard was read; nothing if to its end.
+    /// Key of the last event that was read; `None` at the end of the shard.
     read_to: Option<Item>,
 }
 
 /// One page.
-pub(crate) async fn page(client: &Client, table: &str, wanted: &Wanted, page: Page) -> Result<Part, Refusal> {
+pub(crate) async fn page(
+    client: &Client,
+    table: &str,
+    wanted: &DayFilter,
+    page: PageRequest,
+) -> Result<Page, Refusal> {
     let mut places: Vec<ShardPosition> = match &page.cursor {
         None => vec![ShardPosition::Beginning; usize::from(DAY_SHARDS)],
         Some(cursor) => cursor::read(cursor)?,
@@ -58,7 +63,7 @@ pub(crate) async fn page(client: &Client, table: &str, wanted: &Wanted, page: Pa
         return Err(refusal::foreign_cursor());
     }
     let started = Instant::now();
-    let mut room = page.room;
+    let mut budget = page.budget;
     let mut items = Vec::new();
     let mut ended = false;
     for _ in 0..page.rounds {
@@ -66,15 +71,15 @@ pub(crate) async fn page(client: &Client, table: &str, wanted: &Wanted, page: Pa
         let fetched =
             try_join_all(shards.map(|(shard, place)| fetch(client, table, wanted, shard, place, &page)))
                 .await?;
-        let merged = merged(fetched, places, &mut room, page.size);
+        let merged = merged(fetched, places, &mut budget, page.size);
         items.extend(merged.items);
         places = merged.places;
         ended = places.iter().all(|place| *place == ShardPosition::End);
-        if ended || merged.is_full || room.entries == 0 || started.elapsed() > LONGEST {
+        if ended || merged.is_full || budget.entries == 0 || started.elapsed() > LONGEST {
             break;
         }
     }
-    Ok(Part {
+    Ok(Page {
         items,
         cursor: (!ended).then(|| cursor::write(&places)),
     })
@@ -83,10 +88,10 @@ pub(crate) async fn page(client: &Client, table: &str, wanted: &Wanted, page: Pa
 async fn fetch(
     client: &Client,
     table: &str,
-    wanted: &Wanted,
+    wanted: &DayFilter,
     shard: u8,
     place: &ShardPosition,
-    page: &Page,
+    page: &PageRequest,
 ) -> Result<Fetched, Refusal> {
     let partition = format!("{}#{shard:02}", wanted.day);
     let start = match place {
@@ -112,13 +117,13 @@ async fn fetch(
     })
 }
 
-/// The query for a shard's events, the newest first.
+/// The query for a shard's events, newest first.
 fn query(
     client: &Client,
     table: &str,
-    wanted: &Wanted,
+    wanted: &DayFilter,
     partition: String,
-    page: &Page,
+    page: &PageRequest,
 ) -> QueryFluentBuilder {
     let mut query = client
         .query()
@@ -151,19 +156,20 @@ fn query(
     query
 }
 
-/// What a round adds to a page.
+/// Result of a round.
 struct Merged {
     items: Vec<Item>,
     places: Vec<ShardPosition>,
-    /// Something was kept back because it had no room.
+    /// Whether some events did not fit.
     is_full: bool,
 }
 
-/// The newest of what was fetched that nothing unread can be newer than, and where each shard is then.
+/// Merges the fetched events that are newer than all unread events, and returns the new position of each
+/// shard.
 fn merged(
     fetched: Vec<Fetched>,
     before: Vec<ShardPosition>,
-    room: &mut Room,
+    budget: &mut SizeBudget,
     size: fn(&Item) -> usize,
 ) -> Merged {
     let time = |item: &Item| number_at(item, EVENT_TIME).unwrap_or_default();
@@ -181,7 +187,7 @@ fn merged(
     let mut candidates: Vec<(usize, Item)> = of_shards
         .flat_map(|(shard, fetched)| fetched.items.into_iter().map(move |item| (shard, item)))
         .collect();
-    // Stable: within a shard the index's own order stays, which a place in it relies on.
+    // Stable: events of a shard stay in index order, which positions rely on.
     candidates.sort_by_key(|(_, item)| std::cmp::Reverse(time(item)));
     let newer = candidates
         .iter()
@@ -190,12 +196,12 @@ fn merged(
     let shown = candidates
         .iter()
         .take(newer)
-        .take_while(|(_, item)| room.take(size(item)))
+        .take_while(|(_, item)| budget.take(size(item)))
         .count();
-    let kept_back = candidates.split_off(shown);
-    // A shard of which something was kept back goes on after the last of it that is shown.
+    let left_over = candidates.split_off(shown);
+    // A shard with events that did not fit continues after its last returned event.
     for (shard, (place, before)) in places.iter_mut().zip(before).enumerate() {
-        if kept_back.iter().any(|(of, _)| *of == shard) {
+        if left_over.iter().any(|(of, _)| *of == shard) {
             let last = candidates.iter().rev().find(|(of, _)| *of == shard);
             *place = last.and_then(|(_, item)| position_of(item)).unwrap_or(before);
         }
@@ -228,8 +234,8 @@ mod tests {
         ])
     }
 
-    fn room(entries: usize, bytes: usize) -> Room {
-        Room { entries, bytes }
+    fn budget(entries: usize, bytes: usize) -> SizeBudget {
+        SizeBudget { entries, bytes }
     }
 
     fn after(time: i64, id: &str) -> ShardPosition {
@@ -262,7 +268,7 @@ mod tests {
         let merged = merged(
             fetched,
             vec![ShardPosition::Beginning; 3],
-            &mut room(50, 50),
+            &mut budget(50, 50),
             |_| 1,
         );
         assert_eq!(ids(&merged.items), ["a", "c", "b"]);
@@ -288,7 +294,7 @@ mod tests {
         let merged = merged(
             fetched,
             vec![ShardPosition::Beginning, after(6, "z")],
-            &mut room(50, 50),
+            &mut budget(50, 50),
             |_| 1,
         );
         assert_eq!(ids(&merged.items), Vec::<&str>::new());
@@ -301,7 +307,7 @@ mod tests {
             items: vec![item(3, "a"), item(3, "b"), item(3, "c")],
             read_to: None,
         }];
-        let merged = merged(fetched, vec![ShardPosition::Beginning], &mut room(2, 50), |_| 1);
+        let merged = merged(fetched, vec![ShardPosition::Beginning], &mut budget(2, 50), |_| 1);
         assert_eq!(ids(&merged.items), ["a", "b"]);
         assert_eq!(merged.places, [after(3, "b")]);
         assert!(merged.is_full);
@@ -320,7 +326,12 @@ mod tests {
             },
         ];
         let size = |item: &Item| item[MESSAGE_ID].as_s().unwrap().len();
-        let merged = merged(fetched, vec![ShardPosition::Beginning; 2], &mut room(50, 4), size);
+        let merged = merged(
+            fetched,
+            vec![ShardPosition::Beginning; 2],
+            &mut budget(50, 4),
+            size,
+        );
         assert_eq!(ids(&merged.items), ["a", "c"]);
         assert_eq!(merged.places, [after(9, "a"), after(8, "c")]);
         assert!(merged.is_full);

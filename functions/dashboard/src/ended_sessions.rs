@@ -1,8 +1,8 @@
-//! Sessions that were ended before their time. A session is a signed cookie, which stays valid wherever it
-//! was copied to; so signing out writes its id into the counters' table, and every request asks for it.
+//! Sessions that were ended before they expired. A session is a signed cookie, and copies of it would stay
+//! valid. Therefore a sign-out writes the session's id to the counters' table, and every request checks it.
 //!
-//! That costs half a kilobyte for each sign-out, until the session's own end, and one strongly consistent
-//! read of one unit for each request. Nothing is cached, so that a session ends everywhere at once.
+//! This costs half a kilobyte for each sign-out, until the session expires, and one strongly consistent read
+//! (one unit) for each request. Nothing is cached, so that a session ends everywhere immediately.
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use webhook_ingest::counters::{EXPIRES_AT, NO_PERIOD, PERIOD, SERIES};
@@ -26,7 +26,7 @@ impl Sessions {
     /// Ends a session.
     ///
     /// # Errors
-    /// That the table does not answer; the session goes on then.
+    /// If the table does not answer; the session then stays valid.
     pub(crate) async fn end(&self, session: &Session) -> Result<(), Refusal> {
         self.client
             .update_item()
@@ -45,7 +45,7 @@ impl Sessions {
     /// Whether a session was ended.
     ///
     /// # Errors
-    /// That the table does not answer: a session that cannot be looked up is not believed.
+    /// If the table does not answer: a session that cannot be checked is not accepted.
     pub(crate) async fn is_ended(&self, session: &Session) -> Result<bool, Refusal> {
         let answer = self
             .client

@@ -1,5 +1,5 @@
-//! Extractors of the handlers: path, query and body of a request as checked types. Each also describes
-//! itself in `/openapi.json`, and answers a request that does not fit with a [`Refusal`].
+//! Extractors for handlers: path, query and body of a request as validated types. Each also describes itself
+//! in `/openapi.json`, and rejects an invalid request with a [`Refusal`].
 
 use std::fmt;
 
@@ -25,17 +25,17 @@ use serde_json::Value;
 
 use crate::{answers::Example, redaction, refusal::Refusal, sign_in};
 
-/// What a parameter in a link keeps as it is.
+/// Characters of a parameter that are not encoded in a link.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
-/// Bytes of a body that the dashboard reads; a password is the largest one that it asks for.
+/// Maximum bytes of a body. The largest valid body contains a password.
 const LARGEST_BODY: usize = 64 * 1024;
-/// Characters of an unknown parameter's name that an error repeats.
+/// Maximum characters of an unknown parameter's name in an error.
 const LONGEST_NAME: usize = 60;
 
-/// The part of a path that varies: a struct with one field for each.
-pub(crate) struct InPath<T>(pub(crate) T);
+/// The path parameters: a struct with one field for each.
+pub(crate) struct PathParams<T>(pub(crate) T);
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for InPath<T> {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathParams<T> {
     type Rejection = Refusal;
 
     async fn from_request_parts(head: &mut Head, state: &S) -> Result<Self, Refusal> {
@@ -46,7 +46,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for InPath<
     }
 }
 
-impl<T: JsonSchema> OperationInput for InPath<T> {
+impl<T: JsonSchema> OperationInput for PathParams<T> {
     fn operation_input(context: &mut GenContext, operation: &mut Operation) {
         describe::<T>(context, operation, ParamLocation::Path);
     }
@@ -59,7 +59,7 @@ pub(crate) struct Query<T> {
 }
 
 impl<T> Query<T> {
-    /// The query for the part that begins at a cursor, relative to the address of this request.
+    /// The query for the page at a cursor, relative to the URL of this request.
     pub(crate) fn next(&self, cursor: &str) -> String {
         let others = self
             .pairs
@@ -94,10 +94,10 @@ impl<T: JsonSchema> OperationInput for Query<T> {
     }
 }
 
-/// A JSON body that only the dashboard's own page, or a tool that is no browser, can send.
-pub(crate) struct Sent<T>(pub(crate) T);
+/// A JSON body. In a browser, only the dashboard's own page can send it.
+pub(crate) struct JsonBody<T>(pub(crate) T);
 
-impl<T: DeserializeOwned + Example, S: Send + Sync> FromRequest<S> for Sent<T> {
+impl<T: DeserializeOwned + Example, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
@@ -111,7 +111,7 @@ impl<T: DeserializeOwned + Example, S: Send + Sync> FromRequest<S> for Sent<T> {
     }
 }
 
-impl<T: JsonSchema> OperationInput for Sent<T> {
+impl<T: JsonSchema> OperationInput for JsonBody<T> {
     fn operation_input(context: &mut GenContext, operation: &mut Operation) {
         Json::<T>::operation_input(context, operation);
     }
@@ -124,7 +124,7 @@ fn describe<T: JsonSchema>(context: &mut GenContext, operation: &mut Operation, 
     let properties = schema.ensure_object().get_mut("properties");
     let properties = properties.and_then(Value::as_object_mut).into_iter();
     for property in properties.flat_map(|fields| fields.values_mut().filter_map(Value::as_object_mut)) {
-        // An absent parameter has no value; what that means is in its description.
+        // A missing parameter has no default value; the description says what it means.
         property.retain(|name, value| name != "default" || !value.is_null());
     }
     let parameters = parameters_from_schema(context, schema, location);
@@ -149,7 +149,7 @@ fn parse<T: DeserializeOwned>(query: &str) -> Result<Query<T>, Refusal> {
         }
         if pairs.iter().take(position).any(|(before, _)| before == name) {
             return Err(Refusal::BadRequest(format!(
-                "the parameter {name} is there more than once; {takes}"
+                "the parameter {name} is repeated; {takes}"
             )));
         }
     }
@@ -160,28 +160,28 @@ fn parse<T: DeserializeOwned>(query: &str) -> Result<Query<T>, Refusal> {
     Ok(Query { asked, pairs })
 }
 
-/// A name from outside: its beginning, without numbers of people.
+/// The beginning of an untrusted name, with redacted phone numbers.
 fn shown(name: &str) -> String {
     let beginning: String = name.chars().take(LONGEST_NAME).collect();
     format!("{:?}", redaction::text(&beginning))
 }
 
-/// The names of a struct's fields, as serde knows them.
+/// Names of a struct's fields in serde.
 fn fields_of<T: DeserializeOwned>() -> &'static [&'static str] {
     let mut fields: &'static [&'static str] = &[];
-    // It fails when it has the names.
+    // Always fails, after it has stored the names.
     let _ = T::deserialize(Fields(&mut fields));
     fields
 }
 
-/// A deserializer that only takes down which fields it is asked for.
+/// A deserializer that only records the names of the fields.
 struct Fields<'f>(&'f mut &'static [&'static str]);
 
 impl<'de> Deserializer<'de> for Fields<'_> {
     type Error = value::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, value::Error> {
-        Err(de::Error::custom("no struct"))
+        Err(de::Error::custom("not a struct"))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -191,7 +191,7 @@ impl<'de> Deserializer<'de> for Fields<'_> {
         _: V,
     ) -> Result<V::Value, value::Error> {
         *self.0 = fields;
-        Err(de::Error::custom("taken down"))
+        Err(de::Error::custom("recorded"))
     }
 
     forward_to_deserialize_any! {
@@ -200,7 +200,7 @@ impl<'de> Deserializer<'de> for Fields<'_> {
     }
 }
 
-/// For `deserialize_with`: a parameter that a type reads from its text.
+/// For `deserialize_with`: a parameter that is parsed with `TryFrom<String>`.
 pub(crate) fn read<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -210,7 +210,7 @@ where
     T::try_from(text).map_err(de::Error::custom)
 }
 
-/// The same of a parameter that is absent where it holds nothing.
+/// The same; an empty parameter is `None`.
 pub(crate) fn filled<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -246,12 +246,9 @@ mod tests {
             ),
             (
                 "bot=a&tag=b&bot=c",
-                format!("the parameter bot is there more than once; {takes}"),
+                format!("the parameter bot is repeated; {takes}"),
             ),
-            (
-                "bot=a&bot=a",
-                format!("the parameter bot is there more than once; {takes}"),
-            ),
+            ("bot=a&bot=a", format!("the parameter bot is repeated; {takes}")),
             ("to=today", "to must be a day, YYYY-MM-DD".to_owned()),
             ("from=2026-6-1", "from must be a day, YYYY-MM-DD".to_owned()),
             ("from=&to=&bot=", "none".to_owned()),

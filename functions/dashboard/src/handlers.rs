@@ -1,4 +1,4 @@
-//! One handler for each path and method: what its types say is checked before it runs.
+//! One handler for each path and method. Extractors validate the request before it runs.
 
 use std::sync::Arc;
 
@@ -6,26 +6,26 @@ use axum::{Json, extract::State};
 use serde_json::Value;
 
 use crate::{
-    Parts,
+    AppState,
     answers::{
         DeadLetters, Discarded, Empty, Events, Health, Message, PersonEvents, Redriven, Session, Summary,
     },
     bounds::bounded,
     caller::{Caller, Peer},
     csv,
-    extract::{InPath, Query, Sent},
+    extract::{JsonBody, PathParams, Query},
+    pages::{Page, PageRequest},
     params::{
         self, Content, DayQuery, DeadLetterName, DeadLettersQuery, Format, MessageName, MessageQuery,
         NoQuery, Number, RecipientQuery, SummaryQuery,
     },
-    parts::{Page, Part},
     refusal::Refusal,
-    respond::{Listed, Nothing, Table, Told, WithCookie},
+    respond::{ForCaller, ListResponse, NoBody, Table, WithCookie},
     sign_in::{self, Password},
     timeline,
 };
 
-type Shared = State<Arc<Parts>>;
+type Shared = State<Arc<AppState>>;
 
 pub(crate) async fn health(_: Query<NoQuery>) -> Result<Json<Health>, Refusal> {
     Ok(Json(Health { status: "ok" }))
@@ -35,15 +35,15 @@ pub(crate) async fn session(
     State(parts): Shared,
     caller: Caller,
     _: Query<NoQuery>,
-) -> Result<Told<Session>, Refusal> {
-    Ok(caller.tell(sign_in::session(&parts, caller.role)))
+) -> Result<ForCaller<Session>, Refusal> {
+    Ok(caller.respond(sign_in::session(&parts, caller.role)))
 }
 
 pub(crate) async fn sign_in(
     State(parts): Shared,
     peer: Peer,
     _: Query<NoQuery>,
-    Sent(password): Sent<Password>,
+    JsonBody(password): JsonBody<Password>,
 ) -> Result<WithCookie<Json<Session>>, Refusal> {
     let (cookie, session) = sign_in::sign_in(&parts, &peer, password).await?;
     let answer = Json(session);
@@ -54,7 +54,7 @@ pub(crate) async fn sign_out(
     State(parts): Shared,
     peer: Peer,
     _: Query<NoQuery>,
-) -> Result<WithCookie<Nothing>, Refusal> {
+) -> Result<WithCookie<NoBody>, Refusal> {
     let cookie = sign_in::sign_out(&parts, &peer).await?;
     let answer = axum::response::NoContent;
     Ok(WithCookie { cookie, answer })
@@ -63,9 +63,9 @@ pub(crate) async fn sign_out(
 pub(crate) async fn message(
     State(parts): Shared,
     caller: Caller,
-    InPath(MessageName { message_id }): InPath<MessageName>,
+    PathParams(MessageName { message_id }): PathParams<MessageName>,
     query: Query<MessageQuery>,
-) -> Result<Told<Message>, Refusal> {
+) -> Result<ForCaller<Message>, Refusal> {
     let no_event = || Refusal::NotFound("no event of this message is stored".into());
     let id = caller.message_id(message_id)?.ok_or_else(no_event)?;
     let cursor = caller.cursor(query.asked.cursor)?;
@@ -73,106 +73,108 @@ pub(crate) async fn message(
     if read.items.is_empty() {
         return Err(no_event());
     }
-    let around = parts.table.around(&id, &read.items).await?;
-    Ok(caller.tell(timeline::message(&id, &read, &around)))
+    let related = parts.table.related(&id, &read.items).await?;
+    Ok(caller.respond(timeline::message(&id, &read, &related)))
 }
 
 pub(crate) async fn recipient(
     State(parts): Shared,
     caller: Caller,
-    InPath(number): InPath<Number>,
+    PathParams(number): PathParams<Number>,
     query: Query<RecipientQuery>,
-) -> Result<Listed<PersonEvents>, Refusal> {
-    caller.must_see_numbers("your role cannot look up numbers")?;
+) -> Result<ListResponse<PersonEvents>, Refusal> {
+    caller.require_numbers("your role cannot look up numbers")?;
     let number = number.digits()?;
     let cursor = caller.cursor(query.asked.cursor.clone())?;
     if query.asked.format == Some(Format::Csv) {
-        let page = params::lines(cursor);
-        let is_first = page.cursor.is_none();
-        let part = parts.table.recipient(&number, page).await?;
-        // The name of a file holds no number.
-        return table(&caller, &query, "events-of-a-number.csv".into(), part, is_first);
+        let request = params::lines(cursor);
+        let is_first = request.cursor.is_none();
+        let page = parts.table.recipient(&number, request).await?;
+        // The file name must not contain the number.
+        return table(&caller, &query, "events-of-a-number.csv".into(), page, is_first);
     }
     let has_before = cursor.is_some();
-    let page = Page {
+    let request = PageRequest {
         size: timeline::size_with_outcome,
         ..query.asked.limit.page(cursor, false)
     };
-    let part = parts.table.recipient(&number, page).await?;
-    let beside = parts.table.beside(&number, &part, has_before).await?;
-    Ok(Listed::Json(caller.tell(timeline::person(part, &beside))))
+    let page = parts.table.recipient(&number, request).await?;
+    let neighbors = parts.table.neighbors(&number, &page, has_before).await?;
+    Ok(ListResponse::Json(
+        caller.respond(timeline::person(page, &neighbors)),
+    ))
 }
 
 pub(crate) async fn day(
     State(parts): Shared,
     caller: Caller,
     query: Query<DayQuery>,
-) -> Result<Listed<Events>, Refusal> {
-    caller.may_search(&[&query.asked.channel, &query.asked.status])?;
+) -> Result<ListResponse<Events>, Refusal> {
+    caller.check_search(&[&query.asked.channel, &query.asked.status])?;
     let wanted = query.asked.wanted()?;
     let cursor = caller.cursor(query.asked.cursor.clone())?;
     if query.asked.format == Some(Format::Csv) {
-        let page = params::lines(cursor);
-        let is_first = page.cursor.is_none();
-        let part = parts.table.day(&wanted, page).await?;
+        let request = params::lines(cursor);
+        let is_first = request.cursor.is_none();
+        let page = parts.table.day(&wanted, request).await?;
         let name = format!("events-{}.csv", wanted.day);
-        return table(&caller, &query, name, part, is_first);
+        return table(&caller, &query, name, page, is_first);
     }
-    let page = query.asked.limit.page(cursor, !caller.may.see_numbers);
-    let part = parts.table.day(&wanted, page).await?;
-    Ok(Listed::Json(caller.tell(events(part))))
+    let request = query.asked.limit.page(cursor, !caller.may.see_numbers);
+    let page = parts.table.day(&wanted, request).await?;
+    Ok(ListResponse::Json(caller.respond(events(page))))
 }
 
 pub(crate) async fn summary(
     State(parts): Shared,
     caller: Caller,
     query: Query<SummaryQuery>,
-) -> Result<Told<Summary>, Refusal> {
+) -> Result<ForCaller<Summary>, Refusal> {
     let asked = &query.asked;
-    caller.may_search(&[&asked.bot, &asked.tag, &asked.channel])?;
+    caller.check_search(&[&asked.bot, &asked.tag, &asked.channel])?;
     let summary = parts.counters.summary(&asked.range()?).await?;
-    Ok(caller.tell(bounded(summary)))
+    Ok(caller.respond(bounded(summary)))
 }
 
 pub(crate) async fn dead_letters(
     State(parts): Shared,
     caller: Caller,
     query: Query<DeadLettersQuery>,
-) -> Result<Told<DeadLetters>, Refusal> {
+) -> Result<ForCaller<DeadLetters>, Refusal> {
     let is_full = query.asked.content == Some(Content::Full);
     if is_full {
-        caller.must_see_numbers("your role sees no content")?;
+        caller.require_numbers("your role sees no content")?;
     }
-    Ok(caller.tell(parts.queues.look(!is_full).await?))
+    Ok(caller.respond(parts.queues.look(!is_full).await?))
 }
 
 pub(crate) async fn redrive(
     State(parts): Shared,
     caller: Caller,
-    InPath(DeadLetterName { id }): InPath<DeadLetterName>,
+    PathParams(DeadLetterName { id }): PathParams<DeadLetterName>,
     _: Query<NoQuery>,
-    _: Sent<Empty>,
+    _: JsonBody<Empty>,
 ) -> Result<Json<Redriven>, Refusal> {
-    may_change_queues(&caller)?;
+    check_queue_permission(&caller)?;
     parts.queues.redrive(&id).await?;
-    taken_out("redrive", &caller, &id);
+    log_removal("redrive", &caller, &id);
     Ok(Json(Redriven { redriven: 1 }))
 }
 
 pub(crate) async fn discard(
     State(parts): Shared,
     caller: Caller,
-    InPath(DeadLetterName { id }): InPath<DeadLetterName>,
+    PathParams(DeadLetterName { id }): PathParams<DeadLetterName>,
     _: Query<NoQuery>,
-    _: Sent<Empty>,
+    _: JsonBody<Empty>,
 ) -> Result<Json<Discarded>, Refusal> {
-    may_change_queues(&caller)?;
+    check_queue_permission(&caller)?;
     let letter: Value = parts.queues.discard(&id).await?;
-    taken_out("discard", &caller, &id);
+    log_removal("discard", &caller, &id);
     Ok(Json(Discarded { discarded: 1, letter }))
 }
 
-fn may_change_queues(caller: &Caller) -> Result<(), Refusal> {
+fn check_queue_permission(caller: &Caller) -> Result<(), Refusal> {
     if caller.may.redrive && caller.may.discard {
         return Ok(());
     }
@@ -181,39 +183,39 @@ fn may_change_queues(caller: &Caller) -> Result<(), Refusal> {
     ))
 }
 
-fn taken_out(action: &str, caller: &Caller, id: &str) {
+fn log_removal(action: &str, caller: &Caller, id: &str) {
     tracing::info!(
         action,
         role = caller.role.as_str(),
         sqs_message_id = id,
-        "a dead letter was taken out"
+        "a dead letter was removed"
     );
 }
 
-fn events(part: Part) -> Events {
+fn events(page: Page) -> Events {
     Events {
-        events: part.items.iter().map(timeline::event).collect(),
-        cursor: part.cursor,
+        events: page.items.iter().map(timeline::event).collect(),
+        cursor: page.cursor,
         truncated: false,
     }
 }
 
-/// A part of a list as a table.
+/// A page of a list as CSV.
 fn table<Q, A>(
     caller: &Caller,
     query: &Query<Q>,
     name: String,
-    part: Part,
+    page: Page,
     is_first: bool,
-) -> Result<Listed<A>, Refusal> {
-    let truncated = part.cursor.is_some();
-    let part = caller.redacted(events(part));
-    let lines = csv::table(&part.events, is_first)
+) -> Result<ListResponse<A>, Refusal> {
+    let truncated = page.cursor.is_some();
+    let page = caller.redacted(events(page));
+    let lines = csv::table(&page.events, is_first)
         .map_err(|_| Refusal::Unavailable("the table could not be written".into()))?;
-    Ok(Listed::Csv(Table {
+    Ok(ListResponse::Csv(Table {
         name,
         lines,
-        next: part.cursor.map(|cursor| query.next(&cursor)),
+        next: page.cursor.map(|cursor| query.next(&cursor)),
         truncated,
     }))
 }

@@ -1,15 +1,15 @@
-//! The results of messages, for people and their tools: a page, a JSON API over the events table and
-//! its counters, and a look into the queues.
+//! The dashboard: a web page and a JSON API for events, counters and dead letters.
 //!
-//! `routes` is the one list of paths, `handlers` has a function for each. `extract` makes types from
-//! requests, `params` are those types; `respond` makes responses from answers, `refusal` from errors, and
-//! `api` connects the router to the platform. `caller` is who asks, `roles` what they may do, `access` the
-//! sign-in and its sessions, `ended_sessions` those that were ended, `rate_limit` the failed sign-ins.
+//! `routes` lists the paths, and `handlers` has a function for each. `extract` validates requests, and
+//! `params` has the types of their parameters. `respond` converts results to responses, and `refusal`
+//! converts errors. `api` connects the router to Lambda. `caller` identifies the caller, `roles` defines
+//! permissions, `access` has passwords and sessions, `ended_sessions` stores sessions that were ended, and
+//! `rate_limit` counts failed sign-ins.
 //!
-//! `table`, `days` and `summary` are the queries, `cursor` where they go on, `timeline` what they mean,
-//! `queues` the dead letters. `answers` are the types of the answers; `redaction` says what a viewer gets of
-//! each field, and `tokens` replaces ids for viewers; `sizes` is how large an answer may be, `bounds` makes
-//! an overview fit. `assets` is the page, `csv` a list for spreadsheets.
+//! `table`, `days` and `summary` query DynamoDB, `cursor` encodes positions, `timeline` computes states and
+//! journeys from items, and `queues` reads dead letters. `answers` has the types of responses. `redaction`
+//! filters each field for viewers, and `tokens` replaces ids for them. `sizes` limits responses, and `bounds`
+//! shortens an overview. `assets` serves the page's files, and `csv` writes lists for spreadsheets.
 
 mod access;
 mod answers;
@@ -24,8 +24,8 @@ mod days;
 mod ended_sessions;
 mod extract;
 mod handlers;
+mod pages;
 mod params;
-mod parts;
 mod queues;
 mod rate_limit;
 mod redaction;
@@ -53,30 +53,30 @@ pub use roles::AccessRole;
 /// This function's name in logs.
 const FUNCTION: &str = "dashboard";
 
-/// The dashboard at work. Cheap to clone.
+/// The running dashboard. Cheap to clone.
 #[derive(Clone)]
 pub struct Dashboard {
     router: axum::Router,
 }
 
-struct Parts {
+struct AppState {
     table: table::EventsTable,
     counters: summary::Counters,
     queues: queues::Queues,
     attempts: rate_limit::Attempts,
     sessions: ended_sessions::Sessions,
     sign_in: Option<RefreshingSecret<access::SignIn>>,
-    /// Of callers who need no sign-in.
+    /// Role of callers if there is no sign-in.
     role: AccessRole,
     /// Whether the function may change the queues.
     redrive: bool,
 }
 
 impl Dashboard {
-    /// A dashboard on tables and queues.
+    /// Creates a dashboard for tables and queues.
     ///
     /// # Errors
-    /// [`AccessError`] if the sign-in cannot be fetched or is none.
+    /// [`AccessError`] if `DASHBOARD_AUTH` cannot be fetched or is invalid.
     pub async fn start(config: &DashboardConfig, aws: &Aws) -> Result<Self, AccessError> {
         let sign_in = match &config.auth {
             Some(auth) => {
@@ -85,7 +85,7 @@ impl Dashboard {
             None => None,
         };
         let (dynamodb, rollups) = (&aws.dynamodb, &config.rollups_table);
-        let parts = Arc::new(Parts {
+        let parts = Arc::new(AppState {
             table: table::EventsTable::new(dynamodb.clone(), config.storage.events_table.clone()),
             counters: summary::Counters::new(dynamodb.clone(), rollups.clone()),
             queues: queues::Queues::new(aws.sqs.clone(), &config.storage),
@@ -100,7 +100,7 @@ impl Dashboard {
         })
     }
 
-    /// Answers one request. Never fails: what goes wrong is an answer.
+    /// Handles one request. Never fails: every error has a response.
     pub async fn handle(self, request: Request) -> Response<Body> {
         let started = Instant::now();
         let context = request.lambda_context_ref();

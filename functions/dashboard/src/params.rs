@@ -1,4 +1,4 @@
-//! The parameters that the paths take, as types.
+//! Types of the parameters.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -9,40 +9,40 @@ use webhook_ingest::{
 
 use crate::{
     csv,
-    days::Wanted,
+    days::DayFilter,
     extract::{filled, read},
-    parts::Page,
+    pages::PageRequest,
     refusal::Refusal,
-    sizes::{LARGEST_ANSWER, Room},
+    sizes::{LARGEST_ANSWER, SizeBudget},
     summary::Range,
     timeline,
 };
 
-/// Events on a page unless the caller says otherwise, and at most.
+/// Default and maximum number of events on a page.
 const PAGE: usize = 50;
 const LARGEST_PAGE: usize = 200;
-/// Lines of one part of a CSV table.
-const MOST_LINES: usize = 10_000;
-/// Rounds of reading for one part of a CSV table, or for a page that has no next one.
-const MOST_ROUNDS: usize = 5;
-/// Events that a round reads of each of a day's sixteen shards, for a CSV table. A part is made from
-/// 20,000 events at most, which are 2,500 read units where an event has 1 KB.
+/// Maximum lines of a CSV response.
+const MAX_LINES: usize = 10_000;
+/// Maximum rounds for a CSV response, or for a list that has only one page.
+const MAX_ROUNDS: usize = 5;
+/// Events that a round reads from each of a day's sixteen shards for CSV. A response reads at most 20,000
+/// events, which take 2,500 read units if an event has 1 KB.
 const LINES_OF_SHARD: usize = 250;
-/// Days of an overview unless the caller says otherwise, and at most.
+/// Default and maximum number of days of an overview.
 const DAYS: i64 = 30;
-const MOST_DAYS: i64 = 366;
+const MAX_DAYS: i64 = 366;
 
-/// A message in a path.
+/// Path parameter: a message.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct MessageName {
-    /// The provider's id, or a `token`. Roles that see no numbers send no id that has a number in it.
+    /// The provider's id, or a `token`. Roles that see no numbers cannot use an id that contains a number.
     pub(crate) message_id: String,
 }
 
-/// A person in a path.
+/// Path parameter: a person.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct Number {
-    /// The number; what is no digit is ignored.
+    /// The number. Other characters than digits are ignored.
     number: String,
 }
 
@@ -51,52 +51,52 @@ impl Number {
     pub(crate) fn digits(&self) -> Result<String, Refusal> {
         let digits: String = self.number.chars().filter(char::is_ascii_digit).collect();
         if digits.is_empty() {
-            return Err(Refusal::BadRequest("the number holds no digit".into()));
+            return Err(Refusal::BadRequest("the number has no digits".into()));
         }
         Ok(digits)
     }
 }
 
-/// A dead letter in a path.
+/// Path parameter: a dead letter.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct DeadLetterName {
-    /// SQS's id of the message, or `letter` of a dead letter in parts.
+    /// SQS's id of the message, or `letter` for a dead letter in parts.
     pub(crate) id: String,
 }
 
-/// Of a path that takes no parameters.
+/// Parameters of a path without parameters.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NoQuery {}
 
-/// Of a message.
+/// Parameters of a message.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MessageQuery {
-    /// The cursor of the page before. Roles that see no numbers send none.
+    /// The cursor of the previous page. Not for roles that see no numbers.
     #[serde(default)]
     #[schemars(with = "String")]
     pub(crate) cursor: Option<String>,
 }
 
-/// Of a person's events.
+/// Parameters of a person's events.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RecipientQuery {
     /// Events on a page, 1 to 200; default 50.
     #[serde(default, deserialize_with = "read")]
     pub(crate) limit: Limit,
-    /// The cursor of the page before.
+    /// The cursor of the previous page.
     #[serde(default)]
     #[schemars(with = "String")]
     pub(crate) cursor: Option<String>,
-    /// `csv` for a part of a table, as of `/api/events`; default `json`.
+    /// `csv` for CSV lines, as for `/api/events`; default `json`.
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "Format")]
     pub(crate) format: Option<Format>,
 }
 
-/// Of the events of a day.
+/// Parameters of the events of a day.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DayQuery {
@@ -115,19 +115,19 @@ pub(crate) struct DayQuery {
     /// Events on a page, 1 to 200; default 50.
     #[serde(default, deserialize_with = "read")]
     pub(crate) limit: Limit,
-    /// The cursor of the page before. Roles that see no numbers send none.
+    /// The cursor of the previous page. Not for roles that see no numbers.
     #[serde(default)]
     #[schemars(with = "String")]
     pub(crate) cursor: Option<String>,
-    /// `csv` for a part of a table: up to 10,000 lines, made from at most 20,000 events that are read; default
-    /// `json`. Where there is more, the header `Link: <…>; rel="next"` leads to the next part, whose lines
-    /// continue this one's, and `X-Truncated` is `true`.
+    /// `csv` for up to 10,000 CSV lines, from at most 20,000 events that are read; default `json`. If there
+    /// are more, the header `Link: <…>; rel="next"` has the URL of the next lines, and `X-Truncated` is
+    /// `true`.
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "Format")]
     pub(crate) format: Option<Format>,
 }
 
-/// Of an overview.
+/// Parameters of an overview.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SummaryQuery {
@@ -139,38 +139,38 @@ pub(crate) struct SummaryQuery {
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "Day")]
     to: Option<Day>,
-    /// Only this bot's.
+    /// Only events of this bot.
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "String")]
     pub(crate) bot: Option<String>,
-    /// Only those with this tag.
+    /// Only events with this tag.
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "String")]
     pub(crate) tag: Option<String>,
-    /// Only this channel's.
+    /// Only events of this channel.
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "String")]
     pub(crate) channel: Option<String>,
 }
 
-/// Of a look at the dead letters.
+/// Parameters of the dead letters.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeadLettersQuery {
-    /// `full` shows bodies with their numbers, to roles that may; default `masked`: with numbers redacted.
+    /// `full` shows payloads unchanged, for roles that see numbers; default `masked`: with redacted numbers.
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "Content")]
     pub(crate) content: Option<Content>,
 }
 
-/// How much of a body a look shows.
+/// Content of payloads in a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
 #[schemars(rename_all = "lowercase", inline)]
 pub(crate) enum Content {
-    /// With numbers of people redacted.
+    /// With redacted phone numbers.
     #[schemars(rename = "masked")]
     Redacted,
-    /// As it came.
+    /// Unchanged.
     Full,
 }
 
@@ -186,7 +186,7 @@ impl TryFrom<String> for Content {
     }
 }
 
-/// How a list is written.
+/// Format of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
 #[schemars(rename_all = "lowercase", inline)]
 pub(crate) enum Format {
@@ -206,7 +206,7 @@ impl TryFrom<String> for Format {
     }
 }
 
-/// Events on a page.
+/// Maximum events on a page.
 #[derive(Debug, Clone, Copy, JsonSchema)]
 #[schemars(inline)]
 pub(crate) struct Limit(#[schemars(range(min = 1, max = 200))] usize);
@@ -229,39 +229,40 @@ impl TryFrom<String> for Limit {
 }
 
 impl Limit {
-    /// A page of a list. One that has no next page is filled from more rounds.
-    pub(crate) fn page(self, cursor: Option<String>, is_only: bool) -> Page {
-        Page {
-            room: Room {
+    /// A page of a list. If it is the only page, more rounds are allowed to fill it.
+    pub(crate) fn page(self, cursor: Option<String>, is_only: bool) -> PageRequest {
+        PageRequest {
+            budget: SizeBudget {
                 entries: self.0,
                 bytes: LARGEST_ANSWER,
             },
             size: timeline::size,
             cursor,
-            // A quarter of the page from each of the 16: enough for a page on most days, at a cost of four.
+            // A quarter of the page from each of the 16 shards: on most days one round fills the page, and it
+            // reads four pages of events.
             per_shard: self.0.div_ceil(4),
-            rounds: if is_only { MOST_ROUNDS } else { 1 },
+            rounds: if is_only { MAX_ROUNDS } else { 1 },
             attributes: None,
         }
     }
 }
 
-/// A part of a CSV table.
-pub(crate) fn lines(cursor: Option<String>) -> Page {
-    Page {
-        room: Room {
-            entries: MOST_LINES,
+/// A page of CSV lines.
+pub(crate) fn lines(cursor: Option<String>) -> PageRequest {
+    PageRequest {
+        budget: SizeBudget {
+            entries: MAX_LINES,
             bytes: LARGEST_ANSWER,
         },
         size: csv::size,
         cursor,
         per_shard: LINES_OF_SHARD,
-        rounds: MOST_ROUNDS,
+        rounds: MAX_ROUNDS,
         attributes: Some(&csv::ATTRIBUTES),
     }
 }
 
-/// A UTC day, written `2026-11-21` and in no other way: it is a part of keys.
+/// A UTC day. Only the format `2026-11-21` is accepted, because it is a part of keys.
 #[derive(Debug, Clone, Copy, JsonSchema)]
 #[schemars(inline)]
 pub(crate) struct Day(#[schemars(with = "String")] jiff::civil::Date);
@@ -286,23 +287,23 @@ impl Day {
 
 impl DayQuery {
     /// The day, the channel and the status.
-    pub(crate) fn wanted(&self) -> Result<Wanted, Refusal> {
+    pub(crate) fn wanted(&self) -> Result<DayFilter, Refusal> {
         let status = self.status.as_deref().map(Status::from_word).transpose();
-        Ok(Wanted {
+        Ok(DayFilter {
             day: Day::or_today(self.day).to_string(),
             channel: self
                 .channel
                 .as_deref()
                 .map(|word| Channel::from_word(word).as_str().to_owned()),
             status: status
-                .map_err(|_| Refusal::BadRequest("status holds no word".into()))?
+                .map_err(|_| Refusal::BadRequest("status has no letters".into()))?
                 .map(|status| status.as_str().to_owned()),
         })
     }
 }
 
 impl SummaryQuery {
-    /// The range and what it is narrowed to.
+    /// The range and its filters.
     pub(crate) fn range(&self) -> Result<Range, Refusal> {
         let to = Day::or_today(self.to);
         let back = jiff::Span::new().days(DAYS - 1);
@@ -311,9 +312,9 @@ impl SummaryQuery {
             None => to.checked_sub(back).unwrap_or(to),
         };
         let days = i64::from((to - from).get_days()) + 1;
-        if !(1..=MOST_DAYS).contains(&days) {
+        if !(1..=MAX_DAYS).contains(&days) {
             return Err(Refusal::BadRequest(format!(
-                "from must not be after to, and the range at most {MOST_DAYS} days"
+                "from must not be after to, and the range at most {MAX_DAYS} days"
             )));
         }
         let word = |name: &Option<String>| name.as_deref().map(counters::word);

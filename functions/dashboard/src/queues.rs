@@ -1,5 +1,5 @@
-//! Depths of the queues, a look at the dead letters, and, where the function may change the queues, one of
-//! them sent back or deleted.
+//! Depths of the queues and the newest dead letters. If the function may change the queues, it also redrives
+//! and discards dead letters.
 
 use aws_sdk_sqs::{
     Client,
@@ -20,11 +20,11 @@ use crate::{
     sizes::{self, LARGEST_ANSWER},
 };
 
-/// SQS gives at most this many messages at once.
+/// Maximum of messages that SQS returns at once.
 const LOOK: i32 = 10;
-/// A look shows the beginning of a body; `dead-letters show` has the whole.
+/// Maximum bytes of a payload in a response; `dead-letters show` prints all of it.
 const SHOWN_BYTES: usize = 20_000;
-/// A look shows the beginning of every other text of a dead letter.
+/// Maximum bytes of other texts of a dead letter in a response.
 const SHOWN_TEXT: usize = 2_000;
 
 /// Both queues.
@@ -45,11 +45,11 @@ impl Queues {
         }
     }
 
-    /// Depths of both queues, and up to ten dead letters, the newest of them first. SQS offers no
-    /// order, so of a deep queue this is a sample.
+    /// Depths of both queues, and up to ten dead letters, newest first. SQS is not ordered, so in a long
+    /// queue this is a sample.
     pub(crate) async fn look(&self, redacted: bool) -> Result<DeadLetters, Refusal> {
-        // Looked at first: the embedded SQS counts a message that was received before only until its
-        // visibility timeout ends.
+        // Received before the depths are read: after a visibility timeout, the embedded SQS counts a message
+        // again only when messages are received.
         let newest = self.newest(redacted).await?;
         let (retry, dead_letter) = tokio::try_join!(self.depth(&self.retry), self.depth(&self.dead))?;
         Ok(DeadLetters {
@@ -74,20 +74,21 @@ impl Queues {
         }
     }
 
-    /// Deletes a dead letter and returns it whole, so that it is not lost. One that an answer cannot hold stays.
+    /// Deletes a dead letter and returns all of it, so that it is not lost. Does not delete one that is too
+    /// large for a response.
     pub(crate) async fn discard(&self, id: &str) -> Result<Value, Refusal> {
         let dead_letter = self.hold(id).await?;
         if dead_letter.is_partial() {
             self.dead_letters.release(&[dead_letter]).await;
             return Err(Refusal::Conflict(
-                "parts of this dead letter are missing just now; try again later".into(),
+                "parts of this dead letter are currently missing; try again later".into(),
             ));
         }
         let described = dead_letter.to_json();
         if sizes::delivered(&described.to_string()) > LARGEST_ANSWER {
             self.dead_letters.release(&[dead_letter]).await;
             return Err(Refusal::Conflict(
-                "this dead letter is larger than an answer can be, so it was not deleted; use the \
+                "this dead letter is too large for a response, so it was not deleted; use the \
                  command `netcore-webhooks dead-letters discard`, which saves it to a file first"
                     .into(),
             ));
@@ -99,7 +100,7 @@ impl Queues {
         Ok(described)
     }
 
-    /// The dead letter whose message has this id; other consumers do not see it until its visibility timeout ends.
+    /// The dead letter with this message id. It is invisible to other consumers until its visibility timeout ends.
     async fn hold(&self, id: &str) -> Result<dead_letters::DeadLetter, Refusal> {
         if id.is_empty() {
             return Err(Refusal::BadRequest("the id of the dead letter is empty".into()));
@@ -107,8 +108,8 @@ impl Queues {
         let found = self.dead_letters.find(id).await.map_err(|e| broken(&e))?;
         found.ok_or_else(|| {
             Refusal::NotFound(
-                "this dead letter was not found: it left the queue, somebody else holds it, or it lies too \
-                 deep in the queue; the command `netcore-webhooks dead-letters` looks through all of it"
+                "this dead letter was not found: it left the queue, another consumer holds it, or the queue is too \
+                 long; the command `netcore-webhooks dead-letters` searches all of it"
                     .into(),
             )
         })
@@ -138,9 +139,9 @@ impl Queues {
             .receive_message()
             .queue_url(&self.dead)
             .max_number_of_messages(LOOK)
-            // One second, the shortest visibility timeout that every implementation takes.
+            // One second is the shortest visibility timeout that every implementation supports.
             .visibility_timeout(1)
-            // Long polling asks all of SQS's servers; the queue's own wait would outlast the caller's patience.
+            // Long polling queries all SQS servers. The queue's own wait time could be too long for the caller.
             .wait_time_seconds(1)
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
             .send()
@@ -193,16 +194,16 @@ fn beginning(text: &str) -> &str {
     text.get(..text.floor_char_boundary(SHOWN_TEXT)).unwrap_or(text)
 }
 
-/// The beginning of a body as text, or in base64 where it is none.
+/// The beginning of a payload as text, or in base64 if it is not text.
 fn shown(body: &[u8], redacted: bool) -> (Option<String>, String) {
     let beginning = body.get(..SHOWN_BYTES).unwrap_or(body);
     let text = match std::str::from_utf8(beginning) {
         Ok(text) => text,
-        // Cut within a character: what comes before it is text.
+        // Cut within a character: everything before it is text.
         Err(cut) if cut.error_len().is_none() && body.len() > SHOWN_BYTES => {
             std::str::from_utf8(beginning.get(..cut.valid_up_to()).unwrap_or_default()).unwrap_or_default()
         }
-        // Bytes cannot be redacted, so a redacted look shows none.
+        // Binary data cannot be redacted, so a redacted response has none.
         Err(_) if redacted => return (Some("base64".into()), String::new()),
         Err(_) => return (Some("base64".into()), STANDARD.encode(beginning)),
     };
@@ -220,7 +221,7 @@ fn broken(error: &DeadLetterError) -> Refusal {
 
 fn unavailable(why: &str) -> Refusal {
     tracing::error!(why, "a queue did not answer");
-    Refusal::Unavailable("a queue does not answer just now; try again".into())
+    Refusal::Unavailable("a queue does not answer; try again".into())
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! Failed sign-ins: counted in the counters' table, since a function's environments share no memory. The
-//! table holds what is counted, for a quarter of an hour at a time; nothing is kept in memory.
+//! Limits failed sign-ins. They are counted in the counters' table, in windows of 15 minutes, because
+//! execution environments share no memory.
 //!
-//! A failure counts for its address and for all addresses together. A right password counts nowhere, so
-//! colleagues behind one address do not lock each other out by signing in. While an address, or all of
-//! them, has used up its failures, only a browser that is known by an older session can try; its failures
-//! count for the password that opened it.
+//! A failure counts for its address and for all addresses together. A correct password is not counted, so
+//! colleagues behind one address do not lock each other out. When an address or all addresses have reached
+//! the limit, only browsers that are known from an earlier session can try. Their failures are counted for
+//! the password of that session.
 
 use std::net::IpAddr;
 
@@ -24,11 +24,11 @@ use crate::refusal::{self, Refusal};
 /// The window in which failures are counted.
 const WINDOW_SECONDS: i64 = 900;
 /// Failures from one address, or one /64 network of IPv6.
-const MOST_OF_ADDRESS: i64 = 10;
-/// Failures from all addresses. It bounds a guess from many addresses, and what the table holds.
-const MOST_OF_ALL: i64 = 200;
-/// Failures from the browsers that signed in with one password before.
-const MOST_OF_KNOWN: i64 = 20;
+const MAX_OF_ADDRESS: i64 = 10;
+/// Failures from all addresses. Limits guessing from many addresses, and the size of the table.
+const MAX_OF_ALL: i64 = 200;
+/// Failures from browsers that signed in with the same password before.
+const MAX_OF_KNOWN: i64 = 20;
 const FAILURES: &str = "failures";
 
 /// The counter of failures.
@@ -38,8 +38,8 @@ pub(crate) struct Attempts {
     one_at_a_time: Mutex<()>,
 }
 
-/// A try that is allowed. While it lives this environment judges no other: at most one failure for each
-/// environment comes on top of the most.
+/// A try that is allowed. Each execution environment has one at a time, so the limit can be exceeded by at
+/// most one failure per environment.
 pub(crate) struct Attempt<'a> {
     of: &'a Attempts,
     counted_for: Vec<(String, i64)>,
@@ -56,11 +56,11 @@ impl Attempts {
         }
     }
 
-    /// Begins a try from an address, by a browser that is known or not.
+    /// Starts a try from an address. `known` is the id of a known browser.
     ///
     /// # Errors
-    /// [`Refusal::TooManyTries`] if there were too many failures, or that the table does not answer: a
-    /// failure that could not be counted is not allowed.
+    /// [`Refusal::TooManyTries`] after too many failures. Also an error if the table does not answer, because
+    /// the failure could not be counted.
     pub(crate) async fn begin(
         &self,
         address: &str,
@@ -69,12 +69,12 @@ impl Attempts {
     ) -> Result<Attempt<'_>, Refusal> {
         let turn = self.one_at_a_time.lock().await;
         let mut counted_for = vec![
-            ("signin#all".to_owned(), MOST_OF_ALL),
-            (format!("signin#{}", network(address)), MOST_OF_ADDRESS),
+            ("signin#all".to_owned(), MAX_OF_ALL),
+            (format!("signin#{}", network(address)), MAX_OF_ADDRESS),
         ];
         if !self.has_room(&counted_for, now).await? {
             let known = known.ok_or_else(|| too_many(now))?;
-            counted_for = vec![(format!("signin#known={known}"), MOST_OF_KNOWN)];
+            counted_for = vec![(format!("signin#known={known}"), MAX_OF_KNOWN)];
             if !self.has_room(&counted_for, now).await? {
                 return Err(too_many(now));
             }
@@ -115,8 +115,8 @@ impl Attempt<'_> {
     /// Counts the try as a failure.
     ///
     /// # Errors
-    /// [`Refusal::TooManyTries`] if other environments used up the failures meanwhile, or that the table
-    /// does not answer.
+    /// [`Refusal::TooManyTries`] if other environments have reached the limit in the meantime. Also an error
+    /// if the table does not answer.
     pub(crate) async fn failed(self) -> Result<(), Refusal> {
         let mut is_over = false;
         for (series, most) in &self.counted_for {
@@ -147,7 +147,7 @@ fn window(now: EpochMillis) -> i64 {
     now / 1000 / WINDOW_SECONDS
 }
 
-/// When the window ends, epoch seconds.
+/// End of the window, epoch seconds.
 fn ends(now: EpochMillis) -> i64 {
     (window(now) + 1) * WINDOW_SECONDS
 }
@@ -156,7 +156,7 @@ fn too_many(now: EpochMillis) -> Refusal {
     Refusal::TooManyTries(ends(now) - now / 1000)
 }
 
-/// What an address is counted as: of IPv6 the network, since one customer has 2^64 addresses or more.
+/// The key for an address. For IPv6 it is the /64 network, because one customer has 2^64 addresses or more.
 fn network(address: &str) -> String {
     match address.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
         Ok(IpAddr::V4(ip)) => ip.to_string(),

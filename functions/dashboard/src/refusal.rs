@@ -1,4 +1,4 @@
-//! Why a request has no answer: the error, its status code and its text for the caller.
+//! Errors of requests: status code, and message for the caller.
 
 use aide::{
     OperationOutput,
@@ -18,20 +18,20 @@ use webhook_ingest::operations::{clients, dynamodb};
 
 use crate::answers::Fault;
 
-/// Why a request has no answer. The last is the function's fault, the others are the caller's.
+/// Why a request failed. `Unavailable` is the function's fault, the others are the caller's.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("{0}")]
     BadRequest(String),
     #[error("sign in first")]
     SignInFirst,
-    #[error("the password is not right")]
+    #[error("wrong password")]
     WrongPassword,
     #[error("{0}")]
     Forbidden(&'static str),
     #[error("{0}")]
     NotFound(String),
-    #[error("this path does not take this method")]
+    #[error("this path does not support this method")]
     MethodNotAllowed,
     #[error("{0}")]
     Conflict(String),
@@ -90,11 +90,11 @@ impl OperationOutput for Refusal {
 
 type QueryFault = SdkError<QueryError>;
 
-/// The refusal of a request whose query on the events table failed.
+/// The error for a failed query of the events table.
 pub(crate) fn of_query(error: &QueryFault) -> Refusal {
     if dynamodb::lacks_index(error) {
         return Refusal::NotFound(
-            "the table has no index for this question; the stack switched it off".into(),
+            "the table has no index for this query; it is disabled in the stack".into(),
         );
     }
     if dynamodb::is_validation(error) {
@@ -103,14 +103,14 @@ pub(crate) fn of_query(error: &QueryFault) -> Refusal {
     unavailable("the events table", error)
 }
 
-/// The refusal of a request for which a table did not answer; the log says why.
+/// The error for a table that does not answer. Logs the reason.
 pub(crate) fn unavailable<E: ProvideErrorMetadata>(table: &str, error: &SdkError<E>) -> Refusal {
     let why = clients::failure(error);
     tracing::error!(table, why, "a table did not answer");
     Refusal::Unavailable(format!("{table} does not answer just now; try again"))
 }
 
-/// The refusal of a cursor that does not belong to the list.
+/// The error for a cursor of another list.
 pub(crate) fn foreign_cursor() -> Refusal {
     Refusal::BadRequest("the cursor does not belong to this list".into())
 }

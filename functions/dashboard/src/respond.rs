@@ -1,4 +1,4 @@
-//! Answers of the handlers as HTTP responses. Each also describes itself in `/openapi.json`.
+//! Converts results of handlers to HTTP responses. Each type also describes itself in `/openapi.json`.
 
 use aide::{
     OperationOutput,
@@ -15,16 +15,16 @@ use serde::Serialize;
 
 use crate::redaction::{ForViewer, Viewer};
 
-/// Says of a table that there is more, where no `Link` leads to it.
+/// `true` if there are more lines, even if the caller gets no `Link` to them.
 const X_TRUNCATED: HeaderName = HeaderName::from_static("x-truncated");
 const CSV: &str = "text/csv; charset=utf-8";
 
 type Documents = Vec<(Option<u16>, ResponseDocument)>;
 
-/// An answer as its reader may see it. The only way out for what was read.
-pub(crate) struct Told<A>(A);
+/// A response with only the data that the caller may see. All data that was read is returned through it.
+pub(crate) struct ForCaller<A>(A);
 
-impl<A: ForViewer> Told<A> {
+impl<A: ForViewer> ForCaller<A> {
     pub(crate) fn new(answer: A, viewer: Option<&Viewer<'_>>) -> Self {
         Self(match viewer {
             Some(viewer) => answer.for_viewer(viewer),
@@ -33,13 +33,13 @@ impl<A: ForViewer> Told<A> {
     }
 }
 
-impl<A: Serialize> IntoResponse for Told<A> {
+impl<A: Serialize> IntoResponse for ForCaller<A> {
     fn into_response(self) -> Response {
         Json(self.0).into_response()
     }
 }
 
-impl<A: JsonSchema> OperationOutput for Told<A> {
+impl<A: JsonSchema> OperationOutput for ForCaller<A> {
     type Inner = A;
 
     fn operation_response(context: &mut GenContext, operation: &mut Operation) -> Option<ResponseDocument> {
@@ -51,26 +51,26 @@ impl<A: JsonSchema> OperationOutput for Told<A> {
     }
 }
 
-/// A part of a list: JSON, or a part of a table for a spreadsheet.
-pub(crate) enum Listed<A> {
-    Json(Told<A>),
+/// A page of a list, as JSON or CSV.
+pub(crate) enum ListResponse<A> {
+    Json(ForCaller<A>),
     Csv(Table),
 }
 
-impl<A: Serialize> IntoResponse for Listed<A> {
+impl<A: Serialize> IntoResponse for ListResponse<A> {
     fn into_response(self) -> Response {
         match self {
-            Self::Json(told) => told.into_response(),
+            Self::Json(response) => response.into_response(),
             Self::Csv(table) => table.into_response(),
         }
     }
 }
 
-impl<A: JsonSchema> OperationOutput for Listed<A> {
+impl<A: JsonSchema> OperationOutput for ListResponse<A> {
     type Inner = A;
 
     fn operation_response(context: &mut GenContext, operation: &mut Operation) -> Option<ResponseDocument> {
-        let mut response = Told::<A>::operation_response(context, operation)?;
+        let mut response = ForCaller::<A>::operation_response(context, operation)?;
         response.content.insert(CSV.to_owned(), MediaType::default());
         Some(response)
     }
@@ -84,14 +84,14 @@ impl<A: JsonSchema> OperationOutput for Listed<A> {
     }
 }
 
-/// A part of a table for a spreadsheet.
+/// CSV lines.
 pub(crate) struct Table {
-    /// The name of the file.
+    /// File name.
     pub(crate) name: String,
     pub(crate) lines: String,
-    /// The query of the next part.
+    /// Query for the next lines.
     pub(crate) next: Option<String>,
-    /// Whether there is a next part.
+    /// Whether there are more lines.
     pub(crate) truncated: bool,
 }
 
@@ -103,7 +103,7 @@ impl IntoResponse for Table {
         let file = format!("attachment; filename=\"{}\"", self.name);
         let link = self.next.map(|next| format!("<{next}>; rel=\"next\""));
         for (name, value) in [(header::CONTENT_DISPOSITION, Some(file)), (header::LINK, link)] {
-            // Nothing of a stranger goes into these values but percent-encoded.
+            // Untrusted text in these values is percent-encoded.
             if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
                 headers.insert(name, value);
             }
@@ -115,7 +115,7 @@ impl IntoResponse for Table {
     }
 }
 
-/// An answer that sets the cookie of a session, or takes it away.
+/// A response that sets or deletes the session cookie.
 pub(crate) struct WithCookie<A> {
     pub(crate) cookie: String,
     pub(crate) answer: A,
@@ -143,5 +143,5 @@ impl<A: OperationOutput> OperationOutput for WithCookie<A> {
     }
 }
 
-/// Nothing but a status code of success.
-pub(crate) type Nothing = NoContent;
+/// A response without content.
+pub(crate) type NoBody = NoContent;

@@ -1,4 +1,4 @@
-//! Roles of callers, and what each may do.
+//! Roles of callers, and their permissions.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AccessRole {
-    /// Sees everything but numbers of people.
+    /// Sees everything except phone numbers.
     Viewer,
-    /// Sees numbers too: support.
+    /// Also sees phone numbers; for support.
     Agent,
-    /// Also looks after dead letters, where the function may.
+    /// Also redrives and discards dead letters, if the function may.
     Operator,
 }
 
 impl AccessRole {
-    /// The word of a variable or cookie.
+    /// The word in variables and cookies.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",
@@ -28,10 +28,10 @@ impl AccessRole {
     pub const ALL: [Self; 3] = [Self::Viewer, Self::Agent, Self::Operator];
 }
 
-/// What a role may do.
+/// Permissions of a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-pub(crate) struct May {
-    /// See numbers of people, in ids and texts too.
+pub(crate) struct Permissions {
+    /// See phone numbers, also in ids and texts.
     pub(crate) see_numbers: bool,
     /// Send dead letters back to the retry queue.
     pub(crate) redrive: bool,
@@ -39,10 +39,10 @@ pub(crate) struct May {
     pub(crate) discard: bool,
 }
 
-/// What a role may do where the function itself may touch the queues, or may not.
-pub(crate) fn may(role: AccessRole, queues: bool) -> May {
+/// The permissions of a role. `queues`: whether the function may change the queues.
+pub(crate) fn permissions(role: AccessRole, queues: bool) -> Permissions {
     let operates = role == AccessRole::Operator && queues;
-    May {
+    Permissions {
         see_numbers: role != AccessRole::Viewer,
         redrive: operates,
         discard: operates,

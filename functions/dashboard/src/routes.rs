@@ -1,5 +1,5 @@
-//! The one list of paths: each with its methods, their handlers and what they do. The router is made from
-//! it, and so is `/openapi.json`.
+//! All paths, with methods, handlers and descriptions. The router and `/openapi.json` are generated from
+//! this list.
 
 use std::sync::Arc;
 
@@ -20,16 +20,16 @@ use axum::{
 };
 use http::{HeaderValue, Method, header};
 
-use crate::{Parts, assets, caller::Caller, handlers, refusal::Refusal};
+use crate::{AppState, assets, caller::Caller, handlers, refusal::Refusal};
 
-/// The router of all paths. Every response says in its extensions which path it is of, as a [`MatchedPath`].
-pub(crate) fn router(parts: Arc<Parts>) -> Router {
+/// The router of all paths. The extensions of every response contain its [`MatchedPath`].
+pub(crate) fn router(parts: Arc<AppState>) -> Router {
     let mut document = OpenApi {
         info: info(),
         ..OpenApi::default()
     };
     let router = documented().finish_api(&mut document);
-    // Plain data, which always is JSON.
+    // Infallible for this type.
     let document = serde_json::to_vec(&document).unwrap_or_default();
     let document = axum::body::Bytes::from(document);
     let answer = move || std::future::ready(([(header::CONTENT_TYPE, "application/json")], document.clone()));
@@ -44,16 +44,16 @@ pub(crate) fn router(parts: Arc<Parts>) -> Router {
 }
 
 /// The paths of the JSON API.
-fn documented() -> ApiRouter<Arc<Parts>> {
+fn documented() -> ApiRouter<Arc<AppState>> {
     ApiRouter::new()
         .api_route(
             "/api/messages/{message_id}",
             get_with(
                 handlers::message,
-                does(
-                    "A message: its events, its state, its journey over channels and the answers to it. 4.5 MB at \
-                     most: `truncated` says that something was left out, `cursor` leads to the rest of the events. \
-                     The state is folded from up to 2,000 events or 20 MB.",
+                summary(
+                    "A message: its events, its state, its journey over channels and the replies. At most 4.5 MB: \
+                     `truncated` is set if the response is incomplete, and `cursor` returns the rest of the events. \
+                     The state is computed from up to 2,000 events or 20 MB.",
                 ),
             ),
         )
@@ -61,70 +61,70 @@ fn documented() -> ApiRouter<Arc<Parts>> {
             "/api/recipients/{number}",
             get_with(
                 handlers::recipient,
-                does("A person's events, the newest first; 403 for roles that see no numbers. 4.5 MB at most."),
+                summary("A person's events, newest first; 403 for roles that see no numbers. At most 4.5 MB."),
             ),
         )
         .api_route(
             "/api/events",
             get_with(
                 handlers::day,
-                does("The events of a day, the newest first; 4.5 MB at most."),
+                summary("The events of a day, newest first; at most 4.5 MB."),
             ),
         )
         .api_route(
             "/api/summary",
             get_with(
                 handlers::summary,
-                does("Counts for an overview; its cost depends on the range only."),
+                summary("Counts for an overview; the cost depends only on the range."),
             ),
         )
-        .api_route("/healthz", get_with(handlers::health, does("Whether the function runs.")))
-        .merge(of_sessions())
-        .merge(of_dead_letters())
+        .api_route("/healthz", get_with(handlers::health, summary("Whether the function is running.")))
+        .merge(session_routes())
+        .merge(dead_letter_routes())
 }
 
-fn of_sessions() -> ApiRouter<Arc<Parts>> {
-    let methods = get_with(handlers::session, does("Who is asking and what they may do."))
+fn session_routes() -> ApiRouter<Arc<AppState>> {
+    let methods = get_with(handlers::session, summary("The caller's role and permissions."))
         .post_with(
             handlers::sign_in,
-            does(
-                "Signs in where there is a sign-in; the answer sets a cookie. Ten wrong passwords from one address in \
-                 15 minutes, or 200 from all, then 429.",
+            summary(
+                "Signs in, if there is a sign-in; the response sets a cookie. 429 after ten wrong passwords from one \
+                 address in 15 minutes, or 200 from all addresses.",
             ),
         )
         .delete_with(
             handlers::sign_out,
-            does("Signs out: ends the session, also where its cookie was copied to, and takes the cookie away."),
+            summary("Signs out: ends the session, also for copies of its cookie, and deletes the cookie."),
         );
     ApiRouter::new().api_route("/api/session", methods)
 }
 
-fn of_dead_letters() -> ApiRouter<Arc<Parts>> {
+fn dead_letter_routes() -> ApiRouter<Arc<AppState>> {
     ApiRouter::new()
         .api_route(
             "/api/dead-letters",
             get_with(
                 handlers::dead_letters,
-                does("Depths of the queues and a look at the newest dead letters."),
+                summary("Depths of the queues and the newest dead letters."),
             ),
         )
         .api_route(
             "/api/dead-letters/{id}/redrive",
-            post_with(handlers::redrive, does("Sends a dead letter to the retry queue.")),
+            post_with(handlers::redrive, summary("Sends a dead letter to the retry queue.")),
         )
         .api_route(
             "/api/dead-letters/{id}/discard",
             post_with(
                 handlers::discard,
-                does(
-                    "Deletes a dead letter; the answer holds it. One that is larger than an answer can be stays (409): \
-                     use the command `dead-letters discard`.",
+                summary(
+                    "Deletes a dead letter; the response contains it. 409 if it is too large for a response: use the \
+                     command `dead-letters discard`.",
                 ),
             ),
         )
 }
 
-fn does(what: &'static str) -> impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_> {
+fn summary(what: &'static str) -> impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_> {
     move |operation| operation.summary(what)
 }
 
@@ -144,7 +144,7 @@ fn info() -> Info {
     }
 }
 
-/// Puts the path that a request matched into its response, for the log: it holds no id and no number.
+/// Adds the matched route to the response, for the log: a route contains no id and no number.
 async fn name_path(request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
     let mut response = next.run(request).await;
@@ -154,7 +154,7 @@ async fn name_path(request: Request, next: Next) -> Response {
     response
 }
 
-/// Requests for a path that does not exist. Only callers with a session learn that it does not.
+/// Requests for a path that does not exist. Only authenticated callers get 404.
 async fn unknown(method: Method, _: Caller) -> Response {
     if method == Method::GET || method == Method::HEAD {
         return Refusal::NotFound("there is nothing at this path".into()).into_response();

@@ -1,4 +1,4 @@
-//! Sign-in, sign-out, and requests that only our own page may send.
+//! Sign-in and sign-out, and the check that a request comes from the dashboard's own page.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderName, header};
@@ -8,18 +8,18 @@ use serde::Deserialize;
 use webhook_ingest::event::time;
 
 use crate::{
-    Parts, access,
+    AppState, access,
     answers::{Example, Session},
     caller::Peer,
     refusal::Refusal,
     roles::{self, AccessRole},
 };
 
-/// Every browser since 2023 sends it, and no page can change it:
+/// All browsers since 2023 send it, and pages cannot change it:
 /// <https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site>
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// What a sign-in sends.
+/// Body of a sign-in.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct Password {
     password: String,
@@ -30,17 +30,17 @@ impl Example for Password {
 }
 
 /// The session of a role.
-pub(crate) fn session(parts: &Parts, role: AccessRole) -> Session {
+pub(crate) fn session(parts: &AppState, role: AccessRole) -> Session {
     Session {
         role,
         sign_in: parts.sign_in.is_some(),
-        may: roles::may(role, parts.redrive),
+        may: roles::permissions(role, parts.redrive),
     }
 }
 
-/// Opens a session. Returns its cookie too.
+/// Opens a session. Returns its cookie and the session.
 pub(crate) async fn sign_in(
-    parts: &Parts,
+    parts: &AppState,
     peer: &Peer,
     Password { password }: Password,
 ) -> Result<(String, Session), Refusal> {
@@ -60,8 +60,8 @@ pub(crate) async fn sign_in(
     Ok((cookie, session(parts, role)))
 }
 
-/// Ends the sessions of a request, on every environment. Returns the cookie that takes theirs away.
-pub(crate) async fn sign_out(parts: &Parts, peer: &Peer) -> Result<String, Refusal> {
+/// Ends the sessions of a request everywhere. Returns the cookie that deletes the session cookie.
+pub(crate) async fn sign_out(parts: &AppState, peer: &Peer) -> Result<String, Refusal> {
     let secure = peer.is_secure();
     if let Some(policy) = &parts.sign_in {
         let now = time::now();
@@ -70,19 +70,19 @@ pub(crate) async fn sign_out(parts: &Parts, peer: &Peer) -> Result<String, Refus
             parts.sessions.end(&session).await?;
         }
     }
-    Ok(access::closed(secure))
+    Ok(access::expired_cookie(secure))
 }
 
-/// A unique name for a session.
+/// A unique id for a session.
 fn new_id() -> Result<String, Refusal> {
     let mut bytes = [0; 16];
     SystemRandom::new()
         .fill(&mut bytes)
-        .map_err(|_| Refusal::Unavailable("the machine has no random numbers; try again".into()))?;
+        .map_err(|_| Refusal::Unavailable("the random number generator failed; try again".into()))?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// Another site can make a browser post a form here, but neither JSON nor without saying where from.
+/// Another site can make a browser post a form to this dashboard, but it cannot send JSON or hide its origin.
 pub(crate) fn from_our_page(headers: &HeaderMap) -> Result<(), Refusal> {
     let text = |name: &HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
     let is_json = text(&header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/json"));
@@ -90,16 +90,16 @@ pub(crate) fn from_our_page(headers: &HeaderMap) -> Result<(), Refusal> {
         return Err(Refusal::BadRequest("send application/json".into()));
     }
     let is_ours = match (text(&FETCH_SITE), text(&header::ORIGIN)) {
-        // The browser compares what it shows in its address bar, which a proxy's `Host` need not be.
+        // The browser compares with the address that the user sees; behind a proxy, `Host` can differ from it.
         (Some(site), _) => site == "same-origin",
         // An older browser.
         (None, Some(origin)) => origin.split_once("://").map(|(_, host)| host) == text(&header::HOST),
-        // No browser.
+        // Not a browser.
         (None, None) => true,
     };
     if is_ours {
         Ok(())
     } else {
-        Err(Refusal::Forbidden("this comes from another site"))
+        Err(Refusal::Forbidden("this request comes from another site"))
     }
 }

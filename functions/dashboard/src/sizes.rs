@@ -1,14 +1,14 @@
-//! How large an answer may be. Lambda delivers 6 MB, and what it delivers is the answer as a JSON text
-//! within another: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
+//! Size limits of responses. Lambda's limit is 6 MB, and Lambda delivers the response as a string within a
+//! JSON document: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 
-/// The most that one answer takes on its way, [`delivered`]. The rest of the 6 MB is for headers, tokens
-/// and what surrounds a list.
+/// Limit of a response, measured with [`delivered`]. The rest of the 6 MB is for headers, tokens and the
+/// fields around a list.
 pub(crate) const LARGEST_ANSWER: usize = 4_500_000;
 
-/// What Lambda delivers, but for some room for the headers.
+/// Lambda's limit, minus a reserve for headers.
 pub(crate) const LARGEST_BODY: usize = 6_000_000;
 
-/// How many bytes a text takes on its way out of Lambda, where it is a string in a JSON document.
+/// Bytes of a text as a JSON string, as Lambda delivers it.
 pub(crate) fn delivered(text: &str) -> usize {
     text.bytes()
         .map(|byte| match byte {
@@ -19,17 +19,17 @@ pub(crate) fn delivered(text: &str) -> usize {
         .sum()
 }
 
-/// Room in an answer that fills up.
+/// Remaining space in a response.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Room {
-    /// Entries that still fit.
+pub(crate) struct SizeBudget {
+    /// Remaining entries.
     pub(crate) entries: usize,
-    /// Bytes that still fit.
+    /// Remaining bytes.
     pub(crate) bytes: usize,
 }
 
-impl Room {
-    /// Takes the room of an entry of so many bytes, if there is so much.
+impl SizeBudget {
+    /// Reserves space for an entry with this size. Returns whether it fits.
     pub(crate) fn take(&mut self, bytes: usize) -> bool {
         let fits = self.entries > 0 && bytes <= self.bytes;
         if fits {

@@ -1,8 +1,8 @@
-//! The overview, from the counters' table: three or four queries whose size depends on the range and is
-//! bounded.
+//! The overview, from the counters' table: three or four queries. Their size is limited and depends only on
+//! the range.
 //!
-//! A day of a series is at most ten items of at most 50 KB, usually one of 1 KB; an hour ten of 15 KB,
-//! usually one of 200 bytes. The names of the range are one page of a query, 1 MB at most.
+//! A day of a series has at most ten items of 50 KB, usually one of 1 KB; an hour has at most ten items of
+//! 15 KB, usually one of 200 bytes. The names of a range are one page of a query, at most 1 MB.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,25 +20,25 @@ use crate::{
     refusal::{self, Refusal},
 };
 
-/// Hours of a longer range would fill a screen with one pixel each.
-const MOST_DAYS_WITH_HOURS: i64 = 31;
-/// So many bots and tags are offered to choose from, those of the latest days.
-const MOST_CHOICES: usize = 2_000;
+/// For longer ranges there are no hours: a screen has not enough pixels for them.
+const MAX_DAYS_WITH_HOURS: i64 = 31;
+/// Maximum of bots and tags to choose from, those of the latest days.
+const MAX_CHOICES: usize = 2_000;
 
-/// Which events are asked for.
+/// Filter for the counted events.
 #[derive(Debug, Clone)]
 pub(crate) struct Range {
     /// First UTC day, `2026-11-21`.
     pub(crate) from: String,
     /// Last UTC day.
     pub(crate) to: String,
-    /// How many days that is.
+    /// Number of days.
     pub(crate) days: i64,
     pub(crate) scope: Scope,
     pub(crate) channel: Option<String>,
 }
 
-/// The counters' table, read.
+/// Reads the counters' table.
 pub(crate) struct Counters {
     client: Client,
     table: String,
@@ -59,12 +59,12 @@ impl Counters {
         let of_days = || counters::days(&range.from, &range.to);
         let days = self.read(&series, of_days());
         let hours = async {
-            if range.days > MOST_DAYS_WITH_HOURS {
+            if range.days > MAX_DAYS_WITH_HOURS {
                 return Ok(Vec::new());
             }
             self.read(&series, counters::hours(&range.from, &range.to)).await
         };
-        // What can be chosen does not depend on what is chosen.
+        // The choices do not depend on the current choice.
         let choices = async {
             if series == everything {
                 return Ok(None);
@@ -92,7 +92,7 @@ impl Counters {
             .map_err(|e| refusal::unavailable("the counters' table", &e))
     }
 
-    /// The pages of names, the latest day first; of a range with more, one page of the query.
+    /// The pages of names, latest day first; only the first page of the query.
     async fn names(&self, generation: &str, range: (String, String)) -> Result<Vec<Item>, Refusal> {
         let answer = self
             .query(&counters::names(generation), range)
@@ -164,7 +164,7 @@ fn summary(range: &Range, days: &[Item], hours: &[Item], choices: &[Item], names
     summary
 }
 
-/// What the range holds in all.
+/// Adds the totals of the range.
 fn total(summary: &mut Summary, totals: BTreeMap<Counter, u64>) {
     let mut funnels: BTreeMap<String, Funnel> = BTreeMap::new();
     let mut prices: BTreeMap<(String, bool), BTreeMap<String, u64>> = BTreeMap::new();
@@ -251,7 +251,7 @@ fn fallback(funnels: &BTreeMap<String, Funnel>) -> Fallback {
     }
 }
 
-/// The counters of items by day or hour, those of all slots added up.
+/// Counters of items by day or hour, summed over all slots.
 fn counters(items: &[Item]) -> BTreeMap<(String, Counter), u64> {
     let mut counters = BTreeMap::new();
     for item in items {
@@ -269,7 +269,7 @@ fn counters(items: &[Item]) -> BTreeMap<(String, Counter), u64> {
     counters
 }
 
-/// The bots or tags to choose from, in alphabetical order. An earlier version kept them in the days.
+/// The bots or tags to choose from, sorted. Earlier versions stored them in the items of days.
 fn chosen(names: &[Item], days: &[Item], kind: Names) -> Vec<String> {
     let latest_first = names.iter().chain(days.iter().rev());
     let mut all = BTreeSet::new();
@@ -277,7 +277,7 @@ fn chosen(names: &[Item], days: &[Item], kind: Names) -> Vec<String> {
         .filter_map(|item| item.get(kind.attribute())?.as_ss().ok())
         .flatten()
     {
-        if all.len() == MOST_CHOICES {
+        if all.len() == MAX_CHOICES {
             break;
         }
         all.insert(name);
@@ -290,7 +290,7 @@ fn chosen(names: &[Item], days: &[Item], kind: Names) -> Vec<String> {
     all
 }
 
-/// The kinds of names that some day had more of than it counts by name.
+/// Kinds of names with more names on some day than are counted separately.
 fn folded(names: &[Item]) -> Vec<Folded> {
     let of = |page: &Item| -> BTreeSet<(String, String)> {
         let day = page.get(PERIOD).and_then(|p| p.as_s().ok());

@@ -1,4 +1,4 @@
-//! The questions that are asked of the events table. Each is a query on a key, none a scan.
+//! Queries of the events table. All use keys; none is a scan.
 
 use std::collections::BTreeSet;
 
@@ -17,21 +17,21 @@ use webhook_ingest::{
 
 use crate::{
     cursor,
-    days::{self, Wanted},
-    parts::{Around, OfMessage, Page, Part},
+    days::{self, DayFilter},
+    pages::{MessageEvents, Page, PageRequest, RelatedEvents},
     refusal::{self, Refusal},
-    sizes::Room,
+    sizes::SizeBudget,
     timeline,
 };
 
-/// How many events of a message one request reads; the rest is behind a cursor.
-const MOST_EVENTS: usize = 2_000;
-/// How many calls that takes at most. One brings 1 MB.
-const MOST_CALLS: usize = 20;
-/// Of an answer about a message, the bytes that are for its own events. An item of 400 KB that is written in
-/// escapes takes nearly as much.
+/// Maximum events of a message that one request reads; the cursor returns the rest.
+const MAX_EVENTS: usize = 2_000;
+/// Maximum calls to DynamoDB for it. Each returns at most 1 MB.
+const MAX_CALLS: usize = 20;
+/// Bytes of a message's response for its own events. An item of 400 KB with only escaped characters takes
+/// nearly as much.
 const OWN_EVENTS: usize = 3_100_000;
-/// What the state of a message is folded from.
+/// Attributes that determine the state of a message.
 const FOLDED: [&str; 7] = [
     MESSAGE_ID,
     CHANNEL,
@@ -41,9 +41,9 @@ const FOLDED: [&str; 7] = [
     FORMAT,
     Attribute::InReplyTo.name(),
 ];
-/// How many of a person's events within [`LINK_WINDOW_MS`] are looked at.
-const LINK_LOOK: i32 = 200;
-/// What a journey is folded from, beside the key of an event.
+/// Maximum events of a person within [`LINK_WINDOW_MS`] that are read.
+const MAX_LINKED: i32 = 200;
+/// Attributes that determine a journey, and the key of an event.
 const JOURNEY: [&str; 10] = [
     MESSAGE_ID,
     STATUS_KEY,
@@ -57,7 +57,7 @@ const JOURNEY: [&str; 10] = [
     Attribute::Remarks.name(),
 ];
 
-/// The events table, read.
+/// Reads the events table.
 pub(crate) struct EventsTable {
     client: Client,
     name: String,
@@ -68,9 +68,9 @@ impl EventsTable {
         Self { client, name }
     }
 
-    /// The events of a message after a place: one query, continued while there are more pages.
-    pub(crate) async fn message(&self, id: &str, cursor: Option<&str>) -> Result<OfMessage, Refusal> {
-        let mut read = OfMessage {
+    /// The events of a message after a cursor.
+    pub(crate) async fn message(&self, id: &str, cursor: Option<&str>) -> Result<MessageEvents, Refusal> {
+        let mut read = MessageEvents {
             items: Vec::new(),
             others: Vec::new(),
             cursor: None,
@@ -82,16 +82,16 @@ impl EventsTable {
             None => None,
             Some(cursor) => Some(event_key(id, cursor::read::<String>(cursor)?)),
         };
-        let mut room = Room {
-            entries: MOST_EVENTS,
+        let mut budget = SizeBudget {
+            entries: MAX_EVENTS,
             bytes: OWN_EVENTS,
         };
         let mut is_full = false;
-        for _ in 0..MOST_CALLS {
+        for _ in 0..MAX_CALLS {
             let query = self.of_message(id).set_exclusive_start_key(start);
             let page = query.send().await.map_err(|e| refusal::of_query(&e))?;
             for mut item in page.items.unwrap_or_default() {
-                is_full = is_full || !room.take(timeline::size(&item));
+                is_full = is_full || !budget.take(timeline::size(&item));
                 if is_full {
                     reduce(&mut item);
                     read.others.push(item);
@@ -100,7 +100,7 @@ impl EventsTable {
                 }
             }
             start = page.last_evaluated_key;
-            if start.is_none() || read.items.len() + read.others.len() >= MOST_EVENTS {
+            if start.is_none() || read.items.len() + read.others.len() >= MAX_EVENTS {
                 break;
             }
         }
@@ -121,10 +121,10 @@ impl EventsTable {
             .consistent_read(true)
     }
 
-    /// A person's events, the newest first.
-    pub(crate) async fn recipient(&self, number: &str, page: Page) -> Result<Part, Refusal> {
+    /// A person's events, newest first.
+    pub(crate) async fn recipient(&self, number: &str, page: PageRequest) -> Result<Page, Refusal> {
         let mut start = page.cursor.as_deref().map(cursor::read_key).transpose()?;
-        let mut room = page.room;
+        let mut budget = page.budget;
         let mut items: Vec<Item> = Vec::new();
         for _ in 0..page.rounds {
             let answer = self
@@ -136,40 +136,40 @@ impl EventsTable {
                 .expression_attribute_names("#key", RECIPIENT)
                 .expression_attribute_values(":number", AttributeValue::S(number.to_owned()))
                 .scan_index_forward(false)
-                .limit(i32::try_from(room.entries).unwrap_or(i32::MAX))
+                .limit(i32::try_from(budget.entries).unwrap_or(i32::MAX))
                 .set_exclusive_start_key(start)
                 .send()
                 .await
                 .map_err(|e| refusal::of_query(&e))?;
             start = answer.last_evaluated_key;
             for item in answer.items.unwrap_or_default() {
-                if !room.take((page.size)(&item)) {
+                if !budget.take((page.size)(&item)) {
                     let key = items.last().map(key_in_recipient_index);
-                    return Ok(Part {
+                    return Ok(Page {
                         cursor: key.as_ref().map(cursor::write_key),
                         items,
                     });
                 }
                 items.push(only(item, page.attributes));
             }
-            if start.is_none() || room.entries == 0 {
+            if start.is_none() || budget.entries == 0 {
                 break;
             }
         }
-        Ok(Part {
+        Ok(Page {
             items,
             cursor: start.as_ref().map(cursor::write_key),
         })
     }
 
-    /// Other events of a message's sending. Nothing where there is no recipient index.
-    pub(crate) async fn around(&self, id: &str, events: &[Item]) -> Result<Around, Refusal> {
+    /// Events that are related to a message. Empty if the table has no recipient index.
+    pub(crate) async fn related(&self, id: &str, events: &[Item]) -> Result<RelatedEvents, Refusal> {
         let Some(number) = events.iter().find_map(|item| text(item, RECIPIENT)) else {
-            return Ok(Around::default());
+            return Ok(RelatedEvents::default());
         };
         let times = || events.iter().filter_map(|item| number_at(item, EVENT_TIME));
         let (Some(first), Some(last)) = (times().min(), times().max()) else {
-            return Ok(Around::default());
+            return Ok(RelatedEvents::default());
         };
         let (from, to) = (
             first.saturating_sub(LINK_WINDOW_MS),
@@ -177,18 +177,18 @@ impl EventsTable {
         );
         let answer = self.near(number, from, to).send().await;
         match answer {
-            Ok(answer) => Ok(around(id, events, answer.items.unwrap_or_default())),
-            Err(error) if dynamodb::lacks_index(&error) => Ok(Around::default()),
+            Ok(answer) => Ok(related(id, events, answer.items.unwrap_or_default())),
+            Err(error) if dynamodb::lacks_index(&error) => Ok(RelatedEvents::default()),
             Err(error) => Err(refusal::of_query(&error)),
         }
     }
 
-    /// A person's events beside a part of the list of them, with nothing but what a journey is folded from: those
-    /// that happened shortly after it where the part has one before, and shortly before it where it has one after.
-    pub(crate) async fn beside(
+    /// A person's events shortly before and after a page, with the attributes that determine journeys. Newer
+    /// events are read only if there is a previous page, older events only if there is a next page.
+    pub(crate) async fn neighbors(
         &self,
         number: &str,
-        part: &Part,
+        part: &Page,
         has_before: bool,
     ) -> Result<Vec<Item>, Refusal> {
         let times = || part.items.iter().filter_map(|item| number_at(item, EVENT_TIME));
@@ -201,7 +201,7 @@ impl EventsTable {
             query.scan_index_forward(false)
         });
         let of_part: BTreeSet<_> = part.items.iter().map(name).collect();
-        let mut beside = Vec::new();
+        let mut neighbors = Vec::new();
         for mut query in [newer, older].into_iter().flatten() {
             let names = JOURNEY.map(|name| format!("#{name}"));
             query = query.projection_expression(names.join(", "));
@@ -210,12 +210,12 @@ impl EventsTable {
             }
             let answer = query.send().await.map_err(|e| refusal::of_query(&e))?;
             let items = answer.items.unwrap_or_default().into_iter();
-            beside.extend(items.filter(|item| !of_part.contains(&name(item))));
+            neighbors.extend(items.filter(|item| !of_part.contains(&name(item))));
         }
-        Ok(beside)
+        Ok(neighbors)
     }
 
-    /// The query for a person's events of some time, the oldest first, for [`LINK_LOOK`] of them.
+    /// The query for up to [`MAX_LINKED`] events of a person in a time range, oldest first.
     fn near(&self, number: &str, from: i64, to: i64) -> QueryFluentBuilder {
         self.client
             .query()
@@ -227,17 +227,17 @@ impl EventsTable {
             .expression_attribute_values(":number", AttributeValue::S(number.to_owned()))
             .expression_attribute_values(":from", AttributeValue::N(from.to_string()))
             .expression_attribute_values(":to", AttributeValue::N(to.to_string()))
-            .limit(LINK_LOOK)
+            .limit(MAX_LINKED)
     }
 
-    /// The events of a day, the newest first.
-    pub(crate) async fn day(&self, wanted: &Wanted, page: Page) -> Result<Part, Refusal> {
+    /// The events of a day, newest first.
+    pub(crate) async fn day(&self, wanted: &DayFilter, page: PageRequest) -> Result<Page, Refusal> {
         days::page(&self.client, &self.name, wanted, page).await
     }
 }
 
-/// Those of a person's events that belong to a message.
-fn around(id: &str, own: &[Item], candidates: Vec<Item>) -> Around {
+/// The events of a person that are related to a message.
+fn related(id: &str, own: &[Item], candidates: Vec<Item>) -> RelatedEvents {
     let own: Vec<Step<'_>> = own.iter().filter_map(timeline::step).collect();
     let (linked, others): (Vec<Item>, Vec<Item>) = candidates
         .into_iter()
@@ -252,15 +252,15 @@ fn around(id: &str, own: &[Item], candidates: Vec<Item>) -> Around {
         .into_iter()
         .filter(|item| text(item, Attribute::InReplyTo.name()).is_some_and(|to| ids.contains(to)))
         .collect();
-    Around { linked, answers }
+    RelatedEvents { linked, answers }
 }
 
-/// What tells an event of a person from all others.
+/// The key of an event.
 fn name(item: &Item) -> (Option<&str>, Option<&str>) {
     (text(item, MESSAGE_ID), text(item, STATUS_KEY))
 }
 
-/// Leaves of an item what a state is folded from, and the reason of a failure.
+/// Removes all attributes except those that determine the state, and the reason of a failure.
 fn reduce(item: &mut Item) {
     let is_failure = text(item, STATUS).is_some_and(state::is_failure);
     item.retain(|name, _| FOLDED.contains(&name.as_str()) || is_failure && name == Attribute::Remarks.name());
@@ -281,7 +281,7 @@ fn key_in_recipient_index(item: &Item) -> Item {
         .collect()
 }
 
-/// An item with nothing but these attributes.
+/// An item with only these attributes.
 fn only(mut item: Item, attributes: Option<&[&str]>) -> Item {
     if let Some(attributes) = attributes {
         item.retain(|name, _| attributes.contains(&name.as_str()));

@@ -1,4 +1,4 @@
-//! What items mean to a reader: a message's events in order, its state, and its journey over channels.
+//! Computes a message's sorted events, its state and its journey over channels from items.
 
 use webhook_ingest::{
     event::{
@@ -13,36 +13,37 @@ use webhook_ingest::{
 
 use crate::{
     answers::{Event, JourneyLeg, Message, Outcome, PersonEvents, PersonJourney},
-    parts::{Around, OfMessage, Part},
-    sizes::{self, LARGEST_ANSWER, Room},
+    pages::{MessageEvents, Page, RelatedEvents},
+    sizes::{self, LARGEST_ANSWER, SizeBudget},
 };
 
-/// Legs of a journey beyond these are left out.
-const MOST_LEGS: usize = 100;
-/// Events of other messages that an answer about a message holds at most.
-const MOST_OTHERS: usize = 200;
-/// What an answer holds beside events and legs.
+/// Maximum legs of a journey in a response.
+const MAX_LEGS: usize = 100;
+/// Maximum events of other messages in a message's response.
+const MAX_OTHERS: usize = 200;
+/// Bytes of a response for everything except events and legs.
 const REST: usize = 50_000;
-/// What an outcome takes beside its words.
+/// Bytes of an outcome without its words.
 const OUTCOME: usize = 300;
-/// The legs of all journeys of a person's events: with the largest list of events, they fit what Lambda delivers.
-const ROOM_OF_LEGS: Room = Room {
+/// Limit for the legs of all journeys of a person's events. Together with the largest list of events, they fit
+/// Lambda's limit.
+const LEGS_BUDGET: SizeBudget = SizeBudget {
     entries: 1_000,
     bytes: 1_000_000,
 };
 
-/// One event as the API shows it: every stored attribute under its name.
+/// An event of the API: every stored attribute with its name.
 pub(crate) fn event(item: &Item) -> Event {
     Event(to_json(item))
 }
 
-/// The bytes of an answer that an event takes.
+/// Bytes of an event in a response.
 pub(crate) fn size(item: &Item) -> usize {
-    // An event is plain data, which always is JSON; a comma follows it.
+    // One more for the comma.
     serde_json::to_string(&event(item)).map_or(usize::MAX, |text| sizes::delivered(&text) + 1)
 }
 
-/// The same where the answer also says how the journey of the event ended.
+/// The same for a response that also contains the outcome of the event's journey.
 pub(crate) fn size_with_outcome(item: &Item) -> usize {
     let named = [MESSAGE_ID, CHANNEL, STATUS]
         .iter()
@@ -53,7 +54,7 @@ pub(crate) fn size_with_outcome(item: &Item) -> usize {
     size(item) + words + OUTCOME
 }
 
-/// What a journey needs to know of an event; nothing for an item that is no event.
+/// The data of an event for its journey; `None` if the item is not an event.
 pub(crate) fn step(item: &Item) -> Option<Step<'_>> {
     let attribute = |attribute: Attribute| text(item, attribute.name());
     Some(Step {
@@ -67,27 +68,27 @@ pub(crate) fn step(item: &Item) -> Option<Step<'_>> {
     })
 }
 
-/// A message with its events in order of time and rank, its present state, and its journey.
-pub(crate) fn message(id: &str, read: &OfMessage, around: &Around) -> Message {
+/// A message with its events sorted by time and rank, its current state, and its journey.
+pub(crate) fn message(id: &str, read: &MessageEvents, related: &RelatedEvents) -> Message {
     let items = &read.items;
     let all: Vec<&Item> = items.iter().chain(&read.others).collect();
     let sightings: Vec<Sighting> = all.iter().filter_map(|item| sighting(item)).collect();
     let own_legs = state::legs(&sightings);
     let present = state::present(&own_legs);
-    let steps: Vec<Step<'_>> = all.into_iter().chain(&around.linked).filter_map(step).collect();
+    let steps: Vec<Step<'_>> = all.into_iter().chain(&related.linked).filter_map(step).collect();
     let mut legs = journey::legs(&steps.iter().collect::<Vec<&Step<'_>>>());
     let outcome = journey::outcome(&legs).map(outcome);
-    let legs_left_out = legs.len() > MOST_LEGS;
-    legs.truncate(MOST_LEGS);
+    let legs_left_out = legs.len() > MAX_LEGS;
+    legs.truncate(MAX_LEGS);
     let journey: Vec<JourneyLeg> = legs.into_iter().map(leg).collect();
     let used = items.iter().map(size).sum::<usize>() + journey.iter().map(size_of_leg).sum::<usize>() + REST;
-    let mut room = Room {
-        entries: MOST_OTHERS,
+    let mut budget = SizeBudget {
+        entries: MAX_OTHERS,
         bytes: LARGEST_ANSWER.saturating_sub(used),
     };
-    let linked = fitting(&around.linked, &mut room);
-    let answers = fitting(&around.answers, &mut room);
-    let others_left_out = linked.len() < around.linked.len() || answers.len() < around.answers.len();
+    let linked = fitting(&related.linked, &mut budget);
+    let answers = fitting(&related.answers, &mut budget);
+    let others_left_out = linked.len() < related.linked.len() || answers.len() < related.answers.len();
     let events = ordered(items);
     let first = |name: &str| {
         events
@@ -112,48 +113,52 @@ pub(crate) fn message(id: &str, read: &OfMessage, around: &Around) -> Message {
     }
 }
 
-/// A part of a person's events with what they belong to. `beside` are events before and after the part.
-pub(crate) fn person(part: Part, beside: &[Item]) -> PersonEvents {
-    let steps: Vec<(Option<usize>, Step<'_>)> = part
+/// A page of a person's events with their journeys. `neighbors` are events before and after the page.
+pub(crate) fn person(page: Page, neighbors: &[Item]) -> PersonEvents {
+    let steps: Vec<(Option<usize>, Step<'_>)> = page
         .items
         .iter()
         .enumerate()
         .filter_map(|(position, item)| Some((Some(position), step(item)?)))
-        .chain(beside.iter().filter_map(|item| Some((None, step(item)?))))
+        .chain(neighbors.iter().filter_map(|item| Some((None, step(item)?))))
         .collect();
     let (positions, steps): (Vec<Option<usize>>, Vec<Step<'_>>) = steps.into_iter().unzip();
-    let mut room = ROOM_OF_LEGS;
+    let mut budget = LEGS_BUDGET;
     let journeys = journey::journeys(&steps);
     let journeys = journeys
         .into_iter()
-        .filter_map(|journey| person_journey(journey, &positions, &mut room))
+        .filter_map(|journey| person_journey(journey, &positions, &mut budget))
         .collect();
     PersonEvents {
-        events: part.items.iter().map(event).collect(),
-        cursor: part.cursor,
+        events: page.items.iter().map(event).collect(),
+        cursor: page.cursor,
         journeys,
     }
 }
 
-/// A journey, unless none of its events is in the part.
-fn person_journey(journey: Journey, positions: &[Option<usize>], room: &mut Room) -> Option<PersonJourney> {
+/// A journey; `None` if none of its events is on the page.
+fn person_journey(
+    journey: Journey,
+    positions: &[Option<usize>],
+    budget: &mut SizeBudget,
+) -> Option<PersonJourney> {
     let steps = journey.steps.into_iter();
     let events: Vec<usize> = steps.filter_map(|step| *positions.get(step)?).collect();
     if events.is_empty() {
         return None;
     }
     let outcome = outcome(journey::outcome(&journey.legs)?);
-    let legs = journey.legs.into_iter().take(MOST_LEGS).map(leg);
+    let legs = journey.legs.into_iter().take(MAX_LEGS).map(leg);
     Some(PersonJourney {
-        journey: legs.take_while(|leg| room.take(size_of_leg(leg))).collect(),
+        journey: legs.take_while(|leg| budget.take(size_of_leg(leg))).collect(),
         outcome,
         events,
     })
 }
 
-/// Those that there is room for.
-fn fitting<'i>(items: &'i [Item], room: &mut Room) -> Vec<&'i Item> {
-    items.iter().filter(|item| room.take(size(item))).collect()
+/// The items that fit.
+fn fitting<'i>(items: &'i [Item], budget: &mut SizeBudget) -> Vec<&'i Item> {
+    items.iter().filter(|item| budget.take(size(item))).collect()
 }
 
 fn ordered<'i>(items: impl IntoIterator<Item = &'i Item>) -> Vec<Event> {

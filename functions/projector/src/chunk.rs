@@ -12,9 +12,9 @@ use crate::names::Entry;
 
 /// A transaction can have 100 items:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
-const MOST_ITEMS: usize = 100;
+const MAX_ITEMS: usize = 100;
 /// An update expression can have 4 KB, and each counter needs some 20 bytes of it.
-const MOST_COUNTERS: usize = 150;
+const MAX_COUNTERS: usize = 150;
 
 type Key = (String, String);
 
@@ -50,7 +50,7 @@ impl Counts {
                 item.expires = expires;
                 *item.counters.entry(counter.clone()).or_default() += count;
             };
-            for counter in entry.of_the_day.iter().chain([&entry.status]) {
+            for counter in entry.daily.iter().chain([&entry.status]) {
                 add(day(&entry.day, self.slot), counter);
             }
             add(hour(&entry.hour, self.slot), &entry.status);
@@ -69,7 +69,7 @@ impl Counts {
             // An item with more counters than an expression can have is split over several parts.
             let mut rest = BTreeMap::new();
             for (key, additions) in &mut self.items {
-                if let Some(beyond) = additions.counters.keys().nth(MOST_COUNTERS).cloned() {
+                if let Some(beyond) = additions.counters.keys().nth(MAX_COUNTERS).cloned() {
                     let counters = additions.counters.split_off(&beyond);
                     let expires = additions.expires;
                     rest.insert(key.clone(), Additions { counters, expires });
@@ -77,7 +77,7 @@ impl Counts {
             }
             let mut items = std::mem::replace(&mut self.items, rest).into_iter().peekable();
             while items.peek().is_some() {
-                let items = items.by_ref().take(MOST_ITEMS).collect();
+                let items = items.by_ref().take(MAX_ITEMS).collect();
                 parts.push(Self { items, ..self });
             }
         }
@@ -93,26 +93,25 @@ impl Counts {
     }
 }
 
-/// The room that some events need in a transaction.
+/// The size of a transaction for some events.
 #[derive(Default)]
-pub(crate) struct Room<'e> {
+pub(crate) struct TransactionSize<'e> {
     items: BTreeSet<(&'e Scope, &'e str)>,
     markers: BTreeSet<String>,
     counters: BTreeSet<&'e Counter>,
 }
 
-impl<'e> Room<'e> {
+impl<'e> TransactionSize<'e> {
     /// Adds an event with the item of its marker. Returns whether all events fit one transaction. A single
     /// event always fits.
-    pub(crate) fn takes(&mut self, entry: &'e Entry, marker: String) -> bool {
+    pub(crate) fn add(&mut self, entry: &'e Entry, marker: String) -> bool {
         for scope in &entry.scopes {
             self.items
                 .extend([(scope, entry.day.as_str()), (scope, entry.hour.as_str())]);
         }
         self.markers.insert(marker);
-        self.counters
-            .extend(entry.of_the_day.iter().chain([&entry.status]));
-        self.items.len() + self.markers.len() <= MOST_ITEMS && self.counters.len() <= MOST_COUNTERS
+        self.counters.extend(entry.daily.iter().chain([&entry.status]));
+        self.items.len() + self.markers.len() <= MAX_ITEMS && self.counters.len() <= MAX_COUNTERS
     }
 }
 
@@ -126,11 +125,11 @@ fn added(mut update: UpdateBuilder, additions: &Additions, now: EpochMillis) -> 
             .expression_attribute_values(":expires", AttributeValue::N(expires.to_string()));
     }
     let mut parts = Vec::new();
-    for (place, (counter, count)) in additions.counters.iter().enumerate() {
-        parts.push(format!("#{place} :{place}"));
+    for (index, (counter, count)) in additions.counters.iter().enumerate() {
+        parts.push(format!("#{index} :{index}"));
         update = update
-            .expression_attribute_names(format!("#{place}"), counter.name())
-            .expression_attribute_values(format!(":{place}"), AttributeValue::N(count.to_string()));
+            .expression_attribute_names(format!("#{index}"), counter.name())
+            .expression_attribute_values(format!(":{index}"), AttributeValue::N(count.to_string()));
     }
     update
         .update_expression(format!("{set} ADD {}", parts.join(", ")))

@@ -25,7 +25,7 @@ pub(crate) const ATTRIBUTES: [&str; 11] = [
 ];
 
 /// The most different tags of an event that are counted. Each tag needs four of a transaction's 100 items.
-const MOST_TAGS: usize = 20;
+const MAX_TAGS: usize = 20;
 /// The most characters of a reason. A longer one is cut.
 const LONGEST_REASON: usize = 160;
 
@@ -68,7 +68,7 @@ pub struct Subject {
     /// The status, which is counted per day and per hour.
     pub status: Counter,
     /// Counters that are counted only per day.
-    pub of_the_day: Vec<Counter>,
+    pub daily: Vec<Counter>,
 }
 
 impl CounterDelta {
@@ -78,20 +78,20 @@ impl CounterDelta {
         let (message_id, status_key) = (text(MESSAGE_ID)?, text(STATUS_KEY)?);
         let (channel, status) = (counters::word(text(CHANNEL)?), counters::word(text(STATUS)?));
         let at = number_at(item, EVENT_TIME)?;
-        let mut of_the_day = Vec::new();
+        let mut daily = Vec::new();
         if let Some(message_type) = text(Attribute::MessageType.name()).filter(|t| !t.is_empty()) {
-            of_the_day.push(Counter::Kind {
+            daily.push(Counter::Kind {
                 channel: channel.clone(),
                 message_type: counters::word(message_type),
             });
         }
         if is_failure(&status) {
-            of_the_day.push(Counter::Failure {
+            daily.push(Counter::Failure {
                 channel: channel.clone(),
                 reason: reason(text(Attribute::Remarks.name()).unwrap_or_default()),
             });
         }
-        of_the_day.extend(billing(item, &channel, &status));
+        daily.extend(billing(item, &channel, &status));
         Some(Self {
             identity: Identity {
                 received_at: number_at(item, RECEIVED_AT)?,
@@ -105,7 +105,7 @@ impl CounterDelta {
                     .filter(|b| !b.is_empty()),
                 tags: tags(item),
                 status: Counter::Status { channel, status },
-                of_the_day,
+                daily,
             },
         })
     }
@@ -153,7 +153,7 @@ fn tags(item: &Item) -> Vec<String> {
     tags.retain(|tag| !tag.is_empty());
     tags.sort();
     tags.dedup();
-    tags.truncate(MOST_TAGS);
+    tags.truncate(MAX_TAGS);
     tags
 }
 
@@ -208,7 +208,7 @@ mod tests {
             .unwrap()
             .subject;
         assert_eq!(
-            delta.of_the_day,
+            delta.daily,
             [Counter::Failure {
                 channel: "RCS".into(),
                 reason: "*********291 is not reachable".into()
@@ -266,7 +266,7 @@ mod tests {
                 ("category".into(), text("marketing")),
             ]));
             let delta = CounterDelta::of(&item(&[("pricing", pricing)])).unwrap();
-            assert!(delta.subject.of_the_day.contains(&Counter::Billing {
+            assert!(delta.subject.daily.contains(&Counter::Billing {
                 channel: "RCS".into(),
                 category: "marketing".into(),
                 billable: expected,

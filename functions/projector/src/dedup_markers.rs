@@ -1,5 +1,5 @@
 //! Markers of counted events. Each event adds eight bytes to an item whose key depends only on the event's
-//! arrival and digest, so that every projector looks for it in the same place.
+//! arrival and digest, so that every projector looks for it in the same item.
 //!
 //! The markers of a second are in one item. When the item is full, it is closed permanently, and later
 //! markers go into 16 items below it, which are closed in the same way. A marker is searched along this path.
@@ -34,11 +34,11 @@ const CLOSED: &str = "closed";
 /// has more markers only if several projectors filled it at the same moment.
 pub(crate) const MAX_MARKERS: usize = 512;
 /// Markers have 16 hex digits. This many levels of items are enough for any number of events.
-const MOST_DIGITS: usize = 12;
+const MAX_DIGITS: usize = 12;
 /// The most markers that an update's condition looks for. With more markers, the update fails if any
 /// marker was added in the meantime. An expression can have 300 operators:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
-const MOST_CONDITIONS: usize = 120;
+const MAX_CONDITIONS: usize = 120;
 /// How long markers live. A stream keeps its records for 24 hours, so no record is delivered
 /// again later.
 const LIVE_SECONDS: i64 = 3 * 86_400;
@@ -62,7 +62,7 @@ struct Node {
 }
 
 /// Markers to add, by the partition key of their items.
-pub(crate) type Fresh = BTreeMap<String, BTreeSet<[u8; 8]>>;
+pub(crate) type NewMarkers = BTreeMap<String, BTreeSet<[u8; 8]>>;
 
 impl Paths {
     /// Reads the paths of events until a deadline.
@@ -78,7 +78,7 @@ impl Paths {
     ) -> Result<Self, String> {
         let mut paths = Self::default();
         let mut below: Vec<&Identity> = events.into_iter().collect();
-        for digits in 0..=MOST_DIGITS {
+        for digits in 0..=MAX_DIGITS {
             let key = |event: &Identity| markers(generation, event.received_at, event.marker, digits);
             let wanted: BTreeSet<String> = below.iter().map(|event| key(event)).collect();
             if wanted.is_empty() {
@@ -95,23 +95,23 @@ impl Paths {
     }
 
     /// The item for an event's marker; `None` if the event was counted already.
-    pub(crate) fn place(&self, generation: &str, event: &Identity) -> Option<String> {
+    pub(crate) fn item_for(&self, generation: &str, event: &Identity) -> Option<String> {
         let mut digits = 0;
         loop {
             let key = markers(generation, event.received_at, event.marker, digits);
             match self.nodes.get(&key) {
                 Some(node) if node.seen.contains(event.marker.as_slice()) => return None,
-                Some(node) if node.is_closed && digits < MOST_DIGITS => digits += 1,
+                Some(node) if node.is_closed && digits < MAX_DIGITS => digits += 1,
                 _ => return Some(key),
             }
         }
     }
 
     /// The updates that add markers. They fail if a marker exists or an item is closed.
-    pub(crate) fn remember(&self, table: &str, fresh: Fresh, now: EpochMillis) -> Vec<TransactWriteItem> {
+    pub(crate) fn updates(&self, table: &str, fresh: NewMarkers, now: EpochMillis) -> Vec<TransactWriteItem> {
         let updates = fresh.into_iter().filter_map(|(key, markers)| {
             let node = self.nodes.get(&key);
-            transact(remember(table, key, markers, node, now))
+            transact(update_for(table, key, markers, node, now))
         });
         updates.collect()
     }
@@ -147,7 +147,7 @@ fn expires(now: EpochMillis) -> AttributeValue {
     AttributeValue::N((now / 1000 + LIVE_SECONDS).to_string())
 }
 
-fn remember(
+fn update_for(
     table: &str,
     key: String,
     markers: BTreeSet<[u8; 8]>,
@@ -171,14 +171,14 @@ fn remember(
         update = update.expression_attribute_values(":closed", AttributeValue::Bool(true));
     }
     let mut condition = "attribute_not_exists(#closed)".to_owned();
-    if markers.len() <= MOST_CONDITIONS {
+    if markers.len() <= MAX_CONDITIONS {
         let there: Vec<String> = (0..markers.len())
-            .map(|place| format!("contains(#seen,:{place})"))
+            .map(|index| format!("contains(#seen,:{index})"))
             .collect();
         condition += &[" AND NOT (", &there.join(" OR "), ")"].concat();
-        for (place, marker) in markers.iter().enumerate() {
+        for (index, marker) in markers.iter().enumerate() {
             update = update
-                .expression_attribute_values(format!(":{place}"), AttributeValue::B(Blob::new(*marker)));
+                .expression_attribute_values(format!(":{index}"), AttributeValue::B(Blob::new(*marker)));
         }
     } else if let Some(read) = node.and_then(|node| node.version.clone()) {
         condition.push_str(" AND #version = :read");

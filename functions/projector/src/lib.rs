@@ -67,9 +67,9 @@ pub struct Projector {
 /// The new events of a batch.
 #[derive(Default)]
 struct Batch {
-    /// The events. `places` has the index of each event's record.
+    /// The events. `indexes` has the index of each event's record.
     deltas: Vec<CounterDelta>,
-    places: Vec<usize>,
+    indexes: Vec<usize>,
     /// Records that cannot be counted, by index, with the reason.
     uncountable: BTreeMap<usize, String>,
 }
@@ -97,16 +97,16 @@ impl Projector {
         let records = event.payload.records;
         let mut batch = Batch::of(&records);
         let (counted, failed) = self.count(&batch.deltas, ends - RESERVE.min(left)).await;
-        let failed = failed.and_then(|place| batch.places.get(place).copied());
+        let failed = failed.and_then(|index| batch.indexes.get(index).copied());
         for refused in &counted.uncountable {
-            if let Some(place) = batch.places.get(refused.place) {
-                batch.uncountable.insert(*place, refused.why.clone());
+            if let Some(index) = batch.indexes.get(refused.index) {
+                batch.uncountable.insert(*index, refused.why.clone());
             }
         }
         // Records that are delivered again are not dead-lettered yet.
         batch
             .uncountable
-            .retain(|place, _| failed.is_none_or(|failed| *place < failed));
+            .retain(|index, _| failed.is_none_or(|failed| *index < failed));
         let unsent = self
             .dead_letter_records(&records, &batch.uncountable, ends - ANSWER.min(left))
             .await;
@@ -132,7 +132,7 @@ impl Projector {
             "batch"
         );
         let mut response = DynamoDbEventResponse::default();
-        if let Some(record) = failed.and_then(|place| records.get(place)) {
+        if let Some(record) = failed.and_then(|index| records.get(index)) {
             let mut failure = DynamoDbBatchItemFailure::default();
             failure.item_identifier = Some(sequence_number(record));
             response.batch_item_failures.push(failure);
@@ -162,7 +162,7 @@ impl Projector {
                 Ok(counted) => counted,
                 Err(NotCounted { done, counted, why }) => {
                     tracing::error!(function = FUNCTION, why, "a batch comes again");
-                    failed = Some(failed.map_or(done, |place| place.min(done)));
+                    failed = Some(failed.map_or(done, |index| index.min(done)));
                     counted
                 }
             };
@@ -187,7 +187,7 @@ impl Projector {
         }
         let messages: Vec<QueueMessage> = uncountable
             .iter()
-            .map(|(place, why)| {
+            .map(|(index, why)| {
                 tracing::warn!(
                     function = FUNCTION,
                     why,
@@ -200,7 +200,7 @@ impl Projector {
                     received_at: time::now(),
                     body: Body::StreamRecord(
                         records
-                            .get(*place)
+                            .get(*index)
                             .map(Value::to_string)
                             .unwrap_or_default()
                             .into_bytes(),
@@ -210,30 +210,30 @@ impl Projector {
             .collect();
         let sent = self.dead_letters.send(messages.iter(), until).await;
         let mut unsent = uncountable.keys().zip(sent).filter(|(_, sent)| !sent);
-        unsent.next().map(|(place, _)| *place)
+        unsent.next().map(|(index, _)| *index)
     }
 }
 
 impl Batch {
     fn of(records: &[Value]) -> Self {
         let mut batch = Self::default();
-        for (place, record) in records.iter().enumerate() {
+        for (index, record) in records.iter().enumerate() {
             match event_name(record) {
                 Some("INSERT") => {
                     if let Some(delta) = delta(record) {
                         batch.deltas.push(delta);
-                        batch.places.push(place);
+                        batch.indexes.push(index);
                     } else {
                         let why =
                             "the record is not an event: a key, a channel, a status or a time is missing";
-                        batch.uncountable.insert(place, why.to_owned());
+                        batch.uncountable.insert(index, why.to_owned());
                     }
                 }
                 // Events never change, and counted events stay counted.
                 Some("MODIFY" | "REMOVE") => {}
                 _ => {
                     let why = "the record has an unknown event name";
-                    batch.uncountable.insert(place, why.to_owned());
+                    batch.uncountable.insert(index, why.to_owned());
                 }
             }
         }

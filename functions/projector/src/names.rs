@@ -31,7 +31,7 @@ use crate::{backoff::Backoff, counter_delta::Subject};
 const PAGE_BYTES: usize = 16_000;
 /// The most bytes of cached names. Beyond, the cache is cleared, and names are read again when they are
 /// needed.
-const REMEMBERED_BYTES: usize = 32_000_000;
+const MAX_CACHED_BYTES: usize = 32_000_000;
 /// In a page: it accepts no more names (BOOL).
 const FULL: &str = "full";
 
@@ -42,18 +42,18 @@ pub(crate) struct Entry {
     pub(crate) hour: String,
     pub(crate) scopes: BTreeSet<Scope>,
     pub(crate) status: Counter,
-    pub(crate) of_the_day: Vec<Counter>,
+    pub(crate) daily: Vec<Counter>,
 }
 
 /// Cached days, by generation and day.
-type Remembered = HashMap<(String, String), Arc<Day>>;
+type CachedDays = HashMap<(String, String), Arc<Day>>;
 
 /// The names of each day, with a cache.
 #[derive(Clone)]
 pub(crate) struct Registry {
     client: Client,
     table: String,
-    remembered: Arc<Mutex<Remembered>>,
+    cache: Arc<Mutex<CachedDays>>,
     /// One task of this process at a time, so that tasks do not make each other's writes fail.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
@@ -61,7 +61,7 @@ pub(crate) struct Registry {
 /// The names of one day.
 #[derive(Debug, Clone, Default)]
 struct Day {
-    names: BTreeMap<Names, Known>,
+    names: BTreeMap<Names, NameSet>,
     folded: BTreeSet<Names>,
     pages: usize,
     last: Page,
@@ -69,12 +69,12 @@ struct Day {
 
 /// The names of one kind.
 #[derive(Debug, Clone, Default)]
-struct Known {
+struct NameSet {
     names: HashSet<String>,
     bytes: usize,
 }
 
-impl Known {
+impl NameSet {
     fn extend(&mut self, names: impl IntoIterator<Item = String>) {
         for name in names {
             self.bytes += name.len();
@@ -96,7 +96,7 @@ impl Registry {
         Self {
             client,
             table,
-            remembered: Arc::default(),
+            cache: Arc::default(),
             turn: Arc::default(),
         }
     }
@@ -106,7 +106,7 @@ impl Registry {
     ///
     /// # Errors
     /// Why the table did not answer in time.
-    pub(crate) async fn place(
+    pub(crate) async fn register(
         &self,
         generation: &str,
         subjects: &[&Subject],
@@ -140,14 +140,14 @@ impl Registry {
         units: &mut f64,
     ) -> Result<Arc<Day>, String> {
         let key = (generation.to_owned(), day.to_owned());
-        if let Some(known) = self.recall(&key)
-            && Draft::of(&known, subjects).is_empty()
+        if let Some(known) = self.cached(&key)
+            && NewNames::of(&known, subjects).is_empty()
         {
             return Ok(known);
         }
         let _turn = self.turn.lock().await;
         let mut backoff = Backoff::until(until);
-        let mut known = self.recall(&key);
+        let mut known = self.cached(&key);
         loop {
             let now = match known.take() {
                 Some(known) => known,
@@ -159,20 +159,20 @@ impl Registry {
                     }
                 },
             };
-            let draft = Draft::of(&now, subjects);
-            if draft.is_empty() {
-                self.remember(key, &now);
+            let new_names = NewNames::of(&now, subjects);
+            if new_names.is_empty() {
+                self.insert(key, &now);
                 return Ok(now);
             }
-            match self.write(generation, day, &now, &draft).await {
+            match self.write(generation, day, &now, &new_names).await {
                 Ok(cost) => {
                     *units += cost;
-                    let after = Arc::new(draft.applied());
-                    self.remember(key.clone(), &after);
+                    let after = Arc::new(new_names.applied());
+                    self.insert(key.clone(), &after);
                     known = Some(after);
                 }
-                Err(Refusal::Again(why)) => backoff.pause(why).await?,
-                Err(Refusal::Never(why)) => {
+                Err(WriteError::Retryable(why)) => backoff.pause(why).await?,
+                Err(WriteError::Permanent(why)) => {
                     // Only the names are missing: the events are counted as other.
                     tracing::error!(why, day, "new names of a day cannot be written");
                     return Ok(now);
@@ -181,16 +181,16 @@ impl Registry {
         }
     }
 
-    fn recall(&self, key: &(String, String)) -> Option<Arc<Day>> {
-        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.get(key).cloned()
+    fn cached(&self, key: &(String, String)) -> Option<Arc<Day>> {
+        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.get(key).cloned()
     }
 
-    fn remember(&self, key: (String, String), day: &Arc<Day>) {
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.insert(key, day.clone());
-        if remembered.values().map(|day| day.bytes()).sum::<usize>() > REMEMBERED_BYTES {
-            remembered.clear();
+    fn insert(&self, key: (String, String), day: &Arc<Day>) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.insert(key, day.clone());
+        if cache.values().map(|day| day.bytes()).sum::<usize>() > MAX_CACHED_BYTES {
+            cache.clear();
         }
     }
 
@@ -221,8 +221,8 @@ impl Registry {
         generation: &str,
         day: &str,
         known: &Day,
-        draft: &Draft<'_>,
-    ) -> Result<f64, Refusal> {
+        new_names: &NewNames<'_>,
+    ) -> Result<f64, WriteError> {
         let (page, is_new) = match known.pages {
             0 => (0, true),
             pages if known.last.is_full => (pages, true),
@@ -251,19 +251,19 @@ impl Registry {
             update = update.expression_attribute_values(":read", number(known.last.version.to_string()));
         }
         let mut set = "SET #expires = :expires".to_owned();
-        if draft.page().is_full {
+        if new_names.page().is_full {
             set.push_str(", #full = :full");
             update = update
                 .expression_attribute_names("#full", FULL)
                 .expression_attribute_values(":full", AttributeValue::Bool(true));
         }
         let mut add = "ADD #version :one".to_owned();
-        let folded = draft
+        let folded = new_names
             .folded
             .iter()
             .map(|names| names.attribute().to_owned())
             .collect();
-        let sets = draft
+        let sets = new_names
             .new
             .iter()
             .map(|(names, new)| (names.attribute(), new.names.iter().cloned().collect()));
@@ -283,18 +283,18 @@ impl Registry {
                 .and_then(|c| c.capacity_units)
                 .unwrap_or_default()),
             Err(error) if dynamodb::is_validation(&error) => {
-                Err(Refusal::Never("ValidationException".to_owned()))
+                Err(WriteError::Permanent("ValidationException".to_owned()))
             }
-            Err(error) => Err(Refusal::Again(clients::failure(&error).to_owned())),
+            Err(error) => Err(WriteError::Retryable(clients::failure(&error).to_owned())),
         }
     }
 }
 
-enum Refusal {
+enum WriteError {
     /// Another process wrote in the meantime, or the table was busy.
-    Again(String),
+    Retryable(String),
     /// The page has an unexpected form.
-    Never(String),
+    Permanent(String),
 }
 
 impl Day {
@@ -335,30 +335,30 @@ impl Day {
 }
 
 /// The names that a write adds to a day.
-struct Draft<'d> {
+struct NewNames<'d> {
     day: &'d Day,
-    new: BTreeMap<Names, Known>,
+    new: BTreeMap<Names, NameSet>,
     folded: BTreeSet<Names>,
 }
 
-impl<'d> Draft<'d> {
+impl<'d> NewNames<'d> {
     fn of(day: &'d Day, subjects: &[&Subject]) -> Self {
-        let mut draft = Self {
+        let mut new_names = Self {
             day,
             new: BTreeMap::new(),
             folded: BTreeSet::new(),
         };
         for subject in subjects {
-            entry(subject, |names, name| draft.takes(names, name));
-            if draft.bytes() > PAGE_BYTES {
+            entry(subject, |names, name| new_names.add(names, name));
+            if new_names.bytes() > PAGE_BYTES {
                 break;
             }
         }
-        draft
+        new_names
     }
 
     /// Whether a name is registered, or can be added.
-    fn takes(&mut self, names: Names, name: &str) -> bool {
+    fn add(&mut self, names: Names, name: &str) -> bool {
         let new = self.new.entry(names).or_default();
         if self.day.has(names, name) || new.names.contains(name) {
             return true;
@@ -426,7 +426,7 @@ fn entry(subject: &Subject, mut has: impl FnMut(Names, &str) -> bool) -> Entry {
         }
     };
     let status = counter(&subject.status);
-    let of_the_day = subject.of_the_day.iter().map(counter).collect();
+    let daily = subject.daily.iter().map(counter).collect();
     let mut word = |names, word: &String| {
         if has(names, word) {
             word.clone()
@@ -458,7 +458,7 @@ fn entry(subject: &Subject, mut has: impl FnMut(Names, &str) -> bool) -> Entry {
         hour: subject.hour.clone(),
         scopes,
         status,
-        of_the_day,
+        daily,
     }
 }
 

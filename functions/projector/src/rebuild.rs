@@ -31,10 +31,10 @@ use crate::{
 /// for 14 days.
 const STREAM_MAY_BRING_MS: i64 = 16 * 86_400_000;
 /// The most different subjects that are held before they are written: some 80 MB.
-const MOST_SUBJECTS: usize = 100_000;
+const MAX_SUBJECTS: usize = 100_000;
 /// The most recent events that are held before they are marked, at 24 bytes each. A scan returns events in no
 /// order: the more events are marked together, the fewer items of markers are written repeatedly.
-const MOST_RECENT: usize = 1_000_000;
+const MAX_RECENT: usize = 1_000_000;
 /// How long a rebuild retries while the table refuses.
 const TIMEOUT: Duration = Duration::from_mins(5);
 /// Segments of the events table that are scanned concurrently.
@@ -127,7 +127,7 @@ async fn read(
     pages: &mpsc::Sender<(usize, Vec<CounterDelta>)>,
 ) -> anyhow::Result<()> {
     let mut scan = client.scan().table_name(table).consistent_read(true).limit(PAGE);
-    let names: Vec<String> = (0..ATTRIBUTES.len()).map(|place| format!("#{place}")).collect();
+    let names: Vec<String> = (0..ATTRIBUTES.len()).map(|index| format!("#{index}")).collect();
     for (placeholder, name) in names.iter().zip(ATTRIBUTES) {
         scan = scan.expression_attribute_names(placeholder, name);
     }
@@ -178,27 +178,27 @@ impl<'r> Sum<'r> {
     async fn add(&mut self, deltas: Vec<CounterDelta>) -> anyhow::Result<()> {
         let oldest = time::now() - STREAM_MAY_BRING_MS;
         for delta in deltas {
-            let place = *self.subjects.entry(delta.subject).or_insert(self.counts.len());
-            if place == self.counts.len() {
+            let index = *self.subjects.entry(delta.subject).or_insert(self.counts.len());
+            if index == self.counts.len() {
                 self.counts.push(0);
             }
             if delta.identity.received_at < oldest {
-                self.count(place);
+                self.count(index);
             } else {
-                self.recent.push((delta.identity, place));
+                self.recent.push((delta.identity, index));
             }
         }
-        if self.recent.len() > MOST_RECENT {
+        if self.recent.len() > MAX_RECENT {
             self.claim().await?;
         }
-        if self.subjects.len() > MOST_SUBJECTS {
+        if self.subjects.len() > MAX_SUBJECTS {
             self.write().await?;
         }
         Ok(())
     }
 
-    fn count(&mut self, place: usize) {
-        if let Some(count) = self.counts.get_mut(place) {
+    fn count(&mut self, index: usize) {
+        if let Some(count) = self.counts.get_mut(index) {
             *count += 1;
         }
     }
@@ -207,7 +207,7 @@ impl<'r> Sum<'r> {
         let mut recent = std::mem::take(&mut self.recent);
         // Ordered by arrival and digest, so that events with the same item of markers are adjacent.
         recent.sort_unstable_by_key(|(event, _)| (event.second(), event.marker));
-        let (events, places): (Vec<Identity>, Vec<usize>) = recent.into_iter().unzip();
+        let (events, indexes): (Vec<Identity>, Vec<usize>) = recent.into_iter().unzip();
         let each = events.len().div_ceil(IN_FLIGHT).max(1);
         let claims: Vec<_> = events
             .chunks(each)
@@ -217,9 +217,9 @@ impl<'r> Sum<'r> {
             .await
             .map_err(anyhow::Error::msg)
             .context("the counters' table did not accept a marker")?;
-        for (place, is_claimed) in places.into_iter().zip(claimed.into_iter().flatten()) {
+        for (index, is_claimed) in indexes.into_iter().zip(claimed.into_iter().flatten()) {
             if is_claimed {
-                self.count(place);
+                self.count(index);
             }
         }
         Ok(())
@@ -230,8 +230,8 @@ impl<'r> Sum<'r> {
         self.claim().await?;
         let counts = std::mem::take(&mut self.counts);
         let subjects = std::mem::take(&mut self.subjects).into_iter();
-        let subjects = subjects.filter_map(|(subject, place)| {
-            let count = *counts.get(place)?;
+        let subjects = subjects.filter_map(|(subject, index)| {
+            let count = *counts.get(index)?;
             (count > 0).then_some((subject, count))
         });
         self.rollups

@@ -28,9 +28,9 @@ use webhook_ingest::{
 
 use crate::{
     backoff::Backoff,
-    chunk::{Counts, Room},
+    chunk::{Counts, TransactionSize},
     counter_delta::{CounterDelta, Identity, Subject},
-    dedup_markers::{Fresh, MAX_MARKERS, Paths},
+    dedup_markers::{MAX_MARKERS, NewMarkers, Paths},
     names::{Entry, Registry},
 };
 
@@ -41,7 +41,7 @@ const CLAIMS: usize = 100;
 /// In a rebuild: the number of subjects whose names are registered together.
 const AT_ONCE: usize = 1_000;
 /// In a rebuild: the most items of counts that are held before they are written, some 50 MB.
-const MOST_ITEMS: usize = 50_000;
+const MAX_ITEMS: usize = 50_000;
 /// In a rebuild: the most concurrent transactions.
 const IN_FLIGHT: usize = 8;
 
@@ -62,7 +62,7 @@ pub struct Counted {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uncountable {
     /// Its index among the events.
-    pub place: usize,
+    pub index: usize,
     /// The reason that the table gave.
     pub why: String,
 }
@@ -96,7 +96,7 @@ fn window<'e>(events: &'e [Identity], pending: &[usize]) -> Vec<(usize, &'e Iden
     let mut seconds = BTreeSet::new();
     let pending = pending
         .iter()
-        .filter_map(|place| Some((*place, events.get(*place)?)));
+        .filter_map(|index| Some((*index, events.get(*index)?)));
     pending
         .take(CLAIMS * MAX_MARKERS)
         .take_while(|(_, event)| {
@@ -109,7 +109,7 @@ fn window<'e>(events: &'e [Identity], pending: &[usize]) -> Vec<(usize, &'e Iden
 /// The code of a transaction that conflicted with another one.
 const CONFLICT: &str = "TransactionConflict";
 
-enum Failed {
+enum CommitError {
     /// Nothing was written: another process wrote in the meantime, or the table was busy.
     Cancelled(String),
     /// Unknown whether anything was written.
@@ -119,7 +119,7 @@ enum Failed {
 }
 
 /// Result of one transaction.
-struct Taken {
+struct AttemptResult {
     events: usize,
     fresh: usize,
     write_units: f64,
@@ -166,7 +166,7 @@ impl Rollups {
     ) -> Result<Counted, NotCounted> {
         let mut counted = Counted::default();
         let subjects: Vec<&Subject> = deltas.iter().map(|delta| &delta.subject).collect();
-        let entries = match self.names.place(generation, &subjects, until).await {
+        let entries = match self.names.register(generation, &subjects, until).await {
             Ok((entries, units)) => {
                 counted.write_units += units;
                 entries
@@ -203,12 +203,12 @@ impl Rollups {
                     counted.write_units += taken.write_units;
                     done += taken.events;
                 }
-                Err(Failed::Never(_)) if deltas.len() > 1 => alone = end,
-                Err(Failed::Never(why)) if self.takes_writes().await => {
-                    counted.uncountable.push(Uncountable { place: done, why });
+                Err(CommitError::Never(_)) if deltas.len() > 1 => alone = end,
+                Err(CommitError::Never(why)) if self.takes_writes().await => {
+                    counted.uncountable.push(Uncountable { index: done, why });
                     done += 1;
                 }
-                Err(Failed::Never(why) | Failed::Unknown(why) | Failed::Cancelled(why)) => {
+                Err(CommitError::Never(why) | CommitError::Unknown(why) | CommitError::Cancelled(why)) => {
                     return Err(NotCounted { done, counted, why });
                 }
             }
@@ -223,15 +223,15 @@ impl Rollups {
         entries: &[Entry],
         slot: u8,
         until: Instant,
-    ) -> Result<Taken, Failed> {
+    ) -> Result<AttemptResult, CommitError> {
         let mut backoff = Backoff::until(until);
         loop {
             match self.attempt(generation, deltas, entries, slot, until).await {
-                Err(Failed::Cancelled(why) | Failed::Unknown(why)) => {
+                Err(CommitError::Cancelled(why) | CommitError::Unknown(why)) => {
                     if why == CONFLICT {
                         self.is_contended.store(true, Ordering::Relaxed);
                     }
-                    backoff.pause(why).await.map_err(Failed::Unknown)?;
+                    backoff.pause(why).await.map_err(CommitError::Unknown)?;
                 }
                 done => return done,
             }
@@ -246,25 +246,25 @@ impl Rollups {
         entries: &[Entry],
         slot: u8,
         until: Instant,
-    ) -> Result<Taken, Failed> {
+    ) -> Result<AttemptResult, CommitError> {
         let now = time::now();
         // Markers of events that do not fit the transaction need not be read.
         let deltas = deltas.get(..fitting(deltas, entries)).unwrap_or(deltas);
         let identities = deltas.iter().map(|delta| &delta.identity);
         let paths = Paths::read(&self.client, &self.table, generation, identities, until)
             .await
-            .map_err(Failed::Unknown)?;
-        let mut fresh = Fresh::new();
+            .map_err(CommitError::Unknown)?;
+        let mut fresh = NewMarkers::new();
         let mut counts = Counts::new(slot);
-        let mut room = Room::default();
-        let mut taken = Taken {
+        let mut size = TransactionSize::default();
+        let mut taken = AttemptResult {
             events: 0,
             fresh: 0,
             write_units: 0.0,
         };
         for (delta, entry) in deltas.iter().zip(entries) {
-            if let Some(marker) = paths.place(generation, &delta.identity) {
-                if !room.takes(entry, marker.clone()) && taken.fresh > 0 {
+            if let Some(marker) = paths.item_for(generation, &delta.identity) {
+                if !size.add(entry, marker.clone()) && taken.fresh > 0 {
                     break;
                 }
                 // An event that occurs twice in one batch counts once.
@@ -281,9 +281,9 @@ impl Rollups {
         paths
             .renew(&self.client, &self.table, now)
             .await
-            .map_err(Failed::Unknown)?;
+            .map_err(CommitError::Unknown)?;
         let mut updates = counts.updates(&self.table, now);
-        updates.extend(paths.remember(&self.table, fresh, now));
+        updates.extend(paths.updates(&self.table, fresh, now));
         taken.write_units = self.commit(updates, None).await?;
         Ok(taken)
     }
@@ -328,12 +328,12 @@ impl Rollups {
                 until,
             )
             .await?;
-            let mut fresh = Fresh::new();
+            let mut fresh = NewMarkers::new();
             let mut taken = Vec::new();
             // Events whose item does not fit this transaction.
             let mut later = Vec::new();
-            for (place, event) in &some {
-                let Some(item) = paths.place(generation, event) else {
+            for (index, event) in &some {
+                let Some(item) = paths.item_for(generation, event) else {
                     continue;
                 };
                 let has_room = match fresh.get(&item) {
@@ -341,25 +341,25 @@ impl Rollups {
                     None => fresh.len() < CLAIMS,
                 };
                 if !has_room {
-                    later.push(*place);
+                    later.push(*index);
                 } else if fresh.entry(item).or_default().insert(event.marker) {
-                    taken.push(*place);
+                    taken.push(*index);
                 }
             }
             if !fresh.is_empty() {
                 paths.renew(&self.client, &self.table, now).await?;
-                let updates = paths.remember(&self.table, fresh, now);
-                match self.certainly(updates, until).await {
+                let updates = paths.updates(&self.table, fresh, now);
+                match self.commit_once(updates, until).await {
                     Ok(()) => {}
-                    Err(Failed::Cancelled(why)) => {
+                    Err(CommitError::Cancelled(why)) => {
                         backoff.pause(why).await?;
                         continue;
                     }
-                    Err(Failed::Never(why) | Failed::Unknown(why)) => return Err(why),
+                    Err(CommitError::Never(why) | CommitError::Unknown(why)) => return Err(why),
                 }
             }
-            for place in taken {
-                if let Some(claimed) = claimed.get_mut(place) {
+            for index in taken {
+                if let Some(claimed) = claimed.get_mut(index) {
                     *claimed = true;
                 }
             }
@@ -383,11 +383,11 @@ impl Rollups {
         let mut counts = Counts::new(REBUILD_SLOT);
         for some in subjects.chunks(AT_ONCE) {
             let names: Vec<&Subject> = some.iter().map(|(subject, _)| subject).collect();
-            let (entries, _) = self.names.place(generation, &names, until).await?;
+            let (entries, _) = self.names.register(generation, &names, until).await?;
             for (entry, (_, count)) in entries.iter().zip(some) {
                 counts.add(generation, entry, *count);
             }
-            if counts.len() > MOST_ITEMS {
+            if counts.len() > MAX_ITEMS {
                 self.write(
                     std::mem::replace(&mut counts, Counts::new(REBUILD_SLOT)),
                     patience,
@@ -412,10 +412,10 @@ impl Rollups {
         let mut backoff = Backoff::until(until);
         let now = time::now();
         loop {
-            match self.certainly(part.updates(&self.table, now), until).await {
+            match self.commit_once(part.updates(&self.table, now), until).await {
                 Ok(()) => return Ok(()),
-                Err(Failed::Cancelled(why)) => backoff.pause(why).await?,
-                Err(Failed::Never(why) | Failed::Unknown(why)) => return Err(why),
+                Err(CommitError::Cancelled(why)) => backoff.pause(why).await?,
+                Err(CommitError::Never(why) | CommitError::Unknown(why)) => return Err(why),
             }
         }
     }
@@ -423,20 +423,24 @@ impl Rollups {
     /// Repeats a transaction with one token until it is known whether DynamoDB executed it. Responses may be
     /// lost; DynamoDB executes a token once:
     /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-apis-txwriteitems-idempotency>
-    async fn certainly(&self, updates: Vec<TransactWriteItem>, until: Instant) -> Result<(), Failed> {
+    async fn commit_once(&self, updates: Vec<TransactWriteItem>, until: Instant) -> Result<(), CommitError> {
         let name = token();
         let mut backoff = Backoff::until(until);
         loop {
             match self.commit(updates.clone(), Some(name.clone())).await {
                 Ok(_) => return Ok(()),
-                Err(Failed::Unknown(why)) => backoff.pause(why).await.map_err(Failed::Unknown)?,
+                Err(CommitError::Unknown(why)) => backoff.pause(why).await.map_err(CommitError::Unknown)?,
                 Err(failed) => return Err(failed),
             }
         }
     }
 
     /// Executes a transaction. Returns the write units that it used.
-    async fn commit(&self, updates: Vec<TransactWriteItem>, name: Option<String>) -> Result<f64, Failed> {
+    async fn commit(
+        &self,
+        updates: Vec<TransactWriteItem>,
+        name: Option<String>,
+    ) -> Result<f64, CommitError> {
         let outcome = self
             .client
             .transact_write_items()
@@ -462,26 +466,26 @@ impl Rollups {
                 .filter(|(code, _)| *code != "None")
                 .collect();
             return Err(match codes.get_key_value("ValidationError") {
-                Some((code, why)) => Failed::Never(format!("{code}: {why}")),
-                None => Failed::Cancelled((*codes.keys().next().unwrap_or(&"cancelled")).to_owned()),
+                Some((code, why)) => CommitError::Never(format!("{code}: {why}")),
+                None => CommitError::Cancelled((*codes.keys().next().unwrap_or(&"cancelled")).to_owned()),
             });
         }
         Err(if dynamodb::is_validation(&error) {
-            Failed::Never("ValidationException".to_owned())
+            CommitError::Never("ValidationException".to_owned())
         } else {
-            Failed::Unknown(clients::failure(&error).to_owned())
+            CommitError::Unknown(clients::failure(&error).to_owned())
         })
     }
 }
 
 /// How many of the first events fit one transaction, if each second has at most one item of markers.
 fn fitting(deltas: &[CounterDelta], entries: &[Entry]) -> usize {
-    let mut room = Room::default();
+    let mut size = TransactionSize::default();
     let second = |delta: &CounterDelta| delta.identity.second().to_string();
     let fit = deltas
         .iter()
         .zip(entries)
-        .take_while(|(delta, entry)| room.takes(entry, second(delta)));
+        .take_while(|(delta, entry)| size.add(entry, second(delta)));
     fit.count().max(1)
 }
 

@@ -1,5 +1,5 @@
 //! Fields of a policy's JSON. Code takes every field by name. A field that is unknown, repeated or of the
-//! wrong type is an error that names its place and never quotes a value.
+//! wrong type is an error that names its path and never quotes a value.
 
 use std::fmt;
 
@@ -41,36 +41,36 @@ impl Json {
 /// An object's fields. Each can be taken once.
 pub(super) struct Fields {
     /// Where the object is, such as `accept[0]`; empty for the policy itself.
-    pub(super) place: String,
+    pub(super) path: String,
     fields: Vec<(String, Json)>,
 }
 
 impl Fields {
     /// # Errors
     /// If it is not an object, or has a field that is repeated or not among `known`.
-    pub(super) fn new(place: &str, json: Json, known: &[&str]) -> Result<Self, PolicyError> {
+    pub(super) fn new(path: &str, json: Json, known: &[&str]) -> Result<Self, PolicyError> {
         let Json::Object(fields) = json else {
-            return Err(PolicyError::at(place, "must be an object"));
+            return Err(PolicyError::at(path, "must be an object"));
         };
         for (i, (name, _)) in fields.iter().enumerate() {
             if !known.contains(&name.as_str()) {
-                return Err(PolicyError::at(place, unknown(i + 1, name, known)));
+                return Err(PolicyError::at(path, unknown(i + 1, name, known)));
             }
             if fields.iter().take(i).any(|(before, _)| before == name) {
-                return Err(PolicyError::at(place, format!("repeated field `{name}`")));
+                return Err(PolicyError::at(path, format!("repeated field `{name}`")));
             }
         }
         Ok(Self {
-            place: place.to_owned(),
+            path: path.to_owned(),
             fields,
         })
     }
 
-    /// The place of a field, such as `accept[0].secrets`.
+    /// The path of a field, such as `accept[0].secrets`.
     pub(super) fn at(&self, name: &str) -> String {
-        match self.place.as_str() {
+        match self.path.as_str() {
             "" => name.to_owned(),
-            place => format!("{place}.{name}"),
+            path => format!("{path}.{name}"),
         }
     }
 
@@ -82,9 +82,9 @@ impl Fields {
 
     /// # Errors
     /// If the field is missing.
-    pub(super) fn demand(&mut self, name: &str) -> Result<Json, PolicyError> {
+    pub(super) fn required(&mut self, name: &str) -> Result<Json, PolicyError> {
         self.take(name)
-            .ok_or_else(|| PolicyError::at(&self.place, format!("missing field `{name}`")))
+            .ok_or_else(|| PolicyError::at(&self.path, format!("missing field `{name}`")))
     }
 
     /// # Errors
@@ -99,8 +99,8 @@ impl Fields {
 
     /// # Errors
     /// If the field is missing or not a string.
-    pub(super) fn demand_text(&mut self, name: &str) -> Result<String, PolicyError> {
-        match self.demand(name)? {
+    pub(super) fn required_text(&mut self, name: &str) -> Result<String, PolicyError> {
+        match self.required(name)? {
             Json::Text(text) => Ok(text),
             _ => Err(PolicyError::at(&self.at(name), "must be a string")),
         }
@@ -109,20 +109,20 @@ impl Fields {
     /// # Errors
     /// If the field is not a list of strings, or is empty.
     pub(super) fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, PolicyError> {
-        let place = self.at(name);
+        let path = self.at(name);
         match self.take(name) {
             None => Ok(None),
-            Some(Json::List(list)) if list.is_empty() => Err(PolicyError::at(&place, "is empty")),
+            Some(Json::List(list)) if list.is_empty() => Err(PolicyError::at(&path, "is empty")),
             Some(Json::List(list)) => list
                 .into_iter()
                 .enumerate()
                 .map(|(i, value)| match value {
                     Json::Text(text) => Ok(text),
-                    _ => Err(PolicyError::at(&format!("{place}[{i}]"), "must be a string")),
+                    _ => Err(PolicyError::at(&format!("{path}[{i}]"), "must be a string")),
                 })
                 .collect::<Result<_, _>>()
                 .map(Some),
-            Some(_) => Err(PolicyError::at(&place, "must be a list of strings")),
+            Some(_) => Err(PolicyError::at(&path, "must be a list of strings")),
         }
     }
 
@@ -135,7 +135,7 @@ impl Fields {
         name: &str,
         words: &[(&str, T)],
     ) -> Result<Option<T>, PolicyError> {
-        let place = self.at(name);
+        let path = self.at(name);
         let Some(value) = self.take(name) else {
             return Ok(None);
         };
@@ -145,7 +145,7 @@ impl Fields {
         };
         known.map(|(_, meaning)| Some(*meaning)).ok_or_else(|| {
             let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            PolicyError::at(&place, format!("must be {}", listed(&words)))
+            PolicyError::at(&path, format!("must be {}", listed(&words)))
         })
     }
 

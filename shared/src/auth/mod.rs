@@ -138,7 +138,7 @@ impl Policy {
     /// # Errors
     /// [`Refusal`] if no scheme is satisfied: the class of the scheme that came closest.
     pub fn verify<'a>(&self, request: Unverified<'a>, now: EpochMillis) -> Result<Verified<'a>, Refusal> {
-        self.judge(request, now)?;
+        self.check(request, now)?;
         Ok(Verified { body: request.body })
     }
 }

@@ -22,11 +22,11 @@ pub struct Policy {
 pub struct PolicyError(pub(super) String);
 
 impl PolicyError {
-    /// A fault at a place. `place` is empty for the policy as a whole.
-    pub(super) fn at(place: &str, what: impl std::fmt::Display) -> Self {
-        match place {
+    /// A fault at a path in the policy. It is empty for the policy as a whole.
+    pub(super) fn at(path: &str, what: impl std::fmt::Display) -> Self {
+        match path {
             "" => Self(what.to_string()),
-            place => Self(format!("{place}: {what}")),
+            path => Self(format!("{path}: {what}")),
         }
     }
 }
@@ -39,7 +39,7 @@ impl Policy {
     /// that could never match.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         let mut fields = Fields::new("", Json::parse(text)?, &["accept", "sources"])?;
-        let accept = fields.demand("accept")?;
+        let accept = fields.required("accept")?;
         let sources = match fields.take("sources") {
             Some(sources) => Sources::read(sources)?,
             None => Sources::default(),
@@ -78,13 +78,13 @@ impl Policy {
 
     /// Checks whether the request satisfies a scheme. Otherwise returns the refusal of the scheme that came
     /// closest.
-    pub(super) fn judge(&self, request: Unverified<'_>, now: EpochMillis) -> Result<(), Refusal> {
+    pub(super) fn check(&self, request: Unverified<'_>, now: EpochMillis) -> Result<(), Refusal> {
         if self.accepts_anything() {
             return Ok(());
         }
         let mut nearest = Refusal::None;
         for scheme in &self.schemes {
-            match scheme.judge(request, now) {
+            match scheme.check(request, now) {
                 Ok(()) => return Ok(()),
                 Err(refusal) => nearest = nearest.max(refusal),
             }

@@ -82,7 +82,7 @@ impl Sources {
 
     /// Checks the address that the platform saw. `X-Forwarded-For` counts only if that address is a trusted
     /// proxy. Then the last entry that is not a proxy counts, since a caller can write the entries before it.
-    pub fn judge(&self, seen: Option<IpAddr>, headers: &HeaderMap) -> Verdict {
+    pub fn check(&self, seen: Option<IpAddr>, headers: &HeaderMap) -> Verdict {
         let listed = |address: IpAddr| self.allow.iter().any(|net| net.contains(&address.to_canonical()));
         match self.mode {
             Mode::Off => Verdict::Allowed,
@@ -120,10 +120,10 @@ impl Sources {
 
 /// The networks in a field. A single address is a network with one address.
 fn networks(fields: &mut Fields, name: &str) -> Result<Vec<IpNet>, PolicyError> {
-    let place = fields.at(name);
+    let path = fields.at(name);
     let texts = fields.texts(name)?.unwrap_or_default();
     let network = |(i, text): (usize, String)| {
-        let fault = |what: &str| PolicyError::at(&format!("{place}[{i}]"), what);
+        let fault = |what: &str| PolicyError::at(&format!("{path}[{i}]"), what);
         let network = text
             .parse::<IpNet>()
             .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
@@ -151,13 +151,13 @@ mod tests {
     use super::*;
     use crate::auth::Policy;
 
-    fn judge(sources: &str, seen: &str, forwarded: Option<&str>) -> Verdict {
+    fn check(sources: &str, seen: &str, forwarded: Option<&str>) -> Verdict {
         let policy = Policy::parse(&format!(r#"{{"accept":"anything","sources":{sources}}}"#)).unwrap();
         let mut headers = HeaderMap::new();
         if let Some(value) = forwarded {
             headers.insert("x-forwarded-for", value.parse().unwrap());
         }
-        policy.sources().judge(seen.parse().ok(), &headers)
+        policy.sources().check(seen.parse().ok(), &headers)
     }
 
     #[test]
@@ -174,33 +174,33 @@ mod tests {
             ("3.109.231.62", Verdict::Refused),
             ("", Verdict::Refused),
         ] {
-            assert_eq!(judge(&list("enforce"), seen, None), verdict, "{seen}");
+            assert_eq!(check(&list("enforce"), seen, None), verdict, "{seen}");
         }
-        assert_eq!(judge(&list("report"), "1.2.3.4", None), Verdict::Reported);
-        assert_eq!(judge(&list("off"), "1.2.3.4", None), Verdict::Allowed);
-        assert_eq!(judge("{}", "1.2.3.4", None), Verdict::Allowed);
+        assert_eq!(check(&list("report"), "1.2.3.4", None), Verdict::Reported);
+        assert_eq!(check(&list("off"), "1.2.3.4", None), Verdict::Allowed);
+        assert_eq!(check("{}", "1.2.3.4", None), Verdict::Allowed);
     }
 
     #[test]
     fn a_forwarded_address_counts_only_behind_a_trusted_proxy() {
         let plain = r#"{"mode":"enforce","allow":["3.6.178.98"]}"#;
-        assert_eq!(judge(plain, "1.2.3.4", Some("3.6.178.98")), Verdict::Refused);
+        assert_eq!(check(plain, "1.2.3.4", Some("3.6.178.98")), Verdict::Refused);
         let proxied = r#"{"mode":"enforce","allow":["3.6.178.98"],"trusted_proxies":["130.176.0.0/16"]}"#;
         assert_eq!(
-            judge(proxied, "130.176.1.1", Some("3.6.178.98")),
+            check(proxied, "130.176.1.1", Some("3.6.178.98")),
             Verdict::Allowed
         );
         assert_eq!(
-            judge(proxied, "130.176.1.1", Some("3.6.178.98, 130.176.9.9")),
+            check(proxied, "130.176.1.1", Some("3.6.178.98, 130.176.9.9")),
             Verdict::Allowed
         );
         assert_eq!(
-            judge(proxied, "130.176.1.1", Some("3.6.178.98, 1.2.3.4")),
+            check(proxied, "130.176.1.1", Some("3.6.178.98, 1.2.3.4")),
             Verdict::Refused,
             "forged"
         );
-        assert_eq!(judge(proxied, "130.176.1.1", Some("junk")), Verdict::Refused);
-        assert_eq!(judge(proxied, "130.176.1.1", None), Verdict::Refused);
-        assert_eq!(judge(proxied, "1.2.3.4", Some("3.6.178.98")), Verdict::Refused);
+        assert_eq!(check(proxied, "130.176.1.1", Some("junk")), Verdict::Refused);
+        assert_eq!(check(proxied, "130.176.1.1", None), Verdict::Refused);
+        assert_eq!(check(proxied, "1.2.3.4", Some("3.6.178.98")), Verdict::Refused);
     }
 }

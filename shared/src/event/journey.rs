@@ -123,25 +123,23 @@ pub fn journeys(steps: &[Step<'_>]) -> Vec<Journey> {
         messages.entry(step.message_id).or_default().push(position);
     }
     let answered = answered(steps, &messages);
-    let mut sendings: Vec<Sending<'_>> = messages
+    let mut groups: Vec<MessageGroup<'_>> = messages
         .iter()
         .filter(|(id, _)| !answered.contains_key(*id))
-        .map(|(id, positions)| Sending::new(id, positions.iter().filter_map(|at| steps.get(*at))))
+        .map(|(id, positions)| MessageGroup::new(id, positions.iter().filter_map(|at| steps.get(*at))))
         .collect();
-    sendings.sort_by_key(|sending| (sending.first, sending.is_fallback(), sending.ids.first().copied()));
-    let mut grouped: Vec<Sending<'_>> = Vec::new();
-    for sending in sendings {
-        let continued = grouped
-            .iter_mut()
-            .filter(|before| before.is_continued_by(&sending));
+    groups.sort_by_key(|group| (group.first, group.is_fallback(), group.ids.first().copied()));
+    let mut grouped: Vec<MessageGroup<'_>> = Vec::new();
+    for group in groups {
+        let continued = grouped.iter_mut().filter(|before| before.is_continued_by(&group));
         match continued.max_by_key(|before| before.began_last) {
-            Some(before) => before.add(sending),
-            None => grouped.push(sending),
+            Some(before) => before.add(group),
+            None => grouped.push(group),
         }
     }
     let mut journeys: Vec<Journey> = grouped
         .into_iter()
-        .map(|sending| journey(steps, &messages, &answered, &sending.ids))
+        .map(|group| journey(steps, &messages, &answered, &group.ids))
         .collect();
     journeys.sort_by_key(|journey| journey.steps.first().copied());
     journeys
@@ -200,7 +198,7 @@ fn journey(
 }
 
 /// Messages that belong together, and the references that a further message must share.
-struct Sending<'e> {
+struct MessageGroup<'e> {
     ids: Vec<&'e str>,
     channels: BTreeSet<&'e Channel>,
     references: BTreeSet<(bool, &'e str)>,
@@ -210,9 +208,9 @@ struct Sending<'e> {
     began_last: EpochMillis,
 }
 
-impl<'e> Sending<'e> {
+impl<'e> MessageGroup<'e> {
     fn new(id: &'e str, steps: impl Iterator<Item = &'e Step<'e>>) -> Self {
-        let mut sending = Self {
+        let mut group = Self {
             ids: vec![id],
             channels: BTreeSet::new(),
             references: BTreeSet::new(),
@@ -221,13 +219,13 @@ impl<'e> Sending<'e> {
             began_last: EpochMillis::MAX,
         };
         for step in steps {
-            sending.channels.insert(&step.sighting.channel);
-            sending.references.extend(step.references());
-            sending.first = sending.first.min(step.sighting.at);
-            sending.last = sending.last.max(step.sighting.at);
+            group.channels.insert(&step.sighting.channel);
+            group.references.extend(step.references());
+            group.first = group.first.min(step.sighting.at);
+            group.last = group.last.max(step.sighting.at);
         }
-        sending.began_last = sending.first;
-        sending
+        group.began_last = group.first;
+        group
     }
 
     fn is_fallback(&self) -> bool {

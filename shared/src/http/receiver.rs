@@ -137,7 +137,7 @@ impl Parts {
         }
         let now = time::now();
         let policy = self.policy.current(now).await;
-        match policy.sources().judge(source_ip(&request), request.headers()) {
+        match policy.sources().check(source_ip(&request), request.headers()) {
             Verdict::Allowed => {}
             Verdict::Reported => {
                 if let Some(unlogged) = REFUSALS.admit("source", now) {

@@ -14,7 +14,7 @@ use crate::event::EpochMillis;
 
 /// The most detailed level of library logs, independent of `RUST_LOG`. Below it, libraries log requests,
 /// responses and whole events; bodies contain personal data, and requests contain credentials.
-const LOUDEST_LIBRARY: Level = Level::INFO;
+const MAX_LIBRARY_LEVEL: Level = Level::INFO;
 
 /// Starts logging at the level of `RUST_LOG` (default `info`). Does nothing if logging was already started.
 pub fn start() {
@@ -25,7 +25,7 @@ pub fn start() {
         .with_current_span(false)
         .with_span_list(false)
         .with_target(false)
-        .with_filter(filter_fn(harmless));
+        .with_filter(filter_fn(is_allowed));
     let _ = tracing_subscriber::registry()
         .with(by_variable)
         .with(lines)
@@ -39,14 +39,14 @@ pub fn start_terminal(default: &str) {
         .with_ansi(false)
         .with_target(false)
         .with_writer(std::io::stderr)
-        .with_filter(filter_fn(harmless));
+        .with_filter(filter_fn(is_allowed));
     let _ = tracing_subscriber::registry()
         .with(by_variable)
         .with(lines)
         .try_init();
 }
 
-fn harmless(line: &Metadata<'_>) -> bool {
+fn is_allowed(line: &Metadata<'_>) -> bool {
     const OURS: [&str; 5] = [
         "webhook_ingest",
         "redrive",
@@ -54,7 +54,7 @@ fn harmless(line: &Metadata<'_>) -> bool {
         "dashboard",
         "netcore_webhooks",
     ];
-    OURS.iter().any(|ours| line.target().starts_with(ours)) || *line.level() <= LOUDEST_LIBRARY
+    OURS.iter().any(|ours| line.target().starts_with(ours)) || *line.level() <= MAX_LIBRARY_LEVEL
 }
 
 /// Limits log lines per kind and minute, and counts dropped lines. For lines that senders can cause as often

@@ -1,4 +1,4 @@
-//! What every function needs to run: configuration, AWS clients, logs and metrics.
+//! Configuration, AWS clients, logs and metrics of all functions.
 
 pub mod clients;
 pub mod config;

@@ -1,7 +1,7 @@
 //! Phone numbers in free text. Redaction, counters and `erase` use the same definition.
 //!
-//! A *span* is a sequence of digits with at most [`MOST_SEPARATORS`] separators between two
-//! neighboring digits. A span of [`FEWEST_DIGITS`] digits or more is treated as a phone number.
+//! A *span* is a sequence of digits with at most [`MAX_SEPARATORS`] separators between two
+//! neighboring digits. A span of [`MIN_DIGITS`] digits or more is treated as a phone number.
 //!
 //! - A digit is a decimal digit of any script (Unicode general category `Nd`).
 //! - A letter or another kind of numeral ends a span. Every other character is a separator: space,
@@ -30,10 +30,10 @@ pub use self::number::Number;
 use self::token::{Kind, Tokens};
 
 /// A span with fewer digits is not a phone number: the shortest subscriber numbers have seven digits.
-pub const FEWEST_DIGITS: usize = 7;
+pub const MIN_DIGITS: usize = 7;
 
 /// The most visible separators between two digits of a span. `) - (` are five.
-pub const MOST_SEPARATORS: usize = 8;
+pub const MAX_SEPARATORS: usize = 8;
 
 /// The digits that stay readable, so that an operator can compare two redacted texts.
 const SHOWN: usize = 3;
@@ -94,7 +94,7 @@ struct Spans<'t> {
 impl<'t> Spans<'t> {
     fn of(text: &'t str) -> Self {
         // A digit takes at least one byte.
-        let tokens = if text.len() < FEWEST_DIGITS {
+        let tokens = if text.len() < MIN_DIGITS {
             Tokens::from(text, text.len())
         } else {
             Tokens::from(text, 0)
@@ -127,7 +127,7 @@ impl<'t> Spans<'t> {
                     }
                 }
                 (_, None) | (Kind::Invisible, _) => {}
-                (Kind::Separator(_), Some(_)) if separators < MOST_SEPARATORS => separators += 1,
+                (Kind::Separator(_), Some(_)) if separators < MAX_SEPARATORS => separators += 1,
                 (Kind::Separator(_) | Kind::Word, Some(_)) => return found,
             }
         }
@@ -135,7 +135,7 @@ impl<'t> Spans<'t> {
     }
 
     fn is_number(&self, span: &Span) -> bool {
-        span.digits >= FEWEST_DIGITS && !self.text.get(span.start..span.end).is_some_and(is_date)
+        span.digits >= MIN_DIGITS && !self.text.get(span.start..span.end).is_some_and(is_date)
     }
 }
 

@@ -3,16 +3,16 @@
 use std::collections::VecDeque;
 
 use super::{
-    FEWEST_DIGITS, MOST_SEPARATORS,
+    MAX_SEPARATORS, MIN_DIGITS,
     token::{Kind, Token, Tokens},
 };
 
 /// E.164 allows 15 digits; a few more are accepted, as in the receivers.
-const MOST_DIGITS: usize = 20;
+const MAX_DIGITS: usize = 20;
 /// From this length on, an equal sequence of digits is never a coincidence, wherever it is.
 const CERTAIN: usize = 10;
 /// The digits that are kept: those of a number, and zeros in brackets between them.
-const REMEMBERED: usize = MOST_DIGITS + 12;
+const REMEMBERED: usize = MAX_DIGITS + 12;
 /// Bytes of `2026-11-21`.
 const DATE_BYTES: usize = 10;
 /// Separators that also join the words of an id or a path.
@@ -39,13 +39,13 @@ impl Number {
         for token in Tokens::from(text, 0) {
             match token.kind {
                 Kind::Digit(0) if digits.is_empty() => {}
-                Kind::Digit(_) if digits.len() == MOST_DIGITS => return None,
+                Kind::Digit(_) if digits.len() == MAX_DIGITS => return None,
                 Kind::Digit(value) => digits.push(char::from(b'0' + value)),
                 Kind::Invisible | Kind::Separator(_) => {}
                 Kind::Word => return None,
             }
         }
-        (digits.len() >= FEWEST_DIGITS).then_some(Self(digits))
+        (digits.len() >= MIN_DIGITS).then_some(Self(digits))
     }
 
     /// The ASCII digits, without leading zeros.
@@ -91,12 +91,12 @@ impl Number {
                 .digits
                 .iter()
                 .rev()
-                .filter(|place| !(without_zeros && place.in_brackets));
-            let last_run = digits.clone().next().map(|place| place.run);
+                .filter(|digit_at| !(without_zeros && digit_at.in_brackets));
+            let last_run = digits.clone().next().map(|digit_at| digit_at.run);
             let mut first = None;
             for digit in self.0.bytes().rev() {
                 match digits.next() {
-                    Some(place) if place.digit + b'0' == digit => first = Some(place),
+                    Some(digit_at) if digit_at.digit + b'0' == digit => first = Some(digit_at),
                     _ => return false,
                 }
             }
@@ -190,7 +190,7 @@ impl Reader {
                 if c == ')' {
                     self.close_bracket();
                 }
-                if self.separators > MOST_SEPARATORS {
+                if self.separators > MAX_SEPARATORS {
                     self.digits.clear();
                 }
             }
@@ -206,13 +206,13 @@ impl Reader {
             [Some(Kind::Digit(_)), _] => self.digits.back(),
             _ => None,
         };
-        let place = if let Some(place) = continued {
+        let digit_at = if let Some(digit_at) = continued {
             SpanDigit {
                 digit,
                 at,
-                is_start: place.is_start && place.digit == 0,
+                is_start: digit_at.is_start && digit_at.digit == 0,
                 in_brackets: false,
-                ..*place
+                ..*digit_at
             }
         } else {
             self.runs += 1;
@@ -229,15 +229,15 @@ impl Reader {
         if self.digits.len() == REMEMBERED {
             self.digits.pop_front();
         }
-        self.digits.push_back(place);
+        self.digits.push_back(digit_at);
     }
 
     /// Called after a single zero behind an opening bracket.
     fn close_bracket(&mut self) {
         if let [Some(Kind::Digit(0)), Some(Kind::Separator('('))] = self.last
-            && let Some(place) = self.digits.back_mut()
+            && let Some(digit_at) = self.digits.back_mut()
         {
-            place.in_brackets = true;
+            digit_at.in_brackets = true;
         }
     }
 }
@@ -371,9 +371,9 @@ mod tests {
         }
 
         #[test]
-        fn another_number_is_not_found((digits, text) in spelt(10..=15), place in 0_usize..10) {
+        fn another_number_is_not_found((digits, text) in spelt(10..=15), digit_at in 0_usize..10) {
             let mut other = digits.clone().into_bytes();
-            other[place] = if other[place] == b'9' { b'1' } else { other[place] + 1 };
+            other[digit_at] = if other[digit_at] == b'9' { b'1' } else { other[digit_at] + 1 };
             let other = Number(String::from_utf8(other).unwrap());
             prop_assert!(!other.is_in(&text), "{} in {}", other.0, text);
         }

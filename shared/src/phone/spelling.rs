@@ -80,9 +80,9 @@ pub(super) fn spelt(length: RangeInclusive<usize>) -> impl Strategy<Value = (Str
 
 /// A spelling of a number.
 pub(super) fn spelling_of(digits: &str) -> impl Strategy<Value = String> + use<> {
-    let place = (select(ZEROS.to_vec()), 0_u8..8, select(BETWEEN.to_vec()));
+    let digit_at = (select(ZEROS.to_vec()), 0_u8..8, select(BETWEEN.to_vec()));
     let digits = digits.to_owned();
-    vec(place, digits.len()).prop_map(move |places| {
+    vec(digit_at, digits.len()).prop_map(move |places| {
         let mut text = String::new();
         for (i, (digit, (zero, escape, between))) in digits.bytes().zip(places).enumerate() {
             if i > 0 {

@@ -177,7 +177,7 @@ fn percent_byte(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
 /// digits are spaces, dashes and brackets.
 fn entity(bytes: &[u8], start: usize) -> (Kind, usize) {
     const LONGEST_NAME: usize = 24;
-    const MOST_DIGITS: usize = 7;
+    const MAX_DIGITS: usize = 7;
     let mut at = start + 1;
     // An ampersand that was encoded twice.
     while bytes.get(at..at + 4) == Some(b"amp;") {
@@ -191,7 +191,7 @@ fn entity(bytes: &[u8], start: usize) -> (Kind, usize) {
             [b'x' | b'X', digits @ ..] => (2, 16, digits),
             digits => (1, 10, digits),
         };
-        let Some(length) = until(digits, MOST_DIGITS) else {
+        let Some(length) = until(digits, MAX_DIGITS) else {
             return as_it_stands;
         };
         let code = digits.get(..length).and_then(|digits| number_of(digits, radix));

@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::{Map, Value};
 
-use super::{FormatId, Role, Told};
+use super::{EventContent, FormatId, Role};
 use crate::{
     event::{Attribute, Channel, EpochMillis, Event, MessageId, Status, time},
     record::{Record, Unreadable, exact::Exact},
@@ -220,18 +220,18 @@ impl<'a> Draft<'a> {
 }
 
 /// The field's value as the provider writes it, if the event has it. The inverse of [`Draft::map`].
-pub(super) fn write<'a>(told: &mut Told<'a>, role: Role) -> Option<Exact<'a>> {
+pub(super) fn write<'a>(content: &mut EventContent<'a>, role: Role) -> Option<Exact<'a>> {
     match role {
-        Role::MessageId => Some(Exact::Text(told.message_id.into())),
-        Role::Recipient { plus: true } => told
+        Role::MessageId => Some(Exact::Text(content.message_id.into())),
+        Role::Recipient { plus: true } => content
             .recipient
             .map(|digits| Exact::Text(format!("+{digits}").into())),
-        Role::Recipient { plus: false } => told.recipient.map(|digits| Exact::Text(digits.into())),
-        Role::Channel { documented } => documented.then(|| Exact::Text(told.channel.into())),
-        Role::Status(spell) => spell(&told.status).map(|word| Exact::Text(word.into())),
-        Role::Time(unit) => told.event_time.and_then(|at| unit.write(at)).map(Exact::owned),
+        Role::Recipient { plus: false } => content.recipient.map(|digits| Exact::Text(digits.into())),
+        Role::Channel { documented } => documented.then(|| Exact::Text(content.channel.into())),
+        Role::Status(spell) => spell(&content.status).map(|word| Exact::Text(word.into())),
+        Role::Time(unit) => content.event_time.and_then(|at| unit.write(at)).map(Exact::owned),
         Role::Text(attribute) | Role::Texts(attribute) | Role::Any(attribute) => {
-            told.attributes.remove(&attribute)
+            content.attributes.remove(&attribute)
         }
     }
 }

@@ -1,13 +1,13 @@
 //! The providers' record formats. Each file is one format: a table of its fields, and code for what the table
 //! cannot express. Reading and rebuilding loop over the same table, so one is the inverse of the other.
 
+mod comparison;
+mod content;
 mod mapping;
 pub mod netcore_delivery_status;
 pub mod netcore_events;
 pub mod netcore_incoming;
 pub mod rcs_gateway;
-mod sameness;
-mod told;
 pub mod whatsapp_incoming;
 
 use std::fmt;
@@ -21,11 +21,11 @@ use crate::{
         exact::{self, Field},
     },
 };
+pub(crate) use comparison::differing;
+pub(crate) use content::EventContent;
+use content::Fields;
 use mapping::Draft;
 pub(crate) use mapping::is_empty;
-pub(crate) use sameness::differing;
-use told::Fields;
-pub(crate) use told::Told;
 
 /// Reference to one of [`ALL`].
 pub type FormatId = &'static Format;
@@ -50,7 +50,7 @@ pub struct Format {
     /// Derives values from several fields.
     derive: fn(&mut Draft<'_>),
     /// Undoes `derive` when a record is rebuilt.
-    restore: for<'a> fn(&mut Told<'a>, &mut Fields<'a>),
+    restore: for<'a> fn(&mut EventContent<'a>, &mut Fields<'a>),
 }
 
 /// The meaning of a listed field, which also defines how the provider writes it.
@@ -174,7 +174,7 @@ pub(crate) fn keep_time(event: &mut Event) {
 
 /// The provider's record, rebuilt from an event: every field with its original value.
 pub fn rebuild(event: &Event) -> Map<String, Value> {
-    Told::of(event).map_or_else(Map::new, |told| exact::into_map(told.record()))
+    EventContent::of(event).map_or_else(Map::new, |content| exact::into_map(content.record()))
 }
 
 impl fmt::Debug for Format {

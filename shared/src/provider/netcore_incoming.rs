@@ -6,9 +6,9 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Format, Role, Told,
+    EventContent, Format, Role,
+    content::Fields,
     mapping::{Draft, is_empty, phone_digits, text_of},
-    told::Fields,
     whatsapp_incoming,
 };
 use crate::{
@@ -68,8 +68,8 @@ fn derive(draft: &mut Draft<'_>) {
     }
 }
 
-fn restore<'a>(told: &mut Told<'a>, record: &mut Fields<'a>) {
-    if let Some(tap) = told.attributes.remove(&Attribute::Click) {
+fn restore<'a>(content: &mut EventContent<'a>, record: &mut Fields<'a>) {
+    if let Some(tap) = content.attributes.remove(&Attribute::Click) {
         let details = record
             .entry("message_details".into())
             .or_insert_with(|| Exact::Object(Vec::new()));

@@ -4,9 +4,9 @@
 use serde_json::Value;
 
 use super::{
-    Format, Role, Told,
+    EventContent, Format, Role,
+    content::Fields,
     mapping::{Draft, is_empty, text_of},
-    told::Fields,
 };
 use crate::event::{Attribute, FormatName, Status, time::Unit};
 
@@ -67,7 +67,7 @@ fn derive(draft: &mut Draft<'_>) {
     let reason = match block {
         // A text in `message` is then content, so that both fields can be rebuilt.
         Some(reason) => Some(reason),
-        None if tells_reason(&status) => draft.take_text(Attribute::Content),
+        None if has_reason(&status) => draft.take_text(Attribute::Content),
         None => None,
     };
     if let Some(reason) = reason {
@@ -81,23 +81,23 @@ fn derive(draft: &mut Draft<'_>) {
     draft.status = Some(status);
 }
 
-fn restore<'a>(told: &mut Told<'a>, record: &mut Fields<'a>) {
-    if let Some(tap) = told.attributes.remove(&Attribute::Click) {
+fn restore<'a>(content: &mut EventContent<'a>, record: &mut Fields<'a>) {
+    if let Some(tap) = content.attributes.remove(&Attribute::Click) {
         record.insert("message".into(), tap);
     }
     let reason_from_block = record
         .get("status")
         .is_some_and(|s| !s.is_empty() && s.as_word().is_some());
     if !reason_from_block
-        && tells_reason(&told.status)
-        && let Some(reason) = told.attributes.remove(&Attribute::Remarks)
+        && has_reason(&content.status)
+        && let Some(reason) = content.attributes.remove(&Attribute::Remarks)
     {
         record.insert("message".into(), reason);
     }
 }
 
 /// For a failure, `message` is the reason; otherwise it is the content.
-fn tells_reason(status: &Status) -> bool {
+fn has_reason(status: &Status) -> bool {
     matches!(status, Status::Failed | Status::Blocked)
 }
 

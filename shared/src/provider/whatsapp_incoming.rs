@@ -4,9 +4,9 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Format, HasField, Role, Told,
+    EventContent, Format, HasField, Role,
+    content::Fields,
     mapping::{Draft, text_of},
-    told::Fields,
 };
 use crate::{
     event::{Attribute, Channel, FormatName, Status, time::Unit},
@@ -97,9 +97,9 @@ fn derive(draft: &mut Draft<'_>) {
     }
 }
 
-fn restore<'a>(told: &mut Told<'a>, record: &mut Fields<'a>) {
+fn restore<'a>(content: &mut EventContent<'a>, record: &mut Fields<'a>) {
     for holder in [Attribute::Click, Attribute::Content] {
-        if let Some(Exact::Object(content)) = told.attributes.remove(&holder) {
+        if let Some(Exact::Object(content)) = content.attributes.remove(&holder) {
             record.extend(content);
         }
     }

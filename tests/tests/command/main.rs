@@ -7,6 +7,7 @@
     reason = "an unexpected result must fail the test"
 )]
 
+mod closed_pipe;
 mod dead_letters;
 mod serve;
 mod sign_and_get;

@@ -30,7 +30,7 @@ use integration_tests::{
 };
 use netcore_webhooks::{
     erase::{self, RECORD, Report},
-    serve::PLACE,
+    serve::INSTANCE_FILE,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -50,7 +50,7 @@ impl Setup {
         let stack = Stack::start().await;
         let folder = TempDir::new().unwrap();
         let instance = serde_json::to_string(&stack.instance).unwrap();
-        fs::write(folder.path().join(PLACE), instance).unwrap();
+        fs::write(folder.path().join(INSTANCE_FILE), instance).unwrap();
         let setup = Self { stack, folder };
         let items = simulated::items(&["--messages", "90"], 4);
         setup.stack.storage.put_all(items).await;

@@ -154,7 +154,7 @@ async fn counters_with_the_number_are_reported_until_a_rebuild() {
         .erase_with_preview(&["--recipient", &number, "--yes", "--queues"])
         .await;
     let counters = report.counters.as_ref().unwrap();
-    assert_eq!((counters.looked, counters.found), (5, 4), "{preview}");
+    assert_eq!((counters.read, counters.found), (5, 4), "{preview}");
     assert!(preview.contains("4 of 5 items name the person"), "{preview}");
     assert!(preview.contains("rollups rebuild"), "{preview}");
     let digits: String = preview.chars().filter(char::is_ascii_digit).collect();

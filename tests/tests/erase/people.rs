@@ -7,7 +7,7 @@ use integration_tests::{
     function,
     storage::{Key, key},
 };
-use netcore_webhooks::erase::Why;
+use netcore_webhooks::erase::MatchReason;
 use serde_json::Value;
 use webhook_ingest::events_table::item;
 
@@ -91,7 +91,7 @@ async fn both_directions_of_one_person_are_erased_and_nothing_else() {
         after.contains_key(&key(&like)),
         "a longer number is another number"
     );
-    assert_eq!(done.traces[&key(&named)].why, Why::Mention);
+    assert_eq!(done.traces[&key(&named)].why, MatchReason::Mention);
     assert!(
         before.len() - after.len() < before.len() / 4,
         "most belong to others"

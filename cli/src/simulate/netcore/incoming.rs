@@ -5,15 +5,15 @@ use webhook_ingest::event::EpochMillis;
 
 use super::{
     super::{
-        chance::Chance,
-        happening::{Envelope, Form, Happening},
+        event::{Envelope, PostFormat, SimulatedEvent},
         people::MINUTE,
+        random::Random,
     },
     Message,
 };
 
 /// Incoming RCS messages.
-pub(in super::super) const RCS_MESSAGES: Form = Form {
+pub(in super::super) const RCS_MESSAGES: PostFormat = PostFormat {
     function: "incoming-webhook",
     envelope: Envelope::Array,
 };
@@ -31,11 +31,11 @@ const ANSWERS: [&str; 8] = [
 
 impl Message<'_> {
     /// A tap on a suggested reply is also posted as an incoming message, with the id of the original message.
-    pub(super) fn tap_as_message(&self, at: EpochMillis, text: &str, chance: &mut Chance) -> Happening {
+    pub(super) fn tap_as_message(&self, at: EpochMillis, text: &str, random: &mut Random) -> SimulatedEvent {
         let metadata = json!({
             "msgId": self.id,
-            "a2pMsgDate": webhook_ingest::event::time::utc_day(self.sending.at),
-            "templateCode": format!("temp_{}", self.sending.campaign.tag.replace('-', "_")),
+            "a2pMsgDate": webhook_ingest::event::time::utc_day(self.outgoing.at),
+            "templateCode": format!("temp_{}", self.outgoing.campaign.tag.replace('-', "_")),
             "templateType": "rich_card",
             "suggestionType": "reply",
             "suggestionIndex": 1,
@@ -46,28 +46,28 @@ impl Message<'_> {
             "text": text,
             "type": "REPLY",
         }});
-        let later = at + chance.around(400, 0.5);
-        self.incoming("click", &tap, "clicked", later, chance)
+        let later = at + random.log_normal(400, 0.5);
+        self.incoming("click", &tap, "clicked", later, random)
     }
 
-    pub(super) fn is_answered(&self, at: EpochMillis, told: &mut Vec<Happening>, chance: &mut Chance) {
-        let (kind, details) = match chance.weighed(&[(8, 0), (2, 1), (1, 2)]) {
-            0 => ("text", json!({"text": chance.one_of(&ANSWERS)})),
+    pub(super) fn reply(&self, at: EpochMillis, events: &mut Vec<SimulatedEvent>, random: &mut Random) {
+        let (kind, details) = match random.weighted(&[(8, 0), (2, 1), (1, 2)]) {
+            0 => ("text", json!({"text": random.choice(&ANSWERS)})),
             1 => {
-                let uri = |chance: &mut Chance| {
-                    let (folder, file) = (chance.uuid(), chance.hex(60));
+                let uri = |random: &mut Random| {
+                    let (folder, file) = (random.uuid(), random.hex(60));
                     format!("https://rcs-user-content.example.com/{folder}/{file}")
                 };
                 let file = json!({"userFile": {
                     "payload": {
-                        "fileName": format!("{}.jpg", chance.number(1_000_000..9_999_999)),
-                        "fileSizeBytes": chance.number(40_000..900_000),
-                        "fileUri": uri(chance),
+                        "fileName": format!("{}.jpg", random.number(1_000_000..9_999_999)),
+                        "fileSizeBytes": random.number(40_000..900_000),
+                        "fileUri": uri(random),
                         "mimeType": "image/jpeg",
                     },
                     "thumbnail": {
-                        "fileSizeBytes": chance.number(4_000..12_000),
-                        "fileUri": uri(chance),
+                        "fileSizeBytes": random.number(4_000..12_000),
+                        "fileUri": uri(random),
                         "mimeType": "image/jpeg",
                     },
                 }});
@@ -78,10 +78,10 @@ impl Message<'_> {
                 json!({"location": {"latitude": 19.076, "longitude": 72.8777}}),
             ),
         };
-        told.push(self.incoming(kind, &details, "received", at, chance));
-        if chance.is(0.3) {
-            let text = json!({"text": chance.one_of(&ANSWERS)});
-            told.push(self.incoming("text", &text, "received", at + MINUTE, chance));
+        events.push(self.incoming(kind, &details, "received", at, random));
+        if random.bool(0.3) {
+            let text = json!({"text": random.choice(&ANSWERS)});
+            events.push(self.incoming("text", &text, "received", at + MINUTE, random));
         }
     }
 
@@ -91,20 +91,20 @@ impl Message<'_> {
         details: &Value,
         status: &'static str,
         at: EpochMillis,
-        chance: &mut Chance,
-    ) -> Happening {
-        let id = format!("Mx{}", chance.token(22));
+        random: &mut Random,
+    ) -> SimulatedEvent {
+        let id = format!("Mx{}", random.token(22));
         let record = json!({
             "message_id": id,
-            "from": self.sending.bot.key,
-            "from_name": self.sending.bot.name,
+            "from": self.outgoing.bot.key,
+            "from_name": self.outgoing.bot.name,
             "received_at": at,
             "message_type": kind,
             "message_details": details,
             "to": format!("+{}", self.number),
         });
-        Happening {
-            form: RCS_MESSAGES,
+        SimulatedEvent {
+            format: RCS_MESSAGES,
             function: RCS_MESSAGES.function,
             record,
             message_id: id,

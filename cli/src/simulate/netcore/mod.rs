@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 use webhook_ingest::event::EpochMillis;
 
 use super::{
-    chance::Chance,
-    happening::{Envelope, Form, Happening, Life},
-    people::{Sending, indian},
+    event::{Envelope, PostFormat, Provider, SimulatedEvent},
+    people::{OutgoingMessage, indian},
+    random::Random,
 };
 
 pub(super) use fallback::SMS_EVENTS;
 
 /// RCS events.
-pub(super) const RCS_EVENTS: Form = Form {
+pub(super) const RCS_EVENTS: PostFormat = PostFormat {
     function: "event-webhook",
     envelope: Envelope::Array,
 };
@@ -36,7 +36,7 @@ const FAILED: [&str; 5] = [
 
 /// A message, with the fields that its events share.
 pub(super) struct Message<'a> {
-    pub(super) sending: &'a Sending,
+    pub(super) outgoing: &'a OutgoingMessage,
     pub(super) id: String,
     pub(super) number: String,
     pub(super) request: String,
@@ -45,57 +45,57 @@ pub(super) struct Message<'a> {
 }
 
 /// Simulates one message.
-pub(super) static LIFE: Life = Life {
+pub(super) static PROVIDER: Provider = Provider {
     weight: 55,
-    forms: &[RCS_EVENTS, SMS_EVENTS, incoming::RCS_MESSAGES],
-    live,
+    formats: &[RCS_EVENTS, SMS_EVENTS, incoming::RCS_MESSAGES],
+    simulate,
 };
 
-fn live(sending: &Sending, fallback: f64, chance: &mut Chance) -> Vec<Happening> {
-    let number = indian(sending.person);
-    let epoch = sending.at / 1000;
+fn simulate(outgoing: &OutgoingMessage, fallback: f64, random: &mut Random) -> Vec<SimulatedEvent> {
+    let number = indian(outgoing.person);
+    let epoch = outgoing.at / 1000;
     let message = Message {
-        sending,
-        id: format!("api-337-{number}-{}-{epoch}", chance.hex(32)),
+        outgoing,
+        id: format!("api-337-{number}-{}-{epoch}", random.hex(32)),
         number,
-        request: chance.hex(32),
-        callback: format!("order-{}", chance.hex(8)),
-        kind: chance.one_of(&["Template", "Template", "Template", "Text"]),
+        request: random.hex(32),
+        callback: format!("order-{}", random.hex(8)),
+        kind: random.choice(&["Template", "Template", "Template", "Text"]),
     };
-    let mut told = Vec::new();
-    if chance.is(fallback) {
-        let at = message.falls_short(&mut told, chance);
-        message.goes_on_as_sms(at, &mut told, chance);
-    } else if chance.is(0.02) {
-        message.falls_short(&mut told, chance);
+    let mut events = Vec::new();
+    if random.bool(fallback) {
+        let at = message.fail(&mut events, random);
+        message.fall_back_to_sms(at, &mut events, random);
+    } else if random.bool(0.02) {
+        message.fail(&mut events, random);
     } else {
-        message.arrives(&mut told, chance);
+        message.deliver(&mut events, random);
     }
-    told
+    events
 }
 
 impl Message<'_> {
     /// Not sent, or sent and failed. Returns the time of the last event.
-    fn falls_short(&self, told: &mut Vec<Happening>, chance: &mut Chance) -> EpochMillis {
-        if chance.is(0.7) {
-            let at = self.sending.at + 1_000 + chance.around(1_500, 0.4);
-            told.push(self.rcs("Not sent", "not_sent", at, chance.one_of(&NOT_SENT), None));
+    fn fail(&self, events: &mut Vec<SimulatedEvent>, random: &mut Random) -> EpochMillis {
+        if random.bool(0.7) {
+            let at = self.outgoing.at + 1_000 + random.log_normal(1_500, 0.4);
+            events.push(self.rcs("Not sent", "not_sent", at, random.choice(&NOT_SENT), None));
             return at;
         }
-        let sent = self.sending.at + 1_000;
-        told.push(self.rcs("Sent", "sent", sent, "", Some(json!({}))));
-        let at = sent + chance.around(5 * 60_000, 1.2);
-        told.push(self.rcs("Failed", "failed", at, chance.one_of(&FAILED), None));
+        let sent = self.outgoing.at + 1_000;
+        events.push(self.rcs("Sent", "sent", sent, "", Some(json!({}))));
+        let at = sent + random.log_normal(5 * 60_000, 1.2);
+        events.push(self.rcs("Failed", "failed", at, random.choice(&FAILED), None));
         at
     }
 
-    fn arrives(&self, told: &mut Vec<Happening>, chance: &mut Chance) {
-        let sent = self.sending.at + 1_000;
-        told.push(self.rcs("Sent", "sent", sent, "", Some(json!({}))));
+    fn deliver(&self, events: &mut Vec<SimulatedEvent>, random: &mut Random) {
+        let sent = self.outgoing.at + 1_000;
+        events.push(self.rcs("Sent", "sent", sent, "", Some(json!({}))));
         // An undocumented status.
-        if chance.is(0.004) {
-            let at = sent + chance.around(30_000, 0.5);
-            told.push(self.rcs(
+        if random.bool(0.004) {
+            let at = sent + random.log_normal(30_000, 0.5);
+            events.push(self.rcs(
                 "Queued at Operator",
                 "queued_at_operator",
                 at,
@@ -103,34 +103,34 @@ impl Message<'_> {
                 Some(json!({})),
             ));
         }
-        if chance.is(0.04) {
+        if random.bool(0.04) {
             return;
         }
-        let wait = if chance.is(0.8) { 4_000 } else { 40 * 60_000 };
-        let delivered = sent + chance.around(wait, 0.8);
-        told.push(self.rcs("Delivered", "delivered", delivered, "", Some(json!({}))));
-        if chance.is(0.35) {
+        let wait = if random.bool(0.8) { 4_000 } else { 40 * 60_000 };
+        let delivered = sent + random.log_normal(wait, 0.8);
+        events.push(self.rcs("Delivered", "delivered", delivered, "", Some(json!({}))));
+        if random.bool(0.35) {
             return;
         }
-        let read = delivered + 1_000 + chance.around(25 * 60_000, 1.4);
-        told.push(self.rcs("Read", "read", read, "", Some(json!({}))));
-        if chance.is(0.3) {
-            self.is_tapped(read, told, chance);
+        let read = delivered + 1_000 + random.log_normal(25 * 60_000, 1.4);
+        events.push(self.rcs("Read", "read", read, "", Some(json!({}))));
+        if random.bool(0.3) {
+            self.tap(read, events, random);
         }
-        if chance.is(0.08) {
-            self.is_answered(read + chance.around(90_000, 0.9), told, chance);
+        if random.bool(0.08) {
+            self.reply(read + random.log_normal(90_000, 0.9), events, random);
         }
     }
 
     /// One to four taps, on different buttons or repeatedly on one.
-    fn is_tapped(&self, read: EpochMillis, told: &mut Vec<Happening>, chance: &mut Chance) {
-        let campaign = self.sending.campaign;
-        let taps = chance.weighed(&[(12, 1), (4, 2), (1, 3), (1, 4)]);
+    fn tap(&self, read: EpochMillis, events: &mut Vec<SimulatedEvent>, random: &mut Random) {
+        let campaign = self.outgoing.campaign;
+        let taps = random.weighted(&[(12, 1), (4, 2), (1, 3), (1, 4)]);
         let mut at = read;
         for _ in 0..taps {
             // At least a second apart: two taps differ only in time and content.
-            at += 2_000 + chance.around(15_000, 0.9);
-            let (text, suggestion, kind) = chance.weighed(&[
+            at += 2_000 + random.log_normal(15_000, 0.9);
+            let (text, suggestion, kind) = random.weighted(&[
                 (6, (campaign.link, "url_action", "ACTION")),
                 (2, ("Call us", "dialer_action", "ACTION")),
                 (2, (campaign.reply, "reply", "REPLY")),
@@ -141,21 +141,21 @@ impl Message<'_> {
                 "text": text,
                 "type": kind,
             });
-            told.push(self.rcs("Clicked", "clicked", at, "", Some(tap)));
+            events.push(self.rcs("Clicked", "clicked", at, "", Some(tap)));
             if suggestion == "reply" {
-                told.push(self.tap_as_message(at, text, chance));
+                events.push(self.tap_as_message(at, text, random));
             }
         }
     }
 
     fn rcs(
         &self,
-        spelt: &str,
+        provider_status: &str,
         status: &'static str,
         at: EpochMillis,
         remarks: &str,
         click: Option<Value>,
-    ) -> Happening {
+    ) -> SimulatedEvent {
         let mut record = json!({
             "callbackdata": self.callback,
             "channel": "RCS",
@@ -165,15 +165,15 @@ impl Message<'_> {
             "mobile": self.number,
             "remarks": remarks,
             "requestid": self.request,
-            "status": spelt,
-            "tags": [self.sending.campaign.tag],
+            "status": provider_status,
+            "tags": [self.outgoing.campaign.tag],
             "type": self.kind,
         });
         if let (Some(click), Some(fields)) = (click, record.as_object_mut()) {
             fields.insert("click_data".to_owned(), click);
         }
-        Happening {
-            form: RCS_EVENTS,
+        SimulatedEvent {
+            format: RCS_EVENTS,
             function: RCS_EVENTS.function,
             record,
             message_id: self.id.clone(),

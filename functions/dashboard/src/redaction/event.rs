@@ -1,4 +1,4 @@
-//! What a viewer gets of an event: each stored attribute has a class.
+//! Redacts events for viewers: each stored attribute has a class.
 
 use std::collections::BTreeMap;
 
@@ -14,29 +14,29 @@ use webhook_ingest::{
 use super::{ForViewer, REDACTED, TOKEN, Viewer, is_plain, person, text};
 use crate::answers::Event;
 
-/// The same of the message that an event answers.
+/// Token of the message that an event replies to.
 const IN_REPLY_TO_TOKEN: &str = "in_reply_to_token";
 
 /// The class of an event's attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
-    /// A figure, a time or a mark: anything but a number and a boolean is redacted.
+    /// A count, a time or a flag. Values that are not numbers or booleans are redacted.
     Figure,
-    /// A text of a provider or person, or a list of them: shown with numbers redacted.
+    /// A text from a provider or person, or a list of texts: phone numbers are redacted.
     Words,
-    /// A message id: as words, and beside it, under this name, the token that opens the message.
+    /// A message id: phone numbers are redacted, and a field with this name has the token.
     Id(&'static str),
     /// A person.
     Person,
-    /// An object: of the fields in [`TOLD`] the words, of all others the name at most.
+    /// An object: fields in [`VISIBLE_FIELDS`] are shown as words; others are redacted.
     Structure,
-    /// An object of unlisted fields: names at most.
+    /// An object with unlisted fields: values are redacted.
     Names,
-    /// Never shown: it holds the record again, or what a number can be computed from.
+    /// Never shown: contains the original record, or a digest from which a number could be computed.
     Withheld,
 }
 
-/// The class of every attribute that is stored under a name of ours. Any other is redacted as a whole.
+/// Classes of the known attributes. Other attributes are redacted completely.
 const ATTRIBUTES: [(&str, Class); 31] = [
     (MESSAGE_ID, Class::Id(TOKEN)),
     (RECIPIENT, Class::Person),
@@ -64,20 +64,20 @@ const ATTRIBUTES: [(&str, Class); 31] = [
     (Attribute::Pricing.name(), Class::Structure),
     (EXTRA, Class::Names),
     (ENVELOPE, Class::Names),
-    // A digest of the record's content is in it.
+    // Contains a digest of the record's content.
     (STATUS_KEY, Class::Withheld),
     // Its last part is a digest of the id.
     (DAY_SHARD, Class::Withheld),
     (AS_SENT, Class::Withheld),
     (VERBATIM, Class::Withheld),
-    // Not stored: a name of ours in the answer, which no attribute may take.
+    // Not stored: reserved for the token in the response.
     (TOKEN, Class::Withheld),
 ];
 
-/// Fields of `click`, `content` and `pricing` whose words a viewer reads, at any depth. No address
-/// (`url`, `fileUri`) and nothing the sender put in to get it back (`postbackData`, `payload`) is among
-/// them: those may hold numbers in other encodings.
-const TOLD: [&str; 27] = [
+/// Fields of `click`, `content` and `pricing` that viewers see, at any depth. URLs (`url`, `fileUri`) and data
+/// that the sender gets back (`postbackData`, `payload`) are excluded, because they can contain phone numbers
+/// in other encodings.
+const VISIBLE_FIELDS: [&str; 27] = [
     "action",
     "billable",
     "body",
@@ -149,7 +149,7 @@ impl ForViewer for Event {
 
 fn words(value: Value) -> Value {
     match value {
-        Value::String(said) => text(&said).into(),
+        Value::String(words) => text(&words).into(),
         Value::Array(list) if list.iter().all(Value::is_string) => list.into_iter().map(words).collect(),
         Value::Bool(_) | Value::Null => value,
         Value::Number(_) | Value::Array(_) | Value::Object(_) => REDACTED.into(),
@@ -161,7 +161,7 @@ fn structure(value: Value) -> Value {
         Value::Object(fields) => {
             let mut shown = Map::new();
             for (name, value) in fields {
-                if TOLD.contains(&name.as_str()) {
+                if VISIBLE_FIELDS.contains(&name.as_str()) {
                     shown.insert(name, structure(value));
                 } else {
                     shown.insert(plain_name(&name).to_owned(), REDACTED.into());
@@ -182,7 +182,7 @@ fn names(fields: Map<String, Value>) -> Value {
         .into()
 }
 
-/// A field's name where it cannot hold a number in any spelling.
+/// A field's name, redacted if it could contain a phone number in any spelling.
 fn plain_name(name: &str) -> &str {
     if is_plain(name) { name } else { REDACTED }
 }
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    const VIEWER: Viewer<'_> = Viewer { seal: None };
+    const VIEWER: Viewer<'_> = Viewer { cipher: None };
 
     fn event(fields: Value) -> Value {
         let Value::Object(fields) = fields else {

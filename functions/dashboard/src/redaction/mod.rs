@@ -1,6 +1,6 @@
-//! What a viewer gets of each answer. Every field of every answer has a class, and the class decides,
-//! not the look of a value: an unclassified field does not compile, and a stored attribute nobody
-//! classified is redacted as a whole.
+//! Redacts responses for viewers. Every field of every response has a class, which determines its visibility
+//! independently of its value. A field without a class does not compile, and a stored attribute without a
+//! class is redacted completely.
 
 mod event;
 
@@ -15,34 +15,34 @@ use crate::{
         Fallback, Folded, Funnel, HourCount, JourneyLeg, Message, Outcome, PersonEvents, PersonJourney,
         Session, Summary, TypeCount,
     },
-    tokens::Seal,
+    tokens::TokenCipher,
 };
 
-/// What opens a message to a viewer.
+/// Field with the token of a message.
 const TOKEN: &str = "token";
 
-/// Stands for a value that a viewer does not see.
+/// Replaces a redacted value.
 const REDACTED: &str = "***";
-/// A recipient keeps as many of its last digits, so that two people can be told apart.
+/// Number of visible last digits of a recipient, to distinguish two people.
 const SHOWN_DIGITS: usize = 3;
-/// Shorter recipients keep none: three of six digits would be half of them.
+/// Shorter recipients have no visible digits: three of six digits would be half of the number.
 const SHORTEST_NUMBER: usize = 7;
 
 /// A caller whose role sees no numbers.
 pub(crate) struct Viewer<'a> {
-    /// Makes tokens of message ids; nothing where the dashboard has no key to make them with.
-    pub(crate) seal: Option<&'a Seal>,
+    /// Creates message tokens; `None` if the dashboard has no key.
+    pub(crate) cipher: Option<&'a TokenCipher>,
 }
 
 impl Viewer<'_> {
     fn token(&self, id: &str) -> Option<String> {
-        self.seal?.close(id)
+        self.cipher?.encrypt(id)
     }
 }
 
-/// An answer that is fit for a viewer after a conversion.
+/// A response that can be redacted for viewers.
 pub(crate) trait ForViewer {
-    /// The same answer without numbers of people.
+    /// The same response without phone numbers.
     fn for_viewer(self, viewer: &Viewer<'_>) -> Self;
 }
 
@@ -52,21 +52,21 @@ impl<T: ForViewer> ForViewer for Vec<T> {
     }
 }
 
-/// Text with every number of a person redacted.
+/// A text with redacted phone numbers.
 pub(crate) fn text(text: &str) -> String {
     phone::redact(text).into_owned()
 }
 
-/// Whether a text could hold a person's number.
-pub(crate) fn holds_number(text: &str) -> bool {
+/// Whether a text could contain a phone number.
+pub(crate) fn contains_number(text: &str) -> bool {
     phone::contains_number(text)
 }
 
-/// The classes of the fields of answers.
+/// Classes of the fields of responses.
 mod class {
     use super::{ForViewer, Viewer};
 
-    /// Figures, times, our own words: shown as they are.
+    /// Counts, times and fixed words: unchanged.
     pub(super) fn public<T>(value: T, _: &Viewer<'_>) -> T {
         value
     }
@@ -76,7 +76,7 @@ mod class {
         T::default()
     }
 
-    /// Texts of providers and people, shown with numbers redacted.
+    /// Texts from providers and people: phone numbers are redacted.
     pub(super) fn words<T: Words>(value: T, _: &Viewer<'_>) -> T {
         value.redacted()
     }
@@ -86,12 +86,12 @@ mod class {
         value.map(|recipient| super::person(&recipient))
     }
 
-    /// An answer within an answer; its fields have their own classes.
+    /// A nested response; its fields have their own classes.
     pub(super) fn part<T: ForViewer>(value: T, viewer: &Viewer<'_>) -> T {
         value.for_viewer(viewer)
     }
 
-    /// What [`words`] takes.
+    /// Types for [`words`].
     pub(super) trait Words {
         fn redacted(self) -> Self;
     }
@@ -115,7 +115,7 @@ mod class {
     }
 }
 
-/// One line for each answer: its fields and their classes. A field without a class does not compile.
+/// The fields of each response and their classes. A field without a class does not compile.
 macro_rules! classes {
     ($($answer:ident { $($field:ident: $class:ident),+ $(,)? })+) => {$(
         impl ForViewer for $answer {
@@ -205,7 +205,7 @@ impl ForViewer for Outcome {
 
 impl ForViewer for PersonEvents {
     fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
-        // The order of a person's events is that of their times, and positions in it stay.
+        // The events stay sorted by time, so the positions stay valid.
         let Self {
             events,
             cursor: _,
@@ -213,7 +213,7 @@ impl ForViewer for PersonEvents {
         } = self;
         Self {
             events: events.for_viewer(viewer),
-            // A cursor holds a number.
+            // A cursor contains a number.
             cursor: None,
             journeys: journeys.for_viewer(viewer),
         }
@@ -252,7 +252,7 @@ impl ForViewer for Message {
             linked: unordered(linked.for_viewer(viewer)),
             answers: unordered(answers.for_viewer(viewer)),
             truncated,
-            // A cursor holds an id.
+            // A cursor contains an id.
             cursor: None,
         }
     }
@@ -273,8 +273,8 @@ impl ForViewer for Events {
     }
 }
 
-/// Events of one time in an order that says nothing of the ids they were sorted by. The order of times
-/// stays, and so does the order of one message's events.
+/// Sorts events with the same time by their redacted names, because the original order reveals the order of
+/// the ids. Events stay sorted by time, and events of one message keep their order.
 fn unordered(mut events: Vec<Event>) -> Vec<Event> {
     fn time(event: &Event) -> Option<i64> {
         event.0.get(EVENT_TIME)?.as_i64()
@@ -290,7 +290,7 @@ fn unordered(mut events: Vec<Event>) -> Vec<Event> {
     events
 }
 
-/// A recipient: of a number the last digits, of another kind of address the kind.
+/// A redacted recipient: the last digits of a number, or the kind of another address.
 fn person(recipient: &str) -> String {
     if recipient.bytes().all(|byte| byte.is_ascii_digit()) {
         let shown = if recipient.len() < SHORTEST_NUMBER {
@@ -307,7 +307,7 @@ fn person(recipient: &str) -> String {
     }
 }
 
-/// Whether a name cannot hold a number in any spelling.
+/// Whether a name cannot contain a phone number in any spelling.
 fn is_plain(name: &str) -> bool {
     name.chars()
         .all(|c| c.is_ascii_alphabetic() || c == '_' || c == '-')
@@ -318,7 +318,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    const VIEWER: Viewer<'_> = Viewer { seal: None };
+    const VIEWER: Viewer<'_> = Viewer { cipher: None };
 
     #[test]
     fn figures_of_an_overview_stay_and_its_words_are_redacted() {

@@ -5,7 +5,7 @@ use hmac::Hmac as HmacOf;
 use http::HeaderName;
 use sha2::{Sha256, Sha512};
 
-use super::{ALLOW_WEAK, Travels, any_equal, fresh, header_name, one, secrets, tolerance, values};
+use super::{ALLOW_WEAK, Transmission, any_equal, fresh, header_name, one, secrets, tolerance, values};
 use crate::{
     auth::{PolicyError, Refusal, Secret, Unverified, fields::Fields},
     event::EpochMillis,
@@ -102,11 +102,11 @@ impl Hmac {
         let timestamp_header = fields.text("timestamp_header")?;
         if timestamp_header.is_some() != signed.contains(&Piece::Timestamp) {
             return Err(PolicyError::at(
-                &fields.place,
+                &fields.path,
                 "timestamp_header and {timestamp} in signed must be used together: an unsigned time proves nothing",
             ));
         }
-        let header = fields.demand_text("header")?;
+        let header = fields.required_text("header")?;
         let header = header_name(&fields.at("header"), &header)?;
         let timestamp_header = timestamp_header
             .map(|name| header_name(&fields.at("timestamp_header"), &name))
@@ -127,11 +127,11 @@ impl Hmac {
             timestamp_header,
             signed,
             tolerance_seconds: tolerance(&mut fields)?,
-            secrets: secrets(&mut fields, "secrets", Travels::Encoded)?,
+            secrets: secrets(&mut fields, "secrets", Transmission::Encoded)?,
         })
     }
 
-    pub(super) fn judge(&self, request: Unverified<'_>, now: EpochMillis) -> Result<(), Refusal> {
+    pub(super) fn check(&self, request: Unverified<'_>, now: EpochMillis) -> Result<(), Refusal> {
         if !request.headers.contains_key(&self.header) {
             return Err(Refusal::None);
         }
@@ -196,7 +196,7 @@ fn prefix(fields: &mut Fields) -> Result<String, PolicyError> {
     Ok(prefix)
 }
 
-fn pieces(place: &str, template: &str) -> Result<Vec<Piece>, PolicyError> {
+fn pieces(path: &str, template: &str) -> Result<Vec<Piece>, PolicyError> {
     let mut pieces = Vec::new();
     let mut rest = template;
     while let Some((text, after)) = rest.split_once('{') {
@@ -207,7 +207,7 @@ fn pieces(place: &str, template: &str) -> Result<Vec<Piece>, PolicyError> {
         pieces.push(match name {
             "timestamp" => Piece::Timestamp,
             "body" => Piece::Body,
-            _ => return Err(PolicyError::at(place, "supports only {timestamp} and {body}")),
+            _ => return Err(PolicyError::at(path, "supports only {timestamp} and {body}")),
         });
         rest = after;
     }
@@ -215,7 +215,7 @@ fn pieces(place: &str, template: &str) -> Result<Vec<Piece>, PolicyError> {
         pieces.push(Piece::Text(rest.to_owned()));
     }
     if pieces.iter().filter(|p| **p == Piece::Body).count() != 1 {
-        return Err(PolicyError::at(place, "must contain {body} once"));
+        return Err(PolicyError::at(path, "must contain {body} once"));
     }
     Ok(pieces)
 }

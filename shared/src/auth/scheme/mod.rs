@@ -21,7 +21,7 @@ use crate::event::EpochMillis;
 
 /// Senders repeat a signature header during a rotation. This limits the CPU time that a thousand repetitions
 /// can use.
-const MOST_SIGNATURES: usize = 8;
+const MAX_SIGNATURES: usize = 8;
 
 /// The most that a sender's clock may differ from ours, by default.
 const DEFAULT_TOLERANCE_SECONDS: u32 = 300;
@@ -30,7 +30,7 @@ const DEFAULT_TOLERANCE_SECONDS: u32 = 300;
 const MAX_TOLERANCE_SECONDS: u32 = 86_400;
 
 /// A shorter secret can be guessed. A policy for trials may allow it.
-const LEAST_CHARACTERS: usize = 16;
+const MIN_CHARACTERS: usize = 16;
 
 /// The field of a scheme that allows shorter secrets.
 const ALLOW_WEAK: &str = "allow_weak";
@@ -46,12 +46,12 @@ pub(super) enum Scheme {
 
 impl Scheme {
     /// Checks whether a request satisfies this scheme.
-    pub(super) fn judge(&self, request: Unverified<'_>, now: EpochMillis) -> Result<(), Refusal> {
+    pub(super) fn check(&self, request: Unverified<'_>, now: EpochMillis) -> Result<(), Refusal> {
         match self {
-            Self::Hmac(scheme) => scheme.judge(request, now),
-            Self::StandardWebhooks(scheme) => scheme.judge(request, now),
-            Self::Header(scheme) => scheme.judge(request),
-            Self::Basic(scheme) => scheme.judge(request),
+            Self::Hmac(scheme) => scheme.check(request, now),
+            Self::StandardWebhooks(scheme) => scheme.check(request, now),
+            Self::Header(scheme) => scheme.check(request),
+            Self::Basic(scheme) => scheme.check(request),
         }
     }
 
@@ -69,11 +69,11 @@ impl Scheme {
 ///
 /// # Errors
 /// Names the wrong field, never a secret.
-pub(super) fn read(place: &str, config: Json) -> Result<Scheme, PolicyError> {
+pub(super) fn read(path: &str, config: Json) -> Result<Scheme, PolicyError> {
     if !matches!(config, Json::Object(_)) {
-        return Err(PolicyError::at(place, "must be an object"));
+        return Err(PolicyError::at(path, "must be an object"));
     }
-    let fields = |config, known| Fields::new(place, config, known);
+    let fields = |config, known| Fields::new(path, config, known);
     Ok(match config.text_of("type") {
         Some("hmac") => Scheme::Hmac(Hmac::read(fields(config, hmac::FIELDS)?)?),
         Some("standard-webhooks") => Scheme::StandardWebhooks(StandardWebhooks::read(fields(
@@ -84,11 +84,11 @@ pub(super) fn read(place: &str, config: Json) -> Result<Scheme, PolicyError> {
         Some("basic") => Scheme::Basic(Basic::read(fields(config, token::BASIC_FIELDS)?)?),
         Some(_) => {
             return Err(PolicyError::at(
-                place,
+                path,
                 "type must be hmac, standard-webhooks, header or basic",
             ));
         }
-        None => return Err(PolicyError::at(place, "has no type")),
+        None => return Err(PolicyError::at(path, "has no type")),
     })
 }
 
@@ -137,7 +137,7 @@ fn any_equal(
     signatures: impl Iterator<Item = Vec<u8>>,
     expected: impl Iterator<Item = Vec<u8>>,
 ) -> Result<(), Refusal> {
-    let signatures: Vec<Vec<u8>> = signatures.take(MOST_SIGNATURES).collect();
+    let signatures: Vec<Vec<u8>> = signatures.take(MAX_SIGNATURES).collect();
     if signatures.is_empty() {
         return Err(Refusal::Unknown);
     }
@@ -154,8 +154,8 @@ fn matched(found: bool) -> Result<(), Refusal> {
     if found { Ok(()) } else { Err(Refusal::Mismatch) }
 }
 
-fn header_name(place: &str, name: &str) -> Result<HeaderName, PolicyError> {
-    HeaderName::try_from(name).map_err(|_| PolicyError::at(place, "is not a header name"))
+fn header_name(path: &str, name: &str) -> Result<HeaderName, PolicyError> {
+    HeaderName::try_from(name).map_err(|_| PolicyError::at(path, "is not a header name"))
 }
 
 fn tolerance(fields: &mut Fields) -> Result<u32, PolicyError> {
@@ -165,34 +165,38 @@ fn tolerance(fields: &mut Fields) -> Result<u32, PolicyError> {
 
 /// How a sender transmits a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Travels {
+enum Transmission {
     /// Unchanged, as a header's value.
-    AsIs,
+    Verbatim,
     /// Encoded, or as a MAC computed with it.
     Encoded,
 }
 
 /// A scheme's secrets. Refuses secrets that are empty, weak, or that no request could match.
-fn secret_texts(fields: &mut Fields, name: &str, travels: Travels) -> Result<Vec<String>, PolicyError> {
+fn secret_texts(
+    fields: &mut Fields,
+    name: &str,
+    transmission: Transmission,
+) -> Result<Vec<String>, PolicyError> {
     let allow_weak = fields.flag(ALLOW_WEAK)?;
-    let missing = PolicyError::at(&fields.place, format!("missing field `{name}`"));
-    let place = fields.at(name);
+    let missing = PolicyError::at(&fields.path, format!("missing field `{name}`"));
+    let path = fields.at(name);
     let texts = fields.texts(name)?.ok_or(missing)?;
     for (i, text) in texts.iter().enumerate() {
-        if let Some(fault) = fault(text, travels, allow_weak) {
-            return Err(PolicyError::at(&format!("{place}[{i}]"), fault));
+        if let Some(fault) = fault(text, transmission, allow_weak) {
+            return Err(PolicyError::at(&format!("{path}[{i}]"), fault));
         }
     }
     Ok(texts)
 }
 
-fn secrets(fields: &mut Fields, name: &str, travels: Travels) -> Result<Vec<Secret>, PolicyError> {
-    let texts = secret_texts(fields, name, travels)?;
+fn secrets(fields: &mut Fields, name: &str, transmission: Transmission) -> Result<Vec<Secret>, PolicyError> {
+    let texts = secret_texts(fields, name, transmission)?;
     Ok(texts.into_iter().map(Secret::new).collect())
 }
 
 /// Describes the fault of a secret without quoting it.
-fn fault(secret: &str, travels: Travels, allow_weak: bool) -> Option<&'static str> {
+fn fault(secret: &str, transmission: Transmission, allow_weak: bool) -> Option<&'static str> {
     if secret.is_empty() {
         return Some("is empty");
     }
@@ -202,12 +206,12 @@ fn fault(secret: &str, travels: Travels, allow_weak: bool) -> Option<&'static st
     if secret.trim() != secret {
         return Some("begins or ends with a blank");
     }
-    if travels == Travels::AsIs && !secret.is_ascii() {
+    if transmission == Transmission::Verbatim && !secret.is_ascii() {
         return Some("contains a character that a header cannot contain: only ASCII can be sent");
     }
     // `whsec_` adds no strength: it is the same for all secrets.
     let characters = secret.strip_prefix("whsec_").unwrap_or(secret).chars().count();
-    if characters < LEAST_CHARACTERS && !allow_weak {
+    if characters < MIN_CHARACTERS && !allow_weak {
         return Some(
             "is shorter than 16 characters; for trials, \"allow_weak\":true in its scheme accepts it",
         );

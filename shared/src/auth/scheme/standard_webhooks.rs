@@ -3,7 +3,9 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::HeaderName;
 
-use super::{ALLOW_WEAK, Travels, any_equal, fresh, hmac::Algorithm, one, secret_texts, tolerance, values};
+use super::{
+    ALLOW_WEAK, Transmission, any_equal, fresh, hmac::Algorithm, one, secret_texts, tolerance, values,
+};
 use crate::{
     auth::{PolicyError, Refusal, Secret, Unverified, fields::Fields},
     event::EpochMillis,
@@ -26,15 +28,15 @@ const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature
 
 impl StandardWebhooks {
     pub(super) fn read(mut fields: Fields) -> Result<Self, PolicyError> {
-        let place = fields.at("secrets");
-        let secrets = secret_texts(&mut fields, "secrets", Travels::Encoded)?
+        let path = fields.at("secrets");
+        let secrets = secret_texts(&mut fields, "secrets", Transmission::Encoded)?
             .iter()
             .enumerate()
             .map(|(i, secret)| {
                 STANDARD
                     .decode(secret.strip_prefix("whsec_").unwrap_or(secret))
                     .map(Secret::new)
-                    .map_err(|_| PolicyError::at(&format!("{place}[{i}]"), "is not base64 after whsec_"))
+                    .map_err(|_| PolicyError::at(&format!("{path}[{i}]"), "is not base64 after whsec_"))
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -43,7 +45,7 @@ impl StandardWebhooks {
         })
     }
 
-    pub(super) fn judge(&self, request: Unverified<'_>, now: EpochMillis) -> Result<(), Refusal> {
+    pub(super) fn check(&self, request: Unverified<'_>, now: EpochMillis) -> Result<(), Refusal> {
         let ours = [WEBHOOK_ID, WEBHOOK_TIMESTAMP, WEBHOOK_SIGNATURE];
         if !ours.iter().any(|name| request.headers.contains_key(name)) {
             return Err(Refusal::None);

@@ -5,7 +5,7 @@ use http::HeaderName;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::{ALLOW_WEAK, Travels, header_name, matched, one, secrets};
+use super::{ALLOW_WEAK, Transmission, header_name, matched, one, secrets};
 use crate::auth::{PolicyError, Refusal, Secret, Unverified, fields::Fields};
 
 /// The token scheme's fields in the policy.
@@ -20,14 +20,14 @@ pub(in crate::auth) struct HeaderValue {
 
 impl HeaderValue {
     pub(super) fn read(mut fields: Fields) -> Result<Self, PolicyError> {
-        let name = fields.demand_text("name")?;
+        let name = fields.required_text("name")?;
         Ok(Self {
             name: header_name(&fields.at("name"), &name)?,
-            values: secrets(&mut fields, "values", Travels::AsIs)?,
+            values: secrets(&mut fields, "values", Transmission::Verbatim)?,
         })
     }
 
-    pub(super) fn judge(&self, request: Unverified<'_>) -> Result<(), Refusal> {
+    pub(super) fn check(&self, request: Unverified<'_>) -> Result<(), Refusal> {
         let sent = one(request.headers, &self.name)?;
         matched(any_secret(&self.values, sent.as_bytes()))
     }
@@ -49,7 +49,7 @@ pub(in crate::auth) struct Basic {
 
 impl Basic {
     pub(super) fn read(mut fields: Fields) -> Result<Self, PolicyError> {
-        let username = fields.demand_text("username")?;
+        let username = fields.required_text("username")?;
         // RFC 7617 ends a name at the first colon and forbids control characters.
         if username.is_empty() || username.contains(|c: char| c == ':' || c.is_control()) {
             return Err(PolicyError::at(
@@ -59,11 +59,11 @@ impl Basic {
         }
         Ok(Self {
             username,
-            passwords: secrets(&mut fields, "passwords", Travels::Encoded)?,
+            passwords: secrets(&mut fields, "passwords", Transmission::Encoded)?,
         })
     }
 
-    pub(super) fn judge(&self, request: Unverified<'_>) -> Result<(), Refusal> {
+    pub(super) fn check(&self, request: Unverified<'_>) -> Result<(), Refusal> {
         let value = one(request.headers, &http::header::AUTHORIZATION)?;
         let sent = credentials(value).ok_or(Refusal::Unknown)?;
         let mut parts = sent.splitn(2, |byte| *byte == b':');

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     event::{Attribute, Status},
-    provider::{self, Format, FormatId, Told},
+    provider::{self, EventContent, Format, FormatId},
     record::exact::{Exact, Field},
 };
 
@@ -29,7 +29,7 @@ impl<'a> Content<'a> {
             _ => Vec::new(),
         };
         let format = Format::by_name(text_at(FORMAT)?)?;
-        let told = Told {
+        let content = EventContent {
             format,
             message_id: text_at(MESSAGE_ID)?,
             channel: text_at(CHANNEL)?,
@@ -51,7 +51,7 @@ impl<'a> Content<'a> {
         };
         Some(Self {
             format,
-            record: told.record(),
+            record: content.record(),
             envelope,
         })
     }

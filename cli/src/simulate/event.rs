@@ -1,14 +1,14 @@
 //! An event of a simulated message, with the expected attributes. They are not computed by the
-//! receivers' parser, because a faulty parser would then confirm itself.
+//! receivers' parser, because a parser with a fault would then confirm its own results.
 
 use serde_json::{Value, json};
 use webhook_ingest::event::EpochMillis;
 
-use super::{chance::Chance, people::Sending};
+use super::{people::OutgoingMessage, random::Random};
 
 /// A format in which a provider posts events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Form {
+pub struct PostFormat {
     /// The function that receives it.
     pub function: &'static str,
     /// Envelope of a body.
@@ -26,7 +26,7 @@ pub enum Envelope {
     Single,
 }
 
-impl Form {
+impl PostFormat {
     /// Whether a body can contain several records.
     pub fn takes_batches(self) -> bool {
         self.envelope != Envelope::Single
@@ -45,9 +45,9 @@ impl Form {
 
 /// One event: the provider's record and the expected attributes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Happening {
+pub struct SimulatedEvent {
     /// Format in which it is posted.
-    pub form: Form,
+    pub format: PostFormat,
     /// The function that receives it.
     pub function: &'static str,
     /// The provider's record.
@@ -65,11 +65,11 @@ pub struct Happening {
 }
 
 /// The simulation of one provider.
-pub(super) struct Life {
+pub(super) struct Provider {
     /// Weight of the provider: its share of all messages.
     pub(super) weight: u32,
     /// Formats of its events.
-    pub(super) forms: &'static [Form],
+    pub(super) formats: &'static [PostFormat],
     /// Creates the events of one message. The second argument is the share of messages that fall back to SMS.
-    pub(super) live: fn(&Sending, f64, &mut Chance) -> Vec<Happening>,
+    pub(super) simulate: fn(&OutgoingMessage, f64, &mut Random) -> Vec<SimulatedEvent>,
 }

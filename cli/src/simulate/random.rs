@@ -6,12 +6,12 @@ use std::ops::Range;
 use webhook_ingest::event::EpochMillis;
 
 /// Two random number generators.
-pub(super) struct Chance {
+pub(super) struct Random {
     events: fastrand::Rng,
     names: fastrand::Rng,
 }
 
-impl Chance {
+impl Random {
     pub(super) fn new(seed: u64, until: EpochMillis) -> Self {
         let moment = until.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15);
         Self {
@@ -21,25 +21,25 @@ impl Chance {
     }
 
     /// `true` with this probability.
-    pub(super) fn is(&mut self, share: f64) -> bool {
-        self.events.f64() < share
+    pub(super) fn bool(&mut self, probability: f64) -> bool {
+        self.events.f64() < probability
     }
 
     pub(super) fn number(&mut self, range: Range<u64>) -> u64 {
         self.events.u64(range)
     }
 
-    pub(super) fn place(&mut self, below: usize) -> usize {
+    pub(super) fn index(&mut self, below: usize) -> usize {
         self.events.usize(0..below.max(1))
     }
 
     /// A random element of a list.
-    pub(super) fn one_of<T: Copy + Default>(&mut self, list: &[T]) -> T {
+    pub(super) fn choice<T: Copy + Default>(&mut self, list: &[T]) -> T {
         self.events.choice(list).copied().unwrap_or_default()
     }
 
     /// A random element of a list, by weight.
-    pub(super) fn weighed<T: Copy + Default>(&mut self, list: &[(u32, T)]) -> T {
+    pub(super) fn weighted<T: Copy + Default>(&mut self, list: &[(u32, T)]) -> T {
         let all: u32 = list.iter().map(|(weight, _)| weight).sum();
         let mut left = self.events.u32(0..all.max(1));
         for (weight, value) in list {
@@ -57,7 +57,7 @@ impl Chance {
         clippy::cast_possible_truncation,
         reason = "far from the limits of both types, and fractions of a millisecond do not matter"
     )]
-    pub(super) fn around(&mut self, median: u32, spread: f64) -> i64 {
+    pub(super) fn log_normal(&mut self, median: u32, spread: f64) -> i64 {
         // The sum of twelve uniform numbers is approximately normal.
         let normal: f64 = (0..12).map(|_| self.events.f64()).sum::<f64>() - 6.0;
         (f64::from(median) * (spread * normal).exp()).clamp(1.0, 1e10) as i64

@@ -25,7 +25,7 @@ pub struct Counts {
 
 /// Result of sending.
 #[derive(Debug, Default)]
-pub struct Sent {
+pub struct SendResult {
     /// Sums of all responses.
     pub counts: Counts,
     /// Number of requests by function and status code.
@@ -41,7 +41,7 @@ pub struct Sent {
 }
 
 /// One response.
-pub(super) struct Try {
+pub(super) struct Response {
     pub(super) status: StatusCode,
     pub(super) retry_after: Option<Duration>,
     pub(super) body: Bytes,
@@ -58,7 +58,7 @@ pub(super) struct Outcome {
 
 impl Outcome {
     /// Compares a response with the expected one.
-    pub(super) fn judge(&mut self, post: &Post, answer: &Try) {
+    pub(super) fn check(&mut self, post: &Post, answer: &Response) {
         let counts = serde_json::from_slice::<Counts>(&answer.body).ok();
         match (answer.status, post.expected, counts) {
             (StatusCode::BAD_REQUEST, Expected::Rejected, _) => {}
@@ -89,8 +89,8 @@ impl Outcome {
     }
 }
 
-impl Sent {
-    pub(super) fn note(&mut self, post: &Post, outcome: Outcome) {
+impl SendResult {
+    pub(super) fn add(&mut self, post: &Post, outcome: Outcome) {
         let all = &mut self.counts;
         let new = outcome.counts;
         all.received += new.received;
@@ -109,8 +109,8 @@ impl Sent {
     }
 
     /// Percentile of the response times.
-    pub fn within(&self, percent: usize) -> Duration {
-        let place = (self.latencies.len() * percent).div_ceil(100).saturating_sub(1);
-        self.latencies.get(place).copied().unwrap_or_default()
+    pub fn percentile(&self, percent: usize) -> Duration {
+        let index = (self.latencies.len() * percent).div_ceil(100).saturating_sub(1);
+        self.latencies.get(index).copied().unwrap_or_default()
     }
 }

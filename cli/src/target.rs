@@ -9,7 +9,7 @@ use webhook_ingest::operations::{
     config::{StorageConfig, environment},
 };
 
-use crate::{local::RunningInstance, serve::PLACE};
+use crate::{local::RunningInstance, serve::INSTANCE_FILE};
 
 /// Clients, tables and queues of a command.
 pub struct Target {
@@ -73,7 +73,7 @@ impl Target {
                 local: None,
             });
         }
-        let file = data.join(PLACE);
+        let file = data.join(INSTANCE_FILE);
         let Ok(text) = fs::read_to_string(&file) else {
             bail!(
                 "nothing to work on: start `netcore-webhooks serve` with the data folder {}, or set {} for a stack in AWS",
@@ -81,15 +81,15 @@ impl Target {
                 needs.variables().join(" and ")
             );
         };
-        let place: RunningInstance = serde_json::from_str(&text)
+        let instance: RunningInstance = serde_json::from_str(&text)
             .with_context(|| format!("{} is damaged; start serve again", file.display()))?;
-        let aws = place.aws(Timeouts::unhurried()).await;
-        let storage = place.storage();
+        let aws = instance.aws(Timeouts::unhurried()).await;
+        let storage = instance.storage();
         Ok(Self {
             aws,
             storage,
-            rollups_table: place.rollups_table.clone(),
-            local: Some(place),
+            rollups_table: instance.rollups_table.clone(),
+            local: Some(instance),
         })
     }
 }

@@ -34,16 +34,16 @@ pub(super) struct AccessKey {
 
 impl AccessKey {
     /// The response to a request that is refused; `None` if it is accepted.
-    pub(super) fn refuses(&self, headers: &HeaderMap) -> Option<Response> {
+    pub(super) fn refusal(&self, headers: &HeaderMap) -> Option<Response> {
         if !names_this_machine(headers) {
-            return Some(refusal("this server answers only as 127.0.0.1 and localhost"));
+            return Some(forbidden("this server answers only as 127.0.0.1 and localhost"));
         }
         if headers.contains_key(ORIGIN) {
-            return Some(refusal("this server does not answer web pages"));
+            return Some(forbidden("this server does not answer web pages"));
         }
         let known =
             credential(headers).is_some_and(|given| bool::from(given.as_bytes().ct_eq(self.key.as_bytes())));
-        (!known).then(|| refusal("the access key is not the one in running.json of the data folder"))
+        (!known).then(|| forbidden("the access key is not the one in running.json of the data folder"))
     }
 }
 
@@ -62,7 +62,7 @@ fn credential(headers: &HeaderMap) -> Option<&str> {
     credential.split('/').next()
 }
 
-fn refusal(message: &str) -> Response {
+fn forbidden(message: &str) -> Response {
     let body = json!({"__type": "com.amazon.coral.service#AccessDeniedException", "message": message});
     let kind = [(CONTENT_TYPE, "application/x-amz-json-1.0")];
     (StatusCode::FORBIDDEN, kind, body.to_string()).into_response()

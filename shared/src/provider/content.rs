@@ -14,7 +14,7 @@ use crate::{
 pub(super) type Fields<'a> = BTreeMap<Cow<'a, str>, Exact<'a>>;
 
 /// An event's content, without its arrival.
-pub(crate) struct Told<'a> {
+pub(crate) struct EventContent<'a> {
     pub(crate) format: FormatId,
     pub(crate) message_id: &'a str,
     pub(crate) channel: &'a str,
@@ -27,7 +27,7 @@ pub(crate) struct Told<'a> {
     pub(crate) verbatim: Option<&'a str>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> EventContent<'a> {
     pub(super) fn of(event: &'a Event) -> Option<Self> {
         let fields = |map: &'a Map<String, Value>| {
             let borrowed =

@@ -15,15 +15,15 @@ use webhook_ingest::{
     provider,
 };
 
-use super::happening::Happening;
-use crate::place::Target;
+use super::event::SimulatedEvent;
+use crate::target::Target;
 
 /// Concurrent queries.
 const IN_FLIGHT: usize = 32;
 
 /// Result of the reconciliation.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct Reconciliation {
     /// Message ids that were read.
     pub messages: usize,
     /// Events that are stored as expected.
@@ -38,7 +38,7 @@ pub struct Found {
 
 /// Result for one message.
 #[derive(Default)]
-struct Part {
+struct MessageResult {
     events: usize,
     late: usize,
     before: usize,
@@ -52,32 +52,34 @@ struct Part {
 /// If the table does not answer.
 pub(super) async fn reconcile(
     target: &Target,
-    told: &[Happening],
+    events: &[SimulatedEvent],
     began: EpochMillis,
     timeout: Duration,
     read: impl Fn(usize),
-) -> anyhow::Result<Found> {
-    let mut messages: BTreeMap<&str, Vec<&Happening>> = BTreeMap::new();
-    for happening in told {
-        messages.entry(&happening.message_id).or_default().push(happening);
+) -> anyhow::Result<Reconciliation> {
+    let mut messages: BTreeMap<&str, Vec<&SimulatedEvent>> = BTreeMap::new();
+    for event in events {
+        messages.entry(&event.message_id).or_default().push(event);
     }
     let until = Instant::now() + timeout;
-    let mut found = Found {
+    let mut found = Reconciliation {
         messages: messages.len(),
-        ..Found::default()
+        ..Reconciliation::default()
     };
-    let mut open: Vec<(&str, Vec<&Happening>)> = messages.into_iter().collect();
+    let mut open: Vec<(&str, Vec<&SimulatedEvent>)> = messages.into_iter().collect();
     loop {
-        let parts: Vec<Part> = futures::stream::iter(&open)
-            .map(|(id, told)| async { Ok::<_, anyhow::Error>(part(told, stored(target, id).await?, began)) })
+        let parts: Vec<MessageResult> = futures::stream::iter(&open)
+            .map(|(id, events)| async {
+                Ok::<_, anyhow::Error>(compare(events, stored(target, id).await?, began))
+            })
             .buffered(IN_FLIGHT)
             .try_collect()
             .await?;
         let last = Instant::now() >= until;
         let mut again = Vec::new();
-        for ((id, told), part) in open.into_iter().zip(parts) {
+        for ((id, events), part) in open.into_iter().zip(parts) {
             if !part.missing.is_empty() && !last {
-                again.push((id, told));
+                again.push((id, events));
                 continue;
             }
             found.events += part.events;
@@ -114,32 +116,32 @@ async fn stored(target: &Target, id: &str) -> anyhow::Result<Vec<Item>> {
 }
 
 /// Compares the sent events of one message with its items.
-fn part(told: &[&Happening], mut items: Vec<Item>, began: EpochMillis) -> Part {
-    let mut part = Part::default();
+fn compare(events: &[&SimulatedEvent], mut items: Vec<Item>, began: EpochMillis) -> MessageResult {
+    let mut part = MessageResult::default();
     let mut unmatched = Vec::new();
-    for happening in told {
+    for event in events {
         match items
             .iter()
-            .position(|item| is(item, happening) && says(item, happening))
+            .position(|item| is_same_event(item, event) && has_same_content(item, event))
         {
-            Some(place) => {
-                let item = items.swap_remove(place);
+            Some(index) => {
+                let item = items.swap_remove(index);
                 part.events += 1;
                 part.late += usize::from(item.contains_key(item::LATE));
                 let arrived = item::number_at(&item, item::RECEIVED_AT);
                 part.before += usize::from(arrived.is_some_and(|at| at < began));
             }
-            None => unmatched.push(*happening),
+            None => unmatched.push(*event),
         }
     }
-    for happening in unmatched {
-        match items.iter().position(|item| is(item, happening)) {
-            Some(place) => {
-                items.swap_remove(place);
+    for event in unmatched {
+        match items.iter().position(|item| is_same_event(item, event)) {
+            Some(index) => {
+                items.swap_remove(index);
                 part.wrong
-                    .push(format!("{}: stored, but not as it was sent", name(happening)));
+                    .push(format!("{}: stored, but not as it was sent", name(event)));
             }
-            None => part.missing.push(format!("{}: not stored", name(happening))),
+            None => part.missing.push(format!("{}: not stored", name(event))),
         }
     }
     part.wrong.extend(items.iter().map(|item| {
@@ -158,21 +160,22 @@ fn part(told: &[&Happening], mut items: Vec<Item>, began: EpochMillis) -> Part {
 }
 
 /// Whether channel, status and time of an item are those of the event.
-fn is(item: &Item, happening: &Happening) -> bool {
+fn is_same_event(item: &Item, event: &SimulatedEvent) -> bool {
     let text = |name: &str| item.get(name).and_then(|v| v.as_s().ok()).map(String::as_str);
-    text(item::CHANNEL) == Some(happening.channel)
-        && text(item::STATUS) == Some(happening.status)
-        && item::number_at(item, item::EVENT_TIME) == Some(happening.at)
+    text(item::CHANNEL) == Some(event.channel)
+        && text(item::STATUS) == Some(event.status)
+        && item::number_at(item, item::EVENT_TIME) == Some(event.at)
 }
 
 /// Whether an item contains exactly the content of the provider's record.
-fn says(item: &Item, happening: &Happening) -> bool {
+fn has_same_content(item: &Item, event: &SimulatedEvent) -> bool {
     let recipient = item.get(item::RECIPIENT).and_then(|v| v.as_s().ok());
     let rebuilt = item::event(item).map(|event| provider::rebuild(&event));
-    recipient == Some(&happening.recipient)
-        && rebuilt.as_ref() == happening.record.as_object()
-        && made(happening)
-            .is_some_and(|made| names(&made) == names(item) && item::differences(&made, item).is_empty())
+    recipient == Some(&event.recipient)
+        && rebuilt.as_ref() == event.record.as_object()
+        && expected_item(event).is_some_and(|expected| {
+            names(&expected) == names(item) && item::differences(&expected, item).is_empty()
+        })
 }
 
 /// Names of an item's attributes that do not depend on the time of arrival.
@@ -185,23 +188,23 @@ fn names(item: &Item) -> BTreeSet<&str> {
 }
 
 /// The item that the receivers' code builds from a record.
-fn made(happening: &Happening) -> Option<Item> {
-    let formats = receivers::receiver(happening.function)?.formats;
-    let event = provider::read(formats, &happening.record.to_string()).ok()?;
+fn expected_item(event: &SimulatedEvent) -> Option<Item> {
+    let formats = receivers::receiver(event.function)?.formats;
+    let parsed = provider::read(formats, &event.record.to_string()).ok()?;
     let arrival = Arrival {
-        at: happening.at,
+        at: event.at,
         retention_days: 0,
         late_after_hours: 1,
     };
-    item::build(event, arrival).ok().map(Item::from)
+    item::build(parsed, arrival).ok().map(Item::from)
 }
 
-fn name(happening: &Happening) -> String {
+fn name(event: &SimulatedEvent) -> String {
     format!(
         "{} {} {} of {}",
-        happening.message_id,
-        happening.channel,
-        happening.status,
-        jiff::Timestamp::from_millisecond(happening.at).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        event.message_id,
+        event.channel,
+        event.status,
+        jiff::Timestamp::from_millisecond(event.at).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
     )
 }
