@@ -11,9 +11,9 @@ use serde_json::Value;
 pub type Item = HashMap<String, AttributeValue>;
 
 /// Serves requests with a client and the table's name: `store` gets the items of a body.
-pub async fn serve<F>(store: impl Fn(Client, String, Vec<Item>) -> F) -> Result<(), Error>
+pub async fn serve<F>(store: impl Fn(Client, String, Vec<Item>) -> F + Sync) -> Result<(), Error>
 where
-    F: Future<Output = ()>,
+    F: Future<Output = ()> + Send,
 {
     let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
     let client = Client::new(&config);
