@@ -225,7 +225,7 @@ async fn a_slow_table_stores_what_it_can_in_time_and_the_rest_is_queued() {
     const EVENTS: usize = 6000;
     let stack = Stack::start().await;
     let receiver = stack.function(RECEIVER, &[]).await;
-    // 200 events at a time, 200 ms each: fewer than 2,000 in the time for storing.
+    // 100 events at a time, 200 ms each: fewer than 1,000 in the time for storing.
     stack.table.always(Slow(Duration::from_millis(200)));
     let batch = body(&events(0, EVENTS));
     let answer = receiver.post(&batch).await;
