@@ -385,6 +385,7 @@ async fn metrics_have_the_documented_names_dimensions_and_values() {
         .chain([
             metrics::RETRY_AGE,
             metrics::TABLE_REJECTIONS,
+            metrics::TABLE_THROTTLES,
             metrics::REFUSED_BATCHES,
         ])
         .collect();
