@@ -335,7 +335,7 @@ async fn small_records_that_conflict_with_large_items_fit_into_memory() {
         assert_eq!(answer.count("stored"), batch.len(), "{}", answer.body);
     }
 
-    let environment = [LARGE_BODY_BUDGET, ALLOCATOR];
+    let environment = [LONG_BUDGET, ALLOCATOR];
     let receiver = stack.function("event-webhook", &environment).await;
     let small: Vec<String> = (0..5 * LARGE).map(|number| good(&id(number % LARGE))).collect();
     let answer = receiver
