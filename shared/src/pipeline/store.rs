@@ -85,6 +85,10 @@ struct Work<'w> {
     arrival: Arrival,
     slice: &'w ParsingSlice,
     deadline: Instant,
+    /// How long a call with several events may take before its events are put one by one. A call that starts
+    /// later than this before the deadline is not cut short: a second write of an event that was just written
+    /// would count it as a duplicate.
+    patience: Duration,
 }
 
 impl Work<'_> {
@@ -134,6 +138,7 @@ impl Writer {
             arrival,
             slice: &slice,
             deadline,
+            patience: deadline.saturating_duration_since(Instant::now()) / 2,
         };
         let records = stream::iter(batch.runs(MAX_STATEMENTS, RUN_BYTES))
             .map(|run| self.store_run(work, run).boxed())
@@ -230,10 +235,9 @@ impl Writer {
                 .extend(read.iter().map(|(position, _)| position));
             return Vec::new();
         }
-        // One item that hangs does not take the time of the others: half of it remains for their puts.
-        let half = work.deadline.saturating_duration_since(Instant::now()) / 2;
         let undecided = vec![Inserted::Undecided; items.len()];
-        let results = timeout(half, self.table.insert(items)).await.unwrap_or(undecided);
+        let insert = timeout(work.patience, self.table.insert(items));
+        let results = insert.await.unwrap_or(undecided);
         let mut throttled = Vec::new();
         for ((position, late), result) in read.into_iter().zip(results) {
             match result {
