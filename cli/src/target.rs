@@ -4,9 +4,13 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, bail};
-use webhook_ingest::operations::{
-    clients::{Aws, Timeouts},
-    config::{StorageConfig, environment},
+use aws_sdk_dynamodb::types::AttributeValue;
+use webhook_ingest::{
+    events_table::item::{self, Item},
+    operations::{
+        clients::{Aws, Timeouts},
+        config::{StorageConfig, environment},
+    },
 };
 
 use crate::{local::RunningInstance, serve::INSTANCE_FILE};
@@ -91,5 +95,25 @@ impl Target {
             rollups_table: instance.rollups_table.clone(),
             local: Some(instance),
         })
+    }
+
+    /// All items of a message.
+    ///
+    /// # Errors
+    /// If the events table does not answer.
+    pub async fn items_of(&self, message_id: &str) -> anyhow::Result<Vec<Item>> {
+        let query = self.aws.dynamodb.query();
+        query
+            .table_name(&self.storage.events_table)
+            .key_condition_expression("#key = :id")
+            .expression_attribute_names("#key", item::MESSAGE_ID)
+            .expression_attribute_values(":id", AttributeValue::S(message_id.to_owned()))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<_, _>>()
+            .await
+            .context("the events table does not answer")
     }
 }

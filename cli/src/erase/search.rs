@@ -95,7 +95,7 @@ pub(super) async fn events(
     if quick {
         let ids: Vec<String> = person.ids().iter().cloned().collect();
         let messages: Vec<Vec<Item>> = futures::stream::iter(ids)
-            .map(|id| async move { by_message(target, &id).await })
+            .map(|id| async move { target.items_of(&id).await })
             .buffer_unordered(IN_FLIGHT)
             .try_collect()
             .await?;
@@ -152,22 +152,6 @@ async fn by_number(target: &Target, recipient: String) -> anyhow::Result<Vec<Ite
         Err(error) if dynamodb::is_validation(&error) => Ok(Vec::new()),
         found => found.context("recipient-index does not answer"),
     }
-}
-
-async fn by_message(target: &Target, id: &str) -> anyhow::Result<Vec<Item>> {
-    let query = target.aws.dynamodb.query();
-    query
-        .table_name(&target.storage.events_table)
-        .key_condition_expression("#key = :id")
-        .expression_attribute_names("#key", item::MESSAGE_ID)
-        .expression_attribute_values(":id", AttributeValue::S(id.to_owned()))
-        .consistent_read(true)
-        .into_paginator()
-        .items()
-        .send()
-        .collect::<Result<Vec<Item>, _>>()
-        .await
-        .context("the events table does not answer")
 }
 
 /// The person's items in one segment of the table.

@@ -6,8 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
-use aws_sdk_dynamodb::types::AttributeValue;
 use futures::{StreamExt as _, TryStreamExt as _};
 use webhook_ingest::{
     event::EpochMillis,
@@ -70,7 +68,7 @@ pub(super) async fn reconcile(
     loop {
         let parts: Vec<MessageResult> = futures::stream::iter(&open)
             .map(|(id, events)| async {
-                Ok::<_, anyhow::Error>(compare(events, stored(target, id).await?, began))
+                Ok::<_, anyhow::Error>(compare(events, target.items_of(id).await?, began))
             })
             .buffered(IN_FLIGHT)
             .try_collect()
@@ -95,24 +93,6 @@ pub(super) async fn reconcile(
         open = again;
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-}
-
-async fn stored(target: &Target, id: &str) -> anyhow::Result<Vec<Item>> {
-    target
-        .aws
-        .dynamodb
-        .query()
-        .table_name(&target.storage.events_table)
-        .key_condition_expression("#key = :id")
-        .expression_attribute_names("#key", item::MESSAGE_ID)
-        .expression_attribute_values(":id", AttributeValue::S(id.to_owned()))
-        .consistent_read(true)
-        .into_paginator()
-        .items()
-        .send()
-        .collect::<Result<_, _>>()
-        .await
-        .context("the events table does not answer")
 }
 
 /// Compares the sent events of one message with its items.
