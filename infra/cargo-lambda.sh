@@ -109,7 +109,7 @@ for name in $receivers; do
 done
 deploy redrive "$redrive_role" 60
 aws lambda create-event-source-mapping --function-name "$prefix-redrive" --event-source-arn "$retry_arn" \
-  --batch-size 5 --function-response-types ReportBatchItemFailures --scaling-config MaximumConcurrency=5 >/dev/null
+  --batch-size 100 --maximum-batching-window-in-seconds 1 --function-response-types ReportBatchItemFailures --scaling-config MaximumConcurrency=5 >/dev/null
 deploy projector "$projector_role" 60
 aws lambda create-event-source-mapping --function-name "$prefix-projector" --event-source-arn "$stream_arn" \
   --starting-position TRIM_HORIZON --batch-size 500 --maximum-batching-window-in-seconds 5 \

@@ -1,12 +1,15 @@
 //! Local event source mapping of the retry queue: passes messages to `redrive` and deletes those
 //! that the partial batch response does not list as failed.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    collections::HashSet,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use aws_lambda_events::sqs::SqsEvent;
 use aws_sdk_sqs::{
     Client,
-    types::{Message, MessageSystemAttributeName},
+    types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName},
 };
 use lambda_runtime::{Context, LambdaEvent};
 use redrive::Redrive;
@@ -17,7 +20,12 @@ use webhook_ingest::operations::{clients::Timeouts, config::StorageConfig};
 use crate::local::RunningInstance;
 
 /// Batch size of the template.
-const BATCH: i32 = 5;
+const BATCH: usize = 100;
+/// The most messages that SQS returns or deletes with one call:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
+const MAX_MESSAGES: i32 = 10;
+/// Lambda ends a batch before it exceeds the 6 MB of one invocation.
+const BATCH_BYTES: usize = 6_000_000 - 1_048_576;
 const LONG_POLL_SECONDS: i32 = 1;
 const FUNCTION_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -34,32 +42,65 @@ pub(crate) async fn run(instance: RunningInstance, storage: StorageConfig, stopp
 }
 
 async fn poll(sqs: &Client, queue: &str, redrive: &Redrive) -> anyhow::Result<()> {
-    let received = sqs
-        .receive_message()
-        .queue_url(queue)
-        .max_number_of_messages(BATCH)
-        .wait_time_seconds(LONG_POLL_SECONDS)
-        .message_attribute_names("All")
-        .message_system_attribute_names(MessageSystemAttributeName::All)
-        .send()
-        .await?;
-    let messages = received.messages();
+    let messages = receive(sqs, queue).await?;
     if messages.is_empty() {
         return Ok(());
     }
-    let response = redrive.clone().handle(event(messages)?).await;
-    for message in messages {
-        let failed = response
-            .batch_item_failures
-            .iter()
-            .any(|f| Some(f.item_identifier.as_str()) == message.message_id());
-        if !failed && let Some(handle) = message.receipt_handle() {
-            sqs.delete_message()
-                .queue_url(queue)
-                .receipt_handle(handle)
-                .send()
-                .await?;
+    let response = redrive.clone().handle(event(&messages)?).await;
+    let failed: HashSet<&str> = response
+        .batch_item_failures
+        .iter()
+        .map(|failure| failure.item_identifier.as_str())
+        .collect();
+    let done: Vec<&Message> = messages
+        .iter()
+        .filter(|message| message.message_id().is_none_or(|id| !failed.contains(id)))
+        .collect();
+    delete(sqs, queue, &done).await
+}
+
+/// Waits for the first messages, and takes more while the queue has some at once.
+async fn receive(sqs: &Client, queue: &str) -> anyhow::Result<Vec<Message>> {
+    let mut messages = Vec::new();
+    let mut bytes = 0;
+    while messages.len() < BATCH && bytes < BATCH_BYTES {
+        let received = sqs
+            .receive_message()
+            .queue_url(queue)
+            .max_number_of_messages(MAX_MESSAGES)
+            .wait_time_seconds(if messages.is_empty() { LONG_POLL_SECONDS } else { 0 })
+            .message_attribute_names("All")
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .send()
+            .await?
+            .messages
+            .unwrap_or_default();
+        if received.is_empty() {
+            break;
         }
+        bytes += received
+            .iter()
+            .filter_map(Message::body)
+            .map(str::len)
+            .sum::<usize>();
+        messages.extend(received);
+    }
+    Ok(messages)
+}
+
+async fn delete(sqs: &Client, queue: &str, messages: &[&Message]) -> anyhow::Result<()> {
+    for messages in messages.chunks(MAX_MESSAGES.try_into()?) {
+        let entries = messages.iter().enumerate().filter_map(|(index, message)| {
+            let entry = DeleteMessageBatchRequestEntry::builder()
+                .id(index.to_string())
+                .receipt_handle(message.receipt_handle()?);
+            entry.build().ok()
+        });
+        sqs.delete_message_batch()
+            .queue_url(queue)
+            .set_entries(Some(entries.collect()))
+            .send()
+            .await?;
     }
     Ok(())
 }

@@ -1,17 +1,21 @@
-//! Throughput of one environment of `redrive`, in messages per second: one message per invocation, and five
-//! as in the template, in turns on the same machine.
+//! Throughput of one environment of `redrive`: messages of one event, delivered one per invocation, five, and
+//! a hundred as in the template; and large messages. In turns on the same machine.
 //!
 //! ```sh
-//! cargo run -p integration-tests --example redrive_throughput
+//! cargo run --release -p integration-tests --example redrive_throughput
 //! ```
 
 #![allow(
     clippy::print_stdout,
     clippy::cast_precision_loss,
+    clippy::indexing_slicing,
     reason = "a benchmark prints its figures"
 )]
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use integration_tests::{
     fixtures::{body, events, queue_message},
@@ -23,47 +27,57 @@ use integration_tests::{
 use serde_json::{Value, json};
 use webhook_ingest::queue::message::Reason;
 
-/// Messages per invocation, as in the template.
-const BATCH: usize = 5;
-/// Messages of each measurement.
-const MESSAGES: usize = 100;
+/// Messages per invocation: the last as in the template.
+const BATCHES: [usize; 3] = [1, 5, 100];
+/// Messages of one event in each measurement.
+const MESSAGES: usize = 1_000;
+/// Large messages, as a receiver queues them: each has this many events.
+const LARGE: usize = 1_000;
+/// Large messages of the measurement, in one invocation each.
+const LARGE_MESSAGES: usize = 10;
 
 #[tokio::main]
 async fn main() {
     println!(
-        "{:>9} {:>14} {:>20} {:>20} {:>6}",
-        "table, ms", "events each", "one by one, /s", "five at once, /s", "ratio"
+        "{:>9} {:>46} {:>24}",
+        "table, ms", "messages of one event, per second", "events of large"
     );
-    for (table_ms, events_each) in [(5, 1), (50, 1), (50, 10)] {
+    println!(
+        "{:>9} {:>14} {:>14} {:>16} {:>24}",
+        "", "one at a time", "five", "a hundred", "messages, per second"
+    );
+    for table_ms in [5, 50] {
         let stack = Stack::start().await;
         let redrive = stack.function("redrive", &[("RETENTION_DAYS", "0")]).await;
         stack.table.always(Slow(Duration::from_millis(table_ms)));
         // The first invocation includes one-time work.
-        messages_per_second(&redrive, 0, 1, events_each).await;
-        let one = messages_per_second(&redrive, MESSAGES, 1, events_each).await;
-        let five = messages_per_second(&redrive, 2 * MESSAGES, BATCH, events_each).await;
-        assert_eq!(
-            stack.storage.stored_keys().await.len(),
-            3 * MESSAGES * events_each
-        );
+        events_per_second(&redrive, 0..1, 1, 1).await;
+        let mut numbers = 1;
+        let mut small = Vec::new();
+        for at_once in BATCHES {
+            let messages = numbers..numbers + MESSAGES;
+            numbers = messages.end;
+            small.push(events_per_second(&redrive, messages, 1, at_once).await);
+        }
+        let first = numbers.div_ceil(LARGE);
+        let large = events_per_second(&redrive, first..first + LARGE_MESSAGES, LARGE, 1).await;
+        assert_eq!(stack.storage.count().await, numbers + LARGE_MESSAGES * LARGE);
         println!(
-            "{table_ms:>9} {events_each:>14} {one:>20.0} {five:>20.0} {:>6.1}",
-            five / one
+            "{table_ms:>9} {:>14.0} {:>14.0} {:>16.0} {large:>24.0}",
+            small[0], small[1], small[2]
         );
     }
 }
 
-/// Delivers [`MESSAGES`] messages, starting with number `first`.
-async fn messages_per_second(redrive: &Function, first: usize, at_once: usize, events_each: usize) -> f64 {
-    let messages: Vec<Value> = (first..first + MESSAGES)
-        .map(|number| message(number, events_each))
-        .collect();
+/// Delivers messages with these numbers, each with `events` events.
+async fn events_per_second(redrive: &Function, numbers: Range<usize>, events: usize, at_once: usize) -> f64 {
+    let messages: Vec<Value> = numbers.map(|number| message(number, events)).collect();
     let started = Instant::now();
     for batch in messages.chunks(at_once) {
         let reply = redrive.invoke(&json!({"Records": batch})).await;
         assert_eq!(failures(&reply.payload), [""; 0]);
     }
-    MESSAGES as f64 / started.elapsed().as_secs_f64()
+    (messages.len() * events) as f64 / started.elapsed().as_secs_f64()
 }
 
 /// A message of the retry queue, as Lambda delivers it.

@@ -14,14 +14,15 @@ use aws_sdk_sqs::types::Message;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use integration_tests::{
     answer::Answer,
-    fixtures::{LARGE_BODY_BUDGET, LONG_BUDGET, body, events, post_base64},
+    fixtures::{LARGE_BODY_BUDGET, LONG_BUDGET, body, events, post_base64, queue_message},
     function::Function,
     proxy::Treatment::{Hang, Pass, RefuseStatements},
     stack::Stack,
     storage::{failures, queue_messages, sqs_event},
     throttle::Throttle,
 };
-use serde_json::json;
+use serde_json::{Value, json};
+use webhook_ingest::queue::message::Reason;
 
 const EVENTS: usize = 12_000;
 const MOST_KIB: usize = 64 * 1024;
@@ -384,6 +385,37 @@ async fn a_message_that_decompresses_beyond_the_limit_is_dead_lettered() {
     let dead = stack.storage.take_dead_messages().await;
     assert_eq!(dead.len(), 1);
     assert_eq!(dead[0].body(), Some(forged.as_str()));
+    let peak = redrive.peak_memory_kib();
+    assert!(peak < MOST_FOR_ANY_BODY_KIB, "held {peak} KiB");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_of_one_invocation_are_unpacked_a_few_at_a_time() {
+    const MESSAGES: usize = 20;
+    let _alone = ALONE.lock().await;
+    let stack = Stack::start().await;
+    let redrive = stack
+        .function("redrive", &[ALLOCATOR, ("RETENTION_DAYS", "0")])
+        .await;
+    // Each has one event in a body of 6 MiB, together 120 MiB.
+    let messages: Vec<Value> = (0..MESSAGES)
+        .map(|number| {
+            let mut padded = body(&events(number, 1));
+            padded.splice(1..1, vec![b' '; 6 * 1024 * 1024 - padded.len()]);
+            let message = queue_message(Reason::Exhausted, "event-webhook", 1, &padded);
+            json!({
+                "messageId": number.to_string(),
+                "receiptHandle": "none",
+                "body": message.write().remove(0),
+                "attributes": {"ApproximateReceiveCount": "1"},
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+            })
+        })
+        .collect();
+    let reply = redrive.invoke(&json!({"Records": messages})).await;
+    assert_eq!(failures(&reply.payload), [""; 0]);
+    assert_eq!(stack.storage.count().await, MESSAGES);
     let peak = redrive.peak_memory_kib();
     assert!(peak < MOST_FOR_ANY_BODY_KIB, "held {peak} KiB");
 }

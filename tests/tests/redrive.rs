@@ -149,6 +149,52 @@ async fn only_messages_to_retry_are_reported_as_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_messages_of_one_event_share_a_few_calls() {
+    let stack = Stack::start().await;
+    let receiver = stack.function("event-webhook", &[]).await;
+    let redrive = stack.function("redrive", &KEPT).await;
+    let stored = events(200, 1);
+    assert_eq!(receiver.post(&body(&stored)).await.count("stored"), 1);
+    let mut conflicting = stored[0].clone();
+    conflicting["callbackdata"] = json!("another order");
+
+    let mut bodies: Vec<String> = (0..95).map(|number| events_message(number, 1)).collect();
+    // The same event in another message, and one that is stored already.
+    bodies.push(message_of(
+        "event-webhook",
+        &[&body(&events(7, 1))[..], b" "].concat(),
+    ));
+    bodies.push(events_message(200, 1));
+    let conflict = message_of("event-webhook", &body(&[conflicting]));
+    let malformed = message_of("event-webhook", b"{");
+    let foreign = "not a message of this program".to_owned();
+    bodies.extend([conflict, malformed, foreign.clone()]);
+    assert_eq!(bodies.len(), 100);
+    let messages = queued(&stack, &bodies).await;
+    stack.table.reset_counts();
+
+    let reply = redrive.invoke(&sqs_event(&messages)).await;
+    assert_eq!(failures(&reply.payload), [""; 0]);
+    let mut expected: BTreeSet<_> = keys(&body(&events(0, 95))).into_iter().collect();
+    expected.extend(keys(&body(&stored)));
+    assert_eq!(stack.storage.stored_keys().await, expected);
+    let dead = stack.storage.take_dead_messages().await;
+    let (ours, others): (Vec<Message>, Vec<Message>) = dead
+        .into_iter()
+        .partition(|message| message.body() != Some(foreign.as_str()));
+    assert_eq!(others.len(), 1);
+    let mut reasons: Vec<Reason> = storage::queue_messages(&ours)
+        .iter()
+        .map(|message| message.reason)
+        .collect();
+    reasons.sort_unstable();
+    assert_eq!(reasons, [Reason::Malformed, Reason::Conflict]);
+    // 98 events: four calls, and a put for each of the three that have a stored key.
+    assert_eq!(stack.table.calls("BatchExecuteStatement"), 4);
+    assert_eq!(stack.table.calls("PutItem"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conflicts_and_unreadable_records_are_dead_lettered() {
     let stack = Stack::start().await;
     let receiver = stack.function("event-webhook", &[]).await;

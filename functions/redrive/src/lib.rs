@@ -14,7 +14,7 @@ use webhook_ingest::{
     event::{EpochMillis, time},
     http::receiver::Receiver,
     operations::{clients::Aws, config::StorageConfig, metrics},
-    pipeline::{BatchOutcome, Deadlines, Pipeline, batch::Batch},
+    pipeline::{BatchOutcome, Deadlines, Pipeline, Retried, batch::Batch},
     queue::message::{QueueMessage, QueueMessageError, Reason},
 };
 
@@ -30,6 +30,10 @@ const ANSWER: Duration = Duration::from_secs(1);
 
 /// Part of [`ANSWER`], for the response only.
 const LAST: Duration = Duration::from_millis(300);
+
+/// Messages are unpacked until their bodies have this many bytes, and stored together; then the next messages
+/// are unpacked. The last one can exceed it: a body has at most 6 MiB and 64 KiB.
+const UNPACKED_BYTES: usize = 8 * 1024 * 1024;
 
 /// The visibility timeout after the first failed try. Each further failure doubles it.
 const FIRST_DELAY: Duration = Duration::from_secs(30);
@@ -49,6 +53,7 @@ pub fn delay(receives: u32) -> Duration {
 }
 
 /// Why a message could not be stored.
+#[derive(Clone)]
 enum Failure {
     /// A retry may work.
     Later(String),
@@ -58,7 +63,14 @@ enum Failure {
     Foreign(String),
 }
 
+/// A message of the retry queue, with the receiver that got its body.
+struct Unpacked {
+    message: QueueMessage,
+    receiver: Receiver,
+}
+
 /// Result of a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     /// Its records are durable elsewhere. SQS may delete the message.
     Done,
@@ -80,17 +92,22 @@ impl Redrive {
         }
     }
 
-    /// Stores the events of all messages concurrently. The response names the messages that SQS must deliver
-    /// again.
+    /// Stores the events of all messages. The response names the messages that SQS must deliver again.
     pub async fn handle(self, event: LambdaEvent<SqsEvent>) -> SqsBatchResponse {
         let ends = Instant::now() + remaining(event.context.deadline());
         let messages = event.payload.records;
-        let outcomes = join_all(messages.iter().map(|message| self.settle(message, ends))).await;
-        let returns: Vec<&SqsMessage> = messages
-            .iter()
-            .zip(outcomes)
-            .filter_map(|(message, outcome)| matches!(outcome, Outcome::Returns).then_some(message))
-            .collect();
+        let mut returns: Vec<&SqsMessage> = Vec::new();
+        let mut rest = messages.as_slice();
+        while !rest.is_empty() {
+            let unpacked = unpack(rest);
+            let (group, later) = rest.split_at_checked(unpacked.len()).unwrap_or((rest, &[]));
+            let outcomes = self.settle_group(group, unpacked, ends).await;
+            let settled = group.iter().zip(outcomes);
+            returns.extend(
+                settled.filter_map(|(message, outcome)| (outcome == Outcome::Returns).then_some(message)),
+            );
+            rest = later;
+        }
         let delays: Vec<(&str, Duration)> = returns
             .iter()
             .filter_map(|message| Some((message.receipt_handle.as_deref()?, delay(receives(message)))))
@@ -103,10 +120,21 @@ impl Redrive {
         response
     }
 
-    /// Stores one message's events, or decides what happens to the message.
-    async fn settle(&self, message: &SqsMessage, ends: Instant) -> Outcome {
-        let until = ends - ANSWER;
-        let (why, dead_lettered) = match self.store(message, ends).await {
+    /// Stores the events of some messages together, and decides what happens to each message.
+    async fn settle_group(
+        &self,
+        messages: &[SqsMessage],
+        unpacked: Vec<Result<Unpacked, Failure>>,
+        ends: Instant,
+    ) -> Vec<Outcome> {
+        let stored = self.store(&unpacked, ends).await;
+        let settled = messages.iter().zip(stored);
+        join_all(settled.map(|(message, stored)| self.settle(message, stored, ends - ANSWER))).await
+    }
+
+    /// Decides what happens to a message.
+    async fn settle(&self, message: &SqsMessage, stored: Result<(), Failure>, until: Instant) -> Outcome {
+        let (why, dead_lettered) = match stored {
             Ok(()) => return Outcome::Done,
             Err(Failure::Later(why)) => {
                 let waited = age(message, time::now());
@@ -160,44 +188,94 @@ impl Redrive {
         self.pipeline.dead_letter_foreign(body, &attributes, until).await
     }
 
-    /// Stores one message's events, or returns the reason of the failure.
-    async fn store(&self, message: &SqsMessage, ends: Instant) -> Result<(), Failure> {
+    /// Stores the events of some messages together. Returns the reason for each message that failed.
+    async fn store(&self, unpacked: &[Result<Unpacked, Failure>], ends: Instant) -> Vec<Result<(), Failure>> {
         let started = Instant::now();
         if started + RESERVE >= ends {
-            return Err(Failure::Later("there was no time left".into()));
+            return vec![Err(Failure::Later("there was no time left".into())); unpacked.len()];
         }
-        let queued = QueueMessage::read(message.body.as_deref().unwrap_or_default())
+        let mut results = Vec::with_capacity(unpacked.len());
+        let mut readable = Vec::with_capacity(unpacked.len());
+        for (index, unpacked) in unpacked.iter().enumerate() {
+            match unpacked.as_ref().map_err(Clone::clone).and_then(parse) {
+                Ok((unpacked, batch)) => {
+                    readable.push((index, unpacked, batch));
+                    results.push(Ok(()));
+                }
+                Err(failure) => results.push(Err(failure)),
+            }
+        }
+        let retried: Vec<Retried<'_>> = readable
+            .iter()
+            .map(|(_, unpacked, batch)| Retried {
+                message: &unpacked.message,
+                batch,
+            })
+            .collect();
+        let until = Deadlines {
+            store: ends - RESERVE,
+            queue: ends - ANSWER,
+        };
+        let outcomes = self.pipeline.restore(&retried, until).await;
+        for ((index, unpacked, _), outcome) in readable.iter().zip(outcomes) {
+            outcome.count(FUNCTION, unpacked.receiver.provider);
+            log(&unpacked.message, &outcome, started.elapsed());
+            if outcome.lost > 0
+                && let Some(result) = results.get_mut(*index)
+            {
+                let why = format!("{} of its events could not be stored", outcome.lost);
+                *result = Err(Failure::Later(why));
+            }
+        }
+        results
+    }
+}
+
+/// Unpacks the first messages, until their bodies have [`UNPACKED_BYTES`].
+fn unpack(messages: &[SqsMessage]) -> Vec<Result<Unpacked, Failure>> {
+    let mut bytes = 0;
+    let mut unpacked = Vec::new();
+    for message in messages {
+        if bytes >= UNPACKED_BYTES {
+            break;
+        }
+        let read = Unpacked::read(message);
+        bytes += read
+            .as_ref()
+            .map_or(0, |unpacked| unpacked.message.body.bytes().len());
+        unpacked.push(read);
+    }
+    unpacked
+}
+
+impl Unpacked {
+    fn read(message: &SqsMessage) -> Result<Self, Failure> {
+        let message = QueueMessage::read(message.body.as_deref().unwrap_or_default())
             .map_err(|error: QueueMessageError| Failure::Foreign(error.to_string()))?;
-        let Some(receiver) = receiver(&queued.function) else {
-            return Err(Failure::Foreign(
+        match receiver(&message.function) {
+            Some(receiver) => Ok(Self { message, receiver }),
+            None => Err(Failure::Foreign(
                 "no function with its name receives webhooks".into(),
-            ));
-        };
-        let Some(verified) = queued.verified() else {
-            return Err(Failure::Foreign("it contains no webhook".into()));
-        };
-        let outcome = match Batch::parse(verified, receiver.formats) {
-            Ok(batch) => {
-                let until = Deadlines {
-                    store: ends - RESERVE,
-                    queue: ends - ANSWER,
-                };
-                self.pipeline.restore(&queued, &batch, until).await
-            }
-            Err(malformed) => {
-                let malformed = QueueMessage {
-                    reason: Reason::Malformed,
-                    detail: malformed.to_string(),
-                    ..queued.clone()
-                };
-                return Err(Failure::Malformed(Box::new(malformed), receiver));
-            }
-        };
-        outcome.count(FUNCTION, receiver.provider);
-        log(&queued, &outcome, started.elapsed());
-        match outcome.lost {
-            0 => Ok(()),
-            n => Err(Failure::Later(format!("{n} of its events could not be stored"))),
+            )),
+        }
+    }
+}
+
+/// Splits a message's body into records.
+fn parse(unpacked: &Unpacked) -> Result<(&Unpacked, Batch<'_>), Failure> {
+    let Unpacked { message, receiver } = unpacked;
+    let Some(verified) = message.verified() else {
+        return Err(Failure::Foreign("it contains no webhook".into()));
+    };
+    match Batch::parse(verified, receiver.formats) {
+        Ok(batch) => Ok((unpacked, batch)),
+        Err(malformed) => {
+            let malformed = QueueMessage {
+                reason: Reason::Malformed,
+                detail: malformed.to_string(),
+                ..message.clone()
+            };
+            Err(Failure::Malformed(Box::new(malformed), *receiver))
         }
     }
 }

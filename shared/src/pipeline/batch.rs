@@ -258,20 +258,13 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// Splits all records into runs for one call of the table each: at most this many records, and at most
-    /// this many bytes of records and envelopes. A longer record is a run by itself.
-    pub(crate) fn runs(&self, records: usize, bytes: usize) -> impl Iterator<Item = Range<u32>> {
-        let all = self.positions();
-        let most = (bytes / (self.envelope_bytes() + 1)).clamp(1, records);
+    /// The longest run from a position with at most this many records, and at most this many bytes of records
+    /// and of envelopes. Empty if not even the first record fits.
+    pub(crate) fn run_from(&self, start: u32, records: usize, bytes: usize) -> Range<u32> {
+        let most = (bytes / (self.envelope_bytes() + 1)).min(records);
         let most = u32::try_from(most).unwrap_or(u32::MAX);
-        let mut start = all.start;
-        std::iter::from_fn(move || {
-            let window = start..all.end.min(start.saturating_add(most));
-            let end = self.reaches(&window, bytes).max(start + 1);
-            let run = start..end;
-            start = end;
-            (run.start < all.end).then_some(run)
-        })
+        let window = start..self.positions().end.min(start.saturating_add(most)).max(start);
+        start..self.reaches(&window, bytes)
     }
 
     /// The end of the longest prefix of a run whose records fit these bytes.
@@ -585,30 +578,34 @@ mod tests {
     }
 
     #[test]
-    fn runs_contain_every_record_once_and_are_limited() {
-        let runs = |body: &str, bytes| -> Vec<(u32, u32)> {
+    fn a_run_is_limited_by_records_and_bytes() {
+        let run = |body: &str, start, bytes| -> (u32, u32) {
             let batch = Batch::parse(Verified::in_test(body.as_bytes()), &STATUS).unwrap();
-            batch.runs(25, bytes).map(|run| (run.start, run.end)).collect()
+            let run = batch.run_from(start, 25, bytes);
+            (run.start, run.end)
         };
         let of = |records: usize| format!("[{}]", vec![r#"{"a":1}"#; records].join(","));
-        assert_eq!(runs("[]", 1000), []);
-        assert_eq!(runs(&of(1), 1000), [(0, 1)]);
-        assert_eq!(runs(&of(60), 1000), [(0, 25), (25, 50), (50, 60)]);
+        assert_eq!(run("[]", 0, 1000), (0, 0));
+        assert_eq!(run(&of(1), 0, 1000), (0, 1));
+        assert_eq!(run(&of(1), 1, 1000), (1, 1));
+        assert_eq!(run(&of(60), 0, 1000), (0, 25));
+        assert_eq!(run(&of(60), 50, 1000), (50, 60));
         // A record and its comma take eight bytes.
-        assert_eq!(runs(&of(7), 24), [(0, 3), (3, 6), (6, 7)]);
+        assert_eq!(run(&of(7), 3, 24), (3, 6));
         let long = format!(r#"[1,"{}",2,3]"#, "x".repeat(100));
-        assert_eq!(runs(&long, 50), [(0, 1), (1, 2), (2, 4)]);
+        assert_eq!(
+            [run(&long, 0, 50), run(&long, 1, 50), run(&long, 2, 50)],
+            [(0, 1), (1, 1), (2, 4)]
+        );
         // Every record has the envelope's fields, here 304 bytes.
         let envelope = format!(
             r#"{{"x":"{}","delivery_status":[{}]}}"#,
             "y".repeat(296),
             ["1"; 7].join(",")
         );
-        assert_eq!(runs(&envelope, 1000), [(0, 3), (3, 6), (6, 7)]);
-        assert_eq!(
-            runs(&envelope, 100),
-            [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7)]
-        );
+        assert_eq!(run(&envelope, 0, 1000), (0, 3));
+        assert_eq!(run(&envelope, 6, 1000), (6, 7));
+        assert_eq!(run(&envelope, 0, 100), (0, 0));
     }
 
     #[test]

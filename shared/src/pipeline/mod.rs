@@ -9,12 +9,13 @@ mod store;
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use tokio::time::Instant;
 
 use self::{
     batch::Batch,
     dead::Group,
-    store::{Stored, Writer},
+    store::{Arrived, Stored, Writer},
 };
 pub use self::{outcome::BatchOutcome, positions::Positions};
 use crate::{
@@ -84,7 +85,7 @@ impl Pipeline {
             batch,
             received_at,
         };
-        let stored = self.store(source, until.store).await;
+        let stored = self.writer.store(self.arrived(source), until.store).await;
         if let Some(why) = stored.nothing_readable() {
             return Ingested::NothingReadable {
                 records: stored.outcome.received,
@@ -110,22 +111,34 @@ impl Pipeline {
         Ingested::Batch(outcome)
     }
 
-    /// Stores the records of a message of the retry queue. Remaining records count as lost, and SQS delivers
-    /// the message again. If only time ran out, the remaining records are queued as a separate message. Each
-    /// such message is smaller, so a message of any size is stored eventually.
-    pub async fn restore(&self, message: &QueueMessage, batch: &Batch<'_>, until: Deadlines) -> BatchOutcome {
-        let source = Source {
-            function: &message.function,
-            batch,
-            received_at: message.received_at,
-        };
+    /// Stores the records of messages of the retry queue, several of which may share a call of the table.
+    /// Returns the result of each message. Remaining records count as lost, and SQS delivers the message
+    /// again. If only time ran out, the remaining records are queued as a separate message. Each such message
+    /// is smaller, so a message of any size is stored eventually.
+    pub async fn restore(&self, messages: &[Retried<'_>], until: Deadlines) -> Vec<BatchOutcome> {
+        let sources: Vec<Source<'_>> = messages.iter().map(Source::from).collect();
+        let arrived: Vec<Arrived<'_>> = sources.iter().map(|source| self.arrived(*source)).collect();
+        let stored = self.writer.store_all(&arrived, until.store).await;
+        let in_time = Instant::now() < until.store;
+        let settled = sources.into_iter().zip(stored);
+        join_all(settled.map(|(source, stored)| self.settle(source, stored, in_time, until.queue))).await
+    }
+
+    /// Queues or dead-letters the records of a retried message that were not stored.
+    async fn settle(
+        &self,
+        source: Source<'_>,
+        stored: Stored,
+        in_time: bool,
+        deadline: Instant,
+    ) -> BatchOutcome {
         let Stored {
             mut outcome,
             later,
             dead,
-        } = self.store(source, until.store).await;
-        if Instant::now() >= until.store && later.len() < outcome.received {
-            outcome.queued = self.queue(source, &later, until.queue).await;
+        } = stored;
+        if !in_time && later.len() < outcome.received {
+            outcome.queued = self.queue(source, &later, deadline).await;
         }
         if outcome.queued < later.len() {
             // SQS delivers the whole message again; dead-lettering records now would do it twice.
@@ -136,20 +149,22 @@ impl Pipeline {
             return outcome;
         }
         let groups = dead.into_groups();
-        let not_taken = self.dead_letter_records(source, &groups, until.queue).await;
+        let not_taken = self.dead_letter_records(source, &groups, deadline).await;
         outcome.dead_lettered -= not_taken.len();
         outcome.lost = not_taken.len();
         outcome
     }
 
-    /// Stores records until the deadline.
-    async fn store(&self, source: Source<'_>, deadline: Instant) -> Stored {
-        let arrival = Arrival {
-            at: source.received_at,
-            retention_days: self.config.retention_days,
-            late_after_hours: self.config.late_after_hours,
-        };
-        self.writer.store(source.batch, arrival, deadline).await
+    /// When and how a batch arrived.
+    fn arrived<'s>(&self, source: Source<'s>) -> Arrived<'s> {
+        Arrived {
+            batch: source.batch,
+            arrival: Arrival {
+                at: source.received_at,
+                retention_days: self.config.retention_days,
+                late_after_hours: self.config.late_after_hours,
+            },
+        }
     }
 
     /// Queues records for `redrive`. Returns how many were queued.
@@ -215,6 +230,25 @@ impl Pipeline {
     pub async fn dead_letter_body(&self, message: &QueueMessage, deadline: Instant) -> bool {
         self.dead_letter(message, most_of(deadline)).await
             || is_sent(&self.retry.send([message].into_iter(), deadline).await)
+    }
+}
+
+/// A message of the retry queue, with its records.
+#[derive(Clone, Copy)]
+pub struct Retried<'m> {
+    /// The message.
+    pub message: &'m QueueMessage,
+    /// The records of its body.
+    pub batch: &'m Batch<'m>,
+}
+
+impl<'m> From<&Retried<'m>> for Source<'m> {
+    fn from(retried: &Retried<'m>) -> Self {
+        Self {
+            function: &retried.message.function,
+            batch: retried.batch,
+            received_at: retried.message.received_at,
+        }
     }
 }
 

@@ -1,7 +1,6 @@
-//! Stores the records of a batch concurrently, until a deadline.
+//! Stores the records of some batches concurrently, until a deadline.
 
 use std::{
-    ops::Range,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -22,8 +21,7 @@ use crate::{
     record::Unreadable,
 };
 
-/// The most concurrent calls of the table for one batch: enough to keep one slow core busy, and few enough for
-/// 128 MB.
+/// The most concurrent calls of the table: enough to keep one slow core busy, and few enough for 128 MB.
 const IN_FLIGHT: usize = 32;
 
 /// The most concurrent calls with several events: 100 events. A slow table then answers each call before the
@@ -69,6 +67,55 @@ impl Stored {
     }
 }
 
+/// A batch while its records are stored.
+struct Storing {
+    outcome: BatchOutcome,
+    dead: DeadRecords,
+    /// Whether each record is open. One byte for each record: a body may contain two million.
+    open: Vec<bool>,
+}
+
+impl Storing {
+    fn of(batch: &Batch<'_>) -> Self {
+        Self {
+            outcome: BatchOutcome {
+                received: batch.len(),
+                ..BatchOutcome::default()
+            },
+            dead: DeadRecords::default(),
+            open: vec![true; batch.len()],
+        }
+    }
+
+    /// Adds a record's result.
+    fn add(&mut self, position: u32, result: RecordOutcome) {
+        match result {
+            RecordOutcome::Later => return,
+            RecordOutcome::Stored { late } => {
+                self.outcome.stored += 1;
+                self.outcome.late += usize::from(late);
+            }
+            RecordOutcome::Duplicate => self.outcome.duplicates += 1,
+            RecordOutcome::Unreadable(why) => self.dead.unreadable(position, why),
+            RecordOutcome::Refused(reason, detail) => self.dead.refused(position, reason, detail),
+        }
+        if let Some(open) = self.open.get_mut(position as usize) {
+            *open = false;
+        }
+    }
+
+    fn end(mut self) -> Stored {
+        self.outcome.dead_lettered = self.dead.len();
+        self.outcome.conflicts = self.dead.conflicts();
+        let later = (0..).zip(self.open).filter(|(_, open)| *open);
+        Stored {
+            outcome: self.outcome,
+            later: later.map(|(position, _)| position).collect(),
+            dead: self.dead,
+        }
+    }
+}
+
 /// Result of one record.
 enum RecordOutcome {
     Stored { late: bool },
@@ -78,11 +125,73 @@ enum RecordOutcome {
     Later,
 }
 
-/// The records to store, and what applies to all of them.
+/// A batch, and when and how it arrived.
+#[derive(Clone, Copy)]
+pub(super) struct Arrived<'b> {
+    pub(super) batch: &'b Batch<'b>,
+    pub(super) arrival: Arrival,
+}
+
+/// One record of the batches to store.
+#[derive(Clone, Copy)]
+struct Record {
+    /// The index of its batch.
+    batch: usize,
+    /// Its position in the batch.
+    position: u32,
+}
+
+/// Records that fit one call, from one or several batches.
+#[derive(Default)]
+struct Run {
+    records: Vec<Record>,
+    /// The bytes of their texts and envelopes.
+    bytes: usize,
+}
+
+/// The runs of all records, in order. A record that is too long for a run is a run by itself.
+struct Runs<'w> {
+    batches: &'w [Arrived<'w>],
+    /// The index of the next record's batch.
+    index: usize,
+    /// The next record's position in the batch.
+    position: u32,
+}
+
+impl Iterator for Runs<'_> {
+    type Item = Run;
+
+    fn next(&mut self) -> Option<Run> {
+        let mut run = Run::default();
+        while let Some(arrived) = self.batches.get(self.index) {
+            let records = MAX_STATEMENTS - run.records.len();
+            let bytes = RUN_BYTES.saturating_sub(run.bytes);
+            let mut range = arrived.batch.run_from(self.position, records, bytes);
+            if range.is_empty() && self.position < arrived.batch.positions().end {
+                if !run.records.is_empty() {
+                    break;
+                }
+                range.end += 1;
+            }
+            self.position = range.end;
+            run.bytes += arrived.batch.bytes_of(&range);
+            let batch = self.index;
+            run.records
+                .extend(range.map(|position| Record { batch, position }));
+            if self.position < arrived.batch.positions().end {
+                break;
+            }
+            self.index += 1;
+            self.position = 0;
+        }
+        (!run.records.is_empty()).then_some(run)
+    }
+}
+
+/// The batches to store, and what applies to all of them.
 #[derive(Clone, Copy)]
 struct Work<'w> {
-    batch: &'w Batch<'w>,
-    arrival: Arrival,
+    batches: &'w [Arrived<'w>],
     slice: &'w ParsingSlice,
     deadline: Instant,
     /// How long a call with several events may take before its events are put one by one. A call that starts
@@ -91,21 +200,35 @@ struct Work<'w> {
     patience: Duration,
 }
 
-impl Work<'_> {
+impl<'w> Work<'w> {
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "Runs makes all records, from these batches"
+    )]
+    fn batch_of(&self, record: Record) -> &'w Arrived<'w> {
+        &self.batches[record.batch]
+    }
+
+    /// A record's text.
+    fn text(&self, record: Record) -> &'w str {
+        self.batch_of(record).batch.record(record.position)
+    }
+
     /// Reads a record and builds its item. Also returns whether the event is late.
-    fn read(&self, position: u32) -> Result<(NewItem, bool), Unreadable> {
-        let event = self.batch.read(self.batch.record(position))?;
-        let late = self.arrival.is_late(event.event_time);
-        Ok((item::build(event, self.arrival)?, late))
+    fn read(&self, record: Record) -> Result<(NewItem, bool), Unreadable> {
+        let Arrived { batch, arrival } = *self.batch_of(record);
+        let event = batch.read(self.text(record))?;
+        let late = arrival.is_late(event.event_time);
+        Ok((item::build(event, arrival)?, late))
     }
 }
 
 /// Result of inserting a run of records. The other records of the run may be stored later.
 #[derive(Default)]
 struct InsertedRun {
-    decided: Vec<(u32, RecordOutcome)>,
+    decided: Vec<(Record, RecordOutcome)>,
     /// Only a put of the single item shows what happened to it.
-    undecided: Vec<u32>,
+    undecided: Vec<Record>,
 }
 
 /// Writes records to the events table. Clones share the limit of concurrent bytes.
@@ -123,79 +246,82 @@ impl Writer {
         }
     }
 
-    /// Stores records until the deadline.
-    pub(super) async fn store(&self, batch: &Batch<'_>, arrival: Arrival, deadline: Instant) -> Stored {
-        let mut outcome = BatchOutcome {
-            received: batch.len(),
-            ..BatchOutcome::default()
+    /// Stores the records of a batch until the deadline.
+    pub(super) async fn store(&self, arrived: Arrived<'_>, deadline: Instant) -> Stored {
+        let mut storing = Storing::of(arrived.batch);
+        let add = |record: Record, result| storing.add(record.position, result);
+        self.store_each(&[arrived], deadline, add).await;
+        storing.end()
+    }
+
+    /// Stores the records of several batches until the deadline. A call may contain records of several
+    /// batches. Returns the result of each batch.
+    pub(super) async fn store_all(&self, batches: &[Arrived<'_>], deadline: Instant) -> Vec<Stored> {
+        let mut storing: Vec<Storing> = batches.iter().map(|arrived| Storing::of(arrived.batch)).collect();
+        let add = |record: Record, result| {
+            if let Some(storing) = storing.get_mut(record.batch) {
+                storing.add(record.position, result);
+            }
         };
-        let mut dead = DeadRecords::default();
-        // One byte for each record: a body may contain two million.
-        let mut open = vec![true; batch.len()];
+        self.store_each(batches, deadline, add).await;
+        storing.into_iter().map(Storing::end).collect()
+    }
+
+    /// Stores the records of all batches until the deadline. Calls `add` with each result.
+    async fn store_each(
+        &self,
+        batches: &[Arrived<'_>],
+        deadline: Instant,
+        mut add: impl FnMut(Record, RecordOutcome),
+    ) {
         let slice = ParsingSlice::begin();
         let work = Work {
-            batch,
-            arrival,
+            batches,
             slice: &slice,
             deadline,
             patience: deadline.saturating_duration_since(Instant::now()) / 2,
         };
-        let records = stream::iter(batch.runs(MAX_STATEMENTS, RUN_BYTES))
+        let runs = Runs {
+            batches,
+            index: 0,
+            position: 0,
+        };
+        let records = stream::iter(runs)
             .map(|run| self.store_run(work, run).boxed())
             .flatten_unordered(RUNS_IN_FLIGHT)
             .take_until(sleep_until(deadline));
         let mut records = std::pin::pin!(records);
-        while let Some((position, result)) = records.next().await {
-            match result {
-                RecordOutcome::Later => continue,
-                RecordOutcome::Stored { late } => {
-                    outcome.stored += 1;
-                    outcome.late += usize::from(late);
-                }
-                RecordOutcome::Duplicate => outcome.duplicates += 1,
-                RecordOutcome::Unreadable(why) => dead.unreadable(position, why),
-                RecordOutcome::Refused(reason, detail) => dead.refused(position, reason, detail),
-            }
-            if let Some(open) = open.get_mut(position as usize) {
-                *open = false;
-            }
-        }
-        outcome.dead_lettered = dead.len();
-        outcome.conflicts = dead.conflicts();
-        let later = batch.positions().zip(open).filter(|(_, open)| *open);
-        Stored {
-            outcome,
-            later: later.map(|(position, _)| position).collect(),
-            dead,
+        while let Some((record, result)) = records.next().await {
+            add(record, result);
         }
     }
 
-    /// Stores neighboring records: all of them with one call, then one by one those that the call did not
+    /// Stores a run of records: all of them with one call, then one by one those that the call did not
     /// decide.
     fn store_run<'s>(
         &'s self,
         work: Work<'s>,
-        run: Range<u32>,
-    ) -> impl Stream<Item = (u32, RecordOutcome)> + Send + 's {
+        run: Run,
+    ) -> impl Stream<Item = (Record, RecordOutcome)> + Send + 's {
         stream::once(self.insert_run(work, run)).flat_map(move |inserted| {
             let one_by_one = stream::iter(inserted.undecided)
-                .map(move |position| async move { (position, self.store_record(work, position).await) })
+                .map(move |record| async move { (record, self.store_record(work, record).await) })
                 .buffer_unordered(IN_FLIGHT / RUNS_IN_FLIGHT);
             stream::iter(inserted.decided).chain(one_by_one)
         })
     }
 
-    /// Parses neighboring records and inserts their items. Repeats what was throttled, until the deadline.
-    async fn insert_run(&self, work: Work<'_>, run: Range<u32>) -> InsertedRun {
+    /// Parses a run's records and inserts their items. Repeats what was throttled, until the deadline.
+    async fn insert_run(&self, work: Work<'_>, run: Run) -> InsertedRun {
         let mut inserted = InsertedRun::default();
-        if run.len() == 1 {
-            inserted.undecided.push(run.start);
+        let mut open = run.records;
+        if open.len() == 1 {
+            inserted.undecided = open;
             return inserted;
         }
-        let Ok(_room) = self.room_for(work.batch.bytes_of(&run)).await else {
+        let Ok(_room) = self.room_for(run.bytes).await else {
             return inserted;
         };
-        let mut open: Vec<u32> = run.collect();
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
                 let delay = (BACKOFF * 2_u32.pow(attempt - 1)).mul_f32(f32::midpoint(fastrand::f32(), 1.0));
@@ -213,37 +339,40 @@ impl Writer {
     }
 
     /// Parses records and inserts their items with one call. Returns the records that were throttled.
-    async fn insert_records(&self, work: Work<'_>, open: Vec<u32>, inserted: &mut InsertedRun) -> Vec<u32> {
+    async fn insert_records(
+        &self,
+        work: Work<'_>,
+        open: Vec<Record>,
+        inserted: &mut InsertedRun,
+    ) -> Vec<Record> {
         let mut read = Vec::with_capacity(open.len());
         let mut items = Vec::with_capacity(open.len());
-        for position in open {
+        for record in open {
             work.slice.pause().await;
             if Instant::now() >= work.deadline {
                 return Vec::new();
             }
-            match work.read(position) {
+            match work.read(record) {
                 Ok((item, late)) => {
-                    read.push((position, late));
+                    read.push((record, late));
                     items.push(item);
                 }
-                Err(Unreadable(why)) => inserted.decided.push((position, RecordOutcome::Unreadable(why))),
+                Err(Unreadable(why)) => inserted.decided.push((record, RecordOutcome::Unreadable(why))),
             }
         }
         if let [] | [_] = items.as_slice() {
-            inserted
-                .undecided
-                .extend(read.iter().map(|(position, _)| position));
+            inserted.undecided.extend(read.iter().map(|(record, _)| record));
             return Vec::new();
         }
         let undecided = vec![Inserted::Undecided; items.len()];
         let insert = timeout(work.patience, self.table.insert(items));
         let results = insert.await.unwrap_or(undecided);
         let mut throttled = Vec::new();
-        for ((position, late), result) in read.into_iter().zip(results) {
+        for ((record, late), result) in read.into_iter().zip(results) {
             match result {
-                Inserted::Stored => inserted.decided.push((position, RecordOutcome::Stored { late })),
-                Inserted::Undecided => inserted.undecided.push(position),
-                Inserted::Retryable => throttled.push(position),
+                Inserted::Stored => inserted.decided.push((record, RecordOutcome::Stored { late })),
+                Inserted::Undecided => inserted.undecided.push(record),
+                Inserted::Retryable => throttled.push(record),
                 Inserted::Unavailable => {}
             }
         }
@@ -251,20 +380,17 @@ impl Writer {
     }
 
     /// Parses one record and puts its item. Does not start after the deadline.
-    async fn store_record(&self, work: Work<'_>, position: u32) -> RecordOutcome {
-        let run = position..position + 1;
-        let Ok(_room) = self.room_for(work.batch.bytes_of(&run)).await else {
+    async fn store_record(&self, work: Work<'_>, record: Record) -> RecordOutcome {
+        let alone = record.position..record.position + 1;
+        let Ok(_room) = self.room_for(work.batch_of(record).batch.bytes_of(&alone)).await else {
             return RecordOutcome::Later;
         };
         work.slice.pause().await;
         if Instant::now() >= work.deadline {
             return RecordOutcome::Later;
         }
-        match work.read(position) {
-            Ok((item, late)) => {
-                self.write(work.batch, work.batch.record(position), item, late)
-                    .await
-            }
+        match work.read(record) {
+            Ok((item, late)) => self.write(work, record, item, late).await,
             Err(Unreadable(why)) => RecordOutcome::Unreadable(why),
         }
     }
@@ -275,10 +401,10 @@ impl Writer {
         Arc::clone(&self.room).acquire_many_owned(wanted).await
     }
 
-    async fn write(&self, batch: &Batch<'_>, record: &str, item: NewItem, late: bool) -> RecordOutcome {
+    async fn write(&self, work: Work<'_>, record: Record, item: NewItem, late: bool) -> RecordOutcome {
         match self.table.put(item).await {
             Ok(()) => RecordOutcome::Stored { late },
-            Err(PutError::Exists(stored)) => compare(batch, record, &stored),
+            Err(PutError::Exists(stored)) => compare(work.batch_of(record).batch, work.text(record), &stored),
             Err(PutError::Refused(why)) => {
                 RecordOutcome::Refused(Reason::Unreadable, format!("DynamoDB refused the item: {why}"))
             }
@@ -328,4 +454,67 @@ fn compare(batch: &Batch<'_>, record: &str, stored: &Item) -> RecordOutcome {
         differing.join(", ")
     );
     RecordOutcome::Refused(Reason::Conflict, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        auth::Verified,
+        provider::{FormatId, netcore_events},
+    };
+
+    static EVENTS: [FormatId; 1] = [&netcore_events::FORMAT];
+
+    /// The positions of each run, by batch.
+    fn runs(bodies: &[String]) -> Vec<Vec<(usize, u32)>> {
+        let batches: Vec<Batch<'_>> = bodies
+            .iter()
+            .map(|body| Batch::parse(Verified::in_test(body.as_bytes()), &EVENTS).unwrap())
+            .collect();
+        let arrival = Arrival {
+            at: 0,
+            retention_days: 0,
+            late_after_hours: 72,
+        };
+        let arrived: Vec<Arrived<'_>> = batches.iter().map(|batch| Arrived { batch, arrival }).collect();
+        let runs = Runs {
+            batches: &arrived,
+            index: 0,
+            position: 0,
+        };
+        runs.map(|run| {
+            assert!(run.records.len() == 1 || run.bytes <= RUN_BYTES, "{}", run.bytes);
+            run.records
+                .iter()
+                .map(|record| (record.batch, record.position))
+                .collect()
+        })
+        .collect()
+    }
+
+    fn of(records: &[usize]) -> String {
+        let records: Vec<String> = records
+            .iter()
+            .map(|bytes| format!("\"{}\"", "x".repeat(*bytes)))
+            .collect();
+        format!("[{}]", records.join(","))
+    }
+
+    #[test]
+    fn batches_share_runs() {
+        let all = |batches: std::ops::Range<usize>| batches.map(|batch| (batch, 0)).collect::<Vec<_>>();
+        assert_eq!(runs(&[]), [vec![]; 0]);
+        assert_eq!(runs(&[of(&[]), of(&[]), of(&[5]), of(&[])]), [[(2, 0)]]);
+        assert_eq!(runs(&vec![of(&[5]); 60]), [all(0..25), all(25..50), all(50..60)]);
+        let long = 40 * 1024;
+        let mixed = [of(&[5, long, 5]), of(&[5]), of(&[long])];
+        assert_eq!(
+            runs(&mixed),
+            [vec![(0, 0)], vec![(0, 1)], vec![(0, 2), (1, 0)], vec![(2, 0)]]
+        );
+        // Thirteen of 2.5 KB fit 32 KB.
+        let lengths: Vec<usize> = runs(&vec![of(&[2_500]); 30]).iter().map(Vec::len).collect();
+        assert_eq!(lengths, [13, 13, 4]);
+    }
 }
