@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_safe_to_paste() {
+    fn a_curl_line_is_safe_to_paste() {
         assert_eq!(
             line(&[("x".into(), "it's".into())], "@a b.json", "http://h/"),
             r"curl -sS 'http://h/' -H 'x: it'\''s' -H 'content-type: application/json' --data-binary '@a b.json'"

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_refused() {
+    fn an_invalid_number_is_refused() {
         for bad in ["", "12345", "+1 23 45", "ninety", "api-337-919209209291"] {
             assert!(Person::new(&[bad.to_owned()]).is_err(), "{bad}");
             let both = ["919209209291".to_owned(), bad.to_owned()];
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn every_place_of_an_item_is_looked_at_but_its_clocks() {
+    fn every_attribute_is_searched_except_times() {
         let person = person("2026112100");
         let text = |t: &str| AttributeValue::S(t.into());
         let named = "+20 261-12100";

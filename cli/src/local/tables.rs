@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_an_earlier_version_is_converted_whole() {
+    fn a_folder_of_an_earlier_version_is_converted_completely() {
         let folder = tempfile::tempdir().unwrap();
         earlier_version(folder.path());
         let bytes = || std::fs::metadata(folder.path().join(FILE)).unwrap().len();

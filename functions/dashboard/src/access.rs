@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_opens_a_session_of_its_role_for_its_hours() {
+    fn a_password_opens_a_session_with_its_role_and_lifetime() {
         let policy = policy("operators-password");
         assert_eq!(policy.open("wrong", "i", true, NOW), None);
         assert_eq!(policy.open("", "i", true, NOW), None);
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn over_tls_only_the_cookie_that_tls_sets_is_read() {
+    fn over_tls_only_the_secure_cookie_is_read() {
         let policy = policy("operators-password");
         for (set_over_tls, read_over_tls) in [(true, true), (false, false), (false, true), (true, false)] {
             let (_, cookie) = policy.open("operators-password", "i", set_over_tls, NOW).unwrap();
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_is_known_by_its_password_beyond_its_session() {
+    fn a_browser_is_recognized_after_its_session() {
         let policy = policy("operators-password");
         let known = |password: &str, id: &str, days: i64| {
             let (_, cookie) = policy.open(password, id, true, NOW).unwrap();
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn no_byte_of_a_session_can_be_changed() {
+    fn a_session_with_a_changed_byte_is_refused() {
         let policy = policy("operators-password");
         let (_, cookie) = policy.open("viewers-password", "anid", true, NOW).unwrap();
         let pair = cookie.split(';').next().unwrap().to_owned();
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_and_no_secret_with_it() {
+    fn errors_name_the_fault_and_contain_no_secret() {
         for (text, part) in [
             ("hunter2-hunter2", "must be {"),
             (r#"{"key":"short","sign_in":[]}"#, "key must be"),

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_overview_of_any_words_fits_and_keeps_its_sums() {
+    fn an_overview_with_many_names_is_limited_and_keeps_its_sums() {
         let word = |n: usize| format!("\"{n:0>120}\"");
         let mut summary = Summary::default();
         for day in 0..31 {
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overview_that_fits_stays_as_it_is() {
+    fn an_overview_that_fits_is_unchanged() {
         let summary = Summary {
             tags: (0..600).map(|n| format!("tag {n}")).collect(),
             ..Summary::default()

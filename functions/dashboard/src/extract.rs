@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_or_repeated_parameter_is_named_with_those_that_the_path_takes() {
+    fn an_unknown_or_repeated_parameter_is_refused_with_the_known_ones() {
         let takes = "this path takes from, to, bot, tag, channel";
         for (query, expected) in [
             ("form=2026-11-21", format!("unknown parameter \"form\"; {takes}")),
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_part_has_the_same_parameters_and_its_cursor() {
+    fn the_next_part_has_the_same_parameters_and_a_cursor() {
         let query = parse::<DayQuery>("status=a%26b&cursor=old&format=csv").unwrap();
         assert_eq!(query.next("new="), "?status=a%26b&format=csv&cursor=new%3D");
     }

@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_look_redacts_numbers_and_cuts_what_is_large() {
+    fn a_preview_redacts_numbers_and_is_limited() {
         assert_eq!(
             shown(b"{\"mobile\":\"919876543210\"}", true).1,
             "{\"mobile\":\"*********210\"}"

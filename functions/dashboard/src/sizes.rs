@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_counts_as_serde_writes_it() {
+    fn sizes_equal_those_of_serialized_texts() {
         let every: String = (0..=0x250_u32).filter_map(char::from_u32).collect();
         for text in ["", "abc", "\"\\\n", "\u{0}\u{1f}\u{7f}é😀", &every] {
             assert_eq!(

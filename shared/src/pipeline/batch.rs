@@ -656,7 +656,7 @@ mod tests {
         }
 
         #[test]
-        fn walking_gives_each_value_once(values in prop::collection::vec("[a-z,\\]\\[{}\"\\\\ ]{0,12}", 0..20)) {
+        fn every_value_of_an_array_is_found_once(values in prop::collection::vec("[a-z,\\]\\[{}\"\\\\ ]{0,12}", 0..20)) {
             let body = serde_json::to_string(&values).unwrap();
             let walked: Vec<String> = records(&body, &EVENTS).unwrap().iter().map(|r| serde_json::from_str(r).unwrap()).collect();
             prop_assert_eq!(walked, values);

@@ -303,7 +303,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn takes_fields_and_keeps_the_rest() {
+    fn fields_are_taken_and_the_rest_is_kept() {
         let mut record = Record::parse(r#"{"a":1,"b":"x","c":{"d":[true,null]},"\u0065":-2.5}"#).unwrap();
         assert_eq!(record.take("b"), Some(json!("x")));
         assert_eq!(record.take("b"), None);
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_are_detected() {
+    fn lossy_values_are_detected() {
         for text in [
             r#"{"a":1,"a":2}"#,
             r#"{"a":{"b":1,"b":2}}"#,
@@ -361,7 +361,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics_on_anything(text in ".{0,200}") {
+        fn arbitrary_records_never_panic(text in ".{0,200}") {
             let _ = Record::parse(&text);
         }
     }

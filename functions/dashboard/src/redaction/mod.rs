@@ -321,7 +321,7 @@ mod tests {
     const VIEWER: Viewer<'_> = Viewer { cipher: None };
 
     #[test]
-    fn figures_of_an_overview_stay_and_its_words_are_redacted() {
+    fn an_overview_keeps_its_figures_and_redacts_its_words() {
         let summary = Summary {
             from: "2026-11-21".to_owned(),
             updated_at: Some(1_795_540_581_000),
@@ -377,7 +377,7 @@ mod tests {
         assert_eq!(statuses, ["2", "1", "0", "3"]);
     }
     #[test]
-    fn of_a_person_the_last_digits_or_the_kind_remain() {
+    fn a_redacted_person_keeps_the_last_digits_or_the_kind() {
         for (recipient, shown) in [
             ("919209209291", "*********291"),
             ("1234567", "****567"),
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_of_a_leg_keeps_no_number() {
+    fn the_reason_of_a_leg_contains_no_number() {
         let leg = JourneyLeg {
             message_id: "api-337-919812345678-x".to_owned(),
             token: None,

@@ -112,7 +112,7 @@ fn a_fallback_continues_the_last_attempt_before_it() {
 }
 
 #[test]
-fn an_answer_belongs_to_the_message_it_answers() {
+fn a_reply_belongs_to_the_message_it_answers() {
     let answer = |id: &'static str, to: &'static str, at: i64| Step {
         in_reply_to: Some(to),
         ..step(id, "RCS", "received", at)
@@ -132,7 +132,7 @@ fn an_answer_belongs_to_the_message_it_answers() {
 }
 
 #[test]
-fn the_outcome_is_the_delivered_leg_or_the_last_try() {
+fn the_outcome_is_the_delivered_leg_or_the_last_attempt() {
     let rcs = step("m", "RCS", "failed", 0);
     let sms = step("s", "SMS", "delivered", 1);
     let whatsapp = step("w", "WHATSAPP", "failed", 2);
