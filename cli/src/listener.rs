@@ -162,7 +162,7 @@ pub(crate) async fn read(body: Body, limit: usize, time_limit: Duration) -> Resu
 
 /// Whether the `Host` header names this machine. This prevents DNS rebinding: a website can point
 /// its own domain at this machine, and the browser then treats this server as the same origin.
-pub(crate) fn names_this_machine(headers: &HeaderMap) -> bool {
+pub(crate) fn is_local_host(headers: &HeaderMap) -> bool {
     let host = headers
         .get(HOST)
         .and_then(|host| host.to_str().ok())

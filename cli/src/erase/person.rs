@@ -11,7 +11,7 @@ use webhook_ingest::{
 };
 
 /// A shorter message id matches only if it is the whole text.
-const SHORTEST_ID: usize = 8;
+const MIN_ID_CHARS: usize = 8;
 /// Attributes with times. Their digits are not searched for phone numbers.
 const TIMES: [&str; 4] = [EVENT_TIME, RECEIVED_AT, EXPIRES_AT, DAY_SHARD];
 
@@ -32,7 +32,7 @@ pub struct Person {
     numbers: Vec<Number>,
     /// Known ids of messages to and from the person.
     ids: BTreeSet<String>,
-    /// Finds all ids of [`SHORTEST_ID`] bytes or more in one pass.
+    /// Finds all ids of [`MIN_ID_CHARS`] bytes or more in one pass.
     finder: AhoCorasick,
 }
 
@@ -84,7 +84,7 @@ impl Person {
         if self.ids.len() == known {
             return Ok(false);
         }
-        let long = self.ids.iter().filter(|id| id.len() >= SHORTEST_ID);
+        let long = self.ids.iter().filter(|id| id.len() >= MIN_ID_CHARS);
         self.finder = AhoCorasick::new(long).context("the person has too many messages")?;
         Ok(true)
     }

@@ -201,7 +201,7 @@ impl Local {
             retry_queue_url: String::new(),
             dead_letter_queue_url: String::new(),
         };
-        let aws = instance.aws(Timeouts::unhurried()).await;
+        let aws = instance.aws(Timeouts::background()).await;
         (instance.retry_queue_url, instance.dead_letter_queue_url) =
             queues::create(&aws.sqs, options).await?;
         queues::restore(data, &instance, &aws.sqs).await?;

@@ -20,9 +20,9 @@ use webhook_ingest::{
 use crate::{roles::AccessRole, tokens::TokenCipher};
 
 /// Shorter passwords can be guessed.
-const SHORTEST_PASSWORD: usize = 12;
+const MIN_PASSWORD_CHARS: usize = 12;
 /// 256 bits, as HMAC-SHA256 requires.
-const SHORTEST_KEY: usize = 32;
+const MIN_KEY_CHARS: usize = 32;
 /// Name of the cookie. Browsers accept the prefix `__Host-` only with `Secure`, `Path=/` and no domain.
 const COOKIE: &str = "__Host-session";
 /// Name of the cookie without TLS: on this machine, or behind a proxy without TLS.
@@ -87,7 +87,7 @@ impl SecretText for SignIn {
                 "must be {\"key\":\"…\",\"hours\":8,\"sign_in\":[{\"role\":\"viewer|agent|operator\",\"password\":\"…\"}]}",
             );
         };
-        if policy.key.expose().len() < SHORTEST_KEY {
+        if policy.key.expose().len() < MIN_KEY_CHARS {
             return fault("key must be at least 32 characters; it signs the sessions");
         }
         if policy.entries.is_empty() {
@@ -96,7 +96,7 @@ impl SecretText for SignIn {
         if policy
             .entries
             .iter()
-            .any(|e| e.password.expose().len() < SHORTEST_PASSWORD)
+            .any(|e| e.password.expose().len() < MIN_PASSWORD_CHARS)
         {
             return fault("every password must be at least 12 characters");
         }

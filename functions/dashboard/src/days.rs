@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// No round starts after this time, because the function and its callers have timeouts.
-const LONGEST: Duration = Duration::from_secs(10);
+const MAX_DURATION: Duration = Duration::from_secs(10);
 
 /// Filter for events of a day.
 pub(crate) struct DayFilter {
@@ -75,7 +75,7 @@ pub(crate) async fn page(
         items.extend(merged.items);
         places = merged.places;
         ended = places.iter().all(|place| *place == ShardPosition::End);
-        if ended || merged.is_full || budget.entries == 0 || started.elapsed() > LONGEST {
+        if ended || merged.is_full || budget.entries == 0 || started.elapsed() > MAX_DURATION {
             break;
         }
     }

@@ -3,10 +3,10 @@
 
 /// Limit of a response, measured with [`delivered`]. The rest of the 6 MB is for headers, tokens and the
 /// fields around a list.
-pub(crate) const LARGEST_ANSWER: usize = 4_500_000;
+pub(crate) const MAX_RESPONSE_BYTES: usize = 4_500_000;
 
 /// Lambda's limit, minus a reserve for headers.
-pub(crate) const LARGEST_BODY: usize = 6_000_000;
+pub(crate) const MAX_RESPONSE_BODY_BYTES: usize = 6_000_000;
 
 /// Bytes of a text as a JSON string, as Lambda delivers it.
 pub(crate) fn delivered(text: &str) -> usize {

@@ -25,7 +25,7 @@ impl Unreadable {
 
 /// `DynamoDB` allows 32 levels; our items use two of them (`extra` and the value itself):
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
-pub(crate) const DEEPEST: usize = 28;
+pub(crate) const MAX_DEPTH: usize = 28;
 
 /// The fields of one record. Taking a field removes it. The remaining fields become `extra`.
 #[derive(Debug)]
@@ -247,7 +247,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let Self { depth, fidelity } = self;
-        fidelity.exact &= depth < DEEPEST;
+        fidelity.exact &= depth < MAX_DEPTH;
         let mut values = Vec::new();
         while let Some(value) = seq.next_element_seed(ValueSeed {
             depth: depth + 1,
@@ -260,7 +260,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let Self { depth, fidelity } = self;
-        fidelity.exact &= depth < DEEPEST;
+        fidelity.exact &= depth < MAX_DEPTH;
         let mut fields = Map::new();
         while let Some(name) = map.next_key::<String>()? {
             let value = map.next_value_seed(ValueSeed {

@@ -26,7 +26,7 @@ const REDACTED: &str = "***";
 /// Number of visible last digits of a recipient, to distinguish two people.
 const SHOWN_DIGITS: usize = 3;
 /// Shorter recipients have no visible digits: three of six digits would be half of the number.
-const SHORTEST_NUMBER: usize = 7;
+const MIN_DIGITS: usize = 7;
 
 /// A caller whose role sees no numbers.
 pub(crate) struct Viewer<'a> {
@@ -293,7 +293,7 @@ fn unordered(mut events: Vec<Event>) -> Vec<Event> {
 /// A redacted recipient: the last digits of a number, or the kind of another address.
 fn person(recipient: &str) -> String {
     if recipient.bytes().all(|byte| byte.is_ascii_digit()) {
-        let shown = if recipient.len() < SHORTEST_NUMBER {
+        let shown = if recipient.len() < MIN_DIGITS {
             0
         } else {
             SHOWN_DIGITS

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 fn step<'e>(message_id: &'e str, channel: &str, word: &str, at: EpochMillis) -> Step<'e> {
     Step {
         message_id,
-        sighting: Sighting {
+        update: StatusUpdate {
             channel: Channel::from_word(channel),
             status: Status::from_word(word).unwrap(),
             at,
@@ -92,7 +92,7 @@ fn only_callback_data_and_requests_link_messages() {
         assert_eq!(drawn(&[rcs(), other.clone()]).len(), 2, "{other:?}");
         assert_eq!(
             continues(&[rcs()], &other),
-            other.sighting.at > LINK_WINDOW_MS,
+            other.update.at > LINK_WINDOW_MS,
             "the window is the caller's: {other:?}"
         );
     }
@@ -172,7 +172,7 @@ fn a_leg_has_the_reason_the_time_of_sending_and_the_clicks() {
         remarks: Some(&long),
         ..step("m", "RCS", "failed", 1)
     };
-    assert_eq!(outcome_of(&[told]).reason.unwrap().len(), LONGEST_REASON);
+    assert_eq!(outcome_of(&[told]).reason.unwrap().len(), MAX_REASON_CHARS);
 
     let tapped = step("m", "RCS", "clicked", 1);
     assert!(!outcome_of(std::slice::from_ref(&tapped)).incoming);
