@@ -48,7 +48,7 @@ impl StatusKey {
             match distinction {
                 // A long id becomes a digest: escaping can triple its length, which would exceed the limit.
                 Distinction::EventId(id) if id.len() > MAX_WORD_BYTES => {
-                    key.push_str(&digest([id.as_bytes()]))
+                    key.push_str(&digest([id.as_bytes()]));
                 }
                 Distinction::EventId(id) => escape(id, &mut key),
                 Distinction::Content(at, content) => {

@@ -152,7 +152,7 @@ fn value_size(value: &AttributeValue) -> usize {
     }
 }
 
-/// Values that the table cannot hold are written as JSON text or omitted. [`Event::verbatim`] then contains
+/// Values that the table cannot hold are written as JSON text or omitted. [`verbatim`](crate::event::Event::verbatim) then contains
 /// them.
 pub(super) fn to_attribute(value: Value, depth: usize) -> AttributeValue {
     match value {
