@@ -6,7 +6,8 @@
 //! | `<generation>#<scope>` | `day#2026-11-21#<slot>` | counters of that UTC day of the event time |
 //! | `<generation>#<scope>` | `hour#2026-11-21T10#<slot>` | counters of that hour, statuses only |
 //! | `<generation>#names` | `day#2026-11-21#<page>` | the names that this day counts separately |
-//! | `<generation>#seen#<second>` | `-` | markers of the events that arrived in that second and are counted |
+//! | `<generation>#seen#minute#<minute>` | `-` | markers of the events that arrived in that minute and are counted |
+//! | `<generation>#seen#<second>` | `-` | markers of one second of a busy minute |
 //! | `<generation>#seen#<second>#<digits>` | `-` | more markers of a busy second, by the first hex digits of the marker |
 //! | `generation` | `-` | the generation that is read, and the one that is being built |
 //!
@@ -202,15 +203,18 @@ impl Generations {
     }
 }
 
-/// The partition key of the markers of events that arrived at a time. A second's first markers are in one
-/// item. When it is full, later markers go into 16 more items by their first hex digit, then by their second,
-/// and so on. The key depends only on the event, and no item grows without limit, even if very many events
-/// share a second.
-pub fn markers(generation: &str, received_at: EpochMillis, marker: [u8; 8], digits: usize) -> String {
+/// The partition key of the item of an event's marker, at one level of its path. Level 0 is the item of the
+/// minute in which the event arrived; if that item is closed, level 1 is the item of the second, level 2 is one
+/// of 16 items by the first hex digit of the marker, level 3 by the first two digits, and so on. The key
+/// depends only on the event, and no item grows without limit, even if very many events share a second.
+pub fn markers(generation: &str, received_at: EpochMillis, marker: [u8; 8], level: usize) -> String {
+    let Some(below) = level.checked_sub(1) else {
+        return format!("{generation}#seen#minute#{}", received_at.div_euclid(60_000));
+    };
     let mut key = format!("{generation}#seen#{}", received_at.div_euclid(1000));
-    if digits > 0 {
+    if below > 0 {
         key.push('#');
-        let hex = marker.iter().flat_map(|byte| [byte >> 4, byte & 15]).take(digits);
+        let hex = marker.iter().flat_map(|byte| [byte >> 4, byte & 15]).take(below);
         key.extend(hex.filter_map(|digit| char::from_digit(digit.into(), 16)));
     }
     key
@@ -490,9 +494,13 @@ mod tests {
         assert_eq!(hour_of(1_704_876_828_000), "2024-01-10T08");
         assert_eq!(hour_of(-1), "1969-12-31T23");
         let marker = [0xa3, 0xf0, 0, 0, 0, 0, 0, 0x10];
-        assert_eq!(markers("0", 1_704_876_828_999, marker, 0), "0#seen#1704876828");
         assert_eq!(
-            markers("0", 1_704_876_828_000, marker, 3),
+            markers("0", 1_704_876_828_999, marker, 0),
+            "0#seen#minute#28414613"
+        );
+        assert_eq!(markers("0", 1_704_876_828_999, marker, 1), "0#seen#1704876828");
+        assert_eq!(
+            markers("0", 1_704_876_828_000, marker, 4),
             "0#seen#1704876828#a3f"
         );
     }

@@ -2,7 +2,7 @@
 //! calls by operation and the sizes of message batches.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     convert::Infallible,
     fmt,
     net::SocketAddr,
@@ -77,6 +77,9 @@ pub enum Treatment {
     AcceptAfter(Duration),
     /// Returns all keys or items of a batch as unprocessed.
     Unprocessed,
+    /// Forwards the request and delays the response. Cancels a transaction that shares an item with one in
+    /// progress, as DynamoDB does; the embedded table executes transactions one after the other.
+    Transact(Duration),
 }
 
 type Rule = Arc<dyn Fn(&Call<'_>) -> Treatment + Send + Sync>;
@@ -108,6 +111,8 @@ struct Shared {
     busy: Mutex<Busy>,
     counts: Mutex<BTreeMap<String, usize>>,
     batches: Mutex<Vec<SentBatch>>,
+    /// The keys of the items of all transactions in progress.
+    locked: Mutex<HashSet<String>>,
 }
 
 impl Proxy {
@@ -129,6 +134,7 @@ impl Proxy {
             busy: Mutex::default(),
             counts: Mutex::default(),
             batches: Mutex::default(),
+            locked: Mutex::default(),
         });
         let (refuse, refused) = watch::channel(false);
         let (listens, mut listening) = watch::channel(false);
@@ -379,6 +385,7 @@ impl Shared {
                 let responses = vec![json!({}); statements.count()];
                 Ok(aws_json(StatusCode::OK, &json!({ "Responses": responses })))
             }
+            Treatment::Transact(delay) => self.transact(request, delay).await,
             Treatment::Unprocessed => {
                 let batch: Value = serde_json::from_slice(request.body()).map_err(|_| Cut)?;
                 let left = &batch["RequestItems"];
@@ -386,6 +393,47 @@ impl Shared {
                 Ok(aws_json(StatusCode::OK, &answer))
             }
         }
+    }
+
+    async fn transact(&self, request: Request<Bytes>, delay: Duration) -> Result<Response<Full<Bytes>>, Cut> {
+        let transaction: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+        let updates = transaction["TransactItems"].as_array();
+        let keys: Vec<String> = updates
+            .into_iter()
+            .flatten()
+            .filter_map(|update| Some(update.as_object()?.values().next()?["Key"].to_string()))
+            .collect();
+        let conflicts: Vec<bool> = {
+            let mut locked = lock(&self.locked);
+            let conflicts: Vec<bool> = keys.iter().map(|key| locked.contains(key)).collect();
+            if !conflicts.contains(&true) {
+                locked.extend(keys.iter().cloned());
+            }
+            conflicts
+        };
+        if conflicts.contains(&true) {
+            tokio::time::sleep(delay).await;
+            let code = |conflicts: bool| if conflicts { "TransactionConflict" } else { "None" };
+            let reasons: Vec<Value> = conflicts
+                .into_iter()
+                .map(|conflicts| json!({"Code": code(conflicts)}))
+                .collect();
+            return Ok(aws_json(
+                StatusCode::BAD_REQUEST,
+                &json!({
+                    "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+                    "message": "Transaction cancelled",
+                    "CancellationReasons": reasons,
+                }),
+            ));
+        }
+        let answer = self.forward(request).await;
+        tokio::time::sleep(delay).await;
+        let mut locked = lock(&self.locked);
+        for key in keys {
+            locked.remove(&key);
+        }
+        answer
     }
 
     fn count(&self, operation: &str, body: &[u8]) -> usize {

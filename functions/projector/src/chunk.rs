@@ -102,6 +102,14 @@ pub(crate) struct TransactionSize<'e> {
 }
 
 impl<'e> TransactionSize<'e> {
+    /// The size of a transaction that closes these items of markers.
+    pub(crate) fn with(closing: impl Iterator<Item = String>) -> Self {
+        Self {
+            markers: closing.collect(),
+            ..Self::default()
+        }
+    }
+
     /// Adds an event with the item of its marker. Returns whether all events fit one transaction. A single
     /// event always fits.
     pub(crate) fn add(&mut self, entry: &'e Entry, marker: String) -> bool {

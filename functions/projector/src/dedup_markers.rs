@@ -1,9 +1,13 @@
 //! Markers of counted events. Each event adds eight bytes to an item whose key depends only on the event's
 //! arrival and digest, so that every projector looks for it in the same item.
 //!
-//! The markers of a second are in one item. When the item is full, it is closed permanently, and later
-//! markers go into 16 items below it, which are closed in the same way. A marker is searched along this path.
-//! The update that adds a marker fails if the marker exists or if the item was closed in the meantime.
+//! The markers of a minute are in one item. An item that is full is closed permanently. Later markers go into
+//! the items below it: first one for each second, then 16 by a hex digit of the marker, which are closed in
+//! the same way. A marker is searched along this path. The update that adds a marker fails if the marker
+//! exists or if the item was closed in the meantime.
+//!
+//! If one batch has more markers for an item than a condition can name, it closes the item and uses the items
+//! below it. Concurrent projectors then fail only if they count the same event.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -33,10 +37,12 @@ const CLOSED: &str = "closed";
 /// An item with this many markers is closed. It takes at most four write units, or eight in a transaction. It
 /// has more markers only if several projectors filled it at the same moment.
 pub(crate) const MAX_MARKERS: usize = 512;
-/// Markers have 16 hex digits. This many levels of items are enough for any number of events.
-const MAX_DIGITS: usize = 12;
-/// The most markers that an update's condition looks for. With more markers, the update fails if any
-/// marker was added in the meantime. An expression can have 300 operators:
+/// The level of the item of a second. An earlier version had no items of minutes, so both are always read.
+const SECOND: usize = 1;
+/// The last level. Markers have 16 hex digits; the first eleven are enough for any number of events.
+const MAX_LEVEL: usize = 12;
+/// The most markers that an update's condition looks for. With more markers, which only a rebuild adds, the
+/// update fails if any marker was added in the meantime. An expression can have 300 operators:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
 const MAX_CONDITIONS: usize = 120;
 /// How long markers live. A stream keeps its records for 24 hours, so no record is delivered
@@ -58,7 +64,16 @@ struct Node {
     version: Option<String>,
     seen: HashSet<Vec<u8>>,
     is_closed: bool,
+    /// Whether this batch closes the item.
+    closes: bool,
     expires_at: i64,
+}
+
+impl Node {
+    /// Whether markers go into the items below.
+    fn has_items_below(&self) -> bool {
+        self.is_closed || self.closes
+    }
 }
 
 /// Markers to add, by the partition key of their items.
@@ -78,8 +93,8 @@ impl Paths {
     ) -> Result<Self, String> {
         let mut paths = Self::default();
         let mut below: Vec<&Identity> = events.into_iter().collect();
-        for digits in 0..=MAX_DIGITS {
-            let key = |event: &Identity| markers(generation, event.received_at, event.marker, digits);
+        for level in 0..=MAX_LEVEL {
+            let key = |event: &Identity| markers(generation, event.received_at, event.marker, level);
             let wanted: BTreeSet<String> = below.iter().map(|event| key(event)).collect();
             if wanted.is_empty() {
                 break;
@@ -89,31 +104,73 @@ impl Paths {
                 let items = get(client, table, batch, until).await?;
                 paths.nodes.extend(items.iter().filter_map(node));
             }
-            below.retain(|event| paths.nodes.get(&key(event)).is_some_and(|node| node.is_closed));
+            if level >= SECOND {
+                below.retain(|event| paths.nodes.get(&key(event)).is_some_and(|node| node.is_closed));
+            }
         }
         Ok(paths)
     }
 
-    /// The item for an event's marker; `None` if the event was counted already.
-    pub(crate) fn item_for(&self, generation: &str, event: &Identity) -> Option<String> {
-        let mut digits = 0;
-        loop {
-            let key = markers(generation, event.received_at, event.marker, digits);
-            match self.nodes.get(&key) {
-                Some(node) if node.seen.contains(event.marker.as_slice()) => return None,
-                Some(node) if node.is_closed && digits < MAX_DIGITS => digits += 1,
-                _ => return Some(key),
+    /// Closes items to which these events would add more markers than a condition can name.
+    pub(crate) fn close_busy(&mut self, generation: &str, events: &[&Identity]) {
+        for _ in 0..MAX_LEVEL {
+            let mut markers: HashMap<String, usize> = HashMap::new();
+            for event in events {
+                if let Some(key) = self.item_for(generation, event) {
+                    *markers.entry(key).or_default() += 1;
+                }
+            }
+            let busy: Vec<String> = markers
+                .into_iter()
+                .filter_map(|(key, markers)| (markers > MAX_CONDITIONS).then_some(key))
+                .collect();
+            if busy.is_empty() {
+                break;
+            }
+            for key in busy {
+                self.nodes.entry(key).or_default().closes = true;
             }
         }
     }
 
-    /// The updates that add markers. They fail if a marker exists or an item is closed.
-    pub(crate) fn updates(&self, table: &str, fresh: NewMarkers, now: EpochMillis) -> Vec<TransactWriteItem> {
-        let updates = fresh.into_iter().filter_map(|(key, markers)| {
+    /// The keys of the items that this batch closes.
+    pub(crate) fn closing(&self) -> impl Iterator<Item = &String> {
+        self.nodes
+            .iter()
+            .filter(|(_, node)| node.closes)
+            .map(|(key, _)| key)
+    }
+
+    /// The item for an event's marker; `None` if the event was counted already.
+    pub(crate) fn item_for(&self, generation: &str, event: &Identity) -> Option<String> {
+        let mut item = None;
+        for level in 0..=MAX_LEVEL {
+            let key = markers(generation, event.received_at, event.marker, level);
             let node = self.nodes.get(&key);
-            transact(update_for(table, key, markers, node, now))
+            if node.is_some_and(|node| node.seen.contains(event.marker.as_slice())) {
+                return None;
+            }
+            let has_items_below = node.is_some_and(Node::has_items_below);
+            if item.is_none() && (!has_items_below || level == MAX_LEVEL) {
+                item = Some(key);
+            }
+            if level >= SECOND && !has_items_below {
+                break;
+            }
+        }
+        item
+    }
+
+    /// The updates that add markers and close items. They fail if a marker exists or an item is closed.
+    pub(crate) fn updates(&self, table: &str, fresh: NewMarkers, now: EpochMillis) -> Vec<TransactWriteItem> {
+        let added = fresh.into_iter().map(|(key, markers)| {
+            let node = self.nodes.get(&key);
+            update_for(table, key, markers, node, now)
         });
-        updates.collect()
+        let closed = self.nodes.iter().filter(|(_, node)| node.closes);
+        let closed =
+            closed.map(|(key, node)| update_for(table, key.clone(), BTreeSet::new(), Some(node), now));
+        added.chain(closed).filter_map(transact).collect()
     }
 
     /// Renews closed items that expire soon.
@@ -155,23 +212,21 @@ fn update_for(
     now: EpochMillis,
 ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
     let held = node.map_or(0, |node| node.seen.len());
-    let closes = held + markers.len() >= MAX_MARKERS;
+    let closes = held + markers.len() >= MAX_MARKERS || node.is_some_and(|node| node.closes);
     let mut update = update(table, (key, NO_PERIOD.to_owned()))
-        .update_expression(format!(
-            "SET #expires = :expires{} ADD #version :one, #seen :markers",
-            if closes { ", #closed = :closed" } else { "" }
-        ))
         .expression_attribute_names("#version", VERSION)
         .expression_attribute_names("#expires", EXPIRES_AT)
-        .expression_attribute_names("#seen", SEEN)
         .expression_attribute_names("#closed", CLOSED)
         .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
         .expression_attribute_values(":expires", expires(now));
+    let mut set = "SET #expires = :expires".to_owned();
     if closes {
+        set.push_str(", #closed = :closed");
         update = update.expression_attribute_values(":closed", AttributeValue::Bool(true));
     }
+    set.push_str(" ADD #version :one");
     let mut condition = "attribute_not_exists(#closed)".to_owned();
-    if markers.len() <= MAX_CONDITIONS {
+    if !markers.is_empty() && markers.len() <= MAX_CONDITIONS {
         let there: Vec<String> = (0..markers.len())
             .map(|index| format!("contains(#seen,:{index})"))
             .collect();
@@ -186,10 +241,14 @@ fn update_for(
     } else {
         condition.push_str(" AND attribute_not_exists(#version)");
     }
-    let markers = markers.into_iter().map(Blob::new).collect();
-    update
-        .condition_expression(condition)
-        .expression_attribute_values(":markers", AttributeValue::Bs(markers))
+    if !markers.is_empty() {
+        set.push_str(", #seen :markers");
+        let markers = markers.into_iter().map(Blob::new).collect();
+        update = update
+            .expression_attribute_names("#seen", SEEN)
+            .expression_attribute_values(":markers", AttributeValue::Bs(markers));
+    }
+    update.update_expression(set).condition_expression(condition)
 }
 
 async fn get(client: &Client, table: &str, series: &[String], until: Instant) -> Result<Vec<Item>, String> {
@@ -235,6 +294,7 @@ fn node(item: &Item) -> Option<(String, Node)> {
             .map(|marker| marker.as_ref().to_vec())
             .collect(),
         is_closed: item.contains_key(CLOSED),
+        closes: false,
         expires_at: number_at(item, EXPIRES_AT).unwrap_or_default(),
     };
     Some((series, node))

@@ -127,6 +127,8 @@ impl Projector {
             replayed = counted.replayed,
             uncountable,
             write_units = counted.write_units,
+            transactions = counted.transactions,
+            conflicts = counted.conflicts,
             failed_from = failed,
             duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "batch"
@@ -168,6 +170,8 @@ impl Projector {
             };
             all.uncountable.extend(counted.uncountable);
             all.write_units += counted.write_units;
+            all.transactions += counted.transactions;
+            all.conflicts += counted.conflicts;
             if *generation == generations.current {
                 (all.fresh, all.replayed) = (counted.fresh, counted.replayed);
             }

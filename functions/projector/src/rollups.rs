@@ -5,10 +5,11 @@
 //! already.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
+    fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Duration,
 };
@@ -16,7 +17,7 @@ use std::{
 use aws_sdk_dynamodb::{
     Client,
     operation::transact_write_items::TransactWriteItemsError,
-    types::{AttributeValue, ReturnConsumedCapacity, TransactWriteItem},
+    types::{AttributeValue, CancellationReason, ReturnConsumedCapacity, TransactWriteItem},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::Instant;
@@ -56,6 +57,10 @@ pub struct Counted {
     pub uncountable: Vec<Uncountable>,
     /// Write units that the table reported.
     pub write_units: f64,
+    /// Transactions that were executed.
+    pub transactions: usize,
+    /// Transactions that failed because another process wrote at the same time, and were tried again.
+    pub conflicts: usize,
 }
 
 /// An event that the table refuses to count, although it accepts other writes.
@@ -85,10 +90,47 @@ pub struct Rollups {
     client: Client,
     table: String,
     names: Registry,
-    /// The slot that this process uses when it is busy.
-    slot: u8,
-    /// Whether a transaction conflicted with that of another process.
-    is_contended: Arc<AtomicBool>,
+    slot: Arc<Slot>,
+}
+
+/// The slot that this process uses while it is busy. After a conflict it takes another one, so that processes
+/// that run at the same time soon use different slots.
+struct Slot {
+    number: AtomicU8,
+    /// Whether there was a conflict.
+    is_contended: AtomicBool,
+}
+
+impl Slot {
+    fn any() -> Self {
+        Self {
+            number: AtomicU8::new(random(SLOTS)),
+            is_contended: AtomicBool::new(false),
+        }
+    }
+
+    /// The slot for this many events.
+    fn of(&self, events: usize) -> u8 {
+        if events >= BUSY || self.is_contended.load(Ordering::Relaxed) {
+            self.number.load(Ordering::Relaxed)
+        } else {
+            COMMON_SLOT
+        }
+    }
+
+    /// Takes another slot.
+    fn evade(&self) {
+        self.is_contended.store(true, Ordering::Relaxed);
+        let current = self.number.load(Ordering::Relaxed);
+        let other = (current - 1 + random(SLOTS - 1)) % SLOTS + 1;
+        self.number.store(other, Ordering::Relaxed);
+    }
+}
+
+/// A random number from 1 to `most`.
+fn random(most: u8) -> u8 {
+    let number = 1 + getrandom::u32().unwrap_or_default() % u32::from(most);
+    u8::try_from(number).unwrap_or(1)
 }
 
 /// The first pending events: those of [`CLAIMS`] seconds, the most that one transaction can mark.
@@ -106,16 +148,28 @@ fn window<'e>(events: &'e [Identity], pending: &[usize]) -> Vec<(usize, &'e Iden
         .collect()
 }
 
-/// The code of a transaction that conflicted with another one.
-const CONFLICT: &str = "TransactionConflict";
+/// The codes of an update whose item another process wrote in the meantime, or is writing:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
+const CONFLICTS: [&str; 2] = ["TransactionConflict", "ConditionalCheckFailed"];
 
 enum CommitError {
-    /// Nothing was written: another process wrote in the meantime, or the table was busy.
+    /// Nothing was written, because another process wrote the item of this update, counted from 0.
+    Conflict(usize),
+    /// Nothing was written: the table was busy.
     Cancelled(String),
     /// Unknown whether anything was written.
     Unknown(String),
     /// The table will always refuse this.
     Never(String),
+}
+
+impl fmt::Display for CommitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Conflict(_) => "another process wrote at the same time",
+            Self::Cancelled(why) | Self::Unknown(why) | Self::Never(why) => why,
+        })
+    }
 }
 
 /// Result of one transaction.
@@ -128,13 +182,11 @@ struct AttemptResult {
 impl Rollups {
     /// Wraps the counters' table with this name.
     pub fn new(client: Client, table: String) -> Self {
-        let slot = 1 + (getrandom::u32().unwrap_or_default() % u32::from(SLOTS));
         Self {
             names: Registry::new(client.clone(), table.clone()),
             client,
             table,
-            slot: u8::try_from(slot).unwrap_or(1),
-            is_contended: Arc::default(),
+            slot: Arc::new(Slot::any()),
         }
     }
 
@@ -191,16 +243,13 @@ impl Rollups {
             let (Some(deltas), Some(entries)) = (deltas.get(done..end), entries.get(done..end)) else {
                 break;
             };
-            let slot = if deltas.len() >= BUSY || self.is_contended.load(Ordering::Relaxed) {
-                self.slot
-            } else {
-                COMMON_SLOT
-            };
-            match self.tried(generation, deltas, entries, slot, until).await {
+            let tried = self.tried(generation, deltas, entries, until, &mut counted.conflicts);
+            match tried.await {
                 Ok(taken) => {
                     counted.fresh += taken.fresh;
                     counted.replayed += taken.events - taken.fresh;
                     counted.write_units += taken.write_units;
+                    counted.transactions += usize::from(taken.fresh > 0);
                     done += taken.events;
                 }
                 Err(CommitError::Never(_)) if deltas.len() > 1 => alone = end,
@@ -208,7 +257,8 @@ impl Rollups {
                     counted.uncountable.push(Uncountable { index: done, why });
                     done += 1;
                 }
-                Err(CommitError::Never(why) | CommitError::Unknown(why) | CommitError::Cancelled(why)) => {
+                Err(error) => {
+                    let why = error.to_string();
                     return Err(NotCounted { done, counted, why });
                 }
             }
@@ -221,19 +271,18 @@ impl Rollups {
         generation: &str,
         deltas: &[CounterDelta],
         entries: &[Entry],
-        slot: u8,
         until: Instant,
+        conflicts: &mut usize,
     ) -> Result<AttemptResult, CommitError> {
         let mut backoff = Backoff::until(until);
         loop {
-            match self.attempt(generation, deltas, entries, slot, until).await {
-                Err(CommitError::Cancelled(why) | CommitError::Unknown(why)) => {
-                    if why == CONFLICT {
-                        self.is_contended.store(true, Ordering::Relaxed);
-                    }
-                    backoff.pause(why).await.map_err(CommitError::Unknown)?;
+            match self.attempt(generation, deltas, entries, until).await {
+                Ok(done) => return Ok(done),
+                Err(never @ CommitError::Never(_)) => return Err(never),
+                Err(error) => {
+                    *conflicts += usize::from(matches!(error, CommitError::Conflict(_)));
+                    backoff.pause(error).await?;
                 }
-                done => return done,
             }
         }
     }
@@ -244,19 +293,25 @@ impl Rollups {
         generation: &str,
         deltas: &[CounterDelta],
         entries: &[Entry],
-        slot: u8,
         until: Instant,
     ) -> Result<AttemptResult, CommitError> {
         let now = time::now();
         // Markers of events that do not fit the transaction need not be read.
         let deltas = deltas.get(..fitting(deltas, entries)).unwrap_or(deltas);
-        let identities = deltas.iter().map(|delta| &delta.identity);
-        let paths = Paths::read(&self.client, &self.table, generation, identities, until)
-            .await
-            .map_err(CommitError::Unknown)?;
+        let identities: Vec<&Identity> = deltas.iter().map(|delta| &delta.identity).collect();
+        let mut paths = Paths::read(
+            &self.client,
+            &self.table,
+            generation,
+            identities.iter().copied(),
+            until,
+        )
+        .await
+        .map_err(CommitError::Unknown)?;
+        paths.close_busy(generation, &identities);
         let mut fresh = NewMarkers::new();
-        let mut counts = Counts::new(slot);
-        let mut size = TransactionSize::default();
+        let mut counts = Counts::new(self.slot.of(deltas.len()));
+        let mut size = TransactionSize::with(paths.closing().cloned());
         let mut taken = AttemptResult {
             events: 0,
             fresh: 0,
@@ -284,7 +339,11 @@ impl Rollups {
             .map_err(CommitError::Unknown)?;
         let mut updates = counts.updates(&self.table, now);
         updates.extend(paths.updates(&self.table, fresh, now));
-        taken.write_units = self.commit(updates, None).await?;
+        taken.write_units = self.commit(updates, None).await.inspect_err(|error| {
+            if matches!(error, CommitError::Conflict(update) if *update < counts.len()) {
+                self.slot.evade();
+            }
+        })?;
         Ok(taken)
     }
 
@@ -351,11 +410,11 @@ impl Rollups {
                 let updates = paths.updates(&self.table, fresh, now);
                 match self.commit_once(updates, until).await {
                     Ok(()) => {}
-                    Err(CommitError::Cancelled(why)) => {
-                        backoff.pause(why).await?;
+                    Err(error @ (CommitError::Conflict(_) | CommitError::Cancelled(_))) => {
+                        backoff.pause(error.to_string()).await?;
                         continue;
                     }
-                    Err(CommitError::Never(why) | CommitError::Unknown(why)) => return Err(why),
+                    Err(error) => return Err(error.to_string()),
                 }
             }
             for index in taken {
@@ -414,8 +473,10 @@ impl Rollups {
         loop {
             match self.commit_once(part.updates(&self.table, now), until).await {
                 Ok(()) => return Ok(()),
-                Err(CommitError::Cancelled(why)) => backoff.pause(why).await?,
-                Err(CommitError::Never(why) | CommitError::Unknown(why)) => return Err(why),
+                Err(error @ (CommitError::Conflict(_) | CommitError::Cancelled(_))) => {
+                    backoff.pause(error.to_string()).await?;
+                }
+                Err(error) => return Err(error.to_string()),
             }
         }
     }
@@ -429,7 +490,7 @@ impl Rollups {
         loop {
             match self.commit(updates.clone(), Some(name.clone())).await {
                 Ok(_) => return Ok(()),
-                Err(CommitError::Unknown(why)) => backoff.pause(why).await.map_err(CommitError::Unknown)?,
+                Err(unknown @ CommitError::Unknown(_)) => backoff.pause(unknown).await?,
                 Err(failed) => return Err(failed),
             }
         }
@@ -459,16 +520,7 @@ impl Rollups {
         if let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
             error.as_service_error()
         {
-            let codes: BTreeMap<&str, &str> = cancelled
-                .cancellation_reasons()
-                .iter()
-                .filter_map(|reason| Some((reason.code()?, reason.message().unwrap_or_default())))
-                .filter(|(code, _)| *code != "None")
-                .collect();
-            return Err(match codes.get_key_value("ValidationError") {
-                Some((code, why)) => CommitError::Never(format!("{code}: {why}")),
-                None => CommitError::Cancelled((*codes.keys().next().unwrap_or(&"cancelled")).to_owned()),
-            });
+            return Err(cancellation(cancelled.cancellation_reasons()));
         }
         Err(if dynamodb::is_validation(&error) {
             CommitError::Never("ValidationException".to_owned())
@@ -478,14 +530,32 @@ impl Rollups {
     }
 }
 
-/// How many of the first events fit one transaction, if each second has at most one item of markers.
+/// Why DynamoDB cancelled a transaction. There is a reason for each update, in order.
+fn cancellation(reasons: &[CancellationReason]) -> CommitError {
+    let codes: Vec<&str> = reasons
+        .iter()
+        .map(|reason| reason.code().unwrap_or_default())
+        .collect();
+    let of = |wanted: &[&str]| codes.iter().position(|code| wanted.contains(code));
+    if let Some(reason) = of(&["ValidationError"]).and_then(|index| reasons.get(index)) {
+        let why = reason.message().unwrap_or_default();
+        return CommitError::Never(format!("ValidationError: {why}"));
+    }
+    if let Some(update) = of(&CONFLICTS) {
+        return CommitError::Conflict(update);
+    }
+    let code = codes.into_iter().find(|code| !matches!(*code, "" | "None"));
+    CommitError::Cancelled(code.unwrap_or("cancelled").to_owned())
+}
+
+/// How many of the first events fit one transaction, if each minute has at most one item of markers.
 fn fitting(deltas: &[CounterDelta], entries: &[Entry]) -> usize {
     let mut size = TransactionSize::default();
-    let second = |delta: &CounterDelta| delta.identity.second().to_string();
+    let minute = |delta: &CounterDelta| delta.identity.received_at.div_euclid(60_000).to_string();
     let fit = deltas
         .iter()
         .zip(entries)
-        .take_while(|(delta, entry)| size.add(entry, second(delta)));
+        .take_while(|(delta, entry)| size.add(entry, minute(delta)));
     fit.count().max(1)
 }
 

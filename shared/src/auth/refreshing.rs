@@ -7,6 +7,7 @@ use std::{
 };
 
 use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
+use tokio::time::Instant;
 
 use crate::{event::EpochMillis, operations::clients};
 
@@ -27,8 +28,16 @@ pub trait SecretText: Sized {
 
 /// How long a request waits for a refresh before it uses the last policy.
 const TIMEOUT: Duration = Duration::from_millis(500);
-/// How long a start waits: without a policy, the function cannot serve requests.
-const TIMEOUT_AT_START: Duration = Duration::from_secs(5);
+/// How long a start waits: without a policy, the function cannot serve requests. Lambda stops an
+/// initialization after ten seconds:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>
+const TIMEOUT_AT_START: Duration = Duration::from_secs(8);
+/// The longest delay before a start tries again after its service was throttled. SSM answers 40 requests a
+/// second by default, and a burst of requests starts hundreds of execution environments at once:
+/// <https://docs.aws.amazon.com/general/latest/gr/ssm.html>
+const START_RETRY: Duration = Duration::from_secs(1);
+/// Error codes of a throttled request.
+const THROTTLING: [&str; 2] = ["ThrottlingException", "Throttling"];
 /// How soon after a failed refresh a request tries again.
 const RETRY_AFTER_MS: EpochMillis = 10_000;
 
@@ -77,7 +86,7 @@ impl<P: SecretText> RefreshingSecret<P> {
         } else {
             SecretSource::Variable
         };
-        let text = match source.fetch(TIMEOUT_AT_START).await.map_err(P::missing)? {
+        let text = match source.fetch_at_start().await.map_err(P::missing)? {
             Some(text) => text,
             None => variable.to_owned(),
         };
@@ -113,7 +122,8 @@ impl<P: SecretText> RefreshingSecret<P> {
     }
 
     async fn refresh(&self) -> Result<(), P::Error> {
-        if let Some(text) = self.source.fetch(TIMEOUT).await.map_err(P::missing)? {
+        let fetched = self.source.fetch(TIMEOUT).await;
+        if let Some(text) = fetched.map_err(|fault| P::missing(fault.why))? {
             let policy = Arc::new(P::parse(&text)?);
             *self.current.write().unwrap_or_else(PoisonError::into_inner) = policy;
         }
@@ -121,8 +131,39 @@ impl<P: SecretText> RefreshingSecret<P> {
     }
 }
 
+/// Why a text was not fetched.
+struct Fault {
+    why: String,
+    is_throttling: bool,
+}
+
+impl From<String> for Fault {
+    fn from(why: String) -> Self {
+        Self {
+            why,
+            is_throttling: false,
+        }
+    }
+}
+
 impl SecretSource {
-    async fn fetch(&self, timeout: Duration) -> Result<Option<String>, String> {
+    /// Fetches the text, and tries again while the service is throttled.
+    async fn fetch_at_start(&self) -> Result<Option<String>, String> {
+        let until = Instant::now() + TIMEOUT_AT_START;
+        loop {
+            let fault = match self.fetch(until - Instant::now()).await {
+                Ok(text) => return Ok(text),
+                Err(fault) => fault,
+            };
+            let delay = START_RETRY.mul_f32(f32::midpoint(fastrand::f32(), 1.0));
+            if !fault.is_throttling || Instant::now() + delay >= until {
+                return Err(fault.why);
+            }
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    async fn fetch(&self, timeout: Duration) -> Result<Option<String>, Fault> {
         let fetch = async {
             match self {
                 Self::Variable => Ok(None),
@@ -145,20 +186,24 @@ impl SecretSource {
         };
         match tokio::time::timeout(timeout, fetch).await {
             Ok(Ok(None)) if !matches!(self, Self::Variable) => {
-                Err("the parameter or secret contains no text".into())
+                Err("the parameter or secret contains no text".to_owned().into())
             }
             Ok(fetched) => fetched,
             Err(_) => Err(format!(
                 "the parameter or secret was not received within {} ms; is its service reachable?",
                 timeout.as_millis()
-            )),
+            )
+            .into()),
         }
     }
 }
 
-fn fault<E: ProvideErrorMetadata, R>(kind: &str, name: &str, error: &SdkError<E, R>) -> String {
+fn fault<E: ProvideErrorMetadata, R>(kind: &str, name: &str, error: &SdkError<E, R>) -> Fault {
     let why = clients::failure(error);
-    format!("{kind} {name} could not be read: {why}")
+    Fault {
+        why: format!("{kind} {name} could not be read: {why}"),
+        is_throttling: THROTTLING.contains(&why),
+    }
 }
 
 #[cfg(test)]
@@ -211,6 +256,7 @@ mod tests {
         Holds(&'static str),
         HoldsNothing,
         Refuses,
+        Throttles,
         Breaks,
         Hangs,
     }
@@ -285,6 +331,7 @@ mod tests {
             ),
             Store::HoldsNothing => (200, "{}".to_owned()),
             Store::Refuses => (400, r#"{"__type":"AccessDeniedException"}"#.to_owned()),
+            Store::Throttles => (400, r#"{"__type":"ThrottlingException"}"#.to_owned()),
             Store::Breaks => return,
             Store::Hangs => loop {
                 thread::park();
@@ -310,6 +357,30 @@ mod tests {
                 .unwrap();
         assert_eq!(*live.current(NOW + 10 * REFRESH_MS).await, text("a policy"));
         assert_eq!(ssm.asked(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_start_waits_until_the_store_is_no_longer_throttled() {
+        let ssm = Ssm::start(Store::Throttles);
+        let config = ssm.config().await;
+        let start = RefreshingSecret::<Text>::start("ssm:/auth", REFRESH, &config, NOW);
+        let recover = async {
+            while ssm.asked() < 2 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            ssm.does(Store::Holds("held"));
+        };
+        let (live, ()) = tokio::join!(start, recover);
+        assert_eq!(*live.unwrap().current(NOW).await, text("held"));
+
+        // Another fault ends the start at once.
+        let ssm = Ssm::start(Store::Refuses);
+        let why = ssm.live().await.err().unwrap();
+        assert_eq!(
+            why,
+            NoText("SSM parameter /auth could not be read: AccessDeniedException".into())
+        );
+        assert_eq!(ssm.asked(), 1);
     }
 
     #[tokio::test]
