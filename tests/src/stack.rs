@@ -97,7 +97,7 @@ impl Stack {
 
     /// The counters, through the proxy.
     pub async fn rollups(&self) -> Rollups {
-        let aws = self.instance.aws(Timeouts::unhurried()).await;
+        let aws = self.instance.aws(Timeouts::background()).await;
         Rollups::new(aws.dynamodb, self.instance.rollups_table.clone())
     }
 

@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scan_reads_a_page_and_not_the_table() {
+    fn a_scan_reads_only_its_page() {
         const ITEMS: usize = 3000;
         let (engine, _) = tables::open(None).unwrap();
         for first in (0..ITEMS).step_by(25) {
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn what_requests_look_for_has_an_index() {
+    fn every_query_uses_an_index() {
         let (engine, _) = tables::open(None).unwrap();
         let plan = |query: &str| -> String {
             engine.with(|storage| {
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_with_a_token_is_made_once() {
+    fn a_transaction_with_a_token_is_applied_once() {
         let (engine, _) = tables::open(None).unwrap();
         let add = |amount: &str| {
             json!({
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn what_expired_is_removed_and_the_rest_stays() {
+    fn only_expired_items_are_removed() {
         let (engine, _) = tables::open(None).unwrap();
         for (index, expires) in [(1, "5"), (2, "1895000000"), (3, "6")] {
             let mut item = key(index);

@@ -148,6 +148,8 @@ impl RunningInstance {
             ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.clone()),
             ("AWS_ENDPOINT_URL_SQS", self.sqs.clone()),
             ("AWS_REGION", "local".into()),
+            // AWS CLI 1 and boto3 read only this one.
+            ("AWS_DEFAULT_REGION", "local".into()),
             ("AWS_ACCESS_KEY_ID", self.access_key_id.clone()),
             ("AWS_SECRET_ACCESS_KEY", "local".into()),
         ]
@@ -201,7 +203,7 @@ impl Local {
             retry_queue_url: String::new(),
             dead_letter_queue_url: String::new(),
         };
-        let aws = instance.aws(Timeouts::unhurried()).await;
+        let aws = instance.aws(Timeouts::background()).await;
         (instance.retry_queue_url, instance.dead_letter_queue_url) =
             queues::create(&aws.sqs, options).await?;
         queues::restore(data, &instance, &aws.sqs).await?;

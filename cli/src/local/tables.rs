@@ -37,7 +37,7 @@ const FILE: &str = "tables.sqlite";
 /// Interval for removing expired items. AWS takes up to a few days.
 const SWEEP: Duration = Duration::from_mins(1);
 /// Expired items that one step removes; other requests wait for a step.
-const SWEPT_AT_ONCE: u32 = 25;
+const ITEMS_PER_SWEEP: u32 = 25;
 /// Free pages that are kept for new items; others are returned to the file system.
 const FREE_PAGES: u32 = 2000;
 /// Connections for reading: so many pages of scans and queries are read concurrently. Each connection
@@ -244,7 +244,7 @@ fn remove_expired(storage: &Storage, table: &str, attribute: &str, now: i64) -> 
     let expired: Vec<String> = storage
         .conn()
         .prepare_cached(&format!(
-            "SELECT item_json FROM {} WHERE {} <= ?1 LIMIT {SWEPT_AT_ONCE}",
+            "SELECT item_json FROM {} WHERE {} <= ?1 LIMIT {ITEMS_PER_SWEEP}",
             quoted(table),
             layout::expiry(attribute)
         ))?
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_an_earlier_version_is_converted_whole() {
+    fn a_folder_of_an_earlier_version_is_converted_completely() {
         let folder = tempfile::tempdir().unwrap();
         earlier_version(folder.path());
         let bytes = || std::fs::metadata(folder.path().join(FILE)).unwrap().len();

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// No round starts after this time, because the function and its callers have timeouts.
-const LONGEST: Duration = Duration::from_secs(10);
+const MAX_DURATION: Duration = Duration::from_secs(10);
 
 /// Filter for events of a day.
 pub(crate) struct DayFilter {
@@ -75,7 +75,7 @@ pub(crate) async fn page(
         items.extend(merged.items);
         places = merged.places;
         ended = places.iter().all(|place| *place == ShardPosition::End);
-        if ended || merged.is_full || budget.entries == 0 || started.elapsed() > LONGEST {
+        if ended || merged.is_full || budget.entries == 0 || started.elapsed() > MAX_DURATION {
             break;
         }
     }
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_shown_that_something_unread_may_be_newer_than() {
+    fn an_event_is_shown_only_if_no_unread_event_can_be_newer() {
         let fetched = vec![
             Fetched {
                 items: vec![item(9, "a"), item(7, "b")],
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_whose_events_are_all_filtered_out_moves_on() {
+    fn a_shard_whose_events_are_all_filtered_out_advances() {
         let fetched = vec![
             Fetched {
                 items: vec![],
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_ends_at_its_limit_and_goes_on_from_there() {
+    fn a_page_ends_at_its_limit_and_the_next_one_continues() {
         let fetched = vec![Fetched {
             items: vec![item(3, "a"), item(3, "b"), item(3, "c")],
             read_to: None,
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_ends_where_the_next_event_would_make_it_too_large() {
+    fn a_page_ends_before_the_event_that_exceeds_its_size() {
         let fetched = vec![
             Fetched {
                 items: vec![item(9, "a"), item(7, "long"), item(6, "b")],

@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_are_reported_together() {
+    fn all_invalid_variables_are_reported_together() {
         assert_eq!(
             read(&[
                 ("RETRY_QUEUE_URL", "my-queue"),
