@@ -20,7 +20,7 @@ use std::{path::Path, time::Instant};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use http::Method;
 use integration_tests::{fixtures::request_to, function::Function, proxy::Proxy, stack::Stack};
-use netcore_webhooks::local::{QueueOptions, RunningInstance};
+use netcore_webhooks::local::{LocalOptions, RunningInstance};
 use projector::{rebuild::rebuild, rollups::Rollups};
 use serde_json::json;
 use webhook_ingest::{
@@ -54,7 +54,7 @@ async fn main() {
     );
     for events in [events / 100, events] {
         let folder = tempfile::tempdir().unwrap();
-        let stack = Stack::with(Some(folder.path()), QueueOptions::default()).await;
+        let stack = Stack::with(Some(folder.path()), LocalOptions::default()).await;
         let direct = &stack.storage.instance;
         let aws = stack.storage.aws();
         let began = Instant::now();
