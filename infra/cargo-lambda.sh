@@ -112,7 +112,7 @@ aws lambda create-event-source-mapping --function-name "$prefix-redrive" --event
   --batch-size 5 --function-response-types ReportBatchItemFailures --scaling-config MaximumConcurrency=5 >/dev/null
 deploy projector "$projector_role" 60
 aws lambda create-event-source-mapping --function-name "$prefix-projector" --event-source-arn "$stream_arn" \
-  --starting-position TRIM_HORIZON --batch-size 500 --maximum-batching-window-in-seconds 5 \
+  --starting-position TRIM_HORIZON --batch-size 500 --maximum-batching-window-in-seconds 55 \
   --function-response-types ReportBatchItemFailures --bisect-batch-on-function-error \
   --maximum-record-age-in-seconds 79200 --destination-config "{\"OnFailure\":{\"Destination\":\"$dead_arn\"}}" \
   --filter-criteria '{"Filters":[{"Pattern":"{\"eventName\":[\"INSERT\"]}"}]}' >/dev/null
