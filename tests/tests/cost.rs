@@ -479,7 +479,7 @@ const LEAST: [&str; 6] = [
     "128",
 ];
 /// Days of retention from which the other table class is cheaper.
-const CHEAPER_FROM: &str = "100";
+const CHEAPER_FROM: &str = "96";
 
 #[test]
 fn the_documentation_shows_what_the_command_prints() {
