@@ -193,7 +193,8 @@ async fn measure(dashboard: &Function, proxy: &Proxy, events: usize, now: i64) {
     );
 }
 
-/// Read units of the queries behind the views, eventually consistent, as the table reports them.
+/// Read units of the queries behind the views, eventually consistent, as the table reports them. Each item of a page
+/// takes one more.
 async fn units(aws: &Aws, instance: &RunningInstance, events: usize, now: i64) {
     let today = time::utc_day(now);
     let from = time::utc_day(now - (DAYS - 1) * DAY_MS);
@@ -229,11 +230,11 @@ async fn units(aws: &Aws, instance: &RunningInstance, events: usize, now: i64) {
         ("days of the overview", counters(counters::days(&from, &today))),
         ("hours of the overview", counters(counters::hours(&from, &today))),
         (
-            "a number's page of 50",
+            "entries of a number's page of 50",
             listed("recipient-index", "recipient", id["recipient"].clone(), 50),
         ),
         (
-            "a day's page of 50, one shard of 16",
+            "entries of a day's page, one shard of 16",
             listed("day-index", "day_shard", shard, 13),
         ),
         (

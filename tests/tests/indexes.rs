@@ -12,8 +12,14 @@ use std::{collections::BTreeSet, fs};
 
 use http::Method;
 use integration_tests::{
-    answer::Answer, command::options, fixtures::request_to, function::Function, proxy::Treatment, root,
-    simulated, stack::Stack, storage::key,
+    answer::Answer,
+    command::options,
+    fixtures::request_to,
+    function::Function,
+    proxy::Treatment,
+    root, simulated,
+    stack::Stack,
+    storage::{key, text},
 };
 use netcore_webhooks::{
     erase, get,
@@ -244,6 +250,34 @@ async fn keys_that_the_table_leaves_unprocessed_are_read_again() {
             .unwrap()
             .contains("does not answer just now")
     );
+}
+
+/// `BatchGetItem` returns at most 16 MB, and names the other keys as unprocessed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_the_largest_items_is_read_whole() {
+    const COUNT: usize = 45;
+    let stack = stack(Indexes::Lean).await;
+    let mut item = items().swap_remove(0);
+    let number = item[RECIPIENT].as_s().unwrap().clone();
+    item.insert("remarks".into(), text("x".repeat(390_000)));
+    for index in 0..COUNT {
+        item.insert(MESSAGE_ID.into(), text(format!("large-{index}")));
+        stack.storage.put(item.clone()).await;
+    }
+    let dashboard = stack.function("dashboard", &[]).await;
+    let path = format!("/api/recipients/{number}?limit=200");
+    let mut ids = BTreeSet::new();
+    for (status, body) in pages(&dashboard, &path).await {
+        assert_eq!(status, 200);
+        for event in serde_json::from_str::<Value>(&body).unwrap()["events"]
+            .as_array()
+            .unwrap()
+        {
+            assert_eq!(event["remarks"].as_str().unwrap().len(), 390_000);
+            assert!(ids.insert(event["message_id"].as_str().unwrap().to_owned()));
+        }
+    }
+    assert_eq!(ids.len(), COUNT);
 }
 
 /// A list continues after an event that is deleted between the query and the read of its item.

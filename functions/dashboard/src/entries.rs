@@ -18,10 +18,10 @@ use crate::{
 /// Attributes of an index entry that identify the item, and its position in the index.
 pub(crate) const KEYS: [&str; 3] = [MESSAGE_ID, STATUS_KEY, EVENT_TIME];
 
-/// Items per call. `DynamoDB` allows 100 and returns up to 16 MB; this is less for any items, because an item
-/// has at most 400 KB: <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
-const ITEMS_OF_CALL: usize = 25;
-/// Concurrent calls.
+/// Items per call: one call for a page of the default size. `DynamoDB` allows 100, and returns up to 16 MB:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
+const ITEMS_OF_CALL: usize = 50;
+/// Concurrent calls. They hold at most 80 MB, because an item has at most 400 KB.
 const CALLS: usize = 4;
 /// Calls in a row that may return nothing, because the table is throttled. The pauses between them add up to
 /// 0.75 s.
