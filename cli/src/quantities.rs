@@ -27,18 +27,23 @@ pub(crate) fn events(text: &str) -> Result<u64, String> {
         Some((end, 'b' | 'B' | 'g' | 'G')) => (text.get(..end), 1e9),
         _ => (Some(text), 1.0),
     };
-    let digits = number.unwrap_or_default().replace(['_', ','], "");
-    // Only digits, a point and an exponent: Rust also parses "inf".
-    let is_number = digits.starts_with(|c: char| c.is_ascii_digit())
-        && digits.chars().all(|c| c.is_ascii_digit() || ".e+E".contains(c));
-    let events = digits.parse::<f64>().ok().filter(|_| is_number).map(|n| n * unit);
+    let number = number.unwrap_or_default();
+    // Only digits, separators, a point and an exponent: Rust also parses "inf".
+    let is_number = number.starts_with(|c: char| c.is_ascii_digit())
+        && number.chars().all(|c| c.is_ascii_digit() || "_,.eE+".contains(c));
+    let parsed = number.replace(['_', ','], "").parse::<f64>();
+    // Rounded, because 4.35 million is not exact in binary.
+    let exact = parsed.ok().filter(|_| is_number).map(|n| n * unit);
+    let events = exact
+        .map(f64::round)
+        .filter(|n| exact.is_some_and(|exact| (exact - n).abs() < 1e-4));
     match events {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a whole number from 1 to 1e11"
         )]
-        Some(events) if (1.0..=MOST).contains(&events) && events.fract() == 0.0 => Ok(events as u64),
+        Some(events) if (1.0..=MOST).contains(&events) => Ok(events as u64),
         _ => Err(
             "expected a whole number from 1 to 100 billion, such as 1000000, 1_000_000, 1e6 or 1M".to_owned(),
         ),
@@ -77,6 +82,7 @@ mod tests {
         }
         assert_eq!(events("1"), Ok(1));
         assert_eq!(events("1.5M"), Ok(1_500_000));
+        assert_eq!(events("4.35M"), Ok(4_350_000));
         assert_eq!(events("1e11"), Ok(100_000_000_000));
         for bad in [
             "0", "", "M", "-1", "+1", "1.5", "1e12", "inf", "NaN", "1x", "1MM", "1 M", "1e-3", "_1", "e6",
