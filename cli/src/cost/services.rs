@@ -32,6 +32,8 @@ struct Plan {
     source: &'static str,
 }
 
+/// Both pages were transcribed on this day: <https://github.com/api-evangelist/hookdeck> and
+/// <https://github.com/api-evangelist/svix>, `plans/`.
 const SEEN: &str = "2026-09-20";
 const HOOKDECK: &str = "https://hookdeck.com/pricing";
 const SVIX: &str = "https://www.svix.com/pricing/";
