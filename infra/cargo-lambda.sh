@@ -25,8 +25,8 @@ aws dynamodb create-table --table-name "$table" --billing-mode PAY_PER_REQUEST \
   AttributeName=recipient,AttributeType=S AttributeName=day_shard,AttributeType=S AttributeName=event_time,AttributeType=N \
   --key-schema AttributeName=message_id,KeyType=HASH AttributeName=status_key,KeyType=RANGE \
   --global-secondary-indexes \
-  "IndexName=recipient-index,KeySchema=[{AttributeName=recipient,KeyType=HASH},{AttributeName=event_time,KeyType=RANGE}],Projection={ProjectionType=ALL}" \
-  "IndexName=day-index,KeySchema=[{AttributeName=day_shard,KeyType=HASH},{AttributeName=event_time,KeyType=RANGE}],Projection={ProjectionType=ALL}" \
+  "IndexName=recipient-index,KeySchema=[{AttributeName=recipient,KeyType=HASH},{AttributeName=event_time,KeyType=RANGE}],Projection={ProjectionType=KEYS_ONLY}" \
+  "IndexName=day-index,KeySchema=[{AttributeName=day_shard,KeyType=HASH},{AttributeName=event_time,KeyType=RANGE}],Projection={ProjectionType=INCLUDE,NonKeyAttributes=[channel,status]}" \
   --stream-specification StreamEnabled=true,StreamViewType=NEW_IMAGE \
   --sse-specification Enabled=true --deletion-protection-enabled >/dev/null
 aws dynamodb create-table --table-name "$rollups" --billing-mode PAY_PER_REQUEST \
@@ -91,7 +91,7 @@ projector_role=$(role projector \
   "$(statement '"sqs:SendMessage"' "\"$dead_arn\"")" \
   "$(logs projector)")
 dashboard_role=$(role dashboard \
-  "$(statement '["dynamodb:GetItem","dynamodb:Query"]' "[\"$table_arn\",\"$table_arn/index/recipient-index\",\"$table_arn/index/day-index\"]")" \
+  "$(statement '["dynamodb:BatchGetItem","dynamodb:Query"]' "[\"$table_arn\",\"$table_arn/index/recipient-index\",\"$table_arn/index/day-index\"]")" \
   "$(statement '["dynamodb:GetItem","dynamodb:BatchGetItem","dynamodb:Query"]' "\"$rollups_arn\"")" \
   "$(statement '"sqs:GetQueueAttributes"' "[\"$retry_arn\",\"$dead_arn\"]")" \
   "$(statement '"sqs:ReceiveMessage"' "\"$dead_arn\"")" \
@@ -115,7 +115,7 @@ aws lambda create-event-source-mapping --function-name "$prefix-redrive" --event
   --batch-size 100 --maximum-batching-window-in-seconds 1 --function-response-types ReportBatchItemFailures --scaling-config MaximumConcurrency=5 >/dev/null
 deploy projector "$projector_role" 60
 aws lambda create-event-source-mapping --function-name "$prefix-projector" --event-source-arn "$stream_arn" \
-  --starting-position TRIM_HORIZON --batch-size 500 --maximum-batching-window-in-seconds 5 \
+  --starting-position TRIM_HORIZON --batch-size 500 --maximum-batching-window-in-seconds 55 \
   --function-response-types ReportBatchItemFailures --bisect-batch-on-function-error \
   --maximum-record-age-in-seconds 79200 --destination-config "{\"OnFailure\":{\"Destination\":\"$dead_arn\"}}" \
   --filter-criteria '{"Filters":[{"Pattern":"{\"eventName\":[\"INSERT\"]}"}]}' >/dev/null

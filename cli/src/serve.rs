@@ -32,7 +32,7 @@ use webhook_ingest::{
 use crate::{
     function_url,
     listener::{Limits, is_local_host, read, serve},
-    local::{Local, QueueOptions},
+    local::{Local, LocalOptions},
     private, retry_poller, stream_poller,
 };
 
@@ -53,8 +53,8 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// `WEBHOOK_AUTH`; `None` uses the policy that the first start created.
     pub auth: Option<String>,
-    /// Options of the queues.
-    pub queues: QueueOptions,
+    /// Options of the tables and queues.
+    pub local: LocalOptions,
 }
 
 /// A running instance.
@@ -103,7 +103,7 @@ impl Server {
             Some(auth) => auth,
             None => policy(options.data.as_deref())?,
         };
-        let local = Local::start(options.data.as_deref(), options.queues).await?;
+        let local = Local::start(options.data.as_deref(), options.local).await?;
         let (functions, storage) = functions(&local, &auth, open).await?;
         let app = Router::new().fallback(answer).with_state(Arc::new(functions));
         let address = listener.local_addr()?;

@@ -213,12 +213,13 @@ pub fn markers(generation: &str, received_at: EpochMillis, marker: [u8; 8], leve
     if level == 0 {
         return format!("{generation}#seen#minute#{}", received_at.div_euclid(60_000));
     }
-    let mut key = format!("{generation}#seen#{}", received_at.div_euclid(1000));
-    if level >= 2 {
-        let sixteenth = received_at.rem_euclid(1000) * 16 / 1000;
-        key.push_str(&format!(".{sixteenth:x}"));
+    let second = format!("{generation}#seen#{}", received_at.div_euclid(1000));
+    if level == 1 {
+        return second;
     }
-    if level >= 3 {
+    let sixteenth = received_at.rem_euclid(1000) * 16 / 1000;
+    let mut key = format!("{second}.{sixteenth:x}");
+    if level > 2 {
         key.push('#');
         let hex = marker
             .iter()

@@ -61,8 +61,9 @@ export function mount({ main, signal, session, replace, announce }) {
       try {
         answer = await page(null, inner);
       } catch (error) {
-        // Without digits it is not a number.
-        if (!(error instanceof ApiError && error.status === 400)) throw error;
+        // Without digits it is not a number. Without an index no number is found, but a message is.
+        const isNone = error instanceof ApiError && (error.status === 400 || (error.status === 404 && fallback && (await isMessage(inner))));
+        if (!isNone) throw error;
         answer = { events: [], journeys: [], cursor: null };
       }
       const message = !answer.events.length && answer.cursor === null && fallback && (await isMessage(inner));
