@@ -223,8 +223,8 @@ fn operation(options: &Options, events: f64, counted: Projection) -> Vec<Line> {
             prices::SQS_REQUESTS,
         ),
         line("CloudWatch: logs", logged / 1e9, prices::LOGS),
-        line("CloudWatch: metrics, at most", usage::metrics(), prices::METRICS),
+        line("CloudWatch: metrics", usage::metrics(), prices::METRICS),
         line("CloudWatch: alarms", usage::ALARMS, prices::ALARMS),
-        line("CloudWatch: dashboard", 1.0, prices::DASHBOARDS),
+        line("CloudWatch: dashboard", usage::DASHBOARDS, prices::DASHBOARDS),
     ]
 }
