@@ -104,7 +104,7 @@ deploy() { # function, role, timeout, options...
   shift 3
   cargo lambda deploy "$prefix-$name" --binary-name "$name" --role "$role_arn" --memory "${memory:-256}" --timeout "$timeout" \
     --env-var "EVENTS_TABLE=$table" --env-var "ROLLUPS_TABLE=$rollups" --env-var "RETRY_QUEUE_URL=$retry_url" --env-var "DEAD_LETTER_QUEUE_URL=$dead_url" \
-    --env-var RUST_LOG=info --env-var "TLS_ROOTS=${TLS_ROOTS:-amazon}" --env-var MALLOC_MMAP_THRESHOLD_=262144 "$@"
+    --env-var RUST_LOG=info --env-var "STACK_NAME=$prefix" --env-var "TLS_ROOTS=${TLS_ROOTS:-amazon}" --env-var MALLOC_MMAP_THRESHOLD_=262144 "$@"
 }
 for name in $receivers; do
   # With --enable-function-url, cargo-lambda makes the URL public and adds both required permissions.

@@ -2,8 +2,8 @@
 """Checks template.yaml, with its loops expanded and after the SAM transform, in addition to the linters.
 
 Each public URL has both required permissions, no policy has a wildcard resource,
-no variable contains a secret, the code emits every metric of our namespace, the stream's
-consumer skips no record, indexes of existing stacks stay, ProtectData keeps tables and queues, and every alarm names a section of the runbook.
+no variable contains a secret, the code emits every metric of our namespace with this stack as
+its dimension, the stream's consumer skips no record, indexes of existing stacks stay, ProtectData keeps tables and queues, and every alarm names a section of the runbook.
 The lists of functions, in the roles and in the dashboard, name all functions and no others.
 All of this holds for the default of Receivers, and for each receiver alone.
 
@@ -52,6 +52,10 @@ LOG_STREAMS = re.compile(r"arn:\$\{AWS::Partition\}:logs:\$\{AWS::Region\}:\$\{A
 ALARM_ARN = re.compile(r"arn:\$\{AWS::Partition\}:cloudwatch:\$\{AWS::Region\}:\$\{AWS::AccountId\}:alarm:(.+)")
 # Lambda's metrics that the dashboard shows for every function.
 FUNCTION_METRICS = ["Errors", "Throttles", "ConcurrentExecutions"]
+# The three free dashboards of an account have at most this many metrics: https://aws.amazon.com/cloudwatch/pricing/
+FREE_METRICS = 50
+# The dimensions of our metrics.
+DIMENSIONS = {"Stack": "${AWS::StackName}"}
 SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSPHRASE|CREDENTIAL|PRIVATE|API_?KEY|AUTH$")
 
 
@@ -202,31 +206,50 @@ def dashboard_bodies(resources):
         yield name, json.loads(body)
 
 
-def metric_names(resources):
+def shown_metrics(body):
+    """The metrics of a dashboard's widgets, with "..." replaced by the values of the metric before."""
+    for widget in body["widgets"]:
+        before = []
+        for metric in widget["properties"].get("metrics", []):
+            if metric[0] == "...":
+                texts = [text for text in metric[1:] if isinstance(text, str)]
+                metric = [*before[:len(before) - len(texts)], *texts]
+            before = [text for text in metric if isinstance(text, str)]
+            yield metric
+
+
+def own_metrics(resources):
+    """Every use of a metric of our namespace: where, name, dimensions."""
     for name, alarm in of_type(resources, "AWS::CloudWatch::Alarm"):
-        if alarm.get("Namespace") == NAMESPACE:
-            yield name, alarm["MetricName"]
-        for query in alarm.get("Metrics", []):
-            metric = query.get("MetricStat", {}).get("Metric", {})
-            if metric.get("Namespace") == NAMESPACE:
-                yield name, metric["MetricName"]
+        for query in [alarm, *(query.get("MetricStat", {}).get("Metric", {}) for query in alarm.get("Metrics", []))]:
+            if query.get("Namespace") == NAMESPACE:
+                dimensions = {d["Name"]: d["Value"] for d in query.get("Dimensions", [])}
+                yield name, query["MetricName"], {n: "${%s}" % ref(v) if isinstance(v, dict) else v for n, v in dimensions.items()}
     for name, body in dashboard_bodies(resources):
-        for widget in body["widgets"]:
-            for metric in widget["properties"].get("metrics", []):
-                if metric[0] == NAMESPACE:
-                    yield name, metric[1]
-                elif isinstance(metric[0], dict) and NAMESPACE in metric[0].get("expression", ""):
-                    found = re.findall(r'MetricName="(\w+)"', metric[0]["expression"])
-                    yield from ((name, metric_name) for metric_name in found or ["(no MetricName in a search)"])
+        for metric in shown_metrics(body):
+            texts = [text for text in metric if isinstance(text, str)]
+            if texts[:1] == [NAMESPACE]:
+                yield name, texts[1], dict(zip(texts[2::2], texts[3::2]))
 
 
 def metrics(resources, known, problems):
-    used = list(metric_names(resources))
+    used = list(own_metrics(resources))
     if not used:
         problems.append("no alarm or dashboard uses a metric of the namespace")
-    for name, metric in used:
+    for name, metric, dimensions in used:
         if metric not in known:
             problems.append(f"{name}: the metric {metric} is not in metrics.txt")
+        if dimensions != DIMENSIONS:
+            problems.append(f"{name}: the dimensions of {metric} are {dimensions}, not {DIMENSIONS}")
+    for name, function in of_type(resources, "AWS::Lambda::Function"):
+        if variables(function).get("STACK_NAME") != {"Ref": "AWS::StackName"}:
+            problems.append(f"{name}: STACK_NAME, the dimension of its metrics, must be the stack's name")
+    for name, body in dashboard_bodies(resources):
+        shown = list(shown_metrics(body))
+        if len(shown) > FREE_METRICS:
+            problems.append(f"{name}: shows {len(shown)} metrics, more than {FREE_METRICS}")
+        if any(isinstance(metric[0], dict) for metric in shown):
+            problems.append(f"{name}: an expression can read other stacks' metrics; name the metrics")
 
 
 def streams(template, resources, problems):
@@ -330,13 +353,11 @@ def referenced(text):
 
 
 def dashboard(resources, problems):
-    """The dashboard shows every alarm of a function and every function, and nothing that does not exist."""
+    """The dashboard shows every alarm and every function, and nothing that does not exist."""
     functions = {plain(function["FunctionName"]): name for name, function in of_type(resources, "AWS::Lambda::Function")}
     alarms = {plain(alarm["AlarmName"]): name for name, alarm in of_type(resources, "AWS::CloudWatch::Alarm")}
-    answering = {alarm["Dimensions"][0]["Value"] for _, alarm in of_type(resources, "AWS::CloudWatch::Alarm")
-                 if alarm["MetricName"] == "TimeToAnswer"}
     for name, body in dashboard_bodies(resources):
-        listed, measured, answers = set(), {metric: set() for metric in FUNCTION_METRICS}, set()
+        listed, measured = set(), {metric: set() for metric in FUNCTION_METRICS}
         for widget in body["widgets"]:
             for text in widget["properties"].get("alarms", []):
                 by_name = ALARM_ARN.fullmatch(text)
@@ -344,23 +365,19 @@ def dashboard(resources, problems):
                 listed.add(alarm)
                 if alarm not in alarms.values():
                     problems.append(f"{name}: shows the alarm {alarm}, which does not exist")
-            for metric in widget["properties"].get("metrics", []):
-                if metric[0] == "AWS/Lambda":
-                    function = functions.get(metric[3], referenced(metric[3]))
-                    measured.setdefault(metric[1], set()).add(function)
-                    if function not in functions.values():
-                        problems.append(f"{name}: shows {metric[1]} of {function}, which does not exist")
-                elif metric[:2] == [NAMESPACE, "TimeToAnswer"]:
-                    answers.add(metric[3])
-        for alarm in alarms:
-            if any(alarm.startswith(f"{function}-") for function in functions) and alarms[alarm] not in listed:
-                problems.append(f"{name}: does not show {alarms[alarm]}")
+        for metric in shown_metrics(body):
+            if metric[0] == "AWS/Lambda":
+                function = functions.get(metric[3], referenced(metric[3]))
+                measured.setdefault(metric[1], set()).add(function)
+                if function not in functions.values():
+                    problems.append(f"{name}: shows {metric[1]} of {function}, which does not exist")
+        for alarm in alarms.values():
+            if alarm not in listed:
+                problems.append(f"{name}: does not show {alarm}")
         for metric in FUNCTION_METRICS:
             for function in functions.values():
                 if function not in measured[metric]:
                     problems.append(f"{name}: does not show {metric} of {function}")
-        if answers != answering:
-            problems.append(f"{name}: shows the time to answer of {sorted(answers)}, not of {sorted(answering)}")
 
 
 def references(template, resources, problems):
@@ -429,7 +446,7 @@ def check(template, wanted, known):
 def main():
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else INFRA.parent / "template.yaml"
     known = Path(sys.argv[2]) if len(sys.argv) > 2 else INFRA / "metrics.txt"
-    known = set(known.read_text().split())
+    known = {line.split()[0] for line in known.read_text().splitlines()}
     template = yaml_parse(path.read_text())
     everyone = template["Parameters"]["Receivers"]["Default"].split(",")
     try:

@@ -305,14 +305,34 @@ def test_the_index_of_an_earlier_stack_becomes_lean(stack):
     assert (stack.outputs, sorted(stack.items(), key=str)) == (names, before)
 
 
+def test_alarms_and_log_lines_have_the_same_dimension(stack):
+    alarms = stack.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    alarms = {alarm["MetricName"]: alarm["Dimensions"] for alarm in alarms if alarm.get("Namespace") == "NetcoreWebhooks"}
+    assert set(alarms) == {"RetryAge", "TableRejections", "TableThrottles", "TimeToAnswer", "Unauthorised"}
+    assert list(alarms.values()) == [[{"Name": "Stack", "Value": STACK}]] * 5
+
+    emitted = {}
+    for function in ["event-webhook", "redrive", "projector"]:
+        for line in map(json.loads, filter(lambda text: text.startswith("{"), stack.logged(function))):
+            for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
+                assert (directive["Namespace"], directive["Dimensions"]) == ("NetcoreWebhooks", [["Stack"]])
+                for metric in directive["Metrics"]:
+                    emitted.setdefault(function, set()).add((metric["Name"], line["Stack"]))
+    for function, name in [("event-webhook", "TimeToAnswer"), ("event-webhook", "Unauthorised"), ("redrive", "Stored"),
+                           ("projector", "Projected")]:
+        assert (name, STACK) in emitted[function], emitted
+
+
 def test_an_update_keeps_the_data(stack):
     before = sorted(stack.items(), key=str)
     names = dict(stack.outputs)
+    assert stack.client("cloudwatch").list_dashboards()["DashboardEntries"] == []
     stack.put_sign_in({"operator": "the-operators-password", "viewer": "the-viewers-password"})
     code, output = stack.deploy(RetentionDays="7", DashboardAccess="SIGN_IN", DashboardAuthParameter=SIGN_IN_PARAMETER,
-                                DashboardRedrive="true")
+                                DashboardRedrive="true", CloudWatchDashboard="true")
     assert code == 0, output
-    assert stack.outputs == names
+    assert stack.outputs["OperatorDashboardUrl"].endswith(f"name={STACK}")
+    assert stack.outputs == names | {"OperatorDashboardUrl": stack.outputs["OperatorDashboardUrl"]}
     assert sorted(stack.items(), key=str) == before
 
     assert stack.post("event-webhook", events("updated")).json() == answer(received=1, stored=1)
@@ -430,7 +450,7 @@ def test_only_listed_receivers_are_deployed(stack):
     groups = stack.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]
     assert {group["logGroupName"].removeprefix("/aws/lambda/") for group in groups} == names
     alarms = [alarm["AlarmName"] for alarm in stack.client("cloudwatch").describe_alarms()["MetricAlarms"]]
-    assert len([name for name in alarms if name.startswith(tuple(f"{STACK}-{function}-" for function in kept))]) == 10
+    assert len([name for name in alarms if name.startswith(tuple(f"{STACK}-{function}-" for function in kept))]) == 4
     shown = stack.client("cloudwatch").get_dashboard(DashboardName=STACK)["DashboardBody"]
     rights = json.dumps([stack.client("iam").get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
                          for role in stack.roles()

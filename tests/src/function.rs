@@ -149,6 +149,16 @@ impl Function {
         }
     }
 
+    /// Waits for this many lines of output.
+    ///
+    /// # Panics
+    /// If they do not come.
+    pub async fn until_lines(&self, number: usize) {
+        let mut lines = self.lines.clone();
+        let wait = lines.wait_for(|lines| lines.len() >= number);
+        let _ = tokio::time::timeout(TIMEOUT, wait).await.expect("enough lines");
+    }
+
     /// The log line of an answered request.
     pub async fn log_of(&self, answer: &Answer) -> Value {
         self.line(|line| line["message"] == "request" && line["request_id"] == answer.request_id.as_str())

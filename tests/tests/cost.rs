@@ -37,7 +37,7 @@ use netcore_webhooks::{
 };
 use projector::counter_delta::CounterDelta;
 use receivers::RECEIVERS;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 use webhook_ingest::events_table::item::{self, Item};
 
@@ -235,10 +235,7 @@ async fn a_request_logs_the_estimated_number_of_bytes() {
     let function = stack.function("event-webhook", &[]).await;
     let written = |function: &Function| {
         let lines = function.lines();
-        (
-            lines.len(),
-            lines.iter().map(|line| line.len() + 1).sum::<usize>(),
-        )
+        (lines.len(), lines.iter().map(String::len).sum::<usize>())
     };
     // The first request includes what the start logs.
     let first = function.post(&fixtures::body(&fixtures::events(0, 1))).await;
@@ -252,11 +249,32 @@ async fn a_request_logs_the_estimated_number_of_bytes() {
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
     let after = written(&function);
-    let each = (after.1 - before.1) as f64 / REQUESTS as f64;
-    assert!(after.0 > before.0);
+    let line = (after.1 - before.1) as f64 / REQUESTS as f64;
+    let each = line + usage::LOG_BYTES_PER_LINE;
+    assert_eq!(after.0 - before.0, REQUESTS, "one line each");
     assert!(
-        (0.8..=1.2).contains(&(each / usage::LOG_BYTES_PER_REQUEST)),
+        (0.95..=1.05).contains(&(each / usage::LOG_BYTES_PER_REQUEST)),
         "{each} bytes for a request"
+    );
+    assert!(line <= 600.0, "{line} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invocation_of_the_projector_logs_the_estimated_number_of_bytes() {
+    let stack = Stack::start().await;
+    for item in items("20") {
+        stack.storage.put(item).await;
+    }
+    let projector = stack.function("projector", &[]).await;
+    let records = stack.stream();
+    projector.invoke(&json!({"Records": &records[..6]})).await;
+    projector.line(|line| line["message"] == "batch").await;
+    let lines = projector.lines();
+    assert_eq!(lines.len(), 1, "one line each");
+    let bytes = lines[0].len() as f64 + usage::LOG_BYTES_PER_LINE;
+    assert!(
+        (0.9..=1.1).contains(&(bytes / usage::LOG_BYTES_PER_PROJECTION)),
+        "{bytes} bytes for a batch"
     );
 }
 

@@ -203,7 +203,7 @@ async fn if_batches_are_refused_events_are_put_one_by_one_and_a_metric_counts_it
         if [ACCESS_DENIED, STATEMENTS_DENIED].contains(&refusal) {
             let metric = receiver.line(|line| line.get("RefusedBatches").is_some()).await;
             assert_eq!(metric["RefusedBatches"], json!(3));
-            assert_eq!(metric["Table"], "events");
+            assert_eq!(metric["Stack"], "netcore-webhooks");
             let warning = receiver
                 .line(|line| {
                     line["reason"]

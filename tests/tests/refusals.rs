@@ -1,4 +1,4 @@
-//! Rejected requests are cheap and visible by class: 401 is counted in full and logged in samples. Source
+//! Rejected requests are cheap and visible by class: all are counted, and samples are logged. Source
 //! addresses may be IPv6. A table with another schema loses no event.
 
 #![allow(
@@ -25,6 +25,13 @@ use integration_tests::{
 use serde_json::{Value, json};
 use webhook_ingest::queue::message::Reason;
 
+/// A request costs as much as 400 bytes of log: 0.20 USD per million and 0.50 USD per GB.
+const BYTES_A_REQUEST: usize = 400;
+
+/// CloudWatch Logs bills 26 bytes beside each line, and Lambda can add a time and a level to a line of JSON
+/// that has none: `"timestamp":"2026-11-26T08:56:52.123Z","level":"INFO",`.
+const ADDED_BYTES: usize = 26 + 54;
+
 /// The sum of a metric over all lines in CloudWatch's embedded format.
 fn counted(function: &Function, name: &str) -> f64 {
     let lines = function.json_lines();
@@ -35,8 +42,6 @@ fn counted(function: &Function, name: &str) -> f64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_401_is_counted_in_full_and_logged_in_samples() {
     const REQUESTS: usize = 400;
-    /// A request costs as much as 400 bytes of log: 0.20 USD per million and 0.50 USD per GB.
-    const BYTES_A_REQUEST: usize = 400;
     let stack = Stack::start().await;
     let receiver = stack.function("event-webhook", &[]).await;
     let body = body(&events(0, 1));
@@ -89,12 +94,59 @@ async fn a_flood_of_401_is_counted_in_full_and_logged_in_samples() {
     }
     let lines = receiver.lines();
     assert!(!lines.concat().contains("hunter2"));
-    let bytes: usize = lines.iter().map(|line| line.len() + 26).sum();
+    let bytes: usize = lines.iter().map(|line| line.len() + ADDED_BYTES).sum();
     assert!(
         bytes / REQUESTS < BYTES_A_REQUEST,
         "{} bytes a request",
         bytes / REQUESTS
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_kind_of_request_without_authentication_is_counted_in_full_and_logged_in_samples() {
+    const REQUESTS: usize = 40;
+    let mut policy: Value = serde_json::from_str(AUTH).unwrap();
+    policy["sources"] = json!({"mode": "enforce", "allow": ["192.0.2.0/24"]});
+    let policy = policy.to_string();
+    let stack = Stack::start().await;
+    let environment = [("WEBHOOK_AUTH", policy.as_str()), ("MAX_BODY_BYTES", "1000")];
+    let receiver = stack.function("event-webhook", &environment).await;
+    for (event, outcome, status, metric) in [
+        (request(&Method::GET, &[], b""), "checked", 200, None),
+        (request(&Method::HEAD, &[], b""), "checked", 200, None),
+        (
+            request(&Method::PUT, &[], b""),
+            "method_not_allowed",
+            405,
+            Some("Rejected"),
+        ),
+        (post(&[b' '; 1001]), "too_large", 413, Some("Rejected")),
+        (post(&body(&events(0, 1))), "forbidden", 403, Some("Rejected")),
+    ] {
+        let before = receiver.lines().len();
+        let started = Instant::now();
+        for _ in 0..REQUESTS {
+            assert_eq!(receiver.request(&event).await.status, status, "{outcome}");
+        }
+        let minutes = usize::try_from(started.elapsed().as_secs() / 60).unwrap() + 1;
+        receiver.until_lines(before + REQUESTS).await;
+        let lines = receiver.json_lines().split_off(before);
+        assert_eq!(lines.len(), REQUESTS, "{outcome}");
+        let logged = lines.iter().filter(|line| line["outcome"] == outcome);
+        // GET and HEAD share the limit of their class.
+        assert!(logged.count() <= 10 * (minutes + 1), "{outcome}");
+        for line in &lines {
+            assert_eq!(line["Requests"], 1, "{line}");
+            assert_eq!(
+                metric.map_or(1, |metric| line[metric].as_u64().unwrap()),
+                1,
+                "{line}"
+            );
+            assert!(line.get("TimeToAnswer").is_none(), "{line}");
+        }
+    }
+    let shortest = receiver.lines().into_iter().map(|line| line.len()).min().unwrap();
+    assert!(shortest + ADDED_BYTES < BYTES_A_REQUEST, "{shortest}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

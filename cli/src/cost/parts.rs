@@ -210,8 +210,8 @@ fn operation(options: &Options, events: f64, counted: Projection) -> Vec<Line> {
             usage::stored_logs_gb(logged / 1e9, options.log_retention_days),
             prices::LOG_STORAGE,
         ),
-        line("CloudWatch: metrics, at most", usage::metrics(), prices::METRICS),
+        line("CloudWatch: metrics", usage::metrics(), prices::METRICS),
         line("CloudWatch: alarms", usage::ALARMS, prices::ALARMS),
-        line("CloudWatch: dashboard", 1.0, prices::DASHBOARDS),
+        line("CloudWatch: dashboard", usage::DASHBOARDS, prices::DASHBOARDS),
     ]
 }

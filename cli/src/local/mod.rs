@@ -27,7 +27,7 @@ use tokio::{
 use webhook_ingest::{
     operations::{
         clients::{Aws, LocalEndpoints, Roots, Timeouts},
-        config::StorageConfig,
+        config::{STACK_NAME, StorageConfig},
     },
     queue::{MAX_RECEIVE_COUNT, VISIBILITY_TIMEOUT},
 };
@@ -123,6 +123,7 @@ impl RunningInstance {
             retention_days: 180,
             late_after_hours: 72,
             roots: Roots::Amazon,
+            stack_name: STACK_NAME.to_owned(),
         }
     }
 

@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use lambda_runtime::LambdaEvent;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 use webhook_ingest::{
@@ -27,7 +27,7 @@ use webhook_ingest::{
     events_table::item::Item,
     operations::{
         clients::Aws,
-        metrics::{self, Projected},
+        metrics::{self, Metrics, is_zero},
     },
     queue::{
         SqsQueue,
@@ -40,7 +40,7 @@ use crate::{
     rollups::{Counted, NotCounted, Rollups},
 };
 
-/// This function's name in metrics and logs.
+/// This function's name in logs and queue messages.
 pub const FUNCTION: &str = "projector";
 
 /// The part of the function's time for dead letters and the response.
@@ -72,6 +72,37 @@ struct Batch {
     indexes: Vec<usize>,
     /// Records that cannot be counted, by index, with the reason.
     uncountable: BTreeMap<usize, String>,
+}
+
+/// The fields of a batch's line.
+#[derive(Serialize)]
+struct BatchLine {
+    function: &'static str,
+    received: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    counted: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    replayed: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    uncountable: usize,
+    write_units: f64,
+    transactions: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    conflicts: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed_from: Option<usize>,
+    duration_ms: f64,
+}
+
+impl BatchLine {
+    fn write(&self) {
+        let mut metrics = Metrics::default();
+        metrics.count("Projected", self.counted);
+        metrics.count("Replayed", self.replayed);
+        metrics.count("Unprojectable", self.uncountable);
+        let is_logged = tracing::enabled!(tracing::Level::INFO);
+        metrics::write("batch", is_logged.then_some(self), metrics);
+    }
 }
 
 impl Projector {
@@ -112,27 +143,19 @@ impl Projector {
             .await;
         let uncountable = batch.uncountable.len();
         let failed = failed.into_iter().chain(unsent).min();
-        metrics::projected(
-            FUNCTION,
-            Projected {
-                fresh: counted.fresh,
-                replayed: counted.replayed,
-                unprojectable: uncountable,
-            },
-        );
-        tracing::info!(
-            function = FUNCTION,
-            received = batch.deltas.len() + uncountable,
-            counted = counted.fresh,
-            replayed = counted.replayed,
+        let line = BatchLine {
+            function: FUNCTION,
+            received: batch.deltas.len() + uncountable,
+            counted: counted.fresh,
+            replayed: counted.replayed,
             uncountable,
-            write_units = counted.write_units,
-            transactions = counted.transactions,
-            conflicts = counted.conflicts,
-            failed_from = failed,
-            duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            "batch"
-        );
+            write_units: counted.write_units,
+            transactions: counted.transactions,
+            conflicts: counted.conflicts,
+            failed_from: failed,
+            duration_ms: metrics::milliseconds(started.elapsed()),
+        };
+        line.write();
         let mut response = DynamoDbEventResponse::default();
         if let Some(record) = failed.and_then(|index| records.get(index)) {
             let mut failure = DynamoDbBatchItemFailure::default();

@@ -19,14 +19,10 @@ fn main() -> ExitCode {
         let config = RollupsConfig::read(environment)?;
         let aws = Aws::from_environment(config.roots, Timeouts::background()).await;
         let projector = Projector::start(config.rollups_table, config.dead_letter_queue_url, &aws);
-        let collector = metrics::start();
+        metrics::start(config.stack_name);
         lambda_runtime::run(service_fn(move |event: LambdaEvent<StreamEvent>| {
             let projector = projector.clone();
-            async move {
-                let response = projector.handle(event).await;
-                collector.inspect(|collector| metrics::flush(collector));
-                Ok::<_, Error>(response)
-            }
+            async move { Ok::<_, Error>(projector.handle(event).await) }
         }))
         .await
     })

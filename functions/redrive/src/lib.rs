@@ -3,22 +3,27 @@
 //! delays for twelve days. A message that can never work goes to the dead-letter queue at once. Storing is
 //! idempotent, so a repeated message changes nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::future::join_all;
 use lambda_runtime::LambdaEvent;
 use receivers::receiver;
+use serde::Serialize;
 use tokio::time::Instant;
 use webhook_ingest::{
     event::{EpochMillis, time},
     http::receiver::Receiver,
-    operations::{clients::Aws, config::StorageConfig, metrics},
+    operations::{
+        clients::Aws,
+        config::StorageConfig,
+        metrics::{self, Metrics, is_zero},
+    },
     pipeline::{BatchOutcome, Deadlines, Pipeline, Retried, batch::Batch},
     queue::message::{QueueMessage, QueueMessageError, Reason},
 };
 
-/// This function's name in metrics and logs.
+/// This function's name in logs.
 pub const FUNCTION: &str = "redrive";
 
 /// Time reserved at the end of an invocation for dead-lettering records and for the response.
@@ -58,7 +63,7 @@ enum Failure {
     /// A retry may work.
     Later(String),
     /// A retry can never work: the message goes to the dead-letter queue.
-    Malformed(Box<QueueMessage>, Receiver),
+    Malformed(Box<QueueMessage>),
     /// Not a message of this program: it goes to the dead-letter queue unchanged.
     Foreign(String),
 }
@@ -70,12 +75,27 @@ struct Unpacked {
 }
 
 /// Result of a message.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    /// Its records are durable elsewhere. SQS may delete the message.
-    Done,
-    /// SQS must deliver the message again.
-    Returns,
+struct Outcome {
+    /// SQS must deliver the message again. Otherwise its records are durable elsewhere.
+    returns: bool,
+    /// Result of its records.
+    records: BatchOutcome,
+    /// The age of the message, if it could not be stored.
+    waited: Option<Duration>,
+}
+
+/// The fields of an invocation's line.
+#[derive(Default, Serialize)]
+struct InvocationLine<'a> {
+    function: &'static str,
+    /// Messages by the function that received them.
+    receivers: BTreeMap<&'a str, usize>,
+    messages: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    returned: usize,
+    #[serde(flatten)]
+    records: BatchOutcome,
+    duration_ms: f64,
 }
 
 /// The running function. Cheap to clone.
@@ -94,25 +114,47 @@ impl Redrive {
 
     /// Stores the events of all messages. The response names the messages that SQS must deliver again.
     pub async fn handle(self, event: LambdaEvent<SqsEvent>) -> SqsBatchResponse {
-        let ends = Instant::now() + remaining(event.context.deadline());
+        let started = Instant::now();
+        let ends = started + remaining(event.context.deadline());
         let messages = event.payload.records;
+        let mut line = InvocationLine {
+            function: FUNCTION,
+            messages: messages.len(),
+            ..InvocationLine::default()
+        };
+        let mut oldest: Option<Duration> = None;
         let mut returns: Vec<&SqsMessage> = Vec::new();
         let mut rest = messages.as_slice();
         while !rest.is_empty() {
             let unpacked = unpack(rest);
+            for unpacked in unpacked.iter().flatten() {
+                *line.receivers.entry(unpacked.receiver.function).or_default() += 1;
+            }
             let (group, later) = rest.split_at_checked(unpacked.len()).unwrap_or((rest, &[]));
             let outcomes = self.settle_group(group, unpacked, ends).await;
-            let settled = group.iter().zip(outcomes);
-            returns.extend(
-                settled.filter_map(|(message, outcome)| (outcome == Outcome::Returns).then_some(message)),
-            );
+            for (message, outcome) in group.iter().zip(outcomes) {
+                line.records += outcome.records;
+                oldest = oldest.max(outcome.waited);
+                if outcome.returns {
+                    returns.push(message);
+                }
+            }
             rest = later;
         }
+        line.returned = returns.len();
         let delays: Vec<(&str, Duration)> = returns
             .iter()
             .filter_map(|message| Some((message.receipt_handle.as_deref()?, delay(receives(message)))))
             .collect();
         self.pipeline.delay_retries(&delays, ends - LAST).await;
+        line.duration_ms = metrics::milliseconds(started.elapsed());
+        let mut metrics = Metrics::default();
+        line.records.count(&mut metrics);
+        if let Some(oldest) = oldest {
+            metrics.seconds(metrics::RETRY_AGE, oldest);
+        }
+        let is_logged = tracing::enabled!(tracing::Level::INFO);
+        metrics::write("batch", is_logged.then_some(&line), metrics);
         let mut response = SqsBatchResponse::default();
         for message in returns {
             response.add_failure(id(message));
@@ -129,16 +171,31 @@ impl Redrive {
     ) -> Vec<Outcome> {
         let stored = self.store(&unpacked, ends).await;
         let settled = messages.iter().zip(stored);
-        join_all(settled.map(|(message, stored)| self.settle(message, stored, ends - ANSWER))).await
+        join_all(
+            settled
+                .map(|(message, (records, failure))| self.settle(message, records, failure, ends - ANSWER)),
+        )
+        .await
     }
 
-    /// Decides what happens to a message.
-    async fn settle(&self, message: &SqsMessage, stored: Result<(), Failure>, until: Instant) -> Outcome {
-        let (why, dead_lettered) = match stored {
-            Ok(()) => return Outcome::Done,
-            Err(Failure::Later(why)) => {
+    /// Decides what happens to a message whose records have this result.
+    async fn settle(
+        &self,
+        message: &SqsMessage,
+        records: BatchOutcome,
+        failure: Option<Failure>,
+        until: Instant,
+    ) -> Outcome {
+        let mut outcome = Outcome {
+            returns: false,
+            records,
+            waited: None,
+        };
+        let (why, dead_lettered) = match failure {
+            None => return outcome,
+            Some(Failure::Later(why)) => {
                 let waited = age(message, time::now());
-                metrics::retry_age(FUNCTION, waited);
+                outcome.waited = Some(waited);
                 if waited < GIVE_UP_AFTER {
                     tracing::warn!(
                         function = FUNCTION,
@@ -148,18 +205,15 @@ impl Redrive {
                         why,
                         "a message returns to the queue"
                     );
-                    return Outcome::Returns;
+                    outcome.returns = true;
+                    return outcome;
                 }
                 (why, self.forward(message, until).await)
             }
-            Err(Failure::Foreign(why)) => (why, self.forward(message, until).await),
-            Err(Failure::Malformed(malformed, receiver)) => {
+            Some(Failure::Foreign(why)) => (why, self.forward(message, until).await),
+            Some(Failure::Malformed(malformed)) => {
                 let dead_lettered = self.pipeline.dead_letter(&malformed, until).await;
-                let outcome = BatchOutcome {
-                    dead_lettered: usize::from(dead_lettered),
-                    ..BatchOutcome::default()
-                };
-                outcome.count(FUNCTION, receiver.provider);
+                outcome.records.dead_lettered += usize::from(dead_lettered);
                 (malformed.detail, dead_lettered)
             }
         };
@@ -170,11 +224,8 @@ impl Redrive {
             why,
             "a message goes to the dead-letter queue"
         );
-        if dead_lettered {
-            Outcome::Done
-        } else {
-            Outcome::Returns
-        }
+        outcome.returns = !dead_lettered;
+        outcome
     }
 
     /// Forwards a message to the dead-letter queue unchanged.
@@ -188,11 +239,17 @@ impl Redrive {
         self.pipeline.dead_letter_foreign(body, &attributes, until).await
     }
 
-    /// Stores the events of some messages together. Returns the reason for each message that failed.
-    async fn store(&self, unpacked: &[Result<Unpacked, Failure>], ends: Instant) -> Vec<Result<(), Failure>> {
-        let started = Instant::now();
-        if started + RESERVE >= ends {
-            return vec![Err(Failure::Later("there was no time left".into())); unpacked.len()];
+    /// Stores the events of some messages together. Returns the result of each message's records, and the
+    /// reason if the message failed.
+    async fn store(
+        &self,
+        unpacked: &[Result<Unpacked, Failure>],
+        ends: Instant,
+    ) -> Vec<(BatchOutcome, Option<Failure>)> {
+        let none = BatchOutcome::default();
+        if Instant::now() + RESERVE >= ends {
+            let late = Failure::Later("there was no time left".into());
+            return vec![(none, Some(late)); unpacked.len()];
         }
         let mut results = Vec::with_capacity(unpacked.len());
         let mut readable = Vec::with_capacity(unpacked.len());
@@ -200,9 +257,9 @@ impl Redrive {
             match unpacked.as_ref().map_err(Clone::clone).and_then(parse) {
                 Ok((unpacked, batch)) => {
                     readable.push((index, unpacked, batch));
-                    results.push(Ok(()));
+                    results.push((none, None));
                 }
-                Err(failure) => results.push(Err(failure)),
+                Err(failure) => results.push((none, Some(failure))),
             }
         }
         let retried: Vec<Retried<'_>> = readable
@@ -217,14 +274,11 @@ impl Redrive {
             queue: ends - ANSWER,
         };
         let outcomes = self.pipeline.restore(&retried, until).await;
-        for ((index, unpacked, _), outcome) in readable.iter().zip(outcomes) {
-            outcome.count(FUNCTION, unpacked.receiver.provider);
-            log(&unpacked.message, &outcome, started.elapsed());
-            if outcome.lost > 0
-                && let Some(result) = results.get_mut(*index)
-            {
-                let why = format!("{} of its events could not be stored", outcome.lost);
-                *result = Err(Failure::Later(why));
+        for ((index, _, _), outcome) in readable.iter().zip(outcomes) {
+            let failure = (outcome.lost > 0)
+                .then(|| Failure::Later(format!("{} of its events could not be stored", outcome.lost)));
+            if let Some(result) = results.get_mut(*index) {
+                *result = (outcome, failure);
             }
         }
         results
@@ -275,7 +329,7 @@ fn parse(unpacked: &Unpacked) -> Result<(&Unpacked, Batch<'_>), Failure> {
                 detail: malformed.to_string(),
                 ..message.clone()
             };
-            Err(Failure::Malformed(Box::new(malformed), *receiver))
+            Err(Failure::Malformed(Box::new(malformed)))
         }
     }
 }
@@ -296,23 +350,6 @@ fn age(message: &SqsMessage, now: EpochMillis) -> Duration {
     let sent = message.attributes.get("SentTimestamp");
     let sent: EpochMillis = sent.and_then(|sent| sent.parse().ok()).unwrap_or(now);
     Duration::from_millis(u64::try_from(now.saturating_sub(sent)).unwrap_or_default())
-}
-
-fn log(message: &QueueMessage, outcome: &BatchOutcome, took: Duration) {
-    tracing::info!(
-        function = FUNCTION,
-        receiver = message.function,
-        received = outcome.received,
-        stored = outcome.stored,
-        duplicates = outcome.duplicates,
-        conflicts = outcome.conflicts,
-        late = outcome.late,
-        queued = outcome.queued,
-        dead_lettered = outcome.dead_lettered,
-        lost = outcome.lost,
-        duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        "message"
-    );
 }
 
 fn remaining(deadline: std::time::SystemTime) -> Duration {

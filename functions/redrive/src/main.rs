@@ -19,15 +19,11 @@ fn main() -> ExitCode {
     runtime::block_on(async {
         let config = StorageConfig::read(environment)?;
         let aws = Aws::from_environment(config.roots, Timeouts::background()).await;
+        metrics::start(config.stack_name.clone());
         let redrive = Redrive::start(config, &aws);
-        let collector = metrics::start();
         lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<SqsEvent>| {
             let redrive = redrive.clone();
-            async move {
-                let response = redrive.handle(event).await;
-                collector.inspect(|collector| metrics::flush(collector));
-                Ok::<_, Error>(response)
-            }
+            async move { Ok::<_, Error>(redrive.handle(event).await) }
         }))
         .await
     })

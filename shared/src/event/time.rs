@@ -191,6 +191,13 @@ fn from_iso(s: &str) -> Option<Timestamp> {
     Offset::UTC.to_timestamp(local).ok()
 }
 
+/// A time in UTC, `2026-11-21T08:53:47.123Z`.
+pub fn utc(at: EpochMillis) -> String {
+    Timestamp::from_millisecond(at)
+        .unwrap_or(Timestamp::UNIX_EPOCH)
+        .to_string()
+}
+
 /// The UTC day of a time, `2026-11-21`.
 pub fn utc_day(at: EpochMillis) -> String {
     let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH);

@@ -70,8 +70,19 @@ impl Answer {
         }
     }
 
-    /// The metric that counts the result, one of [`PER_FUNCTION`](crate::operations::metrics::PER_FUNCTION);
-    /// `None` for a success.
+    /// The class of a request that anybody can send who knows the URL: a check or a refusal. `None` for
+    /// authenticated requests.
+    pub fn unauthenticated(&self) -> Option<&'static str> {
+        match self {
+            Self::Checked | Self::MethodNotAllowed | Self::TooLarge { .. } | Self::Forbidden => {
+                Some(self.outcome())
+            }
+            Self::Unauthorized(refusal) => Some(refusal.as_str()),
+            Self::Malformed { .. } | Self::Accepted(_) | Self::Unavailable => None,
+        }
+    }
+
+    /// The metric that counts the result; `None` for a success.
     pub fn metric(&self) -> Option<&'static str> {
         match self {
             Self::Unauthorized(_) => Some("Unauthorised"),

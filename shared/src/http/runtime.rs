@@ -24,16 +24,13 @@ pub fn run(receiver: Receiver) -> ExitCode {
     block_on(async move {
         let config = ReceiverConfig::read(environment)?;
         let aws = Aws::from_environment(config.storage.roots, Timeouts::within(config.ack_budget)).await;
+        metrics::start(config.storage.stack_name.clone());
         let ingest = Ingest::start(receiver, config, &aws).await?;
-        let collector = metrics::start();
         lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<FunctionUrlRequest>| {
             let ingest = ingest.clone();
             async move {
                 let FunctionUrlRequest(request) = event.payload;
                 let answer = ingest.handle(request.with_lambda_context(event.context)).await;
-                if let Some(collector) = collector {
-                    metrics::flush(collector);
-                }
                 Ok::<_, Error>(response(answer))
             }
         }))

@@ -8,6 +8,12 @@ use super::clients::Roots;
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 pub const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
 
+/// The default of `STACK_NAME`.
+pub const STACK_NAME: &str = "netcore-webhooks";
+
+/// The longest `STACK_NAME`, as for stacks of AWS. The name is in every log line.
+const MAX_STACK_NAME: usize = 128;
+
 /// All faults of the environment variables.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError(Vec<String>);
@@ -48,6 +54,8 @@ pub struct StorageConfig {
     pub late_after_hours: u32,
     /// `TLS_ROOTS` (`amazon`): `system` for proxies and other partitions.
     pub roots: Roots,
+    /// `STACK_NAME` (`netcore-webhooks`): the dimension of the metrics.
+    pub stack_name: String,
 }
 
 /// A value that may hold a secret.
@@ -99,6 +107,8 @@ pub struct RollupsConfig {
     pub dead_letter_queue_url: String,
     /// `TLS_ROOTS` (`amazon`).
     pub roots: Roots,
+    /// `STACK_NAME` (`netcore-webhooks`): the dimension of the metrics.
+    pub stack_name: String,
 }
 
 impl RollupsConfig {
@@ -112,6 +122,7 @@ impl RollupsConfig {
             rollups_table: reader.text("ROLLUPS_TABLE"),
             dead_letter_queue_url: reader.url("DEAD_LETTER_QUEUE_URL"),
             roots: reader.roots(),
+            stack_name: reader.stack_name(),
         };
         reader.finish(config)
     }
@@ -146,6 +157,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             retention_days: self.number("RETENTION_DAYS", 180, 0, 36_500),
             late_after_hours: self.number("LATE_AFTER_HOURS", 72, 1, 87_600),
             roots: self.roots(),
+            stack_name: self.stack_name(),
         }
     }
 
@@ -212,6 +224,20 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         self.choice("TLS_ROOTS", &words, Roots::Amazon)
     }
 
+    /// Reads `STACK_NAME`. CloudWatch drops metrics if the value of a dimension has other characters or is
+    /// longer than 1,024: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
+    fn stack_name(&mut self) -> String {
+        let name = self
+            .optional("STACK_NAME")
+            .unwrap_or_else(|| STACK_NAME.to_owned());
+        if name.len() > MAX_STACK_NAME || !name.bytes().all(|b| b.is_ascii_graphic()) {
+            self.faults.push(format!(
+                "STACK_NAME must have at most {MAX_STACK_NAME} printable ASCII characters without blanks"
+            ));
+        }
+        name
+    }
+
     /// Returns the configuration if there were no faults.
     ///
     /// # Errors
@@ -245,14 +271,16 @@ mod tests {
                 ("RETRY_QUEUE_URL", "my-queue"),
                 ("RETENTION_DAYS", "-1"),
                 ("ACK_BUDGET_MS", "soon"),
-                ("TLS_ROOTS", "x")
+                ("TLS_ROOTS", "x"),
+                ("STACK_NAME", "my stack")
             ])
             .unwrap_err()
             .to_string(),
             "the environment is not complete: WEBHOOK_AUTH is missing; \
              ACK_BUDGET_MS must be a whole number from 100 to 60000; EVENTS_TABLE is missing; \
              RETRY_QUEUE_URL must be the queue's URL; DEAD_LETTER_QUEUE_URL is missing; \
-             RETENTION_DAYS must be a whole number from 0 to 36500; TLS_ROOTS must be amazon or system"
+             RETENTION_DAYS must be a whole number from 0 to 36500; TLS_ROOTS must be amazon or system; \
+             STACK_NAME must have at most 128 printable ASCII characters without blanks"
         );
     }
 
@@ -272,6 +300,7 @@ mod tests {
         assert_eq!(config.storage.retention_days, 180);
         assert_eq!(config.storage.late_after_hours, 72);
         assert_eq!(config.storage.roots, Roots::Amazon);
+        assert_eq!(config.storage.stack_name, "netcore-webhooks");
         assert!(!format!("{config:?}").contains("hunter2"));
     }
 }

@@ -1,141 +1,328 @@
-//! Metrics in CloudWatch's embedded metric format, with the names that alarms and dashboards use.
+//! Log lines with metrics. One JSON line describes a request or an invocation, and is also a record in
+//! CloudWatch's embedded metric format, so that each request pays for one line. `tracing` cannot nest the
+//! member `_aws`, so these lines are written here; `tracing` writes all other lines.
 //!
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
-use std::time::Duration;
+use std::{
+    io::{self, Write as _},
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
-use metrics_cloudwatch_embedded::{Builder, Collector};
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
+
+use crate::event::{EpochMillis, time};
 
 /// The CloudWatch namespace.
 pub const NAMESPACE: &str = "NetcoreWebhooks";
 
-/// Counted per function and provider (dimensions `Function`, `Provider`).
-pub const PER_PROVIDER: [&str; 7] = [
+/// The only dimension of the metrics. Its value is the name of the stack.
+pub const DIMENSION: &str = "Stack";
+
+/// The metrics that a stack emits while nothing is wrong. CloudWatch bills a metric for the hours in which it
+/// gets data: <https://aws.amazon.com/cloudwatch/pricing/>
+pub const NORMAL: [&str; 8] = [
+    "Requests",
     "Received",
     "Stored",
     "Duplicates",
-    "Conflicts",
     "Late",
-    "Queued",
-    "DeadLettered",
+    TIME_TO_ANSWER,
+    "Projected",
+    "Replayed",
 ];
 
-/// Counted per function (dimension `Function`).
-pub const PER_FUNCTION: [&str; 5] = ["Requests", "Unauthorised", "Malformed", "Rejected", "Unavailable"];
+/// The metrics that a stack emits only while something is wrong.
+pub const TROUBLE: [&str; 12] = [
+    "Conflicts",
+    "Queued",
+    "DeadLettered",
+    "Unauthorised",
+    "Malformed",
+    "Rejected",
+    "Unavailable",
+    "Unprojectable",
+    RETRY_AGE,
+    TABLE_REJECTIONS,
+    TABLE_THROTTLES,
+    REFUSED_BATCHES,
+];
 
-/// Measured per function, in milliseconds (dimension `Function`).
+/// Milliseconds from the start of an authenticated request to its response.
 pub const TIME_TO_ANSWER: &str = "TimeToAnswer";
 
-/// Counted by `projector` (dimension `Function`): counted events, repeated events, and records that are not
-/// events.
-pub const OF_THE_PROJECTOR: [&str; 3] = ["Projected", "Replayed", "Unprojectable"];
-
-/// Counts of the stream records in one batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Projected {
-    /// Events that were counted now.
-    pub fresh: usize,
-    /// Events that had already been counted.
-    pub replayed: usize,
-    /// Records that are not events.
-    pub unprojectable: usize,
-}
-
-/// Measured by `redrive` (dimension `Function`): the age in seconds of a message that could not be stored.
-/// SQS's metric for the age of the oldest message ignores messages that were received three times.
+/// Age in seconds of the oldest message that an invocation of `redrive` could not store. SQS's metric for the
+/// age of the oldest message ignores messages that were received three times.
 pub const RETRY_AGE: &str = "RetryAge";
 
-/// Writes that the events table rejected although the item is valid (dimension `Table`).
-pub const TABLE_REJECTIONS: &str = "TableRejections";
+/// Writes that the events table rejected although the item is valid.
+const TABLE_REJECTIONS: &str = "TableRejections";
 
-/// Writes that DynamoDB refused because the events table or one of its indexes was throttled (dimension
-/// `Table`). DynamoDB's own metric counts a batch only if it refused all of it, and only without indexes.
-pub const TABLE_THROTTLES: &str = "TableThrottles";
+/// Writes that DynamoDB refused because the events table or one of its indexes was throttled. DynamoDB's own
+/// metric counts a batch only if it refused all of it, and only without indexes.
+const TABLE_THROTTLES: &str = "TableThrottles";
 
-/// Batches of inserts that DynamoDB refused as a whole (dimension `Table`). Their events were written one by
-/// one, which takes ten times the CPU.
-pub const REFUSED_BATCHES: &str = "RefusedBatches";
+/// Batches of inserts that DynamoDB refused as a whole. Their events were written one by one, which takes ten
+/// times the CPU.
+const REFUSED_BATCHES: &str = "RefusedBatches";
 
-/// Starts collecting. Returns `None` if another collector is installed.
-pub fn start() -> Option<&'static Collector> {
-    let collector = Builder::new().cloudwatch_namespace(NAMESPACE).init().ok()?;
-    for name in PER_PROVIDER
-        .into_iter()
-        .chain(PER_FUNCTION)
-        .chain(OF_THE_PROJECTOR)
-        .chain([TABLE_REJECTIONS, TABLE_THROTTLES, REFUSED_BATCHES])
-    {
-        describe_counter!(name, Unit::Count, "");
-    }
-    describe_histogram!(TIME_TO_ANSWER, Unit::Milliseconds, "");
-    describe_histogram!(RETRY_AGE, Unit::Seconds, "");
-    Some(collector)
-}
+/// The name of the stack, if lines are written for CloudWatch.
+static STACK: OnceLock<String> = OnceLock::new();
 
-/// Writes the metrics since the last flush to standard output, where CloudWatch reads them.
-pub fn flush(collector: &Collector) {
-    if let Err(error) = collector.flush(std::io::stdout().lock()) {
-        tracing::error!(%error, "metrics could not be written");
-    }
-}
+/// Results of writes since the last line. The next line of the process contains them, whichever request it
+/// belongs to.
+static REJECTIONS: AtomicUsize = AtomicUsize::new(0);
+static THROTTLES: AtomicUsize = AtomicUsize::new(0);
+static REFUSED: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts a request, and its result if that is one of [`PER_FUNCTION`].
-pub fn request(function: &'static str, ended: Option<&'static str>) {
-    counter!("Requests", "Function" => function).increment(1);
-    if let Some(name) = ended {
-        counter!(name, "Function" => function).increment(1);
-    }
-}
-
-/// Measures the time from a request's start to its response.
-pub fn time_to_answer(function: &'static str, took: Duration) {
-    histogram!(TIME_TO_ANSWER, "Function" => function).record(took.as_secs_f64() * 1000.0);
-}
-
-/// Counts `n` records under one of [`PER_PROVIDER`]. Writes nothing for zero.
-pub fn records(function: &'static str, provider: &'static str, name: &'static str, n: usize) {
-    if n > 0 {
-        counter!(name, "Function" => function, "Provider" => provider).increment(n as u64);
-    }
+/// Writes the lines of this process for CloudWatch, with metrics of this stack. Without this call, the lines
+/// are `tracing` events without metrics.
+pub fn start(stack: String) {
+    // A second call changes nothing: a process belongs to one stack.
+    let _ = STACK.set(stack);
 }
 
 /// Counts a write that the events table rejected although the item is valid.
 pub fn table_rejection() {
-    counter!(TABLE_REJECTIONS, "Table" => "events").increment(1);
+    REJECTIONS.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Counts `n` writes that were refused because the events table or one of its indexes was throttled.
 pub fn table_throttles(n: usize) {
-    if n > 0 {
-        counter!(TABLE_THROTTLES, "Table" => "events").increment(n as u64);
-    }
+    THROTTLES.fetch_add(n, Ordering::Relaxed);
 }
 
 /// Counts a batch of inserts that DynamoDB refused as a whole.
 pub fn refused_batch() {
-    counter!(REFUSED_BATCHES, "Table" => "events").increment(1);
+    REFUSED.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Measures the age of a message that `redrive` could not store.
-pub fn retry_age(function: &'static str, age: Duration) {
-    histogram!(RETRY_AGE, "Function" => function).record(age.as_secs_f64());
+/// The metrics of one line.
+#[derive(Debug, Default)]
+pub struct Metrics(Vec<Metric>);
+
+#[derive(Debug)]
+struct Metric {
+    name: &'static str,
+    value: Value,
 }
 
-/// Counts the records of a stream batch.
-pub fn projected(function: &'static str, counted: Projected) {
-    let Projected {
-        fresh,
-        replayed,
-        unprojectable,
-    } = counted;
-    for (name, n) in [
-        ("Projected", fresh),
-        ("Replayed", replayed),
-        ("Unprojectable", unprojectable),
-    ] {
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(untagged)]
+enum Value {
+    Count(usize),
+    Milliseconds(f64),
+    Seconds(u64),
+}
+
+impl Metrics {
+    /// Adds a count. Adds nothing for zero, because CloudWatch bills a metric that gets data.
+    pub fn count(&mut self, name: &'static str, n: usize) {
         if n > 0 {
-            counter!(name, "Function" => function).increment(n as u64);
+            self.add(name, Value::Count(n));
         }
+    }
+
+    /// Adds a duration in milliseconds.
+    pub fn milliseconds(&mut self, name: &'static str, took: Duration) {
+        self.add(name, Value::Milliseconds(milliseconds(took)));
+    }
+
+    /// Adds a duration in whole seconds.
+    pub fn seconds(&mut self, name: &'static str, took: Duration) {
+        self.add(name, Value::Seconds(took.as_secs()));
+    }
+
+    fn add(&mut self, name: &'static str, value: Value) {
+        self.0.push(Metric { name, value });
+    }
+
+    /// Moves the results of writes into these metrics.
+    fn take_table_counts(&mut self) {
+        for (name, count) in [
+            (TABLE_REJECTIONS, &REJECTIONS),
+            (TABLE_THROTTLES, &THROTTLES),
+            (REFUSED_BATCHES, &REFUSED),
+        ] {
+            self.count(name, count.swap(0, Ordering::Relaxed));
+        }
+    }
+}
+
+/// A duration in milliseconds, with three decimals.
+pub fn milliseconds(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// Whether a count is zero. Lines leave such counts out.
+pub fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
+/// Writes a line: `properties` are its fields, or `None` if only the metrics are of interest. `message` is
+/// the kind of line.
+pub fn write(message: &'static str, properties: Option<&impl Serialize>, mut metrics: Metrics) {
+    metrics.take_table_counts();
+    match STACK.get() {
+        Some(stack) => {
+            let line = Line::new(message, properties, &metrics, stack, time::now());
+            if let Err(error) = line.write() {
+                tracing::error!(%error, "a line with metrics could not be written");
+            }
+        }
+        None => {
+            if let Some(json) = properties.and_then(|fields| serde_json::to_string(fields).ok()) {
+                tracing::info!("{message} {json}");
+            }
+        }
+    }
+}
+
+/// A line for CloudWatch: the same members as a line of `tracing`, and the metrics.
+#[derive(Serialize)]
+struct Line<'a, P: Serialize> {
+    #[serde(flatten)]
+    head: Option<Head>,
+    #[serde(flatten)]
+    properties: Option<&'a P>,
+    #[serde(flatten)]
+    metrics: Option<Values<'a>>,
+}
+
+#[derive(Serialize)]
+struct Head {
+    timestamp: String,
+    level: &'static str,
+    message: &'static str,
+}
+
+impl<'a, P: Serialize> Line<'a, P> {
+    fn new(
+        message: &'static str,
+        properties: Option<&'a P>,
+        metrics: &'a Metrics,
+        stack: &'a str,
+        at: EpochMillis,
+    ) -> Self {
+        Self {
+            head: properties.is_some().then(|| Head {
+                timestamp: time::utc(at),
+                level: "INFO",
+                message,
+            }),
+            properties,
+            metrics: (!metrics.0.is_empty()).then_some(Values { metrics, stack, at }),
+        }
+    }
+
+    /// Writes the line with one call, so that lines of the process cannot mix.
+    fn write(&self) -> io::Result<()> {
+        if self.properties.is_none() && self.metrics.is_none() {
+            return Ok(());
+        }
+        let mut line = serde_json::to_vec(self)?;
+        line.push(b'\n');
+        io::stdout().lock().write_all(&line)
+    }
+}
+
+/// The values of the metrics, the value of the dimension, and `_aws`, which refers to these members.
+struct Values<'a> {
+    metrics: &'a Metrics,
+    stack: &'a str,
+    at: EpochMillis,
+}
+
+impl Serialize for Values<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry(DIMENSION, self.stack)?;
+        for Metric { name, value } in &self.metrics.0 {
+            map.serialize_entry(name, value)?;
+        }
+        let aws = Aws {
+            timestamp: self.at,
+            directives: [Directive {
+                namespace: NAMESPACE,
+                dimensions: [[DIMENSION]],
+                metrics: self.metrics.0.iter().map(Definition::of).collect(),
+            }],
+        };
+        map.serialize_entry("_aws", &aws)?;
+        map.end()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Aws {
+    timestamp: EpochMillis,
+    #[serde(rename = "CloudWatchMetrics")]
+    directives: [Directive; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive {
+    namespace: &'static str,
+    dimensions: [[&'static str; 1]; 1],
+    metrics: Vec<Definition>,
+}
+
+/// The definition of a metric. Counts have no unit: it would be in every line and adds nothing.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Definition {
+    name: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<&'static str>,
+}
+
+impl Definition {
+    fn of(metric: &Metric) -> Self {
+        Self {
+            name: metric.name,
+            unit: match metric.value {
+                Value::Count(_) => None,
+                Value::Milliseconds(_) => Some("Milliseconds"),
+                Value::Seconds(_) => Some("Seconds"),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Fields {
+        function: &'static str,
+    }
+
+    fn line(properties: Option<&Fields>, metrics: &Metrics) -> String {
+        let line = Line::new("request", properties, metrics, "shop", 1_704_876_827_123);
+        serde_json::to_string(&line).unwrap()
+    }
+
+    #[test]
+    fn a_line_has_the_fields_and_the_embedded_metrics() {
+        let mut metrics = Metrics::default();
+        metrics.count("Stored", 3);
+        metrics.count("Late", 0);
+        metrics.milliseconds(TIME_TO_ANSWER, Duration::from_nanos(1_234_567));
+        metrics.seconds(RETRY_AGE, Duration::from_millis(59_999));
+        let text = r#""Stack":"shop","Stored":3,"TimeToAnswer":1.235,"RetryAge":59,"_aws":{"Timestamp":1704876827123,"CloudWatchMetrics":[{"Namespace":"NetcoreWebhooks","Dimensions":[["Stack"]],"Metrics":[{"Name":"Stored"},{"Name":"TimeToAnswer","Unit":"Milliseconds"},{"Name":"RetryAge","Unit":"Seconds"}]}]}}"#;
+        let head = r#""timestamp":"2024-01-10T08:53:47.123Z","level":"INFO","message":"request","function":"event-webhook""#;
+        let fields = Fields {
+            function: "event-webhook",
+        };
+        assert_eq!(line(Some(&fields), &metrics), format!("{{{head},{text}"));
+        assert_eq!(line(None, &metrics), format!("{{{text}"));
+        assert_eq!(line(Some(&fields), &Metrics::default()), format!("{{{head}}}"));
     }
 }

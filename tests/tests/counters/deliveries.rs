@@ -126,7 +126,7 @@ async fn records_that_are_not_new_events_are_skipped() {
         (
             &metrics["Projected"],
             &metrics["Unprojectable"],
-            &metrics["Function"]
+            &metrics["function"]
         ),
         (&json!(events), &json!(4), &json!("projector")),
         "{metrics}"
