@@ -7,7 +7,8 @@
 //! | `<generation>#<scope>` | `hour#2026-11-21T10#<slot>` | counters of that hour, statuses only |
 //! | `<generation>#names` | `day#2026-11-21#<page>` | the names that this day counts separately |
 //! | `<generation>#seen#minute#<minute>` | `-` | markers of the events that arrived in that minute and are counted |
-//! | `<generation>#seen#<second>` | `-` | markers of one second of a busy minute |
+//! | `<generation>#seen#ten#<ten seconds>` | `-` | markers of ten seconds of a busy minute |
+//! | `<generation>#seen#<second>` | `-` | markers of one of these seconds, if they are busy |
 //! | `<generation>#seen#<second>.<part>` | `-` | markers of a sixteenth of a busy second |
 //! | `<generation>#seen#<second>.<part>#<digits>` | `-` | more of them, by the first hex digits of the marker |
 //! | `generation` | `-` | the generation that is read, and the one that is being built |
@@ -205,26 +206,27 @@ impl Generations {
 }
 
 /// The partition key of the item of an event's marker, at one level of its path. Level 0 is the item of the
-/// minute in which the event arrived; if that item is closed, level 1 is the item of the second, level 2 that of
-/// a sixteenth of the second, level 3 is one of 16 items by the first hex digit of the marker, level 4 by the
-/// first two digits, and so on. The key depends only on the event, and no item grows without limit, even if
-/// very many events share an instant. A batch has neighboring times, so its markers are in few items.
+/// minute in which the event arrived; if that item is closed, level 1 is the item of ten seconds, level 2 that of
+/// the second, level 3 that of a sixteenth of the second, level 4 is one of 16 items by the first hex digit of
+/// the marker, level 5 by the first two digits, and so on. The key depends only on the event, and no item grows
+/// without limit, even if very many events share an instant. A batch has neighboring times, so its markers are
+/// in few items.
 pub fn markers(generation: &str, received_at: EpochMillis, marker: [u8; 8], level: usize) -> String {
-    if level == 0 {
-        return format!("{generation}#seen#minute#{}", received_at.div_euclid(60_000));
-    }
     let second = format!("{generation}#seen#{}", received_at.div_euclid(1000));
-    if level == 1 {
-        return second;
+    match level {
+        0 => return format!("{generation}#seen#minute#{}", received_at.div_euclid(60_000)),
+        1 => return format!("{generation}#seen#ten#{}", received_at.div_euclid(10_000)),
+        2 => return second,
+        _ => {}
     }
     let sixteenth = received_at.rem_euclid(1000) * 16 / 1000;
     let mut key = format!("{second}.{sixteenth:x}");
-    if level > 2 {
+    if level > 3 {
         key.push('#');
         let hex = marker
             .iter()
             .flat_map(|byte| [byte >> 4, byte & 15])
-            .take(level - 2);
+            .take(level - 3);
         key.extend(hex.filter_map(|digit| char::from_digit(digit.into(), 16)));
     }
     key
@@ -508,10 +510,11 @@ mod tests {
             markers("0", 1_704_876_828_999, marker, 0),
             "0#seen#minute#28414613"
         );
-        assert_eq!(markers("0", 1_704_876_828_999, marker, 1), "0#seen#1704876828");
-        assert_eq!(markers("0", 1_704_876_828_999, marker, 2), "0#seen#1704876828.f");
+        assert_eq!(markers("0", 1_704_876_828_999, marker, 1), "0#seen#ten#170487682");
+        assert_eq!(markers("0", 1_704_876_828_999, marker, 2), "0#seen#1704876828");
+        assert_eq!(markers("0", 1_704_876_828_999, marker, 3), "0#seen#1704876828.f");
         assert_eq!(
-            markers("0", 1_704_876_828_062, marker, 5),
+            markers("0", 1_704_876_828_062, marker, 6),
             "0#seen#1704876828.0#a3f"
         );
     }

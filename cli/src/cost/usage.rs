@@ -172,8 +172,8 @@ pub fn projection(events: f64, window: f64, memory_mb: f64, write_units: Option<
         // In a transaction, each KB of an item takes two write units.
         write_units: write_units
             .unwrap_or_else(|| 2.0 * (counts(batch) + markers.items * markers.units) / batch),
-        // The items of markers of each minute and second, and the current generation.
-        read_units: (markers.items * markers.units + batch.min(span) + 1.0) / batch,
+        // The items of markers of each minute, ten seconds and second, and the current generation.
+        read_units: (markers.items * markers.units + batch.min(span * 1.1) + 2.0) / batch,
     }
 }
 
@@ -192,18 +192,16 @@ struct Markers {
 
 impl Markers {
     /// For a batch of events that arrived within `span` seconds, while all shards together get `rate` events
-    /// a second. An item has the markers of a minute, of a busy minute's second, or of a sixteenth of it.
+    /// a second. An item has the markers of a minute, ten seconds, a second or a sixteenth of it.
     fn of(batch: f64, span: f64, rate: f64) -> Self {
-        let is_full = |seconds: f64| rate * seconds > MARKERS_PER_ITEM;
-        let (items, seconds) = if !is_full(60.0) {
-            (1.0 + span / 60.0, 60.0)
-        } else if !is_full(1.0) {
-            (span, 1.0)
-        } else {
-            (span * 16.0, 1.0 / 16.0)
-        };
+        let is_full = |seconds: &f64| rate * seconds > MARKERS_PER_ITEM;
+        let last = 1.0 / 16.0;
+        let seconds = [60.0, 10.0, 1.0]
+            .into_iter()
+            .find(|seconds| !is_full(seconds))
+            .unwrap_or(last);
         Self {
-            items: items.clamp(1.0, batch),
+            items: (1.0 + span / seconds).min(batch),
             units: (rate * seconds / 2.0 * MARKER_BYTES / 1024.0).max(1.0),
         }
     }

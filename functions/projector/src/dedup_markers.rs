@@ -2,8 +2,8 @@
 //! arrival and digest, so that every projector looks for it in the same item.
 //!
 //! The markers of a minute are in one item. An item that is full is closed permanently. Later markers go into
-//! the items below it: first one for each second, then one for each sixteenth of the second, then 16 by a hex
-//! digit of the marker, which are closed in the same way. A marker is searched along this path. The update that adds a marker fails if the marker
+//! the items below it: first one for ten seconds, then one for each second, one for each sixteenth of it, and 16
+//! by a hex digit of the marker, which are closed in the same way. A marker is searched along this path. The update that adds a marker fails if the marker
 //! exists or if the item was closed in the meantime.
 //!
 //! If one batch has more markers for an item than a condition can name, it closes the item and uses the items
@@ -37,13 +37,13 @@ const CLOSED: &str = "closed";
 /// An item with this many markers is closed. It takes at most four write units, or eight in a transaction. It
 /// has more markers only if several projectors filled it at the same moment.
 pub(crate) const MAX_MARKERS: usize = 512;
-/// The level of the item of a second. An earlier version had no items of minutes, so both are always read.
-const SECOND: usize = 1;
+/// The level of the item of a second. An earlier version began there, so the levels down to it are always read.
+const SECOND: usize = 2;
 /// The level of the item of a sixteenth of a second.
-const SIXTEENTH: usize = 2;
+const SIXTEENTH: usize = 3;
 /// For this many events, the items down to [`SIXTEENTH`] are read with one call: their second is probably busy.
 const MANY: usize = 200;
-/// The last level. Markers have 16 hex digits; the first ten are enough for any number of events.
+/// The last level. Markers have 16 hex digits; the first nine are enough for any number of events.
 const MAX_LEVEL: usize = 12;
 /// The most markers that an update's condition looks for. With more markers, which only a rebuild adds, the
 /// update fails if any marker was added in the meantime. An expression can have 300 operators:
