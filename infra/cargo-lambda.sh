@@ -4,10 +4,13 @@
 #
 # Usage: infra/cargo-lambda.sh [prefix]        (default netcore-webhooks)
 # First run cargo lambda build --release --arm64, and store the authentication policy in /<prefix>/auth.
+# For an emulator, set AWS_ENDPOINT_URL and, unless its certificate is Amazon's, TLS_ROOTS=system.
 set -euo pipefail
 
 prefix=${1:-netcore-webhooks}
 region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region)}}
+# AWS CLI 1 does not read AWS_REGION.
+export AWS_DEFAULT_REGION=$region
 account=$(aws sts get-caller-identity --query Account --output text)
 table=$prefix-events
 table_arn=arn:aws:dynamodb:$region:$account:table/$table
@@ -15,15 +18,15 @@ rollups=$prefix-rollups
 rollups_arn=arn:aws:dynamodb:$region:$account:table/$rollups
 retry_arn=arn:aws:sqs:$region:$account:$prefix-retry
 dead_arn=arn:aws:sqs:$region:$account:$prefix-dead-letters
-receivers=$(cd "$(dirname "$0")/../functions/receivers/src/bin" && ls -1 | sed 's/\.rs$//')
+receivers=$(cd "$(dirname "$0")/../functions/receivers/src/bin" && for file in *.rs; do echo "${file%.rs}"; done)
 
 aws dynamodb create-table --table-name "$table" --billing-mode PAY_PER_REQUEST \
   --attribute-definitions AttributeName=message_id,AttributeType=S AttributeName=status_key,AttributeType=S \
   AttributeName=recipient,AttributeType=S AttributeName=day_shard,AttributeType=S AttributeName=event_time,AttributeType=N \
   --key-schema AttributeName=message_id,KeyType=HASH AttributeName=status_key,KeyType=RANGE \
   --global-secondary-indexes \
-  "IndexName=recipient-index,KeySchema=[{AttributeName=recipient,KeyType=HASH},{AttributeName=event_time,KeyType=RANGE}],Projection={ProjectionType=ALL}" \
-  "IndexName=day-index,KeySchema=[{AttributeName=day_shard,KeyType=HASH},{AttributeName=event_time,KeyType=RANGE}],Projection={ProjectionType=ALL}" \
+  "IndexName=recipient-index,KeySchema=[{AttributeName=recipient,KeyType=HASH},{AttributeName=event_time,KeyType=RANGE}],Projection={ProjectionType=KEYS_ONLY}" \
+  "IndexName=day-index,KeySchema=[{AttributeName=day_shard,KeyType=HASH},{AttributeName=event_time,KeyType=RANGE}],Projection={ProjectionType=INCLUDE,NonKeyAttributes=[channel,status]}" \
   --stream-specification StreamEnabled=true,StreamViewType=NEW_IMAGE \
   --sse-specification Enabled=true --deletion-protection-enabled >/dev/null
 aws dynamodb create-table --table-name "$rollups" --billing-mode PAY_PER_REQUEST \
@@ -43,11 +46,11 @@ tls_only() {
   echo '{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Deny\",\"Principal\":\"*\",\"Action\":\"sqs:*\",\"Resource\":\"'"$1"'\",\"Condition\":{\"Bool\":{\"aws:SecureTransport\":\"false\"}}}]}'
 }
 dead_url=$(aws sqs create-queue --queue-name "$prefix-dead-letters" --query QueueUrl --output text --attributes '{
-  "MessageRetentionPeriod":"1209600","MaximumMessageSize":"1048576","VisibilityTimeout":"120","SqsManagedSseEnabled":"true",
+  "MessageRetentionPeriod":"1209600","MaximumMessageSize":"1048576","VisibilityTimeout":"120","ReceiveMessageWaitTimeSeconds":"1","SqsManagedSseEnabled":"true",
   "RedriveAllowPolicy":"{\"redrivePermission\":\"byQueue\",\"sourceQueueArns\":[\"'"$retry_arn"'\"]}",
   "Policy":"'"$(tls_only "$dead_arn")"'"}')
 retry_url=$(aws sqs create-queue --queue-name "$prefix-retry" --query QueueUrl --output text --attributes '{
-  "MessageRetentionPeriod":"1209600","MaximumMessageSize":"1048576","VisibilityTimeout":"360","SqsManagedSseEnabled":"true",
+  "MessageRetentionPeriod":"1209600","MaximumMessageSize":"1048576","VisibilityTimeout":"360","ReceiveMessageWaitTimeSeconds":"20","SqsManagedSseEnabled":"true",
   "RedrivePolicy":"{\"deadLetterTargetArn\":\"'"$dead_arn"'\",\"maxReceiveCount\":\"1000\"}",
   "Policy":"'"$(tls_only "$retry_arn")"'"}')
 
@@ -88,7 +91,7 @@ projector_role=$(role projector \
   "$(statement '"sqs:SendMessage"' "\"$dead_arn\"")" \
   "$(logs projector)")
 dashboard_role=$(role dashboard \
-  "$(statement '["dynamodb:GetItem","dynamodb:Query"]' "[\"$table_arn\",\"$table_arn/index/recipient-index\",\"$table_arn/index/day-index\"]")" \
+  "$(statement '["dynamodb:BatchGetItem","dynamodb:Query"]' "[\"$table_arn\",\"$table_arn/index/recipient-index\",\"$table_arn/index/day-index\"]")" \
   "$(statement '["dynamodb:GetItem","dynamodb:BatchGetItem","dynamodb:Query"]' "\"$rollups_arn\"")" \
   "$(statement '"sqs:GetQueueAttributes"' "[\"$retry_arn\",\"$dead_arn\"]")" \
   "$(statement '"sqs:ReceiveMessage"' "\"$dead_arn\"")" \
@@ -101,7 +104,7 @@ deploy() { # function, role, timeout, options...
   shift 3
   cargo lambda deploy "$prefix-$name" --binary-name "$name" --role "$role_arn" --memory "${memory:-256}" --timeout "$timeout" \
     --env-var "EVENTS_TABLE=$table" --env-var "ROLLUPS_TABLE=$rollups" --env-var "RETRY_QUEUE_URL=$retry_url" --env-var "DEAD_LETTER_QUEUE_URL=$dead_url" \
-    --env-var RUST_LOG=info --env-var "STACK_NAME=$prefix" --env-var TLS_ROOTS=amazon --env-var MALLOC_MMAP_THRESHOLD_=262144 "$@"
+    --env-var RUST_LOG=info --env-var "STACK_NAME=$prefix" --env-var "TLS_ROOTS=${TLS_ROOTS:-amazon}" --env-var MALLOC_MMAP_THRESHOLD_=262144 "$@"
 }
 for name in $receivers; do
   # With --enable-function-url, cargo-lambda makes the URL public and adds both required permissions.
@@ -112,7 +115,7 @@ aws lambda create-event-source-mapping --function-name "$prefix-redrive" --event
   --batch-size 100 --maximum-batching-window-in-seconds 1 --function-response-types ReportBatchItemFailures --scaling-config MaximumConcurrency=5 >/dev/null
 deploy projector "$projector_role" 60
 aws lambda create-event-source-mapping --function-name "$prefix-projector" --event-source-arn "$stream_arn" \
-  --starting-position TRIM_HORIZON --batch-size 500 --maximum-batching-window-in-seconds 5 \
+  --starting-position TRIM_HORIZON --batch-size 500 --maximum-batching-window-in-seconds 55 \
   --function-response-types ReportBatchItemFailures --bisect-batch-on-function-error \
   --maximum-record-age-in-seconds 79200 --destination-config "{\"OnFailure\":{\"Destination\":\"$dead_arn\"}}" \
   --filter-criteria '{"Filters":[{"Pattern":"{\"eventName\":[\"INSERT\"]}"}]}' >/dev/null

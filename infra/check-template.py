@@ -3,7 +3,8 @@
 
 Each public URL has both required permissions, no policy has a wildcard resource,
 no variable contains a secret, the code emits every metric of our namespace with this stack as
-its dimension, the stream's consumer skips no record, ProtectData keeps tables and queues, and every alarm names a section of the runbook.
+its dimension, the stream's consumer skips no record, indexes of existing stacks stay, ProtectData keeps tables and queues,
+and every alarm names a section of the runbook.
 The lists of functions, in the roles and in the dashboard, name all functions and no others.
 All of this holds for the default of Receivers, and for each receiver alone.
 
@@ -53,7 +54,7 @@ ALARM_ARN = re.compile(r"arn:\$\{AWS::Partition\}:cloudwatch:\$\{AWS::Region\}:\
 # Lambda's metrics that the dashboard shows for every function.
 FUNCTION_METRICS = ["Errors", "Throttles", "ConcurrentExecutions"]
 # The three free dashboards of an account have at most this many metrics: https://aws.amazon.com/cloudwatch/pricing/
-FREE_METRICS = 50
+MAX_METRICS = 50
 # The dimensions of our metrics.
 DIMENSIONS = {"Stack": "${AWS::StackName}"}
 SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSPHRASE|CREDENTIAL|PRIVATE|API_?KEY|AUTH$")
@@ -246,25 +247,58 @@ def metrics(resources, known, problems):
             problems.append(f"{name}: STACK_NAME, the dimension of its metrics, must be the stack's name")
     for name, body in dashboard_bodies(resources):
         shown = list(shown_metrics(body))
-        if len(shown) > FREE_METRICS:
-            problems.append(f"{name}: shows {len(shown)} metrics, more than {FREE_METRICS}")
+        if len(shown) > MAX_METRICS:
+            problems.append(f"{name}: shows {len(shown)} metrics, more than {MAX_METRICS}")
         if any(isinstance(metric[0], dict) for metric in shown):
             problems.append(f"{name}: an expression can read other stacks' metrics; name the metrics")
 
 
-def streams(resources, problems):
-    """The counters are right only if no record of a stream is skipped."""
+def streams(template, resources, problems):
+    """The counters are right only if no record of a stream is skipped, and current only if its window is short."""
     mappings = [(name, m) for name, m in of_type(resources, "AWS::Lambda::EventSourceMapping") if "StartingPosition" in m]
     if not mappings:
         problems.append("no function reads the table's stream")
     for name, mapping in mappings:
         if mapping.get("MaximumRetryAttempts") != -1:
             problems.append(f"{name}: a stream's records must be retried until they expire")
+        window = ref(mapping.get("MaximumBatchingWindowInSeconds"))
+        if template["Parameters"].get(window, {}).get("MaxValue", 300) > 60:
+            problems.append(f"{name}: the batching window {window} is not limited to a minute")
         age = mapping.get("MaximumRecordAgeInSeconds", -1)
         if age != -1 and "OnFailure" not in mapping.get("DestinationConfig", {}):
             problems.append(f"{name}: records that are dropped after {age} s need a destination on failure")
         if mapping.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
             problems.append(f"{name}: without ReportBatchItemFailures one record blocks the whole batch")
+
+
+def indexes(template, resources, problems):
+    """The value true keeps the indexes of earlier stacks, because DynamoDB cannot change a projection. Limits:
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Projection.html
+    """
+    table = resources["EventsTable"]["Properties"]
+    lists, projected = [table["GlobalSecondaryIndexes"]], 0
+    while lists:
+        value = lists.pop()
+        if isinstance(value, list):
+            lists += value
+        elif "Fn::If" in value:
+            lists += value["Fn::If"][1:]
+        elif "IndexName" in value:
+            name = "".join(word.capitalize() for word in value["IndexName"].split("-"))
+            condition, lean, whole = value["Projection"].get("Fn::If", [None, value["Projection"], None])
+            parameter = template["Parameters"].get(name, {})
+            if (condition, whole) != (f"Lean{name}", {"ProjectionType": "ALL"}):
+                problems.append(f"{name}: an index of a stack with the value true must keep all attributes")
+            if lean["ProjectionType"] == "ALL" or parameter.get("Default") != "lean":
+                problems.append(f"{name}: the index of a new stack must not contain whole items")
+            if "true" not in parameter.get("AllowedValues", []):
+                problems.append(f"{name}: existing stacks have the value true")
+            attributes = len(lean.get("NonKeyAttributes", []))
+            projected += attributes
+            if attributes > 20:
+                problems.append(f"{name}: projects {attributes} attributes; DynamoDB allows 20")
+    if projected > 100:
+        problems.append(f"the indexes project {projected} attributes; DynamoDB allows 100 for a table")
 
 
 def data_protection(template, problems):
@@ -399,7 +433,8 @@ def check(template, wanted, known):
     least_privilege(resources, problems)
     no_plain_secrets(expanded, resources, problems)
     metrics(resources, known, problems)
-    streams(resources, problems)
+    streams(expanded, resources, problems)
+    indexes(expanded, resources, problems)
     data_protection(expanded, problems)
     runbook(resources, problems)
     logs(resources, problems)

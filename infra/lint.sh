@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lints template.yaml and the examples with pinned tools in a separate virtual environment.
+# Lints template.yaml, the examples and the shell scripts with pinned tools in a separate virtual environment.
 # INFRA_VENV is its folder (default .local/infra-venv); the first run downloads the tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -28,6 +28,8 @@ sys.exit(summary["parsing_errors"] > 0 or summary["passed"] + summary["skipped"]
 PYTHON
 }
 
+echo "== shellcheck"
+"$venv/bin/shellcheck" .ci/run infra/*.sh tests/*/run fuzz/run
 echo "== cfn-lint"
 "$venv/bin/cfn-lint" template.yaml infra/examples/*.yaml
 # Once more with the loops expanded: cfn-lint applies Globals to nothing in a loop, and knows one list of receivers.
@@ -60,3 +62,5 @@ done
 echo "== check-template"
 "$venv/bin/python" infra/check-template.py
 "$venv/bin/python" infra/test-check-template.py
+echo "== check-cargo-lambda"
+"$venv/bin/python" infra/check-cargo-lambda.py

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use dashboard::{Dashboard, DashboardConfig};
 use http::{HeaderMap, Method};
 use jiff::Timestamp;
@@ -18,16 +18,17 @@ use crate::{function_url, target::Target};
 pub async fn timeline(target: &Target, name: &str) -> anyhow::Result<String> {
     let dashboard =
         Dashboard::start(&DashboardConfig::of_terminal(target.storage.clone()), &target.aws).await?;
-    if let Some(message) = get(&dashboard, &format!("/api/messages/{}", encoded(name))).await? {
+    if let Ok(message) = get(&dashboard, &format!("/api/messages/{}", encoded(name))).await? {
         return Ok(without_control_characters(&formatted(&message)));
     }
     let digits: String = name.chars().filter(char::is_ascii_digit).collect();
     let is_number = name.chars().all(|c| c.is_ascii_digit() || "+ -()".contains(c)) && !digits.is_empty();
     if is_number {
         let answer = get(&dashboard, &format!("/api/recipients/{digits}")).await?;
+        let answer = answer.map_err(|missing| anyhow!("no message has this id, and {missing}"))?;
         let events = answer
-            .as_ref()
-            .and_then(|a| a.get("events")?.as_array())
+            .get("events")
+            .and_then(Value::as_array)
             .context("the response has no events")?;
         if !events.is_empty() {
             return Ok(without_control_characters(&list(&digits, events)));
@@ -36,7 +37,8 @@ pub async fn timeline(target: &Target, name: &str) -> anyhow::Result<String> {
     bail!("nothing is stored for {name}: no message has this id, and no event has this number");
 }
 
-async fn get(dashboard: &Dashboard, path: &str) -> anyhow::Result<Option<Value>> {
+/// The response; the inner error is what a 404 says.
+async fn get(dashboard: &Dashboard, path: &str) -> anyhow::Result<Result<Value, String>> {
     let here = std::net::Ipv4Addr::LOCALHOST.into();
     let event = function_url::event(&Method::GET, path, "", &HeaderMap::new(), b"", here).to_string();
     let request =
@@ -46,15 +48,14 @@ async fn get(dashboard: &Dashboard, path: &str) -> anyhow::Result<Option<Value>>
         Body::Text(text) => serde_json::from_str(text)?,
         _ => Value::Null,
     };
+    let error = || {
+        let error = body.get("error").and_then(Value::as_str);
+        error.unwrap_or("the table does not answer").to_owned()
+    };
     match response.status().as_u16() {
-        200 => Ok(Some(body)),
-        404 => Ok(None),
-        _ => bail!(
-            "{}",
-            body.get("error")
-                .and_then(Value::as_str)
-                .unwrap_or("the table does not answer")
-        ),
+        200 => Ok(Ok(body)),
+        404 => Ok(Err(error())),
+        _ => bail!(error()),
     }
 }
 

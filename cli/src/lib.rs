@@ -12,6 +12,7 @@ pub mod get;
 mod listener;
 pub mod local;
 mod private;
+mod quantities;
 mod retry_poller;
 pub mod serve;
 pub mod sign;

@@ -162,7 +162,7 @@ pub(crate) async fn read(body: Body, limit: usize, time_limit: Duration) -> Resu
 
 /// Whether the `Host` header names this machine. This prevents DNS rebinding: a website can point
 /// its own domain at this machine, and the browser then treats this server as the same origin.
-pub(crate) fn names_this_machine(headers: &HeaderMap) -> bool {
+pub(crate) fn is_local_host(headers: &HeaderMap) -> bool {
     let host = headers
         .get(HOST)
         .and_then(|host| host.to_str().ok())
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_says_nothing_or_too_little_ends() {
+    async fn an_idle_or_incomplete_connection_is_closed() {
         let running = run(short()).await;
         for said in [&b""[..], b"P", b"POST / HTTP/1.1\r\nhost: localhost\r\n"] {
             let mut peer = TcpStream::connect(running.address).await.unwrap();
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_speaks_a_byte_at_a_time_ends() {
+    async fn a_connection_that_sends_single_bytes_is_closed() {
         let running = run(short()).await;
         for whole in [
             &b""[..],
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_peer_that_does_not_read_its_answers_is_dropped() {
+    async fn a_client_that_does_not_read_responses_is_disconnected() {
         let running = run(short()).await;
         let mut peer = TcpStream::connect(running.address).await.unwrap();
         let request = [
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_connections_than_allowed_are_open_and_the_next_one_gets_its_turn() {
+    async fn open_connections_are_limited_and_the_next_one_waits() {
         let running = run(Limits {
             connections: 2,
             ..short()
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stop_waits_for_requests_under_way_and_for_nothing_else() {
+    async fn a_stop_waits_only_for_requests_in_progress() {
         let running = run(Limits {
             head: TIMEOUT,
             body: TIMEOUT,

@@ -13,7 +13,7 @@ use netcore_webhooks::{
     cost,
     dead_letters::{self, Selection},
     erase, get,
-    local::QueueOptions,
+    local::LocalOptions,
     serve::{Options, POLICY, Server},
     sign, simulate, stdout,
     target::{Needs, Target},
@@ -189,7 +189,7 @@ async fn serve(data: &Path, options: Serve) -> anyhow::Result<()> {
         listen: options.listen,
         data: (!options.memory).then(|| data.to_owned()),
         auth: environment("WEBHOOK_AUTH"),
-        queues: QueueOptions::default(),
+        local: LocalOptions::default(),
     })
     .await?;
     let printed = stdout::print(addresses(&server));

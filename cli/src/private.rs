@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_could_read_becomes_the_owners_alone() {
+    fn files_that_others_can_read_become_private() {
         let outside = tempfile::tempdir().unwrap();
         let data = outside.path().join("data");
         fs::create_dir(&data).unwrap();
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_with_other_things_in_it_keeps_its_permissions() {
+    fn a_folder_with_other_files_keeps_its_permissions() {
         let outside = tempfile::tempdir().unwrap();
         for (name, of_folder) in [("project", 0o755), ("shared", 0o1777)] {
             let path = outside.path().join(name);

@@ -31,7 +31,7 @@ const FUNCTION_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Polls until a stop.
 pub(crate) async fn run(instance: RunningInstance, storage: StorageConfig, stopped: watch::Receiver<bool>) {
-    let aws = instance.aws(Timeouts::unhurried()).await;
+    let aws = instance.aws(Timeouts::background()).await;
     let redrive = Redrive::start(storage, &aws);
     while !*stopped.borrow() {
         if let Err(error) = poll(&aws.sqs, &instance.retry_queue_url, &redrive).await {

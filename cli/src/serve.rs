@@ -31,8 +31,8 @@ use webhook_ingest::{
 
 use crate::{
     function_url,
-    listener::{Limits, names_this_machine, read, serve},
-    local::{Local, QueueOptions},
+    listener::{Limits, is_local_host, read, serve},
+    local::{Local, LocalOptions},
     private, retry_poller, stream_poller,
 };
 
@@ -42,7 +42,7 @@ pub const INSTANCE_FILE: &str = "running.json";
 pub const POLICY: &str = "webhook-auth.json";
 
 /// Larger than the limit of every function, so that the function itself answers 413.
-const LARGEST_REQUEST: usize = 16 * 1024 * 1024;
+const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 
 /// Options of `serve`.
 #[derive(Debug, Clone)]
@@ -53,8 +53,8 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// `WEBHOOK_AUTH`; `None` uses the policy that the first start created.
     pub auth: Option<String>,
-    /// Options of the queues.
-    pub queues: QueueOptions,
+    /// Options of the tables and queues.
+    pub local: LocalOptions,
 }
 
 /// A running instance.
@@ -103,7 +103,7 @@ impl Server {
             Some(auth) => auth,
             None => policy(options.data.as_deref())?,
         };
-        let local = Local::start(options.data.as_deref(), options.queues).await?;
+        let local = Local::start(options.data.as_deref(), options.local).await?;
         let (functions, storage) = functions(&local, &auth, open).await?;
         let app = Router::new().fallback(answer).with_state(Arc::new(functions));
         let address = listener.local_addr()?;
@@ -195,8 +195,8 @@ async fn functions(local: &Local, auth: &str, open: bool) -> anyhow::Result<(Fun
         ),
         _ => stored.get(name).cloned().or_else(|| environment(name)),
     })?;
-    let unhurried = instance.aws(Timeouts::unhurried()).await;
-    let dashboard = Dashboard::start(&dashboard, &unhurried).await?;
+    let background = instance.aws(Timeouts::background()).await;
+    let dashboard = Dashboard::start(&dashboard, &background).await?;
     let functions = Functions {
         receivers,
         dashboard,
@@ -230,7 +230,7 @@ async fn answer(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let body = match read(body, LARGEST_REQUEST, Limits::default().body).await {
+    let body = match read(body, MAX_REQUEST_BYTES, Limits::default().body).await {
         Ok(body) => body,
         Err(answer) => return answer,
     };
@@ -239,7 +239,7 @@ async fn answer(
         Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
         None => ("dashboard", path.trim_start_matches('/')),
     };
-    if function == "dashboard" && functions.open && !names_this_machine(&parts.headers) {
+    if function == "dashboard" && functions.open && !is_local_host(&parts.headers) {
         return plain(
             StatusCode::MISDIRECTED_REQUEST,
             "the dashboard answers under this machine's own names only: http://127.0.0.1 or http://localhost\n",

@@ -17,7 +17,7 @@ pub async fn curl_line(file: &Path, auth: &str, url: &str) -> anyhow::Result<Str
     let body = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let now = time::now();
     let headers = if is_reference(auth) {
-        let aws = Aws::from_environment(Roots::System, Timeouts::unhurried()).await;
+        let aws = Aws::from_environment(Roots::System, Timeouts::background()).await;
         let policy =
             RefreshingSecret::<Policy>::start(auth, Duration::from_mins(5), &aws.config, now).await?;
         policy.current(now).await.sign(&body, now)
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_safe_to_paste() {
+    fn a_curl_line_is_safe_to_paste() {
         assert_eq!(
             line(&[("x".into(), "it's".into())], "@a b.json", "http://h/"),
             r"curl -sS 'http://h/' -H 'x: it'\''s' -H 'content-type: application/json' --data-binary '@a b.json'"

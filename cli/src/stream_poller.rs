@@ -28,7 +28,7 @@ pub(crate) async fn run(
     uncounted: bool,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let aws = instance.aws(Timeouts::unhurried()).await;
+    let aws = instance.aws(Timeouts::background()).await;
     if uncounted {
         let rollups = Rollups::new(aws.dynamodb.clone(), instance.rollups_table.clone());
         if let Err(error) = rebuild(&rollups, &instance.events_table, |_| ()).await {

@@ -69,7 +69,7 @@ impl Target {
             if needs == Needs::Counters && rollups_table.is_empty() {
                 bail!("ROLLUPS_TABLE is missing");
             }
-            let aws = Aws::from_environment(storage.roots, Timeouts::unhurried()).await;
+            let aws = Aws::from_environment(storage.roots, Timeouts::background()).await;
             return Ok(Self {
                 aws,
                 storage,
@@ -87,7 +87,7 @@ impl Target {
         };
         let instance: RunningInstance = serde_json::from_str(&text)
             .with_context(|| format!("{} is damaged; start serve again", file.display()))?;
-        let aws = instance.aws(Timeouts::unhurried()).await;
+        let aws = instance.aws(Timeouts::background()).await;
         let storage = instance.storage();
         Ok(Self {
             aws,

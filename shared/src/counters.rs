@@ -8,7 +8,8 @@
 //! | `<generation>#names` | `day#2026-11-21#<page>` | the names that this day counts separately |
 //! | `<generation>#seen#minute#<minute>` | `-` | markers of the events that arrived in that minute and are counted |
 //! | `<generation>#seen#<second>` | `-` | markers of one second of a busy minute |
-//! | `<generation>#seen#<second>#<digits>` | `-` | more markers of a busy second, by the first hex digits of the marker |
+//! | `<generation>#seen#<second>.<part>` | `-` | markers of a sixteenth of a busy second |
+//! | `<generation>#seen#<second>.<part>#<digits>` | `-` | more of them, by the first hex digits of the marker |
 //! | `generation` | `-` | the generation that is read, and the one that is being built |
 //!
 //! A scope is `all`, `bot=B`, `tag=T` or `bot=B&tag=T`. The channel is a part of each counter's name. The
@@ -204,17 +205,26 @@ impl Generations {
 }
 
 /// The partition key of the item of an event's marker, at one level of its path. Level 0 is the item of the
-/// minute in which the event arrived; if that item is closed, level 1 is the item of the second, level 2 is one
-/// of 16 items by the first hex digit of the marker, level 3 by the first two digits, and so on. The key
-/// depends only on the event, and no item grows without limit, even if very many events share a second.
+/// minute in which the event arrived; if that item is closed, level 1 is the item of the second, level 2 that of
+/// a sixteenth of the second, level 3 is one of 16 items by the first hex digit of the marker, level 4 by the
+/// first two digits, and so on. The key depends only on the event, and no item grows without limit, even if
+/// very many events share an instant. A batch has neighboring times, so its markers are in few items.
 pub fn markers(generation: &str, received_at: EpochMillis, marker: [u8; 8], level: usize) -> String {
-    let Some(below) = level.checked_sub(1) else {
+    if level == 0 {
         return format!("{generation}#seen#minute#{}", received_at.div_euclid(60_000));
-    };
-    let mut key = format!("{generation}#seen#{}", received_at.div_euclid(1000));
-    if below > 0 {
+    }
+    let second = format!("{generation}#seen#{}", received_at.div_euclid(1000));
+    if level == 1 {
+        return second;
+    }
+    let sixteenth = received_at.rem_euclid(1000) * 16 / 1000;
+    let mut key = format!("{second}.{sixteenth:x}");
+    if level > 2 {
         key.push('#');
-        let hex = marker.iter().flat_map(|byte| [byte >> 4, byte & 15]).take(below);
+        let hex = marker
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .take(level - 2);
         key.extend(hex.filter_map(|digit| char::from_digit(digit.into(), 16)));
     }
     key
@@ -499,9 +509,10 @@ mod tests {
             "0#seen#minute#28414613"
         );
         assert_eq!(markers("0", 1_704_876_828_999, marker, 1), "0#seen#1704876828");
+        assert_eq!(markers("0", 1_704_876_828_999, marker, 2), "0#seen#1704876828.f");
         assert_eq!(
-            markers("0", 1_704_876_828_000, marker, 4),
-            "0#seen#1704876828#a3f"
+            markers("0", 1_704_876_828_062, marker, 5),
+            "0#seen#1704876828.0#a3f"
         );
     }
 

@@ -27,11 +27,15 @@ SIGN_IN_PARAMETER = f"/{STACK}/dashboard"
 TOKEN_HEADER = "x-netcore-token"
 SIGNATURE_HEADER = "x-webhook-signature"
 # RedriveConcurrency=0: the emulator's poller stops at a number from a parameter.
+# RecipientIndex=true: the value of a stack of an earlier version.
+# ProjectorWindowSeconds=0: the test waits for counts.
 # AckBudgetMs: the emulator is much slower than DynamoDB; other tests measure response times.
 PARAMETERS = {
     "Architecture": "x86_64",
     "ProtectData": "false",
     "RedriveConcurrency": "0",
+    "ProjectorWindowSeconds": "0",
+    "RecipientIndex": "true",
     "AckBudgetMs": "8000",
     "WebhookAuthParameter": AUTH_PARAMETER,
     "AuthRefreshSeconds": "10",

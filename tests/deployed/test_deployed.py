@@ -273,6 +273,56 @@ def test_alarms_and_log_lines_have_the_same_dimension(stack):
         assert (name, STACK) in emitted[function], emitted
 
 
+def listed(stack, path, **query):
+    """Names of the attributes of each event in a list, by the event's key; follows the cursor."""
+    events, cursor = {}, None
+    while True:
+        page = query | ({"cursor": cursor} if cursor else {})
+        answer = stack.call(stack.outputs["DashboardUrl"], "GET", path, query=page, signed=True)
+        assert answer.status == 200, answer.body
+        for event in answer.json()["events"]:
+            events[event["message_id"], event["status_key"]] = set(event)
+        cursor = answer.json()["cursor"]
+        if not cursor:
+            return events
+
+
+def stored(stack, name, prefix):
+    """The same from the items of the table with this attribute."""
+    items = [item for item in stack.items() if item.get(name, {"S": ""})["S"].startswith(prefix)]
+    return {(item["message_id"]["S"], item["status_key"]["S"]): set(item) for item in items}
+
+
+def test_lists_contain_whole_items(stack):
+    [sample] = records((FIXTURES / "event-webhook" / "read.json").read_bytes())
+    number = sample["mobile"]
+    assert len(stored(stack, "recipient", number)) > 5
+    assert listed(stack, f"/api/recipients/{number}", limit=3) == stored(stack, "recipient", number)
+    day = sorted(item["day_shard"]["S"] for item in stack.items())[0][:10]
+    assert stored(stack, "day_shard", day)
+    assert listed(stack, "/api/events", day=day) == stored(stack, "day_shard", day)
+
+
+def test_the_index_of_an_earlier_stack_becomes_lean(stack):
+    """As in docs/deploy.md."""
+    [sample] = records((FIXTURES / "event-webhook" / "read.json").read_bytes())
+    path, url = f"/api/recipients/{sample['mobile']}", stack.outputs["DashboardUrl"]
+    before, names = sorted(stack.items(), key=str), dict(stack.outputs)
+    expected = listed(stack, path)
+    code, output = stack.deploy(RecipientIndex="false")
+    assert code == 0, output
+    missing = stack.call(url, "GET", path, signed=True)
+    assert (missing.status, "index" in missing.json()["error"]) == (404, True), missing.body
+    assert stack.call(url, "GET", f"/api/messages/{sample['message_id']}", signed=True).status == 200
+    code, output = stack.deploy(RecipientIndex="lean")
+    assert code == 0, output
+    projections = {index["IndexName"]: index["Projection"]["ProjectionType"] for index in
+                   stack.client("dynamodb").describe_table(TableName=names["EventsTableName"])["Table"]["GlobalSecondaryIndexes"]}
+    assert projections == {"recipient-index": "KEYS_ONLY", "day-index": "INCLUDE"}
+    assert listed(stack, path) == expected
+    assert (stack.outputs, sorted(stack.items(), key=str)) == (names, before)
+
+
 def test_an_update_keeps_the_data(stack):
     before = sorted(stack.items(), key=str)
     names = dict(stack.outputs)

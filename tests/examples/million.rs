@@ -20,7 +20,7 @@ use std::{path::Path, time::Instant};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use http::Method;
 use integration_tests::{fixtures::request_to, function::Function, proxy::Proxy, stack::Stack};
-use netcore_webhooks::local::{QueueOptions, RunningInstance};
+use netcore_webhooks::local::{LocalOptions, RunningInstance};
 use projector::{rebuild::rebuild, rollups::Rollups};
 use serde_json::json;
 use webhook_ingest::{
@@ -54,7 +54,7 @@ async fn main() {
     );
     for events in [events / 100, events] {
         let folder = tempfile::tempdir().unwrap();
-        let stack = Stack::with(Some(folder.path()), QueueOptions::default()).await;
+        let stack = Stack::with(Some(folder.path()), LocalOptions::default()).await;
         let direct = &stack.storage.instance;
         let aws = stack.storage.aws();
         let began = Instant::now();
@@ -193,7 +193,8 @@ async fn measure(dashboard: &Function, proxy: &Proxy, events: usize, now: i64) {
     );
 }
 
-/// Read units of the queries behind the views, eventually consistent, as the table reports them.
+/// Read units of the queries behind the views, eventually consistent, as the table reports them. Each item of a page
+/// takes one more.
 async fn units(aws: &Aws, instance: &RunningInstance, events: usize, now: i64) {
     let today = time::utc_day(now);
     let from = time::utc_day(now - (DAYS - 1) * DAY_MS);
@@ -229,11 +230,11 @@ async fn units(aws: &Aws, instance: &RunningInstance, events: usize, now: i64) {
         ("days of the overview", counters(counters::days(&from, &today))),
         ("hours of the overview", counters(counters::hours(&from, &today))),
         (
-            "a number's page of 50",
+            "entries of a number's page of 50",
             listed("recipient-index", "recipient", id["recipient"].clone(), 50),
         ),
         (
-            "a day's page of 50, one shard of 16",
+            "entries of a day's page, one shard of 16",
             listed("day-index", "day_shard", shard, 13),
         ),
         (

@@ -1,10 +1,8 @@
-//! Compares one projector with eight concurrent ones on the same events: speed, exactness, and the
-//! transactions that failed because two projectors wrote the same item. Each call is delayed by ten
-//! milliseconds, as by a network, and transactions conflict as in DynamoDB.
+//! Compares one projector, eight that share no items, and eight that count into the same items: speed,
+//! exactness, and the transactions that failed because two projectors wrote the same item. Each call is
+//! delayed by ten milliseconds, as by a network, and transactions conflict as in DynamoDB.
 //!
-//! Each projector gets the events of one shard. First all of them are waiting, as after an outage. Then each
-//! shard brings a thousand events a second, the most that a partition of the table stores, and a projector
-//! gets a batch when it is full.
+//! Each projector gets the events of one shard, and all of them are waiting, as after an outage.
 //!
 //! ```sh
 //! cargo run --release -p integration-tests --example projectors -- 200000
@@ -26,29 +24,31 @@ use integration_tests::{
     storage::{number, text},
 };
 use projector::{counter_delta::CounterDelta, rollups::Counted};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use webhook_ingest::events_table::item::Item;
 
 /// Most events per invocation, as in the template.
 const BATCH: usize = 500;
-/// Events per second of one shard.
-const SHARD_RATE: u32 = 1_000;
+/// Events per second that arrived.
+const RATE: i64 = 8_000;
 const NETWORK: Duration = Duration::from_millis(10);
 const NOON: i64 = 1_749_988_800_000;
 
 #[tokio::main]
 async fn main() {
     let events: usize = std::env::args().nth(1).map_or(200_000, |n| n.parse().unwrap());
-    for (projectors, waiting) in [(1, true), (8, true), (1, false), (8, false)] {
-        let all: Vec<CounterDelta> = (0..events)
-            .map(|id| CounterDelta::of(&event(id, projectors * SHARD_RATE as usize)).unwrap())
-            .collect();
+    let all: Vec<CounterDelta> = (0..events)
+        .map(|id| CounterDelta::of(&event(id)).unwrap())
+        .collect();
+    for (projectors, share) in [(1, true), (8, false), (8, true)] {
         let stack = Stack::start().await;
         stack.table.always(Treatment::Transact(NETWORK));
         let began = Instant::now();
         let shards = (0..projectors).map(|shard| {
             let mine: Vec<CounterDelta> = all.iter().skip(shard).step_by(projectors).cloned().collect();
-            count(&stack, mine, (!waiting).then_some(began))
+            // Generations share no items.
+            let generation = if share { 0 } else { shard };
+            count(&stack, mine, generation.to_string())
         });
         let counted: Vec<Counted> = join_all(shards).await;
         let took = began.elapsed().as_secs_f64();
@@ -57,34 +57,27 @@ async fn main() {
         let (transactions, conflicts) = (sum(|c| c.transactions), sum(|c| c.conflicts));
         println!(
             "{projectors} {}: {} of {events} events in {took:.1} s, {:.0} a second, {:.3} write units each; \
-             {transactions} transactions, {conflicts} conflicts ({:.0} %)",
-            if waiting {
-                "after an outage"
+             {transactions} transactions, {conflicts} conflicts",
+            if share {
+                "with the same items"
             } else {
-                "at the shards' rate"
+                "with separate items"
             },
             sum(|c| c.fresh),
             events as f64 / took,
             units / events as f64,
-            100.0 * conflicts as f64 / (transactions + conflicts) as f64,
         );
         stack.stop().await;
     }
 }
 
-/// Counts a shard's events: all of them at once, or as they arrive.
-async fn count(stack: &Stack, events: Vec<CounterDelta>, arrives_from: Option<Instant>) -> Counted {
+/// Counts a shard's events.
+async fn count(stack: &Stack, events: Vec<CounterDelta>, generation: String) -> Counted {
     let rollups = stack.rollups().await;
     let mut sum = Counted::default();
-    let mut done = 0;
     for some in events.chunks(BATCH) {
-        done += some.len();
-        if let Some(began) = arrives_from {
-            // The batching window is longer than this.
-            sleep_until(began + Duration::from_secs(1) * u32::try_from(done).unwrap() / SHARD_RATE).await;
-        }
         let until = Instant::now() + Duration::from_mins(10);
-        let counted = rollups.count("0", some, until).await.unwrap();
+        let counted = rollups.count(&generation, some, until).await.unwrap();
         sum.fresh += counted.fresh;
         sum.write_units += counted.write_units;
         sum.transactions += counted.transactions;
@@ -93,8 +86,8 @@ async fn count(stack: &Stack, events: Vec<CounterDelta>, arrives_from: Option<In
     sum
 }
 
-fn event(id: usize, rate: usize) -> Item {
-    let at = NOON + i64::try_from(id * 1000 / rate).unwrap();
+fn event(id: usize) -> Item {
+    let at = NOON + i64::try_from(id).unwrap() * 1000 / RATE;
     let status = ["sent", "delivered", "read", "failed"]
         .into_iter()
         .cycle()

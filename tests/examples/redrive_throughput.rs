@@ -1,5 +1,6 @@
 //! Throughput of one environment of `redrive`: messages of one event, delivered one per invocation, five, and
-//! a hundred as in the template; and large messages. In turns on the same machine.
+//! a hundred as in the template; and large messages. In turns on the same machine. The table accepts every
+//! event after a delay, since the embedded one would be slower than `redrive`.
 //!
 //! ```sh
 //! cargo run --release -p integration-tests --example redrive_throughput
@@ -20,7 +21,7 @@ use std::{
 use integration_tests::{
     fixtures::{body, events, queue_message},
     function::Function,
-    proxy::Treatment::Slow,
+    proxy::Treatment::AcceptAfter,
     stack::Stack,
     storage::failures,
 };
@@ -49,7 +50,7 @@ async fn main() {
     for table_ms in [5, 50] {
         let stack = Stack::start().await;
         let redrive = stack.function("redrive", &[("RETENTION_DAYS", "0")]).await;
-        stack.table.always(Slow(Duration::from_millis(table_ms)));
+        stack.table.always(AcceptAfter(Duration::from_millis(table_ms)));
         // The first invocation includes one-time work.
         events_per_second(&redrive, 0..1, 1, 1).await;
         let mut numbers = 1;
@@ -61,7 +62,6 @@ async fn main() {
         }
         let first = numbers.div_ceil(LARGE);
         let large = events_per_second(&redrive, first..first + LARGE_MESSAGES, LARGE, 1).await;
-        assert_eq!(stack.storage.count().await, numbers + LARGE_MESSAGES * LARGE);
         println!(
             "{table_ms:>9} {:>14.0} {:>14.0} {:>16.0} {large:>24.0}",
             small[0], small[1], small[2]

@@ -2,18 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::storage::Key;
+use crate::{fixtures::receiver_names, storage::Key};
 
-/// The folders of samples, the function that receives them, and whether the provider published them. The
-/// others are composed from its documentation.
-const FOLDERS: [(&str, &str, bool); 6] = [
-    ("event-webhook", "event-webhook", true),
-    ("fallback-sms", "fallback-sms", true),
-    ("delivery-status", "delivery-status", true),
-    ("incoming-webhook", "incoming-webhook", true),
-    ("incoming-webhook-whatsapp", "incoming-webhook", false),
-    ("rcs-callback", "rcs-callback", false),
-];
+/// Folders whose samples are composed from the provider's documentation. The provider published the others.
+const COMPOSED: [&str; 2] = ["incoming-webhook-whatsapp", "rcs-callback"];
 
 /// A sample body.
 #[derive(Debug, Clone)]
@@ -42,26 +34,39 @@ impl Sample {
     }
 }
 
-/// Every sample, folder by folder.
+/// Every sample, sorted by name. A folder belongs to the function whose name begins its name.
 pub fn every_sample() -> Vec<Sample> {
-    let samples_in = |(folder, function, is_providers_own): (&str, &'static str, bool)| {
-        let files = std::fs::read_dir(root().join(folder)).expect("a folder of samples");
-        let mut names: Vec<String> = files
-            .map(|file| {
-                let path = file.expect("a file").path();
-                let name = path.file_stem().expect("a name").to_string_lossy();
-                format!("{folder}/{name}")
-            })
-            .collect();
-        names.sort();
-        names.into_iter().map(move |name| Sample {
-            body: sample(&name),
-            name,
-            function,
-            is_providers_own,
+    let mut samples: Vec<Sample> = Vec::new();
+    for folder in names_in(&root()) {
+        let function = receiver_names().find(|function| folder.starts_with(*function));
+        let Some(function) = function else { continue };
+        samples.extend(names_in(&root().join(&folder)).into_iter().map(|file| {
+            let name = format!("{folder}/{}", file.trim_end_matches(".json"));
+            Sample {
+                body: sample(&name),
+                name,
+                function,
+                is_providers_own: !COMPOSED.contains(&folder.as_str()),
+            }
+        }));
+    }
+    samples
+}
+
+/// The names in a folder, sorted.
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder of samples");
+    let mut names: Vec<String> = entries
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
         })
-    };
-    FOLDERS.into_iter().flat_map(samples_in).collect()
+        .collect();
+    names.sort();
+    names
 }
 
 /// The samples that a function receives.

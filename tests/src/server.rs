@@ -15,7 +15,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use netcore_webhooks::{
-    local::QueueOptions,
+    local::LocalOptions,
     serve::{self, Options},
 };
 use serde_json::Value;
@@ -115,7 +115,7 @@ impl Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             data: folder.map(Path::to_owned),
             auth: policy.map(str::to_owned),
-            queues: QueueOptions::default(),
+            local: LocalOptions::default(),
         };
         let server = serve::Server::start(options).await.unwrap();
         Self {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use aws_sdk_sqs::types::Message;
 use netcore_webhooks::{
-    local::{Local, QueueOptions, RunningInstance},
+    local::{Local, LocalOptions, RunningInstance},
     serve,
 };
 use projector::rollups::Rollups;
@@ -52,11 +52,11 @@ impl Backend {
 impl Stack {
     /// Empty tables and queues in memory, with proxies that forward everything.
     pub async fn start() -> Self {
-        Self::with(None, QueueOptions::default()).await
+        Self::with(None, LocalOptions::default()).await
     }
 
     /// Tables and queues with these options, in a folder or in memory.
-    pub async fn with(folder: Option<&Path>, options: QueueOptions) -> Self {
+    pub async fn with(folder: Option<&Path>, options: LocalOptions) -> Self {
         let local = Local::start(folder, options).await;
         Self::on(Backend::Local(local.expect("the embedded servers start"))).await
     }
@@ -97,7 +97,7 @@ impl Stack {
 
     /// The counters, through the proxy.
     pub async fn rollups(&self) -> Rollups {
-        let aws = self.instance.aws(Timeouts::unhurried()).await;
+        let aws = self.instance.aws(Timeouts::background()).await;
         Rollups::new(aws.dynamodb, self.instance.rollups_table.clone())
     }
 

@@ -38,7 +38,7 @@ impl Storage {
     /// The storage of a running instance.
     pub async fn open(instance: &RunningInstance) -> Self {
         Self {
-            aws: instance.aws(Timeouts::unhurried()).await,
+            aws: instance.aws(Timeouts::background()).await,
             instance: instance.clone(),
         }
     }

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use webhook_ingest::{
     event::{
         Channel, Status,
-        state::{self, Sighting},
+        state::{self, StatusUpdate},
     },
     events_table::item::{self, Item},
     queue::message::Reason,
@@ -417,15 +417,15 @@ fn sorted(items: Vec<Item>) -> Vec<BTreeMap<String, AttributeValue>> {
 }
 
 fn state_of(items: &[BTreeMap<String, AttributeValue>]) -> String {
-    let sightings: Vec<Sighting> = items
+    let updates: Vec<StatusUpdate> = items
         .iter()
-        .map(|item| Sighting {
+        .map(|item| StatusUpdate {
             channel: Channel::from_word(item[item::CHANNEL].as_s().unwrap()),
             status: Status::from_word(item[item::STATUS].as_s().unwrap()).unwrap(),
             at: item[item::EVENT_TIME].as_n().unwrap().parse().unwrap(),
         })
         .collect();
-    let legs = state::legs(&sightings);
+    let legs = state::legs(&updates);
     let present = state::present(&legs).unwrap();
     format!("{} {}", present.channel.as_str(), present.state)
 }

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use webhook_ingest::queue::message::Reason;
 
 const EVENTS: usize = 12_000;
-const MOST_KIB: usize = 64 * 1024;
+const MAX_KIB: usize = 64 * 1024;
 const LARGE_BODY_KIB: usize = 6 * 1024;
 /// As in template.yaml.
 const ALLOCATOR: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "262144");
@@ -42,7 +42,7 @@ async fn large_batch(stack: &Stack) -> (Function, Answer) {
     assert_eq!(answer.count("received"), EVENTS);
     assert_eq!(answer.count("stored") + answer.count("queued"), EVENTS);
     println!("{peak} KiB after one");
-    assert!(peak < MOST_KIB, "held {peak} KiB");
+    assert!(peak < MAX_KIB, "held {peak} KiB");
     (receiver, answer)
 }
 
@@ -63,7 +63,7 @@ async fn a_six_megabyte_batch_fits_into_memory_with_a_working_and_a_hanging_tabl
     let warm = peak_after(&receiver, 5).await;
     let warmer = peak_after(&receiver, 3).await;
     println!("{warm} KiB after six, {warmer} KiB after nine");
-    assert!(warmer < MOST_KIB, "held {warmer} KiB");
+    assert!(warmer < MAX_KIB, "held {warmer} KiB");
     assert!(
         warmer <= warm + LARGE_BODY_KIB,
         "grew from {warm} to {warmer} KiB"
@@ -79,9 +79,9 @@ async fn peak_after(receiver: &Function, requests: usize) -> usize {
 }
 
 /// Most memory for any body. It leaves a margin in a function of 256 MB.
-const MOST_FOR_ANY_BODY_KIB: usize = 100 * 1024;
+const MAX_KIB_ANY_BODY: usize = 100 * 1024;
 /// Largest body that a function URL delivers.
-const MOST_BYTES: usize = 6 * 1024 * 1024;
+const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
 /// How much later than the budget a response may arrive.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -114,7 +114,7 @@ fn many_of(count: usize, same_id: bool, field: impl Fn(usize) -> String) -> Stri
 
 /// Content between two good records.
 fn hostile() -> Vec<(&'static str, String)> {
-    let most = MOST_BYTES - 1000;
+    let most = MAX_BODY_BYTES - 1000;
     let field = |value: String| format!("\"x\":{value}");
     let names = |from: usize, count: usize| {
         let fields: Vec<String> = (from..from + count).map(|i| format!("\"f{i:06}\":1")).collect();
@@ -260,7 +260,7 @@ async fn answered(what: &str, between: &str, share: Option<f64>, budget: u64) ->
     let environment = [("ACK_BUDGET_MS", milliseconds.as_str()), ALLOCATOR];
     let receiver = stack.function("event-webhook", &environment).await;
     let text = format!("[{},{between},{}]", good("good-1"), good("good-2"));
-    assert!(text.len() <= MOST_BYTES, "{what}: {}", text.len());
+    assert!(text.len() <= MAX_BODY_BYTES, "{what}: {}", text.len());
     let event = post_base64(text.as_bytes());
     let throttle = share.map(|share| Throttle::start(receiver.process(), share));
     let answer = receiver.request(&event).await;
@@ -271,7 +271,7 @@ async fn answered(what: &str, between: &str, share: Option<f64>, budget: u64) ->
         answer.took, answer.status, answer.body
     );
     println!("{figures}");
-    assert!(peak < MOST_FOR_ANY_BODY_KIB, "{figures}");
+    assert!(peak < MAX_KIB_ANY_BODY, "{figures}");
     if answer.status == 503 || answer.took > Duration::from_millis(budget) + GRACE {
         return Err(figures);
     }
@@ -357,7 +357,7 @@ async fn small_records_that_conflict_with_large_items_fit_into_memory() {
         "{}",
         answer.body
     );
-    assert!(peak < MOST_FOR_ANY_BODY_KIB, "held {peak} KiB");
+    assert!(peak < MAX_KIB_ANY_BODY, "held {peak} KiB");
 }
 
 /// 64 MB of records in 80 KB. This program never writes such a message.
@@ -386,7 +386,7 @@ async fn a_message_that_decompresses_beyond_the_limit_is_dead_lettered() {
     assert_eq!(dead.len(), 1);
     assert_eq!(dead[0].body(), Some(forged.as_str()));
     let peak = redrive.peak_memory_kib();
-    assert!(peak < MOST_FOR_ANY_BODY_KIB, "held {peak} KiB");
+    assert!(peak < MAX_KIB_ANY_BODY, "held {peak} KiB");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -417,5 +417,5 @@ async fn messages_of_one_invocation_are_unpacked_a_few_at_a_time() {
     assert_eq!(failures(&reply.payload), [""; 0]);
     assert_eq!(stack.storage.count().await, MESSAGES);
     let peak = redrive.peak_memory_kib();
-    assert!(peak < MOST_FOR_ANY_BODY_KIB, "held {peak} KiB");
+    assert!(peak < MAX_KIB_ANY_BODY, "held {peak} KiB");
 }

@@ -21,7 +21,7 @@ use integration_tests::{
     stack::Stack,
     storage::{self, failures, key, keys, sqs_event},
 };
-use netcore_webhooks::local::QueueOptions;
+use netcore_webhooks::local::LocalOptions;
 use serde_json::{Value, json};
 use webhook_ingest::{
     event::time,
@@ -389,9 +389,9 @@ async fn an_outage_of_days_causes_no_dead_letter() {
     // The queue redelivers immediately. The test adds up the requested visibility timeouts.
     let stack = Stack::with(
         None,
-        QueueOptions {
+        LocalOptions {
             visibility_timeout_seconds: 0,
-            ..QueueOptions::default()
+            ..LocalOptions::default()
         },
     )
     .await;
@@ -544,7 +544,7 @@ fn the_template_and_the_local_queue_have_the_same_limits() {
     let visible = format!("VisibilityTimeout: {}\n", VISIBILITY_TIMEOUT.as_secs());
     assert!(queue.contains(&visible), "{queue}");
     assert!(queue.contains("MessageRetentionPeriod: 1209600\n"), "{queue}");
-    let local = QueueOptions::default();
+    let local = LocalOptions::default();
     assert_eq!(local.max_receive_count, MAX_RECEIVE_COUNT);
     assert_eq!(
         u64::from(local.visibility_timeout_seconds),
@@ -557,9 +557,10 @@ async fn a_message_that_sqs_moves_after_its_last_receive_is_a_readable_dead_lett
     const TRIES: u32 = 2;
     let stack = Stack::with(
         None,
-        QueueOptions {
+        LocalOptions {
             visibility_timeout_seconds: 1,
             max_receive_count: TRIES,
+            ..LocalOptions::default()
         },
     )
     .await;

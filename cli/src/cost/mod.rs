@@ -1,14 +1,19 @@
-//! `cost`: the monthly AWS bill by part, compared with a design that writes idempotency records.
+//! `cost`: the monthly AWS bill by part, compared with a design that writes idempotency records, and with the
+//! published prices of services.
 
+mod parts;
 pub mod prices;
+mod services;
 mod table;
 pub mod usage;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+pub use services::Service;
+
+use crate::quantities;
 use prices::Price;
-use usage::Projection;
 
 /// Processor architecture of the functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -20,15 +25,50 @@ pub enum Architecture {
     X86_64,
 }
 
-/// Inputs of the bill.
+/// Content of the indexes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum IndexContent {
+    /// Keys and filters, as in a new stack.
+    Lean,
+    /// Whole items, as in a stack of an earlier version.
+    Whole,
+}
+
+/// Class of the events table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TableClass {
+    /// `STANDARD`.
+    Standard,
+    /// `STANDARD_INFREQUENT_ACCESS`: cheaper storage, more expensive writes and reads.
+    #[value(alias = "standard-ia")]
+    InfrequentAccess,
+}
+
+impl TableClass {
+    /// The value of the template's parameter.
+    const fn parameter(self) -> &'static str {
+        match self {
+            Self::Standard => "STANDARD",
+            Self::InfrequentAccess => "STANDARD_INFREQUENT_ACCESS",
+        }
+    }
+}
+
+/// Inputs of the bill. The defaults are those of the template.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command")]
 pub struct Options {
-    /// Events per month, at a constant rate.
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000_000_000))]
+    /// Events per month, at a constant rate: `1000000`, `1_000_000`, `1e6` or `1M`.
+    #[arg(long, value_parser = quantities::events)]
     pub events_per_month: u64,
     /// Events per request; no provider documents more than one.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub batch: u32,
+    /// Events that are delivered again, as a share of all events: a fraction or a percentage. Providers publish no
+    /// figure.
+    #[arg(long, default_value = "0.01", value_parser = quantities::share)]
+    pub duplicates: f64,
     /// The functions' memory in MB.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(128..=10_240))]
     pub memory: u32,
@@ -44,9 +84,24 @@ pub struct Options {
     /// Leave out day-index (list of a day's events).
     #[arg(long)]
     pub no_day_index: bool,
+    /// Content of the indexes.
+    #[arg(long, value_enum, default_value_t = IndexContent::Lean)]
+    pub indexes: IndexContent,
+    /// Class of the events table.
+    #[arg(long, value_enum, default_value_t = TableClass::Standard)]
+    pub table_class: TableClass,
+    /// `ProjectorWindowSeconds`: how long events are collected before they are counted.
+    #[arg(long, default_value_t = 55, value_parser = clap::value_parser!(u32).range(0..=60))]
+    pub projector_window: u32,
     /// Write units for counting one event; default: estimated from the size of its batch.
     #[arg(long, value_name = "UNITS")]
     pub rollup_units: Option<f64>,
+    /// Days until log lines expire.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3_653))]
+    pub log_retention_days: u32,
+    /// Subtract what is always free in an account that has nothing else.
+    #[arg(long)]
+    pub free_tier: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -59,6 +114,8 @@ pub struct Line {
     pub part: &'static str,
     /// Number of units.
     pub quantity: f64,
+    /// Units that are free.
+    pub free: f64,
     /// The unit.
     pub of: &'static str,
     /// US dollars per unit.
@@ -74,16 +131,31 @@ pub struct Bill {
     pub region: &'static str,
     /// Events in the month.
     pub events: u64,
+    /// Whether always-free quantities are subtracted.
+    pub free_tier: bool,
     /// Parts of the bill.
     pub lines: Vec<Line>,
     /// Sum of the parts, US dollars.
     pub usd: f64,
+    /// The other table class, if it is cheaper.
+    pub cheaper_class: Option<CheaperClass>,
     /// Sum with an idempotency record for every event, US dollars.
     pub two_write_usd: f64,
     /// Assumptions behind `two_write_usd`.
     pub two_write: &'static str,
+    /// Prices of services for as many events.
+    pub services: Vec<Service>,
     /// Source of each price, and when it was last seen.
-    pub prices: [Price; 12],
+    pub prices: [Price; 17],
+}
+
+/// A table class that is cheaper.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct CheaperClass {
+    /// The class.
+    pub class: TableClass,
+    /// Sum of the parts with this class, US dollars.
+    pub usd: f64,
 }
 
 const TWO_WRITE: &str = "an idempotency record for every event as Powertools keeps it: put as in progress, updated as completed \
@@ -96,135 +168,31 @@ const TWO_WRITE: &str = "an idempotency record for every event as Powertools kee
 )]
 pub fn bill(options: &Options) -> Bill {
     let events = options.events_per_month as f64;
-    let memory = f64::from(options.memory);
-    let counted = usage::projection(events, memory, options.rollup_units);
-    let mut lines = receivers(options, events, 1.0);
-    lines.extend(table(options, events));
-    lines.extend(counters(options, events, counted));
-    lines.extend(storage(options, events));
-    lines.extend(operation(options, events, counted));
-    let usd = lines.iter().map(|line| line.usd).sum::<f64>();
-    let of = |lines: Vec<Line>| lines.iter().map(|line| line.usd).sum::<f64>();
-    let records = line("", 2.0 * events / 1e6, prices::DYNAMODB_WRITES).usd;
-    let longer = of(receivers(options, events, 3.0)) - of(receivers(options, events, 1.0));
+    let lines = parts::lines(options, events);
+    let usd = sum(&lines);
+    let class = match options.table_class {
+        TableClass::Standard => TableClass::InfrequentAccess,
+        TableClass::InfrequentAccess => TableClass::Standard,
+    };
+    let other = Options {
+        table_class: class,
+        ..options.clone()
+    };
+    let other = sum(&parts::lines(&other, events));
     Bill {
         region: prices::REGION,
         events: options.events_per_month,
+        free_tier: options.free_tier,
         lines,
         usd,
-        two_write_usd: usd + records + longer,
+        cheaper_class: (other < usd).then_some(CheaperClass { class, usd: other }),
+        two_write_usd: usd + sum(&parts::two_writes(options, events)),
         two_write: TWO_WRITE,
+        services: services::services(events),
         prices: prices::ALL,
     }
 }
 
-fn line(part: &'static str, quantity: f64, price: Price) -> Line {
-    Line {
-        part,
-        quantity,
-        of: price.of,
-        price: price.usd,
-        usd: quantity * price.usd,
-    }
-}
-
-fn compute(options: &Options, calls: f64, ms: f64) -> (f64, Price) {
-    let price = match options.architecture {
-        Architecture::Arm64 => prices::LAMBDA_ARM64,
-        Architecture::X86_64 => prices::LAMBDA_X86_64,
-    };
-    (calls * ms / 1000.0 * f64::from(options.memory) / 1024.0, price)
-}
-
-/// `writes` sequential writes for each event.
-fn receivers(options: &Options, events: f64, writes: f64) -> Vec<Line> {
-    let batch = f64::from(options.batch);
-    let requests = events / batch;
-    let ms = usage::receiver_ms(batch, writes, f64::from(options.memory));
-    let (duration, price) = compute(options, requests, ms);
-    vec![
-        line("receivers: requests", requests / 1e6, prices::LAMBDA_REQUESTS),
-        line("receivers: duration", duration, price),
-    ]
-}
-
-fn table(options: &Options, events: f64) -> Vec<Line> {
-    let units = events * usage::WRITE_UNITS_PER_EVENT / 1e6;
-    let mut lines = vec![line(
-        "events: writes of the table",
-        units,
-        prices::DYNAMODB_WRITES,
-    )];
-    if !options.no_recipient_index {
-        lines.push(line(
-            "events: writes of recipient-index",
-            units,
-            prices::DYNAMODB_WRITES,
-        ));
-    }
-    if !options.no_day_index {
-        lines.push(line(
-            "events: writes of day-index",
-            units,
-            prices::DYNAMODB_WRITES,
-        ));
-    }
-    lines
-}
-
-/// Reading the stream is free for Lambda.
-fn counters(options: &Options, events: f64, counted: Projection) -> Vec<Line> {
-    let (duration, price) = compute(options, counted.invocations, counted.ms);
-    vec![
-        line(
-            "counters: projector's calls",
-            counted.invocations / 1e6,
-            prices::LAMBDA_REQUESTS,
-        ),
-        line("counters: projector's duration", duration, price),
-        line(
-            "counters: writes, transactional",
-            events * counted.write_units / 1e6,
-            prices::DYNAMODB_WRITES,
-        ),
-        line(
-            "counters: reads",
-            events * counted.read_units / 1e6,
-            prices::DYNAMODB_READS,
-        ),
-    ]
-}
-
-fn storage(options: &Options, events: f64) -> Vec<Line> {
-    let gb = usage::stored_gb(events, options.retention_days);
-    let mut lines = vec![line("storage: the table", gb, prices::DYNAMODB_STORAGE)];
-    if !options.no_recipient_index {
-        lines.push(line("storage: recipient-index", gb, prices::DYNAMODB_STORAGE));
-    }
-    if !options.no_day_index {
-        lines.push(line("storage: day-index", gb, prices::DYNAMODB_STORAGE));
-    }
-    lines.push(line(
-        "storage: point-in-time recovery",
-        gb,
-        prices::DYNAMODB_RECOVERY,
-    ));
-    lines
-}
-
-fn operation(options: &Options, events: f64, counted: Projection) -> Vec<Line> {
-    let requests = events / f64::from(options.batch);
-    let logged =
-        requests * usage::LOG_BYTES_PER_REQUEST + counted.invocations * usage::LOG_BYTES_PER_PROJECTION;
-    vec![
-        line(
-            "queues: idle polling by redrive",
-            usage::queue_requests() / 1e6,
-            prices::SQS_REQUESTS,
-        ),
-        line("CloudWatch: logs", logged / 1e9, prices::LOGS),
-        line("CloudWatch: metrics", usage::metrics(), prices::METRICS),
-        line("CloudWatch: alarms", usage::ALARMS, prices::ALARMS),
-        line("CloudWatch: dashboard", usage::DASHBOARDS, prices::DASHBOARDS),
-    ]
+fn sum(lines: &[Line]) -> f64 {
+    lines.iter().map(|line| line.usd).sum()
 }

@@ -1,5 +1,5 @@
-//! AWS prices of one region, with source and date. List prices,
-//! without the free tier and without savings plans.
+//! AWS prices of one region, with source and date, and the quantities that are always free. List prices, without
+//! savings plans.
 
 use serde::Serialize;
 
@@ -13,6 +13,10 @@ pub struct Price {
     pub of: &'static str,
     /// US dollars per unit.
     pub usd: f64,
+    /// Units of a month that are free for every account, without an end date, and shared by all of its stacks. They
+    /// also apply to tables that are billed on demand:
+    /// <https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/tracking-free-tier-usage.html>
+    pub free: f64,
     /// AWS's page that states the price.
     pub source: &'static str,
     /// Month of the newest dated text, by any author, that states this price: AWS's own pages have no
@@ -23,12 +27,15 @@ pub struct Price {
 const LAMBDA: &str = "https://aws.amazon.com/lambda/pricing/";
 const DYNAMODB: &str = "https://aws.amazon.com/dynamodb/pricing/on-demand/";
 const SQS: &str = "https://aws.amazon.com/sqs/pricing/";
+const KMS: &str = "https://aws.amazon.com/kms/pricing/";
+const EC2: &str = "https://aws.amazon.com/ec2/pricing/on-demand/";
 const CLOUDWATCH: &str = "https://aws.amazon.com/cloudwatch/pricing/";
 
 /// An invocation, also through a function URL: the URL itself costs nothing.
 pub const LAMBDA_REQUESTS: Price = Price {
     of: "a million Lambda requests",
     usd: 0.20,
+    free: 1.0,
     source: LAMBDA,
     seen: Some("2026-03"),
 };
@@ -36,6 +43,7 @@ pub const LAMBDA_REQUESTS: Price = Price {
 pub const LAMBDA_ARM64: Price = Price {
     of: "a GB-second on arm64",
     usd: 0.000_013_333_4,
+    free: 400_000.0,
     source: LAMBDA,
     seen: Some("2026-03"),
 };
@@ -43,6 +51,7 @@ pub const LAMBDA_ARM64: Price = Price {
 pub const LAMBDA_X86_64: Price = Price {
     of: "a GB-second on x86_64",
     usd: 0.000_016_666_7,
+    free: 400_000.0,
     source: LAMBDA,
     seen: Some("2026-03"),
 };
@@ -50,6 +59,7 @@ pub const LAMBDA_X86_64: Price = Price {
 pub const DYNAMODB_WRITES: Price = Price {
     of: "a million write units on demand",
     usd: 0.625,
+    free: 0.0,
     source: DYNAMODB,
     seen: Some("2025-07"),
 };
@@ -57,6 +67,7 @@ pub const DYNAMODB_WRITES: Price = Price {
 pub const DYNAMODB_READS: Price = Price {
     of: "a million read units on demand",
     usd: 0.125,
+    free: 0.0,
     source: DYNAMODB,
     seen: Some("2025-07"),
 };
@@ -64,6 +75,23 @@ pub const DYNAMODB_READS: Price = Price {
 pub const DYNAMODB_STORAGE: Price = Price {
     of: "a GB-month in a table or index",
     usd: 0.25,
+    free: 25.0,
+    source: DYNAMODB,
+    seen: None,
+};
+/// The class for infrequent access: 25 % more than [`DYNAMODB_WRITES`].
+pub const DYNAMODB_IA_WRITES: Price = Price {
+    of: "a million write units on demand, infrequent access",
+    usd: 0.781_25,
+    free: 0.0,
+    source: DYNAMODB,
+    seen: None,
+};
+/// The class for infrequent access: 60 % less than [`DYNAMODB_STORAGE`], and nothing is free.
+pub const DYNAMODB_IA_STORAGE: Price = Price {
+    of: "a GB-month in a table or index, infrequent access",
+    usd: 0.10,
+    free: 0.0,
     source: DYNAMODB,
     seen: None,
 };
@@ -71,6 +99,7 @@ pub const DYNAMODB_STORAGE: Price = Price {
 pub const DYNAMODB_RECOVERY: Price = Price {
     of: "a GB-month of point-in-time recovery",
     usd: 0.20,
+    free: 0.0,
     source: DYNAMODB,
     seen: None,
 };
@@ -78,6 +107,7 @@ pub const DYNAMODB_RECOVERY: Price = Price {
 pub const SQS_REQUESTS: Price = Price {
     of: "a million SQS requests",
     usd: 0.40,
+    free: 1.0,
     source: SQS,
     seen: Some("2026-06"),
 };
@@ -85,6 +115,15 @@ pub const SQS_REQUESTS: Price = Price {
 pub const LOGS: Price = Price {
     of: "a GB of logs",
     usd: 0.50,
+    free: 5.0,
+    source: CLOUDWATCH,
+    seen: Some("2026-06"),
+};
+/// Log lines until they expire, compressed.
+pub const LOG_STORAGE: Price = Price {
+    of: "a GB-month of stored logs",
+    usd: 0.03,
+    free: 0.0,
     source: CLOUDWATCH,
     seen: Some("2026-06"),
 };
@@ -92,6 +131,7 @@ pub const LOGS: Price = Price {
 pub const METRICS: Price = Price {
     of: "a custom metric",
     usd: 0.30,
+    free: 10.0,
     source: CLOUDWATCH,
     seen: Some("2026-05"),
 };
@@ -99,6 +139,7 @@ pub const METRICS: Price = Price {
 pub const ALARMS: Price = Price {
     of: "an alarm",
     usd: 0.10,
+    free: 10.0,
     source: CLOUDWATCH,
     seen: Some("2026-05"),
 };
@@ -106,22 +147,45 @@ pub const ALARMS: Price = Price {
 pub const DASHBOARDS: Price = Price {
     of: "a CloudWatch dashboard",
     usd: 3.0,
+    free: 3.0,
     source: CLOUDWATCH,
     seen: Some("2026-06"),
 };
 
+/// Also for AWS managed keys, which cost nothing by themselves.
+pub const KMS_REQUESTS: Price = Price {
+    of: "10,000 KMS requests",
+    usd: 0.03,
+    free: 2.0,
+    source: KMS,
+    seen: Some("2026-06"),
+};
+/// From Lambda to the internet, for the first 10 TB. 100 GB are free for all services of an account together.
+pub const DATA_OUT: Price = Price {
+    of: "a GB to the internet",
+    usd: 0.09,
+    free: 100.0,
+    source: EC2,
+    seen: None,
+};
+
 /// All prices.
-pub const ALL: [Price; 12] = [
+pub const ALL: [Price; 17] = [
     LAMBDA_REQUESTS,
     LAMBDA_ARM64,
     LAMBDA_X86_64,
     DYNAMODB_WRITES,
     DYNAMODB_READS,
     DYNAMODB_STORAGE,
+    DYNAMODB_IA_WRITES,
+    DYNAMODB_IA_STORAGE,
     DYNAMODB_RECOVERY,
     SQS_REQUESTS,
     LOGS,
+    LOG_STORAGE,
     METRICS,
     ALARMS,
     DASHBOARDS,
+    KMS_REQUESTS,
+    DATA_OUT,
 ];

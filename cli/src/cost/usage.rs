@@ -2,12 +2,20 @@
 //! measure the values marked "measured"; the others are assumptions, because they can be measured
 //! only in AWS.
 
+use receivers::RECEIVERS;
 use webhook_ingest::operations::metrics;
 
-/// For the table and for each index: indexes project complete items, which fit in 1 KB. Measured.
+/// For the table and for each index, lean or whole: items and entries fit in 1 KB. Measured.
 pub const WRITE_UNITS_PER_EVENT: f64 = 1.0;
+/// Of the table, for a statement or a put that is refused because the event is stored. A statement is measured; for
+/// a put: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/WorkingWithItems.html>
+pub const WRITE_UNITS_PER_REFUSAL: f64 = 1.0;
 /// Mean bytes of an item, attribute names included. Measured on simulated events.
-pub const ITEM_BYTES: f64 = 430.0;
+pub const ITEM_BYTES: f64 = 424.0;
+/// The same for an entry of a lean `recipient-index`.
+pub const RECIPIENT_ENTRY_BYTES: f64 = 124.0;
+/// The same for an entry of a lean `day-index`.
+pub const DAY_ENTRY_BYTES: f64 = 149.0;
 /// Bytes that `DynamoDB` adds to each item of a table or index for storage:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
 pub const STORED_BESIDE: f64 = 100.0;
@@ -18,10 +26,16 @@ pub const LOG_BYTES_PER_LINE: f64 = 26.0;
 pub const LOG_BYTES_PER_REQUEST: f64 = 618.0;
 /// The same for an invocation of `projector`. Measured.
 pub const LOG_BYTES_PER_PROJECTION: f64 = 430.0;
-/// Milliseconds of one whole core per event in a batch. Measured, see ARCHITECTURE.md.
-pub const CPU_PER_EVENT: f64 = 0.295;
-/// The same per request, without its events.
-pub const CPU_PER_REQUEST: f64 = 0.585;
+/// Milliseconds of one whole core per event in a batch. Measured, see ARCHITECTURE.md; a core of Lambda may differ.
+pub const CPU_PER_EVENT: f64 = 0.024;
+/// The same per request, without its events: a request with one event takes 0.341 ms.
+pub const CPU_PER_REQUEST: f64 = 0.317;
+/// The same per call of a minimal receiver that puts one item per call.
+const CPU_PER_PUT: f64 = 0.113;
+/// The same for `projector`, per event in batches of 500.
+const PROJECTOR_CPU_PER_EVENT: f64 = 0.019;
+/// The same per invocation of `projector`: assumed.
+const PROJECTOR_CPU_PER_INVOCATION: f64 = 0.5;
 /// Alarms in template.yaml.
 pub const ALARMS: f64 = 19.0;
 /// Dashboards of CloudWatch that template.yaml creates by default.
@@ -30,26 +44,92 @@ pub const DASHBOARDS: f64 = 0.0;
 /// Memory in MB at which a function has one whole core:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
 const WHOLE_CORE_MB: f64 = 1769.0;
-/// Concurrent writes, as in the receivers.
-const IN_FLIGHT: f64 = 32.0;
-/// Assumed time of one write, in milliseconds.
+/// Events per call and concurrent calls of a receiver.
+const EVENTS_OF_CALL: f64 = 25.0;
+const CALLS: f64 = 4.0;
+/// Concurrent puts of the two-write design.
+const PUTS: f64 = 32.0;
+/// Assumed time of one put, in milliseconds.
 const WRITE_MS: f64 = 5.0;
+/// Assumed time of a call with [`EVENTS_OF_CALL`] inserts, in milliseconds.
+const INSERTS_MS: f64 = 10.0;
 /// A month of 730 hours, as in AWS's price examples.
 pub const SECONDS_PER_MONTH: f64 = 730.0 * 3600.0;
 const DAYS_PER_MONTH: f64 = 730.0 / 24.0;
 /// Assumed shards of the stream: a new on-demand table takes 4,000 writes a second, 1,000 per partition.
 const SHARDS: f64 = 4.0;
-/// Batch size and batching window of `projector` in the template.
+/// Batch size of `projector` in the template.
 const PROJECTOR_BATCH: f64 = 500.0;
-const PROJECTOR_WINDOW_SECONDS: f64 = 5.0;
+/// `AuthRefreshSeconds` in the template: an execution environment reads the policy once in this time.
+const AUTH_REFRESH_SECONDS: f64 = 300.0;
+/// Assumed bytes of a response with its headers: 70 for the body.
+const BYTES_OF_ANSWER: f64 = 400.0;
+/// Assumed share of stored bytes of a log line: CloudWatch compresses, see the price examples.
+const LOG_COMPRESSION: f64 = 0.15;
+/// Assumed bytes of a dedup marker, and days until it expires.
+const MARKER_BYTES: f64 = 10.0;
+const MARKER_DAYS: f64 = 3.0;
+/// Assumed gigabytes of the counters.
+const COUNTERS_GB: f64 = 0.1;
+/// Overviews of 30 days that are opened in a month: one page that updates every minute for eight hours of
+/// 22 working days.
+pub const OVERVIEWS: f64 = 10_560.0;
+/// Read units of one overview, with one item for each day and hour. Measured on simulated events.
+pub const READ_UNITS_PER_OVERVIEW: f64 = 18.0;
+/// GB-seconds of one overview: 512 MB for 0.1 s, assumed.
+pub const GB_SECONDS_PER_OVERVIEW: f64 = 0.05;
 /// Assumed empty receives of `redrive`'s event source: five pollers with 20 s of long polling each.
 const IDLE_RECEIVES: f64 = 5.0 * SECONDS_PER_MONTH / 20.0;
 
-/// Milliseconds that a receiver takes for a request of `batch` events with `writes` sequential writes each.
-pub fn receiver_ms(batch: f64, writes: f64, memory_mb: f64) -> f64 {
-    let cpu = CPU_PER_REQUEST + CPU_PER_EVENT * batch * writes;
-    let waiting = (batch / IN_FLIGHT).ceil() * WRITE_MS * writes;
+/// Milliseconds that a receiver takes for a request of `batch` events.
+pub fn receiver_ms(batch: f64, memory_mb: f64) -> f64 {
+    let cpu = CPU_PER_REQUEST + CPU_PER_EVENT * batch;
+    let waiting = if batch > 1.0 {
+        (batch / EVENTS_OF_CALL / CALLS).ceil() * INSERTS_MS
+    } else {
+        WRITE_MS
+    };
     (cpu / core(memory_mb) + waiting).ceil()
+}
+
+/// Milliseconds that two further puts for each event take, one before and one after its own.
+pub fn two_puts_ms(batch: f64, memory_mb: f64) -> f64 {
+    let waiting = (batch / PUTS).ceil() * WRITE_MS;
+    2.0 * (CPU_PER_PUT * batch / core(memory_mb) + waiting)
+}
+
+/// Write units of an event that is delivered again. In a body of several events its statement is refused, and then
+/// the put that finds out whether the stored event is the same.
+pub fn repeated_write_units(batch: f64) -> f64 {
+    if batch > 1.0 {
+        2.0 * WRITE_UNITS_PER_REFUSAL
+    } else {
+        WRITE_UNITS_PER_REFUSAL
+    }
+}
+
+/// Requests for the key of the policy, if it is an SSM `SecureString`: each execution environment reads it once in
+/// `AuthRefreshSeconds`, during a request. `DynamoDB` keeps the tables' key while they are used.
+#[expect(clippy::cast_precision_loss, reason = "a handful")]
+pub fn policy_reads(requests: f64, ms: f64) -> f64 {
+    let busy = requests / SECONDS_PER_MONTH * ms / 1000.0;
+    let environments = busy.ceil().max(RECEIVERS.len() as f64);
+    (environments * SECONDS_PER_MONTH / AUTH_REFRESH_SECONDS).min(requests)
+}
+
+/// Gigabytes of responses to senders.
+pub fn answered_gb(requests: f64) -> f64 {
+    requests * BYTES_OF_ANSWER / 1e9
+}
+
+/// Gigabytes of log lines that are stored at any time.
+pub fn stored_logs_gb(logged_gb: f64, days: u32) -> f64 {
+    logged_gb * LOG_COMPRESSION * f64::from(days) / DAYS_PER_MONTH
+}
+
+/// Gigabytes of the counters' table.
+pub fn rollups_gb(events: f64) -> f64 {
+    COUNTERS_GB + events / DAYS_PER_MONTH * MARKER_DAYS * MARKER_BYTES / 1e9
 }
 
 /// Share of a core that a function with this memory has.
@@ -71,15 +151,18 @@ pub struct Projection {
     pub read_units: f64,
 }
 
-/// Usage of counting events. `write_units` per event replaces the estimate of [`touched`].
-pub fn projection(events: f64, memory_mb: f64, write_units: Option<f64>) -> Projection {
+/// Usage of counting events with a batching window in seconds. `write_units` per event replaces the estimate of
+/// [`touched`].
+pub fn projection(events: f64, window: f64, memory_mb: f64, write_units: Option<f64>) -> Projection {
     let per_shard = events / SECONDS_PER_MONTH / SHARDS;
-    // The window opens with the first event.
-    let batch = (1.0 + per_shard * PROJECTOR_WINDOW_SECONDS).min(PROJECTOR_BATCH);
+    // The window opens with the first event, and a full batch closes it.
+    let batch = (1.0 + per_shard * window).min(PROJECTOR_BATCH);
     let invocations = events / batch;
-    let seconds = batch.min(PROJECTOR_WINDOW_SECONDS);
+    let span = ((batch - 1.0) / per_shard).max(1.0);
+    let seconds = batch.min(span);
     // Besides the CPU time: the reads and the transaction.
-    let ms = (0.5 + CPU_PER_EVENT * batch) / core(memory_mb) + 3.0 * WRITE_MS;
+    let cpu = PROJECTOR_CPU_PER_INVOCATION + PROJECTOR_CPU_PER_EVENT * batch;
+    let ms = cpu / core(memory_mb) + 3.0 * WRITE_MS;
     Projection {
         invocations,
         ms: ms.ceil(),
@@ -97,10 +180,10 @@ pub fn touched(batch: f64, seconds: f64) -> f64 {
     3.5 * batch.powf(0.4) + seconds
 }
 
-/// Gigabytes of the items of `days`, or of one year if items never expire.
-pub fn stored_gb(events: f64, days: u32) -> f64 {
+/// Gigabytes of the items or entries of `days`, or of one year if items never expire.
+pub fn stored_gb(events: f64, days: u32, bytes: f64) -> f64 {
     let days = if days == 0 { 365.0 } else { f64::from(days) };
-    events * days / DAYS_PER_MONTH * (ITEM_BYTES + STORED_BESIDE) / 1e9
+    events * days / DAYS_PER_MONTH * (bytes + STORED_BESIDE) / 1e9
 }
 
 /// Requests to SQS if no event is queued.

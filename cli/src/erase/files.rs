@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_found_across_windows_and_not_in_an_instance_s_files() {
+    fn a_number_is_found_across_windows_and_files_of_instances_are_skipped() {
         let folder = tempfile::tempdir().unwrap();
         let person = Person::new(&["919812345678".into()]).unwrap();
         let mut body = vec![b'x'; WINDOW - 5];

@@ -11,7 +11,7 @@ use webhook_ingest::{
 };
 
 /// A shorter message id matches only if it is the whole text.
-const SHORTEST_ID: usize = 8;
+const MIN_ID_CHARS: usize = 8;
 /// Attributes with times. Their digits are not searched for phone numbers.
 const TIMES: [&str; 4] = [EVENT_TIME, RECEIVED_AT, EXPIRES_AT, DAY_SHARD];
 
@@ -32,7 +32,7 @@ pub struct Person {
     numbers: Vec<Number>,
     /// Known ids of messages to and from the person.
     ids: BTreeSet<String>,
-    /// Finds all ids of [`SHORTEST_ID`] bytes or more in one pass.
+    /// Finds all ids of [`MIN_ID_CHARS`] bytes or more in one pass.
     finder: AhoCorasick,
 }
 
@@ -84,7 +84,7 @@ impl Person {
         if self.ids.len() == known {
             return Ok(false);
         }
-        let long = self.ids.iter().filter(|id| id.len() >= SHORTEST_ID);
+        let long = self.ids.iter().filter(|id| id.len() >= MIN_ID_CHARS);
         self.finder = AhoCorasick::new(long).context("the person has too many messages")?;
         Ok(true)
     }
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_refused() {
+    fn an_invalid_number_is_refused() {
         for bad in ["", "12345", "+1 23 45", "ninety", "api-337-919209209291"] {
             assert!(Person::new(&[bad.to_owned()]).is_err(), "{bad}");
             let both = ["919209209291".to_owned(), bad.to_owned()];
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn every_place_of_an_item_is_looked_at_but_its_clocks() {
+    fn every_attribute_is_searched_except_times() {
         let person = person("2026112100");
         let text = |t: &str| AttributeValue::S(t.into());
         let named = "+20 261-12100";

@@ -1,14 +1,19 @@
-//! Finds all events of a person: first through `recipient-index`, if it exists, and then in the
+//! Finds all events of a person: first the messages in `recipient-index`, if it exists, and then in the
 //! whole table, because ids and texts of other items may name the person.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Context as _;
-use aws_sdk_dynamodb::types::AttributeValue;
+use anyhow::{Context as _, ensure};
+use aws_sdk_dynamodb::{
+    config::http::HttpResponse, error::SdkError, operation::query::QueryError, types::AttributeValue,
+};
 use futures::{StreamExt as _, TryStreamExt as _};
 use indicatif::ProgressBar;
 use webhook_ingest::{
-    events_table::item::{self, Item},
+    events_table::{
+        index::RECIPIENT_INDEX,
+        item::{self, Item},
+    },
     operations::dynamodb,
     phone::Number,
 };
@@ -85,13 +90,24 @@ pub(super) async fn events(
     quick: bool,
     bar: &ProgressBar,
 ) -> anyhow::Result<Traces> {
-    let mut traces = Traces::new();
     for number in person.numbers().to_vec() {
         for recipient in recipients(&number) {
-            let items = by_number(target, recipient).await?;
-            add(&mut traces, person, Page::of(person, &items))?;
+            match by_number(target, recipient).await {
+                Ok(ids) => person.add_ids(ids)?,
+                Err(error) if dynamodb::lacks_index(&error) => {
+                    ensure!(
+                        !quick,
+                        "the table has no {RECIPIENT_INDEX}, or it is still being created: run the command without --quick"
+                    );
+                    false
+                }
+                Err(error) => {
+                    return Err(error).with_context(|| format!("{RECIPIENT_INDEX} does not answer"));
+                }
+            };
         }
     }
+    let mut traces = Traces::new();
     if quick {
         let ids: Vec<String> = person.ids().iter().cloned().collect();
         let messages: Vec<Vec<Item>> = futures::stream::iter(ids)
@@ -134,24 +150,29 @@ fn recipients(number: &Number) -> [String; 3] {
     ["", "0", "00"].map(|prefix| format!("{prefix}{}", number.digits()))
 }
 
-/// Empty if the table has no such index.
-async fn by_number(target: &Target, recipient: String) -> anyhow::Result<Vec<Item>> {
+/// Ids of the messages to or from a number. An index may contain only keys.
+async fn by_number(
+    target: &Target,
+    recipient: String,
+) -> Result<BTreeSet<String>, SdkError<QueryError, HttpResponse>> {
     let query = target.aws.dynamodb.query();
-    let found: Result<Vec<Item>, _> = query
+    let entries: Vec<Item> = query
         .table_name(&target.storage.events_table)
-        .index_name("recipient-index")
+        .index_name(RECIPIENT_INDEX)
         .key_condition_expression("#key = :number")
+        .projection_expression("#id")
         .expression_attribute_names("#key", item::RECIPIENT)
+        .expression_attribute_names("#id", item::MESSAGE_ID)
         .expression_attribute_values(":number", AttributeValue::S(recipient))
         .into_paginator()
         .items()
         .send()
-        .collect()
-        .await;
-    match found {
-        Err(error) if dynamodb::is_validation(&error) => Ok(Vec::new()),
-        found => found.context("recipient-index does not answer"),
-    }
+        .collect::<Result<_, _>>()
+        .await?;
+    let ids = entries
+        .iter()
+        .filter_map(|entry| entry.get(item::MESSAGE_ID)?.as_s().ok());
+    Ok(ids.cloned().collect())
 }
 
 /// The person's items in one segment of the table.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use subtle::ConstantTimeEq as _;
 
-use crate::listener::names_this_machine;
+use crate::listener::is_local_host;
 
 /// Prefix in `x-amz-target` for operations that AWS does not have.
 pub(super) const OWN_OPERATIONS: &str = "NetcoreWebhooks";
@@ -35,7 +35,7 @@ pub(super) struct AccessKey {
 impl AccessKey {
     /// The response to a request that is refused; `None` if it is accepted.
     pub(super) fn refusal(&self, headers: &HeaderMap) -> Option<Response> {
-        if !names_this_machine(headers) {
+        if !is_local_host(headers) {
             return Some(forbidden("this server answers only as 127.0.0.1 and localhost"));
         }
         if headers.contains_key(ORIGIN) {

@@ -321,7 +321,7 @@ fn describe(storage: &Storage, body: &str) -> dynoxide::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::{super::tables, *};
-    use crate::local::EVENTS_TABLE;
+    use crate::local::{EVENTS_TABLE, Indexes};
 
     fn ok(engine: &Engine, operation: &str, body: &Value) -> Value {
         let (status, answer) = engine.call(operation, &body.to_string());
@@ -334,9 +334,9 @@ mod tests {
     }
 
     #[test]
-    fn a_scan_reads_a_page_and_not_the_table() {
+    fn a_scan_reads_only_its_page() {
         const ITEMS: usize = 3000;
-        let (engine, _) = tables::open(None).unwrap();
+        let (engine, _) = tables::open(None, Indexes::Lean).unwrap();
         for first in (0..ITEMS).step_by(25) {
             let puts: Vec<Value> = (first..first + 25)
                 .map(|index| json!({"PutRequest": {"Item": key(index)}}))
@@ -378,8 +378,8 @@ mod tests {
     }
 
     #[test]
-    fn what_requests_look_for_has_an_index() {
-        let (engine, _) = tables::open(None).unwrap();
+    fn every_query_uses_an_index() {
+        let (engine, _) = tables::open(None, Indexes::Lean).unwrap();
         let plan = |query: &str| -> String {
             engine.with(|storage| {
                 let mut rows = storage
@@ -428,8 +428,8 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_with_a_token_is_made_once() {
-        let (engine, _) = tables::open(None).unwrap();
+    fn a_transaction_with_a_token_is_applied_once() {
+        let (engine, _) = tables::open(None, Indexes::Lean).unwrap();
         let add = |amount: &str| {
             json!({
                 "ClientRequestToken": "t-1",
@@ -456,8 +456,8 @@ mod tests {
     }
 
     #[test]
-    fn what_expired_is_removed_and_the_rest_stays() {
-        let (engine, _) = tables::open(None).unwrap();
+    fn only_expired_items_are_removed() {
+        let (engine, _) = tables::open(None, Indexes::Lean).unwrap();
         for (index, expires) in [(1, "5"), (2, "1895000000"), (3, "6")] {
             let mut item = key(index);
             item["expires_at"] = json!({"N": expires});

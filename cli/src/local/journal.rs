@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_cut_at_any_byte_loses_that_line_alone() {
+    fn a_journal_truncated_at_any_byte_loses_only_that_line() {
         let made = tempfile::tempdir().unwrap();
         let mut journal = Journal::start(made.path()).unwrap();
         for id in ["1", "2", "3"] {
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compacted_journal_holds_nothing_of_a_deleted_message() {
+    fn a_compacted_journal_contains_no_deleted_message() {
         let folder = tempfile::tempdir().unwrap();
         let mut journal = Journal::start(folder.path()).unwrap();
         send(&mut journal, "1", "stays");
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_does_not_grow_with_messages_that_are_gone() {
+    fn deleted_messages_do_not_grow_the_journal() {
         let folder = tempfile::tempdir().unwrap();
         let mut journal = Journal::start(folder.path()).unwrap();
         send(&mut journal, "1", "stays");

@@ -3,17 +3,22 @@
 //! once, and every lookup has an index.
 //!
 //! A DynamoDB index becomes a view with the name of the table that `dynoxide` would create. Reading
-//! the view returns items of the base table; writing to it does nothing. The keys of the view are
+//! the view returns the projected attributes of the base table's items; writing to it does nothing. The keys of the view are
 //! generated columns, computed from the item. The layout is plain SQL, so any SQLite tool can read
 //! the file.
 
 use std::fmt::Write as _;
 
 use anyhow::Context as _;
-use dynoxide::types::{AttributeDefinition, GlobalSecondaryIndex, KeyType, ScalarAttributeType};
+use dynoxide::types::{
+    AttributeDefinition, GlobalSecondaryIndex, KeyType, ProjectionType, ScalarAttributeType,
+};
 use rusqlite::Connection;
 
-use super::{names::quoted, stream};
+use super::{
+    names::{keys_of, quoted},
+    stream,
+};
 
 /// SQLite's page size in bytes: items of about 1 KB use such a page better than the default of 4,096.
 const PAGE_BYTES: u32 = 8192;
@@ -108,6 +113,7 @@ fn view(
         .with_context(|| format!("the index {} has no {wanted:?} key", index.index_name))
     };
     let (items, shown) = (quoted(table), quoted(&name));
+    let projected = projected(table, index);
     let (partition, sort) = (
         quoted(&format!("{}::pk", index.index_name)),
         quoted(&format!("{}::sk", index.index_name)),
@@ -118,7 +124,7 @@ fn view(
          ALTER TABLE {items} ADD COLUMN {sort} TEXT GENERATED ALWAYS AS ({}) VIRTUAL;
          CREATE INDEX {} ON {items} ({partition}, {sort}) WHERE {partition} IS NOT NULL AND {sort} IS NOT NULL;
          CREATE VIEW {shown} AS
-             SELECT {partition} AS gsi_pk, {sort} AS gsi_sk, pk AS table_pk, sk AS table_sk, item_json
+             SELECT {partition} AS gsi_pk, {sort} AS gsi_sk, pk AS table_pk, sk AS table_sk, {projected} AS item_json
              FROM {items} WHERE {partition} IS NOT NULL AND {sort} IS NOT NULL;
          CREATE TRIGGER {} INSTEAD OF INSERT ON {shown} BEGIN SELECT 1; END;
          CREATE TRIGGER {} INSTEAD OF DELETE ON {shown} BEGIN SELECT 1; END;",
@@ -128,6 +134,35 @@ fn view(
         quoted(&format!("{name}::insert")),
         quoted(&format!("{name}::delete")),
     ))
+}
+
+/// SQL for what an index contains of an item: the keys of the table and of the index, and the projected
+/// attributes.
+fn projected(table: &str, index: &GlobalSecondaryIndex) -> String {
+    if !matches!(
+        index.projection.projection_type,
+        Some(ProjectionType::KEYS_ONLY | ProjectionType::INCLUDE)
+    ) {
+        return "item_json".to_owned();
+    }
+    let names: Vec<String> = keys_of(table)
+        .into_iter()
+        .flatten()
+        .chain(index.key_schema.iter().map(|key| key.attribute_name.as_str()))
+        .chain(
+            index
+                .projection
+                .non_key_attributes
+                .iter()
+                .flatten()
+                .map(String::as_str),
+        )
+        .map(|name| format!("'{}'", name.replace('\'', "''")))
+        .collect();
+    format!(
+        "(SELECT json_group_object(key, json(value)) FROM json_each(item_json) WHERE key IN ({}))",
+        names.join(", ")
+    )
 }
 
 /// SQL for a key as `dynoxide` stores and compares it, computed from the item; NULL if the item

@@ -51,18 +51,33 @@ pub const EVENTS_TABLE: &str = "netcore-webhooks-events";
 /// Name of the counters' table.
 pub const ROLLUPS_TABLE: &str = "netcore-webhooks-rollups";
 
-/// Options of the queues.
+/// The indexes of a new events table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Indexes {
+    /// With the attributes that queries need, as in a new stack.
+    #[default]
+    Lean,
+    /// With whole items, as in a stack of an earlier version.
+    Whole,
+    /// None, as in a stack with both indexes disabled.
+    Missing,
+}
+
+/// Options of the tables and queues.
 #[derive(Debug, Clone, Copy)]
-pub struct QueueOptions {
+pub struct LocalOptions {
+    /// Indexes of a new events table. An existing table keeps its indexes.
+    pub indexes: Indexes,
     /// Visibility timeout in seconds.
     pub visibility_timeout_seconds: u32,
     /// Receives after which a message moves to the dead-letter queue.
     pub max_receive_count: u32,
 }
 
-impl Default for QueueOptions {
+impl Default for LocalOptions {
     fn default() -> Self {
         Self {
+            indexes: Indexes::default(),
             visibility_timeout_seconds: u32::try_from(VISIBILITY_TIMEOUT.as_secs()).unwrap_or(u32::MAX),
             max_receive_count: MAX_RECEIVE_COUNT,
         }
@@ -149,6 +164,8 @@ impl RunningInstance {
             ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.clone()),
             ("AWS_ENDPOINT_URL_SQS", self.sqs.clone()),
             ("AWS_REGION", "local".into()),
+            // AWS CLI 1 and boto3 read only this one.
+            ("AWS_DEFAULT_REGION", "local".into()),
             ("AWS_ACCESS_KEY_ID", self.access_key_id.clone()),
             ("AWS_SECRET_ACCESS_KEY", "local".into()),
         ]
@@ -172,7 +189,7 @@ impl Local {
     ///
     /// # Errors
     /// If the folder cannot be written or no port is free.
-    pub async fn start(data: Option<&Path>, options: QueueOptions) -> anyhow::Result<Self> {
+    pub async fn start(data: Option<&Path>, options: LocalOptions) -> anyhow::Result<Self> {
         if let Some(folder) = data {
             private::folder(folder, FILES)
                 .with_context(|| format!("{} cannot be restricted to its owner", folder.display()))?;
@@ -181,7 +198,7 @@ impl Local {
         let access_key = AccessKey { key: random()? };
         let folder = data.map(Path::to_owned);
         let (engine, uncounted) =
-            tokio::task::spawn_blocking(move || tables::open(folder.as_deref())).await??;
+            tokio::task::spawn_blocking(move || tables::open(folder.as_deref(), options.indexes)).await??;
         let journal = data.map(Journal::start).transpose()?;
         let journal = Arc::new(journal.map(Mutex::new));
         let (dynamodb, mut tasks) = tables::start(
@@ -202,7 +219,7 @@ impl Local {
             retry_queue_url: String::new(),
             dead_letter_queue_url: String::new(),
         };
-        let aws = instance.aws(Timeouts::unhurried()).await;
+        let aws = instance.aws(Timeouts::background()).await;
         (instance.retry_queue_url, instance.dead_letter_queue_url) =
             queues::create(&aws.sqs, options).await?;
         queues::restore(data, &instance, &aws.sqs).await?;

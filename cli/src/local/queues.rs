@@ -18,7 +18,7 @@ use tokio::{
 use winterbaume_core::{MockRequest, MockService as _};
 use winterbaume_sqs::SqsService;
 
-use super::{QueueOptions, RunningInstance, access_key::AccessKey, journal::Journal, listen};
+use super::{LocalOptions, RunningInstance, access_key::AccessKey, journal::Journal, listen};
 use crate::listener::{Limits, read, serve};
 
 /// Larger than the largest batch of messages with its JSON.
@@ -91,7 +91,7 @@ async fn handle(State(state): State<Arc<Server>>, request: Request) -> Response 
 }
 
 /// Creates the retry queue and its dead-letter queue. Returns their URLs.
-pub(super) async fn create(client: &Client, options: QueueOptions) -> anyhow::Result<(String, String)> {
+pub(super) async fn create(client: &Client, options: LocalOptions) -> anyhow::Result<(String, String)> {
     let dead = queue(client, "netcore-webhooks-dead-letters", options, None).await?;
     let attributes = client
         .get_queue_attributes()
@@ -120,7 +120,7 @@ pub(super) async fn create(client: &Client, options: QueueOptions) -> anyhow::Re
 async fn queue(
     client: &Client,
     name: &str,
-    options: QueueOptions,
+    options: LocalOptions,
     redrive: Option<String>,
 ) -> anyhow::Result<String> {
     let created = client

@@ -20,7 +20,7 @@ use super::{
 /// As in AWS, an unread record expires after a day; dedup markers expire later.
 const MAX_AGE: &str = "-1 day";
 /// Maximum of records that one step removes, so that requests do not wait long.
-const AT_ONCE: u32 = 1000;
+const RECORDS_PER_STEP: u32 = 1000;
 /// Keys of a record without content, see [`trim`].
 const EMPTY: &str = "{}";
 
@@ -107,7 +107,7 @@ pub(super) fn expire(connection: &Connection) -> anyhow::Result<bool> {
          WHERE id IN (SELECT id FROM _stream_records ORDER BY id LIMIT ?1)
            AND id < (SELECT MAX(id) FROM _stream_records)
            AND created_at < unixepoch('now', ?2)",
-        (AT_ONCE, MAX_AGE),
+        (RECORDS_PER_STEP, MAX_AGE),
     )?;
     Ok(removed > 0)
 }

@@ -16,10 +16,14 @@ use tokio::{
     sync::{Mutex, watch},
     task::JoinHandle,
 };
-use webhook_ingest::{counters, event::time, events_table::item};
+use webhook_ingest::{
+    counters,
+    event::time,
+    events_table::{index, item},
+};
 
 use super::{
-    EVENTS_TABLE, ROLLUPS_TABLE,
+    EVENTS_TABLE, Indexes, ROLLUPS_TABLE,
     access_key::{self, AccessKey, Purged},
     engine::{Engine, finished},
     journal::Journal,
@@ -37,7 +41,7 @@ const FILE: &str = "tables.sqlite";
 /// Interval for removing expired items. AWS takes up to a few days.
 const SWEEP: Duration = Duration::from_mins(1);
 /// Expired items that one step removes; other requests wait for a step.
-const SWEPT_AT_ONCE: u32 = 25;
+const ITEMS_PER_SWEEP: u32 = 25;
 /// Free pages that are kept for new items; others are returned to the file system.
 const FREE_PAGES: u32 = 2000;
 /// Connections for reading: so many pages of scans and queries are read concurrently. Each connection
@@ -48,7 +52,7 @@ const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 
 /// Opens the tables and creates missing ones. Also returns whether there are events that were never
 /// counted, which is the case in a folder of a version without counters.
-pub(super) fn open(data: Option<&Path>) -> anyhow::Result<(Engine, bool)> {
+pub(super) fn open(data: Option<&Path>, indexes: Indexes) -> anyhow::Result<(Engine, bool)> {
     let storage = match data {
         Some(folder) => {
             let file = folder.join(FILE);
@@ -68,7 +72,7 @@ pub(super) fn open(data: Option<&Path>) -> anyhow::Result<(Engine, bool)> {
         create(&storage, rollups(), counters::EXPIRES_AT)?;
     }
     if !exists(EVENTS_TABLE) {
-        create(&storage, events(), item::EXPIRES_AT)?;
+        create(&storage, events(indexes), item::EXPIRES_AT)?;
     }
     for name in [EVENTS_TABLE, ROLLUPS_TABLE] {
         let table = storage.get_table_metadata(name)?;
@@ -244,7 +248,7 @@ fn remove_expired(storage: &Storage, table: &str, attribute: &str, now: i64) -> 
     let expired: Vec<String> = storage
         .conn()
         .prepare_cached(&format!(
-            "SELECT item_json FROM {} WHERE {} <= ?1 LIMIT {SWEPT_AT_ONCE}",
+            "SELECT item_json FROM {} WHERE {} <= ?1 LIMIT {ITEMS_PER_SWEEP}",
             quoted(table),
             layout::expiry(attribute)
         ))?
@@ -283,15 +287,18 @@ fn create(storage: &Storage, table: Value, expires: &str) -> anyhow::Result<()> 
 }
 
 /// As `template.yaml` has it.
-fn events() -> Value {
-    let index = |name: &str, partition: &str| {
+fn events(indexes: Indexes) -> Value {
+    let index = |name: &str, partition: &str, lean: Value| {
+        let whole = json!({"ProjectionType": "ALL"});
         json!({
             "IndexName": name,
             "KeySchema": keys(partition, item::EVENT_TIME),
-            "Projection": {"ProjectionType": "ALL"},
+            "Projection": if indexes == Indexes::Whole { whole } else { lean },
         })
     };
-    json!({
+    let keys_only = json!({"ProjectionType": "KEYS_ONLY"});
+    let filters = json!({"ProjectionType": "INCLUDE", "NonKeyAttributes": index::DAY_INDEX_ATTRIBUTES});
+    let mut table = json!({
         "TableName": EVENTS_TABLE,
         "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": [
@@ -303,11 +310,21 @@ fn events() -> Value {
         ],
         "KeySchema": keys(item::MESSAGE_ID, item::STATUS_KEY),
         "GlobalSecondaryIndexes": [
-            index("recipient-index", item::RECIPIENT),
-            index("day-index", item::DAY_SHARD),
+            index(index::RECIPIENT_INDEX, item::RECIPIENT, keys_only),
+            index(index::DAY_INDEX, item::DAY_SHARD, filters),
         ],
         "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"},
-    })
+    });
+    if indexes == Indexes::Missing
+        && let Some(table) = table.as_object_mut()
+    {
+        table.remove("GlobalSecondaryIndexes");
+        // DynamoDB refuses definitions of attributes that are in no key.
+        let attributes = [item::MESSAGE_ID, item::STATUS_KEY]
+            .map(|name| json!({"AttributeName": name, "AttributeType": "S"}));
+        table.insert("AttributeDefinitions".to_owned(), json!(attributes));
+    }
+    table
 }
 
 /// As `template.yaml` has it.
@@ -352,7 +369,7 @@ mod tests {
     fn earlier_version(folder: &Path) {
         let storage = Storage::new(folder.join(FILE).to_str().unwrap()).unwrap();
         create(&storage, rollups(), counters::EXPIRES_AT).unwrap();
-        create(&storage, events(), item::EXPIRES_AT).unwrap();
+        create(&storage, events(Indexes::Whole), item::EXPIRES_AT).unwrap();
         for number in 0..ITEMS {
             let put = json!({"TableName": EVENTS_TABLE, "Item": event(number)});
             let put = serde_json::from_value(put).unwrap();
@@ -372,13 +389,13 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_an_earlier_version_is_converted_whole() {
+    fn a_folder_of_an_earlier_version_is_converted_completely() {
         let folder = tempfile::tempdir().unwrap();
         earlier_version(folder.path());
         let bytes = || std::fs::metadata(folder.path().join(FILE)).unwrap().len();
         let before = bytes();
         for opened in ["at first", "and again"] {
-            let (engine, uncounted) = open(Some(folder.path())).unwrap();
+            let (engine, uncounted) = open(Some(folder.path()), Indexes::Lean).unwrap();
             assert!(!uncounted, "{opened}");
             for (index, key, value) in [
                 ("recipient-index", "recipient", "919812345678"),
@@ -400,7 +417,7 @@ mod tests {
                 .unwrap();
             assert_eq!(records.len(), ITEMS / 2, "{opened}");
         }
-        let (engine, _) = open(Some(folder.path())).unwrap();
+        let (engine, _) = open(Some(folder.path()), Indexes::Lean).unwrap();
         let put = json!({"TableName": EVENTS_TABLE, "Item": event(ITEMS)});
         ask(&engine, "PutItem", &put);
         let scanned = ask(&engine, "Scan", &json!({"TableName": EVENTS_TABLE}));

@@ -6,6 +6,7 @@ use receivers::RECEIVERS;
 use webhook_ingest::event::EpochMillis;
 
 use super::{Receivers, providers::formats};
+use crate::quantities::share;
 
 /// Simulates the providers, then checks that every event is stored exactly once. The phone numbers
 /// do not exist: `91 0…` and `55 00…`.
@@ -114,18 +115,6 @@ fn add(receivers: &mut Receivers, url: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Parses a fraction or a percentage.
-fn share(text: &str) -> Result<f64, String> {
-    let (number, whole) = match text.strip_suffix('%') {
-        Some(percent) => (percent.trim(), 100.0),
-        None => (text, 1.0),
-    };
-    match number.parse::<f64>() {
-        Ok(n) if (0.0..=whole).contains(&n) => Ok(n / whole),
-        _ => Err("expected a share from 0 to 1, or from 0% to 100%".to_owned()),
-    }
-}
-
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(n) if n > 0.0 && n.is_finite() => Ok(n),
@@ -137,16 +126,6 @@ fn positive(text: &str) -> Result<f64, String> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_share_is_a_fraction_or_a_percentage() {
-        assert_eq!(share("0.05"), Ok(0.05));
-        assert_eq!(share("5%"), Ok(0.05));
-        assert_eq!(share("1"), Ok(1.0));
-        for bad in ["5", "-0.1", "101%", "x", "", "NaN"] {
-            assert!(share(bad).is_err(), "{bad}");
-        }
-    }
-
     fn urls(given: &[&str]) -> Result<Vec<(&'static str, String)>, String> {
         let mut receivers = Receivers::default();
         for url in given {
@@ -156,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_a_base_one_function_or_several() {
+    fn an_address_is_a_base_one_function_or_several() {
         assert_eq!(urls(&["http://h:1/"]).unwrap().len(), 5);
         assert_eq!(
             urls(&["http://h/lambda-url/rcs-callback/"]),

@@ -123,7 +123,7 @@ const CAMPAIGNS: [Campaign; 5] = [
 ];
 
 /// Notifications outside campaigns, by weight.
-const OCCASIONS: [(u32, Campaign); 3] = [
+const NOTIFICATIONS: [(u32, Campaign); 3] = [
     (
         5,
         Campaign {
@@ -194,7 +194,7 @@ impl World {
             let at = launch + random.log_normal(20 * 60_000, 0.7);
             (campaign, at.min(self.until - random.log_normal(60_000, 0.5)))
         } else {
-            (random.weighted(&OCCASIONS), self.moment(random))
+            (random.weighted(&NOTIFICATIONS), self.moment(random))
         };
         // A few events arrive days late, even in a short simulation.
         if random.bool(0.01) {

@@ -31,9 +31,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum of tries per body.
 const TRIES: u32 = 8;
 /// Maximum wait between tries, even if `Retry-After` is longer.
-const LONGEST_WAIT: Duration = Duration::from_mins(1);
+const MAX_WAIT: Duration = Duration::from_mins(1);
 /// Maximum bytes of a response; normal ones have a few hundred.
-const LONGEST_ANSWER: usize = 64 * 1024;
+const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
 /// Posts bodies.
 pub(super) struct Sender {
@@ -142,7 +142,7 @@ impl Sender {
                 }
             };
             if tries < TRIES {
-                tokio::time::sleep(again.unwrap_or(wait).min(LONGEST_WAIT)).await;
+                tokio::time::sleep(again.unwrap_or(wait).min(MAX_WAIT)).await;
                 wait *= 2;
             }
         }
@@ -173,7 +173,7 @@ impl Sender {
                 .get(header::RETRY_AFTER)
                 .and_then(|value| value.to_str().ok()?.parse().ok())
                 .map(Duration::from_secs);
-            let body = http_body_util::Limited::new(answer.into_body(), LONGEST_ANSWER);
+            let body = http_body_util::Limited::new(answer.into_body(), MAX_RESPONSE_BYTES);
             let body = body.collect().await.ok()?.to_bytes();
             Some(Response {
                 status,

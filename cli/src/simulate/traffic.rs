@@ -157,13 +157,13 @@ mod tests {
     }
 
     #[test]
-    fn without_a_window_time_is_the_order() {
+    fn without_a_window_events_are_in_order_of_time() {
         let order = order(500, &options(0, 0.0), &mut Random::new(1, 0));
         assert_eq!(order, (0..500).collect::<Vec<_>>());
     }
 
     #[test]
-    fn every_event_comes_and_only_repeated_ones_twice() {
+    fn every_event_is_sent_and_only_duplicates_twice() {
         let order = order(2_000, &options(50, 0.1), &mut Random::new(1, 0));
         let mut sorted = order.clone();
         sorted.sort_unstable();

@@ -19,7 +19,7 @@ const ROLES = { viewer: "Viewer", agent: "Agent", operator: "Operator" };
 const main = document.getElementById("main");
 const search = document.getElementById("search");
 const field = document.getElementById("q");
-const who = document.getElementById("who");
+const account = document.getElementById("account");
 const announcer = document.getElementById("announcer");
 
 let session = null;
@@ -114,7 +114,7 @@ function startSession(answer) {
   field.disabled = false;
   document.getElementById("views").hidden = false;
   fill(
-    who,
+    account,
     h("span", { class: "role", title: session.may.see_numbers ? "Sees numbers" : "Numbers are redacted" }, ROLES[session.role] ?? session.role),
     session.sign_in && h("button", { type: "button", class: "link", onclick: signOut }, "Sign out"),
   );
@@ -139,7 +139,7 @@ function showSignIn() {
   session = null;
   current?.leave.abort();
   current = null;
-  fill(who);
+  fill(account);
   search.hidden = true;
   document.getElementById("views").hidden = true;
   document.title = "Sign in · netcore-webhooks";

@@ -19,7 +19,7 @@ function load() {
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 
 function themeColors(words) {
-  const probe = h("span", { class: "hidden" });
+  const probe = h("span", { class: "visually-hidden" });
   document.body.append(probe);
   const of = (className, name) => {
     probe.className = `hidden ${className}`;
@@ -119,7 +119,7 @@ export async function lines({ series, labels, titles, summary, signal }) {
           "button",
           {
             type: "button",
-            class: `key ${tone(word)}`,
+            class: `legend-item ${tone(word)}`,
             "aria-pressed": "true",
             onclick: (event) => {
               const on = !chart.isDatasetVisible(index);

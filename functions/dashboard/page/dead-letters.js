@@ -1,7 +1,7 @@
 // Dead letters: depths of the queues, reasons, and actions.
 
 import { get, latest, post } from "./api.js";
-import { fill, foreign, h, table } from "./dom.js";
+import { fill, h, table, untrusted } from "./dom.js";
 import { fact } from "./events.js";
 import { save } from "./files.js";
 import { figure, number, plural, when } from "./format.js";
@@ -18,7 +18,7 @@ const REASONS = {
 const INVISIBLE_MS = 1300;
 const TRIES = 4;
 /** Maximum of dead letters in a response. */
-const MOST_SHOWN = 10;
+const MAX_SHOWN = 10;
 
 const wait = (ms, signal) =>
   new Promise((resolve, reject) => {
@@ -41,7 +41,7 @@ export function mount({ main, signal, session, announce }) {
   const bodies = new Map();
   fill(
     main,
-    h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Dead letters"), h("p", { class: "sub" }, "Payloads that could not be stored. They stay in the queue until you send them back or delete them.")),
+    h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Dead letters"), h("p", { class: "subtitle" }, "Payloads that could not be stored. They stay in the queue until you send them back or delete them.")),
     h("p", { class: "tools" }, refresh),
     done,
     body,
@@ -54,7 +54,7 @@ export function mount({ main, signal, session, announce }) {
         const { depths: deep, newest } = await get("api/dead-letters", { content: "masked" }, { signal: inner });
         for (const deadLetter of newest) found.set(deadLetter.id, deadLetter);
         // After a request, also by another user, the dead letters are invisible for a moment.
-        if (turn === TRIES || found.size >= Math.min(MOST_SHOWN, total(deep))) {
+        if (turn === TRIES || found.size >= Math.min(MAX_SHOWN, total(deep))) {
           return { depths: deep, newest: [...found.values()].sort((a, b) => b.sent_at - a.sent_at) };
         }
         await wait(INVISIBLE_MS, inner);
@@ -90,7 +90,7 @@ export function mount({ main, signal, session, announce }) {
             "section",
             { "aria-labelledby": "dead-letters" },
             h("h2", { id: "dead-letters" }, "Dead letters in the queue"),
-            h("p", { class: "said-short" }, all > deadLetters.length ? `${plural(deadLetters.length, "dead letter")} of about ${number(all)}: a sample, because the queue is not ordered.` : `${plural(deadLetters.length, "dead letter")}, the newest first.`),
+            h("p", { class: "summary-line" }, all > deadLetters.length ? `${plural(deadLetters.length, "dead letter")} of about ${number(all)}: a sample, because the queue is not ordered.` : `${plural(deadLetters.length, "dead letter")}, the newest first.`),
             h("ol", { class: "groups" }, deadLetters.map(item)),
           ),
     );
@@ -115,25 +115,25 @@ export function mount({ main, signal, session, announce }) {
     );
   }
 
-  const nameOf = (reason) => (reason ? (REASONS[reason]?.[0] ?? foreign(reason, { most: 60 })) : "Foreign");
+  const nameOf = (reason) => (reason ? (REASONS[reason]?.[0] ?? untrusted(reason, { max: 60 })) : "Foreign");
 
   function item(deadLetter) {
     const id = `dead-letter-${deadLetters.indexOf(deadLetter)}`;
     const content = h("div", { class: "dead-letter-content" });
-    const result = h("div", { class: "dead-letter-told" });
+    const result = h("div", { class: "dead-letter-result" });
     const box = h(
       "li",
       { class: "group panel", "data-dead-letter": deadLetter.id, "aria-labelledby": id },
-      h("h3", { id }, nameOf(deadLetter.reason), deadLetter.function && [" in ", foreign(deadLetter.function, { most: 60 })]),
-      deadLetter.detail && h("p", { class: "remark" }, foreign(deadLetter.detail)),
+      h("h3", { id }, nameOf(deadLetter.reason), deadLetter.function && [" in ", untrusted(deadLetter.function, { max: 60 })]),
+      deadLetter.detail && h("p", { class: "remark" }, untrusted(deadLetter.detail)),
       h(
         "dl",
         { class: "facts" },
         deadLetter.received_at !== undefined && fact("Received", when(deadLetter.received_at)),
         fact("In the queue since", when(deadLetter.sent_at)),
         deadLetter.body_bytes !== undefined && fact("Body", plural(deadLetter.body_bytes, "byte")),
-        deadLetter.parts !== undefined && fact("Piece", `${number(deadLetter.part)} of ${number(deadLetter.parts)} of dead letter `, foreign(deadLetter.letter, { most: 80 })),
-        fact("Id", foreign(deadLetter.id, { most: 120, class: "id" })),
+        deadLetter.parts !== undefined && fact("Piece", `${number(deadLetter.part)} of ${number(deadLetter.parts)} of dead letter `, untrusted(deadLetter.letter, { max: 80 })),
+        fact("Id", untrusted(deadLetter.id, { max: 120, class: "id" })),
       ),
       h(
         "p",
@@ -164,7 +164,7 @@ export function mount({ main, signal, session, announce }) {
       fill(
         place,
         h("p", { class: "muted" }, about, found.truncated && ` This is the beginning; the command netcore-webhooks dead-letters show prints all of it.`),
-        h("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Content of the dead letter" }, foreign(found.body === "" ? "(empty)" : found.body, { tag: "pre", most: 20_000 })),
+        h("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Content of the dead letter" }, untrusted(found.body === "" ? "(empty)" : found.body, { tag: "pre", max: 20_000 })),
       );
       button.setAttribute("aria-expanded", "true");
       fill(button, "Hide content");

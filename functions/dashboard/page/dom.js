@@ -57,12 +57,12 @@ export function icon(path) {
 }
 
 /** Text from a webhook: isolated direction, invisible characters as code points, long texts collapsed. */
-export function foreign(value, { most = 600, tag = "bdi", ...props } = {}) {
+export function untrusted(value, { max = 600, tag = "bdi", ...props } = {}) {
   const text = String(value);
-  const element = h(tag, { dir: "auto", ...props, class: `foreign ${props.class ?? ""}`.trim() });
-  if (text.length <= most) return visible(element, text);
+  const element = h(tag, { dir: "auto", ...props, class: `untrusted ${props.class ?? ""}`.trim() });
+  if (text.length <= max) return visible(element, text);
   const rest = h("button", { type: "button", class: "link more" }, `Show all ${text.length.toLocaleString()} characters`);
-  visible(element, `${cut(text, most)}…`);
+  visible(element, `${cut(text, max)}…`);
   rest.addEventListener("click", () => {
     element.replaceChildren();
     visible(element, text);
@@ -76,17 +76,17 @@ export function foreign(value, { most = 600, tag = "bdi", ...props } = {}) {
 }
 
 /** Text from a webhook for places without elements: invisible characters as code points, cut to a length. */
-export function plain(value, most = 60) {
+export function plain(value, max = 60) {
   const text = String(value);
-  const short = text.length > most ? `${cut(text, most)}…` : text;
+  const short = text.length > max ? `${cut(text, max)}…` : text;
   return Array.from(short, (char) => (INVISIBLE.test(char) ? `[${codeOf(char)}]` : char)).join("");
 }
 
 const codeOf = (char) => `U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
 
 /** A text cut to a length, never within a surrogate pair. */
-export function cut(text, most) {
-  return text.slice(0, most).replace(/[\ud800-\udbff]$/, "");
+export function cut(text, max) {
+  return text.slice(0, max).replace(/[\ud800-\udbff]$/, "");
 }
 
 function visible(element, text) {

@@ -1,9 +1,9 @@
 // Renders events, in the same way in all views.
 
-import { h, foreign } from "./dom.js";
+import { h, untrusted } from "./dom.js";
 import { figure, utc, when } from "./format.js";
 import { badge, chip, tone } from "./status.js";
-import { answeredOf, keyOf, nameOf, said } from "./story.js";
+import { answeredOf, keyOf, nameOf, textOf } from "./story.js";
 
 // Order of the fields in an event's details; other fields follow.
 const NAMES = {
@@ -44,7 +44,7 @@ const TIMES = { event_time: 1, received_at: 1, expires_at: 1000 };
 
 /** A link to a message by its id, or by its token if the id is redacted; plain text if there is no token. */
 export function messageLink(id, name = id) {
-  const shown = foreign(id, { most: 120 });
+  const shown = untrusted(id, { max: 120 });
   if (name.includes("*")) return shown;
   return h("a", { href: `#/message/${encodeURIComponent(name)}` }, shown);
 }
@@ -52,17 +52,17 @@ export function messageLink(id, name = id) {
 /** A link to a person's events; plain text if the number is redacted. */
 export function numberLink(number) {
   if (!number) return null;
-  const shown = foreign(number, { most: 40 });
+  const shown = untrusted(number, { max: 40 });
   if (number.includes("*")) return shown;
   return h("a", { href: `#/number/${encodeURIComponent(number)}` }, shown);
 }
 
 /** The texts of an event: the reason of a failure, or the text of a click or message. */
 export function remark(event) {
-  const words = said(event);
+  const words = textOf(event);
   const parts = [];
-  if (event.remarks) parts.push(h("span", { class: "remark" }, foreign(event.remarks)));
-  if (words) parts.push(h("q", { class: "said" }, foreign(words)));
+  if (event.remarks) parts.push(h("span", { class: "remark" }, untrusted(event.remarks)));
+  if (words) parts.push(h("q", { class: "quote" }, untrusted(words)));
   return parts;
 }
 
@@ -81,7 +81,7 @@ function fields(event) {
   return h(
     "dl",
     null,
-    names.filter((name) => !TOKENS.includes(name)).map((name) => [h("dt", null, NAMES[name] ?? foreign(name, { most: 80 })), h("dd", null, value(name, event))]),
+    names.filter((name) => !TOKENS.includes(name)).map((name) => [h("dt", null, NAMES[name] ?? untrusted(name, { max: 80 })), h("dd", null, value(name, event))]),
   );
 }
 
@@ -96,9 +96,9 @@ function value(name, event) {
   if (name === "recipient") return numberLink(String(it));
   if (it === true) return "yes";
   if (typeof it === "number") return figure(it);
-  if (Array.isArray(it) && it.every((item) => typeof item === "string")) return it.map((item, index) => [index ? ", " : null, foreign(item)]);
-  if (typeof it === "object") return foreign(JSON.stringify(it, null, 2), { tag: "pre" });
-  return foreign(it);
+  if (Array.isArray(it) && it.every((item) => typeof item === "string")) return it.map((item, index) => [index ? ", " : null, untrusted(item)]);
+  if (typeof it === "object") return untrusted(JSON.stringify(it, null, 2), { tag: "pre" });
+  return untrusted(it);
 }
 
 /** One event as an item of a list. */
@@ -110,11 +110,11 @@ export function row(event, { message = true, number = true } = {}) {
     (message || number) &&
       h(
         "div",
-        { class: "event-who" },
+        { class: "event-meta" },
         message && messageLink(event.message_id, nameOf(event)),
         number && event.recipient && h("span", { class: "to" }, h("span", { class: "muted" }, "Number "), numberLink(event.recipient)),
       ),
-    h("div", { class: "event-said" }, remark(event)),
+    h("div", { class: "event-text" }, remark(event)),
     details(event),
   );
 }

@@ -5,7 +5,7 @@ import { fill, h } from "./dom.js";
 import { number, plural } from "./format.js";
 
 /** Maximum number of requests; the page says if there are more lines. Each returns up to 10,000 lines, from up to 20,000 events. */
-const MOST_PARTS = 100;
+const MAX_PARTS = 100;
 
 /** Downloads texts as one file. */
 export function save(name, type, texts) {
@@ -42,7 +42,7 @@ export function csvLink(label, name, { href, signal }) {
         lines += (part.text.match(/\n/g) ?? []).length;
         next = part.next;
         fill(status, ` ${plural(lines, "line")} so far…`);
-      } while (next && texts.length < MOST_PARTS);
+      } while (next && texts.length < MAX_PARTS);
       save(name, "text/csv;charset=utf-8", texts);
       fill(status, part.truncated ? ` ${number(lines)} lines, the newest first; there are more events than this file contains.` : "");
     } catch (error) {

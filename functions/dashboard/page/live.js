@@ -18,7 +18,7 @@ const PAGES_AT_START = 10;
 const PAGES_LATER = 3;
 /** Time after midnight UTC in which the previous day is also polled, for events that arrive late. */
 const AFTER_MIDNIGHT_MS = 10 * 60_000;
-const MOST_ROWS = 500;
+const MAX_ROWS = 500;
 const DAY_MS = 86_400_000;
 
 export const title = () => "Live";
@@ -50,13 +50,13 @@ export function mount({ main, signal, go, announce }) {
   const state = choice("status", "Status", ORDER, (word) => STATUSES[word].label);
   const csv = csvLink("Download today as CSV", "events.csv", { href: "#/live", signal });
   const bar = h("p", { class: "live-bar" });
-  const arrived = h("button", { type: "button", class: "arrived", onclick: showPending });
+  const arrived = h("button", { type: "button", class: "show-new", onclick: showPending });
   const list = h("ol", { class: "events", "aria-label": "Events, the newest first" });
   const place = h("div", { class: "results" });
 
   fill(
     main,
-    h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Live"), h("p", { class: "sub" }, "Events of this UTC day, by the time they happened.")),
+    h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Live"), h("p", { class: "subtitle" }, "Events of this UTC day, by the time they happened.")),
     h("form", { class: "filters", "aria-label": "Filters", onsubmit: (event) => event.preventDefault() }, channel.field, state.field, pause, csv.link, csv.status),
     bar,
     place,
@@ -158,7 +158,7 @@ export function mount({ main, signal, go, announce }) {
       shown.set(keyOf(event), event);
     }
     pending = new Map();
-    while (list.childElementCount > MOST_ROWS) list.lastElementChild.remove();
+    while (list.childElementCount > MAX_ROWS) list.lastElementChild.remove();
     if (shown.size && !list.isConnected) fill(place, list);
     if (!shown.size) {
       const filtered = filters.channel || filters.status;

@@ -1,18 +1,18 @@
 // A message: its result in one sentence, its delivery path, and its timeline.
 
 import { ApiError, get, latest, messagePath } from "./api.js";
-import { fill, foreign, h, icon } from "./dom.js";
+import { fill, h, icon, untrusted } from "./dom.js";
 import { details, fact, flags, messageLink, numberLink, remark } from "./events.js";
 import { dayOf, duration, plural, when } from "./format.js";
 import { empty, into } from "./states.js";
 import { badge, channelName, chip, status, tone } from "./status.js";
 import { answeredOf, everything, headline, isSameLeg, keyOf, nameOf } from "./story.js";
 
-const NUMBER_DIGITS = { least: 6, most: 15 };
+const NUMBER_DIGITS = { min: 6, max: 15 };
 /** Maximum lanes for channels; further channels share the last lane. */
-const MOST_LANES = 3;
+const MAX_LANES = 3;
 /** Maximum pages of events that are loaded for a message. */
-const MOST_PARTS = 10;
+const MAX_PARTS = 10;
 /** Prefix of tokens, which replace ids that the user's role may not see. */
 const TOKEN = "~";
 
@@ -29,7 +29,7 @@ export function mount({ main, signal, session, replace }) {
       body,
       empty(
         "No message or person found",
-        h("p", null, "No message or number found for ", foreign(id, { most: 120, tag: "code" }), ". Ids must be complete, and events expire after the retention time."),
+        h("p", null, "No message or number found for ", untrusted(id, { max: 120, tag: "code" }), ". Ids must be complete, and events expire after the retention time."),
         h("p", null, "Try the person’s number with its country code instead, such as 919209209291."),
       ),
     );
@@ -40,7 +40,7 @@ export function mount({ main, signal, session, replace }) {
       try {
         const message = await get(messagePath(id), {}, { signal: inner });
         // The first response already has the state for all events; the others only add events.
-        for (let part = 1; message.cursor && part < MOST_PARTS; part += 1) {
+        for (let part = 1; message.cursor && part < MAX_PARTS; part += 1) {
           const { events, cursor } = await get(messagePath(id), { cursor: message.cursor }, { signal: inner });
           message.events.push(...events);
           message.cursor = cursor;
@@ -53,12 +53,12 @@ export function mount({ main, signal, session, replace }) {
     };
     await into(body, "the message", run, ask, (message) => {
       if (message) {
-        fill(heading, "Message ", foreign(message.message_id, { most: 120, class: "id" }));
+        fill(heading, "Message ", untrusted(message.message_id, { max: 120, class: "id" }));
         return draw(message, body, () => load(id, false));
       }
       const count = id.replace(/\D/g, "").length;
       // A number with brackets or a word looks like an id.
-      if (fallback && session.may.see_numbers && count >= NUMBER_DIGITS.least && count <= NUMBER_DIGITS.most) return replace("number", id, { from: "message" });
+      if (fallback && session.may.see_numbers && count >= NUMBER_DIGITS.min && count <= NUMBER_DIGITS.max) return replace("number", id, { from: "message" });
       none(id);
     });
   }
@@ -79,7 +79,7 @@ export function mount({ main, signal, session, replace }) {
         );
         return;
       }
-      fill(heading, "Message ", !id.startsWith(TOKEN) && foreign(id, { most: 120, class: "id" }));
+      fill(heading, "Message ", !id.startsWith(TOKEN) && untrusted(id, { max: 120, class: "id" }));
       // While this message loads, the previous message must not be shown under its name.
       fill(body);
       load(id, from !== "number");
@@ -95,7 +95,7 @@ function draw(message, body, reload) {
   const answered = message.events.find((event) => event.in_reply_to);
   fill(
     body,
-    h("p", { class: `answer ${tone(first.state)}` }, icon(status(first.state).icon), h("span", { class: "foreign", dir: "auto" }, foreign(first.text, { most: 2000 }))),
+    h("p", { class: `headline ${tone(first.state)}` }, icon(status(first.state).icon), h("span", { class: "untrusted", dir: "auto" }, untrusted(first.text, { max: 2000 }))),
     h(
       "dl",
       { class: "facts" },
@@ -103,7 +103,7 @@ function draw(message, body, reload) {
       fact("State", chip(first.state)),
       message.outcome && fact("Since", when(message.outcome.state_time)),
       answered && fact("In reply to", messageLink(answered.in_reply_to, answeredOf(answered))),
-      message.provider && fact("Provider", foreign(message.provider)),
+      message.provider && fact("Provider", untrusted(message.provider)),
       fact("Events", events.length > 1 ? `${events.length} within ${duration(times.at(-1) - times[0])}` : String(events.length)),
     ),
     message.journey.length > 1 && journey(message),
@@ -140,10 +140,10 @@ function journey(message) {
 function timeline(message, events) {
   const answers = new Set(message.answers.map(keyOf));
   const channels = [...new Set(message.journey.map((leg) => leg.channel))];
-  const count = Math.min(MOST_LANES, Math.max(1, channels.length)) + (answers.size ? 1 : 0);
+  const count = Math.min(MAX_LANES, Math.max(1, channels.length)) + (answers.size ? 1 : 0);
   const laneOf = (event) => {
     if (answers.has(keyOf(event))) return count - 1;
-    return Math.min(Math.max(0, channels.indexOf(event.channel)), MOST_LANES - 1);
+    return Math.min(Math.max(0, channels.indexOf(event.channel)), MAX_LANES - 1);
   };
   const lanes = events.map(laneOf);
   // A lane branches off the lane of the previous event; a reply branches off the message that it replies to.
@@ -189,17 +189,17 @@ function timeline(message, events) {
       ...heading,
       h(
         "li",
-        { class: `step ${tone(event.status)}${isAnswer ? " is-answer" : ""}`, "data-channel": event.channel, "data-status": event.status },
+        { class: `step ${tone(event.status)}${isAnswer ? " is-reply" : ""}`, "data-channel": event.channel, "data-status": event.status },
         rails(index, false),
         h(
           "div",
           { class: "step-body" },
           h("div", { class: "event-head" }, chip(event.status), badge(event.channel), when(event.event_time, { clock: true }), gap > 0 && h("span", { class: "muted" }, `+${duration(gap)}`), isAnswer && h("span", { class: "flag" }, "answer"), flags(event)),
-          h("div", { class: "event-said" }, remark(event)),
+          h("div", { class: "event-text" }, remark(event)),
           other &&
             h(
               "div",
-              { class: "event-who" },
+              { class: "event-meta" },
               h("span", null, h("span", { class: "muted" }, isAnswer ? "Answer " : "Message "), messageLink(event.message_id, nameOf(event))),
               isAnswer && event.in_reply_to && h("span", null, h("span", { class: "muted" }, "to "), answeredOf(event) === nameOf(message) ? "this message" : messageLink(event.in_reply_to, answeredOf(event))),
             ),
@@ -212,7 +212,7 @@ function timeline(message, events) {
     "section",
     { class: "panel", "aria-labelledby": "timeline" },
     h("h2", { id: "timeline" }, "Timeline"),
-    h("p", { class: "said-short" }, `${plural(events.length, "event")} in order of time${channels.length > 1 ? `, ${channels.map(channelName).join(" then ")}` : ""}${answers.size ? `, with ${plural(answers.size, "answer")}` : ""}.`),
+    h("p", { class: "summary-line" }, `${plural(events.length, "event")} in order of time${channels.length > 1 ? `, ${channels.map(channelName).join(" then ")}` : ""}${answers.size ? `, with ${plural(answers.size, "answer")}` : ""}.`),
     h("ol", { class: "timeline" }, items),
   );
 }

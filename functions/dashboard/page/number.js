@@ -1,7 +1,7 @@
 // A person: all messages to and from a number, by journey, in pages.
 
 import { ApiError, address, get, latest, messagePath, recipientPath } from "./api.js";
-import { fill, foreign, h } from "./dom.js";
+import { fill, h, untrusted } from "./dom.js";
 import { messageLink, row } from "./events.js";
 import { csvLink } from "./files.js";
 import { plural, when } from "./format.js";
@@ -61,8 +61,9 @@ export function mount({ main, signal, session, replace, announce }) {
       try {
         answer = await page(null, inner);
       } catch (error) {
-        // Without digits it is not a number.
-        if (!(error instanceof ApiError && error.status === 400)) throw error;
+        // Without digits it is not a number. Without an index no number is found, but a message is.
+        const isNone = error instanceof ApiError && (error.status === 400 || (error.status === 404 && fallback && (await isMessage(inner))));
+        if (!isNone) throw error;
         answer = { events: [], journeys: [], cursor: null };
       }
       const message = !answer.events.length && answer.cursor === null && fallback && (await isMessage(inner));
@@ -115,7 +116,7 @@ export function mount({ main, signal, session, replace, announce }) {
     const opened = new Set([...body.querySelectorAll(".group > details[open]")].map((box) => box.dataset.group));
     fill(
       body,
-      h("p", { class: "said-short" }, `${plural(journeys.size, "message")}, ${plural(count, "event")}${cursor === null ? "" : " so far"}, the newest first.`),
+      h("p", { class: "summary-line" }, `${plural(journeys.size, "message")}, ${plural(count, "event")}${cursor === null ? "" : " so far"}, the newest first.`),
       h("ol", { class: "groups" }, [...journeys.values()].map((one) => group(one, opened))),
       cursor === null
         ? h("p", { class: "end muted", tabindex: "-1" }, "These are all events of this number.")
@@ -126,7 +127,7 @@ export function mount({ main, signal, session, replace, announce }) {
   return {
     update({ id, from }) {
       number = id;
-      fill(heading, "Number ", foreign(id, { most: 40, class: "id" }));
+      fill(heading, "Number ", untrusted(id, { max: 40, class: "id" }));
       fill(tools);
       if (!session.may.see_numbers) {
         fill(body, empty("Your role sees no numbers", h("p", null, "So it cannot look one up either. Open a message from the live view, or by an id that contains no number.")));
@@ -161,7 +162,7 @@ function group({ id, journey, events }, opened) {
         chip(leg.state),
         when(leg.state_time),
         leg.message_id !== id && messageLink(leg.message_id),
-        leg.reason && h("span", { class: "remark" }, foreign(leg.reason, { most: 160 })),
+        leg.reason && h("span", { class: "remark" }, untrusted(leg.reason, { max: 160 })),
       ),
     ),
     box,

@@ -2,19 +2,19 @@
 
 import { get, latest, now } from "./api.js";
 import { lines } from "./charts.js";
-import { fill, foreign, h, icon, plain, table } from "./dom.js";
+import { fill, h, icon, plain, table, untrusted } from "./dom.js";
 import { dayName, dayNameShort, dayPlus, dayText, days, daysIn, figure, isDay, number, percent, plural, when } from "./format.js";
 import { empty, failed, howToStart, into } from "./states.js";
 import { CHANNELS, badge, channelName, chip, inOrder, status, tone } from "./status.js";
 
 const PRESETS = [["Today", 1], ["7 days", 7], ["30 days", 30], ["90 days", 90]];
-const MOST_DAYS = 366;
+const MAX_DAYS = 366;
 /** Maximum days for which the chart shows hours. */
 const HOURLY_DAYS = 2;
 const REASONS_AT_FIRST = 8;
 const CHANNELS_AT_FIRST = 4;
 /** Maximum lines of the chart: the most frequent statuses, and one line for all others. */
-const MOST_LINES = 10;
+const MAX_LINES = 10;
 
 export const title = () => "Overview";
 
@@ -24,7 +24,7 @@ export function mount({ main, signal, go, announce }) {
   let available = { bots: [], channels: CHANNELS, tags: [] };
   const form = h("form", { class: "filters", "aria-label": "Range and filters" });
   const results = h("div", { class: "results" });
-  const heading = h("p", { class: "sub" });
+  const heading = h("p", { class: "subtitle" });
   fill(main, h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Overview"), heading), form, results);
   form.addEventListener("submit", (event) => event.preventDefault());
 
@@ -83,8 +83,8 @@ export function mount({ main, signal, go, announce }) {
 
   async function show() {
     const length = daysIn(filters.from, filters.to);
-    if (length < 1 || length > MOST_DAYS) {
-      const why = length < 1 ? "The range ends before it starts." : `A range can have at most ${MOST_DAYS} days.`;
+    if (length < 1 || length > MAX_DAYS) {
+      const why = length < 1 ? "The range ends before it starts." : `A range can have at most ${MAX_DAYS} days.`;
       fill(results, failed(new Error(why)));
       return;
     }
@@ -237,7 +237,7 @@ function volume(summary, signal) {
 
   return panel(
     "Volume over time",
-    h("p", { class: "said-short" }, description),
+    h("p", { class: "summary-line" }, description),
     chart,
     collapsed("Figures as a table", () =>
       table({
@@ -254,7 +254,7 @@ function volume(summary, signal) {
 /** The series of the most frequent statuses, and the sum of all others as `other`. */
 function mostFrequent(series, words, totals) {
   const total = new Map(words.map((word, index) => [word, totals[index]]));
-  const kept = words.length <= MOST_LINES ? words : words.filter((word) => word !== "other").sort((a, b) => total.get(b) - total.get(a)).slice(0, MOST_LINES - 1);
+  const kept = words.length <= MAX_LINES ? words : words.filter((word) => word !== "other").sort((a, b) => total.get(b) - total.get(a)).slice(0, MAX_LINES - 1);
   const drawn = Object.fromEntries(inOrder([...kept]).map((word) => [word, series[word]]));
   for (const word of words.filter((one) => !kept.includes(one))) {
     drawn.other = series[word].map((count, index) => count + (drawn.other?.[index] ?? 0));
@@ -270,9 +270,9 @@ function collapsed(name, make) {
 }
 
 /** A bar next to its number. Decorative: the number has the same information. */
-function bar(value, most, word) {
+function bar(value, max, word) {
   const filled = h("span", { class: `bar-fill ${tone(word)}` });
-  filled.style.width = `${most > 0 ? Math.min(100, (value / most) * 100) : 0}%`;
+  filled.style.width = `${max > 0 ? Math.min(100, (value / max) * 100) : 0}%`;
   return h("span", { class: "bar", "aria-hidden": "true" }, filled);
 }
 
@@ -284,18 +284,18 @@ function funnel(summary) {
   if (!channels.length) return panel("From sent to clicked", h("p", { class: "muted" }, "No message was sent in this range."));
   const draw = (shown) =>
     shown.map((entry) => {
-      const most = Math.max(entry.sent, entry.delivered, entry.read, entry.clicked);
-      const step = (word, whole) => [chip(word), figure(entry[word], { "data-step": word }), whole === null ? "" : percent(entry[word], whole), bar(entry[word], most, word)];
+      const max = Math.max(entry.sent, entry.delivered, entry.read, entry.clicked);
+      const step = (word, whole) => [chip(word), figure(entry[word], { "data-step": word }), whole === null ? "" : percent(entry[word], whole), bar(entry[word], max, word)];
       const lost = entry.failed + entry.not_sent + entry.blocked;
       return [
         table({
           caption: plain(channelName(entry.channel)),
-          head: ["Step", "Events", "Of the previous step", h("span", { class: "hidden" }, "Bar")],
+          head: ["Step", "Events", "Of the previous step", h("span", { class: "visually-hidden" }, "Bar")],
           rows: [step("sent", null), step("delivered", entry.sent), step("read", entry.delivered), step("clicked", entry.read)],
           numeric: [1, 2],
           className: "bars",
         }),
-        h("p", { class: "after" }, lost ? `Not delivered: ${number(entry.failed)} failed, ${number(entry.not_sent)} not sent, ${number(entry.blocked)} blocked.` : "None failed."),
+        h("p", { class: "footnote" }, lost ? `Not delivered: ${number(entry.failed)} failed, ${number(entry.not_sent)} not sent, ${number(entry.blocked)} blocked.` : "None failed."),
       ];
     });
   return panel("From sent to clicked", ...withShowAll(channels, CHANNELS_AT_FIRST, "channels", draw));
@@ -321,14 +321,14 @@ function fallback(summary) {
   }
   const open = Math.max(0, fellBack - delivered - lost);
   const rows = [["Sent as SMS", fellBack, "sent"], ["Delivered", delivered, "delivered"], ["Failed", lost, "failed"], ["No report yet", open, "other"], ["Clicks", clicked, "clicked"]];
-  const most = Math.max(...rows.map(([, value]) => value));
+  const max = Math.max(...rows.map(([, value]) => value));
   return panel(
     name,
     h("p", { class: "lead" }, `${percent(fellBack, attempts)} of ${plural(attempts, "RCS message")} fell back to SMS; ${percent(delivered, fellBack)} of those were delivered.`),
     table({
       caption: "Fallback results",
-      head: ["Result", "Messages", "Of those sent", h("span", { class: "hidden" }, "Bar")],
-      rows: rows.map(([label, value, word], index) => [label, figure(value), index ? percent(value, fellBack) : "", bar(value, most, word)]),
+      head: ["Result", "Messages", "Of those sent", h("span", { class: "visually-hidden" }, "Bar")],
+      rows: rows.map(([label, value, word], index) => [label, figure(value), index ? percent(value, fellBack) : "", bar(value, max, word)]),
       numeric: [1, 2],
       className: "bars",
     }),
@@ -343,8 +343,8 @@ function reasons(summary) {
   const draw = (shown) =>
     table({
       caption: "Reasons as the providers report them",
-      head: ["Reason", "Channel", "Events", "Share", h("span", { class: "hidden" }, "Bar")],
-      rows: shown.map((entry) => [entry.reason ? foreign(entry.reason, { most: 120 }) : "No reason given", badge(entry.channel), figure(entry.count), percent(entry.count, total), bar(entry.count, all[0].count, "failed")]),
+      head: ["Reason", "Channel", "Events", "Share", h("span", { class: "visually-hidden" }, "Bar")],
+      rows: shown.map((entry) => [entry.reason ? untrusted(entry.reason, { max: 120 }) : "No reason given", badge(entry.channel), figure(entry.count), percent(entry.count, total), bar(entry.count, all[0].count, "failed")]),
       numeric: [2, 3],
       className: "bars",
     });
@@ -360,10 +360,10 @@ function billing(summary) {
     table({
       caption: "Messages by price category",
       head: ["Category", "Billed", "Messages", "Events with a price"],
-      rows: rows.map((entry) => [entry.category ? foreign(entry.category, { most: 80 }) : "No category", entry.billable ? "Billable" : "Free", figure(entry.messages), figure(entry.count)]),
+      rows: rows.map((entry) => [entry.category ? untrusted(entry.category, { max: 80 }) : "No category", entry.billable ? "Billable" : "Free", figure(entry.messages), figure(entry.count)]),
       numeric: [2, 3],
     }),
-    h("p", { class: "after muted" }, "Several events of one message carry its price, so the number of messages is an estimate."),
+    h("p", { class: "footnote muted" }, "Several events of one message carry its price, so the number of messages is an estimate."),
   );
 }
 
@@ -376,7 +376,7 @@ function types(summary) {
     table({
       caption: "Events by message type",
       head: ["Type", "Channel", "Events"],
-      rows: rows.slice(0, 20).map((entry) => [foreign(entry.message_type || "not named", { most: 80 }), badge(entry.channel), figure(entry.count)]),
+      rows: rows.slice(0, 20).map((entry) => [untrusted(entry.message_type || "not named", { max: 80 }), badge(entry.channel), figure(entry.count)]),
       numeric: [2],
     }),
   );

@@ -5,9 +5,9 @@ import { fill, h } from "./dom.js";
 import { plural } from "./format.js";
 
 export function show({ main, done }) {
-  const password = h("input", { id: "password", type: "password", name: "password", autocomplete: "current-password", required: true, "aria-describedby": "sign-in-told" });
+  const password = h("input", { id: "password", type: "password", name: "password", autocomplete: "current-password", required: true, "aria-describedby": "sign-in-error" });
   const button = h("button", { type: "submit", class: "primary" }, "Sign in");
-  const message = h("p", { id: "sign-in-told", role: "alert", class: "told" });
+  const message = h("p", { id: "sign-in-error", role: "alert", class: "form-error" });
   const form = h(
     "form",
     { class: "panel sign-in" },

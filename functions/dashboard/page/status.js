@@ -1,7 +1,7 @@
 // Labels of statuses and channels. Each status has a word, a shape and a color, so that color is never the
 // only distinction.
 
-import { h, icon, foreign } from "./dom.js";
+import { h, icon, untrusted } from "./dom.js";
 
 // `dash` and `point` distinguish lines of a chart without color.
 export const STATUSES = {
@@ -31,12 +31,12 @@ export const tone = (word) => `s-${Object.hasOwn(STATUSES, word) ? word : "other
 
 /** A status as a label with its shape. */
 export const chip = (word) =>
-  h("span", { class: `chip ${tone(word)}` }, icon(status(word).icon), Object.hasOwn(STATUSES, word) ? status(word).label : foreign(word, { most: 40 }));
+  h("span", { class: `chip ${tone(word)}` }, icon(status(word).icon), Object.hasOwn(STATUSES, word) ? status(word).label : untrusted(word, { max: 40 }));
 
 export const channelName = (channel) => CHANNEL_NAMES[channel] ?? channel;
 
 /** A channel as a label. */
-export const badge = (channel) => h("span", { class: "badge" }, foreign(channelName(channel), { most: 40 }));
+export const badge = (channel) => h("span", { class: "badge" }, untrusted(channelName(channel), { max: 40 }));
 
 const rank = (word) => (ORDER.includes(word) ? ORDER.indexOf(word) : ORDER.length);
 

@@ -28,7 +28,7 @@ const clause = (text) => clip(text).replace(/[.\s]+$/, "");
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** The text of a person's message or click; null if an event has none. */
-export function said(event) {
+export function textOf(event) {
   const { click, content } = event;
   if (isObject(click)) {
     const tap = isObject(click.suggestionResponse) ? click.suggestionResponse : isObject(click.button_type) ? click.button_type : click;
@@ -96,15 +96,15 @@ export function headline(message) {
 /** The sentence for an incoming message. */
 function incoming(message) {
   const last = message.events.at(-1);
-  const words = message.events.map(said).findLast(Boolean);
+  const words = message.events.map(textOf).findLast(Boolean);
   return { text: `${last.status === "clicked" ? "Tapped" : "Received"} over ${channelName(last.channel)}${words ? `: “${clip(words)}”` : ""}.`, state: last.status };
 }
 
 /** A second sentence for a reply or a click. */
 function answered(message) {
-  const answer = message.answers.map(said).findLast(Boolean);
+  const answer = message.answers.map(textOf).findLast(Boolean);
   if (answer) return ` The person answered: “${clip(answer)}”.`;
   const clicks = everything(message).filter((event) => event.status === "clicked" && isSameLeg(event, message.outcome));
-  const tapped = clicks.map(said).findLast(Boolean);
+  const tapped = clicks.map(textOf).findLast(Boolean);
   return tapped ? ` ${message.answers.length ? "The person answered" : "Tapped"}: “${clip(tapped)}”.` : "";
 }

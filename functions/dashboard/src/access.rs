@@ -20,9 +20,9 @@ use webhook_ingest::{
 use crate::{roles::AccessRole, tokens::TokenCipher};
 
 /// Shorter passwords can be guessed.
-const SHORTEST_PASSWORD: usize = 12;
+const MIN_PASSWORD_CHARS: usize = 12;
 /// 256 bits, as HMAC-SHA256 requires.
-const SHORTEST_KEY: usize = 32;
+const MIN_KEY_CHARS: usize = 32;
 /// Name of the cookie. Browsers accept the prefix `__Host-` only with `Secure`, `Path=/` and no domain.
 const COOKIE: &str = "__Host-session";
 /// Name of the cookie without TLS: on this machine, or behind a proxy without TLS.
@@ -87,7 +87,7 @@ impl SecretText for SignIn {
                 "must be {\"key\":\"…\",\"hours\":8,\"sign_in\":[{\"role\":\"viewer|agent|operator\",\"password\":\"…\"}]}",
             );
         };
-        if policy.key.expose().len() < SHORTEST_KEY {
+        if policy.key.expose().len() < MIN_KEY_CHARS {
             return fault("key must be at least 32 characters; it signs the sessions");
         }
         if policy.entries.is_empty() {
@@ -96,7 +96,7 @@ impl SecretText for SignIn {
         if policy
             .entries
             .iter()
-            .any(|e| e.password.expose().len() < SHORTEST_PASSWORD)
+            .any(|e| e.password.expose().len() < MIN_PASSWORD_CHARS)
         {
             return fault("every password must be at least 12 characters");
         }
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_opens_a_session_of_its_role_for_its_hours() {
+    fn a_password_opens_a_session_with_its_role_and_lifetime() {
         let policy = policy("operators-password");
         assert_eq!(policy.open("wrong", "i", true, NOW), None);
         assert_eq!(policy.open("", "i", true, NOW), None);
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn over_tls_only_the_cookie_that_tls_sets_is_read() {
+    fn over_tls_only_the_secure_cookie_is_read() {
         let policy = policy("operators-password");
         for (set_over_tls, read_over_tls) in [(true, true), (false, false), (false, true), (true, false)] {
             let (_, cookie) = policy.open("operators-password", "i", set_over_tls, NOW).unwrap();
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_is_known_by_its_password_beyond_its_session() {
+    fn a_browser_is_recognized_after_its_session() {
         let policy = policy("operators-password");
         let known = |password: &str, id: &str, days: i64| {
             let (_, cookie) = policy.open(password, id, true, NOW).unwrap();
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn no_byte_of_a_session_can_be_changed() {
+    fn a_session_with_a_changed_byte_is_refused() {
         let policy = policy("operators-password");
         let (_, cookie) = policy.open("viewers-password", "anid", true, NOW).unwrap();
         let pair = cookie.split(';').next().unwrap().to_owned();
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_and_no_secret_with_it() {
+    fn errors_name_the_fault_and_contain_no_secret() {
         for (text, part) in [
             ("hunter2-hunter2", "must be {"),
             (r#"{"key":"short","sign_in":[]}"#, "key must be"),

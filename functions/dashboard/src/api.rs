@@ -7,7 +7,7 @@ use lambda_http::{Body, Request, Service as _};
 use crate::{
     Dashboard,
     refusal::Refusal,
-    sizes::{self, LARGEST_BODY},
+    sizes::{self, MAX_RESPONSE_BODY_BYTES},
 };
 
 /// Only the page's own scripts, styles and images, no frames, no forms to other sites: content from
@@ -84,14 +84,14 @@ async fn delivered(response: axum::response::Response) -> Response<Body> {
         Ok(text) => text,
         Err(bytes) => return Response::from_parts(head, Body::Binary(bytes.into_bytes())),
     };
-    if sizes::delivered(&body) <= LARGEST_BODY {
+    if sizes::delivered(&body) <= MAX_RESPONSE_BODY_BYTES {
         return Response::from_parts(head, Body::Text(body));
     }
     // Unexpected, because every response has a limit. Without this check, Lambda would answer 502.
     tracing::error!(bytes = body.len(), "a response is larger than Lambda's limit");
     let error = "the response is too large; request less data at once";
     let (head, body) = Refusal::BadRequest(error.into()).into_response().into_parts();
-    let body = to_bytes(body, LARGEST_BODY).await.unwrap_or_default();
+    let body = to_bytes(body, MAX_RESPONSE_BODY_BYTES).await.unwrap_or_default();
     debug_assert_eq!(head.status, StatusCode::BAD_REQUEST);
     Response::from_parts(head, Body::Binary(body.into()))
 }

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_page_comes_compressed_or_plain_or_not_at_all() {
+    async fn files_are_served_compressed_or_plain_and_unknown_names_refused() {
         let mut headers = HeaderMap::new();
         let plain = page(headers.clone()).await.unwrap();
         assert!(bytes(plain).await.starts_with(b"<!doctype html>"));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_page_weighs_less_than_300_kb() {
+    fn the_page_is_smaller_than_300_kb() {
         let weight: usize = ASSETS.iter().map(|asset| asset.gzip.len()).sum();
         assert!(weight < 300_000, "{weight} bytes");
     }

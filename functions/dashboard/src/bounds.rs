@@ -8,7 +8,7 @@ use webhook_ingest::event::{Channel, Status};
 
 use crate::{
     answers::{DayCount, FailureCount, Funnel, HourCount, Summary, TypeCount},
-    sizes::{LARGEST_ANSWER, delivered},
+    sizes::{MAX_RESPONSE_BYTES, delivered},
 };
 
 /// Channels and statuses that keep their names.
@@ -32,7 +32,7 @@ const MAX_NAMES: usize = 500;
 /// The overview, shortened if it is too large for a response.
 pub(crate) fn bounded(summary: Summary) -> Summary {
     // Infallible for this type.
-    let is_small = serde_json::to_string(&summary).is_ok_and(|text| delivered(&text) <= LARGEST_ANSWER);
+    let is_small = serde_json::to_string(&summary).is_ok_and(|text| delivered(&text) <= MAX_RESPONSE_BYTES);
     if is_small { summary } else { folded(summary) }
 }
 
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_overview_of_any_words_fits_and_keeps_its_sums() {
+    fn an_overview_with_many_names_is_limited_and_keeps_its_sums() {
         let word = |n: usize| format!("\"{n:0>120}\"");
         let mut summary = Summary::default();
         for day in 0..31 {
@@ -166,7 +166,7 @@ mod tests {
         let events = 31 * 3 * 400 * 2;
         let failures: u64 = (1..=5_000).sum();
         let small = bounded(summary);
-        assert!(delivered(&serde_json::to_string(&small).unwrap()) <= LARGEST_ANSWER);
+        assert!(delivered(&serde_json::to_string(&small).unwrap()) <= MAX_RESPONSE_BYTES);
         assert!(small.truncated);
         assert_eq!(small.counts.iter().map(|row| row.count).sum::<u64>(), events);
         assert_eq!(small.failures.iter().map(|row| row.count).sum::<u64>(), failures);
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overview_that_fits_stays_as_it_is() {
+    fn an_overview_that_fits_is_unchanged() {
         let summary = Summary {
             tags: (0..600).map(|n| format!("tag {n}")).collect(),
             ..Summary::default()

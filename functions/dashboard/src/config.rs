@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_public_dashboard_demands_a_sign_in() {
+    fn a_public_dashboard_requires_sign_in() {
         assert_eq!(
             read(&[("DASHBOARD_ACCESS", "SIGN_IN"), ("DASHBOARD_ROLE", "boss")])
                 .unwrap_err()

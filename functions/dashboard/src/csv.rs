@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_are_quoted_and_formulas_escape_formulas() {
+    fn cells_are_quoted_and_formulas_escaped() {
         let event = event(json!({
             "event_time": 1_704_876_828_000_i64, "message_id": "a,\"b\"", "channel": "RCS", "status": "failed",
             "tags": ["x", "y"], "remarks": "=HYPERLINK(\"http://evil\")",
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn no_formula_begins_anywhere() {
+    fn no_cell_starts_a_formula() {
         for (text, safe) in [
             ("=1+1", "'=1+1"),
             ("-5", "'-5"),
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_needs_its_columns_and_the_key() {
+    fn a_table_reads_its_columns_and_the_key() {
         assert_eq!(ATTRIBUTES[..16], COLUMNS);
         assert_eq!(ATTRIBUTES[16], "status_key");
     }

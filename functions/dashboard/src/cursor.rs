@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_a_key_and_nothing_else_is() {
+    fn only_a_key_is_a_cursor() {
         let key = Item::from([
             ("recipient".to_owned(), AttributeValue::S("91".into())),
             ("event_time".to_owned(), AttributeValue::N("1704876828000".into())),

@@ -1,7 +1,7 @@
 //! The events of a day, newest first, merged from the shards of the day index.
 //!
-//! A round reads a few events from every shard. The page contains the events that are newer than all unread
-//! events. So a page costs the same on every day, but it can have fewer events than requested. A [`PageRequest`]
+//! A round reads a few entries from every shard. The page contains the events that are newer than all unread
+//! entries. So a page costs the same on every day, but it can have fewer events than requested. A [`PageRequest`]
 //! limits the number of rounds.
 
 use std::time::{Duration, Instant};
@@ -9,19 +9,20 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder, types::AttributeValue};
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
-use webhook_ingest::events_table::item::{
-    CHANNEL, DAY_SHARD, DAY_SHARDS, EVENT_TIME, Item, MESSAGE_ID, STATUS, STATUS_KEY, number_at,
+use webhook_ingest::events_table::{
+    index::DAY_INDEX,
+    item::{CHANNEL, DAY_SHARD, DAY_SHARDS, EVENT_TIME, Item, MESSAGE_ID, STATUS, STATUS_KEY, number_at},
 };
 
 use crate::{
-    cursor,
+    cursor, entries,
     pages::{Page, PageRequest},
     refusal::{self, Refusal},
-    sizes::SizeBudget,
+    table::with_keys,
 };
 
 /// No round starts after this time, because the function and its callers have timeouts.
-const LONGEST: Duration = Duration::from_secs(10);
+const MAX_DURATION: Duration = Duration::from_secs(10);
 
 /// Filter for events of a day.
 pub(crate) struct DayFilter {
@@ -43,8 +44,8 @@ enum ShardPosition {
 }
 
 struct Fetched {
-    items: Vec<Item>,
-    /// Key of the last event that was read; `None` at the end of the shard.
+    entries: Vec<Item>,
+    /// Key of the last entry that was read; `None` at the end of the shard.
     read_to: Option<Item>,
 }
 
@@ -71,11 +72,21 @@ pub(crate) async fn page(
         let fetched =
             try_join_all(shards.map(|(shard, place)| fetch(client, table, wanted, shard, place, &page)))
                 .await?;
-        let merged = merged(fetched, places, &mut budget, page.size);
-        items.extend(merged.items);
-        places = merged.places;
+        let round = Round::of(fetched, budget.entries);
+        let taken = entries::items(
+            client,
+            table,
+            &round.entries,
+            page.attributes,
+            &mut budget,
+            page.size,
+        )
+        .await?;
+        items.extend(taken.items);
+        let is_full = taken.entries < round.newer;
+        places = round.places_after(taken.entries, places);
         ended = places.iter().all(|place| *place == ShardPosition::End);
-        if ended || merged.is_full || budget.entries == 0 || started.elapsed() > LONGEST {
+        if ended || is_full || budget.entries == 0 || started.elapsed() > MAX_DURATION {
             break;
         }
     }
@@ -97,7 +108,7 @@ async fn fetch(
     let start = match place {
         ShardPosition::End => {
             return Ok(Fetched {
-                items: Vec::new(),
+                entries: Vec::new(),
                 read_to: None,
             });
         }
@@ -112,12 +123,12 @@ async fn fetch(
     let query = query(client, table, wanted, partition, page).set_exclusive_start_key(start);
     let answer = query.send().await.map_err(|e| refusal::of_query(&e))?;
     Ok(Fetched {
-        items: answer.items.unwrap_or_default(),
+        entries: answer.items.unwrap_or_default(),
         read_to: answer.last_evaluated_key,
     })
 }
 
-/// The query for a shard's events, newest first.
+/// The query for a shard's entries, newest first.
 fn query(
     client: &Client,
     table: &str,
@@ -125,22 +136,12 @@ fn query(
     partition: String,
     page: &PageRequest,
 ) -> QueryFluentBuilder {
-    let mut query = client
-        .query()
-        .table_name(table)
-        .index_name("day-index")
+    let mut query = with_keys(client.query().table_name(table).index_name(DAY_INDEX))
         .key_condition_expression("#shard = :shard")
         .expression_attribute_names("#shard", DAY_SHARD)
         .expression_attribute_values(":shard", AttributeValue::S(partition))
         .scan_index_forward(false)
         .limit(i32::try_from(page.per_shard).unwrap_or(i32::MAX));
-    if let Some(attributes) = page.attributes {
-        let names = attributes.iter().map(|name| format!("#{name}"));
-        query = query.projection_expression(names.collect::<Vec<String>>().join(", "));
-        for name in attributes {
-            query = query.expression_attribute_names(format!("#{name}"), *name);
-        }
-    }
     let mut conditions = Vec::new();
     for (name, value) in [(CHANNEL, &wanted.channel), (STATUS, &wanted.status)] {
         if let Some(value) = value {
@@ -156,60 +157,75 @@ fn query(
     query
 }
 
-/// Result of a round.
-struct Merged {
-    items: Vec<Item>,
+/// The entries of a round, merged.
+struct Round {
+    /// The entries that are newer than all unread entries, newest first; at most as many as the page has room for.
+    entries: Vec<Item>,
+    /// The shard of each of `entries`.
+    shards: Vec<usize>,
+    /// Number of entries that are newer than all unread entries.
+    newer: usize,
+    /// Shards of the other entries.
+    left_over: Vec<usize>,
+    /// Position of each shard after all entries.
     places: Vec<ShardPosition>,
-    /// Whether some events did not fit.
-    is_full: bool,
 }
 
-/// Merges the fetched events that are newer than all unread events, and returns the new position of each
-/// shard.
-fn merged(
-    fetched: Vec<Fetched>,
-    before: Vec<ShardPosition>,
-    budget: &mut SizeBudget,
-    size: fn(&Item) -> usize,
-) -> Merged {
-    let time = |item: &Item| number_at(item, EVENT_TIME).unwrap_or_default();
-    let unread = fetched.iter().filter_map(|f| f.read_to.as_ref()).map(time).max();
-    let mut places: Vec<ShardPosition> = fetched
-        .iter()
-        .map(|f| {
-            f.read_to
-                .as_ref()
-                .and_then(position_of)
-                .unwrap_or(ShardPosition::End)
-        })
-        .collect();
-    let of_shards = fetched.into_iter().enumerate();
-    let mut candidates: Vec<(usize, Item)> = of_shards
-        .flat_map(|(shard, fetched)| fetched.items.into_iter().map(move |item| (shard, item)))
-        .collect();
-    // Stable: events of a shard stay in index order, which positions rely on.
-    candidates.sort_by_key(|(_, item)| std::cmp::Reverse(time(item)));
-    let newer = candidates
-        .iter()
-        .take_while(|(_, item)| unread.is_none_or(|unread| time(item) >= unread))
-        .count();
-    let shown = candidates
-        .iter()
-        .take(newer)
-        .take_while(|(_, item)| budget.take(size(item)))
-        .count();
-    let left_over = candidates.split_off(shown);
-    // A shard with events that did not fit continues after its last returned event.
-    for (shard, (place, before)) in places.iter_mut().zip(before).enumerate() {
-        if left_over.iter().any(|(of, _)| *of == shard) {
-            let last = candidates.iter().rev().find(|(of, _)| *of == shard);
-            *place = last.and_then(|(_, item)| position_of(item)).unwrap_or(before);
+impl Round {
+    fn of(fetched: Vec<Fetched>, room: usize) -> Self {
+        let time = |entry: &Item| number_at(entry, EVENT_TIME).unwrap_or_default();
+        let unread = fetched.iter().filter_map(|f| f.read_to.as_ref()).map(time).max();
+        let place = |f: &Fetched| f.read_to.as_ref().and_then(position_of);
+        let places = fetched
+            .iter()
+            .map(|f| place(f).unwrap_or(ShardPosition::End))
+            .collect();
+        let of_shards = fetched.into_iter().enumerate();
+        let mut merged: Vec<(usize, Item)> = of_shards
+            .flat_map(|(shard, fetched)| fetched.entries.into_iter().map(move |entry| (shard, entry)))
+            .collect();
+        // Stable: entries of a shard stay in index order, which positions rely on.
+        merged.sort_by_key(|(_, entry)| std::cmp::Reverse(time(entry)));
+        let newer = merged
+            .iter()
+            .take_while(|(_, entry)| unread.is_none_or(|unread| time(entry) >= unread))
+            .count();
+        let left_over = merged.split_off(newer.min(room));
+        let (shards, entries) = merged.into_iter().unzip();
+        Self {
+            entries,
+            shards,
+            newer,
+            left_over: left_over.into_iter().map(|(shard, _)| shard).collect(),
+            places,
         }
     }
-    Merged {
-        items: candidates.into_iter().map(|(_, item)| item).collect(),
-        places,
-        is_full: shown < newer,
+
+    /// The position of each shard after the first `taken` entries. A shard with further entries continues after
+    /// its last taken entry, or where it began.
+    fn places_after(self, taken: usize, before: Vec<ShardPosition>) -> Vec<ShardPosition> {
+        let Self {
+            entries,
+            shards,
+            left_over,
+            ..
+        } = self;
+        let after = |shard: usize| {
+            let further = shards.iter().skip(taken).chain(&left_over);
+            further.into_iter().any(|of| *of == shard).then(|| {
+                let mut taken = shards.iter().zip(&entries).take(taken).rev();
+                taken
+                    .find(|(of, _)| **of == shard)
+                    .and_then(|(_, entry)| position_of(entry))
+            })
+        };
+        let places = self.places.into_iter().zip(before).enumerate();
+        places
+            .map(|(shard, (place, before))| match after(shard) {
+                None => place,
+                Some(last) => last.unwrap_or(before),
+            })
+            .collect()
     }
 }
 
@@ -234,106 +250,69 @@ mod tests {
         ])
     }
 
-    fn budget(entries: usize, bytes: usize) -> SizeBudget {
-        SizeBudget { entries, bytes }
-    }
-
     fn after(time: i64, id: &str) -> ShardPosition {
         ShardPosition::After(time, id.to_owned(), "RCS#sent".to_owned())
     }
 
-    fn ids(items: &[Item]) -> Vec<&str> {
-        items
-            .iter()
-            .map(|item| item[MESSAGE_ID].as_s().unwrap().as_str())
-            .collect()
+    /// The shown ids, and the positions after a round in which `taken` entries are taken.
+    fn round(
+        fetched: Vec<Fetched>,
+        before: Vec<ShardPosition>,
+        room: usize,
+        taken: usize,
+    ) -> (Vec<String>, Vec<ShardPosition>) {
+        let round = Round::of(fetched, room);
+        assert!(taken <= round.entries.len());
+        let shown = round.entries.iter().take(taken);
+        let shown = shown
+            .map(|entry| entry[MESSAGE_ID].as_s().unwrap().clone())
+            .collect();
+        (shown, round.places_after(taken, before))
+    }
+
+    fn shard(entries: &[(i64, &str)], read_to: Option<(i64, &str)>) -> Fetched {
+        Fetched {
+            entries: entries.iter().map(|(time, id)| item(*time, id)).collect(),
+            read_to: read_to.map(|(time, id)| item(time, id)),
+        }
     }
 
     #[test]
-    fn nothing_is_shown_that_something_unread_may_be_newer_than() {
+    fn an_event_is_shown_only_if_no_unread_event_can_be_newer() {
         let fetched = vec![
-            Fetched {
-                items: vec![item(9, "a"), item(7, "b")],
-                read_to: Some(item(7, "b")),
-            },
-            Fetched {
-                items: vec![item(8, "c"), item(3, "d")],
-                read_to: Some(item(3, "d")),
-            },
-            Fetched {
-                items: vec![item(1, "e")],
-                read_to: None,
-            },
+            shard(&[(9, "a"), (7, "b")], Some((7, "b"))),
+            shard(&[(8, "c"), (3, "d")], Some((3, "d"))),
+            shard(&[(1, "e")], None),
         ];
-        let merged = merged(
-            fetched,
-            vec![ShardPosition::Beginning; 3],
-            &mut budget(50, 50),
-            |_| 1,
-        );
-        assert_eq!(ids(&merged.items), ["a", "c", "b"]);
-        assert_eq!(
-            merged.places,
-            [after(7, "b"), after(8, "c"), ShardPosition::Beginning]
-        );
-        assert!(!merged.is_full);
+        let (shown, places) = round(fetched, vec![ShardPosition::Beginning; 3], 50, 3);
+        assert_eq!(shown, ["a", "c", "b"]);
+        assert_eq!(places, [after(7, "b"), after(8, "c"), ShardPosition::Beginning]);
     }
 
     #[test]
-    fn a_shard_whose_events_are_all_filtered_out_moves_on() {
+    fn a_shard_whose_events_are_all_filtered_out_advances() {
+        let fetched = vec![shard(&[], Some((5, "x"))), shard(&[(4, "y")], None)];
+        let (shown, places) = round(fetched, vec![ShardPosition::Beginning, after(6, "z")], 50, 0);
+        assert_eq!(shown, Vec::<String>::new());
+        assert_eq!(places, [after(5, "x"), after(6, "z")]);
+    }
+
+    #[test]
+    fn a_page_ends_at_its_limit_and_the_next_one_continues() {
+        let fetched = vec![shard(&[(3, "a"), (3, "b"), (3, "c")], None)];
+        let (shown, places) = round(fetched, vec![ShardPosition::Beginning], 2, 2);
+        assert_eq!(shown, ["a", "b"]);
+        assert_eq!(places, [after(3, "b")]);
+    }
+
+    #[test]
+    fn a_page_ends_before_the_event_that_exceeds_its_size() {
         let fetched = vec![
-            Fetched {
-                items: vec![],
-                read_to: Some(item(5, "x")),
-            },
-            Fetched {
-                items: vec![item(4, "y")],
-                read_to: None,
-            },
+            shard(&[(9, "a"), (7, "long"), (6, "b")], None),
+            shard(&[(8, "c"), (5, "d")], None),
         ];
-        let merged = merged(
-            fetched,
-            vec![ShardPosition::Beginning, after(6, "z")],
-            &mut budget(50, 50),
-            |_| 1,
-        );
-        assert_eq!(ids(&merged.items), Vec::<&str>::new());
-        assert_eq!(merged.places, [after(5, "x"), after(6, "z")]);
-    }
-
-    #[test]
-    fn a_page_ends_at_its_limit_and_goes_on_from_there() {
-        let fetched = vec![Fetched {
-            items: vec![item(3, "a"), item(3, "b"), item(3, "c")],
-            read_to: None,
-        }];
-        let merged = merged(fetched, vec![ShardPosition::Beginning], &mut budget(2, 50), |_| 1);
-        assert_eq!(ids(&merged.items), ["a", "b"]);
-        assert_eq!(merged.places, [after(3, "b")]);
-        assert!(merged.is_full);
-    }
-
-    #[test]
-    fn a_page_ends_where_the_next_event_would_make_it_too_large() {
-        let fetched = vec![
-            Fetched {
-                items: vec![item(9, "a"), item(7, "long"), item(6, "b")],
-                read_to: None,
-            },
-            Fetched {
-                items: vec![item(8, "c"), item(5, "d")],
-                read_to: None,
-            },
-        ];
-        let size = |item: &Item| item[MESSAGE_ID].as_s().unwrap().len();
-        let merged = merged(
-            fetched,
-            vec![ShardPosition::Beginning; 2],
-            &mut budget(50, 4),
-            size,
-        );
-        assert_eq!(ids(&merged.items), ["a", "c"]);
-        assert_eq!(merged.places, [after(9, "a"), after(8, "c")]);
-        assert!(merged.is_full);
+        let (shown, places) = round(fetched, vec![ShardPosition::Beginning; 2], 50, 2);
+        assert_eq!(shown, ["a", "c"]);
+        assert_eq!(places, [after(9, "a"), after(8, "c")]);
     }
 }

@@ -28,9 +28,9 @@ use crate::{answers::Example, redaction, refusal::Refusal, sign_in};
 /// Characters of a parameter that are not encoded in a link.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 /// Maximum bytes of a body. The largest valid body contains a password.
-const LARGEST_BODY: usize = 64 * 1024;
+const MAX_REQUEST_BODY_BYTES: usize = 64 * 1024;
 /// Maximum characters of an unknown parameter's name in an error.
-const LONGEST_NAME: usize = 60;
+const MAX_NAME_CHARS: usize = 60;
 
 /// The path parameters: a struct with one field for each.
 pub(crate) struct PathParams<T>(pub(crate) T);
@@ -103,7 +103,7 @@ impl<T: DeserializeOwned + Example, S: Send + Sync> FromRequest<S> for JsonBody<
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
         sign_in::from_our_page(request.headers())?;
         let wrong = || Refusal::BadRequest(format!("send {} as JSON", T::EXAMPLE));
-        let body = axum::body::to_bytes(request.into_body(), LARGEST_BODY)
+        let body = axum::body::to_bytes(request.into_body(), MAX_REQUEST_BODY_BYTES)
             .await
             .map_err(|_| wrong())?;
         let body = if body.is_empty() { b"{}" } else { body.as_ref() };
@@ -162,7 +162,7 @@ fn parse<T: DeserializeOwned>(query: &str) -> Result<Query<T>, Refusal> {
 
 /// The beginning of an untrusted name, with redacted phone numbers.
 fn shown(name: &str) -> String {
-    let beginning: String = name.chars().take(LONGEST_NAME).collect();
+    let beginning: String = name.chars().take(MAX_NAME_CHARS).collect();
     format!("{:?}", redaction::text(&beginning))
 }
 
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_or_repeated_parameter_is_named_with_those_that_the_path_takes() {
+    fn an_unknown_or_repeated_parameter_is_refused_with_the_known_ones() {
         let takes = "this path takes from, to, bot, tag, channel";
         for (query, expected) in [
             ("form=2026-11-21", format!("unknown parameter \"form\"; {takes}")),
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_part_has_the_same_parameters_and_its_cursor() {
+    fn the_next_part_has_the_same_parameters_and_a_cursor() {
         let query = parse::<DayQuery>("status=a%26b&cursor=old&format=csv").unwrap();
         assert_eq!(query.next("new="), "?status=a%26b&format=csv&cursor=new%3D");
     }

@@ -6,7 +6,8 @@
 //! permissions, `access` has passwords and sessions, `ended_sessions` stores sessions that were ended, and
 //! `rate_limit` counts failed sign-ins.
 //!
-//! `table`, `days` and `summary` query DynamoDB, `cursor` encodes positions, `timeline` computes states and
+//! `table`, `days` and `summary` query DynamoDB, `entries` gets the items of index entries, `cursor` encodes
+//! positions, `timeline` computes states and
 //! journeys from items, and `queues` reads dead letters. `answers` has the types of responses. `redaction`
 //! filters each field for viewers, and `tokens` replaces ids for them. `sizes` limits responses, and `bounds`
 //! shortens an overview. `assets` serves the page's files, and `csv` writes lists for spreadsheets.
@@ -22,6 +23,7 @@ mod csv;
 mod cursor;
 mod days;
 mod ended_sessions;
+mod entries;
 mod extract;
 mod handlers;
 mod pages;

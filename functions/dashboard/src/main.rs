@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     logging::start();
     runtime::block_on(async {
         let config = DashboardConfig::read(environment)?;
-        let aws = Aws::from_environment(config.storage.roots, Timeouts::unhurried()).await;
+        let aws = Aws::from_environment(config.storage.roots, Timeouts::background()).await;
         let dashboard = Dashboard::start(&config, &aws).await?;
         lambda_http::run_concurrent(service_fn(move |request: Request| {
             let dashboard = dashboard.clone();

@@ -13,14 +13,14 @@ use crate::{
     extract::{filled, read},
     pages::PageRequest,
     refusal::Refusal,
-    sizes::{LARGEST_ANSWER, SizeBudget},
+    sizes::{MAX_RESPONSE_BYTES, SizeBudget},
     summary::Range,
     timeline,
 };
 
 /// Default and maximum number of events on a page.
 const PAGE: usize = 50;
-const LARGEST_PAGE: usize = 200;
+const MAX_PAGE: usize = 200;
 /// Maximum lines of a CSV response.
 const MAX_LINES: usize = 10_000;
 /// Maximum rounds for a CSV response, or for a list that has only one page.
@@ -221,10 +221,10 @@ impl TryFrom<String> for Limit {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let limit = text.parse().ok().filter(|n| (1..=LARGEST_PAGE).contains(n));
+        let limit = text.parse().ok().filter(|n| (1..=MAX_PAGE).contains(n));
         limit
             .map(Self)
-            .ok_or_else(|| format!("must be a number from 1 to {LARGEST_PAGE}"))
+            .ok_or_else(|| format!("must be a number from 1 to {MAX_PAGE}"))
     }
 }
 
@@ -234,7 +234,7 @@ impl Limit {
         PageRequest {
             budget: SizeBudget {
                 entries: self.0,
-                bytes: LARGEST_ANSWER,
+                bytes: MAX_RESPONSE_BYTES,
             },
             size: timeline::size,
             cursor,
@@ -252,7 +252,7 @@ pub(crate) fn lines(cursor: Option<String>) -> PageRequest {
     PageRequest {
         budget: SizeBudget {
             entries: MAX_LINES,
-            bytes: LARGEST_ANSWER,
+            bytes: MAX_RESPONSE_BYTES,
         },
         size: csv::size,
         cursor,

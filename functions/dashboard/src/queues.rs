@@ -17,11 +17,11 @@ use crate::{
     answers::{DeadLetter, DeadLetters, Depth, Depths},
     redaction,
     refusal::Refusal,
-    sizes::{self, LARGEST_ANSWER},
+    sizes::{self, MAX_RESPONSE_BYTES},
 };
 
 /// Maximum of messages that SQS returns at once.
-const LOOK: i32 = 10;
+const MAX_RECEIVED: i32 = 10;
 /// Maximum bytes of a payload in a response; `dead-letters show` prints all of it.
 const SHOWN_BYTES: usize = 20_000;
 /// Maximum bytes of other texts of a dead letter in a response.
@@ -85,7 +85,7 @@ impl Queues {
             ));
         }
         let described = dead_letter.to_json();
-        if sizes::delivered(&described.to_string()) > LARGEST_ANSWER {
+        if sizes::delivered(&described.to_string()) > MAX_RESPONSE_BYTES {
             self.dead_letters.release(&[dead_letter]).await;
             return Err(Refusal::Conflict(
                 "this dead letter is too large for a response, so it was not deleted; use the \
@@ -138,7 +138,7 @@ impl Queues {
             .client
             .receive_message()
             .queue_url(&self.dead)
-            .max_number_of_messages(LOOK)
+            .max_number_of_messages(MAX_RECEIVED)
             // One second is the shortest visibility timeout that every implementation supports.
             .visibility_timeout(1)
             // Long polling queries all SQS servers. The queue's own wait time could be too long for the caller.
@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_look_redacts_numbers_and_cuts_what_is_large() {
+    fn a_preview_redacts_numbers_and_is_limited() {
         assert_eq!(
             shown(b"{\"mobile\":\"919876543210\"}", true).1,
             "{\"mobile\":\"*********210\"}"

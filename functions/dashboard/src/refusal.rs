@@ -7,7 +7,7 @@ use aide::{
 };
 use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
-    operation::query::QueryError,
+    operation::{batch_get_item::BatchGetItemError, query::QueryError},
 };
 use axum::{
     Json,
@@ -88,25 +88,43 @@ impl OperationOutput for Refusal {
     }
 }
 
+const EVENTS: &str = "the events table";
+
 type QueryFault = SdkError<QueryError>;
 
 /// The error for a failed query of the events table.
 pub(crate) fn of_query(error: &QueryFault) -> Refusal {
     if dynamodb::lacks_index(error) {
         return Refusal::NotFound(
-            "the table has no index for this query; it is disabled in the stack".into(),
+            "the table has no index for this list: it is disabled in the stack, or still being created"
+                .into(),
         );
     }
     if dynamodb::is_validation(error) {
         return foreign_cursor();
     }
-    unavailable("the events table", error)
+    unavailable(EVENTS, error)
+}
+
+/// The error for items of the events table that could not be read.
+pub(crate) fn of_get(error: &SdkError<BatchGetItemError>) -> Refusal {
+    unavailable(EVENTS, error)
+}
+
+/// The error for items that the events table left out of its answers for too long.
+pub(crate) fn throttled() -> Refusal {
+    tracing::error!(table = EVENTS, "a table left keys unprocessed");
+    no_answer(EVENTS)
 }
 
 /// The error for a table that does not answer. Logs the reason.
 pub(crate) fn unavailable<E: ProvideErrorMetadata>(table: &str, error: &SdkError<E>) -> Refusal {
     let why = clients::failure(error);
     tracing::error!(table, why, "a table did not answer");
+    no_answer(table)
+}
+
+fn no_answer(table: &str) -> Refusal {
     Refusal::Unavailable(format!("{table} does not answer just now; try again"))
 }
 

@@ -3,10 +3,10 @@
 
 /// Limit of a response, measured with [`delivered`]. The rest of the 6 MB is for headers, tokens and the
 /// fields around a list.
-pub(crate) const LARGEST_ANSWER: usize = 4_500_000;
+pub(crate) const MAX_RESPONSE_BYTES: usize = 4_500_000;
 
 /// Lambda's limit, minus a reserve for headers.
-pub(crate) const LARGEST_BODY: usize = 6_000_000;
+pub(crate) const MAX_RESPONSE_BODY_BYTES: usize = 6_000_000;
 
 /// Bytes of a text as a JSON string, as Lambda delivers it.
 pub(crate) fn delivered(text: &str) -> usize {
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_counts_as_serde_writes_it() {
+    fn sizes_equal_those_of_serialized_texts() {
         let every: String = (0..=0x250_u32).filter_map(char::from_u32).collect();
         for text in ["", "abc", "\"\\\n", "\u{0}\u{1f}\u{7f}é😀", &every] {
             assert_eq!(

@@ -9,8 +9,11 @@ use webhook_ingest::{
         journey::{self, LINK_WINDOW_MS, Step},
         state,
     },
-    events_table::item::{
-        CHANNEL, EVENT_TIME, FORMAT, Item, MESSAGE_ID, RECIPIENT, STATUS, STATUS_KEY, number_at,
+    events_table::{
+        index::RECIPIENT_INDEX,
+        item::{
+            CHANNEL, EVENT_TIME, FORMAT, Item, MESSAGE_ID, RECIPIENT, STATUS, STATUS_KEY, number_at, size,
+        },
     },
     operations::dynamodb,
 };
@@ -18,9 +21,10 @@ use webhook_ingest::{
 use crate::{
     cursor,
     days::{self, DayFilter},
+    entries::{self, KEYS, Taken},
     pages::{MessageEvents, Page, PageRequest, RelatedEvents},
     refusal::{self, Refusal},
-    sizes::SizeBudget,
+    sizes::{MAX_RESPONSE_BYTES, SizeBudget},
     timeline,
 };
 
@@ -43,6 +47,11 @@ const FOLDED: [&str; 7] = [
 ];
 /// Maximum events of a person within [`LINK_WINDOW_MS`] that are read.
 const MAX_LINKED: i32 = 200;
+/// Limit for reading these events.
+const NEARBY: SizeBudget = SizeBudget {
+    entries: usize::MAX,
+    bytes: MAX_RESPONSE_BYTES,
+};
 /// Attributes that determine a journey, and the key of an event.
 const JOURNEY: [&str; 10] = [
     MESSAGE_ID,
@@ -127,31 +136,27 @@ impl EventsTable {
         let mut budget = page.budget;
         let mut items: Vec<Item> = Vec::new();
         for _ in 0..page.rounds {
+            let before = start.take();
             let answer = self
-                .client
-                .query()
-                .table_name(&self.name)
-                .index_name("recipient-index")
-                .key_condition_expression("#key = :number")
-                .expression_attribute_names("#key", RECIPIENT)
-                .expression_attribute_values(":number", AttributeValue::S(number.to_owned()))
+                .of_person(number)
                 .scan_index_forward(false)
                 .limit(i32::try_from(budget.entries).unwrap_or(i32::MAX))
-                .set_exclusive_start_key(start)
+                .set_exclusive_start_key(before.clone())
                 .send()
                 .await
                 .map_err(|e| refusal::of_query(&e))?;
-            start = answer.last_evaluated_key;
-            for item in answer.items.unwrap_or_default() {
-                if !budget.take((page.size)(&item)) {
-                    let key = items.last().map(key_in_recipient_index);
-                    return Ok(Page {
-                        cursor: key.as_ref().map(cursor::write_key),
-                        items,
-                    });
-                }
-                items.push(only(item, page.attributes));
+            let entries = answer.items.unwrap_or_default();
+            let taken = self
+                .items(&entries, page.attributes, &mut budget, page.size)
+                .await?;
+            items.extend(taken.items);
+            if taken.entries < entries.len() {
+                // The next page continues after the last entry of this one.
+                let last = entries.get(..taken.entries).and_then(<[Item]>::last);
+                start = last.map(|entry| key_in_recipient_index(number, entry)).or(before);
+                break;
             }
+            start = answer.last_evaluated_key;
             if start.is_none() || budget.entries == 0 {
                 break;
             }
@@ -160,6 +165,26 @@ impl EventsTable {
             items,
             cursor: start.as_ref().map(cursor::write_key),
         })
+    }
+
+    /// The query for a person's entries in `recipient-index`.
+    fn of_person(&self, number: &str) -> QueryFluentBuilder {
+        let query = self.client.query().table_name(&self.name);
+        with_keys(query.index_name(RECIPIENT_INDEX))
+            .key_condition_expression("#key = :number")
+            .expression_attribute_names("#key", RECIPIENT)
+            .expression_attribute_values(":number", AttributeValue::S(number.to_owned()))
+    }
+
+    /// See [`entries::items`].
+    async fn items(
+        &self,
+        entries: &[Item],
+        attributes: Option<&[&str]>,
+        budget: &mut SizeBudget,
+        size: fn(&Item) -> usize,
+    ) -> Result<Taken, Refusal> {
+        entries::items(&self.client, &self.name, entries, attributes, budget, size).await
     }
 
     /// Events that are related to a message. Empty if the table has no recipient index.
@@ -177,7 +202,13 @@ impl EventsTable {
         );
         let answer = self.near(number, from, to).send().await;
         match answer {
-            Ok(answer) => Ok(related(id, events, answer.items.unwrap_or_default())),
+            Ok(answer) => {
+                let mut entries = answer.items.unwrap_or_default();
+                entries.retain(|entry| text(entry, MESSAGE_ID) != Some(id));
+                let mut budget = NEARBY;
+                let taken = self.items(&entries, None, &mut budget, size).await?;
+                Ok(related(id, events, taken.items))
+            }
             Err(error) if dynamodb::lacks_index(&error) => Ok(RelatedEvents::default()),
             Err(error) => Err(refusal::of_query(&error)),
         }
@@ -202,29 +233,21 @@ impl EventsTable {
         });
         let of_part: BTreeSet<_> = part.items.iter().map(name).collect();
         let mut neighbors = Vec::new();
-        for mut query in [newer, older].into_iter().flatten() {
-            let names = JOURNEY.map(|name| format!("#{name}"));
-            query = query.projection_expression(names.join(", "));
-            for name in JOURNEY {
-                query = query.expression_attribute_names(format!("#{name}"), name);
-            }
+        for query in [newer, older].into_iter().flatten() {
             let answer = query.send().await.map_err(|e| refusal::of_query(&e))?;
-            let items = answer.items.unwrap_or_default().into_iter();
-            neighbors.extend(items.filter(|item| !of_part.contains(&name(item))));
+            let mut entries = answer.items.unwrap_or_default();
+            entries.retain(|entry| !of_part.contains(&name(entry)));
+            let mut budget = NEARBY;
+            let taken = self.items(&entries, Some(&JOURNEY), &mut budget, size).await?;
+            neighbors.extend(taken.items);
         }
         Ok(neighbors)
     }
 
-    /// The query for up to [`MAX_LINKED`] events of a person in a time range, oldest first.
+    /// The query for up to [`MAX_LINKED`] entries of a person in a time range, oldest first.
     fn near(&self, number: &str, from: i64, to: i64) -> QueryFluentBuilder {
-        self.client
-            .query()
-            .table_name(&self.name)
-            .index_name("recipient-index")
-            .key_condition_expression("#key = :number AND #time BETWEEN :from AND :to")
-            .expression_attribute_names("#key", RECIPIENT)
-            .expression_attribute_names("#time", EVENT_TIME)
-            .expression_attribute_values(":number", AttributeValue::S(number.to_owned()))
+        self.of_person(number)
+            .key_condition_expression(format!("#key = :number AND #{EVENT_TIME} BETWEEN :from AND :to"))
             .expression_attribute_values(":from", AttributeValue::N(from.to_string()))
             .expression_attribute_values(":to", AttributeValue::N(to.to_string()))
             .limit(MAX_LINKED)
@@ -241,7 +264,6 @@ fn related(id: &str, own: &[Item], candidates: Vec<Item>) -> RelatedEvents {
     let own: Vec<Step<'_>> = own.iter().filter_map(timeline::step).collect();
     let (linked, others): (Vec<Item>, Vec<Item>) = candidates
         .into_iter()
-        .filter(|item| text(item, MESSAGE_ID) != Some(id))
         .partition(|item| timeline::step(item).is_some_and(|step| journey::continues(&own, &step)));
     let ids: BTreeSet<&str> = linked
         .iter()
@@ -274,19 +296,20 @@ fn event_key(message_id: &str, status_key: String) -> Item {
     ])
 }
 
-/// The key of an event in `recipient-index`.
-fn key_in_recipient_index(item: &Item) -> Item {
-    let key = [RECIPIENT, EVENT_TIME, MESSAGE_ID, STATUS_KEY].iter();
-    key.filter_map(|name| Some(((*name).to_owned(), item.get(*name)?.clone())))
-        .collect()
+/// The key of an entry of `recipient-index`.
+fn key_in_recipient_index(number: &str, entry: &Item) -> Item {
+    let mut key = entry.clone();
+    key.insert(RECIPIENT.to_owned(), AttributeValue::S(number.to_owned()));
+    key
 }
 
-/// An item with only these attributes.
-fn only(mut item: Item, attributes: Option<&[&str]>) -> Item {
-    if let Some(attributes) = attributes {
-        item.retain(|name, _| attributes.contains(&name.as_str()));
-    }
-    item
+/// A query that returns only the keys of entries: other attributes may not be in the index.
+pub(crate) fn with_keys(query: QueryFluentBuilder) -> QueryFluentBuilder {
+    let names = KEYS.map(|name| format!("#{name}"));
+    let query = query.projection_expression(names.join(", "));
+    KEYS.into_iter().fold(query, |query, name| {
+        query.expression_attribute_names(format!("#{name}"), name)
+    })
 }
 
 fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {

@@ -4,7 +4,7 @@ use webhook_ingest::{
     event::{
         Attribute, Channel, Status,
         journey::{self, Journey, MessageLeg, Step},
-        state::{self, Sighting},
+        state::{self, StatusUpdate},
     },
     events_table::item::{
         CHANNEL, EVENT_TIME, FORMAT, Item, MESSAGE_ID, PROVIDER, RECIPIENT, STATUS, number_at, to_json,
@@ -14,7 +14,7 @@ use webhook_ingest::{
 use crate::{
     answers::{Event, JourneyLeg, Message, Outcome, PersonEvents, PersonJourney},
     pages::{MessageEvents, Page, RelatedEvents},
-    sizes::{self, LARGEST_ANSWER, SizeBudget},
+    sizes::{self, MAX_RESPONSE_BYTES, SizeBudget},
 };
 
 /// Maximum legs of a journey in a response.
@@ -22,7 +22,7 @@ const MAX_LEGS: usize = 100;
 /// Maximum events of other messages in a message's response.
 const MAX_OTHERS: usize = 200;
 /// Bytes of a response for everything except events and legs.
-const REST: usize = 50_000;
+const OTHER_BYTES: usize = 50_000;
 /// Bytes of an outcome without its words.
 const OUTCOME: usize = 300;
 /// Limit for the legs of all journeys of a person's events. Together with the largest list of events, they fit
@@ -59,7 +59,7 @@ pub(crate) fn step(item: &Item) -> Option<Step<'_>> {
     let attribute = |attribute: Attribute| text(item, attribute.name());
     Some(Step {
         message_id: text(item, MESSAGE_ID)?,
-        sighting: sighting(item)?,
+        update: status_update(item)?,
         request_id: attribute(Attribute::RequestId),
         callback_data: attribute(Attribute::CallbackData),
         in_reply_to: attribute(Attribute::InReplyTo),
@@ -72,8 +72,8 @@ pub(crate) fn step(item: &Item) -> Option<Step<'_>> {
 pub(crate) fn message(id: &str, read: &MessageEvents, related: &RelatedEvents) -> Message {
     let items = &read.items;
     let all: Vec<&Item> = items.iter().chain(&read.others).collect();
-    let sightings: Vec<Sighting> = all.iter().filter_map(|item| sighting(item)).collect();
-    let own_legs = state::legs(&sightings);
+    let updates: Vec<StatusUpdate> = all.iter().filter_map(|item| status_update(item)).collect();
+    let own_legs = state::legs(&updates);
     let present = state::present(&own_legs);
     let steps: Vec<Step<'_>> = all.into_iter().chain(&related.linked).filter_map(step).collect();
     let mut legs = journey::legs(&steps.iter().collect::<Vec<&Step<'_>>>());
@@ -81,10 +81,11 @@ pub(crate) fn message(id: &str, read: &MessageEvents, related: &RelatedEvents) -
     let legs_left_out = legs.len() > MAX_LEGS;
     legs.truncate(MAX_LEGS);
     let journey: Vec<JourneyLeg> = legs.into_iter().map(leg).collect();
-    let used = items.iter().map(size).sum::<usize>() + journey.iter().map(size_of_leg).sum::<usize>() + REST;
+    let used =
+        items.iter().map(size).sum::<usize>() + journey.iter().map(size_of_leg).sum::<usize>() + OTHER_BYTES;
     let mut budget = SizeBudget {
         entries: MAX_OTHERS,
-        bytes: LARGEST_ANSWER.saturating_sub(used),
+        bytes: MAX_RESPONSE_BYTES.saturating_sub(used),
     };
     let linked = fitting(&related.linked, &mut budget);
     let answers = fitting(&related.answers, &mut budget);
@@ -166,7 +167,7 @@ fn ordered<'i>(items: impl IntoIterator<Item = &'i Item>) -> Vec<Event> {
     items.sort_by_key(|item| {
         (
             number_at(item, EVENT_TIME),
-            sighting(item).map(|s| state::order(&s.status)),
+            status_update(item).map(|s| state::order(&s.status)),
         )
     });
     items.into_iter().map(event).collect()
@@ -205,8 +206,8 @@ fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
     item.get(name)?.as_s().ok().map(String::as_str)
 }
 
-fn sighting(item: &Item) -> Option<Sighting> {
-    Some(Sighting {
+fn status_update(item: &Item) -> Option<StatusUpdate> {
+    Some(StatusUpdate {
         channel: Channel::from_word(text(item, CHANNEL)?),
         status: Status::from_word(text(item, STATUS)?).ok()?,
         at: number_at(item, EVENT_TIME)?,

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_token_of_the_same_key_opens() {
+    fn a_token_is_decrypted_only_with_its_key() {
         let seal = TokenCipher::new(&[1; 32], &[2; 32]).unwrap();
         let id = "api-337-919812345678-x";
         let token = seal.encrypt(id).unwrap();

@@ -2,8 +2,8 @@
 //! arrival and digest, so that every projector looks for it in the same item.
 //!
 //! The markers of a minute are in one item. An item that is full is closed permanently. Later markers go into
-//! the items below it: first one for each second, then 16 by a hex digit of the marker, which are closed in
-//! the same way. A marker is searched along this path. The update that adds a marker fails if the marker
+//! the items below it: first one for each second, then one for each sixteenth of the second, then 16 by a hex
+//! digit of the marker, which are closed in the same way. A marker is searched along this path. The update that adds a marker fails if the marker
 //! exists or if the item was closed in the meantime.
 //!
 //! If one batch has more markers for an item than a condition can name, it closes the item and uses the items
@@ -39,7 +39,11 @@ const CLOSED: &str = "closed";
 pub(crate) const MAX_MARKERS: usize = 512;
 /// The level of the item of a second. An earlier version had no items of minutes, so both are always read.
 const SECOND: usize = 1;
-/// The last level. Markers have 16 hex digits; the first eleven are enough for any number of events.
+/// The level of the item of a sixteenth of a second.
+const SIXTEENTH: usize = 2;
+/// For this many events, the items down to [`SIXTEENTH`] are read with one call: their second is probably busy.
+const MANY: usize = 200;
+/// The last level. Markers have 16 hex digits; the first ten are enough for any number of events.
 const MAX_LEVEL: usize = 12;
 /// The most markers that an update's condition looks for. With more markers, which only a rebuild adds, the
 /// update fails if any marker was added in the meantime. An expression can have 300 operators:
@@ -93,20 +97,24 @@ impl Paths {
     ) -> Result<Self, String> {
         let mut paths = Self::default();
         let mut below: Vec<&Identity> = events.into_iter().collect();
-        for level in 0..=MAX_LEVEL {
-            let key = |event: &Identity| markers(generation, event.received_at, event.marker, level);
-            let wanted: BTreeSet<String> = below.iter().map(|event| key(event)).collect();
-            if wanted.is_empty() {
-                break;
-            }
+        let mut levels = 0..=if below.len() < MANY { SECOND } else { SIXTEENTH };
+        while !below.is_empty() && *levels.end() <= MAX_LEVEL {
+            let key = |event: &Identity, level| markers(generation, event.received_at, event.marker, level);
+            let wanted: BTreeSet<String> = below
+                .iter()
+                .flat_map(|event| levels.clone().map(move |level| key(event, level)))
+                .collect();
             let wanted: Vec<String> = wanted.into_iter().collect();
             for batch in wanted.chunks(BATCH) {
                 let items = get(client, table, batch, until).await?;
                 paths.nodes.extend(items.iter().filter_map(node));
             }
-            if level >= SECOND {
-                below.retain(|event| paths.nodes.get(&key(event)).is_some_and(|node| node.is_closed));
-            }
+            let last = *levels.end();
+            below.retain(|event| {
+                let node = paths.nodes.get(&key(event, last));
+                node.is_some_and(|node| node.is_closed)
+            });
+            levels = last + 1..=last + 1;
         }
         Ok(paths)
     }

@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     logging::start();
     runtime::block_on(async {
         let config = RollupsConfig::read(environment)?;
-        let aws = Aws::from_environment(config.roots, Timeouts::unhurried()).await;
+        let aws = Aws::from_environment(config.roots, Timeouts::background()).await;
         let projector = Projector::start(config.rollups_table, config.dead_letter_queue_url, &aws);
         metrics::start(config.stack_name);
         lambda_runtime::run(service_fn(move |event: LambdaEvent<StreamEvent>| {

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     logging::start();
     runtime::block_on(async {
         let config = StorageConfig::read(environment)?;
-        let aws = Aws::from_environment(config.roots, Timeouts::unhurried()).await;
+        let aws = Aws::from_environment(config.roots, Timeouts::background()).await;
         metrics::start(config.stack_name.clone());
         let redrive = Redrive::start(config, &aws);
         lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<SqsEvent>| {

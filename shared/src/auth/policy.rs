@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_named_at_start() {
+    fn an_invalid_policy_is_refused_with_the_reason() {
         for (text, says) in [
             ("", "WEBHOOK_AUTH: not JSON (line 1, column 0)"),
             ("{}", "WEBHOOK_AUTH: missing field `accept`"),
@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn only_one_wording_switches_authentication_off() {
+    fn only_anything_disables_authentication() {
         assert!(
             Policy::parse(r#"{"accept":"anything"}"#)
                 .unwrap()

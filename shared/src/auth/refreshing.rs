@@ -300,7 +300,7 @@ mod tests {
             };
             let timeout = Timeouts {
                 attempts: 1,
-                ..Timeouts::unhurried()
+                ..Timeouts::background()
             };
             let config = Aws::local(&endpoints, timeout).await.config;
             config.into_builder().endpoint_url(&self.url).build()

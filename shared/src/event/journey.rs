@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Channel, EpochMillis, Status,
-    state::{self, Leg, Sighting},
+    state::{self, Leg, StatusUpdate},
 };
 
 /// The longest time between a message's own events and a continuation of it, in milliseconds.
 pub const LINK_WINDOW_MS: i64 = 72 * 3_600_000;
 /// The most characters of a [`MessageLeg::reason`].
-pub const LONGEST_REASON: usize = 300;
+pub const MAX_REASON_CHARS: usize = 300;
 
 /// The part of an event that a journey needs.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub struct Step<'e> {
     /// The event's message.
     pub message_id: &'e str,
     /// The channel, status and time.
-    pub sighting: Sighting,
+    pub update: StatusUpdate,
     /// The id of the API request that sent the message.
     pub request_id: Option<&'e str>,
     /// The sender's callback data.
@@ -38,7 +38,7 @@ pub struct Step<'e> {
 impl Step<'_> {
     /// Whether a person sent it (a message or a tap), rather than receiving it.
     fn is_incoming(&self) -> bool {
-        match self.sighting.status {
+        match self.update.status {
             Status::Received => true,
             Status::Clicked => {
                 self.in_reply_to.is_some() || self.format.is_some_and(|format| format.contains("incoming"))
@@ -63,7 +63,7 @@ pub struct MessageLeg {
     pub message_id: String,
     /// Its state on the channel.
     pub leg: Leg,
-    /// The reason of a failure in the provider's words; `None` for other states. At most [`LONGEST_REASON`]
+    /// The reason of a failure in the provider's words; `None` for other states. At most [`MAX_REASON_CHARS`]
     /// characters.
     pub reason: Option<String>,
     /// When the message was sent, in epoch milliseconds.
@@ -89,7 +89,7 @@ pub fn continues(own: &[Step<'_>], other: &Step<'_>) -> bool {
         own.iter()
             .any(|step| step.references().any(|own| own == reference))
     };
-    let same_channel = |step: &Step<'_>| step.sighting.channel == other.sighting.channel;
+    let same_channel = |step: &Step<'_>| step.update.channel == other.update.channel;
     !own.iter().any(same_channel) && other.references().any(shares)
 }
 
@@ -219,10 +219,10 @@ impl<'e> MessageGroup<'e> {
             began_last: EpochMillis::MAX,
         };
         for step in steps {
-            group.channels.insert(&step.sighting.channel);
+            group.channels.insert(&step.update.channel);
             group.references.extend(step.references());
-            group.first = group.first.min(step.sighting.at);
-            group.last = group.last.max(step.sighting.at);
+            group.first = group.first.min(step.update.at);
+            group.last = group.last.max(step.update.at);
         }
         group.began_last = group.first;
         group
@@ -250,14 +250,14 @@ impl<'e> MessageGroup<'e> {
 }
 
 fn of_message(id: &str, steps: &[&Step<'_>]) -> Vec<MessageLeg> {
-    let sightings: Vec<Sighting> = steps.iter().map(|step| step.sighting.clone()).collect();
-    let legs = state::legs(&sightings).into_iter();
+    let updates: Vec<StatusUpdate> = steps.iter().map(|step| step.update.clone()).collect();
+    let legs = state::legs(&updates).into_iter();
     legs.map(|leg| {
-        let own = || steps.iter().filter(|step| step.sighting.channel == leg.channel);
+        let own = || steps.iter().filter(|step| step.update.channel == leg.channel);
         let at = |status: Status| {
             own()
-                .filter(move |step| step.sighting.status == status)
-                .map(|s| s.sighting.at)
+                .filter(move |step| step.update.status == status)
+                .map(|s| s.update.at)
         };
         MessageLeg {
             message_id: id.to_owned(),
@@ -275,11 +275,11 @@ fn of_message(id: &str, steps: &[&Step<'_>]) -> Vec<MessageLeg> {
 
 /// The remarks of the last failure that has remarks.
 fn reason<'e>(steps: impl Iterator<Item = &'e Step<'e>>) -> Option<String> {
-    let failures = steps.filter(|step| state::is_failure(step.sighting.status.as_str()));
+    let failures = steps.filter(|step| state::is_failure(step.update.status.as_str()));
     let said =
-        failures.filter_map(|step| Some((step.sighting.at, step.remarks.filter(|text| !text.is_empty())?)));
+        failures.filter_map(|step| Some((step.update.at, step.remarks.filter(|text| !text.is_empty())?)));
     said.max()
-        .map(|(_, text)| text.chars().take(LONGEST_REASON).collect())
+        .map(|(_, text)| text.chars().take(MAX_REASON_CHARS).collect())
 }
 
 #[cfg(test)]

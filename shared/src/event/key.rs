@@ -6,14 +6,14 @@ use crate::event::{Channel, EpochMillis, Status};
 
 /// The longest channel or status that goes into a key unchanged. A longer one is cut and gets a digest, so
 /// that the key stays under DynamoDB's 1,024 bytes.
-const LONGEST_WORD: usize = 96;
+const MAX_WORD_BYTES: usize = 96;
 
 /// `word`, or its beginning and a digest if it is too long for a key.
 pub(crate) fn bounded(word: String) -> String {
-    if word.len() <= LONGEST_WORD {
+    if word.len() <= MAX_WORD_BYTES {
         return word;
     }
-    let mut end = LONGEST_WORD - 24;
+    let mut end = MAX_WORD_BYTES - 24;
     while !word.is_char_boundary(end) {
         end -= 1;
     }
@@ -47,7 +47,9 @@ impl StatusKey {
             key.push('#');
             match distinction {
                 // A long id becomes a digest: escaping can triple its length, which would exceed the limit.
-                Distinction::EventId(id) if id.len() > LONGEST_WORD => key.push_str(&digest([id.as_bytes()])),
+                Distinction::EventId(id) if id.len() > MAX_WORD_BYTES => {
+                    key.push_str(&digest([id.as_bytes()]));
+                }
                 Distinction::EventId(id) => escape(id, &mut key),
                 Distinction::Content(at, content) => {
                     if let Some(at) = at {

@@ -7,7 +7,7 @@ use crate::event::{Channel, EpochMillis, Status};
 
 /// The part of an event that the state needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sighting {
+pub struct StatusUpdate {
     /// The channel.
     pub channel: Channel,
     /// The status.
@@ -58,13 +58,13 @@ pub fn order(status: &Status) -> u8 {
 }
 
 /// One leg per channel, ordered by their start. At the same instant, the fallback is last.
-pub fn legs(sightings: &[Sighting]) -> Vec<Leg> {
-    let mut channels: Vec<&Channel> = sightings.iter().map(|s| &s.channel).collect();
+pub fn legs(updates: &[StatusUpdate]) -> Vec<Leg> {
+    let mut channels: Vec<&Channel> = updates.iter().map(|s| &s.channel).collect();
     channels.sort();
     channels.dedup();
     let mut legs: Vec<Leg> = channels
         .into_iter()
-        .filter_map(|channel| fold(sightings.iter().filter(|s| &s.channel == channel)))
+        .filter_map(|channel| fold(updates.iter().filter(|s| &s.channel == channel)))
         .collect();
     legs.sort_by_key(|leg| (leg.began, leg.channel.as_str() == Channel::SMS));
     legs
@@ -90,12 +90,12 @@ pub fn is_failure(word: &str) -> bool {
     matches!(word, "failed" | "not_sent" | "blocked")
 }
 
-fn fold<'a>(sightings: impl Iterator<Item = &'a Sighting> + Clone) -> Option<Leg> {
-    let top = sightings.clone().map(|s| rank(&s.status)).max()?;
-    let began = sightings.clone().map(|s| s.at).min()?;
-    let best = sightings.filter(|s| rank(&s.status) == top);
+fn fold<'a>(updates: impl Iterator<Item = &'a StatusUpdate> + Clone) -> Option<Leg> {
+    let top = updates.clone().map(|s| rank(&s.status)).max()?;
+    let began = updates.clone().map(|s| s.at).min()?;
+    let best = updates.filter(|s| rank(&s.status) == top);
     // Unlisted words have no rank, so the latest one is the state. A listed status counts from its earliest
-    // sighting. The word breaks ties, so that the order does not matter.
+    // update. The word breaks ties, so that the order does not matter.
     let reached = if top == 0 {
         best.max_by_key(|s| (s.at, s.status.as_str()))?
     } else {
@@ -119,16 +119,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn seen(channel: &str, word: &str, at: EpochMillis) -> Sighting {
-        Sighting {
+    fn seen(channel: &str, word: &str, at: EpochMillis) -> StatusUpdate {
+        StatusUpdate {
             channel: Channel::from_word(channel),
             status: Status::from_word(word).unwrap(),
             at,
         }
     }
 
-    fn state(sightings: &[Sighting]) -> String {
-        let legs = legs(sightings);
+    fn state(updates: &[StatusUpdate]) -> String {
+        let legs = legs(updates);
         let leg = present(&legs).unwrap();
         format!("{} {} {}", leg.channel.as_str(), leg.state, leg.at)
     }
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(state(&all), "SMS delivered 7");
     }
 
-    fn any_sighting() -> impl Strategy<Value = Sighting> {
+    fn any_update() -> impl Strategy<Value = StatusUpdate> {
         let words = [
             "sent",
             "not_sent",
@@ -207,7 +207,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_state_does_not_depend_on_order_or_duplicates(
-            events in prop::collection::vec(any_sighting(), 1..12),
+            events in prop::collection::vec(any_update(), 1..12),
             seed in any::<u64>(),
         ) {
             let mut shuffled: Vec<_> = events.iter().cycle().take(events.len() * 2).cloned().collect();

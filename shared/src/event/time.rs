@@ -12,7 +12,7 @@ use crate::{event::EpochMillis, record::exact::Decimal};
 
 /// Webhooks report no events before 2000-01-01T00:00:00Z or after the last year with four digits. Values
 /// outside this range are mistakes.
-const SENSIBLE: std::ops::Range<EpochMillis> = 946_684_800_000..253_370_764_800_000;
+const PLAUSIBLE: std::ops::Range<EpochMillis> = 946_684_800_000..253_370_764_800_000;
 
 /// The documented unit of a format's time field. It decides how the time is written back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub fn read(value: &Value) -> Option<EpochMillis> {
         Value::String(s) => from_text(s),
         _ => None,
     }
-    .filter(|at| SENSIBLE.contains(at))
+    .filter(|at| PLAUSIBLE.contains(at))
 }
 
 fn from_text(s: &str) -> Option<EpochMillis> {
@@ -73,7 +73,7 @@ fn from_text(s: &str) -> Option<EpochMillis> {
 pub(crate) fn is_same(one: &str, other: &str) -> bool {
     let spelling = |word| {
         from_text(word)
-            .filter(|at| SENSIBLE.contains(at))
+            .filter(|at| PLAUSIBLE.contains(at))
             .and_then(|_| spelling(word))
     };
     let (Some((one, power)), Some((other, other_power))) = (spelling(one), spelling(other)) else {
@@ -305,7 +305,7 @@ mod tests {
     fn days_are_utc_days() {
         assert_eq!(utc_day(1_704_876_828_000), "2024-01-10");
         assert_eq!(utc_day(1), "1970-01-01");
-        assert_eq!(utc_day(SENSIBLE.end - 1), "9998-12-31");
-        assert_eq!(utc_day(SENSIBLE.start), "2000-01-01");
+        assert_eq!(utc_day(PLAUSIBLE.end - 1), "9998-12-31");
+        assert_eq!(utc_day(PLAUSIBLE.start), "2000-01-01");
     }
 }

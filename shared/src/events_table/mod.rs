@@ -1,5 +1,6 @@
 //! The events table: one conditional write per event, and no read before it.
 
+pub mod index;
 mod insert;
 pub mod item;
 

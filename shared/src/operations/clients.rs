@@ -52,7 +52,7 @@ impl Timeouts {
     }
 
     /// For background work.
-    pub fn unhurried() -> Self {
+    pub fn background() -> Self {
         Self {
             connect: Duration::from_secs(2),
             attempt: Duration::from_secs(5),

@@ -107,7 +107,7 @@ mod tests {
 
     /// `DynamoDB`'s texts, as reported by its users. The missing space in the second is original.
     #[test]
-    fn only_faults_of_the_item_are_final() {
+    fn only_errors_of_the_item_are_final() {
         for (text, unstorable) in [
             (
                 "Item size has exceeded the maximum allowed size",

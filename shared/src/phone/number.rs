@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_may_be_given_in_many_ways() {
+    fn a_number_is_accepted_in_many_spellings() {
         for text in [
             "919209209291",
             "+91 92092-09291",

@@ -176,7 +176,7 @@ fn percent_byte(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
 /// An HTML character reference: numeric, or named. Named ones are not looked up: those that can be between
 /// digits are spaces, dashes and brackets.
 fn entity(bytes: &[u8], start: usize) -> (Kind, usize) {
-    const LONGEST_NAME: usize = 24;
+    const MAX_ENTITY_BYTES: usize = 24;
     const MAX_DIGITS: usize = 7;
     let mut at = start + 1;
     // An ampersand that was encoded twice.
@@ -200,7 +200,7 @@ fn entity(bytes: &[u8], start: usize) -> (Kind, usize) {
             None => as_it_stands,
         };
     }
-    match until(rest, LONGEST_NAME) {
+    match until(rest, MAX_ENTITY_BYTES) {
         Some(length)
             if length > 1
                 && rest

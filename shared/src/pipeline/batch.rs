@@ -320,7 +320,7 @@ fn envelope(fields: Vec<(Cow<'_, str>, &RawValue)>, text: &str) -> Value {
 const CHUNK_BYTES: usize = 700 * 1024;
 
 /// The most bytes of fields next to the records. They are copied into every event and every queue message.
-const MOST_BESIDE: usize = 16 * 1024;
+const MAX_OTHER_BYTES: usize = 16 * 1024;
 
 /// JSON's white space, RFC 8259 section 2.
 const JSON_SPACE: [char; 4] = [' ', '\n', '\r', '\t'];
@@ -373,7 +373,7 @@ fn expected(formats: &[FormatId]) -> String {
 }
 
 /// An object's fields with unparsed values: all fields that may contain an envelope's records, and of the
-/// others at most [`MOST_BESIDE`] bytes.
+/// others at most [`MAX_OTHER_BYTES`] bytes.
 struct Outline<'de> {
     wrapped: Vec<(&'static str, &'de RawValue)>,
     twice: Option<&'static str>,
@@ -404,9 +404,9 @@ impl<'de> Outline<'de> {
             self.other_bytes += field.len() + value.get().len();
             self.others.push((field.into(), value));
         }
-        if self.other_bytes > MOST_BESIDE {
+        if self.other_bytes > MAX_OTHER_BYTES {
             return Err(Malformed(format!(
-                "the fields beside {name} are longer than {MOST_BESIDE} bytes"
+                "the fields beside {name} are longer than {MAX_OTHER_BYTES} bytes"
             )));
         }
         Ok(self.others)
@@ -445,7 +445,7 @@ impl<'de> Visitor<'de> for OutlineOf<'_> {
             }
             outline.has_id |= self.formats.iter().any(|format| name == format.id_field());
             outline.other_bytes += name.len() + value.get().len();
-            if outline.other_bytes <= MOST_BESIDE {
+            if outline.other_bytes <= MAX_OTHER_BYTES {
                 outline.others.push((name, value));
             }
         }
@@ -529,7 +529,7 @@ mod tests {
         );
         let wide = format!(
             "{{\"x\":\"{}\",\"delivery_status\":[1]}}",
-            "y".repeat(MOST_BESIDE)
+            "y".repeat(MAX_OTHER_BYTES)
         );
         assert_eq!(
             records(&wide, &STATUS).unwrap_err(),
@@ -656,7 +656,7 @@ mod tests {
         }
 
         #[test]
-        fn walking_gives_each_value_once(values in prop::collection::vec("[a-z,\\]\\[{}\"\\\\ ]{0,12}", 0..20)) {
+        fn every_value_of_an_array_is_found_once(values in prop::collection::vec("[a-z,\\]\\[{}\"\\\\ ]{0,12}", 0..20)) {
             let body = serde_json::to_string(&values).unwrap();
             let walked: Vec<String> = records(&body, &EVENTS).unwrap().iter().map(|r| serde_json::from_str(r).unwrap()).collect();
             prop_assert_eq!(walked, values);

@@ -46,7 +46,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Takes `field` out of the record and gives it its role. Keeps the original value in `as_sent` if
-    /// [`write`] would not reproduce it.
+    /// [`write()`] would not reproduce it.
     pub(super) fn map(&mut self, field: &'static str, role: Role) -> Result<(), Unreadable> {
         let Some(value) = self.record.take(field) else {
             if let Role::Channel { documented: true } = role {
@@ -178,7 +178,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Keeps the original value unless [`write`] reproduces it.
+    /// Keeps the original value unless [`write()`] reproduces it.
     fn note(&mut self, field: &'static str, sent: Value, is_written_back: bool) {
         if !is_written_back {
             self.as_sent.insert(field.to_owned(), sent);

@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn large_messages_are_compressed_and_larger_ones_are_cut() {
+    fn large_messages_are_compressed_and_larger_ones_are_split() {
         let repetitive = message(b"{\"message_id\":\"x\"},".repeat(300_000));
         let messages = repetitive.write();
         assert_eq!(messages.len(), 1);
@@ -431,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_foreign() {
+    fn texts_of_other_senders_are_foreign() {
         for text in [
             "",
             "[]",
@@ -497,7 +497,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_body_comes_back(body in prop::collection::vec(any::<u8>(), 0..2000)) {
+        fn every_body_round_trips(body in prop::collection::vec(any::<u8>(), 0..2000)) {
             let whole = message(body);
             prop_assert_eq!(QueueMessage::join_or_read(&whole.write()), Ok(whole));
         }

@@ -25,7 +25,7 @@ impl Unreadable {
 
 /// `DynamoDB` allows 32 levels; our items use two of them (`extra` and the value itself):
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
-pub(crate) const DEEPEST: usize = 28;
+pub(crate) const MAX_DEPTH: usize = 28;
 
 /// The fields of one record. Taking a field removes it. The remaining fields become `extra`.
 #[derive(Debug)]
@@ -247,7 +247,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let Self { depth, fidelity } = self;
-        fidelity.exact &= depth < DEEPEST;
+        fidelity.exact &= depth < MAX_DEPTH;
         let mut values = Vec::new();
         while let Some(value) = seq.next_element_seed(ValueSeed {
             depth: depth + 1,
@@ -260,7 +260,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let Self { depth, fidelity } = self;
-        fidelity.exact &= depth < DEEPEST;
+        fidelity.exact &= depth < MAX_DEPTH;
         let mut fields = Map::new();
         while let Some(name) = map.next_key::<String>()? {
             let value = map.next_value_seed(ValueSeed {
@@ -303,7 +303,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn takes_fields_and_keeps_the_rest() {
+    fn fields_are_taken_and_the_rest_is_kept() {
         let mut record = Record::parse(r#"{"a":1,"b":"x","c":{"d":[true,null]},"\u0065":-2.5}"#).unwrap();
         assert_eq!(record.take("b"), Some(json!("x")));
         assert_eq!(record.take("b"), None);
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_are_detected() {
+    fn lossy_values_are_detected() {
         for text in [
             r#"{"a":1,"a":2}"#,
             r#"{"a":{"b":1,"b":2}}"#,
@@ -361,7 +361,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics_on_anything(text in ".{0,200}") {
+        fn arbitrary_records_never_panic(text in ".{0,200}") {
             let _ = Record::parse(&text);
         }
     }

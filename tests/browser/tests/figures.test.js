@@ -86,7 +86,7 @@ test("many statuses and channels do not lengthen the overview", async (t) => {
   const lines = page.getByRole("list", { name: "Lines of the chart" }).getByRole("listitem");
   await expect(lines).toHaveCount(10);
   await expect(lines.filter({ hasText: "other" })).toHaveCount(1);
-  await expect(page.locator(".said-short").first()).toContainText(/other 21\b/);
+  await expect(page.locator(".summary-line").first()).toContainText(/other 21\b/);
   // All of them are in the table.
   await page.getByText("Figures as a table").click();
   await expect(page.getByRole("table", { name: /for each UTC/ }).locator("tr").first().locator("th")).toHaveCount(1 + words.statuses + 1);

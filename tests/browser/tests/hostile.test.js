@@ -36,7 +36,7 @@ test("a hostile message is shown literally", async (t) => {
 
 test("ten thousand characters are collapsed and can be expanded", async (t) => {
   const page = await open(t, `#/message/${encodeURIComponent(evil.id)}`);
-  const step = page.locator('.timeline > li[data-status="failed"] .event-said');
+  const step = page.locator('.timeline > li[data-status="failed"] .event-text');
   await step.waitFor();
   assert.ok(!(await step.innerText()).includes(evil.long));
   await step.getByRole("button", { name: /Show all 10,\d{3} characters/ }).click();

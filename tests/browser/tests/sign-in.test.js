@@ -79,7 +79,7 @@ test("a viewer sees no phone number and opens a message without its id", async (
   await event.getByText("All fields").click();
   await event.locator("dl").waitFor();
   assert.ok(!(await page.content()).includes(journey.number));
-  await event.locator(".event-who").getByRole("link").click();
+  await event.locator(".event-meta").getByRole("link").click();
   await page.getByText("Sent over RCS; no delivery reported yet.").waitFor();
   await page.getByRole("heading", { level: 1, name: /-viewer-1$/ }).waitFor();
   assert.ok(!(await page.content()).includes(journey.number));

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { isDay, days, daysIn, duration, looksLikeNumber, percent } from "../../../functions/dashboard/page/format.js";
 import { daysToAsk } from "../../../functions/dashboard/page/live.js";
 import { inOrder } from "../../../functions/dashboard/page/status.js";
-import { headline, said } from "../../../functions/dashboard/page/story.js";
+import { headline, textOf } from "../../../functions/dashboard/page/story.js";
 
 const at = Date.UTC(2026, 10, 21, 12);
 const event = (message_id, channel, status, seconds, more = {}) => ({ message_id, channel, status, status_key: `${channel}#${status}#${seconds}`, event_time: at + seconds * 1000, ...more });
@@ -60,17 +60,17 @@ test("a reason of ten thousand characters is shortened in the sentence", () => {
 });
 
 test("the text of a reply is found in every documented form", () => {
-  assert.equal(said({ click: { text: "Yes", postbackData: "y" } }), "Yes");
-  assert.equal(said({ click: { suggestionResponse: { text: "See it" } } }), "See it");
-  assert.equal(said({ click: { button_type: { payload: "YES", text: "Yes, please" } } }), "Yes, please");
-  assert.equal(said({ content: { text: " Hell " } }), "Hell");
-  assert.equal(said({ content: { userFile: { payload: { fileName: "a.pdf", mimeType: "application/pdf" } } } }), "File a.pdf (application/pdf)");
-  assert.equal(said({ content: { location: { latitude: 46.2, longitude: 10.3 } } }), "Location 46.2, 10.3");
-  assert.equal(said({ content: { latitude: -23.5, longitude: -46.6 } }), "Location -23.5, -46.6");
-  assert.equal(said({ content: { text_type: { text: "hello" } } }), "hello");
-  assert.equal(said({ content: { reaction_type: { emoji: "👍🏽" } } }), "👍🏽");
-  assert.equal(said({ content: { title: "Spring", description: "Half price" } }), "Spring: Half price");
-  for (const nothing of [{}, { click: {} }, { click: null }, { content: {} }, { content: [] }, { content: 5 }, { click: { text: 5 } }]) assert.equal(said(nothing), null, JSON.stringify(nothing));
+  assert.equal(textOf({ click: { text: "Yes", postbackData: "y" } }), "Yes");
+  assert.equal(textOf({ click: { suggestionResponse: { text: "See it" } } }), "See it");
+  assert.equal(textOf({ click: { button_type: { payload: "YES", text: "Yes, please" } } }), "Yes, please");
+  assert.equal(textOf({ content: { text: " Hell " } }), "Hell");
+  assert.equal(textOf({ content: { userFile: { payload: { fileName: "a.pdf", mimeType: "application/pdf" } } } }), "File a.pdf (application/pdf)");
+  assert.equal(textOf({ content: { location: { latitude: 46.2, longitude: 10.3 } } }), "Location 46.2, 10.3");
+  assert.equal(textOf({ content: { latitude: -23.5, longitude: -46.6 } }), "Location -23.5, -46.6");
+  assert.equal(textOf({ content: { text_type: { text: "hello" } } }), "hello");
+  assert.equal(textOf({ content: { reaction_type: { emoji: "👍🏽" } } }), "👍🏽");
+  assert.equal(textOf({ content: { title: "Spring", description: "Half price" } }), "Spring: Half price");
+  for (const nothing of [{}, { click: {} }, { click: null }, { content: {} }, { content: [] }, { content: 5 }, { click: { text: 5 } }]) assert.equal(textOf(nothing), null, JSON.stringify(nothing));
 });
 
 test("a search text is classified as a phone number or an id", () => {

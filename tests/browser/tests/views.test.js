@@ -95,7 +95,7 @@ test("a search by id shows the journey over RCS and SMS", async (t) => {
   await expect.poll(() => legs.evaluateAll((items) => items.map((item) => item.dataset.leg))).toEqual(["RCS", "SMS"]);
   const steps = () => page.locator(".timeline > li[data-status]").evaluateAll((items) => items.map((item) => `${item.dataset.channel} ${item.dataset.status}`));
   await expect.poll(steps).toEqual(["RCS failed", "SMS sent", "SMS delivered", "RCS clicked"]);
-  const answer = page.locator(".timeline .is-answer");
+  const answer = page.locator(".timeline .is-reply");
   await expect(answer).toContainText("Yes, please deliver");
   await expect(answer).toContainText("to this message");
 

@@ -55,6 +55,8 @@ async fn serve_prints_its_urls_and_a_working_request() {
     for line in [
         format!("AWS_ENDPOINT_URL_DYNAMODB={}", instance.dynamodb),
         format!("AWS_ENDPOINT_URL_SQS={}", instance.sqs),
+        "AWS_REGION=local".to_owned(),
+        "AWS_DEFAULT_REGION=local".to_owned(),
     ] {
         assert!(serve.lines.contains(&line), "{line}");
     }

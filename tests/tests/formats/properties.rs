@@ -1,11 +1,16 @@
 //! Any values in any fields: a parsed record can be rebuilt unchanged.
 
-use integration_tests::{samples::sample, storage::rebuilt};
+use std::sync::LazyLock;
+
+use integration_tests::{
+    samples::{Sample, every_sample},
+    storage::rebuilt,
+};
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 use webhook_ingest::{
     events_table::item::{self, Arrival},
-    provider::{self, FormatId, netcore_incoming, whatsapp_incoming},
+    provider,
 };
 
 use crate::record_of;
@@ -15,15 +20,15 @@ proptest! {
 
     #[test]
     fn unlisted_fields_are_rebuilt_unchanged(
-        base in 0..5_usize,
+        base: prop::sample::Index,
         extra in prop::collection::btree_map("[a-z_#. ]{0,12}|\\PC{1,6}", any_value(), 0..6),
     ) {
-        let (format, mut record) = base_record(base);
+        let (function, mut record) = base_record(base);
         for (name, value) in extra {
             record.entry(name).or_insert(value);
         }
         let text = Value::Object(record.clone()).to_string();
-        let event = read(format, &text);
+        let event = read(function, &text);
         // Of the listed fields, only the block of a gateway's callback could make a record unreadable.
         prop_assert!(event.is_ok(), "{text}");
         prop_assert_eq!(there_and_back(event.unwrap()), record);
@@ -31,10 +36,10 @@ proptest! {
 
     #[test]
     fn any_value_of_a_listed_field_is_rebuilt_or_rejected(
-        base in 0..5_usize,
+        base: prop::sample::Index,
         changes in prop::collection::vec((any::<prop::sample::Index>(), prop::option::of(any_value())), 1..4),
     ) {
-        let (format, mut record) = base_record(base);
+        let (function, mut record) = base_record(base);
         for (which, value) in changes {
             let name = record.keys().nth(which.index(record.len())).unwrap().clone();
             match value {
@@ -44,7 +49,7 @@ proptest! {
             };
         }
         let text = Value::Object(record.clone()).to_string();
-        if let Ok(event) = read(format, &text) {
+        if let Ok(event) = read(function, &text) {
             prop_assert_eq!(there_and_back(event), record);
         }
     }
@@ -81,32 +86,24 @@ fn any_value() -> impl Strategy<Value = Value> {
     })
 }
 
-fn base_record(which: usize) -> (FormatId, Map<String, Value>) {
-    let name = [
-        "event-webhook/clicked",
-        "incoming-webhook/url_click",
-        "delivery-status/read",
-        "incoming-webhook-whatsapp/button",
-        "rcs-callback/exception_403",
-    ][which];
-    let mut record = record_of(&sample(name));
+/// A sample's function and record.
+fn base_record(which: prop::sample::Index) -> (&'static str, Map<String, Value>) {
+    static SAMPLES: LazyLock<Vec<Sample>> = LazyLock::new(every_sample);
+    let sample = which.get(&SAMPLES);
+    let mut record = record_of(&sample.body);
     // Absent in this sample; it matters where it is present.
-    if which == 4 {
+    if sample.name == "rcs-callback/exception_403" {
         record.insert("status".to_owned(), Value::Null);
     }
-    (provider::ALL[which], record)
+    (sample.function, record)
 }
 
+/// Reads a record as its function does.
 fn read(
-    format: FormatId,
+    function: &str,
     text: &str,
 ) -> Result<webhook_ingest::event::Event, webhook_ingest::record::Unreadable> {
-    // As the function that accepts both formats parses them.
-    if format == &netcore_incoming::FORMAT || format == &whatsapp_incoming::FORMAT {
-        provider::read(&[&netcore_incoming::FORMAT, &whatsapp_incoming::FORMAT], text)
-    } else {
-        provider::read(&[format], text)
-    }
+    provider::read(receivers::receiver(function).unwrap().formats, text)
 }
 
 fn there_and_back(event: webhook_ingest::event::Event) -> Map<String, Value> {

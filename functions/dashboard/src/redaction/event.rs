@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_classified_is_redacted_as_a_whole() {
+    fn unclassified_attributes_are_redacted_completely() {
         assert_eq!(
             event(json!({
                 "message_id": "m-1", "event_time": 1_704_876_828_000_i64, "late": true, "status": "sent",
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn of_structures_the_listed_words_are_shown() {
+    fn a_structure_shows_only_listed_words() {
         assert_eq!(
             event(json!({
                 "click": {"text": "Visit", "postbackData": "https://x.example/%39%31", "suggestionResponse": {"text": "y", "at": 5}},

@@ -26,7 +26,7 @@ const REDACTED: &str = "***";
 /// Number of visible last digits of a recipient, to distinguish two people.
 const SHOWN_DIGITS: usize = 3;
 /// Shorter recipients have no visible digits: three of six digits would be half of the number.
-const SHORTEST_NUMBER: usize = 7;
+const MIN_DIGITS: usize = 7;
 
 /// A caller whose role sees no numbers.
 pub(crate) struct Viewer<'a> {
@@ -293,7 +293,7 @@ fn unordered(mut events: Vec<Event>) -> Vec<Event> {
 /// A redacted recipient: the last digits of a number, or the kind of another address.
 fn person(recipient: &str) -> String {
     if recipient.bytes().all(|byte| byte.is_ascii_digit()) {
-        let shown = if recipient.len() < SHORTEST_NUMBER {
+        let shown = if recipient.len() < MIN_DIGITS {
             0
         } else {
             SHOWN_DIGITS
@@ -321,7 +321,7 @@ mod tests {
     const VIEWER: Viewer<'_> = Viewer { cipher: None };
 
     #[test]
-    fn figures_of_an_overview_stay_and_its_words_are_redacted() {
+    fn an_overview_keeps_its_figures_and_redacts_its_words() {
         let summary = Summary {
             from: "2026-11-21".to_owned(),
             updated_at: Some(1_795_540_581_000),
@@ -377,7 +377,7 @@ mod tests {
         assert_eq!(statuses, ["2", "1", "0", "3"]);
     }
     #[test]
-    fn of_a_person_the_last_digits_or_the_kind_remain() {
+    fn a_redacted_person_keeps_the_last_digits_or_the_kind() {
         for (recipient, shown) in [
             ("919209209291", "*********291"),
             ("1234567", "****567"),
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_of_a_leg_keeps_no_number() {
+    fn the_reason_of_a_leg_contains_no_number() {
         let leg = JourneyLeg {
             message_id: "api-337-919812345678-x".to_owned(),
             token: None,

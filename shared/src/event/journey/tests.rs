@@ -4,7 +4,7 @@ use proptest::prelude::*;
 fn step<'e>(message_id: &'e str, channel: &str, word: &str, at: EpochMillis) -> Step<'e> {
     Step {
         message_id,
-        sighting: Sighting {
+        update: StatusUpdate {
             channel: Channel::from_word(channel),
             status: Status::from_word(word).unwrap(),
             at,
@@ -92,7 +92,7 @@ fn only_callback_data_and_requests_link_messages() {
         assert_eq!(drawn(&[rcs(), other.clone()]).len(), 2, "{other:?}");
         assert_eq!(
             continues(&[rcs()], &other),
-            other.sighting.at > LINK_WINDOW_MS,
+            other.update.at > LINK_WINDOW_MS,
             "the window is the caller's: {other:?}"
         );
     }
@@ -112,7 +112,7 @@ fn a_fallback_continues_the_last_attempt_before_it() {
 }
 
 #[test]
-fn an_answer_belongs_to_the_message_it_answers() {
+fn a_reply_belongs_to_the_message_it_answers() {
     let answer = |id: &'static str, to: &'static str, at: i64| Step {
         in_reply_to: Some(to),
         ..step(id, "RCS", "received", at)
@@ -132,7 +132,7 @@ fn an_answer_belongs_to_the_message_it_answers() {
 }
 
 #[test]
-fn the_outcome_is_the_delivered_leg_or_the_last_try() {
+fn the_outcome_is_the_delivered_leg_or_the_last_attempt() {
     let rcs = step("m", "RCS", "failed", 0);
     let sms = step("s", "SMS", "delivered", 1);
     let whatsapp = step("w", "WHATSAPP", "failed", 2);
@@ -172,7 +172,7 @@ fn a_leg_has_the_reason_the_time_of_sending_and_the_clicks() {
         remarks: Some(&long),
         ..step("m", "RCS", "failed", 1)
     };
-    assert_eq!(outcome_of(&[told]).reason.unwrap().len(), LONGEST_REASON);
+    assert_eq!(outcome_of(&[told]).reason.unwrap().len(), MAX_REASON_CHARS);
 
     let tapped = step("m", "RCS", "clicked", 1);
     assert!(!outcome_of(std::slice::from_ref(&tapped)).incoming);

@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_without_a_time_is_the_same_at_every_delivery() {
+    fn another_delivery_of_an_event_without_a_time_is_a_duplicate() {
         let sent = r#"{"message_id":"m","status":"Sent","channel":"RCS"}"#;
         let early = items_of(sent, &EVENTS, 1_704_900_000_000).remove(0);
         let later = items_of(sent, &EVENTS, 1_705_900_000_000).remove(0);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn taps_that_differ_have_different_keys() {
+    fn different_clicks_have_different_keys() {
         let tap = |more: &str| {
             item_of(&format!(
                 r#"{{"message_id":"m","status":"Clicked","channel":"RCS",{more}}}"#

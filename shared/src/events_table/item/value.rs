@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::{Item, MAX_ITEM_BYTES, to_json};
-use crate::record::{DEEPEST, NameSeed, Unreadable, describe};
+use crate::record::{MAX_DEPTH, NameSeed, Unreadable, describe};
 
 /// How much smaller an item can be than its record's values: a status is stored as a shorter word.
 const SLACK: usize = 4096;
@@ -152,7 +152,7 @@ fn value_size(value: &AttributeValue) -> usize {
     }
 }
 
-/// Values that the table cannot hold are written as JSON text or omitted. [`Event::verbatim`] then contains
+/// Values that the table cannot hold are written as JSON text or omitted. [`verbatim`](crate::event::Event::verbatim) then contains
 /// them.
 pub(super) fn to_attribute(value: Value, depth: usize) -> AttributeValue {
     match value {
@@ -169,7 +169,7 @@ pub(super) fn to_attribute(value: Value, depth: usize) -> AttributeValue {
             }
         }
         Value::String(text) => AttributeValue::S(text),
-        nested if depth > DEEPEST => AttributeValue::S(nested.to_string()),
+        nested if depth > MAX_DEPTH => AttributeValue::S(nested.to_string()),
         Value::Array(list) => {
             AttributeValue::L(list.into_iter().map(|v| to_attribute(v, depth + 1)).collect())
         }

@@ -1,0 +1,128 @@
+//! Items of index entries. An index may contain only keys, so every list gets its items from the table.
+
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, KeysAndAttributes},
+};
+use futures::{StreamExt as _, stream};
+use tokio::time::sleep;
+use webhook_ingest::events_table::item::{EVENT_TIME, Item, MESSAGE_ID, STATUS_KEY};
+
+use crate::{
+    refusal::{self, Refusal},
+    sizes::SizeBudget,
+};
+
+/// Attributes of an index entry that identify the item, and its position in the index.
+pub(crate) const KEYS: [&str; 3] = [MESSAGE_ID, STATUS_KEY, EVENT_TIME];
+
+/// Items per call: one call for a page of the default size. `DynamoDB` allows 100, and returns up to 16 MB:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
+const ITEMS_OF_CALL: usize = 50;
+/// Concurrent calls. They hold at most 80 MB, because an item has at most 400 KB.
+const CALLS: usize = 4;
+/// Calls in a row that may return nothing, because the table is throttled. The pauses between them add up to
+/// 0.75 s.
+const FRUITLESS_CALLS: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+type Key = (String, String);
+
+/// Items of the first index entries, in the same order.
+pub(crate) struct Taken {
+    pub(crate) items: Vec<Item>,
+    /// Number of entries. An entry whose item is deleted meanwhile has no item.
+    pub(crate) entries: usize,
+}
+
+/// Gets the items of index entries until one does not fit. `attributes` must contain the key; `None` gets all
+/// attributes.
+pub(crate) async fn items(
+    client: &Client,
+    table: &str,
+    entries: &[Item],
+    attributes: Option<&[&str]>,
+    budget: &mut SizeBudget,
+    size: fn(&Item) -> usize,
+) -> Result<Taken, Refusal> {
+    let keys: Vec<Key> = entries.iter().filter_map(key).collect();
+    let calls: Vec<_> = keys
+        .chunks(ITEMS_OF_CALL)
+        .map(|keys| get(client, table, keys, attributes))
+        .collect();
+    let mut calls = stream::iter(calls).buffered(CALLS);
+    let mut taken = Taken {
+        items: Vec::new(),
+        entries: 0,
+    };
+    while let Some(found) = calls.next().await {
+        for item in found? {
+            if let Some(item) = item {
+                if !budget.take(size(&item)) {
+                    return Ok(taken);
+                }
+                taken.items.push(item);
+            }
+            taken.entries += 1;
+        }
+    }
+    Ok(taken)
+}
+
+/// The items of at most [`ITEMS_OF_CALL`] keys. Reads with strong consistency: an index may be ahead of a
+/// replica of the table.
+async fn get(
+    client: &Client,
+    table: &str,
+    keys: &[Key],
+    attributes: Option<&[&str]>,
+) -> Result<Vec<Option<Item>>, Refusal> {
+    let mut found: HashMap<Key, Item> = HashMap::new();
+    let mut wanted: Vec<Item> = keys.iter().map(item_key).collect();
+    let (mut fruitless, mut pause) = (0, FIRST_PAUSE);
+    loop {
+        let mut request = KeysAndAttributes::builder()
+            .set_keys(Some(wanted))
+            .consistent_read(true);
+        if let Some(attributes) = attributes {
+            let names = attributes.iter().map(|name| format!("#{name}"));
+            request = request.projection_expression(names.collect::<Vec<String>>().join(", "));
+            for name in attributes {
+                request = request.expression_attribute_names(format!("#{name}"), *name);
+            }
+        }
+        let request = request.build().map_err(|_| refusal::foreign_cursor())?;
+        let answer = client.batch_get_item().request_items(table, request);
+        let answer = answer.send().await.map_err(|e| refusal::of_get(&e))?;
+        let items = answer.responses.unwrap_or_default().into_values().flatten();
+        let before = found.len();
+        found.extend(items.filter_map(|item| Some((key(&item)?, item))));
+        let left = answer.unprocessed_keys.unwrap_or_default().into_values();
+        wanted = left.flat_map(|left| left.keys).collect();
+        if wanted.is_empty() {
+            return Ok(keys.iter().map(|key| found.remove(key)).collect());
+        }
+        if found.len() == before {
+            fruitless += 1;
+            if fruitless == FRUITLESS_CALLS {
+                return Err(refusal::throttled());
+            }
+            sleep(pause).await;
+            pause *= 2;
+        }
+    }
+}
+
+fn key(item: &Item) -> Option<Key> {
+    let text = |name: &str| item.get(name)?.as_s().ok().cloned();
+    Some((text(MESSAGE_ID)?, text(STATUS_KEY)?))
+}
+
+fn item_key((message_id, status_key): &Key) -> Item {
+    Item::from([
+        (MESSAGE_ID.to_owned(), AttributeValue::S(message_id.clone())),
+        (STATUS_KEY.to_owned(), AttributeValue::S(status_key.clone())),
+    ])
+}
