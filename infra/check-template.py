@@ -3,8 +3,7 @@
 
 Each public URL has both required permissions, no policy has a wildcard resource,
 no variable contains a secret, the code emits every metric of our namespace with this stack as
-its dimension, the stream's consumer skips no record, indexes of existing stacks stay, ProtectData keeps tables and queues,
-and every alarm names a section of the runbook.
+its dimension, the stream's consumer skips no record, indexes of existing stacks stay, ProtectData keeps tables and queues, and every alarm names a section of the runbook.
 The lists of functions, in the roles and in the dashboard, name all functions and no others.
 All of this holds for the default of Receivers, and for each receiver alone.
 

@@ -255,24 +255,6 @@ def test_a_rotated_secret_works_without_a_deployment(stack):
     assert stack.post("event-webhook", events("rotated"), token=old).status == 401
 
 
-def test_alarms_and_log_lines_have_the_same_dimension(stack):
-    alarms = stack.client("cloudwatch").describe_alarms()["MetricAlarms"]
-    alarms = {alarm["MetricName"]: alarm["Dimensions"] for alarm in alarms if alarm.get("Namespace") == "NetcoreWebhooks"}
-    assert set(alarms) == {"RetryAge", "TableRejections", "TableThrottles", "TimeToAnswer", "Unauthorised"}
-    assert list(alarms.values()) == [[{"Name": "Stack", "Value": STACK}]] * 5
-
-    emitted = {}
-    for function in ["event-webhook", "redrive", "projector"]:
-        for line in map(json.loads, filter(lambda text: text.startswith("{"), stack.logged(function))):
-            for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
-                assert (directive["Namespace"], directive["Dimensions"]) == ("NetcoreWebhooks", [["Stack"]])
-                for metric in directive["Metrics"]:
-                    emitted.setdefault(function, set()).add((metric["Name"], line["Stack"]))
-    for function, name in [("event-webhook", "TimeToAnswer"), ("event-webhook", "Unauthorised"), ("redrive", "Stored"),
-                           ("projector", "Projected")]:
-        assert (name, STACK) in emitted[function], emitted
-
-
 def listed(stack, path, **query):
     """Names of the attributes of each event in a list, by the event's key; follows the cursor."""
     events, cursor = {}, None
@@ -321,6 +303,24 @@ def test_the_index_of_an_earlier_stack_becomes_lean(stack):
     assert projections == {"recipient-index": "KEYS_ONLY", "day-index": "INCLUDE"}
     assert listed(stack, path) == expected
     assert (stack.outputs, sorted(stack.items(), key=str)) == (names, before)
+
+
+def test_alarms_and_log_lines_have_the_same_dimension(stack):
+    alarms = stack.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    alarms = {alarm["MetricName"]: alarm["Dimensions"] for alarm in alarms if alarm.get("Namespace") == "NetcoreWebhooks"}
+    assert set(alarms) == {"RetryAge", "TableRejections", "TableThrottles", "TimeToAnswer", "Unauthorised"}
+    assert list(alarms.values()) == [[{"Name": "Stack", "Value": STACK}]] * 5
+
+    emitted = {}
+    for function in ["event-webhook", "redrive", "projector"]:
+        for line in map(json.loads, filter(lambda text: text.startswith("{"), stack.logged(function))):
+            for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
+                assert (directive["Namespace"], directive["Dimensions"]) == ("NetcoreWebhooks", [["Stack"]])
+                for metric in directive["Metrics"]:
+                    emitted.setdefault(function, set()).add((metric["Name"], line["Stack"]))
+    for function, name in [("event-webhook", "TimeToAnswer"), ("event-webhook", "Unauthorised"), ("redrive", "Stored"),
+                           ("projector", "Projected")]:
+        assert (name, STACK) in emitted[function], emitted
 
 
 def test_an_update_keeps_the_data(stack):

@@ -219,7 +219,8 @@ async fn counting_updates_the_estimated_number_of_items() {
             rollups.count("1", deltas, until).await.unwrap();
         }
         let measured = touched.load(Ordering::Relaxed) as f64 / number as f64;
-        let estimated = usage::touched(batch as f64, (batch as f64).min(seconds as f64));
+        let (size, span) = (batch as f64, seconds as f64);
+        let estimated = usage::touched(size, span, size / span);
         assert!(
             (0.7..=1.3).contains(&(measured / estimated)),
             "batches of {batch} in {seconds} s: {measured} items, estimated {estimated}"

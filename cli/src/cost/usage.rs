@@ -137,6 +137,9 @@ fn core(memory_mb: f64) -> f64 {
     (memory_mb / WHOLE_CORE_MB).min(1.0)
 }
 
+/// The most dedup markers of one item.
+const MARKERS_PER_ITEM: f64 = 512.0;
+
 /// Usage of `projector` at a constant rate. This is the most expensive case: in a peak, more events
 /// share the same counters.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -159,25 +162,57 @@ pub fn projection(events: f64, window: f64, memory_mb: f64, write_units: Option<
     let batch = (1.0 + per_shard * window).min(PROJECTOR_BATCH);
     let invocations = events / batch;
     let span = ((batch - 1.0) / per_shard).max(1.0);
-    let seconds = batch.min(span);
+    let markers = Markers::of(batch, span, events / SECONDS_PER_MONTH);
     // Besides the CPU time: the reads and the transaction.
     let cpu = PROJECTOR_CPU_PER_INVOCATION + PROJECTOR_CPU_PER_EVENT * batch;
     let ms = cpu / core(memory_mb) + 3.0 * WRITE_MS;
     Projection {
         invocations,
         ms: ms.ceil(),
-        // In a transaction, each item of up to 1 KB takes two write units.
-        write_units: write_units.unwrap_or_else(|| 2.0 * touched(batch, seconds) / batch),
-        // The dedup markers of each second, and the current generation.
-        read_units: (seconds + 1.0) / batch,
+        // In a transaction, each KB of an item takes two write units.
+        write_units: write_units
+            .unwrap_or_else(|| 2.0 * (counts(batch) + markers.items * markers.units) / batch),
+        // The items of markers of each minute and second, and the current generation.
+        read_units: (markers.items * markers.units + batch.min(span) + 1.0) / batch,
     }
 }
 
-/// Items of the counters' table that one batch of events changes: a day and an hour for every bot,
-/// tag and pair of both in the batch, and the dedup markers of each second. The formula is fitted to
-/// the results of a test.
-pub fn touched(batch: f64, seconds: f64) -> f64 {
-    3.5 * batch.powf(0.4) + seconds
+/// Items of counters that one batch of events changes: a day and an hour for every bot, tag and pair of both
+/// in the batch. The formula is fitted to the results of a test.
+fn counts(batch: f64) -> f64 {
+    3.5 * batch.powf(0.4)
+}
+
+/// Items of dedup markers that one batch changes.
+struct Markers {
+    items: f64,
+    /// Units of one KB in the mean size of such an item.
+    units: f64,
+}
+
+impl Markers {
+    /// For a batch of events that arrived within `span` seconds, while all shards together get `rate` events
+    /// a second. An item has the markers of a minute, of a busy minute's second, or of a sixteenth of it.
+    fn of(batch: f64, span: f64, rate: f64) -> Self {
+        let is_full = |seconds: f64| rate * seconds > MARKERS_PER_ITEM;
+        let (items, seconds) = if !is_full(60.0) {
+            (1.0 + span / 60.0, 60.0)
+        } else if !is_full(1.0) {
+            (span, 1.0)
+        } else {
+            (span * 16.0, 1.0 / 16.0)
+        };
+        Self {
+            items: items.clamp(1.0, batch),
+            units: (rate * seconds / 2.0 * MARKER_BYTES / 1024.0).max(1.0),
+        }
+    }
+}
+
+/// Items of the counters' table that one batch of events changes, if they arrived within `span` seconds and
+/// all shards together get `rate` events a second.
+pub fn touched(batch: f64, span: f64, rate: f64) -> f64 {
+    counts(batch) + Markers::of(batch, span, rate).items
 }
 
 /// Gigabytes of the items or entries of `days`, or of one year if items never expire.
