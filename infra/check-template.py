@@ -53,7 +53,7 @@ ALARM_ARN = re.compile(r"arn:\$\{AWS::Partition\}:cloudwatch:\$\{AWS::Region\}:\
 # Lambda's metrics that the dashboard shows for every function.
 FUNCTION_METRICS = ["Errors", "Throttles", "ConcurrentExecutions"]
 # The three free dashboards of an account have at most this many metrics: https://aws.amazon.com/cloudwatch/pricing/
-FREE_METRICS = 50
+MAX_METRICS = 50
 # The dimensions of our metrics.
 DIMENSIONS = {"Stack": "${AWS::StackName}"}
 SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSPHRASE|CREDENTIAL|PRIVATE|API_?KEY|AUTH$")
@@ -246,8 +246,8 @@ def metrics(resources, known, problems):
             problems.append(f"{name}: STACK_NAME, the dimension of its metrics, must be the stack's name")
     for name, body in dashboard_bodies(resources):
         shown = list(shown_metrics(body))
-        if len(shown) > FREE_METRICS:
-            problems.append(f"{name}: shows {len(shown)} metrics, more than {FREE_METRICS}")
+        if len(shown) > MAX_METRICS:
+            problems.append(f"{name}: shows {len(shown)} metrics, more than {MAX_METRICS}")
         if any(isinstance(metric[0], dict) for metric in shown):
             problems.append(f"{name}: an expression can read other stacks' metrics; name the metrics")
 

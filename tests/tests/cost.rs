@@ -484,7 +484,7 @@ const ROWS: [(&str, &[&str]); 5] = [
     ("defaults, free tier subtracted", &["--free-tier"]),
     ("the least possible", &LEAST),
     (
-        "earlier template",
+        "whole indexes, a window of 5 seconds",
         &["--indexes", "whole", "--projector-window", "5"],
     ),
 ];

@@ -12,7 +12,7 @@ pub const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
 pub const STACK_NAME: &str = "netcore-webhooks";
 
 /// The longest `STACK_NAME`, as for stacks of AWS. The name is in every log line.
-const MAX_STACK_NAME: usize = 128;
+const MAX_STACK_NAME_CHARS: usize = 128;
 
 /// All faults of the environment variables.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -230,9 +230,9 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         let name = self
             .optional("STACK_NAME")
             .unwrap_or_else(|| STACK_NAME.to_owned());
-        if name.len() > MAX_STACK_NAME || !name.bytes().all(|b| b.is_ascii_graphic()) {
+        if name.len() > MAX_STACK_NAME_CHARS || !name.bytes().all(|b| b.is_ascii_graphic()) {
             self.faults.push(format!(
-                "STACK_NAME must have at most {MAX_STACK_NAME} printable ASCII characters without blanks"
+                "STACK_NAME must have at most {MAX_STACK_NAME_CHARS} printable ASCII characters without blanks"
             ));
         }
         name
