@@ -21,8 +21,9 @@ use crate::{
     record::Unreadable,
 };
 
-/// The most concurrent calls of the table: enough to keep one slow core busy, and few enough for 128 MB.
-const IN_FLIGHT: usize = 32;
+/// The most concurrent puts of a run's single events: with all runs, enough to keep one slow core busy, and few
+/// enough for 128 MB.
+const PUTS_IN_FLIGHT: usize = 8;
 
 /// The most concurrent calls with several events: 100 events. A slow table then answers each call before the
 /// SDK repeats it, which would report an event's own first write as a duplicate.
@@ -312,7 +313,7 @@ impl Writer {
         stream::once(self.insert_run(work, run)).flat_map(move |inserted| {
             let one_by_one = stream::iter(inserted.undecided)
                 .map(move |record| async move { (record, self.store_record(work, record).await) })
-                .buffer_unordered(IN_FLIGHT / RETRIED_RUNS_IN_FLIGHT);
+                .buffer_unordered(PUTS_IN_FLIGHT);
             stream::iter(inserted.decided).chain(one_by_one)
         })
     }
