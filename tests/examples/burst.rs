@@ -64,11 +64,10 @@ struct Seen {
 
 #[tokio::main]
 async fn main() {
-    let mut arguments = std::env::args().skip(1).map(|number| number.parse::<usize>().unwrap());
-    let (requests, executions) = (
-        arguments.next().unwrap_or(10_000),
-        arguments.next().unwrap_or(17),
-    );
+    let mut arguments = std::env::args()
+        .skip(1)
+        .map(|number| number.parse::<usize>().unwrap());
+    let (requests, executions) = (arguments.next().unwrap_or(10_000), arguments.next().unwrap_or(17));
     let stack = Stack::start().await;
     let limit = executions.to_string();
     let receiver = stack
@@ -87,15 +86,21 @@ async fn main() {
         answered.store(true, Ordering::Relaxed);
         began.elapsed()
     };
-    let (all_answered, all_stored) =
-        tokio::join!(send, store(&stack, &redrive, requests, &answered, &waiting, began));
+    let (all_answered, all_stored) = tokio::join!(
+        send,
+        store(&stack, &redrive, requests, &answered, &waiting, began)
+    );
 
-    assert_eq!(stack.storage.stored_keys().await.len(), requests, "events are lost");
+    assert_eq!(
+        stack.storage.stored_keys().await.len(),
+        requests,
+        "events are lost"
+    );
     assert!(stack.storage.take_dead_messages().await.is_empty());
     let mut seen = seen.into_inner().unwrap();
     seen.times.sort_unstable();
-    let percentile = |share: f64| {
-        let index = (seen.times.len() as f64 * share) as usize;
+    let percentile = |per_mille: usize| {
+        let index = (seen.times.len() * per_mille / 1000).min(seen.times.len() - 1);
         seen.times.get(index).copied().unwrap_or_default().as_millis()
     };
     println!(
@@ -106,9 +111,9 @@ async fn main() {
     println!("answers: {:?}; sent again: {}", seen.statuses, seen.sent_again);
     println!(
         "time to an answer of 200: p50 {} ms, p99 {} ms, p99.9 {} ms",
-        percentile(0.5),
-        percentile(0.99),
-        percentile(0.999)
+        percentile(500),
+        percentile(990),
+        percentile(999)
     );
     println!(
         "at most {} messages in the retry queue; every event was answered with 200 after {:.0} s, and stored after {:.0} s",
