@@ -15,17 +15,17 @@ use lambda_runtime::{Context, LambdaEvent};
 use redrive::Redrive;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
-use webhook_ingest::operations::{clients::Timeouts, config::StorageConfig};
+use webhook_ingest::{
+    operations::{clients::Timeouts, config::StorageConfig},
+    queue::{MAX_ENTRIES, message::MAX_MESSAGE_BYTES},
+};
 
 use crate::local::RunningInstance;
 
 /// Batch size of the template.
 const BATCH: usize = 100;
-/// The most messages that SQS returns or deletes with one call:
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
-const MAX_MESSAGES: i32 = 10;
 /// Lambda ends a batch before it exceeds the 6 MB of one invocation.
-const BATCH_BYTES: usize = 6_000_000 - 1_048_576;
+const BATCH_BYTES: usize = 6_000_000 - MAX_MESSAGE_BYTES;
 const LONG_POLL_SECONDS: i32 = 1;
 const FUNCTION_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -67,7 +67,7 @@ async fn receive(sqs: &Client, queue: &str) -> anyhow::Result<Vec<Message>> {
         let received = sqs
             .receive_message()
             .queue_url(queue)
-            .max_number_of_messages(MAX_MESSAGES)
+            .max_number_of_messages(MAX_ENTRIES.try_into()?)
             .wait_time_seconds(if messages.is_empty() { LONG_POLL_SECONDS } else { 0 })
             .message_attribute_names("All")
             .message_system_attribute_names(MessageSystemAttributeName::All)
@@ -89,7 +89,7 @@ async fn receive(sqs: &Client, queue: &str) -> anyhow::Result<Vec<Message>> {
 }
 
 async fn delete(sqs: &Client, queue: &str, messages: &[&Message]) -> anyhow::Result<()> {
-    for messages in messages.chunks(MAX_MESSAGES.try_into()?) {
+    for messages in messages.chunks(MAX_ENTRIES) {
         let entries = messages.iter().enumerate().filter_map(|(index, message)| {
             let entry = DeleteMessageBatchRequestEntry::builder()
                 .id(index.to_string())

@@ -22,7 +22,7 @@ use crate::{
     pipeline::batch::Batch,
     provider,
     queue::{
-        SqsQueue,
+        MAX_ENTRIES, SqsQueue,
         message::{QueueMessage, QueueMessageError, Reason},
     },
 };
@@ -36,8 +36,6 @@ const SEARCHED_SECONDS: i32 = 45;
 const SEARCH: Duration = Duration::from_secs(15);
 /// The most messages that a search for one dead letter receives.
 const SEARCHED: usize = 2_000;
-/// The most entries of a `ChangeMessageVisibilityBatch`.
-const BATCH: usize = 10;
 /// The longest time to send one dead letter to the retry queue.
 const SENDING: Duration = Duration::from_secs(30);
 
@@ -307,10 +305,10 @@ impl DeadLetters {
 
     /// Makes messages visible again, ten with one call, in several concurrent calls.
     async fn show(&self, handles: Vec<String>) {
-        let batches: Vec<Vec<String>> = handles.chunks(BATCH).map(<[String]>::to_vec).collect();
+        let batches: Vec<Vec<String>> = handles.chunks(MAX_ENTRIES).map(<[String]>::to_vec).collect();
         futures::stream::iter(batches)
             .map(|batch| self.show_batch(batch))
-            .buffer_unordered(BATCH)
+            .buffer_unordered(MAX_ENTRIES)
             .collect::<()>()
             .await;
     }

@@ -26,14 +26,12 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_sqs::types::Message;
 use futures::future::join_all;
 use integration_tests::{
     fixtures::{body, events},
     function::Function,
     proxy::Treatment::{Hang, Slow, Throttle},
     stack::Stack,
-    storage::{failures, sqs_event},
 };
 use tokio::{
     sync::Semaphore,
@@ -194,22 +192,8 @@ async fn store(
     loop {
         let depth: u64 = stack.storage.depths().await.iter().sum();
         waiting.fetch_max(usize::try_from(depth).unwrap(), Ordering::Relaxed);
-        let mut messages: Vec<Message> = Vec::new();
-        while messages.len() < BATCH {
-            let received = stack.storage.receive().await;
-            if received.is_empty() {
-                break;
-            }
-            messages.extend(received);
-        }
-        if !messages.is_empty() {
-            let reply = redrive.invoke(&sqs_event(&messages)).await;
-            let failed = failures(&reply.payload);
-            messages.retain(|message| !failed.iter().any(|id| Some(id.as_str()) == message.message_id()));
-            for messages in messages.chunks(10) {
-                stack.storage.delete(messages).await;
-            }
-        } else if answered.load(Ordering::Relaxed) && stack.storage.count().await == events {
+        let delivered = stack.deliver(redrive, BATCH).await;
+        if delivered.is_none() && answered.load(Ordering::Relaxed) && stack.storage.count().await == events {
             return began.elapsed();
         }
         sleep(Duration::from_millis(500)).await;

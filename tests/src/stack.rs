@@ -10,7 +10,7 @@ use netcore_webhooks::{
 };
 use projector::rollups::Rollups;
 use serde_json::Value;
-use webhook_ingest::operations::clients::Timeouts;
+use webhook_ingest::{operations::clients::Timeouts, queue::MAX_ENTRIES};
 
 use crate::{
     fixtures,
@@ -106,23 +106,36 @@ impl Stack {
         self.backend.local().stream().expect("the stream is readable")
     }
 
-    /// Delivers the retry queue to `redrive` as the event source mapping does, until no message is visible.
-    /// Returns how often `redrive` reported a message as failed.
+    /// Delivers messages of the retry queue to `redrive` as the event source mapping does: the visible ones,
+    /// until a batch has this many. Deletes those that are done. Returns how many `redrive` reported as
+    /// failed; `None` if no message was visible.
+    pub async fn deliver(&self, redrive: &Function, batch: usize) -> Option<usize> {
+        let mut messages: Vec<Message> = Vec::new();
+        while messages.len() < batch {
+            let received = self.storage.receive().await;
+            let are_all = received.len() < MAX_ENTRIES;
+            messages.extend(received);
+            if are_all {
+                break;
+            }
+        }
+        if messages.is_empty() {
+            return None;
+        }
+        let reply = redrive.invoke(&sqs_event(&messages)).await;
+        let failed = failures(&reply.payload);
+        messages.retain(|message| !failed.iter().any(|id| Some(id.as_str()) == message.message_id()));
+        self.storage.delete(&messages).await;
+        Some(failed.len())
+    }
+
+    /// Delivers the retry queue to `redrive`, ten messages at once, until no message is visible. Returns how
+    /// often `redrive` reported a message as failed.
     pub async fn drain(&self, redrive: &Function) -> usize {
         let mut returned = 0;
-        loop {
-            let messages = self.storage.receive().await;
-            if messages.is_empty() {
-                return returned;
-            }
-            let reply = redrive.invoke(&sqs_event(&messages)).await;
-            let failed = failures(&reply.payload);
-            returned += failed.len();
-            let done: Vec<Message> = messages
-                .into_iter()
-                .filter(|message| !failed.iter().any(|id| Some(id.as_str()) == message.message_id()))
-                .collect();
-            self.storage.delete(&done).await;
+        while let Some(failed) = self.deliver(redrive, MAX_ENTRIES).await {
+            returned += failed;
         }
+        returned
     }
 }

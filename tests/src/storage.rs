@@ -14,7 +14,10 @@ use webhook_ingest::{
     events_table::item::{self, Item},
     operations::clients::{Aws, Timeouts},
     provider,
-    queue::message::{QueueMessage, QueueMessageError},
+    queue::{
+        MAX_ENTRIES,
+        message::{QueueMessage, QueueMessageError},
+    },
 };
 
 /// The key of an item: message id and status key. For a record that is not an event, [`NO_EVENT`] and the
@@ -188,19 +191,18 @@ impl Storage {
     }
 
     async fn delete_from(&self, queue: &str, messages: &[Message]) {
-        if messages.is_empty() {
-            return;
+        for messages in messages.chunks(MAX_ENTRIES) {
+            let entries = messages.iter().enumerate().map(|(i, message)| {
+                DeleteMessageBatchRequestEntry::builder()
+                    .id(i.to_string())
+                    .receipt_handle(message.receipt_handle().expect("a receipt"))
+                    .build()
+                    .expect("an entry")
+            });
+            let delete = self.aws.sqs.delete_message_batch().queue_url(queue);
+            let deleted = delete.set_entries(Some(entries.collect())).send().await;
+            assert!(deleted.expect("the queue is writable").failed().is_empty());
         }
-        let entries = messages.iter().enumerate().map(|(i, message)| {
-            DeleteMessageBatchRequestEntry::builder()
-                .id(i.to_string())
-                .receipt_handle(message.receipt_handle().expect("a receipt"))
-                .build()
-                .expect("an entry")
-        });
-        let delete = self.aws.sqs.delete_message_batch().queue_url(queue);
-        let deleted = delete.set_entries(Some(entries.collect())).send().await;
-        assert!(deleted.expect("the queue is writable").failed().is_empty());
     }
 
     /// Sends a message to the retry queue.

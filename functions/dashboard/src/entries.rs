@@ -2,13 +2,13 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use aws_sdk_dynamodb::{
-    Client,
-    types::{AttributeValue, KeysAndAttributes},
-};
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use futures::{StreamExt as _, stream};
 use tokio::time::sleep;
-use webhook_ingest::events_table::item::{EVENT_TIME, Item, MESSAGE_ID, STATUS_KEY};
+use webhook_ingest::{
+    events_table::item::{EVENT_TIME, Item, MESSAGE_ID, STATUS_KEY},
+    operations::dynamodb,
+};
 
 use crate::{
     refusal::{self, Refusal},
@@ -83,27 +83,19 @@ async fn get(
     let mut wanted: Vec<Item> = keys.iter().map(item_key).collect();
     let (mut fruitless, mut pause) = (0, FIRST_PAUSE);
     loop {
-        let mut request = KeysAndAttributes::builder()
-            .set_keys(Some(wanted))
-            .consistent_read(true);
-        if let Some(attributes) = attributes {
-            let names = attributes.iter().map(|name| format!("#{name}"));
-            request = request.projection_expression(names.collect::<Vec<String>>().join(", "));
-            for name in attributes {
-                request = request.expression_attribute_names(format!("#{name}"), *name);
-            }
-        }
-        let request = request.build().map_err(|_| refusal::foreign_cursor())?;
-        let answer = client.batch_get_item().request_items(table, request);
-        let answer = answer.send().await.map_err(|e| refusal::of_get(&e))?;
-        let items = answer.responses.unwrap_or_default().into_values().flatten();
+        let read = dynamodb::batch_read(client, table, wanted, attributes)
+            .await
+            .map_err(|e| refusal::of_get(&e))?;
         let before = found.len();
-        found.extend(items.filter_map(|item| Some((key(&item)?, item))));
-        let left = answer.unprocessed_keys.unwrap_or_default().into_values();
-        wanted = left.flat_map(|left| left.keys).collect();
-        if wanted.is_empty() {
+        found.extend(
+            read.items
+                .into_iter()
+                .filter_map(|item| Some((key(&item)?, item))),
+        );
+        if read.unprocessed.is_empty() {
             return Ok(keys.iter().map(|key| found.remove(key)).collect());
         }
+        wanted = read.unprocessed;
         if found.len() == before {
             fruitless += 1;
             if fruitless == FRUITLESS_CALLS {

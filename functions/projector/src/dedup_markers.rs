@@ -14,14 +14,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use aws_sdk_dynamodb::{
     Client,
     primitives::Blob,
-    types::{AttributeValue, KeysAndAttributes, TransactWriteItem},
+    types::{AttributeValue, TransactWriteItem},
 };
 use tokio::time::Instant;
 use webhook_ingest::{
     counters::{EXPIRES_AT, NO_PERIOD, PERIOD, SERIES, VERSION, markers},
     event::EpochMillis,
     events_table::item::{Item, number_at},
-    operations::clients,
+    operations::{clients, dynamodb},
 };
 
 use crate::{
@@ -270,23 +270,14 @@ async fn get(client: &Client, table: &str, series: &[String], until: Instant) ->
     let mut items = Vec::new();
     let mut backoff = Backoff::until(until);
     loop {
-        let request = KeysAndAttributes::builder()
-            .set_keys(Some(wanted))
-            .consistent_read(true)
-            .build()
-            .map_err(|e| e.to_string())?;
-        let answer = client
-            .batch_get_item()
-            .request_items(table, request)
-            .send()
+        let read = dynamodb::batch_read(client, table, wanted, None)
             .await
             .map_err(|e| clients::failure(&e).to_owned())?;
-        items.extend(answer.responses.unwrap_or_default().into_values().flatten());
-        let left = answer.unprocessed_keys.unwrap_or_default().into_values();
-        wanted = left.flat_map(|rest| rest.keys).collect();
-        if wanted.is_empty() {
+        items.extend(read.items);
+        if read.unprocessed.is_empty() {
             return Ok(items);
         }
+        wanted = read.unprocessed;
         backoff.pause("keys were left unprocessed".to_owned()).await?;
     }
 }

@@ -6,10 +6,16 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ssm::{
+    config::http::HttpResponse,
+    error::{ProvideErrorMetadata, SdkError},
+};
 use tokio::time::Instant;
 
-use crate::{event::EpochMillis, operations::clients};
+use crate::{
+    event::EpochMillis,
+    operations::clients::{self, Cause},
+};
 
 /// A text with secrets, such as a policy, that may be stored outside the variable.
 pub trait SecretText: Sized {
@@ -36,8 +42,6 @@ const TIMEOUT_AT_START: Duration = Duration::from_secs(8);
 /// second by default, and a burst of requests starts hundreds of execution environments at once:
 /// <https://docs.aws.amazon.com/general/latest/gr/ssm.html>
 const START_RETRY: Duration = Duration::from_secs(1);
-/// Error codes of a throttled request.
-const THROTTLING: [&str; 2] = ["ThrottlingException", "Throttling"];
 /// How soon after a failed refresh a request tries again.
 const RETRY_AFTER_MS: EpochMillis = 10_000;
 
@@ -198,11 +202,11 @@ impl SecretSource {
     }
 }
 
-fn fault<E: ProvideErrorMetadata, R>(kind: &str, name: &str, error: &SdkError<E, R>) -> Fault {
+fn fault<E: ProvideErrorMetadata>(kind: &str, name: &str, error: &SdkError<E, HttpResponse>) -> Fault {
     let why = clients::failure(error);
     Fault {
         why: format!("{kind} {name} could not be read: {why}"),
-        is_throttling: THROTTLING.contains(&why),
+        is_throttling: clients::cause(error) == Cause::Throttled,
     }
 }
 

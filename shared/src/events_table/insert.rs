@@ -17,8 +17,7 @@ use crate::{
     event::time,
     events_table::item::NewItem,
     operations::{
-        clients,
-        dynamodb::{self, Cause},
+        clients::{self, Cause},
         logging::Sampler,
         metrics,
     },
@@ -140,7 +139,7 @@ fn result(code: Option<&Code>) -> Inserted {
 /// The only place that interprets an error of `BatchExecuteStatement`.
 fn failed(error: &SdkError<BatchExecuteStatementError>, items: usize) -> Inserted {
     let reason = clients::failure(error);
-    let cause = dynamodb::cause(error);
+    let cause = clients::cause(error);
     match cause {
         Cause::Throttled | Cause::NoAnswer => {
             if cause == Cause::Throttled {

@@ -13,8 +13,8 @@ use crate::{
     event::time,
     events_table::item::{Item, MESSAGE_ID, NewItem},
     operations::{
-        clients,
-        dynamodb::{self, Cause, Unstorable},
+        clients::{self, Cause},
+        dynamodb::{self, Unstorable},
         logging::Sampler,
         metrics,
     },
@@ -72,7 +72,7 @@ impl EventsTable {
 /// The only place that interprets an error of `PutItem`.
 fn classify(error: SdkError<PutItemError>) -> PutError {
     let unavailable = PutError::Unavailable(clients::failure(&error).to_owned());
-    if dynamodb::cause(&error) == Cause::Throttled {
+    if clients::cause(&error) == Cause::Throttled {
         metrics::table_throttles(1);
     }
     let SdkError::ServiceError(answer) = error else {

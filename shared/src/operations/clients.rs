@@ -6,7 +6,7 @@ use aws_config::{
     BehaviorVersion, ConfigLoader, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
 };
 use aws_sdk_dynamodb::{
-    config::{Credentials, StalledStreamProtectionConfig},
+    config::{Credentials, StalledStreamProtectionConfig, http::HttpResponse},
     error::{ProvideErrorMetadata, SdkError},
 };
 use aws_smithy_http_client::{
@@ -143,6 +143,37 @@ fn loader(trusted: TrustStore, timeouts: Timeouts) -> ConfigLoader {
         )
         // Requests and responses are small and limited by the attempt's timeout.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+}
+
+/// Why a call failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The service throttled the call. A later call may work.
+    Throttled,
+    /// There was no answer. A later call may work.
+    NoAnswer,
+    /// A fault of the service.
+    Server,
+    /// Content or rights of the call. It fails again in the same form.
+    Caller,
+}
+
+/// The cause of a failed call.
+pub fn cause<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Cause {
+    const THROTTLING: [&str; 4] = [
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "Throttling",
+        "ThrottlingException",
+    ];
+    match error {
+        SdkError::ServiceError(answer) => match answer.err().code() {
+            Some(code) if THROTTLING.contains(&code) => Cause::Throttled,
+            _ if answer.raw().status().is_server_error() => Cause::Server,
+            _ => Cause::Caller,
+        },
+        _ => Cause::NoAnswer,
+    }
 }
 
 /// Why a call failed: the service's error code, or why there was no response. The error's text is not used,

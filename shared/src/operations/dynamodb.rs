@@ -1,44 +1,70 @@
-//! Recognizes `DynamoDB`'s errors. The only module that compares their codes and texts.
+//! Recognizes `DynamoDB`'s errors, and reads several items with one call. The only module that compares the
+//! codes and texts of its errors.
+
+use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
+    Client,
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
+    operation::batch_get_item::BatchGetItemError,
+    types::{AttributeValue, KeysAndAttributes},
 };
+
+/// An item, or its key.
+type Attributes = HashMap<String, AttributeValue>;
+
+/// Result of reading several items with one call.
+pub struct BatchRead {
+    /// The items that exist, in no order.
+    pub items: Vec<Attributes>,
+    /// The keys that `DynamoDB` did not process, because the table was throttled or the answer was full.
+    pub unprocessed: Vec<Attributes>,
+}
+
+/// Reads the items of up to 100 keys with one call and strong consistency. `None`
+/// reads all attributes:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
+///
+/// # Errors
+/// If the table does not answer.
+pub async fn batch_read(
+    client: &Client,
+    table: &str,
+    keys: Vec<Attributes>,
+    attributes: Option<&[&str]>,
+) -> Result<BatchRead, SdkError<BatchGetItemError, HttpResponse>> {
+    let mut request = KeysAndAttributes::builder()
+        .set_keys(Some(keys))
+        .consistent_read(true);
+    if let Some(attributes) = attributes {
+        let names: Vec<String> = attributes.iter().map(|name| format!("#{name}")).collect();
+        request = request.projection_expression(names.join(", "));
+        for (placeholder, name) in names.into_iter().zip(attributes) {
+            request = request.expression_attribute_names(placeholder, *name);
+        }
+    }
+    let request = request.build().map_err(SdkError::construction_failure)?;
+    let answer = client
+        .batch_get_item()
+        .request_items(table, request)
+        .send()
+        .await?;
+    let unprocessed = answer.unprocessed_keys.unwrap_or_default().into_values();
+    Ok(BatchRead {
+        items: answer
+            .responses
+            .unwrap_or_default()
+            .into_values()
+            .flatten()
+            .collect(),
+        unprocessed: unprocessed.flat_map(|rest| rest.keys).collect(),
+    })
+}
 
 /// Whether the request was invalid for the table: a bad item, another schema, or a missing index.
 pub fn is_validation(error: &impl ProvideErrorMetadata) -> bool {
     error.code() == Some("ValidationException")
-}
-
-/// Why a call failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// The table or an index was throttled. A later call may work.
-    Throttled,
-    /// There was no answer. A later call may work.
-    NoAnswer,
-    /// A fault of DynamoDB.
-    Server,
-    /// Content or rights of the call. It fails again in the same form.
-    Caller,
-}
-
-/// The cause of a failed call.
-pub fn cause<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Cause {
-    const THROTTLING: [&str; 4] = [
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "Throttling",
-        "ThrottlingException",
-    ];
-    match error {
-        SdkError::ServiceError(answer) => match answer.err().code() {
-            Some(code) if THROTTLING.contains(&code) => Cause::Throttled,
-            _ if answer.raw().status().is_server_error() => Cause::Server,
-            _ => Cause::Caller,
-        },
-        _ => Cause::NoAnswer,
-    }
 }
 
 /// Whether a query named an index that the table does not have, or that is still being created.

@@ -24,8 +24,9 @@ pub const MAX_RECEIVE_COUNT: u32 = 1_000;
 /// same value.
 pub const VISIBILITY_TIMEOUT: Duration = Duration::from_mins(6);
 
-/// SQS's limit for entries in a batch.
-const MAX_ENTRIES: usize = 10;
+/// SQS's limit for the messages that one call receives, sends, changes or deletes:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
+pub const MAX_ENTRIES: usize = 10;
 /// The most concurrent batches.
 const IN_FLIGHT: usize = 2;
 /// Attempts for an entry that failed because of an internal error of SQS.
