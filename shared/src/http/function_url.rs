@@ -10,10 +10,15 @@ use http::Response;
 use lambda_http::{Body, Request, request::RequestContext};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-/// A request with the parts that a receiver reads: method, headers, decoded body, and the context with the
-/// sender's address. Safe on untrusted input.
+/// A request with the parts that a receiver reads: method, query, headers, decoded body, and the context with
+/// the sender's address. Safe on untrusted input.
 #[derive(Debug)]
 pub struct FunctionUrlRequest(pub Request);
+
+/// The query of a request's URL as the sender wrote it, without the question mark; empty if there is none. An
+/// extension of the request, because a [`Uri`](http::Uri) refuses some characters that senders write.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RawQuery(pub String);
 
 impl<'de> Deserialize<'de> for FunctionUrlRequest {
     fn deserialize<D: Deserializer<'de>>(event: D) -> Result<Self, D::Error> {
@@ -29,9 +34,9 @@ impl<'de> Deserialize<'de> for FunctionUrlRequest {
         let mut request = Request::new(body);
         *request.method_mut() = event.request_context.http.method.clone();
         *request.headers_mut() = event.headers;
-        request
-            .extensions_mut()
-            .insert(RequestContext::ApiGatewayV2(event.request_context));
+        let extensions = request.extensions_mut();
+        extensions.insert(RawQuery(event.raw_query_string.unwrap_or_default()));
+        extensions.insert(RequestContext::ApiGatewayV2(event.request_context));
         Ok(Self(request))
     }
 }
@@ -84,6 +89,16 @@ mod tests {
             panic!("no context")
         };
         assert_eq!(context.http.source_ip.as_deref(), Some("203.0.113.7"));
+    }
+
+    #[test]
+    fn a_query_stays_encoded() {
+        for query in ["", "reqid=1%202&to=%2B91&x=a%26b", "text=a b {\u{fc}}"] {
+            let mut event: Value = serde_json::from_str(&event(&json!(null), false)).unwrap();
+            event["rawQueryString"] = query.into();
+            let request = read(&event.to_string());
+            assert_eq!(request.extensions().get(), Some(&RawQuery(query.to_owned())));
+        }
     }
 
     #[test]
