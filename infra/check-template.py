@@ -5,7 +5,7 @@ Each public URL has both required permissions, no policy has a wildcard resource
 no variable contains a secret, the code emits every metric of our namespace with this stack as
 its dimension, the stream's consumer skips no record, indexes of existing stacks stay, ProtectData keeps tables and queues, and every alarm names a section of the runbook.
 The lists of functions, in the roles and in the dashboard, name all functions and no others.
-All of this holds for the default of Receivers, and for each receiver alone.
+All of this holds for all receivers together, for the default of Receivers, and for each receiver alone.
 
 Usage: check-template.py [template.yaml [metrics.txt]]
 """
@@ -448,11 +448,12 @@ def main():
     known = Path(sys.argv[2]) if len(sys.argv) > 2 else INFRA / "metrics.txt"
     known = {line.split()[0] for line in known.read_text().splitlines()}
     template = yaml_parse(path.read_text())
-    everyone = template["Parameters"]["Receivers"]["Default"].split(",")
+    everyone = [name for name, function in template["Mappings"]["Functions"].items() if "Url" in function]
+    default = template["Parameters"]["Receivers"]["Default"].split(",")
     try:
         problems, resources = check(template, everyone, known)
-        for one in everyone if not problems else []:
-            problems += [f"{problem} (Receivers={one})" for problem in check(template, [one], known)[0]]
+        for some in [default, *([one] for one in everyone)] if not problems else []:
+            problems += [f"{problem} (Receivers={','.join(some)})" for problem in check(template, some, known)[0]]
     except ValueError as error:
         problems = [str(error)]
     except InvalidDocumentException as error:
@@ -465,7 +466,7 @@ def main():
                  for auth_type, _ in authentication(url["AuthType"]))
     print(f"{path.name}: {public} URLs that are or may be public, with both permissions; no wildcard resource, "
           f"no plain secret, known metrics, no record skipped by the stream's consumer; {len(resources)} resources, "
-          f"and the same with each of {len(everyone)} receivers alone")
+          f"and the same with the default of Receivers and with each of {len(everyone)} receivers alone")
     return 0
 
 

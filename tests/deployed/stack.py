@@ -5,6 +5,7 @@ import hmac
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -24,6 +25,8 @@ REGION = os.environ["AWS_REGION"]
 STACK = "webhooks-under-test"
 AUTH_PARAMETER = f"/{STACK}/auth"
 SIGN_IN_PARAMETER = f"/{STACK}/dashboard"
+# The function of each receiver.
+RECEIVERS = {name: re.sub("(?<=.)(?=[A-Z])", "-", name).lower() for name in os.environ["DEPLOYED_RECEIVERS"].split(",")}
 TOKEN_HEADER = "x-netcore-token"
 SIGNATURE_HEADER = "x-webhook-signature"
 # RedriveConcurrency=0: the emulator's poller stops at a number from a parameter.
@@ -32,6 +35,7 @@ SIGNATURE_HEADER = "x-webhook-signature"
 # AckBudgetMs: the emulator is much slower than DynamoDB; other tests measure response times.
 PARAMETERS = {
     "Architecture": "x86_64",
+    "Receivers": ",".join(RECEIVERS),
     "ProtectData": "false",
     "RedriveConcurrency": "0",
     "ProjectorWindowSeconds": "0",

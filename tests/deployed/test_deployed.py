@@ -12,13 +12,12 @@ from urllib.parse import unquote
 import pytest
 
 import check as grafana
-from stack import SIGN_IN_PARAMETER, STACK, eventually
+from stack import RECEIVERS, SIGN_IN_PARAMETER, STACK, eventually
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 GRAFANA = Path(__file__).parents[2] / "infra" / "grafana"
 # Fixture folders whose function has another name.
 FUNCTION_OF = {"incoming-webhook-whatsapp": "incoming-webhook"}
-RECEIVERS = ["event-webhook", "fallback-sms", "incoming-webhook", "delivery-status", "rcs-callback"]
 NOTHING = {"received": 0, "stored": 0, "duplicates": 0, "queued": 0, "dead_lettered": 0}
 
 
@@ -81,11 +80,11 @@ def test_the_template_deploys(stack):
     stack.package()
     code, output = stack.deploy()
     assert code == 0, output
-    assert all(stack.url(function).startswith("https://") for function in RECEIVERS)
+    assert all(stack.url(function).startswith("https://") for function in RECEIVERS.values())
     assert stack.items() == []
 
 
-@pytest.mark.parametrize("function", RECEIVERS)
+@pytest.mark.parametrize("function", RECEIVERS.values())
 def test_every_url_responds_to_get(stack, function):
     for method in ["HEAD", "GET"]:
         assert stack.call(stack.url(function), method).status == 200
@@ -124,7 +123,7 @@ def test_twenty_concurrent_posts_store_one_event(stack):
     assert len(stack.events_of("at-once-0")) == 1
 
 
-@pytest.mark.parametrize("function", RECEIVERS)
+@pytest.mark.parametrize("function", RECEIVERS.values())
 def test_a_wrong_token_stores_nothing(stack, function):
     for answered in [stack.post(function, events("forged"), token="guessed"),
                      stack.call(stack.url(function), body=events("forged"))]:
@@ -391,8 +390,8 @@ def test_sign_in_is_blocked_after_ten_failures(stack):
 
 def test_cargo_lambda_serves_the_same_paths(stack):
     # As `cargo lambda watch` does after it compiled a function.
-    with stack.cargo_lambda(RECEIVERS) as address:
-        for function in RECEIVERS:
+    with stack.cargo_lambda(list(RECEIVERS.values())) as address:
+        for function in RECEIVERS.values():
             url = f"{address}/lambda-url/{function}/"
             body = next(body for name, _, body in samples() if name == function)
             known = curl(url, "-H", f"x-netcore-token: {stack.token}", "-H", "content-type: application/json",
@@ -438,15 +437,16 @@ def test_an_unknown_receiver_is_rejected(stack):
 
 
 def test_only_listed_receivers_are_deployed(stack):
-    kept, gone = ["event-webhook", "rcs-callback"], ["delivery-status", "fallback-sms", "incoming-webhook"]
+    kept = ["event-webhook", "rcs-callback"]
+    gone = {name: function for name, function in RECEIVERS.items() if function not in kept}
     names = {f"{STACK}-{function}" for function in [*kept, "redrive", "projector", "dashboard"]}
-    before, old_urls = dict(stack.outputs), {function: stack.url(function) for function in RECEIVERS}
+    before, old_urls = dict(stack.outputs), {function: stack.url(function) for function in gone.values()}
     code, output = stack.deploy(Receivers="EventWebhook,RcsCallback")
     assert code == 0, output
 
     assert stack.functions() == sorted([*kept, "redrive", "projector", "dashboard"])
     assert stack.outputs == {name: value for name, value in before.items()
-                             if name not in ("DeliveryStatusUrl", "FallbackSmsUrl", "IncomingWebhookUrl")}
+                             if name.removesuffix("Url") not in gone}
     groups = stack.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]
     assert {group["logGroupName"].removeprefix("/aws/lambda/") for group in groups} == names
     alarms = [alarm["AlarmName"] for alarm in stack.client("cloudwatch").describe_alarms()["MetricAlarms"]]
@@ -455,7 +455,7 @@ def test_only_listed_receivers_are_deployed(stack):
     rights = json.dumps([stack.client("iam").get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
                          for role in stack.roles()
                          for policy in stack.client("iam").list_role_policies(RoleName=role)["PolicyNames"]])
-    for function in gone:
+    for function in gone.values():
         assert not [name for name in alarms if name.startswith(f"{STACK}-{function}-")]
         assert function not in shown and f"/aws/lambda/{STACK}-{function}" not in rights
         assert stack.call(old_urls[function], "GET").status in (403, 404)
