@@ -92,7 +92,7 @@ rcs-callback/read                     RCS      read      5511987654321 174896070
 rcs-callback/suggestion_link          RCS      clicked   5511987654321 1748960771030 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b08
 rcs-callback/suggestion_reply         RCS      clicked   5511987654321 1748960771030 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b08
 sms-delivery/delivered                SMS      delivered 919999999901  1764585432000 5031754312
-sms-delivery/dlt_failure              SMS      dlt_chain_failure 919999999903 1764585450000 5031754314
+sms-delivery/dlt_failure              SMS      dlt_chain_failure 919999999903  1764585450000 5031754314
 sms-delivery/failed                   SMS      failed    919999999902  1764585440000 5031754313
 ";
 
