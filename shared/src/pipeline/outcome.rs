@@ -22,6 +22,8 @@ pub struct BatchOutcome {
     pub queued: usize,
     /// In the dead-letter queue.
     pub dead_lettered: usize,
+    /// Subset of `dead_lettered`: in the queue already, since the same body was rejected before.
+    pub repeated: usize,
     /// Not durable anywhere.
     pub lost: usize,
 }
@@ -35,7 +37,8 @@ impl BatchOutcome {
             ("Conflicts", self.conflicts),
             ("Late", self.late),
             ("Queued", self.queued),
-            ("DeadLettered", self.dead_lettered),
+            ("DeadLettered", self.dead_lettered - self.repeated),
+            ("Repeated", self.repeated),
         ] {
             metrics.count(name, n);
         }
@@ -51,6 +54,7 @@ impl AddAssign for BatchOutcome {
         self.late += other.late;
         self.queued += other.queued;
         self.dead_lettered += other.dead_lettered;
+        self.repeated += other.repeated;
         self.lost += other.lost;
     }
 }
