@@ -4,6 +4,7 @@
 #
 # Usage: infra/cargo-lambda.sh [prefix]        (default netcore-webhooks)
 # First run cargo lambda build --release --arm64, and store the authentication policy in /<prefix>/auth.
+# RECEIVERS: the receivers to deploy, with blanks between them, if not the template's default.
 # For an emulator, set AWS_ENDPOINT_URL and, unless its certificate is Amazon's, TLS_ROOTS=system.
 set -euo pipefail
 
@@ -18,7 +19,7 @@ rollups=$prefix-rollups
 rollups_arn=arn:aws:dynamodb:$region:$account:table/$rollups
 retry_arn=arn:aws:sqs:$region:$account:$prefix-retry
 dead_arn=arn:aws:sqs:$region:$account:$prefix-dead-letters
-receivers=$(cd "$(dirname "$0")/../functions/receivers/src/bin" && for file in *.rs; do echo "${file%.rs}"; done)
+receivers=${RECEIVERS:-event-webhook fallback-sms incoming-webhook delivery-status rcs-callback}
 
 aws dynamodb create-table --table-name "$table" --billing-mode PAY_PER_REQUEST \
   --attribute-definitions AttributeName=message_id,AttributeType=S AttributeName=status_key,AttributeType=S \
@@ -54,9 +55,10 @@ retry_url=$(aws sqs create-queue --queue-name "$prefix-retry" --query QueueUrl -
   "RedrivePolicy":"{\"deadLetterTargetArn\":\"'"$dead_arn"'\",\"maxReceiveCount\":\"1000\"}",
   "Policy":"'"$(tls_only "$retry_arn")"'"}')
 
-statement() { # actions, resources; each a JSON string or list
-  echo '{"Effect":"Allow","Action":'"$1"',"Resource":'"$2"'}'
+statement() { # actions, resources, condition; each JSON
+  echo '{"Effect":"Allow","Action":'"$1"',"Resource":'"$2${3:+,\"Condition\":$3}"'}'
 }
+marked='{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["rejected#*"]}}'
 logs() { # functions
   local arns=""
   for name in "$@"; do
@@ -77,6 +79,7 @@ role() { # name, statements...
 # shellcheck disable=SC2086
 receiver_role=$(role receiver \
   "$(statement '["dynamodb:PutItem","dynamodb:PartiQLInsert"]' "\"$table_arn\"")" \
+  "$(statement '"dynamodb:UpdateItem"' "\"$table_arn\"" "$marked")" \
   "$(statement '"sqs:SendMessage"' "[\"$retry_arn\",\"$dead_arn\"]")" \
   "$(statement '"ssm:GetParameter"' "\"arn:aws:ssm:$region:$account:parameter/$prefix/auth\"")" \
   "$(logs $receivers)")

@@ -107,10 +107,10 @@ def kind(resource, logs):
 
 
 def rights(statements, logs):
-    """Pairs of an action and a resource."""
+    """An action, a resource and a condition each."""
     def items(value):
         return value if isinstance(value, list) else [value]
-    return sorted({(action, kind(resource, logs)) for statement in statements
+    return sorted({(action, kind(resource, logs), json.dumps(statement.get("Condition"))) for statement in statements
                    for action in items(statement["Action"]) for resource in items(statement["Resource"])})
 
 

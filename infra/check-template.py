@@ -232,7 +232,7 @@ def own_metrics(resources):
                 yield name, texts[1], dict(zip(texts[2::2], texts[3::2]))
 
 
-def metrics(resources, known, problems):
+def metrics(template, resources, wanted, known, problems):
     used = list(own_metrics(resources))
     if not used:
         problems.append("no alarm or dashboard uses a metric of the namespace")
@@ -246,7 +246,8 @@ def metrics(resources, known, problems):
             problems.append(f"{name}: STACK_NAME, the dimension of its metrics, must be the stack's name")
     for name, body in dashboard_bodies(resources):
         shown = list(shown_metrics(body))
-        if len(shown) > MAX_METRICS:
+        # More receivers than the default may need a paid dashboard.
+        if len(shown) > MAX_METRICS and len(wanted) <= len(template["Parameters"]["Receivers"]["Default"].split(",")):
             problems.append(f"{name}: shows {len(shown)} metrics, more than {MAX_METRICS}")
         if any(isinstance(metric[0], dict) for metric in shown):
             problems.append(f"{name}: an expression can read other stacks' metrics; name the metrics")
@@ -431,7 +432,7 @@ def check(template, wanted, known):
     function_urls(resources, problems)
     least_privilege(resources, problems)
     no_plain_secrets(expanded, resources, problems)
-    metrics(resources, known, problems)
+    metrics(template, resources, wanted, known, problems)
     streams(expanded, resources, problems)
     indexes(expanded, resources, problems)
     data_protection(expanded, problems)
