@@ -10,9 +10,13 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::{
-    auth::{Policy, PolicyError, RefreshingSecret, Unverified, Verdict, Verified},
+    auth::{Challenge, Policy, PolicyError, RefreshingSecret, Refusal, Unverified, Verdict, Verified},
     event::{EpochMillis, time},
-    http::response::Answer,
+    http::{
+        function_url::RawQuery,
+        response::Answer,
+        unlisted::{self, Report, Unlisted},
+    },
     operations::{
         clients::Aws,
         config::ReceiverConfig,
@@ -51,6 +55,9 @@ struct Parts {
 /// dropped before it. The other requests write their metrics only, about 240 bytes: half of what the request
 /// itself costs. Counts that wait for a later line would be lost with an idle execution environment.
 static REFUSALS: Sampler = Sampler::new(10);
+
+/// The addresses that are not on the list, in report mode.
+static UNLISTED: Unlisted = Unlisted::new();
 
 /// The share of the budget for storing. The rest is for queueing the remaining records.
 const STORE_SHARE: f64 = 0.6;
@@ -148,8 +155,15 @@ fn measured(answer: &Answer, outcome: &BatchOutcome, took: Duration) -> Metrics 
 impl Parts {
     async fn answer(&self, request: Request, started: Instant) -> (Answer, BatchOutcome) {
         let none = BatchOutcome::default();
+        let query = request
+            .extensions()
+            .get::<RawQuery>()
+            .cloned()
+            .unwrap_or_default()
+            .0;
         match *request.method() {
             Method::POST => {}
+            Method::GET if !query.is_empty() => {}
             Method::GET | Method::HEAD => return (Answer::Checked, none),
             _ => return (Answer::MethodNotAllowed, none),
         }
@@ -161,25 +175,48 @@ impl Parts {
         let policy = self.policy.current(now).await;
         match policy.sources().check(source_ip(&request), request.headers()) {
             Verdict::Allowed => {}
-            Verdict::Reported => {
-                if let Some(unlogged) = REFUSALS.admit("source", now) {
-                    tracing::warn!(
-                        function = self.receiver.function,
-                        unlogged,
-                        "the source address is not on the list"
-                    );
-                }
-            }
+            Verdict::Reported(address) => self.report(address, now),
             Verdict::Refused => return (Answer::Forbidden, none),
         }
-        let (headers, body) = split(request);
+        let (method, headers, body) = split(request);
         let unverified = Unverified {
             headers: &headers,
+            query: &query,
             body: &body,
         };
+        let refused = |refusal: Refusal| {
+            let schemes = policy.www_authenticate();
+            (Answer::Unauthorized { refusal, schemes }, none)
+        };
+        match policy.challenge(&method, unverified) {
+            Some(Challenge::Answered(value)) => return (Answer::Challenged(value), none),
+            Some(Challenge::Refused(refusal)) => return refused(refusal),
+            None if method == Method::GET => return (Answer::Checked, none),
+            None => {}
+        }
         match policy.verify(unverified, now) {
             Ok(verified) => self.ingest(verified, now, started).await,
-            Err(refusal) => (Answer::Unauthorized(refusal), none),
+            Err(refusal) => refused(refusal),
+        }
+    }
+
+    /// Writes a line for an address that is not on the list, once a day.
+    fn report(&self, address: Option<IpAddr>, now: EpochMillis) {
+        let function = self.receiver.function;
+        match UNLISTED.report(address, now) {
+            Some(Report::New) => {
+                let address = address.map_or_else(|| "unknown".to_owned(), |address| address.to_string());
+                tracing::warn!(function, address, "the source address is not on the list");
+            }
+            Some(Report::Full) => {
+                let addresses = unlisted::MOST;
+                tracing::warn!(
+                    function,
+                    addresses,
+                    "more source addresses are not on the list; they are not reported today"
+                );
+            }
+            None => {}
         }
     }
 
@@ -271,12 +308,12 @@ fn source_ip(request: &Request) -> Option<IpAddr> {
 }
 
 /// Takes the body out without copying it.
-fn split(request: Request) -> (HeaderMap, Vec<u8>) {
+fn split(request: Request) -> (Method, HeaderMap, Vec<u8>) {
     let (parts, body) = request.into_parts();
     let bytes = match body {
         Body::Text(text) => text.into_bytes(),
         Body::Binary(bytes) => bytes,
         _ => Vec::new(),
     };
-    (parts.headers, bytes)
+    (parts.method, parts.headers, bytes)
 }
