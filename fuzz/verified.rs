@@ -7,5 +7,5 @@ use webhook_ingest::auth::{Policy, Unverified, VerifiedBody};
 pub(crate) fn verified(body: &[u8]) -> VerifiedBody {
     let policy = Policy::parse(r#"{"accept":"anything"}"#).expect("a policy");
     let headers = HeaderMap::new();
-    policy.verify(Unverified { headers: &headers, body }, 0).expect("verified").to_body()
+    policy.verify(Unverified { headers: &headers, query: "", body }, 0).expect("verified").to_body()
 }

@@ -251,12 +251,13 @@ fn sample(auth: &str, base: &str) -> String {
         "event_time": now / 1000,
     }])
     .to_string();
-    let headers = match webhook_ingest::auth::Policy::parse(auth) {
-        Ok(policy) => policy.sign(body.as_bytes(), now),
+    let url = format!("{base}/lambda-url/event-webhook/");
+    let (headers, url) = match webhook_ingest::auth::Policy::parse(auth) {
+        Ok(policy) => (policy.sign(body.as_bytes(), now), policy.signed_url(&url)),
         // The policy is a reference to a secret, which must not be printed.
-        Err(_) => Vec::new(),
+        Err(_) => (Vec::new(), url),
     };
-    sign::line(&headers, &body, &format!("{base}/lambda-url/event-webhook/"))
+    sign::line(&headers, &body, &url)
 }
 
 async fn stopped() {

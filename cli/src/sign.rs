@@ -9,22 +9,24 @@ use webhook_ingest::{
     operations::clients::{Aws, Roots, Timeouts},
 };
 
-/// The curl command that posts a file with the headers for the policy's first scheme.
+/// The curl command that posts a file as a sender with the policy's first scheme does.
 ///
 /// # Errors
 /// If the file cannot be read or the policy is invalid.
 pub async fn curl_line(file: &Path, auth: &str, url: &str) -> anyhow::Result<String> {
     let body = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let now = time::now();
-    let headers = if is_reference(auth) {
+    let (headers, url) = if is_reference(auth) {
         let aws = Aws::from_environment(Roots::System, Timeouts::background()).await;
         let policy =
             RefreshingSecret::<Policy>::start(auth, Duration::from_mins(5), &aws.config, now).await?;
-        policy.current(now).await.sign(&body, now)
+        let policy = policy.current(now).await;
+        (policy.sign(&body, now), policy.signed_url(url))
     } else {
-        Policy::parse(auth)?.sign(&body, now)
+        let policy = Policy::parse(auth)?;
+        (policy.sign(&body, now), policy.signed_url(url))
     };
-    Ok(line(&headers, &format!("@{}", file.display()), url))
+    Ok(line(&headers, &format!("@{}", file.display()), &url))
 }
 
 /// A curl command that posts JSON.

@@ -70,6 +70,7 @@ fn a_ours(bencher: Bencher<'_, '_>, n: usize) {
     bencher.counter(BytesCount::of_slice(&body)).bench(|| {
         let request = Unverified {
             headers: &headers,
+            query: "",
             body: &body,
         };
         let Ok(verified) = policy.verify(request, NOW) else {

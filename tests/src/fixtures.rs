@@ -124,6 +124,7 @@ fn verified(body: &[u8]) -> VerifiedBody {
     let headers = HeaderMap::new();
     let request = Unverified {
         headers: &headers,
+        query: "",
         body,
     };
     policy.verify(request, 0).expect("verified").to_body()

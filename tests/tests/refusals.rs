@@ -23,7 +23,7 @@ use integration_tests::{
     storage::{Key, failures, keys, sqs_event},
 };
 use serde_json::{Value, json};
-use webhook_ingest::queue::message::Reason;
+use webhook_ingest::{event::time, queue::message::Reason};
 
 /// A request costs as much as 400 bytes of log: 0.20 USD per million and 0.50 USD per GB.
 const BYTES_A_REQUEST: usize = 400;
@@ -180,6 +180,49 @@ async fn an_ipv6_source_address_is_compared_with_the_list() {
     let stored = [0, 1, 4].map(|number| events(number, 1)[0].clone());
     let expected: BTreeSet<Key> = keys(&body(&stored)).into_iter().collect();
     assert_eq!(stack.storage.stored_keys().await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_is_not_on_the_list_is_reported_once() {
+    let mut policy: Value = serde_json::from_str(AUTH).unwrap();
+    policy["sources"] = json!({"mode": "report", "preset": "netcore"});
+    let stack = Stack::start().await;
+    let policy = policy.to_string();
+    let receiver = stack
+        .function("event-webhook", &[("WEBHOOK_AUTH", &policy)])
+        .await;
+    let addresses = [
+        "203.0.113.7",
+        "35.244.61.191",
+        "2001:db8::7",
+        "203.0.113.7",
+        "3.109.231.61",
+        "203.0.113.8",
+    ];
+    // The test may run at midnight.
+    let day = |now: i64| now / 86_400_000;
+    let before = day(time::now());
+    for _ in 0..3 {
+        for address in addresses {
+            let mut event = post(&body(&events(0, 1)));
+            event["requestContext"]["http"]["sourceIp"] = json!(address);
+            assert_eq!(receiver.request(&event).await.status, 200, "{address}");
+        }
+    }
+    let days = day(time::now()) - before + 1;
+    receiver.until_lines(3 * addresses.len() + 3).await;
+    let lines = receiver.json_lines();
+    let reported: Vec<&str> = lines
+        .iter()
+        .filter(|line| line["message"] == "the source address is not on the list")
+        .map(|line| line["address"].as_str().unwrap())
+        .collect();
+    let distinct: BTreeSet<&str> = reported.iter().copied().collect();
+    assert_eq!(
+        distinct.into_iter().collect::<Vec<_>>(),
+        ["2001:db8::7", "203.0.113.7", "203.0.113.8"]
+    );
+    assert!(i64::try_from(reported.len()).unwrap() <= 3 * days, "{reported:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -157,8 +157,10 @@ impl Sender {
     async fn try_once(&self, post: &Post, url: &str) -> anyhow::Result<Option<Response>> {
         let now = time::now();
         // Each try has a new signature: an old one may be stale.
-        let headers = self.policy.current(now).await.sign(&post.body, now);
-        let mut request = Request::post(url).header(header::CONTENT_TYPE, "application/json");
+        let policy = self.policy.current(now).await;
+        let headers = policy.sign(&post.body, now);
+        let mut request =
+            Request::post(policy.signed_url(url)).header(header::CONTENT_TYPE, "application/json");
         for (name, value) in &headers {
             request = request.header(name, value);
         }

@@ -27,8 +27,19 @@ use crate::event::EpochMillis;
 pub struct Unverified<'a> {
     /// The headers; names are case-insensitive.
     pub headers: &'a HeaderMap,
+    /// The URL's query as the sender wrote it, without the question mark.
+    pub query: &'a str,
     /// The raw body, with the function URL's base64 decoded.
     pub body: &'a [u8],
+}
+
+/// The result of a handshake, by which a sender checks a URL before it uses it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Challenge {
+    /// The sender proved its identity and expects this value: at most 1,024 printable ASCII characters.
+    Answered(String),
+    /// A handshake without a valid token, or with a value that cannot be sent back.
+    Refused(Refusal),
 }
 
 /// A body whose authentication succeeded, now or before it was queued.
@@ -92,10 +103,10 @@ impl fmt::Debug for VerifiedBody {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error("missing, wrong or stale authentication")]
 pub enum Refusal {
-    /// The request has no header that the policy reads.
+    /// The request has no header or parameter that the policy reads.
     None,
-    /// A header in an unknown form: another prefix, encoding or scheme, not text, or repeated where one value
-    /// is expected.
+    /// A header or parameter in an unknown form: another prefix, encoding or scheme, not text, or repeated where
+    /// one value is expected; or a signature of something that the request does not contain.
     Unknown,
     /// The time is too far from now.
     Stale,

@@ -1,7 +1,9 @@
 //! Reads `WEBHOOK_AUTH` as a policy and checks it completely at start.
 
+use http::Method;
+
 use super::{
-    Refusal, Unverified,
+    Challenge, Refusal, Unverified,
     fields::{Fields, Json},
     scheme::{self, Scheme},
     source::Sources,
@@ -13,6 +15,7 @@ use crate::event::EpochMillis;
 pub struct Policy {
     /// Empty means that authentication is switched off.
     schemes: Vec<Scheme>,
+    secret_parameters: Vec<String>,
     sources: Sources,
 }
 
@@ -56,24 +59,25 @@ impl Policy {
                 .into_iter()
                 .enumerate()
                 .map(|(i, config)| scheme::read(&format!("accept[{i}]"), config))
-                .collect::<Result<_, _>>()?,
+                .collect::<Result<Vec<_>, _>>()?
+                .concat(),
             _ => {
                 return Err(PolicyError(
                     "accept must be a list, or the word \"anything\"".into(),
                 ));
             }
         };
-        Ok(Self { schemes, sources })
+        let secret_parameters = schemes.iter().filter_map(Scheme::secret_parameter);
+        Ok(Self {
+            secret_parameters: secret_parameters.map(str::to_owned).collect(),
+            schemes,
+            sources,
+        })
     }
 
     /// Whether authentication is switched off.
     pub fn accepts_anything(&self) -> bool {
         self.schemes.is_empty()
-    }
-
-    /// The names of parameters in a URL's query that hold a secret. They are never stored.
-    pub fn secret_parameters(&self) -> &[String] {
-        &[]
     }
 
     /// Which addresses may send.
@@ -95,6 +99,54 @@ impl Policy {
             }
         }
         Err(nearest)
+    }
+
+    /// The answer to a handshake. `None` if the request is not one that the policy knows. Safe on untrusted
+    /// input: only a query, or a body of at most 4 KB, is examined.
+    pub fn challenge(&self, method: &Method, request: Unverified<'_>) -> Option<Challenge> {
+        let mut refused = None;
+        for scheme in &self.schemes {
+            match scheme.challenge(method, request) {
+                Some(Challenge::Answered(value)) => return Some(Challenge::Answered(value)),
+                other => refused = refused.or(other),
+            }
+        }
+        refused
+    }
+
+    /// The decoded names of the query's parameters that contain secrets. They must be removed before a query is
+    /// stored as a record.
+    pub fn secret_parameters(&self) -> &[String] {
+        &self.secret_parameters
+    }
+
+    /// The value of `WWW-Authenticate` in a refusal, if the policy accepts passwords or bearer tokens. Some
+    /// senders send them only after a refusal. RFC 9110, section 11.6.1.
+    pub fn www_authenticate(&self) -> Option<&'static str> {
+        let basic = self
+            .schemes
+            .iter()
+            .any(|scheme| matches!(scheme, Scheme::Basic(_)));
+        let bearer = self
+            .schemes
+            .iter()
+            .any(|scheme| matches!(scheme, Scheme::Bearer(_)));
+        match (basic, bearer) {
+            (true, true) => Some(r#"Basic realm="webhooks", Bearer realm="webhooks""#),
+            (true, false) => Some(r#"Basic realm="webhooks""#),
+            (false, true) => Some(r#"Bearer realm="webhooks""#),
+            (false, false) => None,
+        }
+    }
+
+    /// The URL that a sender with the policy's first scheme calls: with the secret, if the scheme reads it from
+    /// the query.
+    pub fn signed_url(&self, url: &str) -> String {
+        match self.schemes.first().and_then(Scheme::sign_query) {
+            None => url.to_owned(),
+            Some(parameter) if url.contains('?') => format!("{url}&{parameter}"),
+            Some(parameter) => format!("{url}?{parameter}"),
+        }
     }
 
     /// Headers that satisfy the policy's first scheme for a body. The `sign` command and the tests use them.
@@ -121,13 +173,27 @@ mod tests {
                 {"type":"hmac","header":"x-signature","encoding":"base64","timestamp_header":"x-timestamp","signed":"{timestamp}.{body}","tolerance_seconds":300,"secrets":["s3cr3t-s3cr3t-s3cr3t"]},
                 {"type":"standard-webhooks","secrets":["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]},
                 {"type":"header","name":"x-netcore-token","values":["t0ken-t0ken-t0ken"]},
-                {"type":"basic","username":"netcore","passwords":["passw0rd-passw0rd"]}],
+                {"type":"basic","username":"netcore","passwords":["passw0rd-passw0rd"]},
+                {"type":"bearer","tokens":["b3arer-b3arer-b3arer"]},
+                {"type":"query","name":"token","values":["qu3ry-qu3ry-qu3ry"]},
+                {"preset":"meta","secrets":["app-s3cret-app-s3cret"],"verify_token":"ver1fy-ver1fy-ver1fy"}],
               "sources":{"mode":"enforce","allow":["3.109.231.61/32"],"preset":"netcore"}}"#,
         )
         .unwrap();
         assert!(!policy.accepts_anything());
         let shown = format!("{policy:?}");
-        for secret in ["the-new", "the-old", "s3cr3t", "MfKQ", "t0ken", "passw0rd"] {
+        for secret in [
+            "the-new",
+            "the-old",
+            "s3cr3t",
+            "MfKQ",
+            "t0ken",
+            "passw0rd",
+            "b3arer",
+            "qu3ry",
+            "app-s3cret",
+            "ver1fy",
+        ] {
             assert!(!shown.contains(secret), "{shown}");
         }
         assert!(shown.contains("[REDACTED]"));
@@ -148,11 +214,11 @@ mod tests {
             ),
             (
                 r#"{"accept":[{"name":"x"}]}"#,
-                "WEBHOOK_AUTH: accept[0]: has no type",
+                "WEBHOOK_AUTH: accept[0]: has neither type nor preset",
             ),
             (
                 r#"{"accept":[{"type":"magic"}]}"#,
-                "WEBHOOK_AUTH: accept[0]: type must be hmac, standard-webhooks, header or basic",
+                "WEBHOOK_AUTH: accept[0]: type must be hmac, standard-webhooks, header, basic, bearer or query",
             ),
             (
                 r#"{"accept":[{"type":"header","name":"x","values":[]}]}"#,
@@ -172,15 +238,47 @@ mod tests {
             ),
             (
                 r#"{"accept":[{"type":"hmac","header":"x","secrets":["a-secret-long-enough"],"signed":"{time}{body}"}]}"#,
-                "WEBHOOK_AUTH: accept[0].signed: supports only {timestamp} and {body}",
+                "WEBHOOK_AUTH: accept[0].signed: supports only {timestamp}, {header:NAME}, {body} and {message.data}",
             ),
             (
                 r#"{"accept":[{"type":"hmac","header":"x","secrets":["a-secret-long-enough"],"signed":"{timestamp}"}]}"#,
-                "WEBHOOK_AUTH: accept[0].signed: must contain {body} once",
+                "WEBHOOK_AUTH: accept[0].signed: must contain {body} or {message.data} once",
             ),
             (
                 r#"{"accept":[{"type":"hmac","header":"x","secrets":["a-secret-long-enough"],"timestamp_header":"t"}]}"#,
                 "WEBHOOK_AUTH: accept[0]: timestamp_header and {timestamp} in signed must be used together: an unsigned time proves nothing",
+            ),
+            (
+                r#"{"accept":[{"type":"hmac","header":"x","secrets":["a-secret-long-enough"],"timestamp_header":"t","signed":"{header:u}{body}"}]}"#,
+                "WEBHOOK_AUTH: accept[0]: timestamp_header and {timestamp} in signed must be used together: an unsigned time proves nothing",
+            ),
+            (
+                r#"{"accept":[{"type":"hmac","header":"x","secrets":["a-secret-long-enough"],"signed":"{header:x y hunter2}{body}"}]}"#,
+                "WEBHOOK_AUTH: accept[0].signed: is not a header name",
+            ),
+            (
+                r#"{"accept":[{"type":"hmac","header":"x","secrets":["a-secret-long-enough"],"signed":"{header:X}{body}"}]}"#,
+                "WEBHOOK_AUTH: accept[0].signed: contains the header of the signature, which cannot sign itself",
+            ),
+            (
+                r#"{"accept":[{"type":"hmac","header":"x","secrets":["a-secret-long-enough"],"signed":"{body}{message.data}"}]}"#,
+                "WEBHOOK_AUTH: accept[0].signed: must contain {body} or {message.data} once",
+            ),
+            (
+                r#"{"accept":[{"type":"standard-webhooks","secrets":["a-secret-long-enough"],"headers":"hunter2"}]}"#,
+                "WEBHOOK_AUTH: accept[0].headers: must be webhook or svix",
+            ),
+            (
+                r#"{"accept":[{"type":"bearer","tokens":["a-token with\u0000 zero"]}]}"#,
+                "WEBHOOK_AUTH: accept[0].tokens[0]: contains a control character, such as a line break",
+            ),
+            (
+                r#"{"accept":[{"type":"query","values":["a-token-long-enough"]}]}"#,
+                "WEBHOOK_AUTH: accept[0]: missing field `name`",
+            ),
+            (
+                r#"{"accept":[{"type":"query","name":"","values":["a-token-long-enough"]}]}"#,
+                "WEBHOOK_AUTH: accept[0].name: must not be empty or contain a control character",
             ),
             (
                 r#"{"accept":[{"type":"standard-webhooks","secrets":["whsec_!!!!!!!!!!!!!!!!"]}]}"#,
@@ -372,6 +470,12 @@ mod tests {
                 r#""type":"standard-webhooks","secrets":["whsec_c2VjcmV0"]"#,
                 "secrets",
             ),
+            (r#""type":"bearer","tokens":["fifteen-letters"]"#, "tokens"),
+            (
+                r#""type":"query","name":"t","values":["fünfzehn-zeiche"]"#,
+                "values",
+            ),
+            (r#""preset":"sinch","secrets":["fifteen-letters"]"#, "secrets"),
         ] {
             let policy = |more: &str| format!(r#"{{"accept":[{{{scheme}{more}}}]}}"#);
             let says = format!("WEBHOOK_AUTH: accept[0].{field}[0]: {weak}");

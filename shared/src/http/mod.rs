@@ -5,3 +5,4 @@ pub mod receiver;
 pub mod response;
 pub mod runtime;
 pub mod sender;
+mod unlisted;

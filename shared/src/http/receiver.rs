@@ -10,12 +10,15 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::{
-    auth::{Policy, PolicyError, RefreshingSecret, Unverified, Verdict, Verified, VerifiedBody},
+    auth::{
+        Challenge, Policy, PolicyError, RefreshingSecret, Refusal, Unverified, Verdict, Verified, VerifiedBody,
+    },
     event::{EpochMillis, time},
     http::{
         function_url::RawQuery,
         response::{Answer, Statuses},
         sender::{self, Sender},
+        unlisted::{self, Report, Unlisted},
     },
     operations::{
         clients::Aws,
@@ -82,6 +85,9 @@ struct Parts {
 /// dropped before it. The other requests write their metrics only, about 240 bytes: half of what the request
 /// itself costs. Counts that wait for a later line would be lost with an idle execution environment.
 static REFUSALS: Sampler = Sampler::new(10);
+
+/// The addresses that are not on the list, in report mode.
+static UNLISTED: Unlisted = Unlisted::new();
 
 /// The share of the budget for storing. The rest is for queueing the remaining records.
 const STORE_SHARE: f64 = 0.6;
@@ -179,8 +185,9 @@ impl Parts {
     async fn answer(&self, request: Request, started: Instant) -> (Answer, BatchOutcome) {
         let none = BatchOutcome::default();
         match *request.method() {
-            Method::POST | Method::GET => {}
-            Method::HEAD => return (Answer::Checked, none),
+            Method::POST => {}
+            Method::GET if !query(&request).is_empty() => {}
+            Method::GET | Method::HEAD => return (Answer::Checked, none),
             _ => return (Answer::MethodNotAllowed, none),
         }
         let limit = self.config.max_body_bytes;
@@ -189,41 +196,65 @@ impl Parts {
         }
         let now = time::now();
         let policy = self.policy.current(now).await;
-        // Without the secrets: a query with nothing else is a check, and nothing else of it is kept.
-        let query = form::without(query(&request), policy.secret_parameters());
-        let is_in_query = *request.method() == Method::GET;
-        if is_in_query && query.is_empty() {
-            return (Answer::Checked, none);
-        }
-        let takes_parameters = form::is_known_to(self.receiver.formats);
-        if !takes_parameters && (is_in_query || is_form(&request)) {
-            return (Answer::MethodNotAllowed, none);
-        }
         match policy.sources().check(source_ip(&request), request.headers()) {
             Verdict::Allowed => {}
-            Verdict::Reported => {
-                if let Some(unlogged) = REFUSALS.admit("source", now) {
-                    tracing::warn!(
-                        function = self.receiver.function,
-                        unlogged,
-                        "the source address is not on the list"
-                    );
-                }
-            }
+            Verdict::Reported(address) => self.report(address, now),
             Verdict::Refused => return (Answer::Forbidden, none),
         }
-        let (headers, body) = split(request, is_in_query);
+        let takes_form = form::is_known_to(self.receiver.formats);
+        let is_in_query = *request.method() == Method::GET;
+        let is_unknown_form = !takes_form && (is_in_query || is_form(&request));
+        let (method, headers, query, body) = split(request);
         let unverified = Unverified {
             headers: &headers,
-            body: &body,
+            query: &query,
+            // A signature of an empty body must not authenticate a query.
+            body: if is_in_query { query.as_bytes() } else { &body },
         };
+        let refused = |refusal: Refusal| {
+            let schemes = policy.www_authenticate();
+            (Answer::Unauthorized { refusal, schemes }, none)
+        };
+        match policy.challenge(&method, unverified) {
+            Some(Challenge::Answered(value)) => return (Answer::Challenged(value), none),
+            Some(Challenge::Refused(refusal)) => return refused(refusal),
+            None => {}
+        }
+        // Without the secrets: a query with nothing else is a check, and nothing else of it is kept.
+        let parameters = form::without(&query, policy.secret_parameters());
+        if is_in_query && parameters.is_empty() {
+            return (Answer::Checked, none);
+        }
+        if is_unknown_form {
+            return (Answer::MethodNotAllowed, none);
+        }
         match policy.verify(unverified, now) {
             Ok(verified) if is_in_query => {
-                let parameters = VerifiedBody::part_of(verified, query.into_bytes());
+                let parameters = VerifiedBody::part_of(verified, parameters.into_bytes());
                 self.ingest(parameters.verified(), now, started).await
             }
             Ok(verified) => self.ingest(verified, now, started).await,
-            Err(refusal) => (Answer::Unauthorized(refusal), none),
+            Err(refusal) => refused(refusal),
+        }
+    }
+
+    /// Writes a line for an address that is not on the list, once a day.
+    fn report(&self, address: Option<IpAddr>, now: EpochMillis) {
+        let function = self.receiver.function;
+        match UNLISTED.report(address, now) {
+            Some(Report::New) => {
+                let address = address.map_or_else(|| "unknown".to_owned(), |address| address.to_string());
+                tracing::warn!(function, address, "the source address is not on the list");
+            }
+            Some(Report::Full) => {
+                let addresses = unlisted::MOST;
+                tracing::warn!(
+                    function,
+                    addresses,
+                    "more source addresses are not on the list; they are not reported today"
+                );
+            }
+            None => {}
         }
     }
 
@@ -334,17 +365,14 @@ fn is_form(request: &Request) -> bool {
         && !decode::is_json(request.body())
 }
 
-/// Takes the content out: the query of the URL as it was sent, or the body without copying it.
-fn split(request: Request, is_in_query: bool) -> (HeaderMap, Vec<u8>) {
+/// Takes method, headers, query and body out, without copying them.
+fn split(request: Request) -> (Method, HeaderMap, String, Vec<u8>) {
     let (mut parts, body) = request.into_parts();
-    if is_in_query {
-        let query = parts.extensions.remove::<RawQuery>().unwrap_or_default();
-        return (parts.headers, query.0.into_bytes());
-    }
+    let query = parts.extensions.remove::<RawQuery>().unwrap_or_default().0;
     let bytes = match body {
         Body::Text(text) => text.into_bytes(),
         Body::Binary(bytes) => bytes,
         _ => Vec::new(),
     };
-    (parts.headers, bytes)
+    (parts.method, parts.headers, query, bytes)
 }

@@ -43,8 +43,15 @@ pub enum Answer {
     },
     /// The source address may not send.
     Forbidden,
-    /// Missing, wrong or stale authentication. All classes have the same answer; the class is for the log.
-    Unauthorized(Refusal),
+    /// A handshake with a valid token; the answer is this value.
+    Challenged(String),
+    /// Missing, wrong or stale authentication. All classes have the same answer.
+    Unauthorized {
+        /// The class, for the log.
+        refusal: Refusal,
+        /// The value of `WWW-Authenticate`.
+        schemes: Option<&'static str>,
+    },
     /// No record is an event; the body is in the dead-letter queue.
     Malformed {
         /// The fault, without quoting the body.
@@ -66,7 +73,8 @@ impl Answer {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooLarge { .. } => "too_large",
             Self::Forbidden => "forbidden",
-            Self::Unauthorized(_) => "unauthorised",
+            Self::Challenged(_) => "challenged",
+            Self::Unauthorized { .. } => "unauthorised",
             Self::Malformed { .. } => "rejected",
             Self::Accepted(_) => "accepted",
             Self::Unavailable => "unavailable",
@@ -76,19 +84,21 @@ impl Answer {
     /// The class of a refused authentication: for logs, never for the answer.
     pub fn refusal(&self) -> Option<&'static str> {
         match self {
-            Self::Unauthorized(refusal) => Some(refusal.as_str()),
+            Self::Unauthorized { refusal, .. } => Some(refusal.as_str()),
             _ => None,
         }
     }
 
-    /// The class of a request that anybody can send who knows the URL: a check or a refusal. `None` for
-    /// authenticated requests.
+    /// The class of a request without events: a check, a handshake or a refusal. Anybody can send most of them
+    /// who knows the URL. `None` for authenticated events.
     pub fn unauthenticated(&self) -> Option<&'static str> {
         match self {
-            Self::Checked | Self::MethodNotAllowed | Self::TooLarge { .. } | Self::Forbidden => {
-                Some(self.outcome())
-            }
-            Self::Unauthorized(refusal) => Some(refusal.as_str()),
+            Self::Checked
+            | Self::Challenged(_)
+            | Self::MethodNotAllowed
+            | Self::TooLarge { .. }
+            | Self::Forbidden => Some(self.outcome()),
+            Self::Unauthorized { refusal, .. } => Some(refusal.as_str()),
             Self::Malformed { .. } | Self::Accepted(_) | Self::Unavailable => None,
         }
     }
@@ -96,22 +106,22 @@ impl Answer {
     /// The metric that counts the result; `None` for a success.
     pub fn metric(&self) -> Option<&'static str> {
         match self {
-            Self::Unauthorized(_) => Some("Unauthorised"),
+            Self::Unauthorized { .. } => Some("Unauthorised"),
             Self::Malformed { .. } => Some("Malformed"),
             Self::MethodNotAllowed | Self::TooLarge { .. } | Self::Forbidden => Some("Rejected"),
             Self::Unavailable => Some("Unavailable"),
-            Self::Checked | Self::Accepted(_) => None,
+            Self::Checked | Self::Challenged(_) | Self::Accepted(_) => None,
         }
     }
 
     /// The status code.
     pub fn status(&self, statuses: Statuses) -> StatusCode {
         match self {
-            Self::Checked | Self::Accepted(_) => StatusCode::OK,
+            Self::Checked | Self::Challenged(_) | Self::Accepted(_) => StatusCode::OK,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::Unauthorized(_) => statuses.unauthenticated,
+            Self::Unauthorized { .. } => statuses.unauthenticated,
             Self::Malformed { .. } => statuses.rejected,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -128,7 +138,8 @@ impl Answer {
                 "the body is larger than {limit} bytes; send fewer records at once"
             )),
             Self::Forbidden => error("requests are not accepted from this address"),
-            Self::Unauthorized(_) => error("missing, wrong or stale authentication"),
+            Self::Challenged(value) => value.clone(),
+            Self::Unauthorized { .. } => error("missing, wrong or stale authentication"),
             Self::Malformed { records, .. } if status.is_success() => counts(&BatchOutcome {
                 received: *records,
                 dead_lettered: *records,
@@ -149,6 +160,21 @@ impl Answer {
             header::HeaderValue::from_static("application/json"),
         );
         match self {
+            Self::Challenged(_) => {
+                let text = header::HeaderValue::from_static("text/plain");
+                headers.insert(header::CONTENT_TYPE, text);
+                let declared = header::HeaderValue::from_static("nosniff");
+                headers.insert(header::X_CONTENT_TYPE_OPTIONS, declared);
+            }
+            Self::Unauthorized {
+                schemes: Some(schemes),
+                ..
+            } => {
+                headers.insert(
+                    header::WWW_AUTHENTICATE,
+                    header::HeaderValue::from_static(schemes),
+                );
+            }
             Self::MethodNotAllowed => {
                 headers.insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD, POST"));
             }

@@ -5,7 +5,10 @@ use hmac::Hmac as HmacOf;
 use http::HeaderName;
 use sha2::{Sha256, Sha512};
 
-use super::{ALLOW_WEAK, Transmission, any_equal, fresh, header_name, one, secrets, tolerance, values};
+use super::{
+    ALLOW_WEAK, Transmission, any_equal, fresh, header_name, one, secrets, signatures, signed::Signed,
+    tolerance, values,
+};
 use crate::{
     auth::{PolicyError, Refusal, Secret, Unverified, fields::Fields},
     event::EpochMillis,
@@ -19,14 +22,14 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
-    pub(super) fn mac(self, secret: &Secret, parts: &[&[u8]]) -> Vec<u8> {
-        fn run<M: hmac::Mac + hmac::KeyInit>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    pub(super) fn mac(self, secret: &Secret, parts: &[impl AsRef<[u8]>]) -> Vec<u8> {
+        fn run<M: hmac::Mac + hmac::KeyInit>(key: &[u8], parts: &[impl AsRef<[u8]>]) -> Vec<u8> {
             // HMAC takes keys of any length, so this cannot fail. An empty MAC would match nothing.
             let Ok(mut mac) = <M as hmac::KeyInit>::new_from_slice(key) else {
                 return Vec::new();
             };
             for part in parts {
-                mac.update(part);
+                mac.update(part.as_ref());
             }
             mac.finalize().into_bytes().to_vec()
         }
@@ -38,7 +41,7 @@ impl Algorithm {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Encoding {
+pub(super) enum Encoding {
     #[default]
     Hex,
     Base64,
@@ -74,7 +77,20 @@ pub(super) const FIELDS: &[&str] = &[
     ALLOW_WEAK,
 ];
 
-/// An HMAC of the body in a header, optionally with a time.
+/// Where a signature is, and what it covers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Layout {
+    pub(super) header: &'static str,
+    pub(super) algorithm: Algorithm,
+    pub(super) encoding: Encoding,
+    pub(super) prefix: &'static str,
+    /// The header with the signed time.
+    pub(super) timestamp_header: Option<&'static str>,
+    /// The template of the signed bytes.
+    pub(super) signed: &'static str,
+}
+
+/// An HMAC of the body in a header, optionally with a time and other headers.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::auth) struct Hmac {
     header: HeaderName,
@@ -82,44 +98,24 @@ pub(in crate::auth) struct Hmac {
     encoding: Encoding,
     prefix: String,
     timestamp_header: Option<HeaderName>,
-    /// The signed text: the pieces around `{timestamp}` and `{body}`.
-    signed: Vec<Piece>,
+    signed: Signed,
     tolerance_seconds: u32,
     secrets: Vec<Secret>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
-    Text(String),
-    Timestamp,
-    Body,
 }
 
 impl Hmac {
     pub(super) fn read(mut fields: Fields) -> Result<Self, PolicyError> {
         let signed = fields.text("signed")?;
-        let signed = pieces(&fields.at("signed"), signed.as_deref().unwrap_or("{body}"))?;
-        let timestamp_header = fields.text("timestamp_header")?;
-        if timestamp_header.is_some() != signed.contains(&Piece::Timestamp) {
-            return Err(PolicyError::at(
-                &fields.path,
-                "timestamp_header and {timestamp} in signed must be used together: an unsigned time proves nothing",
-            ));
-        }
+        let signed = Signed::read(&fields.at("signed"), signed.as_deref().unwrap_or("{body}"))?;
         let header = fields.required_text("header")?;
         let header = header_name(&fields.at("header"), &header)?;
-        let timestamp_header = timestamp_header
+        let timestamp_header = fields
+            .text("timestamp_header")?
             .map(|name| header_name(&fields.at("timestamp_header"), &name))
             .transpose()?;
-        if timestamp_header.as_ref() == Some(&header) {
-            return Err(PolicyError::at(
-                &fields.at("timestamp_header"),
-                "is the header of the signature; one value cannot be both",
-            ));
-        }
         let algorithms = [("sha256", Algorithm::Sha256), ("sha512", Algorithm::Sha512)];
         let encodings = [("hex", Encoding::Hex), ("base64", Encoding::Base64)];
-        Ok(Self {
+        let scheme = Self {
             header,
             algorithm: fields.word("algorithm", &algorithms)?.unwrap_or_default(),
             encoding: fields.word("encoding", &encodings)?.unwrap_or_default(),
@@ -128,57 +124,108 @@ impl Hmac {
             signed,
             tolerance_seconds: tolerance(&mut fields)?,
             secrets: secrets(&mut fields, "secrets", Transmission::Encoded)?,
-        })
+        };
+        scheme.check_headers(&fields)?;
+        Ok(scheme)
+    }
+
+    /// The scheme of a known sender. `fields` can contain a tolerance.
+    pub(super) fn preset(
+        layout: &Layout,
+        mut fields: Fields,
+        secrets: Vec<Secret>,
+    ) -> Result<Self, PolicyError> {
+        let scheme = Self {
+            header: HeaderName::from_static(layout.header),
+            algorithm: layout.algorithm,
+            encoding: layout.encoding,
+            prefix: layout.prefix.to_owned(),
+            timestamp_header: layout.timestamp_header.map(HeaderName::from_static),
+            signed: Signed::read(&fields.path, layout.signed)?,
+            tolerance_seconds: tolerance(&mut fields)?,
+            secrets,
+        };
+        scheme.check_headers(&fields)?;
+        Ok(scheme)
+    }
+
+    /// # Errors
+    /// If a header has two meanings, or the time is not signed.
+    fn check_headers(&self, fields: &Fields) -> Result<(), PolicyError> {
+        let is_signed = |name: &HeaderName| self.signed.headers().any(|signed| signed == name);
+        if self.timestamp_header.as_ref() == Some(&self.header) {
+            return Err(PolicyError::at(
+                &fields.at("timestamp_header"),
+                "is the header of the signature; one value cannot be both",
+            ));
+        }
+        if is_signed(&self.header) {
+            return Err(PolicyError::at(
+                &fields.at("signed"),
+                "contains the header of the signature, which cannot sign itself",
+            ));
+        }
+        let time_is_signed = match &self.timestamp_header {
+            None => !self.signed.has_timestamp(),
+            Some(name) => self.signed.has_timestamp() || is_signed(name),
+        };
+        if !time_is_signed {
+            return Err(PolicyError::at(
+                &fields.path,
+                "timestamp_header and {timestamp} in signed must be used together: an unsigned time proves nothing",
+            ));
+        }
+        Ok(())
     }
 
     pub(super) fn check(&self, request: Unverified<'_>, now: EpochMillis) -> Result<(), Refusal> {
         if !request.headers.contains_key(&self.header) {
             return Err(Refusal::None);
         }
+        // There is a signature; without what it signs, its form is unknown.
+        let header = |name: &HeaderName| one(request.headers, name).map_err(|_| Refusal::Unknown);
         let timestamp = match &self.timestamp_header {
             None => "",
             Some(name) => {
-                // There is a signature; without a time, its form is unknown.
-                let text = one(request.headers, name).map_err(|_| Refusal::Unknown)?;
+                let text = header(name)?;
                 fresh(text, self.tolerance_seconds, now)?;
                 text
             }
         };
-        let signatures = values(request.headers, &self.header)
+        let sent = values(request.headers, &self.header)
             .flat_map(|value| value.split(','))
             .filter_map(|text| {
                 self.encoding
                     .decode(text.trim().strip_prefix(self.prefix.as_str())?)
             });
-        let macs = self.secrets.iter().map(|s| self.mac(s, timestamp, request.body));
-        any_equal(signatures, macs)
+        let sent = signatures(sent)?;
+        let signed = self.signed.parts(request.body, timestamp, header)?;
+        let macs = self.secrets.iter().map(|s| self.algorithm.mac(s, &signed));
+        any_equal(&sent, macs)
     }
 
-    fn mac(&self, secret: &Secret, timestamp: &str, body: &[u8]) -> Vec<u8> {
-        let parts: Vec<&[u8]> = self
-            .signed
-            .iter()
-            .map(|piece| match piece {
-                Piece::Text(text) => text.as_bytes(),
-                Piece::Timestamp => timestamp.as_bytes(),
-                Piece::Body => body,
-            })
-            .collect();
-        self.algorithm.mac(secret, &parts)
-    }
-
+    /// Headers for a body. None for a body without the signed part.
     pub(super) fn sign(&self, body: &[u8], now: EpochMillis) -> Vec<(String, String)> {
         let timestamp = (now / 1000).to_string();
+        // Other signed headers are nonces.
+        let nonce = format!("nonce-{now}");
+        let value = |name: &HeaderName| match &self.timestamp_header {
+            Some(header) if header == name => timestamp.as_str(),
+            _ => nonce.as_str(),
+        };
         let Some(secret) = self.secrets.first() else {
             return Vec::new();
         };
-        let signature = self.encoding.encode(&self.mac(secret, &timestamp, body));
+        let Ok(signed) = self.signed.parts(body, &timestamp, |name| Ok(value(name))) else {
+            return Vec::new();
+        };
+        let signature = self.encoding.encode(&self.algorithm.mac(secret, &signed));
         let mut headers = vec![(self.header.to_string(), format!("{}{signature}", self.prefix))];
-        headers.extend(
-            self.timestamp_header
-                .iter()
-                .map(|name| (name.to_string(), timestamp.clone())),
-        );
+        for name in self.timestamp_header.iter().chain(self.signed.headers()) {
+            if !headers.iter().any(|(other, _)| other == name.as_str()) {
+                headers.push((name.to_string(), value(name).to_owned()));
+            }
+        }
         headers
     }
 }
@@ -194,28 +241,4 @@ fn prefix(fields: &mut Fields) -> Result<String, PolicyError> {
         ));
     }
     Ok(prefix)
-}
-
-fn pieces(path: &str, template: &str) -> Result<Vec<Piece>, PolicyError> {
-    let mut pieces = Vec::new();
-    let mut rest = template;
-    while let Some((text, after)) = rest.split_once('{') {
-        if !text.is_empty() {
-            pieces.push(Piece::Text(text.to_owned()));
-        }
-        let (name, after) = after.split_once('}').unwrap_or((after, ""));
-        pieces.push(match name {
-            "timestamp" => Piece::Timestamp,
-            "body" => Piece::Body,
-            _ => return Err(PolicyError::at(path, "supports only {timestamp} and {body}")),
-        });
-        rest = after;
-    }
-    if !rest.is_empty() {
-        pieces.push(Piece::Text(rest.to_owned()));
-    }
-    if pieces.iter().filter(|p| **p == Piece::Body).count() != 1 {
-        return Err(PolicyError::at(path, "must contain {body} once"));
-    }
-    Ok(pieces)
 }

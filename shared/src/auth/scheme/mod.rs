@@ -1,20 +1,28 @@
-//! The four authentication schemes. Each takes its configuration (checked at start), the request, and the
-//! time.
+//! The authentication schemes. Each takes its configuration (checked at start), the request, and the time.
 
+mod handshake;
 mod hmac;
+mod preset;
+mod query;
+mod signed;
 mod standard_webhooks;
+#[cfg(test)]
+mod testing;
 mod token;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Method};
+use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use self::{
+    handshake::Handshake,
     hmac::Hmac,
+    query::QueryValue,
     standard_webhooks::StandardWebhooks,
-    token::{Basic, HeaderValue},
+    token::{Basic, Bearer, HeaderValue},
 };
 use super::{
-    PolicyError, Refusal, Secret, Unverified,
+    Challenge, PolicyError, Refusal, Secret, Unverified,
     fields::{Fields, Json},
 };
 use crate::event::EpochMillis;
@@ -42,6 +50,10 @@ pub(super) enum Scheme {
     StandardWebhooks(StandardWebhooks),
     Header(HeaderValue),
     Basic(Basic),
+    Bearer(Bearer),
+    Query(QueryValue),
+    /// Answers a handshake, and accepts no request.
+    Handshake(Handshake),
 }
 
 impl Scheme {
@@ -52,6 +64,9 @@ impl Scheme {
             Self::StandardWebhooks(scheme) => scheme.check(request, now),
             Self::Header(scheme) => scheme.check(request),
             Self::Basic(scheme) => scheme.check(request),
+            Self::Bearer(scheme) => scheme.check(request),
+            Self::Query(scheme) => scheme.check(request),
+            Self::Handshake(_) => Err(Refusal::None),
         }
     }
 
@@ -61,20 +76,50 @@ impl Scheme {
             Self::StandardWebhooks(scheme) => scheme.sign(body, now),
             Self::Header(scheme) => scheme.sign(),
             Self::Basic(scheme) => scheme.sign(),
+            Self::Bearer(scheme) => scheme.sign(),
+            Self::Query(_) | Self::Handshake(_) => Vec::new(),
+        }
+    }
+
+    /// The parameter that a sender adds to the URL's query.
+    pub(super) fn sign_query(&self) -> Option<String> {
+        match self {
+            Self::Query(scheme) => Some(scheme.sign()),
+            _ => None,
+        }
+    }
+
+    /// The answer to a handshake; `None` if the request is not one of this scheme.
+    pub(super) fn challenge(&self, method: &Method, request: Unverified<'_>) -> Option<Challenge> {
+        match self {
+            Self::Handshake(handshake) => handshake.answer(method, request),
+            _ => None,
+        }
+    }
+
+    /// The parameter of a query that contains a secret of this scheme.
+    pub(super) fn secret_parameter(&self) -> Option<&str> {
+        match self {
+            Self::Query(scheme) => Some(scheme.name()),
+            Self::Handshake(handshake) => handshake.secret_parameter(),
+            _ => None,
         }
     }
 }
 
-/// Reads one scheme of a policy.
+/// Reads one entry of a policy: a scheme, or a preset of schemes.
 ///
 /// # Errors
 /// Names the wrong field, never a secret.
-pub(super) fn read(path: &str, config: Json) -> Result<Scheme, PolicyError> {
+pub(super) fn read(path: &str, config: Json) -> Result<Vec<Scheme>, PolicyError> {
     if !matches!(config, Json::Object(_)) {
         return Err(PolicyError::at(path, "must be an object"));
     }
+    if let Some(name) = config.text_of("preset").map(str::to_owned) {
+        return preset::read(path, &name, config);
+    }
     let fields = |config, known| Fields::new(path, config, known);
-    Ok(match config.text_of("type") {
+    Ok(vec![match config.text_of("type") {
         Some("hmac") => Scheme::Hmac(Hmac::read(fields(config, hmac::FIELDS)?)?),
         Some("standard-webhooks") => Scheme::StandardWebhooks(StandardWebhooks::read(fields(
             config,
@@ -82,14 +127,16 @@ pub(super) fn read(path: &str, config: Json) -> Result<Scheme, PolicyError> {
         )?)?),
         Some("header") => Scheme::Header(HeaderValue::read(fields(config, token::HEADER_FIELDS)?)?),
         Some("basic") => Scheme::Basic(Basic::read(fields(config, token::BASIC_FIELDS)?)?),
+        Some("bearer") => Scheme::Bearer(Bearer::read(fields(config, token::BEARER_FIELDS)?)?),
+        Some("query") => Scheme::Query(QueryValue::read(fields(config, query::FIELDS)?)?),
         Some(_) => {
             return Err(PolicyError::at(
                 path,
-                "type must be hmac, standard-webhooks, header or basic",
+                "type must be hmac, standard-webhooks, header, basic, bearer or query",
             ));
         }
-        None => return Err(PolicyError::at(path, "has no type")),
-    })
+        None => return Err(PolicyError::at(path, "has neither type nor preset")),
+    }])
 }
 
 /// A header's only value. Function URLs join repeated headers with a comma; a joined token, time or id then
@@ -131,19 +178,22 @@ fn fresh(text: &str, tolerance_seconds: u32, now: EpochMillis) -> Result<(), Ref
     }
 }
 
-/// Whether a signature equals an expected one. Compares all of them, to take constant time. Without a
-/// signature it computes no MAC, so that an unsigned body of megabytes costs no CPU time.
-fn any_equal(
-    signatures: impl Iterator<Item = Vec<u8>>,
-    expected: impl Iterator<Item = Vec<u8>>,
-) -> Result<(), Refusal> {
-    let signatures: Vec<Vec<u8>> = signatures.take(MAX_SIGNATURES).collect();
-    if signatures.is_empty() {
-        return Err(Refusal::Unknown);
+/// The decoded signatures of a request. Without one, no MAC is computed, so that an unsigned body of megabytes
+/// costs no CPU time.
+fn signatures(sent: impl Iterator<Item = Vec<u8>>) -> Result<Vec<Vec<u8>>, Refusal> {
+    let sent: Vec<Vec<u8>> = sent.take(MAX_SIGNATURES).collect();
+    if sent.is_empty() {
+        Err(Refusal::Unknown)
+    } else {
+        Ok(sent)
     }
+}
+
+/// Whether a signature equals an expected one. Compares all of them, to take constant time.
+fn any_equal(sent: &[Vec<u8>], expected: impl Iterator<Item = Vec<u8>>) -> Result<(), Refusal> {
     let mut found = subtle::Choice::from(0);
     for mac in expected {
-        for signature in &signatures {
+        for signature in sent {
             found |= signature.ct_eq(&mac);
         }
     }
@@ -152,6 +202,23 @@ fn any_equal(
 
 fn matched(found: bool) -> Result<(), Refusal> {
     if found { Ok(()) } else { Err(Refusal::Mismatch) }
+}
+
+/// Whether the sent value equals a secret. Compares the digests of all secrets, so that the time reveals
+/// neither which secret matched nor its length.
+fn any_secret(secrets: &[Secret], sent: &[u8]) -> bool {
+    secrets
+        .iter()
+        .fold(false, |found, secret| found | equal(secret.expose(), sent))
+}
+
+fn equal(one: &[u8], other: &[u8]) -> bool {
+    Sha256::digest(one).ct_eq(&Sha256::digest(other)).into()
+}
+
+/// The first secret as text, for a signature of ours.
+fn first_text(secrets: &[Secret]) -> String {
+    String::from_utf8_lossy(secrets.first().map_or(&[], |s| s.expose())).into_owned()
 }
 
 fn header_name(path: &str, name: &str) -> Result<HeaderName, PolicyError> {
@@ -173,12 +240,19 @@ enum Transmission {
 }
 
 /// A scheme's secrets. Refuses secrets that are empty, weak, or that no request could match.
-fn secret_texts(
+fn secrets(fields: &mut Fields, name: &str, transmission: Transmission) -> Result<Vec<Secret>, PolicyError> {
+    let allow_weak = fields.flag(ALLOW_WEAK)?;
+    let texts = secret_list(fields, name, transmission, allow_weak)?;
+    Ok(texts.into_iter().map(Secret::new).collect())
+}
+
+/// The same, as texts, for a scheme that already took [`ALLOW_WEAK`].
+fn secret_list(
     fields: &mut Fields,
     name: &str,
     transmission: Transmission,
+    allow_weak: bool,
 ) -> Result<Vec<String>, PolicyError> {
-    let allow_weak = fields.flag(ALLOW_WEAK)?;
     let missing = PolicyError::at(&fields.path, format!("missing field `{name}`"));
     let path = fields.at(name);
     let texts = fields.texts(name)?.ok_or(missing)?;
@@ -190,9 +264,18 @@ fn secret_texts(
     Ok(texts)
 }
 
-fn secrets(fields: &mut Fields, name: &str, transmission: Transmission) -> Result<Vec<Secret>, PolicyError> {
-    let texts = secret_texts(fields, name, transmission)?;
-    Ok(texts.into_iter().map(Secret::new).collect())
+/// A single secret.
+fn secret_text(
+    fields: &mut Fields,
+    name: &str,
+    transmission: Transmission,
+    allow_weak: bool,
+) -> Result<String, PolicyError> {
+    let text = fields.required_text(name)?;
+    match fault(&text, transmission, allow_weak) {
+        Some(fault) => Err(PolicyError::at(&fields.at(name), fault)),
+        None => Ok(text),
+    }
 }
 
 /// Describes the fault of a secret without quoting it.
@@ -247,6 +330,7 @@ mod tests {
             .verify(
                 Unverified {
                     headers: &headers,
+                    query: "",
                     body,
                 },
                 now,
@@ -462,6 +546,7 @@ mod tests {
             let headers = headers(pairs);
             let request = Unverified {
                 headers: &headers,
+                query: "",
                 body: b"body",
             };
             policy.verify(request, NOW).map(|_| ()).unwrap_err()

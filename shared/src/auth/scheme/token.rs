@@ -1,11 +1,11 @@
-//! A secret that is sent unchanged: a token in a header, or a password.
+//! A secret that is sent unchanged in a header: a token or a password.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::HeaderName;
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
 
-use super::{ALLOW_WEAK, Transmission, header_name, matched, one, secrets};
+use super::{
+    ALLOW_WEAK, Transmission, any_secret, equal, first_text, header_name, matched, one, secret_list, secrets,
+};
 use crate::auth::{PolicyError, Refusal, Secret, Unverified, fields::Fields};
 
 /// The token scheme's fields in the policy.
@@ -33,7 +33,7 @@ impl HeaderValue {
     }
 
     pub(super) fn sign(&self) -> Vec<(String, String)> {
-        vec![(self.name.to_string(), shown(self.values.first()))]
+        vec![(self.name.to_string(), first_text(&self.values))]
     }
 }
 
@@ -73,30 +73,105 @@ impl Basic {
     }
 
     pub(super) fn sign(&self) -> Vec<(String, String)> {
-        let pair = format!("{}:{}", self.username, shown(self.passwords.first()));
+        let pair = format!("{}:{}", self.username, first_text(&self.passwords));
         vec![("authorization".into(), format!("Basic {}", STANDARD.encode(pair)))]
+    }
+}
+
+/// The bearer scheme's fields in the policy.
+pub(super) const BEARER_FIELDS: &[&str] = &["type", "tokens", ALLOW_WEAK];
+
+/// A bearer token, RFC 6750.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::auth) struct Bearer {
+    tokens: Vec<Secret>,
+}
+
+impl Bearer {
+    pub(super) fn read(mut fields: Fields) -> Result<Self, PolicyError> {
+        let allow_weak = fields.flag(ALLOW_WEAK)?;
+        Self::new(&mut fields, allow_weak)
+    }
+
+    /// Reads the tokens.
+    pub(super) fn new(fields: &mut Fields, allow_weak: bool) -> Result<Self, PolicyError> {
+        let tokens = secret_list(fields, "tokens", Transmission::Verbatim, allow_weak)?;
+        Ok(Self {
+            tokens: tokens.into_iter().map(Secret::new).collect(),
+        })
+    }
+
+    pub(super) fn check(&self, request: Unverified<'_>) -> Result<(), Refusal> {
+        let value = one(request.headers, &http::header::AUTHORIZATION)?;
+        let sent = of_scheme(value, "bearer").ok_or(Refusal::Unknown)?;
+        matched(any_secret(&self.tokens, sent.as_bytes()))
+    }
+
+    pub(super) fn sign(&self) -> Vec<(String, String)> {
+        let token = first_text(&self.tokens);
+        vec![("authorization".into(), format!("Bearer {token}"))]
     }
 }
 
 /// The name and password in an `Authorization` header.
 fn credentials(value: &str) -> Option<Vec<u8>> {
-    let (scheme, credentials) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("basic").then_some(())?;
-    STANDARD.decode(credentials.trim()).ok()
+    STANDARD.decode(of_scheme(value, "basic")?).ok()
 }
 
-fn shown(secret: Option<&Secret>) -> String {
-    String::from_utf8_lossy(secret.map_or(&[], |s| s.expose())).into_owned()
+/// The part of an `Authorization` header after the scheme's name, which is case-insensitive.
+fn of_scheme<'a>(value: &'a str, name: &str) -> Option<&'a str> {
+    let (scheme, rest) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case(name).then(|| rest.trim())
 }
 
-/// Whether the sent value equals a secret. Compares the digests of all secrets, so that the time reveals
-/// neither which secret matched nor its length.
-fn any_secret(secrets: &[Secret], sent: &[u8]) -> bool {
-    secrets
-        .iter()
-        .fold(false, |found, secret| found | equal(secret.expose(), sent))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::{
+        Policy,
+        scheme::testing::{NOW, check},
+    };
 
-fn equal(one: &[u8], other: &[u8]) -> bool {
-    Sha256::digest(one).ct_eq(&Sha256::digest(other)).into()
+    #[test]
+    fn a_bearer_token() {
+        let policy =
+            r#"{"accept":[{"type":"bearer","tokens":["a-newer-bearer-token","an-older-bearer-token"]}]}"#;
+        let sent = |value: &str| check(policy, &[("authorization", value)], "", b"", NOW);
+        assert_eq!(sent("Bearer a-newer-bearer-token"), Ok(()));
+        assert_eq!(sent("bearer  an-older-bearer-token"), Ok(()));
+        assert_eq!(sent("Bearer a-newer-bearer-toke"), Err(Refusal::Mismatch));
+        assert_eq!(sent("Bearer A-NEWER-BEARER-TOKEN"), Err(Refusal::Mismatch));
+        assert_eq!(sent("Bearer "), Err(Refusal::Unknown));
+        assert_eq!(sent("Bearer"), Err(Refusal::Unknown));
+        assert_eq!(sent("a-newer-bearer-token"), Err(Refusal::Unknown));
+        assert_eq!(sent("Basic a-newer-bearer-token"), Err(Refusal::Unknown));
+        assert_eq!(check(policy, &[], "", b"", NOW), Err(Refusal::None));
+        let twice = [("authorization", "Bearer a-newer-bearer-token"); 2];
+        assert_eq!(check(policy, &twice, "", b"", NOW), Err(Refusal::Unknown));
+    }
+
+    #[test]
+    fn a_refusal_names_the_schemes_of_the_authorization_header() {
+        let basic = r#"{"type":"basic","username":"u","passwords":["a-password-long-enough"]}"#;
+        let bearer = r#"{"preset":"paytm-pi","tokens":["a-token-long-enough"]}"#;
+        let header = r#"{"type":"header","name":"x","values":["a-token-long-enough"]}"#;
+        for (schemes, value) in [
+            (vec![header], None),
+            (vec![header, basic], Some(r#"Basic realm="webhooks""#)),
+            (vec![bearer], Some(r#"Bearer realm="webhooks""#)),
+            (
+                vec![bearer, basic],
+                Some(r#"Basic realm="webhooks", Bearer realm="webhooks""#),
+            ),
+        ] {
+            let policy = format!(r#"{{"accept":[{}]}}"#, schemes.join(","));
+            assert_eq!(
+                Policy::parse(&policy).unwrap().www_authenticate(),
+                value,
+                "{policy}"
+            );
+        }
+        let anything = Policy::parse(r#"{"accept":"anything"}"#).unwrap();
+        assert_eq!(anything.www_authenticate(), None);
+    }
 }
