@@ -1,7 +1,7 @@
 //! The simulated providers, one row each.
 
 use super::{
-    Receivers,
+    Receivers, email,
     event::{PostFormat, Provider, SimulatedEvent},
     gateway, netcore,
     people::{OutgoingMessage, World},
@@ -10,7 +10,12 @@ use super::{
 };
 
 /// All simulated providers.
-static PROVIDERS: [&Provider; 3] = [&netcore::PROVIDER, &whatsapp::PROVIDER, &gateway::PROVIDER];
+static PROVIDERS: [&Provider; 4] = [
+    &netcore::PROVIDER,
+    &whatsapp::PROVIDER,
+    &gateway::PROVIDER,
+    &email::PROVIDER,
+];
 
 /// All formats in which a simulation posts events.
 pub fn formats() -> impl Iterator<Item = PostFormat> {

@@ -4,23 +4,26 @@ use std::process::ExitCode;
 
 use webhook_ingest::{
     http::{receiver::Receiver, runtime},
-    provider::{netcore_delivery_status, netcore_events, netcore_incoming, rcs_gateway, whatsapp_incoming},
+    provider::{
+        netcore_delivery_status, netcore_email, netcore_email_sendgrid, netcore_events, netcore_incoming,
+        paytm_sms, rcs_gateway, whatsapp_incoming,
+    },
 };
 
 /// All receivers.
 ///
 /// RCS events and SMS fallback have the same record format, so `event-webhook` and `fallback-sms` accept
-/// both.
-pub static RECEIVERS: [Receiver; 5] = [
+/// both. Paytm Pi Commerce sends RCS events in that format and its own SMS reports to one URL.
+pub static RECEIVERS: [Receiver; 6] = [
     Receiver {
         function: "event-webhook",
         provider: "netcore",
-        formats: &[&netcore_events::FORMAT],
+        formats: &[&netcore_events::FORMAT, &paytm_sms::FORMAT],
     },
     Receiver {
         function: "fallback-sms",
         provider: "netcore",
-        formats: &[&netcore_events::FORMAT],
+        formats: &[&netcore_events::FORMAT, &paytm_sms::FORMAT],
     },
     Receiver {
         function: "incoming-webhook",
@@ -36,6 +39,11 @@ pub static RECEIVERS: [Receiver; 5] = [
         function: "rcs-callback",
         provider: "rcs-gateway",
         formats: &[&rcs_gateway::FORMAT],
+    },
+    Receiver {
+        function: "email-event",
+        provider: "netcore",
+        formats: &[&netcore_email::FORMAT, &netcore_email_sendgrid::FORMAT],
     },
 ];
 

@@ -20,6 +20,7 @@ pub(super) struct Draft<'a> {
     pub(super) event_time: Option<EpochMillis>,
     pub(super) recipient: Option<String>,
     pub(super) event_id: Option<String>,
+    pub(super) addressee: Option<String>,
     pub(super) attributes: BTreeMap<Attribute, Value>,
     pub(super) as_sent: Map<String, Value>,
     /// Listed fields without a meaning here.
@@ -39,6 +40,7 @@ impl<'a> Draft<'a> {
             event_time: None,
             recipient: None,
             event_id: None,
+            addressee: None,
             attributes: BTreeMap::new(),
             as_sent: Map::new(),
             unlisted: Map::new(),
@@ -71,7 +73,11 @@ impl<'a> Draft<'a> {
         let id = match value {
             Value::String(id) => id,
             other => {
-                let id = text_of(&other).ok_or_else(|| not_a_text(field))?;
+                let id = self
+                    .record
+                    .long_integer(field, &other)
+                    .or_else(|| text_of(&other))
+                    .ok_or_else(|| not_a_text(field))?;
                 self.as_sent.insert(field.to_owned(), other);
                 id
             }
@@ -210,6 +216,7 @@ impl<'a> Draft<'a> {
             event_time: self.event_time,
             recipient: self.recipient,
             event_id: self.event_id.filter(|id| !id.is_empty()),
+            addressee: self.addressee,
             attributes: self.attributes,
             extra,
             as_sent: self.as_sent,

@@ -1,0 +1,49 @@
+//! Netcore's e-mail events with the names of SendGrid's event webhook, for customers who moved from it.
+//! <https://emaildev.netcorecloud.com/migration-api/new-subpage/migration-webhooks>
+//!
+//! The sender's custom arguments are further fields of the record, under any name.
+
+use super::{
+    Format, Role,
+    netcore_email::{self, Names},
+};
+use crate::event::{Attribute, FormatName, Status, time::Unit};
+
+/// `[{"sg_message_id","email","event","timestamp","fromaddress","response","reason","tags",…}]`
+pub static FORMAT: Format = Format {
+    name: FormatName::new("netcore-email-sendgrid"),
+    provider: "netcore",
+    envelope: None,
+    recognizes: |_| true,
+    fields: &[
+        ("sg_message_id", Role::MessageId),
+        ("event", Role::Status(spell)),
+        ("timestamp", Role::Time(Unit::Seconds)),
+        ("email", Role::Identity { kind: "mailto" }),
+        ("fromaddress", Role::Text(Attribute::BotId)),
+        ("response", Role::Text(Attribute::Remarks)),
+        ("tags", Role::Texts(Attribute::Tags)),
+        ("url", Role::Any(Attribute::Click)),
+    ],
+    also: &[
+        ("ip", "extra"),
+        ("msize", "extra"),
+        ("reason", "extra"),
+        ("useragent", "extra"),
+    ],
+    derive: |draft| netcore_email::derive(draft, &NAMES),
+    restore: |_, record| netcore_email::restore(record, &NAMES),
+};
+
+static NAMES: Names = Names {
+    response: "response",
+    reason: "reason",
+    url: "url",
+    recipient: &["email"],
+};
+
+/// The documented words that are also the stored ones. `bounce`, `open`, `click`, `unsubscribe` and `abuse` are
+/// kept as sent.
+fn spell(status: &Status) -> Option<&'static str> {
+    ["delivered", "dropped"].into_iter().find(|word| *word == status.as_str())
+}
