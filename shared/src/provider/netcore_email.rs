@@ -9,7 +9,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    EventContent, Format, Role,
+    Format, Role,
     content::Fields,
     mapping::{Draft, text_of},
 };
