@@ -3,10 +3,14 @@
 use std::process::ExitCode;
 
 use webhook_ingest::{
-    http::{receiver::Receiver, runtime},
+    http::{
+        receiver::Receiver,
+        runtime,
+        sender::{NETCORE, NETCORE_EMAIL, NETCORE_SMS, PAYTM, RCS_GATEWAY},
+    },
     provider::{
         netcore_delivery_status, netcore_email, netcore_email_sendgrid, netcore_events, netcore_incoming,
-        paytm_sms, rcs_gateway, whatsapp_incoming,
+        netcore_sms, paytm_sms, rcs_gateway, whatsapp_incoming,
     },
 };
 
@@ -14,36 +18,48 @@ use webhook_ingest::{
 ///
 /// RCS events and SMS fallback have the same record format, so `event-webhook` and `fallback-sms` accept
 /// both. Paytm Pi Commerce sends RCS events in that format and its own SMS reports to one URL.
-pub static RECEIVERS: [Receiver; 6] = [
+pub static RECEIVERS: [Receiver; 7] = [
     Receiver {
         function: "event-webhook",
         provider: "netcore",
         formats: &[&netcore_events::FORMAT, &paytm_sms::FORMAT],
+        senders: &[&NETCORE, &PAYTM],
     },
     Receiver {
         function: "fallback-sms",
         provider: "netcore",
-        formats: &[&netcore_events::FORMAT, &paytm_sms::FORMAT],
+        formats: &[&netcore_events::FORMAT],
+        senders: &[&NETCORE],
     },
     Receiver {
         function: "incoming-webhook",
         provider: "netcore",
         formats: &[&netcore_incoming::FORMAT, &whatsapp_incoming::FORMAT],
+        senders: &[&NETCORE],
     },
     Receiver {
         function: "delivery-status",
         provider: "netcore",
         formats: &[&netcore_delivery_status::FORMAT],
+        senders: &[&NETCORE],
     },
     Receiver {
         function: "rcs-callback",
         provider: "rcs-gateway",
         formats: &[&rcs_gateway::FORMAT],
+        senders: &[&RCS_GATEWAY],
+    },
+    Receiver {
+        function: "sms-delivery",
+        provider: "netcore",
+        formats: &[&netcore_sms::FORMAT],
+        senders: &[&NETCORE_SMS],
     },
     Receiver {
         function: "email-event",
         provider: "netcore",
         formats: &[&netcore_email::FORMAT, &netcore_email_sendgrid::FORMAT],
+        senders: &[&NETCORE_EMAIL],
     },
 ];
 

@@ -23,6 +23,8 @@ pub static FORMAT: Format = Format {
     name: FormatName::new("netcore-email"),
     provider: "netcore",
     envelope: None,
+    parameters: false,
+    aliases: &[],
     recognizes: |_| true,
     fields: &[
         ("TRANSID", Role::MessageId),

@@ -14,6 +14,8 @@ pub static FORMAT: Format = Format {
     name: FormatName::new("netcore-email-sendgrid"),
     provider: "netcore",
     envelope: None,
+    parameters: false,
+    aliases: &[],
     recognizes: |_| true,
     fields: &[
         ("sg_message_id", Role::MessageId),

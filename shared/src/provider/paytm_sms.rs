@@ -9,6 +9,8 @@ pub static FORMAT: Format = Format {
     name: FormatName::new("paytm-sms"),
     provider: "paytm-pi",
     envelope: None,
+    parameters: false,
+    aliases: &[],
     recognizes: |_| true,
     fields: &[
         ("referenceId", Role::MessageId),
