@@ -120,6 +120,20 @@ mod tests {
         assert_eq!(key("RCS", "Delivered", "x"), "RCS#delivered");
         assert_eq!(key("rcs", "Clicked", "e#1%"), "RCS#clicked#e%231%25");
         assert_eq!(key("Push", "Template paused", "7"), "PUSH#template_paused#7");
+        // These words had no meaning in earlier versions, which therefore let them repeat.
+        for word in [
+            "opened",
+            "bounced",
+            "dropped",
+            "invalid",
+            "expired",
+            "revoked",
+            "unsubscribed",
+            "spam",
+            "abuse",
+        ] {
+            assert_eq!(key("RCS", word, "7"), format!("RCS#{word}#7"));
+        }
         assert_eq!(
             StatusKey::new(
                 &Channel::from_word("RCS"),

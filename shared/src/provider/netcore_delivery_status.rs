@@ -10,7 +10,7 @@
 //! the related format for incoming messages is `WhatsApp`'s, so the channel is `WHATSAPP`.
 
 use super::{Format, Role, mapping::Draft};
-use crate::event::{Attribute, Channel, FormatName, Status, time::Unit};
+use crate::event::{Attribute, Channel, FormatName, Status, person::WHATSAPP, time::Unit};
 
 /// `{"delivery_status":[{"ncmessage_id","recipient","status","received_at","pricing",…}]}`
 pub static FORMAT: Format = Format {
@@ -26,8 +26,8 @@ pub static FORMAT: Format = Format {
         ("channel", Role::Channel { documented: false }),
         ("received_at", Role::Time(Unit::SecondsText)),
         ("recipient", Role::Recipient { plus: false }),
-        ("recipient_user_id", Role::Identity { kind: "whatsapp" }),
-        ("user_id", Role::Identity { kind: "whatsapp" }),
+        ("recipient_user_id", Role::Identity { kind: WHATSAPP }),
+        ("user_id", Role::Identity { kind: WHATSAPP }),
         ("phoneNumber", Role::Text(Attribute::BotId)),
         ("pricing", Role::Any(Attribute::Pricing)),
         ("source", Role::Text(Attribute::Source)),

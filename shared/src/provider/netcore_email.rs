@@ -14,7 +14,7 @@ use super::{
     mapping::{Draft, text_of},
 };
 use crate::{
-    event::{Attribute, Channel, FormatName, Status, time::Unit},
+    event::{Attribute, Channel, FormatName, Status, person::MAILTO, time::Unit},
     record::exact::Exact,
 };
 
@@ -30,7 +30,7 @@ pub static FORMAT: Format = Format {
         ("TRANSID", Role::MessageId),
         ("EVENT", Role::Status(spell)),
         ("TIMESTAMP", Role::Time(Unit::Seconds)),
-        ("EMAIL", Role::Identity { kind: "mailto" }),
+        ("EMAIL", Role::Identity { kind: MAILTO }),
         ("FROMADDRESS", Role::Text(Attribute::BotId)),
         ("RESPONSE", Role::Text(Attribute::Remarks)),
         ("TAGS", Role::Texts(Attribute::Tags)),
@@ -55,6 +55,7 @@ static NAMES: Names = Names {
     response: "RESPONSE",
     reason: "BOUNCE_REASON",
     url: "URL",
+    user_agent: "USERAGENT",
     recipient: &["EMAIL", "RCPTID"],
 };
 
@@ -66,34 +67,33 @@ pub(super) struct Names {
     pub(super) reason: &'static str,
     /// The address of a tapped link.
     pub(super) url: &'static str,
+    /// The program that requested the picture or the link.
+    pub(super) user_agent: &'static str,
     /// The fields that name the recipient, the best one first.
     pub(super) recipient: &'static [&'static str],
 }
 
 pub(super) fn derive(draft: &mut Draft<'_>, names: &Names) {
     draft.channel = Some(Channel::from_word(Channel::EMAIL));
-    if let Some(reason) = reason(draft.record.get(names.reason)) {
+    draft.status = draft.status.take().map(Status::in_email);
+    let user_agent = draft.record.get(names.user_agent).and_then(text_of);
+    draft.mark_machine_open(user_agent.as_deref());
+    if let Some(reason) = word(draft.record.get(names.reason)) {
         let response = draft.attributes.insert(Attribute::Remarks, reason.into());
         if let Some(response) = response.or_else(|| draft.unlisted.remove(names.response)) {
-            draft
-                .as_sent
-                .entry(names.response)
-                .or_insert(response);
+            draft.as_sent.entry(names.response).or_insert(response);
         }
     }
     if let Some(url) = draft.attributes.remove(&Attribute::Click) {
         draft.attributes.insert(Attribute::Click, json!({ "url": url }));
     }
-    let as_written = |name: &&str| {
-        let value = draft.unlisted.get(*name).or_else(|| draft.record.get(name));
-        reason(value)
-    };
-    let recipient = draft.recipient.clone();
-    draft.addressee = recipient.or_else(|| names.recipient.iter().find_map(as_written));
+    // Of an address that is none, the text distinguishes the recipients.
+    let as_sent = |name: &&str| word(draft.unlisted.get(*name).or_else(|| draft.record.get(name)));
+    draft.addressee = Some(names.recipient.iter().find_map(as_sent).unwrap_or_default());
 }
 
-/// A text, number or boolean that is not empty.
-fn reason(value: Option<&Value>) -> Option<String> {
+/// A text, number or boolean that is not empty, as a text.
+fn word(value: Option<&Value>) -> Option<String> {
     value.and_then(text_of).filter(|text| !text.is_empty())
 }
 
@@ -112,11 +112,19 @@ pub(super) fn restore(record: &mut Fields<'_>, names: &Names) {
     }
 }
 
-/// The documented words for a status.
-const WORDS: [&str; 8] = [
-    "sent", "opened", "clicked", "bounced", "dropped", "unsubscribed", "invalid", "spam",
+/// The documented words that are also the stored ones.
+const WORDS: [&str; 9] = [
+    "sent",
+    "delivered",
+    "opened",
+    "clicked",
+    "bounced",
+    "dropped",
+    "unsubscribed",
+    "invalid",
+    "spam",
 ];
 
-fn spell(status: &Status) -> Option<&'static str> {
+pub(super) fn spell(status: &Status) -> Option<&'static str> {
     WORDS.into_iter().find(|word| *word == status.as_str())
 }

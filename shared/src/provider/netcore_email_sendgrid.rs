@@ -7,7 +7,7 @@ use super::{
     Format, Role,
     netcore_email::{self, Names},
 };
-use crate::event::{Attribute, FormatName, Status, time::Unit};
+use crate::event::{Attribute, FormatName, person::MAILTO, time::Unit};
 
 /// `[{"sg_message_id","email","event","timestamp","fromaddress","response","reason","tags",…}]`
 pub static FORMAT: Format = Format {
@@ -19,9 +19,9 @@ pub static FORMAT: Format = Format {
     recognizes: |_| true,
     fields: &[
         ("sg_message_id", Role::MessageId),
-        ("event", Role::Status(spell)),
+        ("event", Role::Status(netcore_email::spell)),
         ("timestamp", Role::Time(Unit::Seconds)),
-        ("email", Role::Identity { kind: "mailto" }),
+        ("email", Role::Identity { kind: MAILTO }),
         ("fromaddress", Role::Text(Attribute::BotId)),
         ("response", Role::Text(Attribute::Remarks)),
         ("tags", Role::Texts(Attribute::Tags)),
@@ -41,11 +41,6 @@ static NAMES: Names = Names {
     response: "response",
     reason: "reason",
     url: "url",
+    user_agent: "useragent",
     recipient: &["email"],
 };
-
-/// The documented words that are also the stored ones. `bounce`, `open`, `click`, `unsubscribe` and `abuse` are
-/// kept as sent.
-fn spell(status: &Status) -> Option<&'static str> {
-    ["delivered", "dropped"].into_iter().find(|word| *word == status.as_str())
-}

@@ -12,7 +12,7 @@ use super::{
     mapping::{Draft, is_empty, text_of},
 };
 use crate::{
-    event::{Attribute, Channel, FormatName, Status, time::Unit},
+    event::{Attribute, Channel, FormatName, Status, person::WHATSAPP, time::Unit},
     record::exact::Exact,
 };
 
@@ -47,8 +47,8 @@ pub static FORMAT: Format = Format {
         ("channel", Role::Channel { documented: false }),
         ("received_at", Role::Time(Unit::SecondsText)),
         ("from", Role::Recipient { plus: false }),
-        ("from_user_id", Role::Identity { kind: "whatsapp" }),
-        ("user_id", Role::Identity { kind: "whatsapp" }),
+        ("from_user_id", Role::Identity { kind: WHATSAPP }),
+        ("user_id", Role::Identity { kind: WHATSAPP }),
         ("to", Role::Text(Attribute::BotId)),
         ("message_type", Role::Text(Attribute::MessageType)),
     ],
@@ -86,7 +86,11 @@ fn derive(draft: &mut Draft<'_>) {
         .collect();
     let tapped = match draft.attributes.get(&Attribute::MessageType) {
         Some(Value::String(kind)) => TAPS.iter().any(|tap| kind.eq_ignore_ascii_case(tap)),
-        _ => TAPS.iter().any(|tap| content.get(&format!("{tap}_type")).is_some_and(|tap| !is_empty(tap))),
+        _ => TAPS.iter().any(|tap| {
+            content
+                .get(&format!("{tap}_type"))
+                .is_some_and(|tap| !is_empty(tap))
+        }),
     };
     let (status, holder) = if tapped {
         (Status::Clicked, Attribute::Click)

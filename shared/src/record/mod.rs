@@ -47,7 +47,11 @@ impl<'a> Record<'a> {
             .map_err(|e| Unreadable(format!("the record cannot be read: {}", describe(&e))))?;
         json.end()
             .map_err(|e| Unreadable(format!("the record cannot be read: {}", describe(&e))))?;
-        let Parsed { fields, exact, fractions } = record;
+        let Parsed {
+            fields,
+            exact,
+            fractions,
+        } = record;
         Ok(Self {
             text,
             fields,
@@ -120,7 +124,9 @@ pub(crate) fn describe(error: &serde_json::Error) -> String {
             "it is nested too deeply"
         }
         _ => match error.to_string() {
-            text if text.starts_with("control character") => "a string contains a line break or control character",
+            text if text.starts_with("control character") => {
+                "a string contains a line break or control character"
+            }
             text if text.starts_with("trailing comma") => "a comma is followed by no value",
             text if text.starts_with("key must be a string") => "a field's name in quotes is missing",
             _ => "it is not JSON",
@@ -413,8 +419,14 @@ mod tests {
         let error = Record::parse(&deep).unwrap_err().0;
         assert!(error.contains("nested too deep"), "{error}");
         for (text, reason) in [
-            ("{\"a\":\"x\ny\"}", "a string contains a line break or control character (line 2, column 0)"),
-            ("{\"a\":1,\n}", "a comma is followed by no value (line 2, column 1)"),
+            (
+                "{\"a\":\"x\ny\"}",
+                "a string contains a line break or control character (line 2, column 0)",
+            ),
+            (
+                "{\"a\":1,\n}",
+                "a comma is followed by no value (line 2, column 1)",
+            ),
             ("{\"a\" 1}", "it is not JSON (line 1, column 6)"),
         ] {
             let error = Record::parse(text).unwrap_err().0;

@@ -39,7 +39,10 @@ mod tests {
     #[test]
     fn an_encoded_list_or_object_is_decoded_once() {
         for (body, expected) in [
-            ("%5B%7B%22EMAIL%22%3A%22a%40b.example%22%7D%5D", r#"[{"EMAIL":"a@b.example"}]"#),
+            (
+                "%5B%7B%22EMAIL%22%3A%22a%40b.example%22%7D%5D",
+                r#"[{"EMAIL":"a@b.example"}]"#,
+            ),
             ("%7b%22a%22:%22x%2By+z%22%7d", r#"{"a":"x+y z"}"#),
             (" \r\n%5B1%5D", " \r\n[1]"),
             ("%5B%22100%2525%22%5D", r#"["100%25"]"#),
@@ -51,7 +54,15 @@ mod tests {
 
     #[test]
     fn other_bodies_stay_as_they_are() {
-        for body in ["", "%5", "[{\"a\":\"%5B\"}]", "{}", "%22%5B%5D%22", "a=%5B%5D", "%255B%255D"] {
+        for body in [
+            "",
+            "%5",
+            "[{\"a\":\"%5B\"}]",
+            "{}",
+            "%22%5B%5D%22",
+            "a=%5B%5D",
+            "%255B%255D",
+        ] {
             assert!(!is_json(body.as_bytes()), "{body}");
         }
     }
