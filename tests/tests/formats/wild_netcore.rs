@@ -223,7 +223,7 @@ async fn the_parts_of_an_email_event_have_their_attributes() {
         (
             "abuse.COMPOSED",
             "as_sent",
-            json!({"EVENT": "abuse", "RESPONSE": ""}),
+            json!({"EVENT": "abuse", "RESPONSE": "", "TAGS": "mytag1", "TRANSID": 15_536_250_111_702_805_u64}),
         ),
         (
             "sendgrid-dropped",
@@ -327,7 +327,7 @@ async fn pages_whose_samples_are_no_json_are_kept_with_a_reason() {
         (
             "incoming-webhook",
             "docs-image.txt",
-            "the body cannot be read: a string contains a line break or control character (line 13, column 0)",
+            "the body cannot be read: a string contains a line break or control character (line 13, column 60)",
         ),
         (
             "incoming-webhook",
