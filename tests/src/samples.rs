@@ -6,11 +6,12 @@ use crate::{fixtures::receiver_names, storage::Key};
 
 /// Folders with samples that are composed from documentation, or that resellers published. The provider published
 /// the others.
-const COMPOSED: [&str; 4] = [
+const COMPOSED: [&str; 5] = [
     "email-event",
     "event-webhook-paytm",
     "incoming-webhook-whatsapp",
     "rcs-callback",
+    "sms-delivery",
 ];
 
 /// A sample body.
@@ -187,4 +188,7 @@ incoming-webhook-whatsapp/text_as_list wamid.t9                                 
 incoming-webhook-whatsapp/voice       wamid.v1                                                                 WHATSAPP#received#1750238704000.Uz07BNNr0YpCTRYtuYazaA
 incoming-webhook-whatsapp/without_number wamid.nonumber1                                                          WHATSAPP#received#1782282800000.bz-2XgPeAm-vLiVACqqOOA
 incoming-webhook-whatsapp/without_type wamid.unknown1                                                           WHATSAPP#received#1782282738000.iBcmEBQdWYJKkFrS420aPg
+sms-delivery/delivered                5031754312                                                         SMS#delivered
+sms-delivery/dlt_failure              5031754314                                                         SMS#dlt_chain_failure#1764585450000.ggnJbTaxQl-ZgH-OhPJ6MA
+sms-delivery/failed                   5031754313                                                         SMS#failed
 ";

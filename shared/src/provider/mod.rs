@@ -127,6 +127,17 @@ impl Format {
             .unwrap_or_default()
     }
 
+    /// The names of the documented fields.
+    pub fn documented_fields(&self) -> impl Iterator<Item = &'static str> {
+        let fields = self.fields.iter().map(|(field, _)| *field);
+        fields.chain(self.also.iter().map(|(field, _)| *field))
+    }
+
+    /// Other names of listed fields, in any letter case.
+    pub fn aliases(&self) -> &'static [(&'static str, &'static [&'static str])] {
+        self.aliases
+    }
+
     /// Whether the provider documents a field with this name.
     pub(crate) fn documents(&self, name: &str) -> bool {
         self.fields.iter().any(|(field, _)| *field == name)

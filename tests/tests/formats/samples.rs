@@ -112,6 +112,9 @@ incoming-webhook-whatsapp/text_as_list WHATSAPP received  919999999901  17502387
 incoming-webhook-whatsapp/voice       WHATSAPP received  919999999901  1750238704000 wamid.v1
 incoming-webhook-whatsapp/without_number WHATSAPP received  whatsapp:IN.13491208655302741918 1782282800000 wamid.nonumber1
 incoming-webhook-whatsapp/without_type WHATSAPP received  919999999901  1782282738000 wamid.unknown1
+sms-delivery/delivered                SMS      delivered 919999999901  1764585432000 5031754312
+sms-delivery/dlt_failure              SMS      dlt_chain_failure 919999999903 1764585450000 5031754314
+sms-delivery/failed                   SMS      failed    919999999902  1764585440000 5031754313
 ";
 
 /// File, third part of the status key, and the other attributes: texts in full, of maps the names.
@@ -192,7 +195,7 @@ email-event/bounced                   #<time>.<digest> bot_id=sender@example.com
 email-event/clicked                   #<time>.<digest> bot_id=sender@example.com callback_data=xapi1 tags=["tag1"] click={url} provider=netcore extra={IPADDRESS,MSIZE,USERAGENT} as_sent={RESPONSE,TAGS,TRANSID}
 email-event/dropped                   #<time>.<digest> bot_id=sender@example.com callback_data=UNIQUEID tags=["mytag1"] remarks=User suppressed due to unsubscription provider=netcore extra={MSIZE} as_sent={TAGS,TRANSID}
 email-event/invalid                   #<time>.<digest> bot_id=sender@example.com callback_data=UNIQUEID tags=["mytag1"] remarks=Invalid email id provider=netcore extra={MSIZE} as_sent={TAGS,TRANSID}
-email-event/old_sent                  zVGw3SORRlHOxIBmRpb30A bot_id=fromabc@abc.com remarks=smtp;250 2.0.0 Ok: queued as 824C61FBBB3
+email-event/old_sent                  zVGw3SORRlHOxIBmRpb30A bot_id=fromabc@abc.com remarks=smtp;250 2.0.0 Ok: queued as 824C61FBBB3 provider=netcore extra={CLIENTID,RCPTID,USERAGENT} as_sent={TIMESTAMP}
 email-event/opened                    #<time>.<digest> bot_id=info@mydomain.com callback_data=xapi1 tags=["tag1"] opened_by=GoogleImageProxy provider=netcore extra={IPADDRESS,MSIZE,USERAGENT} as_sent={RESPONSE,TAGS,TRANSID}
 email-event/opened_by_another         #<time>.<digest> bot_id=info@mydomain.com callback_data=xapi1 tags=["tag1"] opened_by=GoogleImageProxy provider=netcore extra={IPADDRESS,MSIZE,USERAGENT} as_sent={EMAIL,RESPONSE,TAGS,TRANSID}
 email-event/sendgrid_click            #<time>.<digest> bot_id=info@mydomain.com tags=["mytag1"] click={url} provider=netcore extra={customargs1,customargs2,msize} as_sent={event,response,tags}
@@ -209,6 +212,9 @@ incoming-webhook-whatsapp/text_as_list #<time>.<digest> bot_id=912249757556 mess
 incoming-webhook-whatsapp/voice       #<time>.<digest> bot_id=912249757556 message_type=VOICE content={voice_type} provider=netcore
 incoming-webhook-whatsapp/without_number #<time>.<digest> bot_id=912249757556 message_type=TEXT content={text_type} provider=netcore extra={context}
 incoming-webhook-whatsapp/without_type #<time>.<digest> bot_id=912249757556 provider=netcore extra={context,from_name}
+sms-delivery/delivered                - bot_id=NETCOR provider=netcore as_sent={reqid,status}
+sms-delivery/dlt_failure              #<time>.<digest> remarks=TM-Chain registration is incomplete provider=netcore extra={circle} as_sent={MSISDN,Status,dlr_time,error,request_ID}
+sms-delivery/failed                   - bot_id=NETCOR remarks=Absent subscriber provider=netcore as_sent={reqid,status}
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
