@@ -332,7 +332,7 @@ async fn pages_whose_samples_are_no_json_are_kept_with_a_reason() {
         (
             "incoming-webhook",
             "docs-location.txt",
-            "the body cannot be read: a string contains a line break or control character (line 12, column 0)",
+            "the body cannot be read: a string contains a line break or control character (line 12, column 78)",
         ),
         (
             "delivery-status",
