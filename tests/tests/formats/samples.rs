@@ -113,7 +113,7 @@ incoming-webhook-whatsapp/voice       WHATSAPP received  919999999901  175023870
 incoming-webhook-whatsapp/without_number WHATSAPP received  whatsapp:IN.13491208655302741918 1782282800000 wamid.nonumber1
 incoming-webhook-whatsapp/without_type WHATSAPP received  919999999901  1782282738000 wamid.unknown1
 sms-delivery/delivered                SMS      delivered 919999999901  1764585432000 5031754312
-sms-delivery/dlt_failure              SMS      dlt_chain_failure 919999999903 1764585450000 5031754314
+sms-delivery/dlt_failure              SMS      dlt_chain_failure 919999999903  1764585450000 5031754314
 sms-delivery/failed                   SMS      failed    919999999902  1764585440000 5031754313
 ";
 
