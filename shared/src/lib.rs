@@ -14,6 +14,7 @@
 //! | authenticates the bytes of a request | [`auth`] |
 //! | configuration, AWS clients, logs, metrics | [`operations`] |
 //! | an event, its key, its time, and the state of a message | [`event`] |
+//! | finds and redacts ids of people in free text | [`personal`] |
 //! | finds and redacts phone numbers in free text | [`phone`] |
 //! | parses the JSON of untrusted senders, exactly | [`record`] |
 
@@ -24,6 +25,7 @@ pub mod event;
 pub mod events_table;
 pub mod http;
 pub mod operations;
+pub mod personal;
 pub mod phone;
 pub mod pipeline;
 pub mod provider;

@@ -36,7 +36,7 @@ const MAX_CALLS: usize = 20;
 /// nearly as much.
 const OWN_EVENTS: usize = 3_100_000;
 /// Attributes that determine the state of a message.
-const FOLDED: [&str; 7] = [
+const FOLDED: [&str; 8] = [
     MESSAGE_ID,
     CHANNEL,
     STATUS,
@@ -44,6 +44,7 @@ const FOLDED: [&str; 7] = [
     RECIPIENT,
     FORMAT,
     Attribute::InReplyTo.name(),
+    Attribute::OpenedBy.name(),
 ];
 /// Maximum events of a person within [`LINK_WINDOW_MS`] that are read.
 const MAX_LINKED: i32 = 200;
@@ -53,7 +54,7 @@ const NEARBY: SizeBudget = SizeBudget {
     bytes: MAX_RESPONSE_BYTES,
 };
 /// Attributes that determine a journey, and the key of an event.
-const JOURNEY: [&str; 10] = [
+const JOURNEY: [&str; 11] = [
     MESSAGE_ID,
     STATUS_KEY,
     CHANNEL,
@@ -64,6 +65,7 @@ const JOURNEY: [&str; 10] = [
     Attribute::CallbackData.name(),
     Attribute::InReplyTo.name(),
     Attribute::Remarks.name(),
+    Attribute::OpenedBy.name(),
 ];
 
 /// Reads the events table.

@@ -207,9 +207,13 @@ fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
 }
 
 fn status_update(item: &Item) -> Option<StatusUpdate> {
+    let status = Status::from_word(text(item, STATUS)?).ok()?;
     Some(StatusUpdate {
         channel: Channel::from_word(text(item, CHANNEL)?),
-        status: Status::from_word(text(item, STATUS)?).ok()?,
+        status: match text(item, Attribute::OpenedBy.name()) {
+            Some(_) => state::proved_by_machine(status),
+            None => status,
+        },
         at: number_at(item, EVENT_TIME)?,
     })
 }
