@@ -47,7 +47,7 @@ pub(super) static PROVIDER: Provider = Provider {
 
 fn simulate(outgoing: &OutgoingMessage, _: f64, random: &mut Random) -> Vec<SimulatedEvent> {
     let recipients = random.weighted(&[(6, 1), (3, 2), (1, 3)]);
-    let id = random.id(15_000_000_000_000_000..99_999_999_999_999_999);
+    let id = random.long_number();
     let header = format!("order-{}", random.hex(8));
     let bytes = random.number(2_000..90_000);
     // Every recipient of one e-mail has the same history at the same seconds: the hardest case for a key.

@@ -63,11 +63,6 @@ impl Random {
         (f64::from(median) * (spread * normal).exp()).clamp(1.0, 1e10) as i64
     }
 
-    /// A random number as an id.
-    pub(super) fn id(&mut self, range: Range<u64>) -> u64 {
-        self.names.u64(range)
-    }
-
     pub(super) fn hex(&mut self, digits: usize) -> String {
         (0..digits).map(|_| self.names.digit(16)).collect()
     }
