@@ -23,7 +23,6 @@ pub struct BatchOutcome {
     /// In the dead-letter queue.
     pub dead_lettered: usize,
     /// Subset of `dead_lettered`: in the queue already, since the same body was rejected before.
-    #[serde(skip_serializing_if = "is_zero")]
     pub repeated: usize,
     /// Not durable anywhere.
     pub lost: usize,
