@@ -11,6 +11,7 @@
 //! | `<generation>#seen#<second>` | `-` | markers of one of these seconds, if they are busy |
 //! | `<generation>#seen#<second>.<part>` | `-` | markers of a sixteenth of a busy second |
 //! | `<generation>#seen#<second>.<part>#<digits>` | `-` | more of them, by the first hex digits of the marker |
+//! | `person#<id>` | `-` | other ids of the person, see [`links`](crate::links) |
 //! | `generation` | `-` | the generation that is read, and the one that is being built |
 //!
 //! A scope is `all`, `bot=B`, `tag=T` or `bot=B&tag=T`. The channel is a part of each counter's name. The

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | requests and responses of a function URL | [`http`] |
 //! | splits a body into records; stores, queues or dead-letters each | [`pipeline`] |
+//! | links between the ids of a person | [`links`] |
 //! | counters and their names | [`counters`] |
 //! | messages of the retry queue and the dead-letter queue | [`queue`] |
 //! | converts an event to an item; compares two events with one key | [`events_table`] |
@@ -24,6 +25,7 @@ pub mod dead_letters;
 pub mod event;
 pub mod events_table;
 pub mod http;
+pub mod links;
 pub mod operations;
 pub mod personal;
 pub mod phone;

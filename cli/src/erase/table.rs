@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use webhook_ingest::personal;
+use webhook_ingest::{event::person, personal};
 
 use super::{Counters, Done, FoundMessages, MatchReason, Report};
 
@@ -20,6 +20,13 @@ impl fmt::Display for Report {
             self.messages().len()
         )?;
         self.events(f)?;
+        if self.has_more {
+            writeln!(
+                f,
+                "more ids are linked to this person than are followed ({}): erase the others by their own ids",
+                person::MAX_IDS
+            )?;
+        }
         if !self.thorough {
             writeln!(
                 f,
@@ -108,6 +115,9 @@ fn found(found: &FoundMessages, queue: &str, f: &mut fmt::Formatter<'_>) -> fmt:
 
 impl Counters {
     fn summary(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.linked.is_empty() {
+            writeln!(f, "links: {} ids are linked with the person", self.linked.len())?;
+        }
         if self.found == 0 {
             return writeln!(f, "counters: none of {} items names the person", self.read);
         }

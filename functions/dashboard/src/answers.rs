@@ -96,6 +96,9 @@ pub(crate) struct Outcome {
 /// A page of a person's events, newest first.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PersonEvents {
+    /// The ids of the person, the requested one first: those that events link to it, at most 16. Links exist some
+    /// seconds after their event.
+    pub(crate) ids: Vec<String>,
     /// Can have fewer events than `limit`, or none, although there is a cursor.
     pub(crate) events: Vec<Event>,
     /// Cursor for the next page; null on the last page.

@@ -221,11 +221,13 @@ impl ForViewer for PersonEvents {
     fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
         // The events stay sorted by time, so the positions stay valid.
         let Self {
+            ids,
             events,
             cursor: _,
             journeys,
         } = self;
         Self {
+            ids: ids.iter().map(|id| person(id)).collect(),
             events: events.for_viewer(viewer),
             // A cursor contains a number.
             cursor: None,
