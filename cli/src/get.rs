@@ -169,6 +169,7 @@ fn row(event: &Value) -> String {
     let detail = match text("remarks") {
         "" => event
             .pointer("/click/text")
+            .or_else(|| event.pointer("/click/url"))
             .or_else(|| event.pointer("/content/text"))
             .and_then(Value::as_str)
             .unwrap_or_default(),

@@ -4,8 +4,15 @@ use std::path::{Path, PathBuf};
 
 use crate::{fixtures::receiver_names, storage::Key};
 
-/// Folders whose samples are composed from the provider's documentation. The provider published the others.
-const COMPOSED: [&str; 3] = ["incoming-webhook-whatsapp", "rcs-callback", "sms-delivery"];
+/// Folders with samples that are composed from documentation, or that resellers published. The provider published
+/// the others.
+const COMPOSED: [&str; 5] = [
+    "email-event",
+    "event-webhook-paytm",
+    "incoming-webhook-whatsapp",
+    "rcs-callback",
+    "sms-delivery",
+];
 
 /// A sample body.
 #[derive(Debug, Clone)]
@@ -160,6 +167,27 @@ rcs-callback/outbound_video           7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b03      
 rcs-callback/read                     7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b01                               RCS#read
 rcs-callback/suggestion_link          7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b08                               RCS#clicked#evt-08-tap-1
 rcs-callback/suggestion_reply         7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b08                               RCS#clicked#evt-08-tap-2
+email-event/bounced                   15536250111702804                                                        EMAIL#bounced#1553681700000.4iD0lSDH_X-y40NYSkpI2g
+email-event/clicked                   15543162084122748                                                        EMAIL#clicked#1554376443000.pEUCSeAk_37tI4qiIPB8Ag
+email-event/dropped                   15536250111702810                                                        EMAIL#dropped#1553681800000.q42AUKlAMjRTxlBNEw605g
+email-event/invalid                   15536250111702811                                                        EMAIL#invalid#1553681800000.bn8QQ0P8s7_Xm_fc9aPH-g
+email-event/old_sent                  14551290015805717                                                        EMAIL#sent#zVGw3SORRlHOxIBmRpb30A
+email-event/opened                    15543162084122749                                                        EMAIL#opened#1554375863000.k3HDGbj9Apa1LJHtssVG9Q
+email-event/opened_by_another         15543162084122749                                                        EMAIL#opened#1554375863000.Lr9CcJLVcAUPsw4YBjz0tg
+email-event/sendgrid_click            15536250111702825                                                        EMAIL#clicked#1553681625000.A7V6K6uW6_TsiTndp_1NHA
+email-event/sendgrid_delivered        15536250111702823                                                        EMAIL#delivered#mumDX7qjlSUbAULj-pQE3g
+email-event/sendgrid_dropped          15536250111702824                                                        EMAIL#dropped#1553681625000.qv3Riwjw5ycMRrd-w7AJng
+email-event/sent                      15536250111702803                                                        EMAIL#sent#CCllEt7iXt0lOU5H4i6Dzw
+email-event/spam                      15536250111702813                                                        EMAIL#spam#1553681800000.7t4w0AmJAMYPUmoQ6CH65Q
+email-event/unsubscribed              15536250111702812                                                        EMAIL#unsubscribed#1553681800000.7t4w0AmJAMYPUmoQ6CH65Q
+event-webhook-paytm/sms_delivered     rec_7a1c93de20                                                           SMS#delivered
+event-webhook-paytm/sms_failed        rec_44b8f1ce07                                                           SMS#failed
+incoming-webhook-whatsapp/interactive_button wamid.int1                                                               WHATSAPP#clicked#1750238700000.MwBkfVLN4js4gRZ4ZiWCDQ
+incoming-webhook-whatsapp/interactive_list wamid.int2                                                               WHATSAPP#clicked#1750238701000.aZHPx_nt4zqX8T2vcO8QyA
+incoming-webhook-whatsapp/text_as_list wamid.t9                                                                 WHATSAPP#received#1750238703000.q7oN3cQiS_juLsdtLIEJpg
+incoming-webhook-whatsapp/voice       wamid.v1                                                                 WHATSAPP#received#1750238704000.Uz07BNNr0YpCTRYtuYazaA
+incoming-webhook-whatsapp/without_number wamid.nonumber1                                                          WHATSAPP#received#1782282800000.bz-2XgPeAm-vLiVACqqOOA
+incoming-webhook-whatsapp/without_type wamid.unknown1                                                           WHATSAPP#received#1782282738000.iBcmEBQdWYJKkFrS420aPg
 sms-delivery/delivered                5031754312                                                         SMS#delivered
 sms-delivery/dlt_failure              5031754314                                                         SMS#dlt_chain_failure#1764585450000.ggnJbTaxQl-ZgH-OhPJ6MA
 sms-delivery/failed                   5031754313                                                         SMS#failed

@@ -317,6 +317,11 @@ fn the_simulation_contains_all_statuses_over_the_whole_period() {
         ("WHATSAPP", "failed"),
         ("WHATSAPP", "received"),
         ("WHATSAPP", "clicked"),
+        ("EMAIL", "sent"),
+        ("EMAIL", "opened"),
+        ("EMAIL", "clicked"),
+        ("EMAIL", "bounced"),
+        ("EMAIL", "unsubscribed"),
     ] {
         assert!(count(channel, status) > 0, "{channel} {status}");
     }
@@ -328,14 +333,26 @@ fn the_simulation_contains_all_statuses_over_the_whole_period() {
             .iter()
             .all(|h| h.at <= simulated::UNTIL && h.at > simulated::UNTIL - 36 * 86_400_000)
     );
-    // Phone numbers that are not assigned.
-    assert!(
-        simulation
-            .events
-            .iter()
-            .all(|h| h.recipient.starts_with("9100") || h.recipient.starts_with("55009"))
-    );
+    // Phone numbers that are not assigned, and addresses that cannot be.
+    let is_nobody = |person: &str| {
+        person.starts_with("9100")
+            || person.starts_with("55009")
+            || (person.starts_with("mailto:") && person.ends_with("@mail.example"))
+    };
+    assert!(simulation.events.iter().all(|h| is_nobody(&h.recipient)));
     assert!(simulation.events.windows(2).all(|pair| pair[0].at <= pair[1].at));
+}
+
+#[test]
+fn recipients_of_one_email_open_it_in_the_same_second() {
+    let url = "http://127.0.0.1:9000/lambda-url/email-event/";
+    let simulation = simulated_by(&["--url", url, "--messages", "200"], 1);
+    let mut opens: BTreeMap<(&str, i64), BTreeSet<&str>> = BTreeMap::new();
+    for open in simulation.events.iter().filter(|h| h.status == "opened") {
+        let people = opens.entry((&open.message_id, open.at)).or_default();
+        assert!(people.insert(&open.recipient), "one person opens once a second");
+    }
+    assert!(opens.values().filter(|people| people.len() > 1).count() > 10);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `simulate`: simulates the providers. Creates messages and their events, posts the events as the
 //! providers do, then reads them from the table and compares them with what was sent.
 
+mod email;
 mod event;
 mod gateway;
 mod netcore;

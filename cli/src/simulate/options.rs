@@ -9,7 +9,7 @@ use super::{Receivers, providers::formats};
 use crate::quantities::share;
 
 /// Simulates the providers, then checks that every event is stored exactly once. The phone numbers
-/// do not exist: `91 0…` and `55 00…`.
+/// and e-mail addresses do not exist: `91 0…`, `55 00…` and `…@mail.example`.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// Base URL, with the receivers at /lambda-url/FUNCTION/ below it; or the URL of one function, to
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn an_address_is_a_base_one_function_or_several() {
-        assert_eq!(urls(&["http://h:1/"]).unwrap().len(), 5);
+        assert_eq!(urls(&["http://h:1/"]).unwrap().len(), 7);
         assert_eq!(
             urls(&["http://h/lambda-url/rcs-callback/"]),
             Ok(vec![("rcs-callback", "http://h/lambda-url/rcs-callback/".into())])

@@ -233,6 +233,11 @@ pub(super) fn indian(person: u64) -> String {
     format!("9100{:08}", scattered(person))
 }
 
+/// An address that nobody has, RFC 2606. A person has several.
+pub(super) fn address(person: u64, number: u32) -> String {
+    format!("p{:08}.{number}@mail.example", scattered(person))
+}
+
 /// A nonexistent number: no area code in Brazil begins with 0.
 pub(super) fn brazilian(person: u64) -> String {
     format!("55009{:08}", scattered(person))

@@ -1,7 +1,7 @@
 //! The simulated providers, one row each.
 
 use super::{
-    Receivers,
+    Receivers, email,
     event::{PostFormat, Provider, SimulatedEvent},
     gateway, netcore,
     people::{OutgoingMessage, World},
@@ -10,10 +10,11 @@ use super::{
 };
 
 /// All simulated providers.
-static PROVIDERS: [&Provider; 4] = [
+static PROVIDERS: [&Provider; 5] = [
     &netcore::PROVIDER,
     &whatsapp::PROVIDER,
     &gateway::PROVIDER,
+    &email::PROVIDER,
     &sms::PROVIDER,
 ];
 

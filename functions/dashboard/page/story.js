@@ -31,8 +31,10 @@ const isObject = (value) => typeof value === "object" && value !== null && !Arra
 export function textOf(event) {
   const { click, content } = event;
   if (isObject(click)) {
-    const tap = isObject(click.suggestionResponse) ? click.suggestionResponse : isObject(click.button_type) ? click.button_type : click;
-    const text = [tap.text, tap.postbackData, tap.payload].find((value) => typeof value === "string" && value.trim());
+    const answer = click.interactive_type;
+    const taps = [click.suggestionResponse, click.button_type, click.text_type, answer?.button_reply, answer?.list_reply, click];
+    const tap = taps.find(isObject);
+    const text = [tap.text, tap.title, tap.postbackData, tap.payload, tap.url].find((value) => typeof value === "string" && value.trim());
     if (text) return text.trim();
   }
   if (typeof content === "string" && content.trim()) return content.trim();
@@ -43,7 +45,9 @@ export function textOf(event) {
   const spot = isObject(content.location) ? content.location : content;
   if (spot.latitude !== undefined && spot.longitude !== undefined) return `Location ${spot.latitude}, ${spot.longitude}`;
   if (typeof content.title === "string") return [content.title, content.description].filter((value) => typeof value === "string").join(": ");
-  for (const [kind, part] of Object.entries(content)) {
+  for (const [kind, value] of Object.entries(content)) {
+    // Some accounts get a list of one.
+    const part = Array.isArray(value) ? value[0] : value;
     if (!kind.endsWith("_type") || !isObject(part)) continue;
     const text = [part.text, part.caption, part.filename, part.emoji].find((value) => typeof value === "string" && value.trim());
     if (text) return text.trim();

@@ -6,23 +6,23 @@ use webhook_ingest::{
     http::{
         receiver::Receiver,
         runtime,
-        sender::{NETCORE, NETCORE_SMS, PAYTM, RCS_GATEWAY},
+        sender::{NETCORE, NETCORE_EMAIL, NETCORE_SMS, PAYTM, RCS_GATEWAY},
     },
     provider::{
-        netcore_delivery_status, netcore_events, netcore_incoming, netcore_sms, rcs_gateway,
-        whatsapp_incoming,
+        netcore_delivery_status, netcore_email, netcore_email_sendgrid, netcore_events, netcore_incoming,
+        netcore_sms, paytm_sms, rcs_gateway, whatsapp_incoming,
     },
 };
 
 /// All receivers.
 ///
 /// RCS events and SMS fallback have the same record format, so `event-webhook` and `fallback-sms` accept
-/// both.
-pub static RECEIVERS: [Receiver; 6] = [
+/// both. Paytm Pi Commerce sends RCS events in that format and its own SMS reports to one URL.
+pub static RECEIVERS: [Receiver; 7] = [
     Receiver {
         function: "event-webhook",
         provider: "netcore",
-        formats: &[&netcore_events::FORMAT],
+        formats: &[&netcore_events::FORMAT, &paytm_sms::FORMAT],
         senders: &[&NETCORE, &PAYTM],
     },
     Receiver {
@@ -54,6 +54,12 @@ pub static RECEIVERS: [Receiver; 6] = [
         provider: "netcore",
         formats: &[&netcore_sms::FORMAT],
         senders: &[&NETCORE_SMS],
+    },
+    Receiver {
+        function: "email-event",
+        provider: "netcore",
+        formats: &[&netcore_email::FORMAT, &netcore_email_sendgrid::FORMAT],
+        senders: &[&NETCORE_EMAIL],
     },
 ];
 

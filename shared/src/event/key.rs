@@ -21,29 +21,32 @@ pub(crate) fn bounded(word: String) -> String {
     format!("{}~{digest}", word.get(..end).unwrap_or_default())
 }
 
-/// The table's sort key: `<CHANNEL>#<status>`, and `#<distinction>` for events that may repeat. At most 1,024
-/// bytes:
+/// The table's sort key: `<CHANNEL>#<status>`, and `#<distinction>` for events that may repeat and for messages
+/// with several recipients. At most 1,024 bytes:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StatusKey(String);
 
-/// Distinguishes two events of one message with the same repeatable status.
+/// Distinguishes two events of one message with the same status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Distinction<'a> {
     /// The provider's id of the event.
     EventId(&'a str),
     /// The event's time and a digest of its content, for providers without event ids.
     Content(Option<EpochMillis>, &'a str),
+    /// A digest of the recipient, for a status that cannot repeat and an id with several recipients. Not the
+    /// recipient itself, because a key is no place for an address: it is repeated in every index.
+    Recipient(&'a str),
 }
 
 impl StatusKey {
-    /// The key of an event. Uses `distinction` only if the status may repeat.
+    /// The key of an event. If the status cannot repeat, only a recipient distinguishes events.
     pub fn new(channel: &Channel, status: &Status, distinction: Distinction<'_>) -> Self {
         let mut key = String::with_capacity(48);
         escape(channel.as_str(), &mut key);
         key.push('#');
         escape(status.as_str(), &mut key);
-        if status.repeats() {
+        if status.repeats() || matches!(distinction, Distinction::Recipient(_)) {
             key.push('#');
             match distinction {
                 // A long id becomes a digest: escaping can triple its length, which would exceed the limit.
@@ -58,6 +61,7 @@ impl StatusKey {
                     key.push('.');
                     key.push_str(content);
                 }
+                Distinction::Recipient(recipient) => key.push_str(recipient),
             }
         }
         Self(key)
@@ -138,6 +142,15 @@ mod tests {
             )
             .as_str(),
             "RCS#clicked#5.abc"
+        );
+        assert_eq!(
+            StatusKey::new(
+                &Channel::from_word("email"),
+                &Status::Sent,
+                Distinction::Recipient("abc")
+            )
+            .as_str(),
+            "EMAIL#sent#abc"
         );
     }
 

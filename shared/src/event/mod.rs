@@ -394,6 +394,9 @@ pub struct Event {
     pub recipient: Option<String>,
     /// The provider's id of this event, for some repeatable events.
     pub event_id: Option<String>,
+    /// Which recipient of the message the event is about, if the provider gives several recipients one message
+    /// id. Part of the key, and not stored otherwise.
+    pub addressee: Option<String>,
     /// The listed attributes that are not empty.
     pub attributes: BTreeMap<Attribute, Value>,
     /// All unlisted fields of the record, under the provider's names.

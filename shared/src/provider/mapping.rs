@@ -24,6 +24,9 @@ pub(super) struct Draft<'a> {
     pub(super) event_time: Option<EpochMillis>,
     pub(super) recipient: Option<String>,
     pub(super) event_id: Option<String>,
+    /// Set for a message id with several recipients: the text that distinguishes them if the event has no
+    /// recipient.
+    pub(super) addressee: Option<String>,
     identities: Identities,
     pub(super) attributes: BTreeMap<Attribute, Value>,
     pub(super) as_sent: Map<String, Value>,
@@ -44,6 +47,7 @@ impl<'a> Draft<'a> {
             event_time: None,
             recipient: None,
             event_id: None,
+            addressee: None,
             identities: Identities::default(),
             attributes: BTreeMap::new(),
             as_sent: Map::new(),
@@ -80,7 +84,11 @@ impl<'a> Draft<'a> {
         let id = match value {
             Value::String(id) => id,
             other => {
-                let id = text_of(&other).ok_or_else(|| not_a_text(field))?;
+                let id = self
+                    .record
+                    .long_integer(field, &other)
+                    .or_else(|| text_of(&other))
+                    .ok_or_else(|| not_a_text(field))?;
                 self.as_sent.insert(field.to_owned(), other);
                 id
             }
@@ -260,6 +268,10 @@ impl<'a> Draft<'a> {
     pub(super) fn finish(mut self, format: FormatId, text: &str) -> Result<Event, Unreadable> {
         self.name_person();
         let missing = |what| Unreadable(format!("the record has no {what}"));
+        let addressee = self
+            .addressee
+            .map(|text| self.recipient.clone().unwrap_or(text))
+            .filter(|text| !text.is_empty());
         let mut extra = self.record.into_rest();
         extra.extend(self.unlisted);
         Ok(Event {
@@ -271,6 +283,7 @@ impl<'a> Draft<'a> {
             event_time: self.event_time,
             recipient: self.recipient,
             event_id: self.event_id.filter(|id| !id.is_empty()),
+            addressee,
             attributes: self.attributes,
             extra,
             as_sent: self.as_sent,

@@ -6,9 +6,12 @@ mod comparison;
 mod content;
 mod mapping;
 pub mod netcore_delivery_status;
+pub mod netcore_email;
+pub mod netcore_email_sendgrid;
 pub mod netcore_events;
 pub mod netcore_incoming;
 pub mod netcore_sms;
+pub mod paytm_sms;
 pub mod rcs_gateway;
 pub mod whatsapp_incoming;
 
@@ -93,12 +96,15 @@ enum Role {
 }
 
 /// All known formats.
-pub static ALL: [FormatId; 6] = [
+pub static ALL: [FormatId; 9] = [
     &netcore_events::FORMAT,
     &netcore_incoming::FORMAT,
     &netcore_delivery_status::FORMAT,
     &whatsapp_incoming::FORMAT,
     &rcs_gateway::FORMAT,
+    &netcore_email::FORMAT,
+    &netcore_email_sendgrid::FORMAT,
+    &paytm_sms::FORMAT,
     &netcore_sms::FORMAT,
 ];
 

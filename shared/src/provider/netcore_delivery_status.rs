@@ -1,10 +1,16 @@
-//! Netcore Webhooks v2: `{"delivery_status":[…]}`, with the price of each message.
+//! Netcore's delivery status of `WhatsApp` messages: `{"delivery_status":[…]}`. Version 2 has the price of each
+//! message and the business number; version 1 has neither, and writes dates without a zone.
+//! <https://wadocs.pepipost.com/webhooks/delivery-notification>
+//!
+//! No document says which zone these dates are in, so they are read as UTC, like every time without an offset.
+//! If they are India's, each time is 5.5 hours too high, but the events of a message keep their order.
+//! `as_sent` keeps the sender's text.
 //!
 //! The records do not name the channel. Billing categories and per-message pricing belong to `WhatsApp`, and
 //! the related format for incoming messages is `WhatsApp`'s, so the channel is `WHATSAPP`.
 
 use super::{Format, Role, mapping::Draft};
-use crate::event::{Attribute, Channel, FormatName, Status, time::Unit};
+use crate::event::{Attribute, Channel, FormatName, Status, person::WHATSAPP, time::Unit};
 
 /// `{"delivery_status":[{"ncmessage_id","recipient","status","received_at","pricing",…}]}`
 pub static FORMAT: Format = Format {
@@ -20,6 +26,8 @@ pub static FORMAT: Format = Format {
         ("channel", Role::Channel { documented: false }),
         ("received_at", Role::Time(Unit::SecondsText)),
         ("recipient", Role::Recipient { plus: false }),
+        ("recipient_user_id", Role::Identity { kind: WHATSAPP }),
+        ("user_id", Role::Identity { kind: WHATSAPP }),
         ("phoneNumber", Role::Text(Attribute::BotId)),
         ("pricing", Role::Any(Attribute::Pricing)),
         ("source", Role::Text(Attribute::Source)),

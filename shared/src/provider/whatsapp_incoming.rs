@@ -1,19 +1,22 @@
 //! Netcore incoming `WhatsApp` messages: `{"incoming_message":[…]}`. Each kind of content has its own field,
-//! `<type>_type`.
+//! `<type>_type`: an object, in some accounts a list of one. A message can come without `message_type`, without
+//! content, and with an empty or null `context`.
+//!
+//! A person with a username may have no number. `from` is then absent, and a user id names the person.
 
 use serde_json::{Map, Value};
 
 use super::{
     EventContent, Format, HasField, Role,
     content::Fields,
-    mapping::{Draft, text_of},
+    mapping::{Draft, is_empty, text_of},
 };
 use crate::{
-    event::{Attribute, Channel, FormatName, Status, time::Unit},
+    event::{Attribute, Channel, FormatName, Status, person::WHATSAPP, time::Unit},
     record::exact::Exact,
 };
 
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 12] = [
     "text_type",
     "image_type",
     "video_type",
@@ -25,7 +28,11 @@ const KINDS: [&str; 11] = [
     "sticker_type",
     "contacts_type",
     "interactive_type",
+    "voice_type",
 ];
+
+/// Kinds of taps: on a quick-reply button of a template, or on a reply button or a row of an interactive message.
+const TAPS: [&str; 2] = ["button", "interactive"];
 
 /// `{"incoming_message":[{"message_id","from","received_at","message_type","context","text_type"}]}`
 pub static FORMAT: Format = Format {
@@ -40,6 +47,8 @@ pub static FORMAT: Format = Format {
         ("channel", Role::Channel { documented: false }),
         ("received_at", Role::Time(Unit::SecondsText)),
         ("from", Role::Recipient { plus: false }),
+        ("from_user_id", Role::Identity { kind: WHATSAPP }),
+        ("user_id", Role::Identity { kind: WHATSAPP }),
         ("to", Role::Text(Attribute::BotId)),
         ("message_type", Role::Text(Attribute::MessageType)),
     ],
@@ -55,6 +64,7 @@ pub static FORMAT: Format = Format {
         ("sticker_type", "content"),
         ("contacts_type", "content"),
         ("interactive_type", "content"),
+        ("voice_type", "content"),
         ("context", "extra"),
     ],
     derive,
@@ -74,11 +84,14 @@ fn derive(draft: &mut Draft<'_>) {
         .iter()
         .filter_map(|kind| Some(((*kind).to_owned(), draft.record.take(kind)?)))
         .collect();
-    // A tap on a quick-reply button is a tap on a suggestion.
-    let tapped = matches!(
-        draft.attributes.get(&Attribute::MessageType),
-        Some(Value::String(kind)) if kind.eq_ignore_ascii_case("button")
-    );
+    let tapped = match draft.attributes.get(&Attribute::MessageType) {
+        Some(Value::String(kind)) => TAPS.iter().any(|tap| kind.eq_ignore_ascii_case(tap)),
+        _ => TAPS.iter().any(|tap| {
+            content
+                .get(&format!("{tap}_type"))
+                .is_some_and(|tap| !is_empty(tap))
+        }),
+    };
     let (status, holder) = if tapped {
         (Status::Clicked, Attribute::Click)
     } else {

@@ -9,7 +9,7 @@ use std::{borrow::Cow, collections::HashSet, fmt};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use self::exact::keeps_numbers;
+use self::exact::{Exact, keeps_numbers};
 
 /// A record that is JSON but not an event. The text names the part and the fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +30,7 @@ pub(crate) const MAX_DEPTH: usize = 28;
 /// The fields of one record. Taking a field removes it. The remaining fields become `extra`.
 #[derive(Debug)]
 pub struct Record<'a> {
+    text: &'a str,
     fields: Vec<(Cow<'a, str>, Value)>,
     exact: bool,
 }
@@ -46,9 +47,16 @@ impl<'a> Record<'a> {
             .map_err(|e| Unreadable(format!("the record cannot be read: {}", describe(&e))))?;
         json.end()
             .map_err(|e| Unreadable(format!("the record cannot be read: {}", describe(&e))))?;
-        let (mut record, has_fractions) = record;
-        record.exact &= !has_fractions || keeps_numbers(text);
-        Ok(record)
+        let Parsed {
+            fields,
+            exact,
+            fractions,
+        } = record;
+        Ok(Self {
+            text,
+            fields,
+            exact: exact && (!fractions || keeps_numbers(text)),
+        })
     }
 
     /// Removes the field and returns its value; `None` if it is absent.
@@ -63,6 +71,23 @@ impl<'a> Record<'a> {
             .iter()
             .find(|(field, _)| field == name)
             .map(|(_, value)| value)
+    }
+
+    /// The digits of a field that was an integer of more than 64 bits, whose `value` has lost some of them.
+    pub(crate) fn long_integer(&self, name: &str, value: &Value) -> Option<String> {
+        if !value.is_f64() {
+            return None;
+        }
+        let Ok(Exact::Object(fields)) = Exact::parse(self.text) else {
+            return None;
+        };
+        let (_, written) = fields.into_iter().find(|(field, _)| field == name)?;
+        match written {
+            Exact::Number(digits) if digits.bytes().all(|digit| digit.is_ascii_digit()) => {
+                Some(digits.into_owned())
+            }
+            _ => None,
+        }
     }
 
     /// Adds a field whose name the record does not have.
@@ -98,7 +123,14 @@ pub(crate) fn describe(error: &serde_json::Error) -> String {
         serde_json::error::Category::Syntax if error.to_string().starts_with("recursion") => {
             "it is nested too deeply"
         }
-        _ => "it is not JSON",
+        _ => match error.to_string() {
+            text if text.starts_with("control character") => {
+                "a string contains a line break or control character"
+            }
+            text if text.starts_with("trailing comma") => "a comma is followed by no value",
+            text if text.starts_with("key must be a string") => "a field's name in quotes is missing",
+            _ => "it is not JSON",
+        },
     };
     format!("{what} (line {}, column {})", error.line(), error.column())
 }
@@ -106,14 +138,21 @@ pub(crate) fn describe(error: &serde_json::Error) -> String {
 struct RecordVisitor;
 
 impl RecordVisitor {
-    fn deserialize_with<'de, D: Deserializer<'de>>(self, json: D) -> Result<(Record<'de>, bool), D::Error> {
+    fn deserialize_with<'de, D: Deserializer<'de>>(self, json: D) -> Result<Parsed<'de>, D::Error> {
         json.deserialize_map(self)
     }
 }
 
+/// A record's fields, and what was found about their exactness.
+struct Parsed<'de> {
+    fields: Vec<(Cow<'de, str>, Value)>,
+    exact: bool,
+    /// Whether it contains a number with a fraction.
+    fractions: bool,
+}
+
 impl<'de> Visitor<'de> for RecordVisitor {
-    /// The record, and whether it contains a number with a fraction.
-    type Value = (Record<'de>, bool);
+    type Value = Parsed<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
@@ -144,8 +183,11 @@ impl<'de> Visitor<'de> for RecordVisitor {
                 fields.push((name, value));
             }
         }
-        let exact = fidelity.exact;
-        Ok((Record { fields, exact }, fidelity.fractions))
+        Ok(Parsed {
+            fields,
+            exact: fidelity.exact,
+            fractions: fidelity.fractions,
+        })
     }
 }
 
@@ -325,6 +367,17 @@ mod tests {
     }
 
     #[test]
+    fn integers_of_any_length_keep_their_digits() {
+        let text = r#"{"a":155362501117028031234567,"b":18446744073709551615,"c":1.5,"d":-155362501117028031234567,"a":1}"#;
+        let record = Record::parse(text).unwrap();
+        let digits = |name: &str| record.long_integer(name, record.get(name).unwrap());
+        assert_eq!(digits("a").as_deref(), Some("155362501117028031234567"));
+        for short in ["b", "c", "d"] {
+            assert_eq!(digits(short), None, "{short}");
+        }
+    }
+
+    #[test]
     fn lossy_values_are_detected() {
         for text in [
             r#"{"a":1,"a":2}"#,
@@ -365,6 +418,20 @@ mod tests {
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(500), "]".repeat(500));
         let error = Record::parse(&deep).unwrap_err().0;
         assert!(error.contains("nested too deep"), "{error}");
+        for (text, reason) in [
+            (
+                "{\"a\":\"x\ny\"}",
+                "a string contains a line break or control character (line 2, column 0)",
+            ),
+            (
+                "{\"a\":1,\n}",
+                "a comma is followed by no value (line 2, column 1)",
+            ),
+            ("{\"a\" 1}", "it is not JSON (line 1, column 6)"),
+        ] {
+            let error = Record::parse(text).unwrap_err().0;
+            assert_eq!(error, format!("the record cannot be read: {reason}"));
+        }
         assert!(Record::parse("{} {}").is_err());
         assert!(Record::parse("").is_err());
     }

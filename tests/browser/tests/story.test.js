@@ -63,6 +63,10 @@ test("the text of a reply is found in every documented form", () => {
   assert.equal(textOf({ click: { text: "Yes", postbackData: "y" } }), "Yes");
   assert.equal(textOf({ click: { suggestionResponse: { text: "See it" } } }), "See it");
   assert.equal(textOf({ click: { button_type: { payload: "YES", text: "Yes, please" } } }), "Yes, please");
+  assert.equal(textOf({ click: { text_type: { payload: "STOP", text: "Stop" } } }), "Stop");
+  assert.equal(textOf({ click: { interactive_type: { type: "list_reply", list_reply: { id: "2", title: "Train" } } } }), "Train");
+  assert.equal(textOf({ click: { url: "https://example.com/cta" } }), "https://example.com/cta");
+  assert.equal(textOf({ content: { text_type: [{ text: "hello" }] } }), "hello");
   assert.equal(textOf({ content: { text: " Hell " } }), "Hell");
   assert.equal(textOf({ content: { userFile: { payload: { fileName: "a.pdf", mimeType: "application/pdf" } } } }), "File a.pdf (application/pdf)");
   assert.equal(textOf({ content: { location: { latitude: 46.2, longitude: 10.3 } } }), "Location 46.2, 10.3");

@@ -91,6 +91,27 @@ rcs-callback/outbound_video           RCS      sent      5511987654321 174896052
 rcs-callback/read                     RCS      read      5511987654321 1748960700001 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b01
 rcs-callback/suggestion_link          RCS      clicked   5511987654321 1748960771030 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b08
 rcs-callback/suggestion_reply         RCS      clicked   5511987654321 1748960771030 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b08
+email-event/bounced                   EMAIL    bounced   mailto:nobody@example.com 1553681700000 15536250111702804
+email-event/clicked                   EMAIL    clicked   mailto:person@example.com 1554376443000 15543162084122748
+email-event/dropped                   EMAIL    dropped   mailto:person@example.com 1553681800000 15536250111702810
+email-event/invalid                   EMAIL    invalid   mailto:person@example.com 1553681800000 15536250111702811
+email-event/old_sent                  EMAIL    sent      mailto:toabc@abc.com 1455193720000 14551290015805717
+email-event/opened                    EMAIL    opened    mailto:person@example.com 1554375863000 15543162084122749
+email-event/opened_by_another         EMAIL    opened    mailto:someone.else@example.com 1554375863000 15543162084122749
+email-event/sendgrid_click            EMAIL    clicked   mailto:person@example.com 1553681625000 15536250111702825
+email-event/sendgrid_delivered        EMAIL    delivered mailto:person@example.com 1553681625000 15536250111702823
+email-event/sendgrid_dropped          EMAIL    dropped   mailto:person@example.com 1553681625000 15536250111702824
+email-event/sent                      EMAIL    sent      mailto:test@gmail.com 1553681625000 15536250111702803
+email-event/spam                      EMAIL    spam      mailto:person@example.com 1553681800000 15536250111702813
+email-event/unsubscribed              EMAIL    unsubscribed mailto:person@example.com 1553681800000 15536250111702812
+event-webhook-paytm/sms_delivered     SMS      delivered 919876543210  1768557945000 rec_7a1c93de20
+event-webhook-paytm/sms_failed        SMS      failed    919876543210  1768557972000 rec_44b8f1ce07
+incoming-webhook-whatsapp/interactive_button WHATSAPP clicked   919999999901  1750238700000 wamid.int1
+incoming-webhook-whatsapp/interactive_list WHATSAPP clicked   919999999901  1750238701000 wamid.int2
+incoming-webhook-whatsapp/text_as_list WHATSAPP received  919999999901  1750238703000 wamid.t9
+incoming-webhook-whatsapp/voice       WHATSAPP received  919999999901  1750238704000 wamid.v1
+incoming-webhook-whatsapp/without_number WHATSAPP received  whatsapp:IN.13491208655302741918 1782282800000 wamid.nonumber1
+incoming-webhook-whatsapp/without_type WHATSAPP received  919999999901  1782282738000 wamid.unknown1
 sms-delivery/delivered                SMS      delivered 919999999901  1764585432000 5031754312
 sms-delivery/dlt_failure              SMS      dlt_chain_failure 919999999903  1764585450000 5031754314
 sms-delivery/failed                   SMS      failed    919999999902  1764585440000 5031754313
@@ -170,6 +191,27 @@ rcs-callback/outbound_video           - message_type=video content={fileUrl,thum
 rcs-callback/read                     - message_type=READ campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={message,timestamp}
 rcs-callback/suggestion_link          evt-08-tap-1 message_type=suggestionResponse click={suggestionResponse} campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
 rcs-callback/suggestion_reply         evt-08-tap-2 message_type=suggestionResponse click={suggestionResponse} campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+email-event/bounced                   #<time>.<digest> bot_id=sender@example.com callback_data=UNIQUEID tags=["mytag1"] remarks=Invalid recipient provider=netcore extra={BOUNCE_REASON,BOUNCE_REASONID,BOUNCE_TYPE,MSIZE} as_sent={RESPONSE,TAGS,TRANSID}
+email-event/clicked                   #<time>.<digest> bot_id=sender@example.com callback_data=xapi1 tags=["tag1"] click={url} provider=netcore extra={IPADDRESS,MSIZE,USERAGENT} as_sent={RESPONSE,TAGS,TRANSID}
+email-event/dropped                   #<time>.<digest> bot_id=sender@example.com callback_data=UNIQUEID tags=["mytag1"] remarks=User suppressed due to unsubscription provider=netcore extra={MSIZE} as_sent={TAGS,TRANSID}
+email-event/invalid                   #<time>.<digest> bot_id=sender@example.com callback_data=UNIQUEID tags=["mytag1"] remarks=Invalid email id provider=netcore extra={MSIZE} as_sent={TAGS,TRANSID}
+email-event/old_sent                  zVGw3SORRlHOxIBmRpb30A bot_id=fromabc@abc.com remarks=smtp;250 2.0.0 Ok: queued as 824C61FBBB3 provider=netcore extra={CLIENTID,RCPTID,USERAGENT} as_sent={TIMESTAMP}
+email-event/opened                    #<time>.<digest> bot_id=info@mydomain.com callback_data=xapi1 tags=["tag1"] opened_by=GoogleImageProxy provider=netcore extra={IPADDRESS,MSIZE,USERAGENT} as_sent={RESPONSE,TAGS,TRANSID}
+email-event/opened_by_another         #<time>.<digest> bot_id=info@mydomain.com callback_data=xapi1 tags=["tag1"] opened_by=GoogleImageProxy provider=netcore extra={IPADDRESS,MSIZE,USERAGENT} as_sent={EMAIL,RESPONSE,TAGS,TRANSID}
+email-event/sendgrid_click            #<time>.<digest> bot_id=info@mydomain.com tags=["mytag1"] click={url} provider=netcore extra={customargs1,customargs2,msize} as_sent={event,response,tags}
+email-event/sendgrid_delivered        mumDX7qjlSUbAULj-pQE3g bot_id=info@mydomain.com tags=["mytag1"] remarks=smtp;250 2.0.0 _SMR_secure92nd.exacttouch.com Ok: queued as D43F43005C2 provider=netcore extra={customargs1,customargs2,msize} as_sent={tags}
+email-event/sendgrid_dropped          #<time>.<digest> bot_id=info@mydomain.com tags=["mytag1"] remarks=Email dropped: User suppressed due to unsubscription provider=netcore extra={customargs1,customargs2,msize,reason} as_sent={tags}
+email-event/sent                      CCllEt7iXt0lOU5H4i6Dzw bot_id=info@mydomain.com callback_data=UNIQUEID tags=["mytag1"] remarks= - 2.0.0 (success) provider=netcore extra={MSIZE} as_sent={TAGS,TRANSID}
+email-event/spam                      #<time>.<digest> bot_id=sender@example.com callback_data=UNIQUEID tags=["mytag1"] provider=netcore extra={IPADDRESS,MSIZE,USERAGENT} as_sent={RESPONSE,TAGS,TRANSID}
+email-event/unsubscribed              #<time>.<digest> bot_id=sender@example.com callback_data=UNIQUEID tags=["mytag1"] provider=netcore extra={IPADDRESS,MSIZE,USERAGENT} as_sent={RESPONSE,TAGS,TRANSID}
+event-webhook-paytm/sms_delivered     - bot_id=PICOMM remarks=000 provider=paytm-pi as_sent={deliveryTimestamp}
+event-webhook-paytm/sms_failed        - bot_id=PICOMM remarks=013 provider=paytm-pi as_sent={deliveryTimestamp}
+incoming-webhook-whatsapp/interactive_button #<time>.<digest> bot_id=912249757556 message_type=INTERACTIVE click={interactive_type} in_reply_to=e693eb1d-347e-4b1e-9a54-1f0a3a3f0001 provider=netcore extra={context,from_name}
+incoming-webhook-whatsapp/interactive_list #<time>.<digest> bot_id=912249757556 message_type=INTERACTIVE click={interactive_type} provider=netcore extra={context,from_name}
+incoming-webhook-whatsapp/text_as_list #<time>.<digest> bot_id=912249757556 message_type=TEXT content={text_type} provider=netcore
+incoming-webhook-whatsapp/voice       #<time>.<digest> bot_id=912249757556 message_type=VOICE content={voice_type} provider=netcore
+incoming-webhook-whatsapp/without_number #<time>.<digest> bot_id=912249757556 message_type=TEXT content={text_type} provider=netcore extra={context}
+incoming-webhook-whatsapp/without_type #<time>.<digest> bot_id=912249757556 provider=netcore extra={context,from_name}
 sms-delivery/delivered                - bot_id=NETCOR provider=netcore as_sent={reqid,status}
 sms-delivery/dlt_failure              #<time>.<digest> remarks=TM-Chain registration is incomplete provider=netcore extra={circle} as_sent={MSISDN,Status,dlr_time,error,request_ID}
 sms-delivery/failed                   - bot_id=NETCOR remarks=Absent subscriber provider=netcore as_sent={reqid,status}

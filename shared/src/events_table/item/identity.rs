@@ -7,21 +7,23 @@ use super::DAY_SHARDS;
 use crate::{
     event::{
         EpochMillis, Event,
-        key::{Distinction, StatusKey},
+        key::{Distinction, StatusKey, digest},
         time,
     },
     provider::{self, Format},
 };
 
 pub(super) fn status_key(event: &Event) -> StatusKey {
-    let digest = if event.status.repeats() && event.event_id.is_none() {
-        content_digest(event)
-    } else {
-        String::new()
+    let repeats = event.status.repeats();
+    let digest = match (&event.addressee, &event.event_id) {
+        (Some(addressee), _) if !repeats => digest([addressee.as_bytes()]),
+        (_, None) if repeats => content_digest(event),
+        _ => String::new(),
     };
-    let distinction = match &event.event_id {
-        Some(id) => Distinction::EventId(id),
-        None => Distinction::Content(event.event_time, &digest),
+    let distinction = match (&event.addressee, &event.event_id) {
+        (Some(_), _) if !repeats => Distinction::Recipient(&digest),
+        (_, Some(id)) => Distinction::EventId(id),
+        (_, None) => Distinction::Content(event.event_time, &digest),
     };
     StatusKey::new(&event.channel, &event.status, distinction)
 }
@@ -47,7 +49,7 @@ fn content_digest(event: &Event) -> String {
         .iter()
         .filter(|(name, _)| format.is_some_and(|format| format.documents(name)));
     hash_fields(documented, &mut hash);
-    crate::event::key::digest([hash.finalize().as_slice()])
+    digest([hash.finalize().as_slice()])
 }
 
 fn hash_value(value: &Value, hash: &mut Sha256) {

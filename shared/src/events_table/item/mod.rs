@@ -177,6 +177,7 @@ pub fn event(item: &Item) -> Option<Event> {
         event_time: number_at(item, EVENT_TIME).filter(|_| !undated),
         recipient: text_at(RECIPIENT),
         event_id: None,
+        addressee: None,
         attributes: Attribute::ALL
             .into_iter()
             .filter_map(|a| Some((a, from_attribute(item.get(a.name())?))))

@@ -5,6 +5,7 @@
 //! Looks at the text only, because a queue keeps neither method nor content type. Safe on untrusted input.
 
 pub mod form;
+mod percent;
 
 use super::batch::{JSON_SPACE, Malformed};
 use crate::{
@@ -36,8 +37,11 @@ impl Decoded<'_> {
 /// # Errors
 /// [`Malformed`] if the decoded text would be longer than [`MAX_BODY_BYTES`].
 pub fn decode<'a>(verified: Verified<'a>, formats: &[FormatId]) -> Result<Decoded<'a>, Malformed> {
-    let json = if !is_json(verified.body()) && form::is_known_to(formats) {
-        form::to_json(verified.body())
+    let body = verified.body();
+    let json = if percent::is_json(body) {
+        percent::decode(body)
+    } else if !is_json(body) && form::is_known_to(formats) {
+        form::to_json(body).into_bytes()
     } else {
         return Ok(Decoded::AsSent(verified));
     };
@@ -46,14 +50,14 @@ pub fn decode<'a>(verified: Verified<'a>, formats: &[FormatId]) -> Result<Decode
             "the decoded body is longer than {MAX_BODY_BYTES} bytes"
         )));
     }
-    Ok(Decoded::Rewritten(VerifiedBody::part_of(
-        verified,
-        json.into_bytes(),
-    )))
+    Ok(Decoded::Rewritten(VerifiedBody::part_of(verified, json)))
 }
 
-/// Whether a body begins like a JSON array or object.
+/// Whether a body begins like a JSON array or object, or like a percent-encoded one.
 pub fn is_json(body: &[u8]) -> bool {
+    if percent::is_json(body) {
+        return true;
+    }
     let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     let is_space = |byte: &u8| JSON_SPACE.contains(&char::from(*byte));
     matches!(body.iter().find(|byte| !is_space(byte)), Some(b'[' | b'{'))
