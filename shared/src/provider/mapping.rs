@@ -69,6 +69,11 @@ impl<'a> Draft<'a> {
 
     fn map_message_id(&mut self, field: &'static str, value: Value) -> Result<(), Unreadable> {
         let id = match value {
+            // A format may take another id instead.
+            empty if empty.is_null() || empty == "" => {
+                self.as_sent.insert(field.to_owned(), empty);
+                return Ok(());
+            }
             Value::String(id) => id,
             other => {
                 let id = text_of(&other).ok_or_else(|| not_a_text(field))?;
@@ -173,7 +178,7 @@ impl<'a> Draft<'a> {
     fn leave(&mut self, field: &'static str, sent: Value) {
         if is_empty(&sent) {
             self.as_sent.insert(field.to_owned(), sent);
-        } else {
+        } else if let Some(sent) = self.record.put_back(field, sent) {
             self.unlisted.insert(field.to_owned(), sent);
         }
     }
@@ -199,12 +204,19 @@ impl<'a> Draft<'a> {
 
     pub(super) fn finish(self, format: FormatId, text: &str) -> Result<Event, Unreadable> {
         let missing = |what| Unreadable(format!("the record has no {what}"));
+        let no_id = || match format.id_field() {
+            Some(field) if self.as_sent.contains_key(field) => {
+                Unreadable::new("the record's message id is empty")
+            }
+            field => missing(field.unwrap_or("message id")),
+        };
+        let message_id = self.message_id.ok_or_else(no_id)?;
         let mut extra = self.record.into_rest();
         extra.extend(self.unlisted);
         Ok(Event {
             format: format.name,
             provider: format.provider,
-            message_id: self.message_id.ok_or_else(|| missing(format.id_field()))?,
+            message_id,
             channel: self.channel.unwrap_or_else(|| Channel::from_word(Channel::RCS)),
             status: self.status.ok_or_else(|| missing("status"))?,
             event_time: self.event_time,
