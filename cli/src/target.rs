@@ -106,7 +106,10 @@ impl Target {
         query
             .table_name(&self.storage.events_table)
             .key_condition_expression("#key = :id")
+            // Not the markers of rejected bodies.
+            .filter_expression("attribute_exists(#channel)")
             .expression_attribute_names("#key", item::MESSAGE_ID)
+            .expression_attribute_names("#channel", item::CHANNEL)
             .expression_attribute_values(":id", AttributeValue::S(message_id.to_owned()))
             .consistent_read(true)
             .into_paginator()

@@ -6,11 +6,16 @@ use super::{
     gateway, netcore,
     people::{OutgoingMessage, World},
     random::Random,
-    whatsapp,
+    rcs_networks, whatsapp,
 };
 
 /// All simulated providers.
-static PROVIDERS: [&Provider; 3] = [&netcore::PROVIDER, &whatsapp::PROVIDER, &gateway::PROVIDER];
+static PROVIDERS: [&Provider; 4] = [
+    &netcore::PROVIDER,
+    &whatsapp::PROVIDER,
+    &gateway::PROVIDER,
+    &rcs_networks::PROVIDER,
+];
 
 /// All formats in which a simulation posts events.
 pub fn formats() -> impl Iterator<Item = PostFormat> {

@@ -3,39 +3,78 @@
 use std::process::ExitCode;
 
 use webhook_ingest::{
-    http::{receiver::Receiver, runtime},
-    provider::{netcore_delivery_status, netcore_events, netcore_incoming, rcs_gateway, whatsapp_incoming},
+    http::{
+        receiver::Receiver,
+        runtime,
+        sender::{GOOGLE, NETCORE, NETCORE_SMS, PAYTM, RCS_GATEWAY},
+    },
+    provider::{
+        airtel_rcs, google_rbm, google_rbm_agent, google_rbm_server, jio_rcs, jio_rcs_agent,
+        netcore_delivery_status, netcore_events, netcore_incoming, netcore_sms, paytm_rcs, rcs_gateway,
+        whatsapp_incoming,
+    },
 };
 
 /// All receivers.
 ///
 /// RCS events and SMS fallback have the same record format, so `event-webhook` and `fallback-sms` accept
 /// both.
-pub static RECEIVERS: [Receiver; 5] = [
+pub static RECEIVERS: [Receiver; 7] = [
     Receiver {
         function: "event-webhook",
         provider: "netcore",
-        formats: &[&netcore_events::FORMAT],
+        // Paytm Pi sends both of its RCS forms to one URL.
+        formats: &[
+            &netcore_events::FORMAT,
+            &paytm_rcs::FORMAT,
+            &jio_rcs_agent::FORMAT,
+        ],
+        senders: &[&NETCORE, &PAYTM],
     },
     Receiver {
         function: "fallback-sms",
         provider: "netcore",
         formats: &[&netcore_events::FORMAT],
+        senders: &[&NETCORE],
     },
     Receiver {
         function: "incoming-webhook",
         provider: "netcore",
         formats: &[&netcore_incoming::FORMAT, &whatsapp_incoming::FORMAT],
+        senders: &[&NETCORE],
     },
     Receiver {
         function: "delivery-status",
         provider: "netcore",
         formats: &[&netcore_delivery_status::FORMAT],
+        senders: &[&NETCORE],
     },
     Receiver {
         function: "rcs-callback",
         provider: "rcs-gateway",
         formats: &[&rcs_gateway::FORMAT],
+        senders: &[&RCS_GATEWAY],
+    },
+    Receiver {
+        function: "sms-delivery",
+        provider: "netcore",
+        formats: &[&netcore_sms::FORMAT],
+        senders: &[&NETCORE_SMS],
+    },
+    Receiver {
+        function: "rbm-event",
+        provider: "rbm",
+        // The more specific formats first: the formats for events of no message follow those of a message.
+        formats: &[
+            &google_rbm_server::FORMAT,
+            &google_rbm::FORMAT,
+            &airtel_rcs::FORMAT,
+            &google_rbm_agent::FORMAT,
+            &paytm_rcs::FORMAT,
+            &jio_rcs::FORMAT,
+            &jio_rcs_agent::FORMAT,
+        ],
+        senders: &[&GOOGLE],
     },
 ];
 

@@ -71,6 +71,11 @@ impl Policy {
         self.schemes.is_empty()
     }
 
+    /// The names of parameters in a URL's query that hold a secret. They are never stored.
+    pub fn secret_parameters(&self) -> &[String] {
+        &[]
+    }
+
     /// Which addresses may send.
     pub fn sources(&self) -> &Sources {
         &self.sources

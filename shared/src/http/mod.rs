@@ -4,3 +4,4 @@ pub mod function_url;
 pub mod receiver;
 pub mod response;
 pub mod runtime;
+pub mod sender;

@@ -4,22 +4,30 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, Method, Response, header::CONTENT_TYPE};
 use lambda_http::{Body, Request, RequestExt as _, request::RequestContext};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::{
-    auth::{Policy, PolicyError, RefreshingSecret, Unverified, Verdict, Verified},
+    auth::{Policy, PolicyError, RefreshingSecret, Unverified, Verdict, Verified, VerifiedBody},
     event::{EpochMillis, time},
-    http::response::Answer,
+    http::{
+        function_url::RawQuery,
+        response::{Answer, Statuses},
+        sender::{self, Sender},
+    },
     operations::{
         clients::Aws,
         config::ReceiverConfig,
         logging::Sampler,
         metrics::{self, Metrics},
     },
-    pipeline::{BatchOutcome, Deadlines, Ingested, Pipeline, batch::Batch},
+    pipeline::{
+        BatchOutcome, Deadlines, Ingested, Pipeline, Rejected,
+        batch::Batch,
+        decode::{self, form},
+    },
     provider::FormatId,
     queue::message::{QueueMessage, Reason},
 };
@@ -33,6 +41,19 @@ pub struct Receiver {
     pub provider: &'static str,
     /// The record formats that it accepts.
     pub formats: &'static [FormatId],
+    /// Its senders. Answers have the statuses that the first one understands, unless variables name others.
+    pub senders: &'static [&'static Sender],
+}
+
+impl Receiver {
+    /// The statuses of its answers.
+    pub fn statuses(&self, config: &ReceiverConfig) -> Statuses {
+        let sender = self.senders.first().copied().unwrap_or(&sender::NETCORE);
+        Statuses {
+            rejected: config.reject_status.unwrap_or(sender.rejected),
+            unauthenticated: config.auth_error_status.unwrap_or(sender.unauthenticated),
+        }
+    }
 }
 
 /// A running receiver. Cheap to clone; clones share clients and policy.
@@ -41,6 +62,7 @@ pub struct Ingest(Arc<Parts>);
 
 struct Parts {
     receiver: Receiver,
+    statuses: Statuses,
     config: ReceiverConfig,
     policy: RefreshingSecret<Policy>,
     pipeline: Pipeline,
@@ -67,6 +89,7 @@ impl Ingest {
         let pipeline = Pipeline::new(config.storage.clone(), aws);
         Ok(Self(Arc::new(Parts {
             receiver,
+            statuses: receiver.statuses(&config),
             config,
             policy,
             pipeline,
@@ -83,7 +106,7 @@ impl Ingest {
             .lambda_context_ref()
             .map(|context| context.request_id.clone())
             .unwrap_or_default();
-        let bytes = request.body().len();
+        let bytes = content_bytes(&request);
         let (answer, outcome) = parts.answer(request, started).await;
         let took = started.elapsed();
         let class = answer.unauthenticated();
@@ -95,7 +118,7 @@ impl Ingest {
             outcome: answer.outcome(),
             reason: answer.refusal(),
             unlogged: unlogged.flatten(),
-            status: answer.status().as_u16(),
+            status: answer.status(parts.statuses).as_u16(),
             bytes,
             records: outcome,
             duration_ms: class.map(|_| metrics::milliseconds(took)),
@@ -106,7 +129,7 @@ impl Ingest {
             is_logged.then_some(&line),
             measured(&answer, &outcome, took),
         );
-        answer.respond(&method)
+        answer.respond(&method, parts.statuses)
     }
 }
 
@@ -149,16 +172,26 @@ impl Parts {
     async fn answer(&self, request: Request, started: Instant) -> (Answer, BatchOutcome) {
         let none = BatchOutcome::default();
         match *request.method() {
-            Method::POST => {}
-            Method::GET | Method::HEAD => return (Answer::Checked, none),
+            Method::POST | Method::GET => {}
+            Method::HEAD => return (Answer::Checked, none),
             _ => return (Answer::MethodNotAllowed, none),
         }
         let limit = self.config.max_body_bytes;
-        if request.body().len() > limit {
+        if content_bytes(&request) > limit {
             return (Answer::TooLarge { limit }, none);
         }
         let now = time::now();
         let policy = self.policy.current(now).await;
+        // Without the secrets: a query with nothing else is a check, and nothing else of it is kept.
+        let query = form::without(query(&request), policy.secret_parameters());
+        let is_in_query = *request.method() == Method::GET;
+        if is_in_query && query.is_empty() {
+            return (Answer::Checked, none);
+        }
+        let takes_parameters = form::is_known_to(self.receiver.formats);
+        if !takes_parameters && (is_in_query || is_form(&request)) {
+            return (Answer::MethodNotAllowed, none);
+        }
         match policy.sources().check(source_ip(&request), request.headers()) {
             Verdict::Allowed => {}
             Verdict::Reported => {
@@ -172,12 +205,16 @@ impl Parts {
             }
             Verdict::Refused => return (Answer::Forbidden, none),
         }
-        let (headers, body) = split(request);
+        let (headers, body) = split(request, is_in_query);
         let unverified = Unverified {
             headers: &headers,
             body: &body,
         };
         match policy.verify(unverified, now) {
+            Ok(verified) if is_in_query => {
+                let parameters = VerifiedBody::part_of(verified, query.into_bytes());
+                self.ingest(parameters.verified(), now, started).await
+            }
             Ok(verified) => self.ingest(verified, now, started).await,
             Err(refusal) => (Answer::Unauthorized(refusal), none),
         }
@@ -193,13 +230,15 @@ impl Parts {
             store: started + self.config.ack_budget.mul_f64(STORE_SHARE),
             queue: started + self.config.ack_budget,
         };
-        let batch = match Batch::parse(verified, self.receiver.formats) {
+        let formats = self.receiver.formats;
+        let malformed = |why: String| self.reject(verified, now, until, Reason::Malformed, why, 1);
+        let decoded = match decode::decode(verified, formats) {
+            Ok(decoded) => decoded,
+            Err(why) => return malformed(why.to_string()).await,
+        };
+        let batch = match Batch::parse(decoded.verified(), formats) {
             Ok(batch) => batch,
-            Err(malformed) => {
-                return self
-                    .reject(verified, now, until, Reason::Malformed, malformed.to_string(), 1)
-                    .await;
-            }
+            Err(why) => return malformed(why.to_string()).await,
         };
         let function = self.receiver.function;
         let outcome = match self.pipeline.ingest(function, &batch, now, until).await {
@@ -241,24 +280,20 @@ impl Parts {
             received: records,
             ..BatchOutcome::default()
         };
-        if self.pipeline.dead_letter_body(&message, until.queue).await {
-            let dead_lettered = records;
-            (
-                Answer::Malformed { why },
-                BatchOutcome {
-                    dead_lettered,
-                    ..received
-                },
-            )
-        } else {
-            (
-                Answer::Unavailable,
-                BatchOutcome {
-                    lost: records,
-                    ..received
-                },
-            )
-        }
+        let repeated = match self.pipeline.keep_rejected(&message, until.queue).await {
+            Rejected::Kept => 0,
+            Rejected::Repeated(_) => records,
+            Rejected::Lost => {
+                let lost = records;
+                return (Answer::Unavailable, BatchOutcome { lost, ..received });
+            }
+        };
+        let outcome = BatchOutcome {
+            dead_lettered: records,
+            repeated,
+            ..received
+        };
+        (Answer::Malformed { why, records }, outcome)
     }
 }
 
@@ -270,9 +305,35 @@ fn source_ip(request: &Request) -> Option<IpAddr> {
     }
 }
 
-/// Takes the body out without copying it.
-fn split(request: Request) -> (HeaderMap, Vec<u8>) {
-    let (parts, body) = request.into_parts();
+/// The query of the request's URL, as it was sent.
+fn query(request: &Request) -> &str {
+    let query = request.extensions().get::<RawQuery>();
+    query.map_or("", |query| query.0.as_str())
+}
+
+/// The bytes of the request's content: its body, or the query of a GET request.
+fn content_bytes(request: &Request) -> usize {
+    match *request.method() {
+        Method::GET => query(request).len(),
+        _ => request.body().len(),
+    }
+}
+
+/// Whether the body has the type of a form and is not JSON: some clients always name this type.
+fn is_form(request: &Request) -> bool {
+    let content_type = request.headers().get(CONTENT_TYPE);
+    content_type.is_some_and(|value| value.to_str().is_ok_and(form::is_form))
+        && !request.body().is_empty()
+        && !decode::is_json(request.body())
+}
+
+/// Takes the content out: the query of the URL as it was sent, or the body without copying it.
+fn split(request: Request, is_in_query: bool) -> (HeaderMap, Vec<u8>) {
+    let (mut parts, body) = request.into_parts();
+    if is_in_query {
+        let query = parts.extensions.remove::<RawQuery>().unwrap_or_default();
+        return (parts.headers, query.0.into_bytes());
+    }
     let bytes = match body {
         Body::Text(text) => text.into_bytes(),
         Body::Binary(bytes) => bytes,

@@ -18,6 +18,8 @@ pub static FORMAT: Format = Format {
     name: FormatName::new("airtel-rcs"),
     provider: "airtel",
     envelope: None,
+    parameters: false,
+    aliases: &[],
     recognizes: |_| true,
     fields: &[
         ("messageId", Role::MessageId),

@@ -12,7 +12,12 @@ use crate::{
 /// equal. Other fields must have equal values. A repeated field name must be repeated in both records.
 pub(crate) fn differing(format: &Format, one: &[Field<'_>], other: &[Field<'_>]) -> Vec<&'static str> {
     let mut attributes = Vec::new();
-    compare(format, &[], one, other, &mut attributes);
+    if format.aliases.is_empty() {
+        compare(format, &[], one, other, &mut attributes);
+    } else {
+        let (one, other) = (format.with_own_names(one), format.with_own_names(other));
+        compare(format, &[], &one, &other, &mut attributes);
+    }
     attributes.sort_unstable();
     attributes.dedup();
     attributes

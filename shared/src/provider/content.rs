@@ -61,9 +61,15 @@ impl<'a> EventContent<'a> {
         }
         let mut record: Fields<'a> = std::mem::take(&mut self.extra).into_iter().collect();
         for (path, role) in self.format.fields {
-            if has_place(&mut record, path)
-                && let Some(value) = mapping::write(&mut self, *role)
-            {
+            if !has_place(&mut record, path) {
+                continue;
+            }
+            let value = mapping::write(&mut self, *role);
+            let mut sent = self.as_sent.iter().map(|(name, _)| name.as_ref());
+            if self.format.has_alias(path, &mut sent) {
+                continue;
+            }
+            if let Some(value) = value {
                 set(&mut record, (*path).into(), value);
             }
         }

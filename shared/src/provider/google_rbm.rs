@@ -1,8 +1,8 @@
 //! Google's RCS for Business (RBM): events of a person («UserEvent»), and a person's messages («UserMessage»). Vi
 //! sends the same records.
 //!
-//! A Pub/Sub push contains a record as base64. It is decoded before the records are found, see
-//! [`pubsub`](crate::pipeline::decode).
+//! A Pub/Sub push contains a record as base64. [`decode`](crate::pipeline::decode) unpacks it before the records are
+//! found.
 
 use super::{
     EventContent, Format, Role,
@@ -18,6 +18,8 @@ pub static FORMAT: Format = Format {
     name: FormatName::new("google-rbm"),
     provider: "google-rbm",
     envelope: None,
+    parameters: false,
+    aliases: &[],
     recognizes: |has| has("senderPhoneNumber") || has("eventId"),
     fields: &[
         ("messageId", Role::MessageId),

@@ -11,6 +11,8 @@ pub static FORMAT: Format = Format {
     name: FormatName::new("google-rbm-agent"),
     provider: "google-rbm",
     envelope: None,
+    parameters: false,
+    aliases: &[],
     recognizes: |has| !has("messageId") && (has("eventType") || has("eventId") || has("senderPhoneNumber")),
     fields: &[
         ("eventType", Role::Text(Attribute::MessageType)),

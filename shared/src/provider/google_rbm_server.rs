@@ -9,6 +9,8 @@ pub static FORMAT: Format = Format {
     name: FormatName::new("google-rbm-server"),
     provider: "google-rbm",
     envelope: None,
+    parameters: false,
+    aliases: &[],
     recognizes: |has| has("phoneNumber") && !has("senderPhoneNumber"),
     fields: &[
         ("messageId", Role::MessageId),

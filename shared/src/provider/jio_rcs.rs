@@ -15,6 +15,8 @@ pub static FORMAT: Format = Format {
     name: FormatName::new("jio-rcs"),
     provider: "jio",
     envelope: None,
+    parameters: false,
+    aliases: &[],
     recognizes: |_| true,
     fields: &FIELDS,
     also: &ALSO,

@@ -10,6 +10,8 @@ pub static FORMAT: Format = Format {
     name: FormatName::new("jio-rcs-agent"),
     provider: "jio",
     envelope: None,
+    parameters: false,
+    aliases: &[],
     recognizes: |has| has("entity.eventType") && !has("entity.messageId"),
     fields: &[
         ("entity.eventType", Role::Text(Attribute::MessageType)),

@@ -2,6 +2,7 @@
 //! cannot express. Reading and rebuilding loop over the same table, so one is the inverse of the other.
 
 pub mod airtel_rcs;
+mod alias;
 mod comparison;
 mod content;
 pub mod google_rbm;
@@ -13,6 +14,7 @@ mod mapping;
 pub mod netcore_delivery_status;
 pub mod netcore_events;
 pub mod netcore_incoming;
+pub mod netcore_sms;
 pub mod paytm_rcs;
 pub mod rcs_gateway;
 mod rcs_network;
@@ -49,6 +51,11 @@ pub struct Format {
     pub provider: &'static str,
     /// The field of the envelope that holds the records; `None` for a bare array or object.
     pub envelope: Option<&'static str>,
+    /// Whether a record is also sent as parameters: in the query of a GET request, or as a form.
+    pub parameters: bool,
+    /// Other names of listed fields, in any letter case. The first of them in this list counts; if a record
+    /// has several, the others are undocumented fields.
+    aliases: &'static [(&'static str, &'static [&'static str])],
     /// Whether a record with the id field has this format. `has` says whether the record has a field.
     recognizes: fn(&HasField<'_>) -> bool,
     /// The listed fields. A name with a dot is a path: `entity.messageId` is the field `messageId` of the object
@@ -84,12 +91,13 @@ enum Role {
 }
 
 /// All known formats.
-pub static ALL: [FormatId; 12] = [
+pub static ALL: [FormatId; 13] = [
     &netcore_events::FORMAT,
     &netcore_incoming::FORMAT,
     &netcore_delivery_status::FORMAT,
     &whatsapp_incoming::FORMAT,
     &rcs_gateway::FORMAT,
+    &netcore_sms::FORMAT,
     &google_rbm_server::FORMAT,
     &google_rbm::FORMAT,
     &airtel_rcs::FORMAT,
@@ -122,13 +130,13 @@ impl Format {
     pub(crate) fn begins_at(&self, name: &str) -> bool {
         let is_first = |path: &str| path.split('.').next() == Some(name);
         match self.id_field() {
-            Some(id) => is_first(id),
+            Some(id) => is_first(id) || self.is_id(name),
             None => self.fields.iter().any(|(path, _)| is_first(path)),
         }
     }
 
     /// The documented fields that an event keeps in `extra`, with their paths.
-    pub(crate) fn documented<'e>(&self, extra: &'e Map<String, Value>) -> Vec<(&'static str, &'e Value)> {
+    pub(crate) fn documented<'e>(&self, extra: &'e Map<String, Value>) -> Vec<(&'e str, &'e Value)> {
         let listed = self.fields.iter().map(|(path, _)| *path);
         let also = self.also.iter().map(|(path, _)| *path);
         let value_at = |path: &'static str| {
@@ -138,7 +146,11 @@ impl Format {
             };
             Some((path, value?))
         };
-        listed.chain(also).filter_map(value_at).collect()
+        let renamed = extra
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
+            .filter(|(name, _)| self.is_alias(name) && !self.fields.iter().any(|(field, _)| field == name));
+        listed.chain(also).filter_map(value_at).chain(renamed).collect()
     }
 
     /// Reads one record's text as an event. Safe on untrusted input.
@@ -152,7 +164,7 @@ impl Format {
     fn read_record(&'static self, record: Record<'_>, text: &str) -> Result<Event, Unreadable> {
         let mut draft = Draft::new(record);
         for (field, role) in self.fields {
-            draft.map(field, *role)?;
+            draft.map_named(self, field, *role)?;
         }
         (self.derive)(&mut draft);
         draft.finish(self, text)
@@ -165,7 +177,10 @@ impl Format {
 /// [`Unreadable`] if no format recognizes the record, or if the one that does cannot read it.
 pub fn read(formats: &[FormatId], text: &str) -> Result<Event, Unreadable> {
     let record = Record::parse(text)?;
-    match recognize(formats, |field| record.get(field).is_some()) {
+    let has = |field: &str| record.get(field).is_some();
+    match recognize(formats, has, |format| {
+        record.names().any(|name| format.is_id(name))
+    }) {
         Some(format) => format.read_record(record, text),
         None => Err(Unreadable(format!(
             "the record has no field {}",
@@ -180,7 +195,7 @@ pub fn read(formats: &[FormatId], text: &str) -> Result<Event, Unreadable> {
 
 /// The format of a record's fields: the first of `formats` that recognizes it.
 pub(crate) fn format_of(formats: &[FormatId], record: &[Field<'_>]) -> Option<FormatId> {
-    recognize(formats, |path| {
+    let has = |path: &str| {
         let (name, rest) = match path.split_once('.') {
             Some((name, rest)) => (name, Some(rest)),
             None => (path, None),
@@ -189,20 +204,31 @@ pub(crate) fn format_of(formats: &[FormatId], record: &[Field<'_>]) -> Option<Fo
         let at = record.partition_point(|(field, _)| field.as_ref() < name);
         let field = record.get(at).filter(|(field, _)| field == name);
         field.is_some_and(|(_, value)| rest.is_none_or(|rest| value.inside(rest).is_some()))
+    };
+    recognize(formats, has, |format| {
+        record.iter().any(|(name, _)| format.is_id(name))
     })
 }
 
-fn recognize(formats: &[FormatId], has: impl Fn(&str) -> bool) -> Option<FormatId> {
+fn recognize(
+    formats: &[FormatId],
+    has: impl Fn(&str) -> bool,
+    has_id_alias: impl Fn(&Format) -> bool,
+) -> Option<FormatId> {
     let mut formats = formats.iter().copied();
-    formats.find(|format| format.id_field().is_none_or(&has) && (format.recognizes)(&has))
+    formats.find(|format| {
+        let has_id =
+            format.id_field().is_none_or(&has) || (!format.aliases.is_empty() && has_id_alias(format));
+        has_id && (format.recognizes)(&has)
+    })
 }
 
 /// Keeps the provider's value of the time, since the event is stored under another time.
 pub(crate) fn keep_time(event: &mut Event) {
-    let fields = Format::of(event).map_or(&[][..], |format| format.fields);
-    for (field, role) in fields {
+    let Some(format) = Format::of(event) else { return };
+    for (field, role) in format.fields {
         if let Role::Time(unit) = role
-            && !event.as_sent.contains_key(*field)
+            && !event.as_sent.keys().any(|name| format.is_name_of(field, name))
             && let Some(sent) = event.event_time.and_then(|at| unit.write(at))
         {
             event.as_sent.insert((*field).to_owned(), sent);

@@ -9,6 +9,8 @@ pub static FORMAT: Format = Format {
     name: FormatName::new("paytm-rcs"),
     provider: "paytm-pi",
     envelope: None,
+    parameters: false,
+    aliases: &[],
     recognizes: |has| has("agentId") && !has("botId"),
     fields: &FIELDS,
     also: &jio_rcs::ALSO,

@@ -12,6 +12,7 @@ mod properties;
 mod samples;
 mod variants;
 mod wild;
+mod wild_rcs;
 
 use serde_json::{Map, Value};
 
