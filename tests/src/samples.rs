@@ -5,7 +5,12 @@ use std::path::{Path, PathBuf};
 use crate::{fixtures::receiver_names, storage::Key};
 
 /// Folders whose samples are composed from the provider's documentation. The provider published the others.
-const COMPOSED: [&str; 3] = ["incoming-webhook-whatsapp", "rbm-event", "rcs-callback"];
+const COMPOSED: [&str; 4] = [
+    "incoming-webhook-whatsapp",
+    "rbm-event",
+    "rcs-callback",
+    "sms-delivery",
+];
 
 /// A sample body.
 #[derive(Debug, Clone)]
@@ -193,4 +198,7 @@ rbm-event/vi_failed                   57bed79e-55ba-46fe-b88a-000000000022      
 rbm-event/vi_is_typing                5f0c2f9b-0023-4a50-9a50-1f6f0c2f9b01                               RCS#is_typing#5f0c2f9b-0023-4a50-9a50-1f6f0c2f9b01
 rbm-event/vi_tap                      MxViTap00001                                                       RCS#clicked#1748963045123.017Qzww63459VeNfNdMfTw
 rbm-event/vi_text                     MxViText0001                                                       RCS#received#1748963105123.Ptlbri-0lDK0LpezjCTyzA
+sms-delivery/delivered                5031754312                                                         SMS#delivered
+sms-delivery/dlt_failure              5031754314                                                         SMS#dlt_chain_failure#1764585450000.ggnJbTaxQl-ZgH-OhPJ6MA
+sms-delivery/failed                   5031754313                                                         SMS#failed
 ";

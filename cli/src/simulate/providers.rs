@@ -6,15 +6,16 @@ use super::{
     gateway, netcore,
     people::{OutgoingMessage, World},
     random::Random,
-    rcs_networks, whatsapp,
+    rcs_networks, sms, whatsapp,
 };
 
 /// All simulated providers.
-static PROVIDERS: [&Provider; 4] = [
+static PROVIDERS: [&Provider; 5] = [
     &netcore::PROVIDER,
     &whatsapp::PROVIDER,
     &gateway::PROVIDER,
     &rcs_networks::PROVIDER,
+    &sms::PROVIDER,
 ];
 
 /// All formats in which a simulation posts events.

@@ -46,12 +46,21 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// The statuses of its answers.
-    pub fn statuses(&self, config: &ReceiverConfig) -> Statuses {
+    /// The statuses of its answers: those that its first sender understands.
+    pub fn default_statuses(&self) -> Statuses {
         let sender = self.senders.first().copied().unwrap_or(&sender::NETCORE);
         Statuses {
-            rejected: config.reject_status.unwrap_or(sender.rejected),
-            unauthenticated: config.auth_error_status.unwrap_or(sender.unauthenticated),
+            rejected: sender.rejected,
+            unauthenticated: sender.unauthenticated,
+        }
+    }
+
+    /// The same, unless variables name others.
+    fn statuses(&self, config: &ReceiverConfig) -> Statuses {
+        let default = self.default_statuses();
+        Statuses {
+            rejected: config.reject_status.unwrap_or(default.rejected),
+            unauthenticated: config.auth_error_status.unwrap_or(default.unauthenticated),
         }
     }
 }

@@ -126,6 +126,17 @@ impl Format {
             .find_map(|(field, role)| matches!(role, Role::MessageId).then_some(*field))
     }
 
+    /// The names of the documented fields.
+    pub fn documented_fields(&self) -> impl Iterator<Item = &'static str> {
+        let fields = self.fields.iter().map(|(field, _)| *field);
+        fields.chain(self.also.iter().map(|(field, _)| *field))
+    }
+
+    /// Other names of listed fields, in any letter case.
+    pub fn aliases(&self) -> &'static [(&'static str, &'static [&'static str])] {
+        self.aliases
+    }
+
     /// Whether a record with a field of this name can have this format.
     pub(crate) fn begins_at(&self, name: &str) -> bool {
         let is_first = |path: &str| path.split('.').next() == Some(name);

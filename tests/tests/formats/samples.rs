@@ -124,6 +124,9 @@ rbm-event/vi_failed                   RCS      failed    919999999901  174896292
 rbm-event/vi_is_typing                RCS      is_typing 919999999901  1748962985123 5f0c2f9b-0023-4a50-9a50-1f6f0c2f9b01
 rbm-event/vi_tap                      RCS      clicked   919999999901  1748963045123 MxViTap00001
 rbm-event/vi_text                     RCS      received  919999999901  1748963105123 MxViText0001
+sms-delivery/delivered                SMS      delivered 919999999901  1764585432000 5031754312
+sms-delivery/dlt_failure              SMS      dlt_chain_failure 919999999903 1764585450000 5031754314
+sms-delivery/failed                   SMS      failed    919999999902  1764585440000 5031754313
 ";
 
 /// File, third part of the status key, and the other attributes: texts in full, of maps the names.
@@ -233,6 +236,9 @@ rbm-event/vi_failed                   - message_type=FAILED remarks=Number of AP
 rbm-event/vi_is_typing                5f0c2f9b-0023-4a50-9a50-1f6f0c2f9b01 message_type=IS_TYPING provider=google-rbm extra={eventId} as_sent={sendTime}
 rbm-event/vi_tap                      #<time>.<digest> click={postbackData,text,type} provider=google-rbm as_sent={sendTime}
 rbm-event/vi_text                     #<time>.<digest> content={text} provider=google-rbm as_sent={sendTime}
+sms-delivery/delivered                - bot_id=NETCOR provider=netcore as_sent={reqid,status}
+sms-delivery/dlt_failure              #<time>.<digest> remarks=TM-Chain registration is incomplete provider=netcore extra={circle} as_sent={MSISDN,Status,dlr_time,error,request_ID}
+sms-delivery/failed                   - bot_id=NETCOR remarks=Absent subscriber provider=netcore as_sent={reqid,status}
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
