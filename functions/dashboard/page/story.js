@@ -32,17 +32,20 @@ export function textOf(event) {
   const { click, content } = event;
   if (isObject(click)) {
     const tap = isObject(click.suggestionResponse) ? click.suggestionResponse : isObject(click.button_type) ? click.button_type : click;
-    const text = [tap.text, tap.postbackData, tap.payload].find((value) => typeof value === "string" && value.trim());
+    const text = [tap.text, tap.plainText, tap.postbackData, tap.postBack?.data, tap.payload].find((value) => typeof value === "string" && value.trim());
     if (text) return text.trim();
   }
   if (typeof content === "string" && content.trim()) return content.trim();
   if (!isObject(content)) return null;
   if (typeof content.text === "string" && content.text.trim()) return content.text.trim();
-  const file = content.userFile?.payload ?? (content.fileName || content.fileUrl || content.fileUri ? content : null);
+  // A gateway nests a card or carousel in `message`, and a file in a field with its kind, or in `text`.
+  if (isObject(content.message)) return textOf({ content: content.message });
+  if (typeof content.title === "string") return [content.title, content.description].filter((value) => typeof value === "string").join(": ");
+  const nested = ["text", "image", "video", "audio", "document"].map((kind) => content[kind]).find(isObject);
+  const file = content.userFile?.payload ?? nested ?? (content.fileName || content.fileUrl || content.fileUri ? content : null);
   if (isObject(file)) return `File ${file.fileName ?? file.fileUrl ?? file.fileUri ?? ""}`.trim() + (file.mimeType ? ` (${file.mimeType})` : "");
   const spot = isObject(content.location) ? content.location : content;
   if (spot.latitude !== undefined && spot.longitude !== undefined) return `Location ${spot.latitude}, ${spot.longitude}`;
-  if (typeof content.title === "string") return [content.title, content.description].filter((value) => typeof value === "string").join(": ");
   for (const [kind, part] of Object.entries(content)) {
     if (!kind.endsWith("_type") || !isObject(part)) continue;
     const text = [part.text, part.caption, part.filename, part.emoji].find((value) => typeof value === "string" && value.trim());

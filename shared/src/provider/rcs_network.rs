@@ -97,7 +97,8 @@ pub(super) fn find_person(draft: &mut Draft<'_>, paths: &[&str]) {
 }
 
 /// Sets the network's id of the event. Gives a record without a message id a key: its event id, or
-/// `account:<agent>`. This is for events that belong to no message: a person types, subscribes or unsubscribes.
+/// `account:<agent>`, with `:<number>` if it names a person: events with one message id belong to one person. This
+/// is for events that belong to no message: a person types, subscribes or unsubscribes.
 /// A status of a message without its id stays unreadable.
 pub(super) fn identify(draft: &mut Draft<'_>, event_id: &str, agents: &[&str]) {
     let text_at = |path: &str| {
@@ -114,7 +115,11 @@ pub(super) fn identify(draft: &mut Draft<'_>, event_id: &str, agents: &[&str]) {
             Some(Value::String(agent)) => Some(agent.clone()),
             _ => agents.iter().find_map(|path| text_at(path)),
         };
-        let account = || format!("account:{}", agent.as_deref().unwrap_or("unknown"));
+        let agent = agent.as_deref().unwrap_or("unknown");
+        let account = || match &draft.recipient {
+            Some(person) => format!("account:{agent}:{person}"),
+            None => format!("account:{agent}"),
+        };
         draft.message_id = MessageId::new(event_id.clone().unwrap_or_else(account)).ok();
     }
     draft.event_id = event_id;

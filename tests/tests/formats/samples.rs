@@ -125,7 +125,7 @@ rbm-event/vi_is_typing                RCS      is_typing 919999999901  174896298
 rbm-event/vi_tap                      RCS      clicked   919999999901  1748963045123 MxViTap00001
 rbm-event/vi_text                     RCS      received  919999999901  1748963105123 MxViText0001
 sms-delivery/delivered                SMS      delivered 919999999901  1764585432000 5031754312
-sms-delivery/dlt_failure              SMS      dlt_chain_failure 919999999903 1764585450000 5031754314
+sms-delivery/dlt_failure              SMS      dlt_chain_failure 919999999903  1764585450000 5031754314
 sms-delivery/failed                   SMS      failed    919999999902  1764585440000 5031754313
 ";
 

@@ -200,7 +200,6 @@ async fn a_repeated_push_is_a_duplicate_and_a_broken_one_is_kept() {
     ] {
         let answer = server.post("rbm-event", body).await;
         assert_eq!(answer.status, 200, "Google would send it again");
-        assert!(answer.body.to_string().contains("\"dead_lettered\":1") || !answer.body.is_empty());
     }
     assert_eq!(server.storage().depths().await, [0, 3]);
     server.stop().await;
@@ -246,10 +245,10 @@ async fn typing_and_subscriptions_belong_to_no_message_and_fail_no_batch() {
     assert_eq!(
         stored,
         [
-            "account:a is_typing",
+            "account:a:919999999901 is_typing",
             "account:b subscribe",
             "account:b unsubscribe",
-            "account:unknown is_typing",
+            "account:unknown:919999999901 is_typing",
             "e-1 is_typing",
             "e-2 is_typing",
             "e-3 is_typing",
