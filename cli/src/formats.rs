@@ -39,7 +39,8 @@ struct Format {
     name: &'static str,
     /// The field that holds the records; `null` for an array or a single object.
     envelope: Option<&'static str>,
-    id: &'static str,
+    /// The field of the message id; `null` if the records belong to no message.
+    id: Option<&'static str>,
     fields: Vec<&'static str>,
     /// Other names of these fields, in any letter case.
     aliases: Vec<(&'static str, &'static [&'static str])>,
@@ -156,7 +157,8 @@ impl fmt::Display for Function {
                 None => "[records], or one record".to_owned(),
             };
             writeln!(f, "  format    {}: {records}", format.name)?;
-            writeln!(f, "  fields    {} (id: {})", format.fields.join(", "), format.id)?;
+            let id = format.id.unwrap_or("none");
+            writeln!(f, "  fields    {} (id: {id})", format.fields.join(", "))?;
             for (field, aliases) in &format.aliases {
                 writeln!(f, "            {field} is also {}", aliases.join(", "))?;
             }

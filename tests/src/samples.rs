@@ -6,10 +6,11 @@ use crate::{fixtures::receiver_names, storage::Key};
 
 /// Folders with samples that are composed from documentation, or that resellers published. The provider published
 /// the others.
-const COMPOSED: [&str; 5] = [
+const COMPOSED: [&str; 6] = [
     "email-event",
     "event-webhook-paytm",
     "incoming-webhook-whatsapp",
+    "rbm-event",
     "rcs-callback",
     "sms-delivery",
 ];
@@ -188,6 +189,39 @@ incoming-webhook-whatsapp/text_as_list wamid.t9                                 
 incoming-webhook-whatsapp/voice       wamid.v1                                                                 WHATSAPP#received#1750238704000.Uz07BNNr0YpCTRYtuYazaA
 incoming-webhook-whatsapp/without_number wamid.nonumber1                                                          WHATSAPP#received#1782282800000.bz-2XgPeAm-vLiVACqqOOA
 incoming-webhook-whatsapp/without_type wamid.unknown1                                                           WHATSAPP#received#1782282738000.iBcmEBQdWYJKkFrS420aPg
+rbm-event/airtel_delivered            01kns4smzq7zewfbqy6t000001                                         RCS#delivered
+rbm-event/airtel_error                01kns4smzq7zewfbqy6t000004                                         RCS#failed
+rbm-event/airtel_expired              01kns4smzq7zewfbqy6t000003                                         RCS#expired#1748970185123.lFDFBilsdpjLSmUA5a0WnQ
+rbm-event/airtel_read                 01kns4smzq7zewfbqy6t000001                                         RCS#read
+rbm-event/airtel_tap                  MxAirtelTap0000000000005                                           RCS#clicked#1748970305123.HDoXFohLQONcX2KHOjEJDw
+rbm-event/airtel_template             01kpz85rangx4j0sfwdr000007                                         RCS#template_approved#1748970425558.Lua_w2ZsF6BQejNNa1SRFg
+rbm-event/airtel_text                 MxAirtelText000000000006                                           RCS#received#1748970365123.nQ__24InEnckPKdVQwpqEA
+rbm-event/google_delivered            57bed79e-55ba-46fe-b88a-000000000001                               RCS#delivered
+rbm-event/google_expired              57bed79e-55ba-46fe-b88a-000000000011                               RCS#expired#5f0c2f9b-0011-4a50-9a50-1f6f0c2f9b01
+rbm-event/google_failed               57bed79e-55ba-46fe-b88a-000000000003                               RCS#failed
+rbm-event/google_file                 MxGoogleFile000000000001                                           RCS#received#1748959685123.xspCzFH_qlMMlSqsV-HOyA
+rbm-event/google_is_typing            5f0c2f9b-0004-4a50-9a50-1f6f0c2f9b01                               RCS#is_typing#5f0c2f9b-0004-4a50-9a50-1f6f0c2f9b01
+rbm-event/google_location             MxGoogleLocation00000001                                           RCS#received#1748959745123.loCWyuaD3bp6CwHbM8dWKg
+rbm-event/google_read                 57bed79e-55ba-46fe-b88a-000000000001                               RCS#read
+rbm-event/google_revoke_failed        57bed79e-55ba-46fe-b88a-000000000012                               RCS#ttl_expiration_revoke_failed#5f0c2f9b-0012-4a50-9a50-1f6f0c2f9b01
+rbm-event/google_tap                  MxGoogleTap0000000000001                                           RCS#clicked#1748959805123.xpLCyod0bYncWOMQM7Cirg
+rbm-event/google_text                 MxGoogleText000000000001                                           RCS#received#1748959565123.q1EfefBYNf9-DWiProdcug
+rbm-event/google_text_event_id        5f0c2f9b-0007-4a50-9a50-1f6f0c2f9b01                               RCS#received#5f0c2f9b-0007-4a50-9a50-1f6f0c2f9b01
+rbm-event/google_unsubscribe          5f0c2f9b-0005-4a50-9a50-1f6f0c2f9b01                               RCS#unsubscribe#5f0c2f9b-0005-4a50-9a50-1f6f0c2f9b01
+rbm-event/jio_delivered               ecca1e00-3293-49f9-896e-000000000001                               RCS#delivered
+rbm-event/jio_expired                 ecca1e00-3293-49f9-896e-000000000004                               RCS#expired#MxJioEvent0000000000004
+rbm-event/jio_failed                  ecca1e00-3293-49f9-896e-000000000003                               RCS#failed
+rbm-event/jio_is_typing               MxJioEvent0000000000005                                            RCS#is_typing#MxJioEvent0000000000005
+rbm-event/jio_read                    ecca1e00-3293-49f9-896e-000000000001                               RCS#read
+rbm-event/jio_tap                     MxJioTap000000000000008                                            RCS#clicked#1748966885123.qJTDUfY_8G9IUm85uP2xQg
+rbm-event/jio_text                    MxJioText00000000000007                                            RCS#received#1748966825123.D7NFDP_rvaxerV0fkEtIuw
+rbm-event/jio_unsubscribe             account:651e8ec13800f6c7dee587c4                                   RCS#unsubscribe#1748966765123.S7sLMQXGsNNyBkm6RFAsIg
+rbm-event/vi_delivered                57bed79e-55ba-46fe-b88a-000000000021                               RCS#delivered
+rbm-event/vi_expired                  57bed79e-55ba-46fe-b88a-000000000026                               RCS#expired#5f0c2f9b-0026-4a50-9a50-1f6f0c2f9b01
+rbm-event/vi_failed                   57bed79e-55ba-46fe-b88a-000000000022                               RCS#failed
+rbm-event/vi_is_typing                5f0c2f9b-0023-4a50-9a50-1f6f0c2f9b01                               RCS#is_typing#5f0c2f9b-0023-4a50-9a50-1f6f0c2f9b01
+rbm-event/vi_tap                      MxViTap00001                                                       RCS#clicked#1748963045123.017Qzww63459VeNfNdMfTw
+rbm-event/vi_text                     MxViText0001                                                       RCS#received#1748963105123.Ptlbri-0lDK0LpezjCTyzA
 sms-delivery/delivered                5031754312                                                         SMS#delivered
 sms-delivery/dlt_failure              5031754314                                                         SMS#dlt_chain_failure#1764585450000.ggnJbTaxQl-ZgH-OhPJ6MA
 sms-delivery/failed                   5031754313                                                         SMS#failed

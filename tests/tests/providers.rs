@@ -29,10 +29,7 @@ fn missing(root: &Path, receiver: &Receiver) -> Vec<String> {
     [
         (root.join(&binary).exists(), binary),
         (has_files(&fixtures), format!("{fixtures}: its payloads")),
-        (
-            is_deployed,
-            "template.yaml: its row in Functions".to_owned(),
-        ),
+        (is_deployed, "template.yaml: its row in Functions".to_owned()),
         (
             is_documented,
             "README.md: its line in the table of functions".to_owned(),

@@ -13,7 +13,11 @@ use webhook_ingest::{
     events_table::rejected::RejectedBody,
     operations::clients,
     phone::redact,
-    pipeline::{Positions, batch::Batch},
+    pipeline::{
+        Positions,
+        batch::Batch,
+        decode::{Decoded, decode},
+    },
     queue::{
         SqsQueue,
         message::{QueueMessage, QueueMessageError},
@@ -289,7 +293,21 @@ impl Scan<'_> {
 }
 
 fn names(person: &Person, message: &QueueMessage) -> bool {
-    person.is_named_in(&message.detail) || person.is_named_in_bytes(message.body.bytes())
+    person.is_named_in(&message.detail)
+        || person.is_named_in_bytes(message.body.bytes())
+        || is_named_in_code(person, message)
+}
+
+/// Whether a body names the person in an encoding that hides it from a search, such as a Pub/Sub push.
+fn is_named_in_code(person: &Person, message: &QueueMessage) -> bool {
+    let receiver = receivers::receiver(&message.function);
+    let (Some(receiver), Some(verified)) = (receiver, message.verified()) else {
+        return false;
+    };
+    match decode(verified, receiver.formats) {
+        Ok(Decoded::Rewritten(body)) => person.is_named_in_bytes(body.bytes()),
+        _ => false,
+    }
 }
 
 /// New messages with the records that do not name the person, and the number of these records.

@@ -1,6 +1,7 @@
 //! An event of a simulated message, with the expected attributes. They are not computed by the
 //! receivers' parser, because a parser with a fault would then confirm its own results.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use webhook_ingest::event::EpochMillis;
 
@@ -24,12 +25,14 @@ pub enum Envelope {
     Field(&'static str),
     /// One record.
     Single,
+    /// A Pub/Sub push with one record, base64.
+    PubSub,
 }
 
 impl PostFormat {
     /// Whether a body can contain several records.
     pub fn takes_batches(self) -> bool {
-        self.envelope != Envelope::Single
+        !matches!(self.envelope, Envelope::Single | Envelope::PubSub)
     }
 
     /// A body with these records.
@@ -38,6 +41,10 @@ impl PostFormat {
             Envelope::Array => json!(records),
             Envelope::Field(name) => json!({ name: records }),
             Envelope::Single => json!(records.first()),
+            Envelope::PubSub => {
+                let data = STANDARD.encode(json!(records.first()).to_string());
+                json!({"subscription": "projects/simulated/subscriptions/rbm", "message": {"data": data, "attributes": {"product": "RBM"}}})
+            }
         };
         body.to_string().into_bytes()
     }

@@ -9,6 +9,7 @@ mod options;
 mod people;
 mod providers;
 mod random;
+mod rcs_networks;
 mod reconciliation;
 mod report;
 mod responses;

@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn an_address_is_a_base_one_function_or_several() {
-        assert_eq!(urls(&["http://h:1/"]).unwrap().len(), 7);
+        assert_eq!(urls(&["http://h:1/"]).unwrap().len(), RECEIVERS.len());
         assert_eq!(
             urls(&["http://h/lambda-url/rcs-callback/"]),
             Ok(vec![("rcs-callback", "http://h/lambda-url/rcs-callback/".into())])

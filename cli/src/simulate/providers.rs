@@ -6,15 +6,16 @@ use super::{
     gateway, netcore,
     people::{OutgoingMessage, World},
     random::Random,
-    sms, whatsapp,
+    rcs_networks, sms, whatsapp,
 };
 
 /// All simulated providers.
-static PROVIDERS: [&Provider; 5] = [
+static PROVIDERS: [&Provider; 6] = [
     &netcore::PROVIDER,
     &whatsapp::PROVIDER,
     &gateway::PROVIDER,
     &email::PROVIDER,
+    &rcs_networks::PROVIDER,
     &sms::PROVIDER,
 ];
 

@@ -34,13 +34,17 @@ export function textOf(event) {
     const answer = click.interactive_type;
     const taps = [click.suggestionResponse, click.button_type, click.text_type, answer?.button_reply, answer?.list_reply, click];
     const tap = taps.find(isObject);
-    const text = [tap.text, tap.title, tap.postbackData, tap.payload, tap.url].find((value) => typeof value === "string" && value.trim());
+    const text = [tap.text, tap.title, tap.plainText, tap.postbackData, tap.postBack?.data, tap.payload, tap.url].find((value) => typeof value === "string" && value.trim());
     if (text) return text.trim();
   }
   if (typeof content === "string" && content.trim()) return content.trim();
   if (!isObject(content)) return null;
   if (typeof content.text === "string" && content.text.trim()) return content.text.trim();
-  const file = content.userFile?.payload ?? (content.fileName || content.fileUrl || content.fileUri ? content : null);
+  // A gateway nests a card or carousel in `message`, and a file in a field with its kind, or in `text`.
+  if (isObject(content.message)) return textOf({ content: content.message });
+  if (typeof content.title === "string") return [content.title, content.description].filter((value) => typeof value === "string").join(": ");
+  const nested = ["text", "image", "video", "audio", "document"].map((kind) => content[kind]).find(isObject);
+  const file = content.userFile?.payload ?? nested ?? (content.fileName || content.fileUrl || content.fileUri ? content : null);
   if (isObject(file)) return `File ${file.fileName ?? file.fileUrl ?? file.fileUri ?? ""}`.trim() + (file.mimeType ? ` (${file.mimeType})` : "");
   const spot = isObject(content.location) ? content.location : content;
   if (spot.latitude !== undefined && spot.longitude !== undefined) return `Location ${spot.latitude}, ${spot.longitude}`;

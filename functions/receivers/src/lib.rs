@@ -6,23 +6,29 @@ use webhook_ingest::{
     http::{
         receiver::Receiver,
         runtime,
-        sender::{NETCORE, NETCORE_EMAIL, NETCORE_SMS, PAYTM, RCS_GATEWAY},
+        sender::{GOOGLE, NETCORE, NETCORE_EMAIL, NETCORE_SMS, PAYTM, RCS_GATEWAY},
     },
     provider::{
+        airtel_rcs, google_rbm, google_rbm_agent, google_rbm_server, jio_rcs, jio_rcs_agent,
         netcore_delivery_status, netcore_email, netcore_email_sendgrid, netcore_events, netcore_incoming,
-        netcore_sms, paytm_sms, rcs_gateway, whatsapp_incoming,
+        netcore_sms, paytm_rcs, paytm_sms, rcs_gateway, whatsapp_incoming,
     },
 };
 
 /// All receivers.
 ///
 /// RCS events and SMS fallback have the same record format, so `event-webhook` and `fallback-sms` accept
-/// both. Paytm Pi Commerce sends RCS events in that format and its own SMS reports to one URL.
-pub static RECEIVERS: [Receiver; 7] = [
+/// both. Paytm Pi sends its RCS events, in that format and in another, and its SMS reports to one URL.
+pub static RECEIVERS: [Receiver; 8] = [
     Receiver {
         function: "event-webhook",
         provider: "netcore",
-        formats: &[&netcore_events::FORMAT, &paytm_sms::FORMAT],
+        formats: &[
+            &netcore_events::FORMAT,
+            &paytm_sms::FORMAT,
+            &paytm_rcs::FORMAT,
+            &jio_rcs_agent::FORMAT,
+        ],
         senders: &[&NETCORE, &PAYTM],
     },
     Receiver {
@@ -60,6 +66,21 @@ pub static RECEIVERS: [Receiver; 7] = [
         provider: "netcore",
         formats: &[&netcore_email::FORMAT, &netcore_email_sendgrid::FORMAT],
         senders: &[&NETCORE_EMAIL],
+    },
+    Receiver {
+        function: "rbm-event",
+        provider: "rbm",
+        // The more specific formats first: the formats for events of no message follow those of a message.
+        formats: &[
+            &google_rbm_server::FORMAT,
+            &google_rbm::FORMAT,
+            &airtel_rcs::FORMAT,
+            &google_rbm_agent::FORMAT,
+            &paytm_rcs::FORMAT,
+            &jio_rcs::FORMAT,
+            &jio_rcs_agent::FORMAT,
+        ],
+        senders: &[&GOOGLE],
     },
 ];
 

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use crate::{
     auth::{
-        Challenge, Policy, PolicyError, RefreshingSecret, Refusal, Unverified, Verdict, Verified, VerifiedBody,
+        Challenge, Policy, PolicyError, RefreshingSecret, Refusal, Unverified, Verdict, Verified,
+        VerifiedBody,
     },
     event::{EpochMillis, time},
     http::{

@@ -371,9 +371,10 @@ fn not_json(error: &serde_json::Error) -> Malformed {
 fn expected(formats: &[FormatId]) -> String {
     let known: Vec<String> = formats
         .iter()
-        .map(|format| match format.envelope {
-            Some(name) => format!("{{\"{name}\":[…]}}"),
-            None => format!("[{{\"{}\":…}}]", format.id_field()),
+        .filter_map(|format| match (format.envelope, format.id_field()) {
+            (Some(name), _) => Some(format!("{{\"{name}\":[…]}}")),
+            (None, Some(id)) => Some(format!("[{{\"{id}\":…}}]")),
+            (None, None) => None,
         })
         .collect();
     known.join(" or ")
@@ -450,7 +451,7 @@ impl<'de> Visitor<'de> for OutlineOf<'_> {
                 }
                 continue;
             }
-            outline.has_id |= self.formats.iter().any(|format| format.is_id(&name));
+            outline.has_id |= self.formats.iter().any(|format| format.begins_at(&name));
             outline.other_bytes += name.len() + value.get().len();
             if outline.other_bytes <= MAX_OTHER_BYTES {
                 outline.others.push((name, value));

@@ -36,7 +36,7 @@ impl Format {
 
     /// Whether a name in a record is that of the message id.
     pub(crate) fn is_id(&self, name: &str) -> bool {
-        self.is_name_of(self.id_field(), name)
+        self.id_field().is_some_and(|id| self.is_name_of(id, name))
     }
 
     /// Whether one of a record's names is an alias of a listed field.

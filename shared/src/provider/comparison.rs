@@ -15,37 +15,73 @@ use crate::{
 /// Two spellings of a documented field are equal if they are read as the same value; absent and empty are
 /// equal. Other fields must have equal values. A repeated field name must be repeated in both records.
 pub(crate) fn differing(format: &Format, one: &[Field<'_>], other: &[Field<'_>]) -> Vec<&'static str> {
-    if !format.aliases.is_empty() {
+    let mut attributes = Vec::new();
+    if format.aliases.is_empty() {
+        compare(format, &[], one, other, &mut attributes);
+    } else {
         let (one, other) = (format.with_own_names(one), format.with_own_names(other));
-        return differing_by_name(format, &one, &other);
+        compare(format, &[], &one, &other, &mut attributes);
     }
-    differing_by_name(format, one, other)
-}
-
-fn differing_by_name(format: &Format, one: &[Field<'_>], other: &[Field<'_>]) -> Vec<&'static str> {
-    let mut attributes: Vec<&'static str> = groups(one, other)
-        .filter_map(|(name, one, other)| {
-            let (attribute, agree) = match format.role(name) {
-                Some((attribute, role)) => (attribute, agree(role, one, other)),
-                None => (names::EXTRA, equal(one, other)),
-            };
-            (!agree).then_some(attribute)
-        })
-        .collect();
     attributes.sort_unstable();
     attributes.dedup();
     attributes
 }
 
+/// Compares two objects of two records, at the same path.
+fn compare(
+    format: &Format,
+    inside: &[&str],
+    one: &[Field<'_>],
+    other: &[Field<'_>],
+    differing: &mut Vec<&'static str>,
+) {
+    for (name, one, other) in groups(one, other) {
+        let holds_listed = format.lists_inside(inside, name);
+        if holds_listed && let ([(_, Exact::Object(one))], [(_, Exact::Object(other))]) = (one, other) {
+            compare(format, &[inside, &[name]].concat(), one, other, differing);
+            continue;
+        }
+        let (attribute, agree) = match format.role(inside, name) {
+            Some((attribute, role)) => (attribute, agree(role, one, other)),
+            None if holds_listed => (names::EXTRA, agree(None, one, other)),
+            None => (names::EXTRA, equal(one, other)),
+        };
+        if !agree {
+            differing.push(attribute);
+        }
+    }
+}
+
 impl Format {
-    /// The attribute that holds a documented field, and its role if it has one.
-    fn role(&self, name: &str) -> Option<(&'static str, Option<Role>)> {
-        if let Some((_, role)) = self.fields.iter().find(|(field, _)| *field == name) {
+    /// The attribute that holds the documented field with this name in the object at a path, and its role if
+    /// it has one.
+    fn role(&self, inside: &[&str], name: &str) -> Option<(&'static str, Option<Role>)> {
+        let is_meant = |path: &str| below(path, inside, name) == Some(None);
+        if let Some((_, role)) = self.fields.iter().find(|(path, _)| is_meant(path)) {
             return Some((role.attribute(), Some(*role)));
         }
-        let (_, attribute) = self.also.iter().find(|(field, _)| *field == name)?;
+        let (_, attribute) = self.also.iter().find(|(path, _)| is_meant(path))?;
         Some((attribute, None))
     }
+
+    /// Whether the object in the field with this name holds documented fields.
+    fn lists_inside(&self, inside: &[&str], name: &str) -> bool {
+        let holds = |path: &str| matches!(below(path, inside, name), Some(Some(_)));
+        self.fields.iter().any(|(path, _)| holds(path)) || self.also.iter().any(|(path, _)| holds(path))
+    }
+}
+
+/// The rest of a documented path below the field `name` of the object at `inside`; `None` inside if the path
+/// is that of the field itself. A name with a dot is no path.
+fn below<'p>(path: &'p str, inside: &[&str], name: &str) -> Option<Option<&'p str>> {
+    let names = inside.iter().copied().chain([name]);
+    names.into_iter().try_fold(Some(path), |rest, name| {
+        let (first, rest) = match rest?.split_once('.') {
+            Some((first, rest)) => (first, Some(rest)),
+            None => (rest?, None),
+        };
+        (first == name).then_some(rest)
+    })
 }
 
 impl Role {

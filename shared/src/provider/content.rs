@@ -72,18 +72,23 @@ impl<'a> EventContent<'a> {
         }
         self.identities = self.unwritten_identities();
         let mut record: Fields<'a> = std::mem::take(&mut self.extra).into_iter().collect();
-        for (field, role) in self.format.fields {
+        for (path, role) in self.format.fields {
+            if !has_place(&mut record, path) {
+                continue;
+            }
             let value = mapping::write(&mut self, *role);
             let mut sent = self.as_sent.iter().map(|(name, _)| name.as_ref());
-            if self.format.has_alias(field, &mut sent) {
+            if self.format.has_alias(path, &mut sent) {
                 continue;
             }
             if let Some(value) = value {
-                record.insert((*field).into(), value);
+                set(&mut record, (*path).into(), value);
             }
         }
         (self.format.restore)(&mut self, &mut record);
-        record.extend(self.as_sent);
+        for (path, value) in self.as_sent {
+            set(&mut record, path, value);
+        }
         record.into_iter().collect()
     }
 
@@ -114,5 +119,27 @@ impl<'a> EventContent<'a> {
             .chain(listed)
             .map(without_kind)
             .collect()
+    }
+}
+
+/// Whether a record can have a field at a path. The objects of a path stay in `extra`, so a record has all
+/// those that the provider sent.
+fn has_place(record: &mut Fields<'_>, path: &str) -> bool {
+    path.split_once('.').is_none_or(|(name, rest)| {
+        let field = record.get_mut(name);
+        field.is_some_and(|value| value.holder(rest).is_some())
+    })
+}
+
+/// Sets the field at a path, if the record has a place for it. A name without a dot is a field of the record.
+/// A listed name with a dot is always a path: a field whose own name contains a dot is not listed.
+fn set<'a>(record: &mut Fields<'a>, path: Cow<'a, str>, value: Exact<'a>) {
+    let Some((name, rest)) = path.split_once('.') else {
+        record.insert(path, value);
+        return;
+    };
+    if let Some(object) = record.get_mut(name).and_then(|value| value.holder(rest)) {
+        let field = rest.rsplit_once('.').map_or(rest, |(_, field)| field);
+        object.set(field.to_owned(), value);
     }
 }

@@ -82,6 +82,11 @@ impl<'a> Draft<'a> {
 
     fn map_message_id(&mut self, field: &'static str, value: Value) -> Result<(), Unreadable> {
         let id = match value {
+            // A format may take another id instead.
+            empty if empty.is_null() || empty == "" => {
+                self.as_sent.insert(field.to_owned(), empty);
+                return Ok(());
+            }
             Value::String(id) => id,
             other => {
                 let id = self
@@ -222,7 +227,7 @@ impl<'a> Draft<'a> {
     fn leave(&mut self, field: &'static str, sent: Value) {
         if is_empty(&sent) {
             self.as_sent.insert(field.to_owned(), sent);
-        } else {
+        } else if let Some(sent) = self.record.put_back(field, sent) {
             self.unlisted.insert(field.to_owned(), sent);
         }
     }
@@ -272,12 +277,19 @@ impl<'a> Draft<'a> {
             .addressee
             .map(|text| self.recipient.clone().unwrap_or(text))
             .filter(|text| !text.is_empty());
+        let no_id = || match format.id_field() {
+            Some(field) if self.as_sent.contains_key(field) => {
+                Unreadable::new("the record's message id is empty")
+            }
+            field => missing(field.unwrap_or("message id")),
+        };
+        let message_id = self.message_id.ok_or_else(no_id)?;
         let mut extra = self.record.into_rest();
         extra.extend(self.unlisted);
         Ok(Event {
             format: format.name,
             provider: format.provider,
-            message_id: self.message_id.ok_or_else(|| missing(format.id_field()))?,
+            message_id,
             channel: self.channel.unwrap_or_else(|| Channel::from_word(Channel::RCS)),
             status: self.status.ok_or_else(|| missing("status"))?,
             event_time: self.event_time,

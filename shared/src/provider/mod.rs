@@ -1,9 +1,15 @@
 //! The providers' record formats. Each file is one format: a table of its fields, and code for what the table
 //! cannot express. Reading and rebuilding loop over the same table, so one is the inverse of the other.
 
+pub mod airtel_rcs;
 mod alias;
 mod comparison;
 mod content;
+pub mod google_rbm;
+pub mod google_rbm_agent;
+pub mod google_rbm_server;
+pub mod jio_rcs;
+pub mod jio_rcs_agent;
 mod mapping;
 pub mod netcore_delivery_status;
 pub mod netcore_email;
@@ -11,8 +17,10 @@ pub mod netcore_email_sendgrid;
 pub mod netcore_events;
 pub mod netcore_incoming;
 pub mod netcore_sms;
+pub mod paytm_rcs;
 pub mod paytm_sms;
 pub mod rcs_gateway;
+mod rcs_network;
 pub mod whatsapp_incoming;
 
 use std::fmt;
@@ -22,7 +30,7 @@ use serde_json::{Map, Value};
 use crate::{
     event::{Attribute, Event, FormatName, Status, time::Unit},
     record::{
-        Record, Unreadable,
+        self, Record, Unreadable,
         exact::{self, Field},
     },
 };
@@ -35,7 +43,7 @@ pub(crate) use mapping::is_empty;
 /// Reference to one of [`ALL`].
 pub type FormatId = &'static Format;
 
-/// Says whether a record has a field.
+/// Says whether a record has a field at a path.
 type HasField<'r> = dyn Fn(&str) -> bool + 'r;
 
 /// The format of one kind of provider record.
@@ -53,9 +61,10 @@ pub struct Format {
     aliases: &'static [(&'static str, &'static [&'static str])],
     /// Whether a record with the id field has this format. `has` says whether the record has a field.
     recognizes: fn(&HasField<'_>) -> bool,
-    /// The listed fields.
+    /// The listed fields. A name with a dot is a path: `entity.messageId` is the field `messageId` of the object
+    /// in the field `entity`. What is not listed in that object stays in it, in `extra`.
     fields: &'static [(&'static str, Role)],
-    /// Further documented fields, each with the attribute that holds it.
+    /// Further documented fields or paths, each with the attribute that holds it.
     also: &'static [(&'static str, &'static str)],
     /// Derives values from several fields.
     derive: fn(&mut Draft<'_>),
@@ -96,7 +105,7 @@ enum Role {
 }
 
 /// All known formats.
-pub static ALL: [FormatId; 9] = [
+pub static ALL: [FormatId; 16] = [
     &netcore_events::FORMAT,
     &netcore_incoming::FORMAT,
     &netcore_delivery_status::FORMAT,
@@ -106,6 +115,13 @@ pub static ALL: [FormatId; 9] = [
     &netcore_email_sendgrid::FORMAT,
     &paytm_sms::FORMAT,
     &netcore_sms::FORMAT,
+    &google_rbm_server::FORMAT,
+    &google_rbm::FORMAT,
+    &airtel_rcs::FORMAT,
+    &google_rbm_agent::FORMAT,
+    &paytm_rcs::FORMAT,
+    &jio_rcs::FORMAT,
+    &jio_rcs_agent::FORMAT,
 ];
 
 impl Format {
@@ -119,12 +135,12 @@ impl Format {
         Self::by_name(event.format.as_str())
     }
 
-    /// The record field that holds the message id. A record without it has another format.
-    pub fn id_field(&self) -> &'static str {
+    /// The record field that holds the message id, as a path. A record without it has another format. `None` if
+    /// the format's records belong to no message.
+    pub fn id_field(&self) -> Option<&'static str> {
         self.fields
             .iter()
             .find_map(|(field, role)| matches!(role, Role::MessageId).then_some(*field))
-            .unwrap_or_default()
     }
 
     /// The names of the documented fields.
@@ -138,11 +154,31 @@ impl Format {
         self.aliases
     }
 
-    /// Whether the provider documents a field with this name.
-    pub(crate) fn documents(&self, name: &str) -> bool {
-        self.fields.iter().any(|(field, _)| *field == name)
-            || self.also.iter().any(|(field, _)| *field == name)
-            || self.is_alias(name)
+    /// Whether a record with a field of this name can have this format.
+    pub(crate) fn begins_at(&self, name: &str) -> bool {
+        let is_first = |path: &str| path.split('.').next() == Some(name);
+        match self.id_field() {
+            Some(id) => is_first(id) || self.is_id(name),
+            None => self.fields.iter().any(|(path, _)| is_first(path)),
+        }
+    }
+
+    /// The documented fields that an event keeps in `extra`, with their paths.
+    pub(crate) fn documented<'e>(&self, extra: &'e Map<String, Value>) -> Vec<(&'e str, &'e Value)> {
+        let listed = self.fields.iter().map(|(path, _)| *path);
+        let also = self.also.iter().map(|(path, _)| *path);
+        let value_at = |path: &'static str| {
+            let value = match path.split_once('.') {
+                Some((name, rest)) => record::inside(extra.get(name)?, rest),
+                None => extra.get(path),
+            };
+            Some((path, value?))
+        };
+        let renamed = extra
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
+            .filter(|(name, _)| self.is_alias(name) && !self.fields.iter().any(|(field, _)| field == name));
+        listed.chain(also).filter_map(value_at).chain(renamed).collect()
     }
 
     /// Reads one record's text as an event. Safe on untrusted input.
@@ -178,7 +214,7 @@ pub fn read(formats: &[FormatId], text: &str) -> Result<Event, Unreadable> {
             "the record has no field {}",
             formats
                 .iter()
-                .map(|f| f.id_field())
+                .filter_map(|f| f.id_field())
                 .collect::<Vec<_>>()
                 .join(" or ")
         ))),
@@ -187,10 +223,15 @@ pub fn read(formats: &[FormatId], text: &str) -> Result<Event, Unreadable> {
 
 /// The format of a record's fields: the first of `formats` that recognizes it.
 pub(crate) fn format_of(formats: &[FormatId], record: &[Field<'_>]) -> Option<FormatId> {
-    let has = |field: &str| {
-        record
-            .binary_search_by(|(name, _)| name.as_ref().cmp(field))
-            .is_ok()
+    let has = |path: &str| {
+        let (name, rest) = match path.split_once('.') {
+            Some((name, rest)) => (name, Some(rest)),
+            None => (path, None),
+        };
+        // The first of the fields with one name, like `Record::get`.
+        let at = record.partition_point(|(field, _)| field.as_ref() < name);
+        let field = record.get(at).filter(|(field, _)| field == name);
+        field.is_some_and(|(_, value)| rest.is_none_or(|rest| value.inside(rest).is_some()))
     };
     recognize(formats, has, |format| {
         record.iter().any(|(name, _)| format.is_id(name))
@@ -204,7 +245,8 @@ fn recognize(
 ) -> Option<FormatId> {
     let mut formats = formats.iter().copied();
     formats.find(|format| {
-        let has_id = has(format.id_field()) || (!format.aliases.is_empty() && has_id_alias(format));
+        let has_id =
+            format.id_field().is_none_or(&has) || (!format.aliases.is_empty() && has_id_alias(format));
         has_id && (format.recognizes)(&has)
     })
 }

@@ -38,9 +38,20 @@ pub static FORMAT: Format = Format {
     restore,
 };
 
-const CONTENT: [&str; 11] = [
-    "text", "image", "video", "audio", "document", "contact", "location", "richcard", "carousel", "basic",
+/// The content types. The gateway also writes `basic`, `single` or `conversacional` for a message with content.
+const CONTENT: [&str; 12] = [
+    "text",
+    "image",
+    "video",
+    "audio",
+    "document",
+    "contact",
+    "location",
+    "richcard",
+    "carousel",
+    "basic",
     "single",
+    "conversacional",
 ];
 
 fn derive(draft: &mut Draft<'_>) {

@@ -99,11 +99,37 @@ impl<'a> Exact<'a> {
     }
 
     /// Sets a field of an object and replaces fields with its name. Other values stay unchanged.
-    pub(crate) fn set(&mut self, name: &'a str, value: Self) {
+    pub(crate) fn set(&mut self, name: impl Into<Cow<'a, str>>, value: Self) {
         if let Self::Object(fields) = self {
-            fields.retain(|(field, _)| field != name);
-            fields.push((name.into(), value));
+            let name = name.into();
+            fields.retain(|(field, _)| *field != name);
+            fields.push((name, value));
             sort(fields);
+        }
+    }
+
+    /// The value at a path in nested objects; of the fields with one name, the last.
+    pub(crate) fn inside(&self, path: &str) -> Option<&Self> {
+        path.split('.').try_fold(self, |value, name| match value {
+            Self::Object(fields) => fields
+                .iter()
+                .rfind(|(field, _)| field == name)
+                .map(|(_, value)| value),
+            _ => None,
+        })
+    }
+
+    /// The object that holds the last field of a path, which may be absent.
+    pub(crate) fn holder(&mut self, path: &str) -> Option<&mut Self> {
+        let Some((name, rest)) = path.split_once('.') else {
+            return matches!(self, Self::Object(_)).then_some(self);
+        };
+        match self {
+            Self::Object(fields) => fields
+                .iter_mut()
+                .rfind(|(field, _)| field == name)
+                .and_then(|(_, value)| value.holder(rest)),
+            _ => None,
         }
     }
 

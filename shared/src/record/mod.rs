@@ -59,18 +59,44 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// Removes the field and returns its value; `None` if it is absent.
-    pub fn take(&mut self, name: &str) -> Option<Value> {
-        let at = self.fields.iter().position(|(field, _)| field == name)?;
-        Some(self.fields.swap_remove(at).1)
+    /// Removes the field at a path and returns its value; `None` if it is absent. `entity.messageId` is the
+    /// field `messageId` of the object in the field `entity`. The object stays, even if it becomes empty.
+    pub fn take(&mut self, path: &str) -> Option<Value> {
+        let Some((name, rest)) = path.split_once('.') else {
+            let at = self.fields.iter().position(|(field, _)| field == path)?;
+            return Some(self.fields.swap_remove(at).1);
+        };
+        let (object, field) = holder(self.field_mut(name)?, rest)?;
+        object.remove(field)
     }
 
-    /// The field's value.
-    pub fn get(&self, name: &str) -> Option<&Value> {
-        self.fields
-            .iter()
-            .find(|(field, _)| field == name)
-            .map(|(_, value)| value)
+    /// Puts a value back to where [`Self::take`] found it. Returns the value if no object holds the path.
+    pub(crate) fn put_back(&mut self, path: &str, value: Value) -> Option<Value> {
+        let place = path
+            .split_once('.')
+            .and_then(|(name, rest)| holder(self.field_mut(name)?, rest));
+        match place {
+            Some((object, field)) => {
+                object.insert(field.to_owned(), value);
+                None
+            }
+            None => Some(value),
+        }
+    }
+
+    /// The value of the field at a path, see [`Self::take`].
+    pub fn get(&self, path: &str) -> Option<&Value> {
+        let (name, rest) = match path.split_once('.') {
+            Some((name, rest)) => (name, Some(rest)),
+            None => (path, None),
+        };
+        let (_, value) = self.fields.iter().find(|(field, _)| field == name)?;
+        rest.map_or(Some(value), |rest| inside(value, rest))
+    }
+
+    fn field_mut(&mut self, name: &str) -> Option<&mut Value> {
+        let field = self.fields.iter_mut().find(|(field, _)| field == name);
+        field.map(|(_, value)| value)
     }
 
     /// The digits of a field that was an integer of more than 64 bits, whose `value` has lost some of them.
@@ -112,6 +138,21 @@ impl<'a> Record<'a> {
             .into_iter()
             .map(|(name, value)| (name.into_owned(), value))
             .collect()
+    }
+}
+
+/// The value at a path in nested objects.
+pub(crate) fn inside<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
+    path.split('.')
+        .try_fold(value, |value, name| value.as_object()?.get(name))
+}
+
+/// The object that holds the last field of a path, and that field's name. The field may be absent.
+fn holder<'v, 'p>(value: &'v mut Value, path: &'p str) -> Option<(&'v mut Map<String, Value>, &'p str)> {
+    let object = value.as_object_mut()?;
+    match path.split_once('.') {
+        Some((name, rest)) => holder(object.get_mut(name)?, rest),
+        None => Some((object, path)),
     }
 }
 
@@ -375,6 +416,26 @@ mod tests {
         for short in ["b", "c", "d"] {
             assert_eq!(digits(short), None, "{short}");
         }
+    }
+
+    #[test]
+    fn a_path_leads_into_objects_only() {
+        let text = r#"{"a":{"b":{"c":1},"d":2},"a.d":3,"e":[{"d":4}],"f":"x"}"#;
+        let mut record = Record::parse(text).unwrap();
+        assert_eq!(record.get("a.b.c"), Some(&json!(1)));
+        assert_eq!(record.get("a.b"), Some(&json!({"c": 1})));
+        for path in ["a.c", "a.b.d", "e.d", "f.d", "g.d", "a.d.e"] {
+            assert_eq!(record.get(path), None, "{path}");
+            assert_eq!(record.take(path), None, "{path}");
+        }
+        assert_eq!(record.take("a.b.c"), Some(json!(1)));
+        assert_eq!(record.take("a.d"), Some(json!(2)));
+        assert_eq!(record.put_back("a.d", json!(5)), None);
+        assert_eq!(record.put_back("f.d", json!(6)), Some(json!(6)));
+        assert_eq!(
+            Value::Object(record.into_rest()),
+            json!({"a": {"b": {}, "d": 5}, "a.d": 3, "e": [{"d": 4}], "f": "x"})
+        );
     }
 
     #[test]

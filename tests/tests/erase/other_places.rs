@@ -4,6 +4,7 @@
 use std::{fs, path::Path};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use integration_tests::{
     command::{Workdir, options},
     fixtures::{noise_text, queue_message},
@@ -94,6 +95,29 @@ async fn only_the_persons_records_are_removed_from_the_queues() {
         bodies(&storage.take_retry_messages().await),
         [format!("[{}]", record("other-5", "z"))]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pubsub_push_in_a_queue_is_decoded_before_it_is_searched() {
+    let setup = Setup::start().await;
+    let number = a_person(&setup.items().await);
+    let push = |record: String| {
+        let body = format!(r#"{{"message":{{"data":"{}"}}}}"#, STANDARD.encode(record));
+        queue_message(Reason::Unreadable, "rbm-event", UNTIL, body.as_bytes())
+    };
+    let his = push(format!(
+        r#"{{"senderPhoneNumber":"+{number}","eventType":"READ"}}"#
+    ));
+    let other = push(r#"{"senderPhoneNumber":"+919999999990","eventType":"READ"}"#.to_owned());
+    for message in [&his, &other] {
+        setup.stack.storage.send_dead(&message.write()[0]).await;
+    }
+    let words = ["--recipient", number.as_str(), "--yes", "--queues"];
+    let (_, report) = setup.erase_with_preview(&words).await;
+    assert_eq!(report.done.unwrap().dead.deleted, 1);
+    let left = setup.stack.storage.take_dead_messages().await;
+    let expected = [String::from_utf8(other.body.bytes().to_vec()).unwrap()];
+    assert_eq!(bodies(&left), expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

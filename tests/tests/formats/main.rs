@@ -13,6 +13,7 @@ mod samples;
 mod variants;
 mod wild;
 mod wild_netcore;
+mod wild_rcs;
 
 use serde_json::{Map, Value};
 

@@ -21,7 +21,7 @@ proptest! {
     #[test]
     fn unlisted_fields_are_rebuilt_unchanged(
         base: prop::sample::Index,
-        extra in prop::collection::btree_map("[a-z_#. ]{0,12}|\\PC{1,6}", any_value(), 0..6),
+        extra in prop::collection::btree_map("[a-z_#. ]{0,12}|\\PC{1,6}|entity\\.[a-z.]{0,6}|entity\\.messageId|error\\.errorMessage", any_value(), 0..6),
     ) {
         let (function, mut record) = base_record(base);
         for (name, value) in extra {
@@ -41,18 +41,31 @@ proptest! {
     ) {
         let (function, mut record) = base_record(base);
         for (which, value) in changes {
-            let name = record.keys().nth(which.index(record.len())).unwrap().clone();
-            match value {
-                Some(value) => record.insert(name, value),
-                None if record.len() > 1 => record.remove(&name),
-                None => None,
-            };
+            change(&mut record, which, value);
         }
         let text = Value::Object(record.clone()).to_string();
         if let Ok(event) = read(function, &text) {
             prop_assert_eq!(there_and_back(event), record);
         }
     }
+}
+
+/// Changes or removes one field: of the record, or of an object in it.
+fn change(record: &mut Map<String, Value>, which: prop::sample::Index, value: Option<Value>) {
+    let nested = record.values_mut().filter_map(Value::as_object_mut);
+    let mut objects: Vec<&mut Map<String, Value>> = nested.filter(|fields| !fields.is_empty()).collect();
+    let place = which.index(2 * objects.len() + 1);
+    let fields = if place < objects.len() {
+        objects.swap_remove(place)
+    } else {
+        record
+    };
+    let name = fields.keys().nth(which.index(fields.len())).unwrap().clone();
+    match value {
+        Some(value) => fields.insert(name, value),
+        None if fields.len() > 1 => fields.remove(&name),
+        None => None,
+    };
 }
 
 fn any_value() -> impl Strategy<Value = Value> {
@@ -77,6 +90,9 @@ fn any_value() -> impl Strategy<Value = Value> {
                     Just("suggestionResponse".to_owned()).boxed(),
                     Just("metadata".to_owned()).boxed(),
                     Just("message_id".to_owned()).boxed(),
+                    Just("messageId".to_owned()).boxed(),
+                    Just("message".to_owned()).boxed(),
+                    Just("eventType".to_owned()).boxed(),
                 ],
                 inner,
                 0..5

@@ -112,6 +112,39 @@ incoming-webhook-whatsapp/text_as_list WHATSAPP received  919999999901  17502387
 incoming-webhook-whatsapp/voice       WHATSAPP received  919999999901  1750238704000 wamid.v1
 incoming-webhook-whatsapp/without_number WHATSAPP received  whatsapp:IN.13491208655302741918 1782282800000 wamid.nonumber1
 incoming-webhook-whatsapp/without_type WHATSAPP received  919999999901  1782282738000 wamid.unknown1
+rbm-event/airtel_delivered            RCS      delivered 919999999901  1748970065123 01kns4smzq7zewfbqy6t000001
+rbm-event/airtel_error                RCS      failed    919999999901  1748970245123 01kns4smzq7zewfbqy6t000004
+rbm-event/airtel_expired              RCS      expired   919999999901  1748970185123 01kns4smzq7zewfbqy6t000003
+rbm-event/airtel_read                 RCS      read      919999999901  1748970125123 01kns4smzq7zewfbqy6t000001
+rbm-event/airtel_tap                  RCS      clicked   919999999901  1748970305123 MxAirtelTap0000000000005
+rbm-event/airtel_template             RCS      template_approved -             1748970425558 01kpz85rangx4j0sfwdr000007
+rbm-event/airtel_text                 RCS      received  919999999901  1748970365123 MxAirtelText000000000006
+rbm-event/google_delivered            RCS      delivered 919999999901  1748959265123 57bed79e-55ba-46fe-b88a-000000000001
+rbm-event/google_expired              RCS      expired   919999999901  1748959865123 57bed79e-55ba-46fe-b88a-000000000011
+rbm-event/google_failed               RCS      failed    919999999901  1748959385123 57bed79e-55ba-46fe-b88a-000000000003
+rbm-event/google_file                 RCS      received  919999999901  1748959685123 MxGoogleFile000000000001
+rbm-event/google_is_typing            RCS      is_typing 919999999901  1748959445123 5f0c2f9b-0004-4a50-9a50-1f6f0c2f9b01
+rbm-event/google_location             RCS      received  919999999901  1748959745123 MxGoogleLocation00000001
+rbm-event/google_read                 RCS      read      919999999901  1748959325123 57bed79e-55ba-46fe-b88a-000000000001
+rbm-event/google_revoke_failed        RCS      ttl_expiration_revoke_failed 919999999901  1748959925123 57bed79e-55ba-46fe-b88a-000000000012
+rbm-event/google_tap                  RCS      clicked   919999999901  1748959805123 MxGoogleTap0000000000001
+rbm-event/google_text                 RCS      received  919999999901  1748959565123 MxGoogleText000000000001
+rbm-event/google_text_event_id        RCS      received  919999999901  1748959625123 5f0c2f9b-0007-4a50-9a50-1f6f0c2f9b01
+rbm-event/google_unsubscribe          RCS      unsubscribe 919999999901  1748959505123 5f0c2f9b-0005-4a50-9a50-1f6f0c2f9b01
+rbm-event/jio_delivered               RCS      delivered 919999999901  1748966465123 ecca1e00-3293-49f9-896e-000000000001
+rbm-event/jio_expired                 RCS      expired   919999999901  1748966645123 ecca1e00-3293-49f9-896e-000000000004
+rbm-event/jio_failed                  RCS      failed    919999999901  1748966585123 ecca1e00-3293-49f9-896e-000000000003
+rbm-event/jio_is_typing               RCS      is_typing 919999999901  1748966705123 MxJioEvent0000000000005
+rbm-event/jio_read                    RCS      read      919999999901  1748966525123 ecca1e00-3293-49f9-896e-000000000001
+rbm-event/jio_tap                     RCS      clicked   919999999901  1748966885123 MxJioTap000000000000008
+rbm-event/jio_text                    RCS      received  919999999901  1748966825123 MxJioText00000000000007
+rbm-event/jio_unsubscribe             RCS      unsubscribe 919999999901  1748966765123 account:651e8ec13800f6c7dee587c4
+rbm-event/vi_delivered                RCS      delivered 919999999901  1748962865123 57bed79e-55ba-46fe-b88a-000000000021
+rbm-event/vi_expired                  RCS      expired   919999999901  1748963165123 57bed79e-55ba-46fe-b88a-000000000026
+rbm-event/vi_failed                   RCS      failed    919999999901  1748962925123 57bed79e-55ba-46fe-b88a-000000000022
+rbm-event/vi_is_typing                RCS      is_typing 919999999901  1748962985123 5f0c2f9b-0023-4a50-9a50-1f6f0c2f9b01
+rbm-event/vi_tap                      RCS      clicked   919999999901  1748963045123 MxViTap00001
+rbm-event/vi_text                     RCS      received  919999999901  1748963105123 MxViText0001
 sms-delivery/delivered                SMS      delivered 919999999901  1764585432000 5031754312
 sms-delivery/dlt_failure              SMS      dlt_chain_failure 919999999903  1764585450000 5031754314
 sms-delivery/failed                   SMS      failed    919999999902  1764585440000 5031754313
@@ -212,6 +245,39 @@ incoming-webhook-whatsapp/text_as_list #<time>.<digest> bot_id=912249757556 mess
 incoming-webhook-whatsapp/voice       #<time>.<digest> bot_id=912249757556 message_type=VOICE content={voice_type} provider=netcore
 incoming-webhook-whatsapp/without_number #<time>.<digest> bot_id=912249757556 message_type=TEXT content={text_type} provider=netcore extra={context}
 incoming-webhook-whatsapp/without_type #<time>.<digest> bot_id=912249757556 provider=netcore extra={context,from_name}
+rbm-event/airtel_delivered            - message_type=DELIVERED provider=airtel extra={msgStream,templateId} as_sent={sendTime}
+rbm-event/airtel_error                - message_type=INTERNAL_ERROR remarks=Values for all the variables not provided!! provider=airtel extra={error} as_sent={messageContent,sendTime}
+rbm-event/airtel_expired              #<time>.<digest> message_type=TTL_EXPIRATION_REVOKED provider=airtel as_sent={sendTime}
+rbm-event/airtel_read                 - message_type=READ provider=airtel extra={msgStream,templateId} as_sent={sendTime}
+rbm-event/airtel_tap                  #<time>.<digest> message_type=RECEIVED click={contextMessageId,postbackData,text,type} in_reply_to=01kns4smzq7zewfbqy6t000001 provider=airtel extra={msgStream} as_sent={sendTime}
+rbm-event/airtel_template             #<time>.<digest> bot_id=airtel_agent message_type=TEMPLATE_APPROVED content={templateId,templateName,templateStatus} provider=airtel extra={messageType,templateId} as_sent={sendTime}
+rbm-event/airtel_text                 #<time>.<digest> message_type=RECEIVED content={text,type} provider=airtel extra={msgStream} as_sent={sendTime}
+rbm-event/google_delivered            - bot_id=RBM_AGENT_7 message_type=DELIVERED provider=google-rbm extra={eventId} as_sent={sendTime}
+rbm-event/google_expired              5f0c2f9b-0011-4a50-9a50-1f6f0c2f9b01 bot_id=RBM_AGENT_7 message_type=TTL_EXPIRATION_REVOKED provider=google-rbm extra={eventId} as_sent={sendTime}
+rbm-event/google_failed               - bot_id=RBM_AGENT_7 message_type=FAILED remarks=Too many requests provider=google-rbm extra={eventId} as_sent={sendTime}
+rbm-event/google_file                 #<time>.<digest> bot_id=RBM_AGENT_7 content={userFile} provider=google-rbm as_sent={sendTime}
+rbm-event/google_is_typing            5f0c2f9b-0004-4a50-9a50-1f6f0c2f9b01 bot_id=RBM_AGENT_7 message_type=IS_TYPING provider=google-rbm extra={eventId} as_sent={sendTime}
+rbm-event/google_location             #<time>.<digest> bot_id=RBM_AGENT_7 content={location} provider=google-rbm as_sent={sendTime}
+rbm-event/google_read                 - bot_id=RBM_AGENT_7 message_type=READ provider=google-rbm extra={eventId} as_sent={sendTime}
+rbm-event/google_revoke_failed        5f0c2f9b-0012-4a50-9a50-1f6f0c2f9b01 bot_id=RBM_AGENT_7 message_type=TTL_EXPIRATION_REVOKE_FAILED provider=google-rbm extra={eventId} as_sent={sendTime}
+rbm-event/google_tap                  #<time>.<digest> bot_id=RBM_AGENT_7 click={postbackData,text,type} provider=google-rbm as_sent={sendTime}
+rbm-event/google_text                 #<time>.<digest> bot_id=RBM_AGENT_7 content={text} provider=google-rbm as_sent={sendTime}
+rbm-event/google_text_event_id        5f0c2f9b-0007-4a50-9a50-1f6f0c2f9b01 bot_id=RBM_AGENT_7 content={text} provider=google-rbm extra={eventId} as_sent={sendTime}
+rbm-event/google_unsubscribe          5f0c2f9b-0005-4a50-9a50-1f6f0c2f9b01 bot_id=RBM_AGENT_7 message_type=UNSUBSCRIBE provider=google-rbm extra={eventId} as_sent={sendTime}
+rbm-event/jio_delivered               - bot_id=651e8ec13800f6c7dee587c4 message_type=MESSAGE_DELIVERED provider=jio extra={entity,entityType} as_sent={entity.sendTime}
+rbm-event/jio_expired                 MxJioEvent0000000000004 bot_id=651e8ec13800f6c7dee587c4 message_type=TTL_EXPIRATION_REVOKED provider=jio extra={entity,entityType} as_sent={entity.sendTime}
+rbm-event/jio_failed                  - bot_id=651e8ec13800f6c7dee587c4 message_type=SEND_MESSAGE_FAILURE remarks=The user is not on RCS provider=jio extra={entity,entityType} as_sent={entity.sendTime}
+rbm-event/jio_is_typing               MxJioEvent0000000000005 bot_id=651e8ec13800f6c7dee587c4 message_type=IS_TYPING provider=jio extra={entity,entityType} as_sent={entity.sendTime}
+rbm-event/jio_read                    - bot_id=651e8ec13800f6c7dee587c4 message_type=MESSAGE_READ provider=jio extra={entity,entityType} as_sent={entity.sendTime}
+rbm-event/jio_tap                     #<time>.<digest> bot_id=651e8ec13800f6c7dee587c4 click={plainText,postBack,type} provider=jio extra={entity,entityType} as_sent={entity.sendTime}
+rbm-event/jio_text                    #<time>.<digest> bot_id=651e8ec13800f6c7dee587c4 content={text} provider=jio extra={entity,entityType} as_sent={entity.sendTime,entity.suggestionResponse}
+rbm-event/jio_unsubscribe             #<time>.<digest> bot_id=651e8ec13800f6c7dee587c4 message_type=UNSUBSCRIBE provider=jio extra={entity,entityType} as_sent={entity.sendTime}
+rbm-event/vi_delivered                - message_type=DELIVERED provider=google-rbm extra={eventId} as_sent={sendTime}
+rbm-event/vi_expired                  5f0c2f9b-0026-4a50-9a50-1f6f0c2f9b01 message_type=TTL_EXPIRATION_REVOKED provider=google-rbm extra={eventId} as_sent={sendTime}
+rbm-event/vi_failed                   - message_type=FAILED remarks=Number of API requests allowed per second exceeded. Please retry provider=google-rbm extra={eventId} as_sent={sendTime}
+rbm-event/vi_is_typing                5f0c2f9b-0023-4a50-9a50-1f6f0c2f9b01 message_type=IS_TYPING provider=google-rbm extra={eventId} as_sent={sendTime}
+rbm-event/vi_tap                      #<time>.<digest> click={postbackData,text,type} provider=google-rbm as_sent={sendTime}
+rbm-event/vi_text                     #<time>.<digest> content={text} provider=google-rbm as_sent={sendTime}
 sms-delivery/delivered                - bot_id=NETCOR provider=netcore as_sent={reqid,status}
 sms-delivery/dlt_failure              #<time>.<digest> remarks=TM-Chain registration is incomplete provider=netcore extra={circle} as_sent={MSISDN,Status,dlr_time,error,request_ID}
 sms-delivery/failed                   - bot_id=NETCOR remarks=Absent subscriber provider=netcore as_sent={reqid,status}

@@ -43,11 +43,10 @@ fn content_digest(event: &Event) -> String {
         hash_value(value, &mut hash);
     }
     hash.update(event.recipient.as_deref().unwrap_or_default());
-    let format = Format::of(event);
-    let documented = event
-        .extra
-        .iter()
-        .filter(|(name, _)| format.is_some_and(|format| format.documents(name)));
+    let documented = match Format::of(event) {
+        Some(format) => format.documented(&event.extra),
+        None => Vec::new(),
+    };
     hash_fields(documented, &mut hash);
     digest([hash.finalize().as_slice()])
 }
@@ -72,11 +71,13 @@ fn hash_value(value: &Value, hash: &mut Sha256) {
             }
             hash.update("]");
         }
-        Value::Object(fields) => hash_fields(fields, hash),
+        Value::Object(fields) => {
+            hash_fields(fields.iter().map(|(name, value)| (name.as_str(), value)), hash);
+        }
     }
 }
 
-fn hash_fields<'v>(fields: impl IntoIterator<Item = (&'v String, &'v Value)>, hash: &mut Sha256) {
+fn hash_fields<'v>(fields: impl IntoIterator<Item = (&'v str, &'v Value)>, hash: &mut Sha256) {
     // Sorted here, since a feature of another crate decides whether the map is sorted.
     let mut sorted: Vec<_> = fields
         .into_iter()

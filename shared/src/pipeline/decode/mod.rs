@@ -6,6 +6,7 @@
 
 pub mod form;
 mod percent;
+mod pubsub;
 
 use super::batch::{JSON_SPACE, Malformed};
 use crate::{
@@ -35,14 +36,19 @@ impl Decoded<'_> {
 /// Decodes a body for a function with these formats. A body in no known encoding stays as it is.
 ///
 /// # Errors
-/// [`Malformed`] if the decoded text would be longer than [`MAX_BODY_BYTES`].
+/// [`Malformed`] if an encoding is broken, or if the decoded text would be longer than [`MAX_BODY_BYTES`].
 pub fn decode<'a>(verified: Verified<'a>, formats: &[FormatId]) -> Result<Decoded<'a>, Malformed> {
     let body = verified.body();
     let json = if percent::is_json(body) {
-        percent::decode(body)
+        Some(percent::decode(body))
     } else if !is_json(body) && form::is_known_to(formats) {
-        form::to_json(body).into_bytes()
+        Some(form::to_json(body).into_bytes())
+    } else if pubsub::is_known_to(formats) {
+        pubsub::data(body)?
     } else {
+        None
+    };
+    let Some(json) = json else {
         return Ok(Decoded::AsSent(verified));
     };
     if json.len() > MAX_BODY_BYTES {
