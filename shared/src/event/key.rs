@@ -34,23 +34,28 @@ pub enum Distinction<'a> {
     EventId(&'a str),
     /// The event's time and a digest of its content, for providers without event ids.
     Content(Option<EpochMillis>, &'a str),
+    /// One of several persons of the message, and the provider's id of the event if it can repeat.
+    Participant(&'a str, Option<&'a str>),
 }
 
 impl StatusKey {
-    /// The key of an event. Uses `distinction` only if the status may repeat.
+    /// The key of an event. Uses `distinction` only if the status may repeat, or for one of several persons.
     pub fn new(channel: &Channel, status: &Status, distinction: Distinction<'_>) -> Self {
         let mut key = String::with_capacity(48);
         escape(channel.as_str(), &mut key);
         key.push('#');
         escape(status.as_str(), &mut key);
-        if status.repeats() {
+        if status.repeats() || matches!(distinction, Distinction::Participant(..)) {
             key.push('#');
             match distinction {
-                // A long id becomes a digest: escaping can triple its length, which would exceed the limit.
-                Distinction::EventId(id) if id.len() > MAX_WORD_BYTES => {
-                    key.push_str(&digest([id.as_bytes()]));
+                Distinction::EventId(id) => push_id(id, &mut key),
+                Distinction::Participant(person, id) => {
+                    push_id(person, &mut key);
+                    if let Some(id) = id.filter(|_| status.repeats()) {
+                        key.push('#');
+                        push_id(id, &mut key);
+                    }
                 }
-                Distinction::EventId(id) => escape(id, &mut key),
                 Distinction::Content(at, content) => {
                     if let Some(at) = at {
                         key.push_str(&at.to_string());
@@ -71,6 +76,15 @@ impl StatusKey {
     /// The key as stored.
     pub fn into_string(self) -> String {
         self.0
+    }
+}
+
+/// Appends an id. A long one becomes a digest: escaping can triple its length, which would exceed the limit.
+fn push_id(id: &str, key: &mut String) {
+    if id.len() > MAX_WORD_BYTES {
+        key.push_str(&digest([id.as_bytes()]));
+    } else {
+        escape(id, key);
     }
 }
 
@@ -116,6 +130,18 @@ mod tests {
         assert_eq!(key("RCS", "Delivered", "x"), "RCS#delivered");
         assert_eq!(key("rcs", "Clicked", "e#1%"), "RCS#clicked#e%231%25");
         assert_eq!(key("Push", "Template paused", "7"), "PUSH#template_paused#7");
+        let of_participant = |status: &Status, id| {
+            let distinction = Distinction::Participant("1650#5551234", id);
+            StatusKey::new(&Channel::from_word("WHATSAPP"), status, distinction).into_string()
+        };
+        assert_eq!(
+            of_participant(&Status::Read, Some("7")),
+            "WHATSAPP#read#1650%235551234"
+        );
+        assert_eq!(
+            of_participant(&Status::Clicked, Some("7")),
+            "WHATSAPP#clicked#1650%235551234#7"
+        );
         assert_eq!(
             StatusKey::new(
                 &Channel::from_word("RCS"),

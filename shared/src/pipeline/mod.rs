@@ -3,6 +3,7 @@
 
 pub mod batch;
 mod dead;
+mod layout;
 mod outcome;
 mod positions;
 mod store;

@@ -14,12 +14,16 @@ use crate::{
 pub(super) struct Draft<'a> {
     /// Fields that are not consumed yet.
     pub(super) record: Record<'a>,
+    /// See [`Event::envelope`].
+    pub(super) envelope: Value,
     pub(super) message_id: Option<MessageId>,
     pub(super) channel: Option<Channel>,
     pub(super) status: Option<Status>,
     pub(super) event_time: Option<EpochMillis>,
     pub(super) recipient: Option<String>,
     pub(super) event_id: Option<String>,
+    /// See [`Event::participant`].
+    pub(super) participant: Option<String>,
     pub(super) attributes: BTreeMap<Attribute, Value>,
     pub(super) as_sent: Map<String, Value>,
     /// Listed fields without a meaning here.
@@ -29,16 +33,18 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(record: Record<'a>) -> Self {
+    pub(super) fn new(record: Record<'a>, envelope: Value) -> Self {
         Self {
             keep_verbatim: !record.is_exact(),
             record,
+            envelope,
             message_id: None,
             channel: None,
             status: None,
             event_time: None,
             recipient: None,
             event_id: None,
+            participant: None,
             attributes: BTreeMap::new(),
             as_sent: Map::new(),
             unlisted: Map::new(),
@@ -210,10 +216,11 @@ impl<'a> Draft<'a> {
             event_time: self.event_time,
             recipient: self.recipient,
             event_id: self.event_id.filter(|id| !id.is_empty()),
+            participant: self.participant.filter(|id| !id.is_empty()),
             attributes: self.attributes,
             extra,
             as_sent: self.as_sent,
-            envelope: Value::Null,
+            envelope: self.envelope,
             verbatim: self.keep_verbatim.then(|| text.to_owned()),
         })
     }

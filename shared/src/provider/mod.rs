@@ -4,6 +4,12 @@
 mod comparison;
 mod content;
 mod mapping;
+mod meta;
+pub mod meta_account;
+pub mod meta_call;
+pub mod meta_message;
+pub mod meta_status;
+mod nesting;
 pub mod netcore_delivery_status;
 pub mod netcore_events;
 pub mod netcore_incoming;
@@ -26,6 +32,7 @@ pub(crate) use content::EventContent;
 use content::Fields;
 use mapping::Draft;
 pub(crate) use mapping::is_empty;
+pub(crate) use nesting::{Nesting, Step, expected, is_nested, nesting};
 
 /// Reference to one of [`ALL`].
 pub type FormatId = &'static Format;
@@ -39,7 +46,8 @@ pub struct Format {
     pub name: FormatName,
     /// The provider: `provider` in the table and in the metrics' dimension.
     pub provider: &'static str,
-    /// The field of the envelope that holds the records; `None` for a bare array or object.
+    /// The field of the envelope that holds the records; `None` for a bare array or object, and for an envelope
+    /// with several levels.
     pub envelope: Option<&'static str>,
     /// Whether a record with the id field has this format. `has` says whether the record has a field.
     recognizes: fn(&HasField<'_>) -> bool,
@@ -75,12 +83,16 @@ enum Role {
 }
 
 /// All known formats.
-pub static ALL: [FormatId; 5] = [
+pub static ALL: [FormatId; 9] = [
     &netcore_events::FORMAT,
     &netcore_incoming::FORMAT,
     &netcore_delivery_status::FORMAT,
     &whatsapp_incoming::FORMAT,
     &rcs_gateway::FORMAT,
+    &meta_status::FORMAT,
+    &meta_message::FORMAT,
+    &meta_call::FORMAT,
+    &meta_account::FORMAT,
 ];
 
 impl Format {
@@ -94,12 +106,12 @@ impl Format {
         Self::by_name(event.format.as_str())
     }
 
-    /// The record field that holds the message id. A record without it has another format.
+    /// The record field that holds the message id, or the first field if the format's records belong to no
+    /// message. A record without it has another format.
     pub fn id_field(&self) -> &'static str {
-        self.fields
-            .iter()
-            .find_map(|(field, role)| matches!(role, Role::MessageId).then_some(*field))
-            .unwrap_or_default()
+        let mut fields = self.fields.iter();
+        let id = fields.find(|(_, role)| matches!(role, Role::MessageId));
+        id.or(self.fields.first()).map_or("", |(field, _)| field)
     }
 
     /// Whether the provider documents a field with this name.
@@ -113,11 +125,16 @@ impl Format {
     /// # Errors
     /// [`Unreadable`] says what is missing or wrong. It does not quote the record.
     pub fn read(&'static self, text: &str) -> Result<Event, Unreadable> {
-        self.read_record(Record::parse(text)?, text)
+        self.read_record(Record::parse(text)?, text, Value::Null)
     }
 
-    fn read_record(&'static self, record: Record<'_>, text: &str) -> Result<Event, Unreadable> {
-        let mut draft = Draft::new(record);
+    fn read_record(
+        &'static self,
+        record: Record<'_>,
+        text: &str,
+        envelope: Value,
+    ) -> Result<Event, Unreadable> {
+        let mut draft = Draft::new(record, envelope);
         for (field, role) in self.fields {
             draft.map(field, *role)?;
         }
@@ -131,9 +148,17 @@ impl Format {
 /// # Errors
 /// [`Unreadable`] if no format recognizes the record, or if the one that does cannot read it.
 pub fn read(formats: &[FormatId], text: &str) -> Result<Event, Unreadable> {
+    read_within(formats, text, Value::Null)
+}
+
+/// [`read`] with the fields around the record, see [`Event::envelope`].
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_within(formats: &[FormatId], text: &str, envelope: Value) -> Result<Event, Unreadable> {
     let record = Record::parse(text)?;
     match recognize(formats, |field| record.get(field).is_some()) {
-        Some(format) => format.read_record(record, text),
+        Some(format) => format.read_record(record, text, envelope),
         None => Err(Unreadable(format!(
             "the record has no field {}",
             formats
@@ -155,8 +180,10 @@ pub(crate) fn format_of(formats: &[FormatId], record: &[Field<'_>]) -> Option<Fo
 }
 
 fn recognize(formats: &[FormatId], has: impl Fn(&str) -> bool) -> Option<FormatId> {
+    // A list of records in an envelope has one format.
+    let is_sole = formats.len() == 1;
     let mut formats = formats.iter().copied();
-    formats.find(|format| has(format.id_field()) && (format.recognizes)(&has))
+    formats.find(|format| has(format.id_field()) && (is_sole || (format.recognizes)(&has)))
 }
 
 /// Keeps the provider's value of the time, since the event is stored under another time.

@@ -19,9 +19,10 @@ pub(super) fn status_key(event: &Event) -> StatusKey {
     } else {
         String::new()
     };
-    let distinction = match &event.event_id {
-        Some(id) => Distinction::EventId(id),
-        None => Distinction::Content(event.event_time, &digest),
+    let distinction = match (&event.participant, &event.event_id) {
+        (Some(person), id) => Distinction::Participant(person, id.as_deref()),
+        (None, Some(id)) => Distinction::EventId(id),
+        (None, None) => Distinction::Content(event.event_time, &digest),
     };
     StatusKey::new(&event.channel, &event.status, distinction)
 }
