@@ -4,18 +4,30 @@ use std::process::ExitCode;
 
 use webhook_ingest::{
     http::{receiver::Receiver, runtime},
-    provider::{netcore_delivery_status, netcore_events, netcore_incoming, rcs_gateway, whatsapp_incoming},
+    provider::{
+        FormatId, meta_account, meta_call, meta_message, meta_status, netcore_delivery_status, netcore_events,
+        netcore_incoming, rcs_gateway, whatsapp_incoming,
+    },
 };
+
+/// Meta's formats, which occur only in Meta's envelope.
+const META: [FormatId; 4] = [
+    &meta_status::FORMAT,
+    &meta_message::FORMAT,
+    &meta_call::FORMAT,
+    &meta_account::FORMAT,
+];
 
 /// All receivers.
 ///
 /// RCS events and SMS fallback have the same record format, so `event-webhook` and `fallback-sms` accept
-/// both.
-pub static RECEIVERS: [Receiver; 5] = [
+/// both. `event-webhook` and `delivery-status` also accept Meta's form: Paytm Pi sends the events of all channels
+/// to one address.
+pub static RECEIVERS: [Receiver; 6] = [
     Receiver {
         function: "event-webhook",
         provider: "netcore",
-        formats: &[&netcore_events::FORMAT],
+        formats: &[&netcore_events::FORMAT, META[0], META[1], META[2], META[3]],
     },
     Receiver {
         function: "fallback-sms",
@@ -30,12 +42,17 @@ pub static RECEIVERS: [Receiver; 5] = [
     Receiver {
         function: "delivery-status",
         provider: "netcore",
-        formats: &[&netcore_delivery_status::FORMAT],
+        formats: &[&netcore_delivery_status::FORMAT, META[0], META[1], META[2], META[3]],
     },
     Receiver {
         function: "rcs-callback",
         provider: "rcs-gateway",
         formats: &[&rcs_gateway::FORMAT],
+    },
+    Receiver {
+        function: "whatsapp-cloud",
+        provider: "meta",
+        formats: &META,
     },
 ];
 

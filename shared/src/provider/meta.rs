@@ -4,6 +4,8 @@
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/components> and
 //! <https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids/>.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::{
@@ -51,13 +53,15 @@ pub(super) type PersonFields = [&'static str; 3];
 /// Names the person from these fields and from the record's contact.
 pub(super) fn name_person(draft: &mut Draft<'_>, fields: PersonFields) {
     let of_record = fields.map(|field| draft.record.get(field).and_then(text_of));
-    let contact = value_around(&draft.envelope).get("contacts").and_then(first);
+    let envelope = fields(&draft.envelope);
+    let contact = value_around(&envelope).get("contacts").and_then(first);
     let of_contact = CONTACT_IDS.map(|field| contact.and_then(|contact| text_of(contact.get(field)?)));
     // A record may have no field of the person, or other ids than its contact, which is then another person.
     let is_same = of_record
         .iter()
         .zip(&of_contact)
         .any(|(one, other)| one.is_some() && one == other);
+    drop(envelope);
     add_person(draft, of_record);
     if is_same {
         add_person(draft, of_contact);
@@ -95,7 +99,8 @@ pub(super) fn set_sender(draft: &mut Draft<'_>) {
     draft.channel = Some(Channel::from_word(Channel::WHATSAPP));
     // A change without messages has the metadata inside.
     let content = draft.attributes.get(&Attribute::Content);
-    let around = value_around(&draft.envelope);
+    let envelope = fields(&draft.envelope);
+    let around = value_around(&envelope);
     let metadata = around
         .get("metadata")
         .or_else(|| content.and_then(|content| content.get("metadata")));
@@ -103,6 +108,7 @@ pub(super) fn set_sender(draft: &mut Draft<'_>) {
         .iter()
         .filter_map(|field| metadata.and_then(|metadata| text_of(metadata.get(field)?)))
         .find(|number| !number.is_empty());
+    drop(envelope);
     if let Some(number) = number {
         draft.attributes.insert(Attribute::BotId, number.into());
     }
@@ -131,6 +137,14 @@ pub(super) fn explain(draft: &mut Draft<'_>) {
 pub(super) fn distinguish_by_time(draft: &mut Draft<'_>) {
     if draft.status.as_ref().is_some_and(Status::repeats) {
         draft.event_id = draft.event_time.map(|at| at.div_euclid(1000).to_string());
+    }
+}
+
+/// An envelope's fields, also of one that is kept as text.
+pub(super) fn fields(envelope: &Value) -> Cow<'_, Value> {
+    match envelope {
+        Value::String(text) => Cow::Owned(serde_json::from_str(text).unwrap_or_default()),
+        fields => Cow::Borrowed(fields),
     }
 }
 

@@ -28,11 +28,13 @@ pub static FORMAT: Format = Format {
 };
 
 fn derive(draft: &mut Draft<'_>) {
-    let entry = meta::entry_around(&draft.envelope);
+    let envelope = meta::fields(&draft.envelope);
+    let entry = meta::entry_around(&envelope);
     let account = entry.and_then(|entry| text_of(entry.get("id")?));
     let account = account.filter(|id| !id.is_empty());
     let sent = entry.and_then(|entry| time::read(entry.get("time")?));
     draft.message_id = MessageId::new(format!("account:{}", account.as_deref().unwrap_or("unknown"))).ok();
+    drop(envelope);
     let Some(Value::String(field)) = draft.attributes.get(&Attribute::MessageType) else {
         return;
     };
