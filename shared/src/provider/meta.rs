@@ -53,7 +53,7 @@ pub(super) type PersonFields = [&'static str; 3];
 /// Names the person from these fields and from the record's contact.
 pub(super) fn name_person(draft: &mut Draft<'_>, fields: PersonFields) {
     let of_record = fields.map(|field| draft.record.get(field).and_then(text_of));
-    let envelope = fields(&draft.envelope);
+    let envelope = fields_of(&draft.envelope);
     let contact = value_around(&envelope).get("contacts").and_then(first);
     let of_contact = CONTACT_IDS.map(|field| contact.and_then(|contact| text_of(contact.get(field)?)));
     // A record may have no field of the person, or other ids than its contact, which is then another person.
@@ -99,7 +99,7 @@ pub(super) fn set_sender(draft: &mut Draft<'_>) {
     draft.channel = Some(Channel::from_word(Channel::WHATSAPP));
     // A change without messages has the metadata inside.
     let content = draft.attributes.get(&Attribute::Content);
-    let envelope = fields(&draft.envelope);
+    let envelope = fields_of(&draft.envelope);
     let around = value_around(&envelope);
     let metadata = around
         .get("metadata")
@@ -141,7 +141,7 @@ pub(super) fn distinguish_by_time(draft: &mut Draft<'_>) {
 }
 
 /// An envelope's fields, also of one that is kept as text.
-pub(super) fn fields(envelope: &Value) -> Cow<'_, Value> {
+pub(super) fn fields_of(envelope: &Value) -> Cow<'_, Value> {
     match envelope {
         Value::String(text) => Cow::Owned(serde_json::from_str(text).unwrap_or_default()),
         fields => Cow::Borrowed(fields),

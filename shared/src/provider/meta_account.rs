@@ -28,7 +28,7 @@ pub static FORMAT: Format = Format {
 };
 
 fn derive(draft: &mut Draft<'_>) {
-    let envelope = meta::fields(&draft.envelope);
+    let envelope = meta::fields_of(&draft.envelope);
     let entry = meta::entry_around(&envelope);
     let account = entry.and_then(|entry| text_of(entry.get("id")?));
     let account = account.filter(|id| !id.is_empty());

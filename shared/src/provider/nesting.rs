@@ -78,10 +78,11 @@ pub(crate) fn is_nested(format: &FormatId) -> bool {
 
 /// The envelope of a format, for an error message.
 pub(crate) fn expected(format: &FormatId) -> String {
-    match (is_nested(format), meta::NESTING.path.first(), format.envelope) {
-        (true, Some(Step::List(name) | Step::Object(name)), _) | (_, _, Some(name)) => {
-            format!("{{\"{name}\":[…]}}")
-        }
-        _ => format!("[{{\"{}\":…}}]", format.id_field()),
+    let nested = is_nested(format)
+        .then(|| meta::NESTING.names().next())
+        .flatten();
+    match nested.or(format.envelope) {
+        Some(name) => format!("{{\"{name}\":[…]}}"),
+        None => format!("[{{\"{}\":…}}]", format.id_field()),
     }
 }
