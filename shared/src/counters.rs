@@ -278,7 +278,7 @@ pub fn hour_of(at: EpochMillis) -> String {
 
 /// Whether a channel always has its own counters.
 pub fn is_listed_channel(channel: &str) -> bool {
-    [Channel::RCS, Channel::SMS, Channel::WHATSAPP].contains(&channel)
+    Channel::LISTED.contains(&channel)
 }
 
 /// Whether a status always has its own counters.

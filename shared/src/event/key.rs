@@ -142,6 +142,20 @@ mod tests {
             of_participant(&Status::Clicked, Some("7")),
             "WHATSAPP#clicked#1650%235551234#7"
         );
+        // These words had no meaning in earlier versions, which therefore let them repeat.
+        for word in [
+            "opened",
+            "bounced",
+            "dropped",
+            "invalid",
+            "expired",
+            "revoked",
+            "unsubscribed",
+            "spam",
+            "abuse",
+        ] {
+            assert_eq!(key("RCS", word, "7"), format!("RCS#{word}#7"));
+        }
         assert_eq!(
             StatusKey::new(
                 &Channel::from_word("RCS"),

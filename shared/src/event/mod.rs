@@ -5,6 +5,8 @@
 pub mod journey;
 pub mod key;
 pub mod names;
+pub mod opens;
+pub mod person;
 pub mod state;
 pub mod time;
 
@@ -74,7 +76,7 @@ impl fmt::Debug for MessageId {
     }
 }
 
-/// The channel of a message: `RCS`, `SMS`, `WHATSAPP`, or the provider's word in capitals.
+/// The channel of a message: `RCS`, `SMS`, `WHATSAPP`, `EMAIL`, or the provider's word in capitals.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Channel(String);
 
@@ -85,6 +87,11 @@ impl Channel {
     pub const SMS: &str = "SMS";
     /// `WhatsApp`.
     pub const WHATSAPP: &str = "WHATSAPP";
+    /// E-mail.
+    pub const EMAIL: &str = "EMAIL";
+
+    /// The channels whose name is fixed.
+    pub const LISTED: [&str; 4] = [Self::RCS, Self::SMS, Self::WHATSAPP, Self::EMAIL];
 
     /// Parses a provider's word for a channel, in any letter case.
     pub fn from_word(word: &str) -> Self {
@@ -116,6 +123,22 @@ pub enum Status {
     Blocked,
     /// An incoming message of any kind. May repeat.
     Received,
+    /// The pictures of an e-mail were loaded, by the person or by a machine, see [`opens`]. May repeat.
+    Opened,
+    /// The receiving mail server returned it. May repeat: a server can return several attempts.
+    Bounced,
+    /// The sender's platform did not send it: the person is on a suppression list. May repeat.
+    Dropped,
+    /// The address is not one. May repeat.
+    Invalid,
+    /// It was not delivered before its time to live ended. May repeat.
+    Expired,
+    /// It was taken back before it was delivered, so that a fallback can be sent. May repeat.
+    Revoked,
+    /// The person unsubscribed, which proves that a message arrived. May repeat.
+    Unsubscribed,
+    /// The person reported it as spam, which proves that it arrived. May repeat.
+    Spam,
     /// The provider's word in `snake_case`. May repeat, since its meaning is unknown.
     Other(String),
 }
@@ -151,6 +174,14 @@ impl Status {
             "failed" => Self::Failed,
             "blocked" => Self::Blocked,
             "received" => Self::Received,
+            "opened" => Self::Opened,
+            "bounced" => Self::Bounced,
+            "dropped" => Self::Dropped,
+            "invalid" => Self::Invalid,
+            "expired" => Self::Expired,
+            "revoked" => Self::Revoked,
+            "unsubscribed" => Self::Unsubscribed,
+            "spam" => Self::Spam,
             _ => Self::Other(crate::event::key::bounded(word)),
         })
     }
@@ -166,13 +197,73 @@ impl Status {
             Self::Failed => "failed",
             Self::Blocked => "blocked",
             Self::Received => "received",
+            Self::Opened => "opened",
+            Self::Bounced => "bounced",
+            Self::Dropped => "dropped",
+            Self::Invalid => "invalid",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::Unsubscribed => "unsubscribed",
+            Self::Spam => "spam",
             Self::Other(word) => word,
         }
     }
 
-    /// Whether one message can have several events with this status.
+    /// All statuses with a fixed word, in the order of the documentation.
+    pub const LISTED: [Self; 16] = [
+        Self::Sent,
+        Self::NotSent,
+        Self::Delivered,
+        Self::Read,
+        Self::Clicked,
+        Self::Failed,
+        Self::Blocked,
+        Self::Received,
+        Self::Opened,
+        Self::Bounced,
+        Self::Dropped,
+        Self::Invalid,
+        Self::Expired,
+        Self::Revoked,
+        Self::Unsubscribed,
+        Self::Spam,
+    ];
+
+    /// The status that a provider of e-mail means by a word that other providers do not use for it: `open`,
+    /// `bounce`, `hardbounce`, `softbounce`, `drop`, `unsub`, `unsubscribe`, `abuse`, `spamreport`. Other
+    /// statuses stay as they are.
+    ///
+    /// Formats of e-mail call it after [`Self::from_word`], which does not know these words: a stored event of
+    /// another provider must keep its key. The record's word stays in `as_sent`.
+    #[must_use]
+    pub fn in_email(self) -> Self {
+        match self.as_str() {
+            "open" => Self::Opened,
+            "bounce" | "hard_bounce" | "hardbounce" | "soft_bounce" | "softbounce" => Self::Bounced,
+            "drop" => Self::Dropped,
+            "unsub" | "unsubscribe" => Self::Unsubscribed,
+            "abuse" | "spam_report" | "spamreport" => Self::Spam,
+            _ => self,
+        }
+    }
+
+    /// Whether one message can have several events with this status. A redelivery is still recognized: it has
+    /// the same time and content.
     pub fn repeats(&self) -> bool {
-        matches!(self, Self::Clicked | Self::Received | Self::Other(_))
+        match self {
+            Self::Sent | Self::NotSent | Self::Delivered | Self::Read | Self::Failed | Self::Blocked => false,
+            Self::Clicked
+            | Self::Received
+            | Self::Opened
+            | Self::Bounced
+            | Self::Dropped
+            | Self::Invalid
+            | Self::Expired
+            | Self::Revoked
+            | Self::Unsubscribed
+            | Self::Spam
+            | Self::Other(_) => true,
+        }
     }
 }
 
@@ -226,6 +317,12 @@ pub enum Attribute {
     Campaign,
     /// The id of the message that this one answers (string).
     InReplyTo,
+    /// Further ids of the person that the record names besides `recipient`, see [`person`] (list of strings).
+    /// Not a part of the event's key: some senders write them beside the record.
+    Identities,
+    /// The machine that opened an e-mail, see [`opens`] (string). Absent if a person did, or if nothing is known.
+    /// Not a part of the event's key: the list of machines grows.
+    OpenedBy,
 }
 
 impl Attribute {
@@ -245,11 +342,13 @@ impl Attribute {
             Self::Source => "source",
             Self::Campaign => "campaign",
             Self::InReplyTo => "in_reply_to",
+            Self::Identities => "identities",
+            Self::OpenedBy => "opened_by",
         }
     }
 
     /// All attributes, in the order of the table's documentation.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::BotId,
         Self::RequestId,
         Self::CallbackData,
@@ -263,7 +362,14 @@ impl Attribute {
         Self::Source,
         Self::Campaign,
         Self::InReplyTo,
+        Self::Identities,
+        Self::OpenedBy,
     ];
+
+    /// Whether the attribute can distinguish two events of one message with the same repeatable status.
+    pub(crate) const fn is_in_key(self) -> bool {
+        !matches!(self, Self::Identities | Self::OpenedBy)
+    }
 }
 
 /// One normalized event.
@@ -284,7 +390,7 @@ pub struct Event {
     pub status: Status,
     /// When it happened; `None` if the record has no plausible time.
     pub event_time: Option<EpochMillis>,
-    /// The person's number, digits only.
+    /// The person: the digits of a number, or `<kind>:<id>`, see [`person`].
     pub recipient: Option<String>,
     /// The provider's id of this event, for some repeatable events.
     pub event_id: Option<String>,
@@ -323,6 +429,19 @@ mod tests {
             ("ÄNDERUNG", Status::Other("änderung".into())),
         ] {
             assert_eq!(Status::from_word(word).unwrap(), status, "{word}");
+        }
+        for status in Status::LISTED {
+            assert_eq!(Status::from_word(status.as_str()), Ok(status));
+        }
+        for (word, meant) in [
+            ("abuse", "spam"),
+            ("Hard-Bounce", "bounced"),
+            ("open", "opened"),
+            ("unsub", "unsubscribed"),
+            ("deferred", "deferred"),
+            ("Sent", "sent"),
+        ] {
+            assert_eq!(Status::from_word(word).unwrap().in_email().as_str(), meant);
         }
         assert_eq!(
             Status::from_word(" - "),

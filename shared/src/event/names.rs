@@ -4,7 +4,7 @@
 pub const MESSAGE_ID: &str = "message_id";
 /// Sort key, see [`StatusKey`](super::key::StatusKey) (S).
 pub const STATUS_KEY: &str = "status_key";
-/// Partition key of `recipient-index`: the person's number, digits only (S).
+/// Partition key of `recipient-index`: the person, the digits of a number or `<kind>:<id>`, see [`person`](super::person) (S).
 pub const RECIPIENT: &str = "recipient";
 /// Sort key of both indexes: the time of the event, epoch milliseconds (N).
 pub const EVENT_TIME: &str = "event_time";

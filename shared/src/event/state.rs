@@ -21,7 +21,8 @@ pub struct StatusUpdate {
 pub struct Leg {
     /// The channel.
     pub channel: Channel,
-    /// The state, as a status word. A click proves a read, so the state after a click is `read`.
+    /// The state, as a status word. A click or an open proves a read, so the state after it is `read`; after
+    /// `unsubscribed` or `spam` it is `delivered`.
     pub state: String,
     /// When the leg reached this state, in epoch milliseconds.
     pub at: EpochMillis,
@@ -29,7 +30,8 @@ pub struct Leg {
     pub began: EpochMillis,
 }
 
-/// How far a status proves the progress of a message. Only proof of delivery overrules a failure.
+/// How far a status proves the progress of a message. Only proof of delivery overrules a failure: `expired` and
+/// `revoked` race with the receipt of the device, and a mail server may return a copy of what it delivered.
 fn rank(status: &Status) -> u8 {
     match status {
         Status::Other(_) => 0,
@@ -37,9 +39,34 @@ fn rank(status: &Status) -> u8 {
         Status::Sent => 2,
         Status::NotSent => 3,
         Status::Blocked => 4,
-        Status::Failed => 5,
-        Status::Delivered => 6,
-        Status::Read | Status::Clicked => 7,
+        Status::Dropped => 5,
+        Status::Invalid => 6,
+        Status::Expired => 7,
+        Status::Revoked => 8,
+        Status::Failed => 9,
+        Status::Bounced => 10,
+        // A person can unsubscribe from or report only what arrived, and may do both without reading it.
+        Status::Delivered | Status::Unsubscribed | Status::Spam => 11,
+        Status::Read | Status::Opened | Status::Clicked => 12,
+    }
+}
+
+/// The state that a status of the highest rank proves, as a status word.
+fn proven(status: &Status) -> &str {
+    match status {
+        Status::Opened | Status::Clicked => Status::Read.as_str(),
+        Status::Unsubscribed | Status::Spam => Status::Delivered.as_str(),
+        status => status.as_str(),
+    }
+}
+
+/// What an event with this status proves if a machine opened the message (`opened_by`): only that it arrived.
+#[must_use]
+pub fn proved_by_machine(status: Status) -> Status {
+    if status == Status::Opened {
+        Status::Delivered
+    } else {
+        status
     }
 }
 
@@ -47,13 +74,14 @@ fn rank(status: &Status) -> u8 {
 pub fn order(status: &Status) -> u8 {
     match status {
         Status::Sent => 0,
-        Status::NotSent | Status::Blocked => 1,
-        Status::Failed => 2,
+        Status::NotSent | Status::Blocked | Status::Dropped | Status::Invalid => 1,
+        Status::Failed | Status::Bounced | Status::Expired | Status::Revoked => 2,
         Status::Delivered => 3,
-        Status::Read => 4,
+        Status::Read | Status::Opened => 4,
         Status::Clicked => 5,
-        Status::Received => 6,
-        Status::Other(_) => 7,
+        Status::Unsubscribed | Status::Spam => 6,
+        Status::Received => 7,
+        Status::Other(_) => 8,
     }
 }
 
@@ -87,7 +115,10 @@ pub(super) fn speaks<L>(legs: &[L], leg_of: impl Fn(&L) -> &Leg) -> Option<&L> {
 
 /// Whether a state or status word means that a message did not arrive.
 pub fn is_failure(word: &str) -> bool {
-    matches!(word, "failed" | "not_sent" | "blocked")
+    matches!(
+        word,
+        "failed" | "not_sent" | "blocked" | "bounced" | "dropped" | "invalid" | "expired" | "revoked"
+    )
 }
 
 fn fold<'a>(updates: impl Iterator<Item = &'a StatusUpdate> + Clone) -> Option<Leg> {
@@ -99,16 +130,12 @@ fn fold<'a>(updates: impl Iterator<Item = &'a StatusUpdate> + Clone) -> Option<L
     let reached = if top == 0 {
         best.max_by_key(|s| (s.at, s.status.as_str()))?
     } else {
-        // `read` and `clicked` have the same rank. Prefer `read`, which is direct evidence.
-        best.min_by_key(|s| (s.at, s.status == Status::Clicked))?
-    };
-    let state = match reached.status {
-        Status::Clicked => Status::Read.as_str(),
-        ref status => status.as_str(),
+        // Statuses with the same rank prove the same state.
+        best.min_by_key(|s| s.at)?
     };
     Some(Leg {
         channel: reached.channel.clone(),
-        state: state.to_owned(),
+        state: proven(&reached.status).to_owned(),
         at: reached.at,
         began,
     })
@@ -160,6 +187,47 @@ mod tests {
     }
 
     #[test]
+    fn only_proof_of_delivery_overrules_a_failure() {
+        for failure in [
+            "bounced", "dropped", "invalid", "expired", "revoked", "failed", "not_sent", "blocked",
+        ] {
+            assert!(is_failure(failure), "{failure}");
+            let failed = [
+                seen("EMAIL", "sent", 3),
+                seen("EMAIL", failure, 5),
+                seen("EMAIL", "deferred", 9),
+            ];
+            assert_eq!(state(&failed), format!("EMAIL {failure} 5"));
+            for (proof, proven) in [
+                ("delivered", "delivered"),
+                ("unsubscribed", "delivered"),
+                ("spam", "delivered"),
+                ("opened", "read"),
+                ("read", "read"),
+                ("clicked", "read"),
+            ] {
+                assert!(!is_failure(proof), "{proof}");
+                for at in [1, 8] {
+                    let mut later = failed.to_vec();
+                    later.push(seen("EMAIL", proof, at));
+                    assert_eq!(state(&later), format!("EMAIL {proven} {at}"), "{failure} {proof}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_open_by_a_machine_proves_only_that_the_message_arrived() {
+        let mut opened = seen("EMAIL", "opened", 4);
+        opened.status = proved_by_machine(opened.status);
+        let mut all = vec![seen("EMAIL", "sent", 1), opened];
+        assert_eq!(state(&all), "EMAIL delivered 4");
+        all.push(seen("EMAIL", "opened", 6));
+        assert_eq!(state(&all), "EMAIL read 6");
+        assert_eq!(proved_by_machine(Status::Clicked), Status::Clicked);
+    }
+
+    #[test]
     fn a_fallback_gives_the_state_unless_rcs_was_delivered() {
         let failed = [
             seen("RCS", "sent", 1),
@@ -197,11 +265,19 @@ mod tests {
             "failed",
             "blocked",
             "received",
+            "opened",
+            "bounced",
+            "dropped",
+            "invalid",
+            "expired",
+            "revoked",
+            "unsubscribed",
+            "spam",
             "odd",
             "odder",
         ];
         (0..3_usize, 0..words.len(), 0..5_i64)
-            .prop_map(move |(channel, word, at)| seen(["RCS", "SMS", "WHATSAPP"][channel], words[word], at))
+            .prop_map(move |(channel, word, at)| seen(["RCS", "SMS", "EMAIL"][channel], words[word], at))
     }
 
     proptest! {

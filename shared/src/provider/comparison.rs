@@ -1,8 +1,12 @@
 //! Compares two records of one format, field by field.
 
-use super::{Format, Role, mapping::phone_digits};
+use super::{Format, Role};
 use crate::{
-    event::{Channel, Status, names, time},
+    event::{
+        Attribute, Channel, Status, names,
+        person::{self, phone_digits},
+        time,
+    },
     record::exact::{Exact, Field, groups},
 };
 
@@ -41,6 +45,7 @@ impl Role {
         match self {
             Self::MessageId => names::MESSAGE_ID,
             Self::Recipient { .. } => names::RECIPIENT,
+            Self::Identity { .. } => Attribute::Identities.name(),
             Self::Channel { .. } => names::CHANNEL,
             Self::Status(_) => names::STATUS,
             Self::Time(_) => names::EVENT_TIME,
@@ -71,6 +76,7 @@ fn read_the_same(role: Option<Role>, one: &Exact<'_>, other: &Exact<'_>) -> bool
             one.is_some() && one == other
         }
         Some(Role::Recipient { .. }) => both(one, other, phone_digits),
+        Some(Role::Identity { kind }) => both(one, other, |word| person::identity(kind, word)),
         Some(Role::Channel { .. }) => both(one, other, |word| Some(Channel::from_word(word))),
         Some(Role::Status(_)) => both(one, other, |word| Status::from_word(word).ok()),
         Some(Role::Time(_)) => match (one.as_word(), other.as_word()) {

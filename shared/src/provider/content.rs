@@ -1,12 +1,15 @@
 //! An event's content, borrowed from an [`Event`] or a table item, and the provider's record rebuilt from it.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, VecDeque},
+};
 
 use serde_json::{Map, Value};
 
-use super::{Format, FormatId, mapping};
+use super::{Format, FormatId, Role, mapping};
 use crate::{
-    event::{Attribute, EpochMillis, Event, Status},
+    event::{Attribute, EpochMillis, Event, Status, person},
     record::exact::{Exact, Field},
 };
 
@@ -22,6 +25,9 @@ pub(crate) struct EventContent<'a> {
     pub(crate) event_time: Option<EpochMillis>,
     pub(crate) recipient: Option<&'a str>,
     pub(crate) attributes: BTreeMap<Attribute, Exact<'a>>,
+    /// The ids that the fields with [`Role::Identity`] take in order, without their kinds. Empty until the record
+    /// is rebuilt.
+    pub(crate) identities: VecDeque<Exact<'a>>,
     pub(crate) extra: Vec<Field<'a>>,
     pub(crate) as_sent: Vec<Field<'a>>,
     pub(crate) verbatim: Option<&'a str>,
@@ -29,13 +35,17 @@ pub(crate) struct EventContent<'a> {
 
 impl<'a> EventContent<'a> {
     pub(super) fn of(event: &'a Event) -> Option<Self> {
+        Some(Self::in_format(event, Format::of(event)?))
+    }
+
+    pub(super) fn in_format(event: &'a Event, format: FormatId) -> Self {
         let fields = |map: &'a Map<String, Value>| {
             let borrowed =
                 |(name, value): (&'a String, &'a Value)| (name.as_str().into(), Exact::borrowed(value));
             map.iter().map(borrowed).collect()
         };
-        Some(Self {
-            format: Format::of(event)?,
+        Self {
+            format,
             message_id: event.message_id.as_str(),
             channel: event.channel.as_str(),
             status: event.status.clone(),
@@ -46,10 +56,11 @@ impl<'a> EventContent<'a> {
                 .iter()
                 .map(|(attribute, value)| (*attribute, Exact::borrowed(value)))
                 .collect(),
+            identities: VecDeque::new(),
             extra: fields(&event.extra),
             as_sent: fields(&event.as_sent),
             verbatim: event.verbatim.as_deref(),
-        })
+        }
     }
 
     /// The provider's record: every field with its original value, sorted by name.
@@ -59,6 +70,7 @@ impl<'a> EventContent<'a> {
         {
             return fields;
         }
+        self.identities = self.unwritten_identities();
         let mut record: Fields<'a> = std::mem::take(&mut self.extra).into_iter().collect();
         for (field, role) in self.format.fields {
             if let Some(value) = mapping::write(&mut self, *role) {
@@ -68,5 +80,34 @@ impl<'a> EventContent<'a> {
         (self.format.restore)(&mut self, &mut record);
         record.extend(self.as_sent);
         record.into_iter().collect()
+    }
+
+    /// The ids that are written back: none if `as_sent` has the fields' original values.
+    fn unwritten_identities(&mut self) -> VecDeque<Exact<'a>> {
+        let listed = self.attributes.remove(&Attribute::Identities);
+        let is_identity = |name: &str| {
+            let mut fields = self.format.fields.iter();
+            fields.any(|(field, role)| *field == name && matches!(role, Role::Identity { .. }))
+        };
+        let is_kept = |(name, value): &Field<'a>| is_identity(name) && !value.is_empty();
+        if self.as_sent.iter().any(is_kept) {
+            return VecDeque::new();
+        }
+        let without_kind = |value: Exact<'a>| match value {
+            Exact::Text(Cow::Borrowed(id)) => Exact::Text(person::bare(id).into()),
+            Exact::Text(Cow::Owned(id)) => Exact::Text(person::bare(&id).to_owned().into()),
+            other => other,
+        };
+        let listed = match listed {
+            Some(Exact::List(ids)) => ids,
+            _ => Vec::new(),
+        };
+        let first = self.recipient.filter(|id| person::kind(id).is_some());
+        first
+            .map(|id| Exact::Text(id.into()))
+            .into_iter()
+            .chain(listed)
+            .map(without_kind)
+            .collect()
     }
 }

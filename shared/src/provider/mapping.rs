@@ -6,7 +6,11 @@ use serde_json::{Map, Value};
 
 use super::{EventContent, FormatId, Role};
 use crate::{
-    event::{Attribute, Channel, EpochMillis, Event, MessageId, Status, time},
+    event::{
+        Attribute, Channel, EpochMillis, Event, MessageId, Status, opens,
+        person::{self, phone_digits},
+        time,
+    },
     record::{Record, Unreadable, exact::Exact},
 };
 
@@ -24,6 +28,7 @@ pub(super) struct Draft<'a> {
     pub(super) event_id: Option<String>,
     /// See [`Event::participant`].
     pub(super) participant: Option<String>,
+    identities: Identities,
     pub(super) attributes: BTreeMap<Attribute, Value>,
     pub(super) as_sent: Map<String, Value>,
     /// Listed fields without a meaning here.
@@ -45,6 +50,7 @@ impl<'a> Draft<'a> {
             recipient: None,
             event_id: None,
             participant: None,
+            identities: Identities::default(),
             attributes: BTreeMap::new(),
             as_sent: Map::new(),
             unlisted: Map::new(),
@@ -55,14 +61,17 @@ impl<'a> Draft<'a> {
     /// [`write()`] would not reproduce it.
     pub(super) fn map(&mut self, field: &'static str, role: Role) -> Result<(), Unreadable> {
         let Some(value) = self.record.take(field) else {
-            if let Role::Channel { documented: true } = role {
-                self.keep_verbatim = true;
+            match role {
+                Role::Channel { documented: true } => self.keep_verbatim = true,
+                Role::Identity { .. } => self.identities.has_gap = true,
+                _ => {}
             }
             return Ok(());
         };
         match role {
             Role::MessageId => self.map_message_id(field, value)?,
             Role::Recipient { plus } => self.map_recipient(field, value, plus),
+            Role::Identity { kind } => self.map_identity(field, value, kind),
             Role::Channel { documented } => self.map_channel(field, value, documented),
             Role::Status(spell) => self.map_status(field, value, spell)?,
             Role::Time(unit) => self.map_time(field, value, unit),
@@ -99,6 +108,38 @@ impl<'a> Draft<'a> {
         let is_written_back = sent == Some(digits.as_str());
         self.recipient = Some(digits);
         self.note(field, value, is_written_back);
+    }
+
+    fn map_identity(&mut self, field: &'static str, value: Value, kind: &'static str) {
+        let Some(id) = text_in(&value).and_then(|text| person::identity(kind, &text)) else {
+            self.identities.has_gap = true;
+            return self.leave(field, value);
+        };
+        let is_written_back = value.as_str() == Some(person::bare(&id));
+        let is_new = self.identities.add(id);
+        self.identities.keep |= self.identities.has_gap || !is_new || !is_written_back;
+        self.identities.sent.push((field, value));
+    }
+
+    /// Adds an id of the person that no field with [`Role::Identity`] holds: one that `derive` finds in a nested
+    /// or neighboring object. A text that is not an id of this kind is ignored.
+    #[allow(dead_code, reason = "for formats that have ids beside their fields")]
+    pub(super) fn add_identity(&mut self, kind: &'static str, text: &str) {
+        if let Some(id) = person::identity(kind, text) {
+            // Without a gap, the fields take their ids first, and this one is left over.
+            self.keep_verbatim |= self.identities.add(id) && self.identities.has_gap;
+        }
+    }
+
+    /// Marks the event as opened by a machine, if it is [`Status::Opened`] and `user_agent` is one of
+    /// [`opens::machine`]. The user agent itself stays where the format keeps it.
+    #[allow(dead_code, reason = "for formats of e-mail")]
+    pub(super) fn mark_machine_open(&mut self, user_agent: Option<&str>) {
+        if self.status == Some(Status::Opened)
+            && let Some(machine) = user_agent.and_then(opens::machine)
+        {
+            self.attributes.insert(Attribute::OpenedBy, machine.into());
+        }
     }
 
     fn map_channel(&mut self, field: &'static str, value: Value, documented: bool) {
@@ -191,6 +232,25 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Makes the first id the recipient unless the record has a number, and the others `identities`.
+    fn name_person(&mut self) {
+        let Identities {
+            mut ids, sent, keep, ..
+        } = std::mem::take(&mut self.identities);
+        if keep {
+            self.as_sent
+                .extend(sent.into_iter().map(|(field, value)| (field.to_owned(), value)));
+        }
+        // A number among the ids is a further number, such as a former one: the recipient's number has its own
+        // field.
+        if self.recipient.is_none() && ids.first().is_some_and(|id| person::kind(id).is_some()) {
+            self.recipient = Some(ids.remove(0));
+        }
+        if !ids.is_empty() {
+            self.attributes.insert(Attribute::Identities, ids.into());
+        }
+    }
+
     /// Removes an attribute that is a string and returns it. Leaves other attributes in place.
     pub(super) fn take_text(&mut self, attribute: Attribute) -> Option<String> {
         match self.attributes.remove(&attribute) {
@@ -203,7 +263,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    pub(super) fn finish(self, format: FormatId, text: &str) -> Result<Event, Unreadable> {
+    pub(super) fn finish(mut self, format: FormatId, text: &str) -> Result<Event, Unreadable> {
+        self.name_person();
         let missing = |what| Unreadable(format!("the record has no {what}"));
         let mut extra = self.record.into_rest();
         extra.extend(self.unlisted);
@@ -226,14 +287,45 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// The ids of the fields with [`Role::Identity`], and of `derive`.
+///
+/// A record is rebuilt by giving these fields the ids in order. If that would not reproduce every one of them (one
+/// is absent before another, two are equal, one has another spelling), all of them are kept in `as_sent` instead.
+#[derive(Default)]
+struct Identities {
+    ids: Vec<String>,
+    /// The fields with an id, and their original values.
+    sent: Vec<(&'static str, Value)>,
+    /// Set once a field had no id.
+    has_gap: bool,
+    /// Whether the original values must be kept.
+    keep: bool,
+}
+
+impl Identities {
+    /// Returns whether the id is new. A record has as many fields with ids as its format lists.
+    fn add(&mut self, id: String) -> bool {
+        let is_new = !self.ids.contains(&id);
+        if is_new {
+            self.ids.push(id);
+        }
+        is_new
+    }
+}
+
 /// The field's value as the provider writes it, if the event has it. The inverse of [`Draft::map`].
 pub(super) fn write<'a>(content: &mut EventContent<'a>, role: Role) -> Option<Exact<'a>> {
     match role {
         Role::MessageId => Some(Exact::Text(content.message_id.into())),
-        Role::Recipient { plus: true } => content
-            .recipient
-            .map(|digits| Exact::Text(format!("+{digits}").into())),
-        Role::Recipient { plus: false } => content.recipient.map(|digits| Exact::Text(digits.into())),
+        Role::Recipient { plus } => {
+            let digits = content.recipient.filter(|id| person::kind(id).is_none())?;
+            Some(Exact::Text(if plus {
+                format!("+{digits}").into()
+            } else {
+                digits.into()
+            }))
+        }
+        Role::Identity { .. } => content.identities.pop_front(),
         Role::Channel { documented } => documented.then(|| Exact::Text(content.channel.into())),
         Role::Status(spell) => spell(&content.status).map(|word| Exact::Text(word.into())),
         Role::Time(unit) => content.event_time.and_then(|at| unit.write(at)).map(Exact::owned),
@@ -271,13 +363,4 @@ pub(crate) fn is_empty(value: &Value) -> bool {
         Value::Object(fields) => fields.values().all(is_empty),
         Value::Bool(_) | Value::Number(_) => false,
     }
-}
-
-/// The digits of a text that looks like a phone number. E.164 allows 15 digits; a few more are accepted.
-pub(super) fn phone_digits(text: &str) -> Option<String> {
-    let written_like_one = text
-        .chars()
-        .all(|c| c.is_ascii_digit() || matches!(c, '+' | ' ' | '-' | '(' | ')' | '.'));
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    (written_like_one && (4..=20).contains(&digits.len())).then_some(digits)
 }

@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 use super::{
     EventContent, Format, Role,
     content::Fields,
-    mapping::{Draft, is_empty, phone_digits, text_of},
+    mapping::{Draft, is_empty, text_of},
     whatsapp_incoming,
 };
 use crate::{
-    event::{Attribute, Channel, FormatName, Status, time::Unit},
+    event::{Attribute, Channel, FormatName, Status, person::phone_digits, time::Unit},
     record::exact::Exact,
 };
 

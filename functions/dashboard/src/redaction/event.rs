@@ -28,6 +28,8 @@ enum Class {
     Id(&'static str),
     /// A person.
     Person,
+    /// A list of a person's ids.
+    People,
     /// An object: fields in [`VISIBLE_FIELDS`] are shown as words; others are redacted.
     Structure,
     /// An object with unlisted fields: values are redacted.
@@ -37,7 +39,7 @@ enum Class {
 }
 
 /// Classes of the known attributes. Other attributes are redacted completely.
-const ATTRIBUTES: [(&str, Class); 31] = [
+const ATTRIBUTES: [(&str, Class); 33] = [
     (MESSAGE_ID, Class::Id(TOKEN)),
     (RECIPIENT, Class::Person),
     (CHANNEL, Class::Words),
@@ -59,6 +61,8 @@ const ATTRIBUTES: [(&str, Class); 31] = [
     (Attribute::Source.name(), Class::Words),
     (Attribute::Campaign.name(), Class::Words),
     (Attribute::InReplyTo.name(), Class::Id(IN_REPLY_TO_TOKEN)),
+    (Attribute::Identities.name(), Class::People),
+    (Attribute::OpenedBy.name(), Class::Words),
     (Attribute::Click.name(), Class::Structure),
     (Attribute::Content.name(), Class::Structure),
     (Attribute::Pricing.name(), Class::Structure),
@@ -126,6 +130,12 @@ impl ForViewer for Event {
                 (Some(Class::Person), Value::String(recipient)) => {
                     shown.insert(name, person(&recipient).into());
                 }
+                (Some(Class::People), Value::Array(ids)) => {
+                    let ids = ids
+                        .iter()
+                        .map(|id| id.as_str().map_or_else(|| REDACTED.into(), person));
+                    shown.insert(name, ids.collect());
+                }
                 (Some(Class::Words), value) => {
                     shown.insert(name, words(value));
                 }
@@ -135,7 +145,7 @@ impl ForViewer for Event {
                 (Some(Class::Names), Value::Object(fields)) => {
                     shown.insert(name, names(fields));
                 }
-                (Some(Class::Figure | Class::Id(_) | Class::Person | Class::Names), _) => {
+                (Some(Class::Figure | Class::Id(_) | Class::Person | Class::People | Class::Names), _) => {
                     shown.insert(name, REDACTED.into());
                 }
                 (None, _) => {

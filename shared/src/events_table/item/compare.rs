@@ -1,5 +1,7 @@
 //! Compares two events with one key: the same content is a duplicate, different content a conflict.
 
+use std::collections::VecDeque;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
@@ -40,6 +42,7 @@ impl<'a> Content<'a> {
                 .into_iter()
                 .filter_map(|attribute| Some((attribute, exact(item.get(attribute.name())?))))
                 .collect(),
+            identities: VecDeque::new(),
             extra: fields_at(EXTRA),
             as_sent: fields_at(AS_SENT),
             verbatim: text_at(VERBATIM),

@@ -33,7 +33,11 @@ pub(super) fn status_key(event: &Event) -> StatusKey {
 /// fields are a conflict.
 fn content_digest(event: &Event) -> String {
     let mut hash = Sha256::new();
-    for (attribute, value) in &event.attributes {
+    for (attribute, value) in event
+        .attributes
+        .iter()
+        .filter(|(attribute, _)| attribute.is_in_key())
+    {
         hash.update(attribute.name());
         hash_value(value, &mut hash);
     }
