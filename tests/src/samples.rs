@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::{fixtures::receiver_names, storage::Key};
 
 /// Folders whose samples are composed from the provider's documentation. The provider published the others.
-const COMPOSED: [&str; 2] = ["incoming-webhook-whatsapp", "rcs-callback"];
+const COMPOSED: [&str; 3] = ["incoming-webhook-whatsapp", "rcs-callback", "whatsapp-cloud"];
 
 /// A sample body.
 #[derive(Debug, Clone)]
@@ -160,4 +160,22 @@ rcs-callback/outbound_video           7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b03      
 rcs-callback/read                     7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b01                               RCS#read
 rcs-callback/suggestion_link          7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b08                               RCS#clicked#evt-08-tap-1
 rcs-callback/suggestion_reply         7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b08                               RCS#clicked#evt-08-tap-2
+whatsapp-cloud/button                 wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ002A==  WHATSAPP#clicked#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ002A==
+whatsapp-cloud/button_without_number  wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ006A==  WHATSAPP#clicked#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ006A==
+whatsapp-cloud/delivered              wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI3QTREMEFFNzA0RTlDQjIyNUIA  WHATSAPP#delivered
+whatsapp-cloud/failed                 wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI1QjA2QUY2MUU0QzZERjk1M0YA  WHATSAPP#failed
+whatsapp-cloud/failed_without_number  wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI5QjE2MUU0QzZERjk1M0YwMEIA  WHATSAPP#failed
+whatsapp-cloud/image                  wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ009A==  WHATSAPP#received#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ009A==
+whatsapp-cloud/interactive            wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ003A==  WHATSAPP#clicked#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ003A==
+whatsapp-cloud/interactive_without_number wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ007A==  WHATSAPP#clicked#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ007A==
+whatsapp-cloud/location               wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ010A==  WHATSAPP#received#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ010A==
+whatsapp-cloud/number_changed         wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ011A==  WHATSAPP#received#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ011A==
+whatsapp-cloud/reaction               wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ004A==  WHATSAPP#received#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ004A==
+whatsapp-cloud/reaction_without_number wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ008A==  WHATSAPP#received#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ008A==
+whatsapp-cloud/read                   wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI3QTREMEFFNzA0RTlDQjIyNUIA  WHATSAPP#read
+whatsapp-cloud/read_without_number    wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI5QjE2MUU0QzZERjk1M0YwMEIA  WHATSAPP#read
+whatsapp-cloud/sent                   wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI3QTREMEFFNzA0RTlDQjIyNUIA  WHATSAPP#sent
+whatsapp-cloud/sent_without_number    wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI5QjE2MUU0QzZERjk1M0YwMEIA  WHATSAPP#sent
+whatsapp-cloud/text                   wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ001A==  WHATSAPP#received#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ001A==
+whatsapp-cloud/text_without_number    wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ005A==  WHATSAPP#received#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ005A==
 ";

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use webhook_ingest::event::EpochMillis;
 
-use super::{people::OutgoingMessage, random::Random};
+use super::{meta, people::OutgoingMessage, random::Random};
 
 /// A format in which a provider posts events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +24,8 @@ pub enum Envelope {
     Field(&'static str),
     /// One record.
     Single,
+    /// Meta's entries and changes, see [`meta`](super::meta).
+    Changes,
 }
 
 impl PostFormat {
@@ -38,8 +40,17 @@ impl PostFormat {
             Envelope::Array => json!(records),
             Envelope::Field(name) => json!({ name: records }),
             Envelope::Single => json!(records.first()),
+            Envelope::Changes => meta::body(records),
         };
         body.to_string().into_bytes()
+    }
+
+    /// The fields around a record in a body, as they are stored.
+    pub fn around(self, record: &Value) -> Value {
+        match self.envelope {
+            Envelope::Array | Envelope::Field(_) | Envelope::Single => Value::Null,
+            Envelope::Changes => meta::around(record),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod event;
 mod gateway;
+mod meta;
 mod netcore;
 mod options;
 mod people;

@@ -3,14 +3,19 @@
 use super::{
     Receivers,
     event::{PostFormat, Provider, SimulatedEvent},
-    gateway, netcore,
+    gateway, meta, netcore,
     people::{OutgoingMessage, World},
     random::Random,
     whatsapp,
 };
 
 /// All simulated providers.
-static PROVIDERS: [&Provider; 3] = [&netcore::PROVIDER, &whatsapp::PROVIDER, &gateway::PROVIDER];
+static PROVIDERS: [&Provider; 4] = [
+    &netcore::PROVIDER,
+    &whatsapp::PROVIDER,
+    &gateway::PROVIDER,
+    &meta::PROVIDER,
+];
 
 /// All formats in which a simulation posts events.
 pub fn formats() -> impl Iterator<Item = PostFormat> {

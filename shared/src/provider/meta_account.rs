@@ -17,7 +17,7 @@ pub static FORMAT: Format = Format {
     name: FormatName::new("meta-account"),
     provider: "meta",
     envelope: None,
-    recognizes: |_| false,
+    recognizes: |_| true,
     fields: &[
         ("field", Role::Text(Attribute::MessageType)),
         ("value", Role::Any(Attribute::Content)),

@@ -14,7 +14,7 @@ pub static FORMAT: Format = Format {
     name: FormatName::new("meta-call"),
     provider: "meta",
     envelope: None,
-    recognizes: |_| false,
+    recognizes: |has| has("event"),
     fields: &[
         ("id", Role::MessageId),
         ("event", Role::Status(|_| None)),

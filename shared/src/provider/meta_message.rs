@@ -19,7 +19,7 @@ pub static FORMAT: Format = Format {
     name: FormatName::new("meta-message"),
     provider: "meta",
     envelope: None,
-    recognizes: |_| false,
+    recognizes: |has| !has("status") && !has("event"),
     fields: &[
         ("id", Role::MessageId),
         ("timestamp", Role::Time(Unit::SecondsText)),

@@ -16,8 +16,7 @@ pub static FORMAT: Format = Format {
     name: FormatName::new("meta-status"),
     provider: "meta",
     envelope: None,
-    // The list in which a record occurs shows its format.
-    recognizes: |_| false,
+    recognizes: |has| has("status") && !has("event"),
     fields: &[
         ("id", Role::MessageId),
         ("status", Role::Status(spell)),
