@@ -203,10 +203,16 @@ impl<'a> Layout<'a> {
         let object = self.push_object(parent, depth, outline.beside(&used)?)?;
         let room = MAX_OTHER_BYTES.saturating_sub(self.bytes_around(object));
         let contacts = Contacts::of(nesting, self.text, listed, room)?;
+        let first = self.starts.len();
         for (name, formats, list) in lists {
             each(list, &mut |record| {
                 self.add((object, name, formats), record, contacts.of_record(record))
             })?;
+        }
+        // The only contact belongs to the only record, even if their ids differ.
+        if self.starts.len() == first + 1 && self.contacts.len() <= first && contacts.single != NONE {
+            self.contacts.resize(first, NONE);
+            self.contacts.push(contacts.single);
         }
         Ok(true)
     }
@@ -599,10 +605,10 @@ impl<'a> Contacts<'a> {
         Ok(contacts)
     }
 
-    /// The contact with an id of the record, or the only one.
+    /// The contact with an id of the record.
     fn of_record(&self, record: &'a str) -> u32 {
-        if self.by_id.is_empty() || self.single != NONE {
-            return self.single;
+        if self.by_id.is_empty() {
+            return NONE;
         }
         let ids = ids(record, self.nesting.person_ids);
         let found = ids
@@ -819,4 +825,270 @@ fn expected(formats: &[FormatId]) -> String {
     let mut known: Vec<String> = formats.iter().map(provider::expected).collect();
     known.dedup();
     known.join(" or ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        auth::Verified,
+        pipeline::{Positions, batch::Batch},
+        provider::{meta_account, meta_call, meta_message, meta_status, netcore_events},
+    };
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    static META: [FormatId; 4] = [
+        &meta_status::FORMAT,
+        &meta_message::FORMAT,
+        &meta_call::FORMAT,
+        &meta_account::FORMAT,
+    ];
+    /// Formats of which Meta's are a part.
+    static MIXED: [FormatId; 5] = [&netcore_events::FORMAT, META[0], META[1], META[2], META[3]];
+
+    fn parsed<'a>(body: &'a str, formats: &'static [FormatId]) -> Batch<'a> {
+        Batch::parse(Verified::in_test(body.as_bytes()), formats).unwrap()
+    }
+
+    fn error(body: &str) -> String {
+        let parsed = Batch::parse(Verified::in_test(body.as_bytes()), &META);
+        parsed.err().unwrap().to_string()
+    }
+
+    /// The records with the fields around each, and the body itself.
+    fn records(batch: &Batch<'_>) -> Vec<(String, String)> {
+        let of = |position| (batch.record(position).to_owned(), batch.around(position));
+        batch.positions().map(of).collect()
+    }
+
+    fn written(batch: &Batch<'_>, positions: &Positions) -> String {
+        String::from_utf8(batch.body_of(positions).bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn records_are_found_at_each_level() {
+        let body = r#" { "object" : "w", "entry" : [
+            {"changes": [ {"value": {"statuses": [ {"id":1} , {"id":2} ], "contacts": [], "n": 1}, "field": "f"},
+                          {"field": "other", "value": {"messages": []}} , 3 ], "id": "e1"},
+            {"id": "e2", "changes": {"value": {"messages": {"id":4}, "statuses": [{"id":5}]}}},
+            {"id": "e3"}, "e4"
+        ] } "#;
+        let batch = parsed(body, &META);
+        let expected = [
+            (
+                r#"{"id":1}"#,
+                r#"{"object":"w","entry":[{"id":"e1","changes":[{"field":"f","value":{"n":1,"contacts":[]}}]}]}"#,
+            ),
+            (
+                r#"{"id":2}"#,
+                r#"{"object":"w","entry":[{"id":"e1","changes":[{"field":"f","value":{"n":1,"contacts":[]}}]}]}"#,
+            ),
+            (
+                r#"{"field": "other", "value": {"messages": []}}"#,
+                r#"{"object":"w","entry":[{"id":"e1"}]}"#,
+            ),
+            ("3", r#"{"object":"w","entry":[{"id":"e1"}]}"#),
+            (
+                r#"{"id":4}"#,
+                r#"{"object":"w","entry":[{"id":"e2","changes":[{"value":{}}]}]}"#,
+            ),
+            (
+                r#"{"id":5}"#,
+                r#"{"object":"w","entry":[{"id":"e2","changes":[{"value":{}}]}]}"#,
+            ),
+            (r#"{"id": "e3"}"#, r#"{"object":"w"}"#),
+            (r#""e4""#, r#"{"object":"w"}"#),
+        ];
+        let found = records(&batch);
+        let found: Vec<(&str, &str)> = found.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        assert_eq!(found, expected);
+        assert_eq!(
+            written(&batch, &Positions::from(0..8)),
+            [
+                r#"{"object":"w","entry":[{"id":"e1","changes":[{"field":"f","value":{"n":1,"contacts":[],"statuses":[{"id":1} , {"id":2}]}},"#,
+                r#"{"field": "other", "value": {"messages": []}} , 3]},"#,
+                r#"{"id":"e2","changes":[{"value":{"messages":[{"id":4}],"statuses":[{"id":5}]}}]},{"id": "e3"}, "e4"]}"#,
+            ]
+            .concat()
+        );
+    }
+
+    #[test]
+    fn a_value_alone_is_a_body() {
+        let body = r#"{"messaging_product":"whatsapp","metadata":{"a":1},"contacts":[{"wa_id":"7"}],"statuses":[{"id":"x","recipient_id":"7"}]}"#;
+        for formats in [&META[..], &MIXED] {
+            let batch = parsed(body, formats);
+            assert_eq!(
+                records(&batch),
+                [(
+                    r#"{"id":"x","recipient_id":"7"}"#.to_owned(),
+                    r#"{"metadata":{"a":1},"messaging_product":"whatsapp","contacts":[{"wa_id":"7"}]}"#.to_owned()
+                )]
+            );
+            let again = written(&batch, &Positions::from(0..1));
+            assert_eq!(
+                serde_json::from_str::<Value>(&again).unwrap(),
+                serde_json::from_str::<Value>(body).unwrap()
+            );
+        }
+        // Without the mark it is a body of other formats.
+        assert_eq!(
+            error(r#"{"statuses":[{"id":"x"}]}"#),
+            "the body has no known envelope: expected {\"entry\":[…]}"
+        );
+        let other = parsed(r#"{"message_id":"m","messages":[1],"entry_id":2}"#, &MIXED);
+        assert_eq!(other.len(), 1);
+        assert_eq!(parsed(r#"{"entry":[]}"#, &META).len(), 0);
+    }
+
+    #[test]
+    fn fields_around_a_record_are_bounded() {
+        let of = |value: Value| json!({"entry": [{"id": "1", "changes": [{"value": value}]}]}).to_string();
+        let wide = "y".repeat(MAX_OTHER_BYTES);
+        assert_eq!(
+            error(&of(json!({"x": wide, "statuses": [1]}))),
+            "the fields beside statuses are longer than 16384 bytes"
+        );
+        let half = "y".repeat(MAX_OTHER_BYTES / 2);
+        assert_eq!(
+            error(&json!({"x": half, "entry": [{"y": half, "changes": [1]}]}).to_string()),
+            "the fields beside the records are longer than 16384 bytes"
+        );
+        assert_eq!(
+            error(&of(json!({"x": half, "contacts": [{"wa_id": "7", "name": half}], "statuses": [{"recipient_id": "7"}]}))),
+            "the fields beside the records are longer than 16384 bytes"
+        );
+        // A change without records is a record, however long it is.
+        assert_eq!(parsed(&of(json!({ "x": wide })), &META).len(), 1);
+        assert_eq!(error(r#"{"entry":[1],"entry":[2]}"#), "entry occurs twice");
+        assert_eq!(
+            parsed(r#"{"entry":[{"changes":[{"value":{"statuses":[1],"statuses":[2]}}]}]}"#, &META).len(),
+            1
+        );
+    }
+
+    /// Persons and records do not multiply: each record has its own contact only.
+    #[test]
+    fn a_thousand_messages_of_a_thousand_people() {
+        let contacts: Vec<Value> = (0..1000)
+            .map(|i| json!({"wa_id": i.to_string(), "profile": {"name": "n".repeat(2_000)}}))
+            .collect();
+        let messages: Vec<Value> = (0..1000)
+            .map(|i| json!({"id": format!("wamid.{i}"), "from": i.to_string(), "text": "t".repeat(1_000)}))
+            .collect();
+        let body = json!({"entry": [{"id": "1", "changes": [{"value": {"contacts": contacts, "messages": messages}}]}]});
+        let body = body.to_string();
+        let batch = parsed(&body, &META);
+        for position in [0, 1, 999] {
+            let around: Value = serde_json::from_str(&batch.around(position)).unwrap();
+            let listed = &around["entry"][0]["changes"][0]["value"]["contacts"];
+            assert_eq!(listed.as_array().unwrap().len(), 1);
+            assert_eq!(listed[0]["wa_id"], position.to_string());
+        }
+        let chunks: Vec<Positions> = batch.chunks(&Positions::from(batch.positions())).collect();
+        let bodies: Vec<String> = chunks.iter().map(|chunk| written(&batch, chunk)).collect();
+        assert_eq!(chunks.iter().map(Positions::len).sum::<usize>(), 1000);
+        assert!(bodies.iter().all(|body| body.len() <= 701 * 1024));
+        let all: usize = bodies.iter().map(String::len).sum();
+        assert!(all < body.len() + 1024 * bodies.len(), "{all} of {}", body.len());
+        // A run counts the fields around each record: ten messages with contacts, and no eleventh.
+        assert_eq!(batch.run_from(0, 25, 32 * 1024).len(), 10);
+    }
+
+    #[test]
+    fn a_record_has_no_other_persons_contact() {
+        let body = r#"{"entry":[{"changes":[{"value":{"contacts":[{"wa_id":"7"}],"statuses":[{"recipient_id":"8"},{"recipient_id":"7"}]}}]}]}"#;
+        let batch = parsed(body, &META);
+        assert!(!batch.around(0).contains("contacts"));
+        assert!(batch.around(1).contains(r#""contacts":[{"wa_id":"7"}]"#));
+        let alone = r#"{"entry":[{"changes":[{"value":{"contacts":[{"wa_id":"7"}],"statuses":[{"recipient_id":"8"}]}}]}]}"#;
+        assert!(parsed(alone, &META).around(0).contains(r#""contacts":[{"wa_id":"7"}]"#));
+    }
+
+    #[test]
+    fn a_group_takes_few_bytes() {
+        assert!(size_of::<Group<'_>>() <= 48 && size_of::<Object>() <= 32);
+        // The smallest changes with a record.
+        let changes = vec![r#"{"value":{"statuses":[{}]}}"#; 200_000].join(",");
+        let batch_body = format!(r#"{{"entry":[{{"changes":[{changes}]}}]}}"#);
+        let batch = parsed(&batch_body, &META);
+        assert_eq!(batch.len(), 200_000);
+        assert_eq!(batch.record(199_999), "{}");
+    }
+
+    /// A record, or an object without records.
+    fn record() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            (0_u32..6).prop_map(|id| json!({"id": id, "from": id.to_string()})),
+            (0_u32..6).prop_map(|id| json!({"id": id, "recipient_user_id": format!("US.{id}"), "s": "],}"})),
+            Just(json!({})),
+            Just(json!(17)),
+        ]
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let list = || prop::collection::vec(record(), 0..4);
+        (list(), list(), list(), prop::collection::vec(0_u32..6, 0..4), any::<bool>()).prop_map(
+            |(statuses, messages, calls, contacts, has_metadata)| {
+                let mut value = json!({"statuses": statuses, "messages": messages, "calls": calls});
+                let contacts: Vec<Value> = (contacts.iter())
+                    .map(|id| json!({"wa_id": id.to_string(), "user_id": format!("US.{id}")}))
+                    .collect();
+                value["contacts"] = contacts.into();
+                if has_metadata {
+                    value["metadata"] = json!({"n": 1});
+                }
+                value
+            },
+        )
+    }
+
+    fn body() -> impl Strategy<Value = Value> {
+        let change = prop_oneof![
+            4 => (value(), any::<bool>()).prop_map(|(value, has_field)| match has_field {
+                true => json!({"field": "messages", "value": value}),
+                false => json!({ "value": value }),
+            }),
+            1 => Just(json!({"field": "account_update", "value": {"event": "x"}})),
+            1 => Just(json!({})),
+        ];
+        let entry = (prop::collection::vec(change, 0..4), 0_u32..3)
+            .prop_map(|(changes, id)| json!({"id": id, "changes": changes}));
+        prop::collection::vec(entry, 0..4).prop_map(|entries| json!({"object": "w", "entry": entries}))
+    }
+
+    proptest! {
+        #[test]
+        fn split_bodies_have_the_same_records_in_the_same_fields(
+            body in body(), parts in prop::collection::vec(0_usize..3, 0..60),
+        ) {
+            let body = body.to_string();
+            let batch = parsed(&body, &META);
+            let part_of = |position: u32| parts.get(position as usize).copied().unwrap_or_default();
+            let mut again = Vec::new();
+            for part in 0..3 {
+                let positions: Positions = batch.positions().filter(|position| part_of(*position) == part).collect();
+                if positions.is_empty() {
+                    continue;
+                }
+                let written = written(&batch, &positions);
+                serde_json::from_str::<Value>(&written).unwrap();
+                let split = parsed(&written, &META);
+                prop_assert_eq!(split.len(), positions.len());
+                again.extend(records(&split));
+            }
+            let mut all = records(&batch);
+            all.sort();
+            again.sort();
+            prop_assert_eq!(all, again);
+        }
+
+        #[test]
+        fn any_nesting_is_read_without_panic(text in r#"\{"entry":(\[|\{|\]|\}|,|:|"changes":|"value":|"statuses":|"contacts":|\{"id":"1"\}|1){0,24}"#) {
+            if let Ok(batch) = Batch::parse(Verified::in_test(text.as_bytes()), &META) {
+                let _ = records(&batch);
+            }
+        }
+    }
 }

@@ -101,7 +101,7 @@ fn restore<'a>(content: &mut EventContent<'a>, record: &mut Fields<'a>) {
 }
 
 /// Adds the ids of a system message: `user_changed_number` names the new number in `wa_id` (`new_wa_id` in older
-/// versions), `user_changed_user_id` the previous and the new user id. The current ids come first.
+/// versions), `user_changed_user_id` the previous and the new user id. The new one comes first.
 fn name_changed_ids(draft: &mut Draft<'_>) {
     let Some(system) = draft.record.get("system") else {
         return;
