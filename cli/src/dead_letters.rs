@@ -17,7 +17,7 @@ use clap::{
 use webhook_ingest::{
     dead_letters::{Content, DeadLetter, DeadLetters, Filter},
     event::{EpochMillis, time},
-    phone,
+    personal,
     queue::message::Reason,
 };
 
@@ -69,7 +69,7 @@ pub struct Exported {
     pub deleted: usize,
 }
 
-/// One line of `list`, with phone numbers redacted.
+/// One line of `list`, with ids of people redacted.
 pub fn row(dead_letter: &DeadLetter, now: EpochMillis) -> String {
     let age =
         Duration::from_millis(u64::try_from(now.saturating_sub(dead_letter.sent_at)).unwrap_or_default());
@@ -87,7 +87,7 @@ pub fn row(dead_letter: &DeadLetter, now: EpochMillis) -> String {
     format!(
         "{:<8}  {age:>7}  {reason:<10}  {function:<16}  {bytes:>9}  {}",
         dead_letter.id.get(..8).unwrap_or(&dead_letter.id),
-        phone::redact(detail)
+        personal::redact(detail)
     )
 }
 

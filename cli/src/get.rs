@@ -1,4 +1,5 @@
-//! `get`: prints the timeline of a message, or the latest events of a phone number.
+//! `get`: prints the timeline of a message, or the latest events of a person: a phone number, a user id or an
+//! e-mail address, and the ids that are linked to it.
 
 use std::fmt::Write as _;
 
@@ -8,6 +9,7 @@ use http::{HeaderMap, Method};
 use jiff::Timestamp;
 use lambda_http::{Body, RequestExt as _};
 use serde_json::Value;
+use webhook_ingest::event::person;
 
 use crate::{function_url, target::Target};
 
@@ -16,25 +18,25 @@ use crate::{function_url, target::Target};
 /// # Errors
 /// If no message and no number is found, or the table does not answer.
 pub async fn timeline(target: &Target, name: &str) -> anyhow::Result<String> {
-    let dashboard =
-        Dashboard::start(&DashboardConfig::of_terminal(target.storage.clone()), &target.aws).await?;
+    let config = DashboardConfig::of_terminal(target.storage.clone(), target.rollups_table.clone());
+    let dashboard = Dashboard::start(&config, &target.aws).await?;
     if let Ok(message) = get(&dashboard, &format!("/api/messages/{}", encoded(name))).await? {
         return Ok(without_control_characters(&formatted(&message)));
     }
-    let digits: String = name.chars().filter(char::is_ascii_digit).collect();
-    let is_number = name.chars().all(|c| c.is_ascii_digit() || "+ -()".contains(c)) && !digits.is_empty();
-    if is_number {
-        let answer = get(&dashboard, &format!("/api/recipients/{digits}")).await?;
+    if let Some(id) = person::parse(name) {
+        let answer = get(&dashboard, &format!("/api/recipients/{}", encoded(&id))).await?;
         let answer = answer.map_err(|missing| anyhow!("no message has this id, and {missing}"))?;
         let events = answer
             .get("events")
             .and_then(Value::as_array)
             .context("the response has no events")?;
         if !events.is_empty() {
-            return Ok(without_control_characters(&list(&digits, events)));
+            let ids = answer.get("ids").and_then(Value::as_array);
+            let ids: Vec<&str> = ids.into_iter().flatten().filter_map(Value::as_str).collect();
+            return Ok(without_control_characters(&list(&ids.join(", "), events)));
         }
     }
-    bail!("nothing is stored for {name}: no message has this id, and no event has this number");
+    bail!("nothing is stored for {name}: no message has this id, and no event has this person");
 }
 
 /// The response; the inner error is what a 404 says.
@@ -69,7 +71,7 @@ fn formatted(message: &Value) -> String {
             .to_owned()
     };
     let _ = writeln!(out, "message   {}", text("message_id"));
-    let _ = writeln!(out, "recipient {}", text("recipient"));
+    let _ = writeln!(out, "recipient {}", people(message).join(", "));
     let since = message
         .get("state_time")
         .and_then(Value::as_i64)
@@ -117,8 +119,27 @@ fn formatted(message: &Value) -> String {
     out
 }
 
-fn list(number: &str, events: &[Value]) -> String {
-    let mut out = format!("latest events of {number}, the newest first\n\n");
+/// The ids of the person that the message's events name.
+fn people(message: &Value) -> Vec<&str> {
+    let events = message.get("events").and_then(Value::as_array);
+    let recipient = message.get("recipient").and_then(Value::as_str).unwrap_or("-");
+    let further = events
+        .into_iter()
+        .flatten()
+        .filter_map(|event| event.get("identities")?.as_array())
+        .flatten()
+        .filter_map(Value::as_str);
+    let mut ids = vec![recipient];
+    for id in further {
+        if ids.len() < person::MAX_IDS && !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    ids
+}
+
+fn list(ids: &str, events: &[Value]) -> String {
+    let mut out = format!("latest events of {ids}, the newest first\n\n");
     for event in events {
         let id = event.get("message_id").and_then(Value::as_str).unwrap_or("-");
         let _ = writeln!(out, "  {}  {id}", row(event));

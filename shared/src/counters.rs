@@ -11,6 +11,7 @@
 //! | `<generation>#seen#<second>` | `-` | markers of one of these seconds, if they are busy |
 //! | `<generation>#seen#<second>.<part>` | `-` | markers of a sixteenth of a busy second |
 //! | `<generation>#seen#<second>.<part>#<digits>` | `-` | more of them, by the first hex digits of the marker |
+//! | `person#<id>` | `-` | other ids of the person, see [`links`](crate::links) |
 //! | `generation` | `-` | the generation that is read, and the one that is being built |
 //!
 //! A scope is `all`, `bot=B`, `tag=T` or `bot=B&tag=T`. The channel is a part of each counter's name. The
@@ -23,7 +24,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use crate::{
     event::{Channel, EpochMillis, Status, key, time},
     events_table::item::number_at,
-    phone,
+    personal,
 };
 
 /// Partition key (S).
@@ -60,6 +61,8 @@ pub const REBUILD_SLOT: u8 = 9;
 /// Days after their last update until names and the series of bots and tags expire. The dashboard shows at
 /// most 366 days.
 pub const SERIES_LIVE_DAYS: i64 = 400;
+/// The status that counts the opens of e-mails by machines. The events' own status is `opened`.
+pub const OPENED_BY_MACHINE: &str = "opened_by_machine";
 /// Counter of all names beyond the limits: bots, tags, statuses, types, reasons and categories.
 pub const OTHER: &str = "other";
 /// Counter of all channels beyond the limit.
@@ -73,7 +76,7 @@ const RESERVED: &AsciiSet = &CONTROLS.add(b'%').add(b'#').add(b'|').add(b'&').ad
 
 /// Kinds of names that senders choose. A UTC day counts the first names of each kind separately, and all
 /// others together as `other`. This limits the size of a day's items and the cost of counting, whatever
-/// senders choose. The channels RCS, SMS and WHATSAPP and the listed statuses always have their own counters.
+/// senders choose. The channels RCS, SMS, WHATSAPP and EMAIL and the listed statuses always have their own counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Names {
     /// Unlisted channels.
@@ -283,7 +286,7 @@ pub fn is_listed_channel(channel: &str) -> bool {
 
 /// Whether a status always has its own counters.
 pub fn is_listed_status(status: &str) -> bool {
-    !matches!(Status::from_word(status), Ok(Status::Other(_)) | Err(_))
+    status == OPENED_BY_MACHINE || !matches!(Status::from_word(status), Ok(Status::Other(_)) | Err(_))
 }
 
 /// One counter. Every counter has a channel.
@@ -449,10 +452,10 @@ impl Counter {
     }
 }
 
-/// A sender's word as a part of a name or a scope. Phone numbers are redacted, since counters outlive the
+/// A sender's word as a part of a name or a scope. Ids of people are redacted, since counters outlive the
 /// events, and long words are cut to the limit of a key part. Filters must use the same conversion.
 pub fn word(text: &str) -> String {
-    key::bounded(phone::redact(text.trim()).into_owned())
+    key::bounded(personal::redact(text.trim()).into_owned())
 }
 
 fn join(kind: &str, parts: &[&str]) -> String {

@@ -1,10 +1,11 @@
-//! Searches the counters' table for a person. Names of counters contain values from providers:
-//! bots, tags, statuses, types, reasons. `projector` redacts numbers in them; counters of earlier
-//! versions may contain numbers, and `rollups rebuild` replaces those counters.
+//! Searches the counters' table for a person, and deletes the links of the person's ids. Names of
+//! counters contain values from providers: bots, tags, statuses, types, reasons. `projector` redacts
+//! ids of people in them; counters of earlier versions may contain some, and `rollups rebuild`
+//! replaces those counters.
 
 use anyhow::Context as _;
 use aws_sdk_dynamodb::types::AttributeValue;
-use webhook_ingest::{counters, events_table::item::Item, phone::redact};
+use webhook_ingest::{counters, events_table::item::Item, links, personal::redact};
 
 use super::person::Person;
 use crate::target::Target;
@@ -12,13 +13,15 @@ use crate::target::Target;
 /// Maximum number of names in the report.
 const LISTED: usize = 10;
 
-/// Counters that contain a number of a person.
+/// Counters that contain an id of a person, and the person's links.
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Items that were read.
     pub read: usize,
-    /// Items that contain a number of the person.
+    /// Counters that contain an id of the person.
     pub found: usize,
+    /// Ids whose links name the person.
+    pub linked: Vec<String>,
     /// The first names in these items, redacted.
     pub names: Vec<String>,
 }
@@ -47,13 +50,51 @@ pub(super) async fn find(target: &Target, person: &Person) -> anyhow::Result<Cou
     Ok(counters)
 }
 
+/// Deletes the person from the links: an own id's item, and the own ids in the items of others. Deleting again
+/// succeeds.
+pub(super) async fn unlink(target: &Target, person: &Person, linked: &[String]) -> anyhow::Result<()> {
+    let own = person.all_ids();
+    let (client, table) = (&target.aws.dynamodb, &target.rollups_table);
+    for id in linked {
+        let failed = "the counters' table did not accept the deletion of a link";
+        if own.contains(id) {
+            client
+                .delete_item()
+                .table_name(table)
+                .set_key(Some(links::key(id)))
+                .send()
+                .await
+                .context(failed)?;
+        } else {
+            client
+                .update_item()
+                .table_name(table)
+                .set_key(Some(links::key(id)))
+                .update_expression("DELETE #ids :own")
+                .expression_attribute_names("#ids", links::IDS)
+                .expression_attribute_values(":own", AttributeValue::Ss(own.clone()))
+                .send()
+                .await
+                .context(failed)?;
+        }
+    }
+    Ok(())
+}
+
 impl Counters {
     fn add(&mut self, person: &Person, item: &Item) {
+        if let Some((id, linked)) = links::of_item(item) {
+            let own = person.all_ids();
+            if own.iter().any(|own| own == id || linked.ids.contains(own)) {
+                self.linked.push(id.to_owned());
+            }
+            return;
+        }
         let named: Vec<&str> = item
             .iter()
             .filter(|(name, _)| *name != counters::PERIOD)
             .flat_map(|(name, value)| texts(value).chain([name.as_str()]))
-            .filter(|text| person.has_number_in(text))
+            .filter(|text| person.has_id_in(text))
             .collect();
         self.found += usize::from(!named.is_empty());
         for name in named {

@@ -1,6 +1,6 @@
-//! `erase`: removes all data of a person: events in both directions, records in queue messages, and
-//! deleted content in the files of a local instance. It first prints what it found, deletes only
-//! with `--yes`, and writes a record without phone numbers.
+//! `erase`: removes all data of a person: events in both directions, records in queue messages, links
+//! between the person's ids, and deleted content in the files of a local instance. It first prints what it found, deletes only
+//! with `--yes`, and writes a record without ids of people.
 //!
 //! It keeps no list of erased people, because such a list would be personal data. A delivery that is
 //! repeated after an erasure is therefore stored again, and the next erasure removes it.
@@ -22,7 +22,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use webhook_ingest::operations::config::environment;
+use webhook_ingest::{links, operations::config::environment};
 
 use self::queue_messages::Queue;
 pub use self::{
@@ -37,10 +37,14 @@ use crate::target::{Needs, Target};
 /// The person, and how to search.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// Phone number with country code, in any spelling; repeat the option for other numbers of the
-    /// same person, such as the number without country code.
-    #[arg(long, required = true, value_name = "NUMBER")]
+    /// Phone number with country code, in any spelling; or whatsapp:<user id>, mailto:<address>, or
+    /// only the user id or address. Repeat the option for other ids of the same person, such as the
+    /// number without country code.
+    #[arg(long, required = true, value_name = "PERSON")]
     pub recipient: Vec<String>,
+    /// Erase only the given ids, and not up to 16 ids that events link to them.
+    #[arg(long)]
+    pub exact: bool,
     /// Delete; without this option, only print what would be deleted.
     #[arg(long)]
     pub yes: bool,
@@ -78,8 +82,10 @@ pub struct Report {
     pub queues: bool,
     /// Whether `--yes` is set.
     pub yes: bool,
-    /// The numbers, redacted.
+    /// The ids, redacted: the given ones and those that are linked to them.
     pub numbers: Vec<String>,
+    /// Whether further ids are linked to the person, which are not erased.
+    pub has_more: bool,
     /// Result of the deletion; `None` without `--yes`.
     pub done: Option<Done>,
 }
@@ -109,7 +115,7 @@ impl Report {
 /// Finds all data of a person, shows it, and deletes it with `--yes`.
 ///
 /// # Errors
-/// If a number is invalid, a table or a queue does not answer, or the record cannot be written.
+/// If an id is invalid, a table or a queue does not answer, or the record cannot be written.
 /// The deletion starts only after everything is found and shown and the entry `begun` is in the
 /// record. If it fails, the entry `ended` contains what was deleted. Run the same command again to
 /// continue.
@@ -143,8 +149,13 @@ async fn find(
     queues: Option<&Target>,
     person: &mut Person,
 ) -> anyhow::Result<Report> {
+    if !options.exact && !target.rollups_table.is_empty() {
+        let ids = person.all_ids();
+        let linked = links::all(&target.aws.dynamodb, &target.rollups_table, &ids).await;
+        person.add_linked(linked.context("the counters' table, which links the ids of a person")?);
+    }
     let bar = bar("reading", search::size(target).await);
-    let traces = search::events(target, person, options.quick, &bar).await;
+    let traces = search::events(target, person, options, &bar).await;
     bar.finish_and_clear();
     let mut report = Report {
         traces: traces?,
@@ -157,6 +168,7 @@ async fn find(
         queues: options.queues,
         yes: options.yes,
         numbers: person.redacted(),
+        has_more: person.has_more(),
         done: None,
     };
     if !target.rollups_table.is_empty() {
@@ -259,6 +271,12 @@ impl Erasure<'_> {
         done.events = usize::try_from(bar.position()).unwrap_or(usize::MAX);
         bar.finish_and_clear();
         deleted.map_err(|error| ("the events", error))?;
+        // Last: another run needs them if this one fails.
+        if let Ok(counters) = &report.counters {
+            counters::unlink(self.target, self.person, &counters.linked)
+                .await
+                .map_err(|error| ("the links", error))?;
+        }
         // `serve --memory` has no files.
         if let Some(instance) = &self.target.local
             && self.data.join("tables.sqlite").exists()

@@ -1,12 +1,14 @@
-//! A person's numbers and message ids, and the check whether an item or a text contains one of them.
+//! A person's numbers, other ids and message ids, and the check whether an item or a text contains one of them.
 
 use std::collections::BTreeSet;
 
 use aho_corasick::AhoCorasick;
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use aws_sdk_dynamodb::types::AttributeValue;
 use webhook_ingest::{
+    event::{Attribute, person},
     events_table::item::{DAY_SHARD, EVENT_TIME, EXPIRES_AT, Item, MESSAGE_ID, RECEIVED_AT, RECIPIENT},
+    personal,
     phone::{Number, redact},
 };
 
@@ -18,7 +20,7 @@ const TIMES: [&str; 4] = [EVENT_TIME, RECEIVED_AT, EXPIRES_AT, DAY_SHARD];
 /// Why an item belongs to a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MatchReason {
-    /// Its `recipient` is the number: the message was sent to it or came from it.
+    /// Its `recipient` or one of its `identities` is the person: the message was sent to it or came from it.
     Recipient,
     /// Its message id contains the number, or belongs to a message to or from it.
     Message,
@@ -30,42 +32,163 @@ pub enum MatchReason {
 #[derive(Debug, Clone)]
 pub struct Person {
     numbers: Vec<Number>,
+    /// Ids of other kinds, as stored.
+    others: Vec<OtherId>,
+    /// Whether the person has more linked ids than are followed.
+    has_more: bool,
     /// Known ids of messages to and from the person.
     ids: BTreeSet<String>,
     /// Finds all ids of [`MIN_ID_CHARS`] bytes or more in one pass.
     finder: AhoCorasick,
 }
 
+/// An e-mail address or user id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct OtherId(String);
+
+impl OtherId {
+    /// Whether a text names this id: it is the whole text, or a word of it. `text` is
+    /// [`personal::plain`](webhook_ingest::personal::plain).
+    fn is_in(&self, text: &str) -> bool {
+        if text == self.0 {
+            return true;
+        }
+        let bare = person::bare(&self.0);
+        if person::kind(&self.0) == Some(person::MAILTO) {
+            let text = text.to_lowercase();
+            // Characters of an address's parts: `joanna@b.example` and `anna@b.example.org` are other people.
+            return occurs(
+                &text,
+                bare,
+                |c| c.is_alphanumeric() || "._%+-".contains(c),
+                |after| {
+                    let mut after = after.chars();
+                    match after.next() {
+                        Some('.' | '-') => after.next().is_some_and(char::is_alphanumeric),
+                        next => next.is_some_and(char::is_alphanumeric),
+                    }
+                },
+            );
+        }
+        if bare.len() < MIN_ID_CHARS {
+            return text == bare;
+        }
+        occurs(
+            text,
+            bare,
+            |c| c.is_alphanumeric() || c == '.',
+            |after| after.starts_with(char::is_alphanumeric),
+        )
+    }
+}
+
+/// Whether a word occurs in a text, and neither a character that `joins_before` comes before it nor a text that
+/// `joins_after` comes after it.
+fn occurs(
+    text: &str,
+    word: &str,
+    joins_before: impl Fn(char) -> bool,
+    joins_after: impl Fn(&str) -> bool,
+) -> bool {
+    text.match_indices(word).any(|(start, found)| {
+        let before = text.get(..start).and_then(|before| before.chars().next_back());
+        let after = text.get(start + found.len()..).unwrap_or_default();
+        !before.is_some_and(&joins_before) && !joins_after(after)
+    })
+}
+
 impl Person {
-    /// A person with these numbers, in any spelling.
+    /// A person with these ids: numbers in any spelling, `whatsapp:<user id>`, `mailto:<address>`, or only the user
+    /// id or address.
     ///
     /// # Errors
-    /// If one is not a phone number.
-    pub fn new(numbers: &[String]) -> anyhow::Result<Self> {
-        let numbers: Vec<Number> = numbers
-            .iter()
-            .map(|text| {
-                Number::parse(text)
-                    .context("--recipient: give a phone number of 7 to 20 digits, country code included")
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            numbers,
+    /// If one is neither a phone number nor another id of a person.
+    pub fn new(ids: &[String]) -> anyhow::Result<Self> {
+        let mut person = Self {
+            numbers: Vec::new(),
+            others: Vec::new(),
+            has_more: false,
             ids: BTreeSet::new(),
             finder: AhoCorasick::new::<[&str; 0], _>([])?,
-        })
+        };
+        for text in ids {
+            let id = match Number::parse(text) {
+                Some(number) => Some(number.digits().to_owned()),
+                None => person::parse(text),
+            };
+            let is_id = id.is_some_and(|id| person.add_id(&id));
+            ensure!(
+                is_id,
+                "--recipient: give a phone number of 7 to 20 digits, country code included, or whatsapp:<user id>, or mailto:<address>"
+            );
+        }
+        Ok(person)
     }
 
-    /// The numbers.
-    pub fn numbers(&self) -> &[Number] {
-        &self.numbers
+    /// Adds a stored id. Returns whether it is one that can be searched for.
+    fn add_id(&mut self, id: &str) -> bool {
+        if person::kind(id).is_some() {
+            let other = OtherId(id.to_owned());
+            if !self.others.contains(&other) {
+                self.others.push(other);
+            }
+            return true;
+        }
+        let Some(number) = Number::parse(id) else {
+            return false;
+        };
+        if !self.numbers.contains(&number) {
+            self.numbers.push(number);
+        }
+        true
     }
 
-    /// The numbers, redacted.
+    /// Adds ids that are linked to the person, until the person has [`MAX_IDS`](person::MAX_IDS). Returns whether
+    /// one is new.
+    pub(super) fn add_linked(&mut self, ids: impl IntoIterator<Item = String>) -> bool {
+        let known = self.all_ids().len();
+        for id in ids {
+            if self.all_ids().contains(&id) {
+                continue;
+            }
+            if self.all_ids().len() < person::MAX_IDS {
+                self.add_id(&id);
+            } else {
+                self.has_more = true;
+            }
+        }
+        self.all_ids().len() > known
+    }
+
+    /// Whether the person has more linked ids than are followed.
+    pub(super) fn has_more(&self) -> bool {
+        self.has_more
+    }
+
+    /// The ids as stored: digits of numbers, and others with their kinds.
+    pub fn all_ids(&self) -> Vec<String> {
+        let numbers = self.numbers.iter().map(|number| number.digits().to_owned());
+        let others = self.others.iter().map(|OtherId(id)| id.clone());
+        numbers.chain(others).collect()
+    }
+
+    /// The values of `recipient` that receivers store for these ids: a number may have a prefix if the provider sent
+    /// one.
+    pub(super) fn recipients(&self) -> Vec<String> {
+        let spellings =
+            |number: &Number| ["", "0", "00"].map(|prefix| format!("{prefix}{}", number.digits()));
+        let numbers = self.numbers.iter().flat_map(spellings);
+        let others = self.others.iter().map(|OtherId(id)| id.clone());
+        numbers.chain(others).collect()
+    }
+
+    /// The ids, redacted.
     pub fn redacted(&self) -> Vec<String> {
         let numbers = self.numbers.iter();
+        let others = self.others.iter();
         numbers
             .map(|number| redact(number.digits()).into_owned())
+            .chain(others.map(|OtherId(id)| format!("{}:***", person::kind(id).unwrap_or_default())))
             .collect()
     }
 
@@ -92,10 +215,11 @@ impl Person {
     /// Why an item belongs to the person; `None` if it does not.
     pub fn match_reason(&self, item: &Item) -> Option<MatchReason> {
         let text = |name: &str| item.get(name).and_then(|v| v.as_s().ok()).map(String::as_str);
-        if text(RECIPIENT).is_some_and(|recipient| self.has_number_in(recipient)) {
+        let is_own = |id: &str| self.has_id_in(id);
+        if text(RECIPIENT).is_some_and(is_own) || identities(item).any(is_own) {
             return Some(MatchReason::Recipient);
         }
-        if text(MESSAGE_ID).is_some_and(|id| self.ids.contains(id) || self.has_number_in(id)) {
+        if text(MESSAGE_ID).is_some_and(|id| self.ids.contains(id) || self.has_id_in(id)) {
             return Some(MatchReason::Message);
         }
         item.iter()
@@ -119,10 +243,10 @@ impl Person {
         }
     }
 
-    /// Whether a text contains a number of the person in any spelling, or the id of a message to or
+    /// Whether a text contains a number or another id of the person in any spelling, or the id of a message to or
     /// from the person.
     pub fn is_named_in(&self, text: &str) -> bool {
-        self.has_number_in(text)
+        self.has_id_in(text)
             || self.ids.contains(text)
             || self
                 .finder
@@ -135,10 +259,36 @@ impl Person {
         self.is_named_in(&String::from_utf8_lossy(bytes))
     }
 
-    /// Whether a text contains a number of the person in any spelling.
-    pub(super) fn has_number_in(&self, text: &str) -> bool {
-        self.numbers.iter().any(|number| number.is_in(text))
+    /// Whether a text contains a number or another id of the person in any spelling.
+    pub(super) fn has_id_in(&self, text: &str) -> bool {
+        if self.numbers.iter().any(|number| number.is_in(text)) {
+            return true;
+        }
+        if self.others.is_empty() {
+            return false;
+        }
+        let text = personal::plain(text);
+        self.others.iter().any(|id| id.is_in(&text))
     }
+}
+
+/// The further ids of the person that an item names.
+pub(super) fn identities(item: &Item) -> impl Iterator<Item = &str> {
+    let list = item.get(Attribute::Identities.name()).and_then(|v| v.as_l().ok());
+    list.into_iter()
+        .flatten()
+        .filter_map(|id| id.as_s().ok().map(String::as_str))
+}
+
+/// Whether an item's message may have other recipients, so that its id names nobody: an e-mail.
+pub(super) fn is_shared(item: &Item) -> bool {
+    let recipient = item.get(RECIPIENT).and_then(|v| v.as_s().ok());
+    recipient.is_some_and(|recipient| is_address(recipient))
+}
+
+/// Whether a recipient is an e-mail address.
+pub(super) fn is_address(recipient: &str) -> bool {
+    person::kind(recipient) == Some(person::MAILTO)
 }
 
 /// Whether the span is not part of a longer word.
@@ -167,6 +317,61 @@ mod tests {
             assert!(Person::new(&both).is_err(), "{bad}");
         }
         assert_eq!(person("+91 98123 45678").redacted(), ["*********678"]);
+    }
+
+    #[test]
+    fn an_address_is_found_in_any_spelling_and_no_other() {
+        let person = person("Anna@B.example");
+        for text in [
+            "mailto:anna@b.example",
+            "to <ANNA@b.example>.",
+            "{\"m\":\"anna%40b.example\"}",
+            "anna\\u0040b.example",
+            "anna&#64;b.example",
+            "anna@b.example.",
+        ] {
+            assert!(person.is_named_in(text), "{text}");
+        }
+        for text in [
+            "joanna@b.example",
+            "x.anna@b.example",
+            "anna@b.example.org",
+            "anna@b.examples",
+            "anna",
+            "",
+        ] {
+            assert!(!person.is_named_in(text), "{text}");
+        }
+        assert_eq!(person.redacted(), ["mailto:***"]);
+        assert_eq!(person.all_ids(), ["mailto:anna@b.example"]);
+    }
+
+    #[test]
+    fn a_user_id_is_found_as_a_word() {
+        let person = person("whatsapp:IN.13491208");
+        for text in [
+            "whatsapp:IN.13491208",
+            "IN.13491208",
+            "from IN.13491208.",
+            "\"IN%2E13491208\"",
+        ] {
+            assert!(person.is_named_in(text), "{text}");
+        }
+        for text in ["IN.134912089", "X.IN.13491208", "in.13491208", "IN.ENT.13491208"] {
+            assert!(!person.is_named_in(text), "{text}");
+        }
+        let short = super::tests::person("IN.1346");
+        assert!(short.is_named_in("whatsapp:IN.1346") && short.is_named_in("IN.1346"));
+        assert!(!short.is_named_in("x IN.1346"));
+    }
+
+    #[test]
+    fn linked_ids_are_limited() {
+        let mut person = person("+91 98123 45678");
+        assert!(!person.add_linked(["919812345678".to_owned()]));
+        assert!(person.add_linked((0..20).map(|n| format!("whatsapp:IN.{n}"))));
+        assert_eq!(person.all_ids().len(), 16);
+        assert!(person.has_more());
     }
 
     #[test]

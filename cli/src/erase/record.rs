@@ -1,4 +1,4 @@
-//! The record of erasures: evidence that a given number was erased. It contains no phone number.
+//! The record of erasures: evidence that a given number was erased. It contains no id of a person.
 
 use std::{
     fs::{self, OpenOptions},
@@ -39,7 +39,7 @@ pub struct Entry {
     pub run: String,
     /// Phase of the run.
     pub step: Step,
-    /// HMAC-SHA256 of each number's digits with the key in the data folder, hex.
+    /// HMAC-SHA256 of each number's digits, or of another id as stored, linked ids included, with the key in the data folder, hex.
     pub recipients: Vec<String>,
     /// Whether the whole table was read.
     pub thorough: bool,
@@ -61,13 +61,14 @@ pub struct Entry {
 impl Entry {
     /// The entry `begun`, with all counts 0.
     pub(super) fn new(data: &Path, person: &Person) -> anyhow::Result<Self> {
-        let numbers = person.numbers().iter();
         Ok(Self {
             at: now(),
             run: hex::encode(random::<8>()?),
             step: Step::Begun,
-            recipients: numbers
-                .map(|number| digest(data, number.digits()))
+            recipients: person
+                .all_ids()
+                .iter()
+                .map(|id| digest(data, id))
                 .collect::<Result<_, _>>()?,
             thorough: false,
             events: 0,
@@ -92,10 +93,10 @@ fn random<const BYTES: usize>() -> anyhow::Result<[u8; BYTES]> {
     Ok(bytes)
 }
 
-/// Keyed digest of a number. It stays the same as long as the key is kept.
-fn digest(data: &Path, number: &str) -> anyhow::Result<String> {
+/// Keyed digest of an id. It stays the same as long as the key is kept.
+fn digest(data: &Path, id: &str) -> anyhow::Result<String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(&key(data)?).context("the key has an invalid length")?;
-    mac.update(number.as_bytes());
+    mac.update(id.as_bytes());
     Ok(hex::encode(mac.finalize().into_bytes()))
 }
 

@@ -15,19 +15,22 @@ use webhook_ingest::{
         item::{self, Item},
     },
     operations::dynamodb,
-    phone::Number,
 };
 
-use super::person::{MatchReason, Person};
+use super::{
+    Options,
+    person::{self, MatchReason, Person},
+};
 use crate::target::Target;
 
 /// Segments of the table that are scanned concurrently.
 const SEGMENTS: i32 = 4;
 /// Concurrent queries by message id.
 const IN_FLIGHT: usize = 8;
-/// The first pass finds every message to or from the number, the second pass finds events that name
-/// one of these messages. More passes are needed only if such messages arrive during the search.
-const PASSES: usize = 4;
+/// The first pass finds every message to or from the person, the second pass finds events that name
+/// one of these messages. More passes are needed if such messages arrive during the search, or for
+/// each linked id that is not in the counters' table.
+const PASSES: usize = 6;
 
 /// An event of the person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +52,8 @@ struct Page {
     traces: Traces,
     /// Ids of messages to or from the person.
     ids: Vec<String>,
+    /// Ids of the person that the items link.
+    people: BTreeSet<String>,
 }
 
 impl Page {
@@ -62,8 +67,19 @@ impl Page {
             let text = item.get(name).and_then(|v| v.as_s().ok());
             text.cloned().unwrap_or_default()
         };
-        if why != MatchReason::Mention {
+        if why != MatchReason::Mention && !person::is_shared(item) {
             self.ids.push(text(item::MESSAGE_ID));
+        }
+        if why == MatchReason::Recipient {
+            let recipient = item.get(item::RECIPIENT).and_then(|v| v.as_s().ok());
+            let ids = recipient
+                .map(String::as_str)
+                .into_iter()
+                .chain(person::identities(item));
+            // Only what names the person under a further id.
+            if person::identities(item).next().is_some() {
+                self.people.extend(ids.map(str::to_owned));
+            }
         }
         let trace = Trace {
             channel: text(item::CHANNEL),
@@ -87,49 +103,62 @@ impl Page {
 pub(super) async fn events(
     target: &Target,
     person: &mut Person,
-    quick: bool,
+    options: &Options,
     bar: &ProgressBar,
 ) -> anyhow::Result<Traces> {
-    for number in person.numbers().to_vec() {
-        for recipient in recipients(&number) {
-            match by_number(target, recipient).await {
-                Ok(ids) => person.add_ids(ids)?,
-                Err(error) if dynamodb::lacks_index(&error) => {
-                    ensure!(
-                        !quick,
-                        "the table has no {RECIPIENT_INDEX}, or it is still being created: run the command without --quick"
-                    );
-                    false
+    let mut traces = Traces::new();
+    let mut asked = BTreeSet::new();
+    let mut read = BTreeSet::new();
+    for _ in 0..PASSES {
+        let new: Vec<String> = person
+            .recipients()
+            .into_iter()
+            .filter(|id| asked.insert(id.clone()))
+            .collect();
+        let mut ids = BTreeSet::new();
+        for recipient in new {
+            let is_shared = person::is_address(&recipient);
+            match by_recipient(target, recipient).await {
+                Ok(found) => {
+                    ids.extend(found.iter().cloned());
+                    if !is_shared {
+                        person.add_ids(found)?;
+                    }
                 }
+                Err(error) if dynamodb::lacks_index(&error) => ensure!(
+                    !options.quick,
+                    "the table has no {RECIPIENT_INDEX}, or it is still being created: run the command without --quick"
+                ),
                 Err(error) => {
                     return Err(error).with_context(|| format!("{RECIPIENT_INDEX} does not answer"));
                 }
-            };
+            }
         }
-    }
-    let mut traces = Traces::new();
-    if quick {
-        let ids: Vec<String> = person.ids().iter().cloned().collect();
-        let messages: Vec<Vec<Item>> = futures::stream::iter(ids)
-            .map(|id| async move { target.items_of(&id).await })
-            .buffer_unordered(IN_FLIGHT)
-            .try_collect()
-            .await?;
-        for items in messages {
-            add(&mut traces, person, Page::of(person, &items))?;
-        }
-        return Ok(traces);
-    }
-    for _ in 0..PASSES {
-        bar.set_position(0);
-        let pages: Vec<Page> = futures::stream::iter(0..SEGMENTS)
-            .map(|segment| segment_of(target, person, segment, bar))
-            .buffer_unordered(SEGMENTS.unsigned_abs() as usize)
-            .try_collect()
-            .await?;
+        let pages: Vec<Page> = if options.quick {
+            // All of them again: an id that was linked meanwhile may name further events.
+            read.extend(ids);
+            read.extend(person.ids().iter().cloned());
+            let messages: Vec<Vec<Item>> = futures::stream::iter(read.clone())
+                .map(|id| async move { target.items_of(&id).await })
+                .buffer_unordered(IN_FLIGHT)
+                .try_collect()
+                .await?;
+            messages.iter().map(|items| Page::of(person, items)).collect()
+        } else {
+            bar.set_position(0);
+            futures::stream::iter(0..SEGMENTS)
+                .map(|segment| segment_of(target, person, segment, bar))
+                .buffer_unordered(SEGMENTS.unsigned_abs() as usize)
+                .try_collect()
+                .await?
+        };
         let mut is_new = false;
         for page in pages {
-            is_new |= add(&mut traces, person, page)?;
+            traces.extend(page.traces);
+            is_new |= person.add_ids(page.ids)?;
+            if !options.exact {
+                is_new |= person.add_linked(page.people);
+            }
         }
         if !is_new {
             break;
@@ -138,20 +167,8 @@ pub(super) async fn events(
     Ok(traces)
 }
 
-/// Adds a page. Returns whether it contains a new message id.
-fn add(traces: &mut Traces, person: &mut Person, page: Page) -> anyhow::Result<bool> {
-    traces.extend(page.traces);
-    person.add_ids(page.ids)
-}
-
-/// The spellings of a number that receivers store: digits only, with a prefix if the provider
-/// sent one.
-fn recipients(number: &Number) -> [String; 3] {
-    ["", "0", "00"].map(|prefix| format!("{prefix}{}", number.digits()))
-}
-
-/// Ids of the messages to or from a number. An index may contain only keys.
-async fn by_number(
+/// Ids of the messages to or from a person. An index may contain only keys.
+async fn by_recipient(
     target: &Target,
     recipient: String,
 ) -> Result<BTreeSet<String>, SdkError<QueryError, HttpResponse>> {

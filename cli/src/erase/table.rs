@@ -1,8 +1,8 @@
-//! Prints the report of an erasure on a terminal, with phone numbers redacted.
+//! Prints the report of an erasure on a terminal, with ids of people redacted.
 
 use std::{collections::BTreeMap, fmt};
 
-use webhook_ingest::phone;
+use webhook_ingest::{event::person, personal};
 
 use super::{Counters, Done, FoundMessages, MatchReason, Report};
 
@@ -20,6 +20,13 @@ impl fmt::Display for Report {
             self.messages().len()
         )?;
         self.events(f)?;
+        if self.has_more {
+            writeln!(
+                f,
+                "more ids are linked to this person than are followed ({}): erase the others by their own ids",
+                person::MAX_IDS
+            )?;
+        }
         if !self.thorough {
             writeln!(
                 f,
@@ -90,7 +97,7 @@ fn found(found: &FoundMessages, queue: &str, f: &mut fmt::Formatter<'_>) -> fmt:
     if !found.ids.is_empty() {
         writeln!(f, "{queue}: {} messages name the person", found.ids.len())?;
         for id in found.ids.iter().take(LISTED) {
-            // SQS creates the id of a message, and the id of a message in parts is a digest: neither contains a phone number.
+            // SQS creates the id of a message, and the id of a message in parts is a digest: neither contains an id of a person.
             writeln!(f, "  {}", plain(id))?;
         }
         if found.ids.len() > LISTED {
@@ -108,12 +115,15 @@ fn found(found: &FoundMessages, queue: &str, f: &mut fmt::Formatter<'_>) -> fmt:
 
 impl Counters {
     fn summary(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.linked.is_empty() {
+            writeln!(f, "links: {} ids are linked with the person", self.linked.len())?;
+        }
         if self.found == 0 {
             return writeln!(f, "counters: none of {} items names the person", self.read);
         }
         writeln!(
             f,
-            "counters: {} of {} items name the person and stay; after the deletion, run `netcore-webhooks rollups rebuild`, which counts again with phone numbers redacted, and then this command again",
+            "counters: {} of {} items name the person and stay; after the deletion, run `netcore-webhooks rollups rebuild`, which counts again with ids of people redacted, and then this command again",
             self.found, self.read
         )?;
         for name in &self.names {
@@ -148,9 +158,9 @@ impl fmt::Display for Done {
     }
 }
 
-/// Providers choose these texts: phone numbers are redacted, and control characters must not reach the terminal.
+/// Providers choose these texts: ids of people are redacted, and control characters must not reach the terminal.
 fn safe(text: &str) -> String {
-    plain(&phone::redact(text))
+    plain(&personal::redact(text))
 }
 
 fn plain(text: &str) -> String {

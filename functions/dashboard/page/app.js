@@ -4,7 +4,7 @@
 
 import { SIGN_IN, get, remove } from "./api.js";
 import { fill, h } from "./dom.js";
-import { looksLikeNumber, zone } from "./format.js";
+import { looksLikePerson, zone } from "./format.js";
 import { failed } from "./states.js";
 import * as deadLetters from "./dead-letters.js";
 import * as live from "./live.js";
@@ -172,7 +172,7 @@ search.addEventListener("submit", (event) => {
   event.preventDefault();
   const text = field.value.trim();
   if (!text) return;
-  go(looksLikeNumber(text) ? "number" : "message", text);
+  go(looksLikePerson(text) ? "number" : "message", text);
 });
 document.getElementById("zone").textContent = ` (${zone()})`;
 

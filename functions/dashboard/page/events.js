@@ -1,7 +1,7 @@
 // Renders events, in the same way in all views.
 
 import { h, untrusted } from "./dom.js";
-import { figure, utc, when } from "./format.js";
+import { figure, personKind, utc, when } from "./format.js";
 import { badge, chip, tone } from "./status.js";
 import { answeredOf, keyOf, nameOf, textOf } from "./story.js";
 
@@ -13,7 +13,8 @@ const NAMES = {
   channel: "Channel",
   event_time: "Happened",
   received_at: "Arrived here",
-  recipient: "Number",
+  recipient: "Person",
+  identities: "Also known as",
   provider: "Provider",
   format: "Format",
   bot_id: "Bot",
@@ -21,6 +22,7 @@ const NAMES = {
   tags: "Tags",
   message_type: "Message type",
   remarks: "Remarks",
+  opened_by: "Opened by",
   last_channel: "Channel before",
   request_id: "Request id",
   callback_data: "Callback data",
@@ -94,6 +96,7 @@ function value(name, event) {
   if (name === "message_id") return messageLink(String(it), nameOf(event));
   if (name === "in_reply_to") return messageLink(String(it), String(answeredOf(event)));
   if (name === "recipient") return numberLink(String(it));
+  if (name === "identities" && Array.isArray(it)) return it.map((id, index) => [index ? ", " : null, numberLink(String(id))]);
   if (it === true) return "yes";
   if (typeof it === "number") return figure(it);
   if (Array.isArray(it) && it.every((item) => typeof item === "string")) return it.map((item, index) => [index ? ", " : null, untrusted(item)]);
@@ -112,7 +115,7 @@ export function row(event, { message = true, number = true } = {}) {
         "div",
         { class: "event-meta" },
         message && messageLink(event.message_id, nameOf(event)),
-        number && event.recipient && h("span", { class: "to" }, h("span", { class: "muted" }, "Number "), numberLink(event.recipient)),
+        number && event.recipient && h("span", { class: "to" }, h("span", { class: "muted" }, `${personKind(event.recipient)} `), numberLink(event.recipient)),
       ),
     h("div", { class: "event-text" }, remark(event)),
     details(event),
@@ -122,10 +125,11 @@ export function row(event, { message = true, number = true } = {}) {
 /** A name and its value in a list of facts. */
 export const fact = (name, ...value) => h("div", null, h("dt", null, name), h("dd", null, value));
 
-/** Flags for unusual times. */
+/** Flags for unusual times, and for opens by machines. */
 export function flags(event) {
   return [
     event.late && h("span", { class: "flag" }, "arrived late"),
     event.undated && h("span", { class: "flag" }, "time of arrival"),
+    event.opened_by && h("span", { class: "flag", title: "A mail provider loaded the pictures, which does not show that the person read it." }, "opened by a machine"),
   ];
 }

@@ -3,7 +3,7 @@
 import { ApiError, get, latest, messagePath } from "./api.js";
 import { fill, h, icon, untrusted } from "./dom.js";
 import { details, fact, flags, messageLink, numberLink, remark } from "./events.js";
-import { dayOf, duration, plural, when } from "./format.js";
+import { dayOf, duration, personKind, plural, when } from "./format.js";
 import { empty, into } from "./states.js";
 import { badge, channelName, chip, status, tone } from "./status.js";
 import { answeredOf, everything, headline, isSameLeg, keyOf, nameOf } from "./story.js";
@@ -91,6 +91,7 @@ function draw(message, body, reload) {
   const first = headline(message);
   const events = everything(message);
   const number = message.recipient ?? events.find((event) => event.recipient)?.recipient;
+  const further = [...new Set(events.flatMap((event) => event.identities ?? []))].filter((id) => id !== number).slice(0, 16);
   const times = events.map((event) => event.event_time);
   const answered = message.events.find((event) => event.in_reply_to);
   fill(
@@ -99,7 +100,8 @@ function draw(message, body, reload) {
     h(
       "dl",
       { class: "facts" },
-      number && fact("Number", numberLink(number)),
+      number && fact(personKind(number), numberLink(number)),
+      further.length > 0 && fact("Also known as", further.map((id, index) => [index ? ", " : null, numberLink(id)])),
       fact("State", chip(first.state)),
       message.outcome && fact("Since", when(message.outcome.state_time)),
       answered && fact("In reply to", messageLink(answered.in_reply_to, answeredOf(answered))),

@@ -2,9 +2,9 @@
 
 import { ApiError, address, get, latest, messagePath, recipientPath } from "./api.js";
 import { fill, h, untrusted } from "./dom.js";
-import { messageLink, row } from "./events.js";
+import { messageLink, numberLink, row } from "./events.js";
 import { csvLink } from "./files.js";
-import { plural, when } from "./format.js";
+import { personKind, plural, when } from "./format.js";
 import { empty, failed, into } from "./states.js";
 import { badge, chip } from "./status.js";
 
@@ -12,7 +12,7 @@ const PAGE = 50;
 /** An empty page may not be the last one. Maximum of empty pages that are skipped before the user must continue. */
 const PAGES_AT_ONCE = 10;
 
-export const title = ({ id }) => `Number ${id}`;
+export const title = ({ id }) => `${personKind(id)} ${id}`;
 
 export function mount({ main, signal, session, replace, announce }) {
   const run = latest(signal);
@@ -26,6 +26,8 @@ export function mount({ main, signal, session, replace, announce }) {
   /** Journeys by their first message, with the loaded events; newest first. */
   let journeys = new Map();
   let cursor = null;
+  /** All ids of the person, the requested one first. */
+  let ids = [];
 
   const page = async (from, inner) => {
     let next = from;
@@ -34,6 +36,7 @@ export function mount({ main, signal, session, replace, announce }) {
       const answer = await get(recipientPath(number), { limit: PAGE, cursor: next }, { signal: inner });
       found.events = answer.events;
       found.journeys = answer.journeys;
+      found.ids = answer.ids;
       next = answer.cursor;
       if (next === null || found.events.length) break;
     }
@@ -55,6 +58,7 @@ export function mount({ main, signal, session, replace, announce }) {
     count = 0;
     journeys = new Map();
     cursor = null;
+    ids = [];
     fill(body);
     const load = async (inner) => {
       let answer;
@@ -93,6 +97,7 @@ export function mount({ main, signal, session, replace, announce }) {
   }
 
   function add(answer) {
+    ids = answer.ids ?? ids;
     for (const { journey, outcome, events } of answer.journeys) {
       const id = (journey[0] ?? outcome).message_id;
       const known = journeys.get(id) ?? { id, journey, events: [] };
@@ -106,7 +111,7 @@ export function mount({ main, signal, session, replace, announce }) {
   function draw() {
     if (!count && cursor === null) {
       fill(tools);
-      fill(body, empty("Nothing is stored for this number", h("p", null, "Write the number with its country code, such as 919209209291. Events expire after the retention time of this deployment.")));
+      fill(body, empty(number.includes(":") ? "Nothing is stored for this person" : "Nothing is stored for this number", h("p", null, "Write a number with its country code, such as 919209209291. Events expire after the retention time of this deployment.")));
       return;
     }
     if (!tools.childElementCount) {
@@ -117,6 +122,7 @@ export function mount({ main, signal, session, replace, announce }) {
     fill(
       body,
       h("p", { class: "summary-line" }, `${plural(journeys.size, "message")}, ${plural(count, "event")}${cursor === null ? "" : " so far"}, the newest first.`),
+      ids.length > 1 && h("p", { class: "muted" }, "Also known as ", ids.slice(1).map((id, index) => [index ? ", " : null, numberLink(id)]), "."),
       h("ol", { class: "groups" }, [...journeys.values()].map((one) => group(one, opened))),
       cursor === null
         ? h("p", { class: "end muted", tabindex: "-1" }, "These are all events of this number.")
@@ -127,7 +133,7 @@ export function mount({ main, signal, session, replace, announce }) {
   return {
     update({ id, from }) {
       number = id;
-      fill(heading, "Number ", untrusted(id, { max: 40, class: "id" }));
+      fill(heading, `${personKind(id)} `, untrusted(id, { max: 40, class: "id" }));
       fill(tools);
       if (!session.may.see_numbers) {
         fill(body, empty("Your role sees no numbers", h("p", null, "So it cannot look one up either. Open a message from the live view, or by an id that contains no number.")));

@@ -12,6 +12,15 @@ export const STATUSES = {
   failed: { label: "Failed", icon: "M4 4l8 8M12 4l-8 8", dash: [], point: "crossRot" },
   not_sent: { label: "Not sent", icon: "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2M5 8h6", dash: [7, 3], point: "rectRot" },
   blocked: { label: "Blocked", icon: "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2M3.8 3.8l8.4 8.4", dash: [2, 3], point: "cross" },
+  opened: { label: "Opened", icon: "M2 4h12v8H2zM2 4l6 5 6-5", dash: [7, 3], point: "triangle" },
+  opened_by_machine: { label: "Opened by a machine", icon: "M2 4h12v8H2zM5 7h1M10 7h1M6 10h4", dash: [1, 2], point: "dash" },
+  bounced: { label: "Bounced", icon: "M13 12V7a3 3 0 0 0-3-3H3M6 1 3 4l3 3", dash: [], point: "crossRot" },
+  dropped: { label: "Dropped", icon: "M8 2v8M4 7l4 4 4-4M3 14h10", dash: [7, 3], point: "rectRot" },
+  invalid: { label: "Invalid address", icon: "M8 3v6M8 11.5v1", dash: [7, 3], point: "rectRot" },
+  expired: { label: "Expired", icon: "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2M8 5v3l2 2", dash: [], point: "crossRot" },
+  revoked: { label: "Revoked", icon: "M4 8a4 4 0 1 1 2 3.5M4 13V9h4", dash: [], point: "crossRot" },
+  unsubscribed: { label: "Unsubscribed", icon: "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2M5 11l6-6", dash: [10, 3, 2, 3], point: "rectRounded" },
+  spam: { label: "Reported as spam", icon: "M4 14V3h7l-1.5 2.5L11 8H4", dash: [10, 3, 2, 3], point: "rectRounded" },
   received: { label: "Received", icon: "M14 8H4M8 4 4 8l4 4", dash: [10, 3, 2, 3], point: "rectRounded" },
 };
 
@@ -19,9 +28,9 @@ const OTHER = { icon: "M8 5.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5", dash: [1, 2]
 
 export const ORDER = Object.keys(STATUSES);
 
-export const CHANNELS = ["RCS", "SMS", "WHATSAPP"];
+export const CHANNELS = ["RCS", "SMS", "WHATSAPP", "EMAIL"];
 
-const CHANNEL_NAMES = { WHATSAPP: "WhatsApp" };
+const CHANNEL_NAMES = { WHATSAPP: "WhatsApp", EMAIL: "E-mail" };
 
 /** Label and shapes of a status. The label of an unlisted status is the provider's word. */
 export const status = (word) => (Object.hasOwn(STATUSES, word) ? STATUSES[word] : { ...OTHER, label: word });

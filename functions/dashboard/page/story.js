@@ -13,12 +13,12 @@ export const answeredOf = (event) => event.in_reply_to_token ?? event.in_reply_t
 /** A unique key of an event. Roles that see no numbers get no status key; channel and status replace it. */
 export const keyOf = (event) => JSON.stringify([nameOf(event), event.status_key ?? [event.channel, event.status], event.event_time]);
 
-const FAILURES = ["failed", "not_sent", "blocked"];
+const FAILURES = ["failed", "not_sent", "blocked", "bounced", "dropped", "invalid", "expired", "revoked"];
 const SUCCESS = ["delivered", "read"];
 const LONGEST_REASON = 160;
 
-const VERBS = { sent: "Sent", delivered: "Delivered", read: "Read", failed: "Failed", not_sent: "Not sent", blocked: "Blocked", received: "Received" };
-const AFTER = { failed: "failed", not_sent: "could not be sent", blocked: "was blocked" };
+const VERBS = { sent: "Sent", delivered: "Delivered", read: "Read", failed: "Failed", not_sent: "Not sent", blocked: "Blocked", bounced: "Bounced", dropped: "Not sent", invalid: "Invalid address", expired: "Expired", revoked: "Expired and taken back", received: "Received" };
+const AFTER = { failed: "failed", not_sent: "could not be sent", blocked: "was blocked", bounced: "bounced", dropped: "was not sent", invalid: "has an invalid address", expired: "expired", revoked: "expired and was taken back" };
 
 const clip = (text) => {
   const one = text.replace(/\s+/g, " ").trim();

@@ -26,7 +26,9 @@ pub(crate) struct Message {
     pub(crate) recipient: Option<String>,
     pub(crate) provider: Option<String>,
     pub(crate) channel: Option<String>,
-    /// A status, computed from the events.
+    /// Computed from the events: `sent`, `delivered`, `read` (also after a click, or an open of an e-mail by a
+    /// person), `received`, a failure (`not_sent`, `blocked`, `dropped`, `invalid`, `expired`, `revoked`, `failed`,
+    /// `bounced`), or the provider's word.
     pub(crate) state: Option<String>,
     /// Epoch milliseconds.
     pub(crate) state_time: Option<i64>,
@@ -94,6 +96,9 @@ pub(crate) struct Outcome {
 /// A page of a person's events, newest first.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PersonEvents {
+    /// The ids of the person, the requested one first: those that events link to it, at most 16. Links exist some
+    /// seconds after their event.
+    pub(crate) ids: Vec<String>,
     /// Can have fewer events than `limit`, or none, although there is a cursor.
     pub(crate) events: Vec<Event>,
     /// Cursor for the next page; null on the last page.
@@ -140,7 +145,8 @@ pub(crate) struct Summary {
     /// Empty for ranges over 31 days.
     pub(crate) hours: Vec<HourCount>,
     pub(crate) billing: Vec<BillingCount>,
-    /// Failed, not sent and blocked messages by reason, most frequent first.
+    /// Messages that did not arrive (`failed`, `not_sent`, `blocked`, `bounced`, `dropped`, `invalid`, `expired`,
+    /// `revoked`) by reason, most frequent first.
     pub(crate) failures: Vec<FailureCount>,
     pub(crate) message_types: Vec<TypeCount>,
     pub(crate) funnel: Vec<Funnel>,
@@ -223,9 +229,12 @@ pub(crate) struct Funnel {
     pub(crate) channel: String,
     pub(crate) sent: u64,
     pub(crate) delivered: u64,
+    /// Also opened e-mails, except those that only a machine opened.
     pub(crate) read: u64,
     pub(crate) clicked: u64,
+    /// Also bounced, expired and revoked messages.
     pub(crate) failed: u64,
+    /// Also dropped messages and those to an invalid address.
     pub(crate) not_sent: u64,
     pub(crate) blocked: u64,
 }

@@ -4,25 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use webhook_ingest::event::{Channel, Status};
+use webhook_ingest::counters::{is_listed_channel, is_listed_status};
 
 use crate::{
     answers::{DayCount, FailureCount, Funnel, HourCount, Summary, TypeCount},
     sizes::{MAX_RESPONSE_BYTES, delivered},
 };
 
-/// Channels and statuses that keep their names.
-const CHANNELS: [&str; 3] = [Channel::RCS, Channel::SMS, Channel::WHATSAPP];
-const STATUSES: [Status; 8] = [
-    Status::Sent,
-    Status::NotSent,
-    Status::Delivered,
-    Status::Read,
-    Status::Clicked,
-    Status::Failed,
-    Status::Blocked,
-    Status::Received,
-];
 /// Names of the sums of all others.
 const OTHER_CHANNEL: &str = "OTHER";
 const OTHER_STATUS: &str = "other";
@@ -98,7 +86,7 @@ fn summed<R>(
 ) -> Vec<R> {
     let mut sums: BTreeMap<(String, String, String), u64> = BTreeMap::new();
     for (period, channel, status, count) in rows {
-        let status = if STATUSES.iter().any(|known| known.as_str() == status) {
+        let status = if is_listed_status(&status) {
             status
         } else {
             OTHER_STATUS.to_owned()
@@ -119,7 +107,7 @@ fn rest<R>(rows: &mut Vec<R>, sum: impl Fn(&[R]) -> R) {
 }
 
 fn channel_of(channel: &str) -> String {
-    if CHANNELS.contains(&channel) {
+    if is_listed_channel(channel) {
         channel.to_owned()
     } else {
         OTHER_CHANNEL.to_owned()

@@ -116,8 +116,8 @@ impl Caller {
     /// Refuses a search for a number by a viewer.
     pub(crate) fn check_search(&self, words: &[&Option<String>]) -> Result<(), Refusal> {
         let mut words = words.iter().filter_map(|word| word.as_deref());
-        if words.any(redaction::contains_number) {
-            return self.require_numbers("your role cannot search for numbers");
+        if words.any(redaction::names_person) {
+            return self.require_numbers("your role cannot search for people");
         }
         Ok(())
     }
@@ -141,9 +141,9 @@ impl Caller {
         if tokens::is_token(&name) {
             return Ok(None);
         }
-        if redaction::contains_number(&name) {
+        if redaction::is_personal_id(&name) {
             return Err(Refusal::Forbidden(
-                "your role must use the message's token: an id that contains a number would confirm the number",
+                "your role must use the message's token: an id that contains a number or an address would confirm it",
             ));
         }
         Ok(Some(name))

@@ -27,10 +27,10 @@ pub struct DashboardConfig {
 
 impl DashboardConfig {
     /// For the command, which reads only events, with the permissions of its user.
-    pub fn of_terminal(storage: StorageConfig) -> Self {
+    pub fn of_terminal(storage: StorageConfig, rollups_table: String) -> Self {
         Self {
             storage,
-            rollups_table: String::new(),
+            rollups_table,
             auth: None,
             auth_refresh: Duration::ZERO,
             role: AccessRole::Operator,

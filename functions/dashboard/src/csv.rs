@@ -6,7 +6,7 @@ use webhook_ingest::events_table::item::Item;
 use crate::{answers::Event, sizes, timeline};
 
 /// The attributes to read: the columns, and the last part of an event's key for the cursor.
-pub(crate) const ATTRIBUTES: [&str; 17] = [
+pub(crate) const ATTRIBUTES: [&str; 19] = [
     "event_time",
     "received_at",
     "message_id",
@@ -23,11 +23,13 @@ pub(crate) const ATTRIBUTES: [&str; 17] = [
     "remarks",
     "campaign",
     "in_reply_to",
+    "identities",
+    "opened_by",
     "status_key",
 ];
 
 /// The columns: all attributes except the last.
-const COLUMNS: [&str; 16] = {
+const COLUMNS: [&str; 18] = {
     let [columns @ .., _] = ATTRIBUTES;
     columns
 };
@@ -130,10 +132,10 @@ mod tests {
             "event_time": 1_704_876_828_000_i64, "message_id": "a,\"b\"", "channel": "RCS", "status": "failed",
             "tags": ["x", "y"], "remarks": "=HYPERLINK(\"http://evil\")",
         }));
-        let line = "2024-01-10T08:53:48Z,,\"a,\"\"b\"\"\",RCS,failed,,,,,,x y,,,\"'=HYPERLINK(\"\"http://evil\"\")\",,";
+        let line = "2024-01-10T08:53:48Z,,\"a,\"\"b\"\"\",RCS,failed,,,,,,x y,,,\"'=HYPERLINK(\"\"http://evil\"\")\",,,,";
         let whole = table(std::slice::from_ref(&event), true).unwrap();
         let rows: Vec<&str> = whole.lines().collect();
-        assert_eq!(rows[0].split(',').count(), 16);
+        assert_eq!(rows[0].split(',').count(), 18);
         assert_eq!(rows[1], line);
         assert_eq!(table(&[event], false).unwrap(), format!("{line}\n"));
     }
@@ -182,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_table_reads_its_columns_and_the_key() {
-        assert_eq!(ATTRIBUTES[..16], COLUMNS);
-        assert_eq!(ATTRIBUTES[16], "status_key");
+        assert_eq!(ATTRIBUTES[..18], COLUMNS);
+        assert_eq!(ATTRIBUTES[18], "status_key");
     }
 }

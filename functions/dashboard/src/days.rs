@@ -32,9 +32,9 @@ pub(crate) struct DayFilter {
     pub(crate) status: Option<String>,
 }
 
-/// Position in a shard.
+/// Position in a shard or another partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-enum ShardPosition {
+pub(crate) enum ShardPosition {
     /// Before all events.
     Beginning,
     /// Time, message id and status key of the last event that was returned or skipped.
@@ -56,22 +56,50 @@ pub(crate) async fn page(
     wanted: &DayFilter,
     page: PageRequest,
 ) -> Result<Page, Refusal> {
-    let mut places: Vec<ShardPosition> = match &page.cursor {
+    let places: Vec<ShardPosition> = match &page.cursor {
         None => vec![ShardPosition::Beginning; usize::from(DAY_SHARDS)],
         Some(cursor) => cursor::read(cursor)?,
     };
     if places.len() != usize::from(DAY_SHARDS) {
         return Err(refusal::foreign_cursor());
     }
+    let query_of = |shard: usize| {
+        let partition = format!("{}#{shard:02}", wanted.day);
+        let query = query(client, table, wanted, partition.clone(), &page);
+        (query, DAY_SHARD, partition)
+    };
+    let merged = merged(client, table, places, &page, query_of).await?;
+    Ok(Page {
+        items: merged.items,
+        cursor: (!merged.ended).then(|| cursor::write(&merged.places)),
+    })
+}
+
+/// A page of several partitions of an index, merged.
+pub(crate) struct Merged {
+    pub(crate) items: Vec<Item>,
+    /// Position of each partition after the page.
+    pub(crate) places: Vec<ShardPosition>,
+    /// Whether every partition ended.
+    pub(crate) ended: bool,
+}
+
+/// Reads a page of several partitions of an index and merges it, newest first. `query_of` returns a partition's
+/// query, newest first, and the name and value of its key.
+pub(crate) async fn merged(
+    client: &Client,
+    table: &str,
+    mut places: Vec<ShardPosition>,
+    page: &PageRequest,
+    query_of: impl Fn(usize) -> (QueryFluentBuilder, &'static str, String),
+) -> Result<Merged, Refusal> {
     let started = Instant::now();
     let mut budget = page.budget;
     let mut items = Vec::new();
     let mut ended = false;
     for _ in 0..page.rounds {
-        let shards = (0..DAY_SHARDS).zip(&places);
-        let fetched =
-            try_join_all(shards.map(|(shard, place)| fetch(client, table, wanted, shard, place, &page)))
-                .await?;
+        let shards = places.iter().enumerate();
+        let fetched = try_join_all(shards.map(|(shard, place)| fetch(query_of(shard), place))).await?;
         let round = Round::of(fetched, budget.entries);
         let taken = entries::items(
             client,
@@ -90,21 +118,13 @@ pub(crate) async fn page(
             break;
         }
     }
-    Ok(Page {
-        items,
-        cursor: (!ended).then(|| cursor::write(&places)),
-    })
+    Ok(Merged { items, places, ended })
 }
 
 async fn fetch(
-    client: &Client,
-    table: &str,
-    wanted: &DayFilter,
-    shard: u8,
+    (query, key, partition): (QueryFluentBuilder, &'static str, String),
     place: &ShardPosition,
-    page: &PageRequest,
 ) -> Result<Fetched, Refusal> {
-    let partition = format!("{}#{shard:02}", wanted.day);
     let start = match place {
         ShardPosition::End => {
             return Ok(Fetched {
@@ -113,15 +133,18 @@ async fn fetch(
             });
         }
         ShardPosition::Beginning => None,
-        ShardPosition::After(time, id, key) => Some(Item::from([
-            (DAY_SHARD.to_owned(), AttributeValue::S(partition.clone())),
+        ShardPosition::After(time, id, status_key) => Some(Item::from([
+            (key.to_owned(), AttributeValue::S(partition)),
             (EVENT_TIME.to_owned(), AttributeValue::N(time.to_string())),
             (MESSAGE_ID.to_owned(), AttributeValue::S(id.clone())),
-            (STATUS_KEY.to_owned(), AttributeValue::S(key.clone())),
+            (STATUS_KEY.to_owned(), AttributeValue::S(status_key.clone())),
         ])),
     };
-    let query = query(client, table, wanted, partition, page).set_exclusive_start_key(start);
-    let answer = query.send().await.map_err(|e| refusal::of_query(&e))?;
+    let answer = query
+        .set_exclusive_start_key(start)
+        .send()
+        .await
+        .map_err(|e| refusal::of_query(&e))?;
     Ok(Fetched {
         entries: answer.items.unwrap_or_default(),
         read_to: answer.last_evaluated_key,

@@ -83,13 +83,14 @@ pub(crate) async fn recipient(
     PathParams(number): PathParams<Number>,
     query: Query<RecipientQuery>,
 ) -> Result<ListResponse<PersonEvents>, Refusal> {
-    caller.require_numbers("your role cannot look up numbers")?;
-    let number = number.digits()?;
+    caller.require_numbers("your role cannot look up people")?;
+    let id = number.id()?;
     let cursor = caller.cursor(query.asked.cursor.clone())?;
+    let ids = parts.people.ids(id).await?;
     if query.asked.format == Some(Format::Csv) {
         let request = params::lines(cursor);
         let is_first = request.cursor.is_none();
-        let page = parts.table.recipient(&number, request).await?;
+        let page = parts.table.person(&ids, request).await?;
         // The file name must not contain the number.
         return table(&caller, &query, "events-of-a-number.csv".into(), page, is_first);
     }
@@ -98,10 +99,10 @@ pub(crate) async fn recipient(
         size: timeline::size_with_outcome,
         ..query.asked.limit.page(cursor, false)
     };
-    let page = parts.table.recipient(&number, request).await?;
-    let neighbors = parts.table.neighbors(&number, &page, has_before).await?;
+    let page = parts.table.person(&ids, request).await?;
+    let neighbors = parts.table.neighbors(&ids, &page, has_before).await?;
     Ok(ListResponse::Json(
-        caller.respond(timeline::person(page, &neighbors)),
+        caller.respond(timeline::person(ids, page, &neighbors)),
     ))
 }
 

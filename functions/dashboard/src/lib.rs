@@ -28,6 +28,7 @@ mod extract;
 mod handlers;
 mod pages;
 mod params;
+mod people;
 mod queues;
 mod rate_limit;
 mod redaction;
@@ -64,6 +65,7 @@ pub struct Dashboard {
 struct AppState {
     table: table::EventsTable,
     counters: summary::Counters,
+    people: people::People,
     queues: queues::Queues,
     attempts: rate_limit::Attempts,
     sessions: ended_sessions::Sessions,
@@ -90,6 +92,7 @@ impl Dashboard {
         let parts = Arc::new(AppState {
             table: table::EventsTable::new(dynamodb.clone(), config.storage.events_table.clone()),
             counters: summary::Counters::new(dynamodb.clone(), rollups.clone()),
+            people: people::People::new(dynamodb.clone(), rollups.clone()),
             queues: queues::Queues::new(aws.sqs.clone(), &config.storage),
             attempts: rate_limit::Attempts::new(dynamodb.clone(), rollups.clone()),
             sessions: ended_sessions::Sessions::new(dynamodb.clone(), rollups.clone()),

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use webhook_ingest::{
     counters::{self, Scope},
-    event::{Channel, Status},
+    event::{Channel, Status, person},
 };
 
 use crate::{
@@ -42,16 +42,22 @@ pub(crate) struct MessageName {
 /// Path parameter: a person.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct Number {
-    /// The number. Other characters than digits are ignored.
+    /// A number, in which other characters than digits are ignored; `whatsapp:<user id>`; `mailto:<address>`; or only
+    /// the user id or address.
     number: String,
 }
 
 impl Number {
-    /// The digits of the number.
-    pub(crate) fn digits(&self) -> Result<String, Refusal> {
+    /// The id of the person as stored.
+    pub(crate) fn id(&self) -> Result<String, Refusal> {
+        if let Some(id) = person::parse(&self.number) {
+            return Ok(id);
+        }
         let digits: String = self.number.chars().filter(char::is_ascii_digit).collect();
-        if digits.is_empty() {
-            return Err(Refusal::BadRequest("the number has no digits".into()));
+        if digits.is_empty() || self.number.contains([':', '@']) {
+            return Err(Refusal::BadRequest(
+                "this is not a number, an e-mail address or a WhatsApp user id".into(),
+            ));
         }
         Ok(digits)
     }
@@ -104,7 +110,7 @@ pub(crate) struct DayQuery {
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "Day")]
     day: Option<Day>,
-    /// `RCS`, `SMS`, `WHATSAPP` or another word.
+    /// `RCS`, `SMS`, `WHATSAPP`, `EMAIL` or another word.
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "String")]
     pub(crate) channel: Option<String>,

@@ -61,7 +61,10 @@ fn documented() -> ApiRouter<Arc<AppState>> {
             "/api/recipients/{number}",
             get_with(
                 handlers::recipient,
-                summary("A person's events, newest first; 403 for roles that see no numbers. At most 4.5 MB."),
+                summary(
+                    "A person's events under all ids that events link, newest first; 403 for roles that see no \
+                     numbers. At most 4.5 MB.",
+                ),
             ),
         )
         .api_route(

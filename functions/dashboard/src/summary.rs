@@ -229,10 +229,11 @@ fn step<'f>(funnel: &'f mut Funnel, status: &str) -> Option<&'f mut u64> {
     Some(match status {
         "sent" => &mut funnel.sent,
         "delivered" => &mut funnel.delivered,
-        "read" => &mut funnel.read,
+        // `opened_by_machine` is a step of no person.
+        "read" | "opened" => &mut funnel.read,
         "clicked" => &mut funnel.clicked,
-        "failed" => &mut funnel.failed,
-        "not_sent" => &mut funnel.not_sent,
+        "failed" | "bounced" | "expired" | "revoked" => &mut funnel.failed,
+        "not_sent" | "dropped" | "invalid" => &mut funnel.not_sent,
         "blocked" => &mut funnel.blocked,
         _ => return None,
     })

@@ -7,6 +7,7 @@ use webhook_ingest::{
     event::{
         Attribute, MessageId,
         journey::{self, LINK_WINDOW_MS, Step},
+        person::MAX_IDS,
         state,
     },
     events_table::{
@@ -20,7 +21,7 @@ use webhook_ingest::{
 
 use crate::{
     cursor,
-    days::{self, DayFilter},
+    days::{self, DayFilter, ShardPosition},
     entries::{self, KEYS, Taken},
     pages::{MessageEvents, Page, PageRequest, RelatedEvents},
     refusal::{self, Refusal},
@@ -36,7 +37,7 @@ const MAX_CALLS: usize = 20;
 /// nearly as much.
 const OWN_EVENTS: usize = 3_100_000;
 /// Attributes that determine the state of a message.
-const FOLDED: [&str; 7] = [
+const FOLDED: [&str; 8] = [
     MESSAGE_ID,
     CHANNEL,
     STATUS,
@@ -44,6 +45,7 @@ const FOLDED: [&str; 7] = [
     RECIPIENT,
     FORMAT,
     Attribute::InReplyTo.name(),
+    Attribute::OpenedBy.name(),
 ];
 /// Maximum events of a person within [`LINK_WINDOW_MS`] that are read.
 const MAX_LINKED: i32 = 200;
@@ -53,7 +55,7 @@ const NEARBY: SizeBudget = SizeBudget {
     bytes: MAX_RESPONSE_BYTES,
 };
 /// Attributes that determine a journey, and the key of an event.
-const JOURNEY: [&str; 10] = [
+const JOURNEY: [&str; 11] = [
     MESSAGE_ID,
     STATUS_KEY,
     CHANNEL,
@@ -64,7 +66,13 @@ const JOURNEY: [&str; 10] = [
     Attribute::CallbackData.name(),
     Attribute::InReplyTo.name(),
     Attribute::Remarks.name(),
+    Attribute::OpenedBy.name(),
 ];
+
+/// Maximum entries of each id of a person that a round reads.
+const ENTRIES_OF_ID: usize = 2_500;
+/// Position in the list of a person: that of each id.
+type PersonPlaces = Vec<(String, ShardPosition)>;
 
 /// Reads the events table.
 pub(crate) struct EventsTable {
@@ -130,8 +138,38 @@ impl EventsTable {
             .consistent_read(true)
     }
 
-    /// A person's events, newest first.
-    pub(crate) async fn recipient(&self, number: &str, page: PageRequest) -> Result<Page, Refusal> {
+    /// The events of a person with these ids, newest first. The cursor of a person with several ids contains them, so
+    /// that later links do not change a list.
+    pub(crate) async fn person(&self, ids: &[String], page: PageRequest) -> Result<Page, Refusal> {
+        let places: PersonPlaces = match (page.cursor.as_deref(), ids) {
+            (Some(cursor), [first, ..]) => match cursor::read::<PersonPlaces>(cursor) {
+                Ok(places) if places.len() <= MAX_IDS && places.iter().any(|(id, _)| id == first) => places,
+                Ok(_) => return Err(refusal::foreign_cursor()),
+                Err(_) => return self.recipient(first, page).await,
+            },
+            (_, [one]) => return self.recipient(one, page).await,
+            (_, ids) => ids
+                .iter()
+                .map(|id| (id.clone(), ShardPosition::Beginning))
+                .collect(),
+        };
+        let (ids, places): (Vec<String>, Vec<ShardPosition>) = places.into_iter().unzip();
+        let limit = i32::try_from(page.budget.entries.min(ENTRIES_OF_ID)).unwrap_or(i32::MAX);
+        let query_of = |index: usize| {
+            let id = ids.get(index).cloned().unwrap_or_default();
+            let query = self.of_person(&id).scan_index_forward(false).limit(limit);
+            (query, RECIPIENT, id)
+        };
+        let merged = days::merged(&self.client, &self.name, places, &page, query_of).await?;
+        let places: PersonPlaces = ids.into_iter().zip(merged.places).collect();
+        Ok(Page {
+            items: merged.items,
+            cursor: (!merged.ended).then(|| cursor::write(&places)),
+        })
+    }
+
+    /// The events of one id, newest first.
+    async fn recipient(&self, number: &str, page: PageRequest) -> Result<Page, Refusal> {
         let mut start = page.cursor.as_deref().map(cursor::read_key).transpose()?;
         let mut budget = page.budget;
         let mut items: Vec<Item> = Vec::new();
@@ -218,7 +256,7 @@ impl EventsTable {
     /// events are read only if there is a previous page, older events only if there is a next page.
     pub(crate) async fn neighbors(
         &self,
-        number: &str,
+        ids: &[String],
         part: &Page,
         has_before: bool,
     ) -> Result<Vec<Item>, Refusal> {
@@ -226,18 +264,22 @@ impl EventsTable {
         let (Some(first), Some(last)) = (times().min(), times().max()) else {
             return Ok(Vec::new());
         };
-        let newer = has_before.then(|| self.near(number, last, last.saturating_add(LINK_WINDOW_MS)));
-        let older = part.cursor.is_some().then(|| {
-            let query = self.near(number, first.saturating_sub(LINK_WINDOW_MS), first);
+        let newer = ids
+            .iter()
+            .filter(|_| has_before)
+            .map(|id| self.near(id, last, last.saturating_add(LINK_WINDOW_MS)));
+        let older = ids.iter().filter(|_| part.cursor.is_some()).map(|id| {
+            let query = self.near(id, first.saturating_sub(LINK_WINDOW_MS), first);
             query.scan_index_forward(false)
         });
         let of_part: BTreeSet<_> = part.items.iter().map(name).collect();
         let mut neighbors = Vec::new();
-        for query in [newer, older].into_iter().flatten() {
+        // One budget for all ids.
+        let mut budget = NEARBY;
+        for query in newer.chain(older) {
             let answer = query.send().await.map_err(|e| refusal::of_query(&e))?;
             let mut entries = answer.items.unwrap_or_default();
             entries.retain(|entry| !of_part.contains(&name(entry)));
-            let mut budget = NEARBY;
             let taken = self.items(&entries, Some(&JOURNEY), &mut budget, size).await?;
             neighbors.extend(taken.items);
         }

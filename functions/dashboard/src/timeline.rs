@@ -115,7 +115,7 @@ pub(crate) fn message(id: &str, read: &MessageEvents, related: &RelatedEvents) -
 }
 
 /// A page of a person's events with their journeys. `neighbors` are events before and after the page.
-pub(crate) fn person(page: Page, neighbors: &[Item]) -> PersonEvents {
+pub(crate) fn person(ids: Vec<String>, page: Page, neighbors: &[Item]) -> PersonEvents {
     let steps: Vec<(Option<usize>, Step<'_>)> = page
         .items
         .iter()
@@ -131,6 +131,7 @@ pub(crate) fn person(page: Page, neighbors: &[Item]) -> PersonEvents {
         .filter_map(|journey| person_journey(journey, &positions, &mut budget))
         .collect();
     PersonEvents {
+        ids,
         events: page.items.iter().map(event).collect(),
         cursor: page.cursor,
         journeys,
@@ -207,9 +208,13 @@ fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
 }
 
 fn status_update(item: &Item) -> Option<StatusUpdate> {
+    let status = Status::from_word(text(item, STATUS)?).ok()?;
     Some(StatusUpdate {
         channel: Channel::from_word(text(item, CHANNEL)?),
-        status: Status::from_word(text(item, STATUS)?).ok()?,
+        status: match text(item, Attribute::OpenedBy.name()) {
+            Some(_) => state::proved_by_machine(status),
+            None => status,
+        },
         at: number_at(item, EVENT_TIME)?,
     })
 }

@@ -4,13 +4,13 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest as _, Sha256};
 use webhook_ingest::{
     counters::{self, Counter},
-    event::{Attribute, EpochMillis, Status, time},
+    event::{Attribute, EpochMillis, Status, state, time},
     events_table::item::{CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECEIVED_AT, STATUS, STATUS_KEY, number_at},
-    phone,
+    personal,
 };
 
 /// The attributes that a delta needs. A scan reads no others.
-pub(crate) const ATTRIBUTES: [&str; 11] = [
+pub(crate) const ATTRIBUTES: [&str; 12] = [
     MESSAGE_ID,
     STATUS_KEY,
     CHANNEL,
@@ -22,6 +22,7 @@ pub(crate) const ATTRIBUTES: [&str; 11] = [
     Attribute::MessageType.name(),
     Attribute::Remarks.name(),
     Attribute::Pricing.name(),
+    Attribute::OpenedBy.name(),
 ];
 
 /// The most different tags of an event that are counted. Each tag needs four of a transaction's 100 items.
@@ -76,7 +77,11 @@ impl CounterDelta {
     pub fn of(item: &Item) -> Option<Self> {
         let text = |name: &str| item.get(name)?.as_s().ok().map(String::as_str);
         let (message_id, status_key) = (text(MESSAGE_ID)?, text(STATUS_KEY)?);
-        let (channel, status) = (counters::word(text(CHANNEL)?), counters::word(text(STATUS)?));
+        let channel = counters::word(text(CHANNEL)?);
+        let status = match (text(STATUS)?, text(Attribute::OpenedBy.name())) {
+            (status, Some(_)) if status == Status::Opened.as_str() => counters::OPENED_BY_MACHINE.to_owned(),
+            (status, _) => counters::word(status),
+        };
         let at = number_at(item, EVENT_TIME)?;
         let mut daily = Vec::new();
         if let Some(message_type) = text(Attribute::MessageType.name()).filter(|t| !t.is_empty()) {
@@ -85,7 +90,7 @@ impl CounterDelta {
                 message_type: counters::word(message_type),
             });
         }
-        if is_failure(&status) {
+        if state::is_failure(&status) {
             daily.push(Counter::Failure {
                 channel: channel.clone(),
                 reason: reason(text(Attribute::Remarks.name()).unwrap_or_default()),
@@ -111,12 +116,6 @@ impl CounterDelta {
     }
 }
 
-fn is_failure(status: &str) -> bool {
-    [Status::Failed, Status::NotSent, Status::Blocked]
-        .iter()
-        .any(|s| s.as_str() == status)
-}
-
 /// Eight bytes are enough: a busy second has some thousand events, so a collision happens once in 10¹³
 /// seconds.
 fn marker(message_id: &str, status_key: &str) -> [u8; 8] {
@@ -128,9 +127,9 @@ fn marker(message_id: &str, status_key: &str) -> [u8; 8] {
     digest.first_chunk().copied().unwrap_or_default()
 }
 
-/// The provider's text with redacted phone numbers, since counters outlive the events.
+/// The provider's text with redacted ids of people, since counters outlive the events.
 fn reason(remarks: &str) -> String {
-    let text: String = phone::redact(remarks.trim())
+    let text: String = personal::redact(remarks.trim())
         .chars()
         .take(LONGEST_REASON)
         .collect();
@@ -217,6 +216,36 @@ mod tests {
         assert_eq!(
             (delta.day.as_str(), delta.hour.as_str()),
             ("2024-01-10", "2024-01-10T08")
+        );
+    }
+
+    #[test]
+    fn an_open_by_a_machine_has_its_own_counter() {
+        let status = |extra: &[(&str, AttributeValue)]| {
+            let mut opened = item(extra);
+            opened.insert(STATUS.into(), text("opened"));
+            match CounterDelta::of(&opened).unwrap().subject.status {
+                Counter::Status { status, .. } => status,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(status(&[]), "opened");
+        assert_eq!(
+            status(&[("opened_by", text("GoogleImageProxy"))]),
+            "opened_by_machine"
+        );
+    }
+
+    #[test]
+    fn a_bounce_counts_its_reason_without_the_address() {
+        let mut bounced = item(&[("remarks", text("smtp;550 5.1.1 <nobody@b.example> unknown"))]);
+        bounced.insert(STATUS.into(), text("bounced"));
+        assert_eq!(
+            CounterDelta::of(&bounced).unwrap().subject.daily,
+            [Counter::Failure {
+                channel: "RCS".into(),
+                reason: "smtp;550 5.1.1 <***> unknown".into()
+            }]
         );
     }
 

@@ -4,6 +4,7 @@
 //! an event adds, `names` the names that a day counts separately, `dedup_markers` the events that were
 //! counted before. [`rollups`] counts every event once, and [`rebuild`] counts the whole table again. A
 //! record that cannot be counted goes to the dead-letter queue, so that it does not block later records.
+//! `links` links the ids of a person.
 //! Counters only grow: events that expire or are erased stay counted.
 
 mod backoff;
@@ -11,6 +12,7 @@ mod chunk;
 pub mod counter_delta;
 mod dedup_markers;
 mod lease;
+mod links;
 mod names;
 pub mod rebuild;
 pub mod rollups;
@@ -25,6 +27,7 @@ use tokio::time::Instant;
 use webhook_ingest::{
     event::time,
     events_table::item::Item,
+    links::Links,
     operations::{
         clients::Aws,
         metrics::{self, Metrics, is_zero},
@@ -37,6 +40,7 @@ use webhook_ingest::{
 
 use crate::{
     counter_delta::CounterDelta,
+    links::LinkWriter,
     rollups::{Counted, NotCounted, Rollups},
 };
 
@@ -61,6 +65,7 @@ pub struct StreamEvent {
 #[derive(Clone)]
 pub struct Projector {
     rollups: Rollups,
+    links: LinkWriter,
     dead_letters: SqsQueue,
 }
 
@@ -70,6 +75,8 @@ struct Batch {
     /// The events. `indexes` has the index of each event's record.
     deltas: Vec<CounterDelta>,
     indexes: Vec<usize>,
+    /// The links between the ids of people that the events name.
+    links: Links,
     /// Records that cannot be counted, by index, with the reason.
     uncountable: BTreeMap<usize, String>,
 }
@@ -89,6 +96,8 @@ struct BatchLine {
     transactions: usize,
     #[serde(skip_serializing_if = "is_zero")]
     conflicts: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    links: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     failed_from: Option<usize>,
     duration_ms: f64,
@@ -109,6 +118,7 @@ impl Projector {
     /// Creates a projector for the counters' table and the queue for records that cannot be counted.
     pub fn start(table: String, dead_letter_queue_url: String, aws: &Aws) -> Self {
         Self {
+            links: LinkWriter::new(aws.dynamodb.clone(), table.clone()),
             rollups: Rollups::new(aws.dynamodb.clone(), table),
             dead_letters: SqsQueue::new(aws.sqs.clone(), dead_letter_queue_url),
         }
@@ -127,7 +137,20 @@ impl Projector {
         let ends = started + left;
         let records = event.payload.records;
         let mut batch = Batch::of(&records);
-        let (counted, failed) = self.count(&batch.deltas, ends - RESERVE.min(left)).await;
+        let until = ends - RESERVE.min(left);
+        let (counted, failed) = self.count(&batch.deltas, until).await;
+        // The whole batch comes again without its links; its events are not counted again.
+        let (links, failed) = match self.links.write(std::mem::take(&mut batch.links), until).await {
+            Ok(written) => (written, failed),
+            Err(why) => {
+                tracing::error!(
+                    function = FUNCTION,
+                    why,
+                    "links of people were not written; the batch comes again"
+                );
+                (0, Some(0).filter(|_| !batch.deltas.is_empty()))
+            }
+        };
         let failed = failed.and_then(|index| batch.indexes.get(index).copied());
         for refused in &counted.uncountable {
             if let Some(index) = batch.indexes.get(refused.index) {
@@ -152,6 +175,7 @@ impl Projector {
             write_units: counted.write_units,
             transactions: counted.transactions,
             conflicts: counted.conflicts,
+            links,
             failed_from: failed,
             duration_ms: metrics::milliseconds(started.elapsed()),
         };
@@ -247,7 +271,9 @@ impl Batch {
         for (index, record) in records.iter().enumerate() {
             match event_name(record) {
                 Some("INSERT") => {
-                    if let Some(delta) = delta(record) {
+                    let item = image(record);
+                    if let Some(delta) = item.as_ref().and_then(CounterDelta::of) {
+                        item.iter().for_each(|item| batch.links.add(item));
                         batch.deltas.push(delta);
                         batch.indexes.push(index);
                     } else {
@@ -279,8 +305,8 @@ fn sequence_number(record: &Value) -> String {
     number.and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-fn delta(record: &Value) -> Option<CounterDelta> {
+fn image(record: &Value) -> Option<Item> {
     let image = record.get("dynamodb")?.get("NewImage")?;
     let image: serde_dynamo::Item = Deserialize::deserialize(image).ok()?;
-    CounterDelta::of(&Item::from(image))
+    Some(Item::from(image))
 }

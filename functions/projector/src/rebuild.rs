@@ -18,12 +18,14 @@ use webhook_ingest::{
     counters::{PERIOD, SERIES},
     event::time,
     events_table::item::Item,
+    links::{self, Links},
 };
 
 use crate::{
     backoff::Backoff,
     counter_delta::{ATTRIBUTES, CounterDelta, Identity, Subject},
     lease::Lease,
+    links::LinkWriter,
     rollups::Rollups,
 };
 
@@ -40,7 +42,7 @@ const TIMEOUT: Duration = Duration::from_mins(5);
 /// Segments of the events table that are scanned concurrently.
 const SEGMENTS: i32 = 8;
 /// The most items of one page.
-const PAGE: i32 = 2_000;
+const PAGE_ITEMS: i32 = 2_000;
 /// The most pages that wait to be counted.
 const PAGES: usize = 8;
 /// The most items of a batch write.
@@ -96,7 +98,7 @@ async fn recount(
 ) -> anyhow::Result<Rebuilt> {
     let (client, _) = rollups.parts();
     let mut rebuilt = Rebuilt::default();
-    let (sender, mut pages) = mpsc::channel(PAGES);
+    let (sender, mut pages) = mpsc::channel::<Page>(PAGES);
     let mut readers = JoinSet::new();
     for segment in 0..SEGMENTS {
         let (client, table, sender) = (client.clone(), events_table.to_owned(), sender.clone());
@@ -104,12 +106,21 @@ async fn recount(
     }
     drop(sender);
     let mut sum = Sum::new(rollups, generation);
-    while let Some((items, deltas)) = pages.recv().await {
-        let deltas: Vec<CounterDelta> = deltas;
-        let items: usize = items;
+    let links = LinkWriter::new(client.clone(), rollups.parts().1.to_owned());
+    while let Some(Page {
+        items,
+        deltas,
+        links: found,
+    }) = pages.recv().await
+    {
         rebuilt.skipped += (items - deltas.len()) as u64;
         rebuilt.events += deltas.len() as u64;
         sum.add(deltas).await?;
+        links
+            .write(found, Instant::now() + TIMEOUT)
+            .await
+            .map_err(anyhow::Error::msg)
+            .context("the counters' table did not accept a link")?;
         progress(rebuilt.events);
     }
     while let Some(read) = readers.join_next().await {
@@ -119,16 +130,26 @@ async fn recount(
     Ok(rebuilt)
 }
 
-/// Scans a segment of the events table. Sends the number of items of each page, and the events among them.
-async fn read(
-    client: &Client,
-    table: &str,
-    segment: i32,
-    pages: &mpsc::Sender<(usize, Vec<CounterDelta>)>,
-) -> anyhow::Result<()> {
-    let mut scan = client.scan().table_name(table).consistent_read(true).limit(PAGE);
-    let names: Vec<String> = (0..ATTRIBUTES.len()).map(|index| format!("#{index}")).collect();
-    for (placeholder, name) in names.iter().zip(ATTRIBUTES) {
+/// A page of the events table.
+struct Page {
+    /// Number of items.
+    items: usize,
+    /// The events among them.
+    deltas: Vec<CounterDelta>,
+    /// The links that they name.
+    links: Links,
+}
+
+/// Scans a segment of the events table.
+async fn read(client: &Client, table: &str, segment: i32, pages: &mpsc::Sender<Page>) -> anyhow::Result<()> {
+    let mut scan = client
+        .scan()
+        .table_name(table)
+        .consistent_read(true)
+        .limit(PAGE_ITEMS);
+    let attributes: Vec<&str> = ATTRIBUTES.into_iter().chain(links::ATTRIBUTES).collect();
+    let names: Vec<String> = (0..attributes.len()).map(|index| format!("#{index}")).collect();
+    for (placeholder, name) in names.iter().zip(attributes) {
         scan = scan.expression_attribute_names(placeholder, name);
     }
     let mut read = scan
@@ -142,8 +163,14 @@ async fn read(
             .context("the events table could not be read")?
             .items
             .unwrap_or_default();
-        let deltas = items.iter().filter_map(CounterDelta::of).collect();
-        if pages.send((items.len(), deltas)).await.is_err() {
+        let mut links = Links::default();
+        items.iter().for_each(|item| links.add(item));
+        let page = Page {
+            items: items.len(),
+            deltas: items.iter().filter_map(CounterDelta::of).collect(),
+            links,
+        };
+        if pages.send(page).await.is_err() {
             // The counting has ended, and returns the reason.
             break;
         }
@@ -249,7 +276,7 @@ async fn remove_older(client: &Client, table: &str, current: &str) -> anyhow::Re
     let mut pages = client
         .scan()
         .table_name(table)
-        .limit(PAGE)
+        .limit(PAGE_ITEMS)
         .projection_expression("#series, #period")
         .expression_attribute_names("#series", SERIES)
         .expression_attribute_names("#period", PERIOD)

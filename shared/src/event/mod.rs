@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde_json::{Map, Value};
 
-use crate::{phone, record::Unreadable};
+use crate::{personal, record::Unreadable};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type EpochMillis = i64;
@@ -72,7 +72,7 @@ impl MessageId {
 
 impl fmt::Debug for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MessageId({})", phone::redact(&self.0))
+        write!(f, "MessageId({})", personal::redact(&self.0))
     }
 }
 

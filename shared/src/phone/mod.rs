@@ -22,7 +22,7 @@
 //! input.
 
 mod number;
-mod token;
+pub(crate) mod token;
 
 use std::{borrow::Cow, ops::Range};
 

@@ -7,7 +7,7 @@ use icu_properties::{
 
 /// The kind of a character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A decimal digit and its value.
     Digit(u8),
     /// No visible width: a zero-width character, a bidirectional control, a combining mark.
@@ -20,22 +20,22 @@ pub(super) enum Kind {
 
 /// One character and the bytes that spell it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub(crate) struct Token {
+    pub(crate) kind: Kind,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
 }
 
 /// The characters of a text from a position on.
 #[derive(Debug, Clone)]
-pub(super) struct Tokens<'t> {
+pub(crate) struct Tokens<'t> {
     text: &'t str,
     at: usize,
 }
 
 impl<'t> Tokens<'t> {
     /// `at` is the start of a token or the end of the text.
-    pub(super) fn from(text: &'t str, at: usize) -> Self {
+    pub(crate) fn from(text: &'t str, at: usize) -> Self {
         Self { text, at }
     }
 }

@@ -115,7 +115,10 @@ async fn recount(stack: &Stack) -> Counts {
     for event in stack.storage.items().await {
         let event = Value::Object(item::to_json(&event));
         let text = |name: &str| masked(event[name].as_str().unwrap_or_default());
-        let (channel, status) = (text("channel"), text("status"));
+        let (channel, mut status) = (text("channel"), text("status"));
+        if status == "opened" && event.get("opened_by").is_some() {
+            "opened_by_machine".clone_into(&mut status);
+        }
         let (day, hour) = day_and_hour(event["event_time"].as_i64().unwrap() / 1000);
         let mut series = vec!["all".to_owned()];
         let tags: BTreeSet<String> = event["tags"].as_array().map_or(BTreeSet::new(), |tags| {
@@ -137,7 +140,11 @@ async fn recount(stack: &Stack) -> Counts {
         if !text("message_type").is_empty() {
             of_day.push(named("t", &[&channel, &text("message_type")]));
         }
-        if ["failed", "not_sent", "blocked"].contains(&status.as_str()) {
+        if [
+            "failed", "not_sent", "blocked", "bounced", "dropped", "invalid", "expired", "revoked",
+        ]
+        .contains(&status.as_str())
+        {
             let reason = match text("remarks") {
                 none if none.is_empty() => "no reason given".to_owned(),
                 remarks => remarks.chars().take(LONGEST_REASON).collect(),

@@ -11,7 +11,7 @@ use webhook_ingest::{
     },
 };
 
-use super::{ForViewer, REDACTED, TOKEN, Viewer, is_plain, person, text};
+use super::{ForViewer, REDACTED, TOKEN, Viewer, is_plain, person, redacted_id, text};
 use crate::answers::Event;
 
 /// Token of the message that an event replies to.
@@ -125,7 +125,7 @@ impl ForViewer for Event {
                     if let Some(sealed) = viewer.token(&id) {
                         shown.insert((*token).to_owned(), sealed.into());
                     }
-                    shown.insert(name, text(&id).into());
+                    shown.insert(name, redacted_id(&id).into());
                 }
                 (Some(Class::Person), Value::String(recipient)) => {
                     shown.insert(name, person(&recipient).into());

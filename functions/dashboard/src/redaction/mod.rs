@@ -6,7 +6,7 @@ mod event;
 
 use webhook_ingest::{
     events_table::item::{EVENT_TIME, MESSAGE_ID},
-    phone,
+    personal,
 };
 
 use crate::{
@@ -52,14 +52,28 @@ impl<T: ForViewer> ForViewer for Vec<T> {
     }
 }
 
-/// A text with redacted phone numbers.
+/// A text with redacted ids of people.
 pub(crate) fn text(text: &str) -> String {
-    phone::redact(text).into_owned()
+    personal::redact(text).into_owned()
 }
 
-/// Whether a text could contain a phone number.
-pub(crate) fn contains_number(text: &str) -> bool {
-    phone::contains_number(text)
+/// A message id with redacted ids of people. An id that may contain an encoded number is redacted completely.
+fn redacted_id(id: &str) -> String {
+    if personal::is_encoded(id) {
+        REDACTED.to_owned()
+    } else {
+        text(id)
+    }
+}
+
+/// Whether a text could contain the id of a person.
+pub(crate) fn names_person(text: &str) -> bool {
+    personal::is_in(text)
+}
+
+/// Whether a message id could contain the id of a person, also encoded.
+pub(crate) fn is_personal_id(id: &str) -> bool {
+    personal::is_in(id) || personal::is_encoded(id)
 }
 
 /// Classes of the fields of responses.
@@ -169,7 +183,7 @@ impl ForViewer for JourneyLeg {
         } = self;
         Self {
             token: viewer.token(&message_id),
-            message_id: text(&message_id),
+            message_id: redacted_id(&message_id),
             channel: text(&channel),
             state: text(&state),
             state_time,
@@ -192,7 +206,7 @@ impl ForViewer for Outcome {
         } = self;
         Self {
             token: viewer.token(&message_id),
-            message_id: text(&message_id),
+            message_id: redacted_id(&message_id),
             channel: text(&channel),
             state: text(&state),
             state_time,
@@ -207,11 +221,13 @@ impl ForViewer for PersonEvents {
     fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
         // The events stay sorted by time, so the positions stay valid.
         let Self {
+            ids,
             events,
             cursor: _,
             journeys,
         } = self;
         Self {
+            ids: ids.iter().map(|id| person(id)).collect(),
             events: events.for_viewer(viewer),
             // A cursor contains a number.
             cursor: None,
@@ -240,7 +256,7 @@ impl ForViewer for Message {
         } = self;
         Self {
             token: viewer.token(&message_id),
-            message_id: text(&message_id),
+            message_id: redacted_id(&message_id),
             recipient: class::person(recipient, viewer),
             provider: class::words(provider, viewer),
             channel: class::words(channel, viewer),
