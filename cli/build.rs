@@ -18,7 +18,9 @@ fn main() {
     println!("cargo::rerun-if-changed={}", root.display());
     let mut table = String::from("[\n");
     for folder in entries(&root) {
-        let files = entries(&folder).into_iter().filter(|file| file.is_file() && bytes(file) <= LONGEST);
+        let files = entries(&folder)
+            .into_iter()
+            .filter(|file| file.is_file() && bytes(file) <= LONGEST);
         let is_other = |file: &PathBuf| file.file_stem().is_none_or(|name| name != "delivered");
         if let Some(file) = files.min_by_key(|file| (is_other(file), bytes(file))) {
             let name = folder.file_name().expect("a folder").to_string_lossy();

@@ -20,8 +20,9 @@ fuzz_target!(|body: &[u8]| {
     let body = verified(body);
     let Ok(decoded) = decode(body.verified(), &provider::ALL) else { return };
     let Ok(batch) = Batch::parse(decoded.verified(), &provider::ALL) else { return };
-    for text in batch.records() {
-        let Ok(event) = batch.read(text) else { continue };
+    for position in batch.positions() {
+        let text = batch.record(position);
+        let Ok(event) = batch.read(position) else { continue };
         let Ok(item) = item::build(event.clone(), ARRIVAL).map(item::Item::from) else { continue };
         assert!(item::differences(&item, &item).is_empty());
         let stored = item::event(&item).expect("an item of ours is an event");

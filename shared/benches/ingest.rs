@@ -80,9 +80,9 @@ fn a_ours(bencher: Bencher<'_, '_>, n: usize) {
             unreachable!("written above");
         };
         let built = batch
-            .records()
-            .filter_map(|record| {
-                let event = batch.read(record).ok()?;
+            .positions()
+            .filter_map(|position| {
+                let event = batch.read(position).ok()?;
                 item::build(event, arrival).ok().map(black_box)
             })
             .count();

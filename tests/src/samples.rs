@@ -6,13 +6,14 @@ use crate::{fixtures::receiver_names, storage::Key};
 
 /// Folders with samples that are composed from documentation, or that resellers published. The provider published
 /// the others.
-const COMPOSED: [&str; 6] = [
+const COMPOSED: [&str; 7] = [
     "email-event",
     "event-webhook-paytm",
     "incoming-webhook-whatsapp",
     "rbm-event",
     "rcs-callback",
     "sms-delivery",
+    "whatsapp-cloud",
 ];
 
 /// A sample body.
@@ -225,4 +226,22 @@ rbm-event/vi_text                     MxViText0001                              
 sms-delivery/delivered                5031754312                                                         SMS#delivered
 sms-delivery/dlt_failure              5031754314                                                         SMS#dlt_chain_failure#1764585450000.ggnJbTaxQl-ZgH-OhPJ6MA
 sms-delivery/failed                   5031754313                                                         SMS#failed
+whatsapp-cloud/button                 wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ002A==  WHATSAPP#clicked#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ002A==
+whatsapp-cloud/button_without_number  wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ006A==  WHATSAPP#clicked#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ006A==
+whatsapp-cloud/delivered              wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI3QTREMEFFNzA0RTlDQjIyNUIA  WHATSAPP#delivered
+whatsapp-cloud/failed                 wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI1QjA2QUY2MUU0QzZERjk1M0YA  WHATSAPP#failed
+whatsapp-cloud/failed_without_number  wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI5QjE2MUU0QzZERjk1M0YwMEIA  WHATSAPP#failed
+whatsapp-cloud/image                  wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ009A==  WHATSAPP#received#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ009A==
+whatsapp-cloud/interactive            wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ003A==  WHATSAPP#clicked#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ003A==
+whatsapp-cloud/interactive_without_number wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ007A==  WHATSAPP#clicked#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ007A==
+whatsapp-cloud/location               wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ010A==  WHATSAPP#received#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ010A==
+whatsapp-cloud/number_changed         wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ011A==  WHATSAPP#received#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ011A==
+whatsapp-cloud/reaction               wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ004A==  WHATSAPP#received#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ004A==
+whatsapp-cloud/reaction_without_number wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ008A==  WHATSAPP#received#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ008A==
+whatsapp-cloud/read                   wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI3QTREMEFFNzA0RTlDQjIyNUIA  WHATSAPP#read
+whatsapp-cloud/read_without_number    wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI5QjE2MUU0QzZERjk1M0YwMEIA  WHATSAPP#read
+whatsapp-cloud/sent                   wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI3QTREMEFFNzA0RTlDQjIyNUIA  WHATSAPP#sent
+whatsapp-cloud/sent_without_number    wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI5QjE2MUU0QzZERjk1M0YwMEIA  WHATSAPP#sent
+whatsapp-cloud/text                   wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ001A==  WHATSAPP#received#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ001A==
+whatsapp-cloud/text_without_number    wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ005A==  WHATSAPP#received#wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ005A==
 ";

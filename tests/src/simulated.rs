@@ -19,7 +19,9 @@ pub fn items(arguments: &[&str], seed: u64) -> Vec<Item> {
         .iter()
         .map(|simulated| {
             let receiver = receivers::receiver(simulated.function).expect("a receiver");
-            let event = provider::read(receiver.formats, &simulated.record.to_string()).expect("an event");
+            let around = simulated.format.around(&simulated.record);
+            let record = simulated.record.to_string();
+            let event = provider::read_within(receiver.formats, &record, around).expect("an event");
             let arrival = Arrival {
                 at: simulated.at,
                 retention_days: 180,

@@ -243,6 +243,14 @@ fn shape(record: &Value) -> BTreeMap<&str, &'static str> {
         .collect()
 }
 
+/// The value inside of Meta's envelope; other bodies unchanged.
+fn in_changes(body: Value) -> Value {
+    let value = body.pointer("/entry/0/changes/0/value");
+    let lists = ["statuses", "messages"];
+    let list = value.and_then(|value| lists.iter().find_map(|list| value.get(*list)));
+    list.cloned().unwrap_or(body)
+}
+
 fn documented(form: PostFormat) -> Vec<Value> {
     let folder = match form {
         PostFormat {
@@ -251,7 +259,7 @@ fn documented(form: PostFormat) -> Vec<Value> {
         } => "incoming-webhook-whatsapp",
         other => other.function,
     };
-    let records = |sample: Sample| match serde_json::from_slice(&sample.body).unwrap() {
+    let records = |sample: Sample| match in_changes(serde_json::from_slice(&sample.body).unwrap()) {
         Value::Array(records) => records,
         Value::Object(mut fields) => match fields
             .remove("delivery_status")

@@ -322,7 +322,11 @@ fn without_person(person: &Person, message: &QueueMessage) -> (Vec<QueueMessage>
     };
     let others: Positions = batch
         .positions()
-        .filter(|position| !person.is_named_in(batch.record(*position)))
+        .filter(|position| {
+            // The fields around a record can name its person, for instance a contact.
+            let named = person.is_named_in(batch.record(*position));
+            !named && !person.is_named_in(&batch.around(*position))
+        })
         .collect();
     let body = batch.body_of(&others);
     let rest = QueueMessage {

@@ -5,7 +5,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use webhook_ingest::event::EpochMillis;
 
-use super::{people::OutgoingMessage, random::Random};
+use super::{meta, people::OutgoingMessage, random::Random};
 
 /// A format in which a provider posts events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +27,8 @@ pub enum Envelope {
     Single,
     /// A Pub/Sub push with one record, base64.
     PubSub,
+    /// Meta's entries and changes, see [`meta`](super::meta).
+    Changes,
 }
 
 impl PostFormat {
@@ -45,8 +47,17 @@ impl PostFormat {
                 let data = STANDARD.encode(json!(records.first()).to_string());
                 json!({"subscription": "projects/simulated/subscriptions/rbm", "message": {"data": data, "attributes": {"product": "RBM"}}})
             }
+            Envelope::Changes => meta::body(records),
         };
         body.to_string().into_bytes()
+    }
+
+    /// The fields around a record in a body, as they are stored.
+    pub fn around(self, record: &Value) -> Value {
+        match self.envelope {
+            Envelope::Array | Envelope::Field(_) | Envelope::Single | Envelope::PubSub => Value::Null,
+            Envelope::Changes => meta::around(record),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 mod email;
 mod event;
 mod gateway;
+mod meta;
 mod netcore;
 mod options;
 mod people;

@@ -3,20 +3,21 @@
 use super::{
     Receivers, email,
     event::{PostFormat, Provider, SimulatedEvent},
-    gateway, netcore,
+    gateway, meta, netcore,
     people::{OutgoingMessage, World},
     random::Random,
     rcs_networks, sms, whatsapp,
 };
 
 /// All simulated providers.
-static PROVIDERS: [&Provider; 6] = [
+static PROVIDERS: [&Provider; 7] = [
     &netcore::PROVIDER,
     &whatsapp::PROVIDER,
     &gateway::PROVIDER,
     &email::PROVIDER,
     &rcs_networks::PROVIDER,
     &sms::PROVIDER,
+    &meta::PROVIDER,
 ];
 
 /// All formats in which a simulation posts events.

@@ -170,7 +170,8 @@ fn names(item: &Item) -> BTreeSet<&str> {
 /// The item that the receivers' code builds from a record.
 fn expected_item(event: &SimulatedEvent) -> Option<Item> {
     let formats = receivers::receiver(event.function)?.formats;
-    let parsed = provider::read(formats, &event.record.to_string()).ok()?;
+    let around = event.format.around(&event.record);
+    let parsed = provider::read_within(formats, &event.record.to_string(), around).ok()?;
     let arrival = Arrival {
         at: event.at,
         retention_days: 0,

@@ -6,20 +6,30 @@ use webhook_ingest::{
     http::{
         receiver::Receiver,
         runtime,
-        sender::{GOOGLE, NETCORE, NETCORE_EMAIL, NETCORE_SMS, PAYTM, RCS_GATEWAY},
+        sender::{self, GOOGLE, NETCORE, NETCORE_EMAIL, NETCORE_SMS, PAYTM, RCS_GATEWAY},
     },
     provider::{
-        airtel_rcs, google_rbm, google_rbm_agent, google_rbm_server, jio_rcs, jio_rcs_agent,
-        netcore_delivery_status, netcore_email, netcore_email_sendgrid, netcore_events, netcore_incoming,
-        netcore_sms, paytm_rcs, paytm_sms, rcs_gateway, whatsapp_incoming,
+        FormatId, airtel_rcs, google_rbm, google_rbm_agent, google_rbm_server, jio_rcs, jio_rcs_agent,
+        meta_account, meta_call, meta_message, meta_status, netcore_delivery_status, netcore_email,
+        netcore_email_sendgrid, netcore_events, netcore_incoming, netcore_sms, paytm_rcs, paytm_sms,
+        rcs_gateway, whatsapp_incoming,
     },
 };
+
+/// Meta's formats, which occur only in Meta's envelope.
+const META: [FormatId; 4] = [
+    &meta_status::FORMAT,
+    &meta_message::FORMAT,
+    &meta_call::FORMAT,
+    &meta_account::FORMAT,
+];
 
 /// All receivers.
 ///
 /// RCS events and SMS fallback have the same record format, so `event-webhook` and `fallback-sms` accept
-/// both. Paytm Pi sends its RCS events, in that format and in another, and its SMS reports to one URL.
-pub static RECEIVERS: [Receiver; 8] = [
+/// both. Paytm Pi sends the events of all channels to one URL, therefore `event-webhook` and `delivery-status` also
+/// accept its own formats and Meta's.
+pub static RECEIVERS: [Receiver; 9] = [
     Receiver {
         function: "event-webhook",
         provider: "netcore",
@@ -28,6 +38,10 @@ pub static RECEIVERS: [Receiver; 8] = [
             &paytm_sms::FORMAT,
             &paytm_rcs::FORMAT,
             &jio_rcs_agent::FORMAT,
+            META[0],
+            META[1],
+            META[2],
+            META[3],
         ],
         senders: &[&NETCORE, &PAYTM],
     },
@@ -46,7 +60,13 @@ pub static RECEIVERS: [Receiver; 8] = [
     Receiver {
         function: "delivery-status",
         provider: "netcore",
-        formats: &[&netcore_delivery_status::FORMAT],
+        formats: &[
+            &netcore_delivery_status::FORMAT,
+            META[0],
+            META[1],
+            META[2],
+            META[3],
+        ],
         senders: &[&NETCORE],
     },
     Receiver {
@@ -81,6 +101,12 @@ pub static RECEIVERS: [Receiver; 8] = [
             &jio_rcs_agent::FORMAT,
         ],
         senders: &[&GOOGLE],
+    },
+    Receiver {
+        function: "whatsapp-cloud",
+        provider: "meta",
+        formats: &META,
+        senders: &[&sender::META],
     },
 ];
 

@@ -49,11 +49,7 @@ impl StatusKey {
         if status.repeats() || matches!(distinction, Distinction::Recipient(_)) {
             key.push('#');
             match distinction {
-                // A long id becomes a digest: escaping can triple its length, which would exceed the limit.
-                Distinction::EventId(id) if id.len() > MAX_WORD_BYTES => {
-                    key.push_str(&digest([id.as_bytes()]));
-                }
-                Distinction::EventId(id) => escape(id, &mut key),
+                Distinction::EventId(id) => push_id(id, &mut key),
                 Distinction::Content(at, content) => {
                     if let Some(at) = at {
                         key.push_str(&at.to_string());
@@ -75,6 +71,15 @@ impl StatusKey {
     /// The key as stored.
     pub fn into_string(self) -> String {
         self.0
+    }
+}
+
+/// Appends an id. A long one becomes a digest: escaping can triple its length, which would exceed the limit.
+fn push_id(id: &str, key: &mut String) {
+    if id.len() > MAX_WORD_BYTES {
+        key.push_str(&digest([id.as_bytes()]));
+    } else {
+        escape(id, key);
     }
 }
 

@@ -404,8 +404,8 @@ pub struct Event {
     /// Original values of listed fields that the normalized form does not reproduce: an empty string, a
     /// number sent as a string, an unusual letter case.
     pub as_sent: Map<String, Value>,
-    /// Fields next to the records in the provider's envelope: an object, or its JSON text if a table
-    /// attribute could not hold it exactly. Null if there are none.
+    /// Fields around the record in the provider's body, that is the body without its records: an object, or its
+    /// JSON text if a table attribute could not hold it exactly. Null if there are none.
     pub envelope: Value,
     /// The record's text, if a table attribute could not hold the record exactly.
     pub verbatim: Option<String>,

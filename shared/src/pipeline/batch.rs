@@ -1,14 +1,13 @@
-//! Parses a verified body into a list of records. Knows the envelopes, iterates over the records and can
-//! write any of them into a new body. Stores only references to the body, four bytes for each record.
+//! Parses a verified body into a list of records. Reads any of them as an event, and writes any of them into a new
+//! body. Stores only references to the body, see [`layout`](super::layout).
 //!
 //! Safe on untrusted input.
 
-use std::{borrow::Cow, fmt, ops::Range};
+use std::ops::Range;
 
-use serde::de::{Deserializer as _, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::Value;
 
-use super::positions::Positions;
+use super::{layout::Layout, positions::Positions};
 use crate::{
     auth::{Verified, VerifiedBody},
     event::Event,
@@ -21,7 +20,7 @@ use crate::{
 /// A body that is not JSON or has no known envelope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Malformed(String);
+pub struct Malformed(pub(super) String);
 
 impl Malformed {
     /// Creates the error with its reason.
@@ -32,19 +31,8 @@ impl Malformed {
 
 /// The records of one body.
 pub struct Batch<'a> {
-    formats: &'a [FormatId],
     verified: Verified<'a>,
-    /// The text that contains the records.
-    text: &'a str,
-    /// Where each record starts in `text`. Nothing else is stored, since a body may contain millions of empty
-    /// records.
-    starts: Vec<u32>,
-    /// The texts before and after records that make a body of them.
-    around: (String, &'static str),
-    /// Fields of the envelope next to the records, see [`Event::envelope`].
-    envelope: Value,
-    /// The same fields as the text of a JSON object.
-    beside: String,
+    layout: Layout<'a>,
 }
 
 impl<'a> Batch<'a> {
@@ -56,107 +44,32 @@ impl<'a> Batch<'a> {
         let text = std::str::from_utf8(verified.body())
             .map_err(|e| Malformed(format!("the body is not UTF-8 from byte {}", e.valid_up_to())))?;
         let text = text.trim_start_matches('\u{feff}').trim_matches(JSON_SPACE);
-        match text.as_bytes().first() {
-            Some(b'[') => Ok(Self::bare(verified, formats, text, starts(text)?)),
-            Some(b'{') => Self::object(verified, text, formats),
-            Some(_) => Err(Malformed(
-                "the body is neither a JSON array nor a JSON object".into(),
-            )),
-            None => Err(Malformed("the body is empty".into())),
-        }
-    }
-
-    fn bare(verified: Verified<'a>, formats: &'a [FormatId], text: &'a str, starts: Vec<u32>) -> Self {
-        Self {
-            verified,
-            formats,
-            text,
-            starts,
-            around: ("[".into(), "]"),
-            envelope: Value::Null,
-            beside: "{}".into(),
-        }
-    }
-
-    fn object(verified: Verified<'a>, text: &'a str, formats: &'a [FormatId]) -> Result<Self, Malformed> {
-        let mut json = serde_json::Deserializer::from_str(text);
-        let outline = json
-            .deserialize_map(OutlineOf { formats })
-            .and_then(|outline| json.end().map(|()| outline))
-            .map_err(|e| not_json(&e))?;
-        let Some((name, records)) = outline.records(formats)? else {
-            return if outline.has_id {
-                Ok(Self::bare(verified, formats, text, vec![0]))
-            } else {
-                Err(Malformed(format!(
-                    "the body has no known envelope: expected {}",
-                    expected(formats)
-                )))
-            };
+        let layout = match text.as_bytes().first() {
+            Some(b'[') => Layout::of_array(text, formats)?,
+            Some(b'{') => Layout::of_object(text, formats)?,
+            Some(_) => {
+                return Err(Malformed(
+                    "the body is neither a JSON array nor a JSON object".into(),
+                ));
+            }
+            None => return Err(Malformed("the body is empty".into())),
         };
-        let starts = match records.as_bytes().first() {
-            Some(b'[') => starts(records)?,
-            Some(b'{') => vec![0],
-            _ => return Err(Malformed(format!("{name} is neither a list nor a record"))),
-        };
-        let fields = outline.beside(name)?;
-        let beside: Vec<String> = fields
-            .iter()
-            .map(|(field, value)| format!("{}:{}", Value::from(field.as_ref()), value.get()))
-            .collect();
-        let comma = if beside.is_empty() { "" } else { "," };
-        let beside = beside.join(",");
-        Ok(Self {
-            verified,
-            // Records in a named envelope can only have its formats.
-            formats: formats
-                .iter()
-                .position(|format| format.envelope == Some(name))
-                .and_then(|at| formats.get(at..=at))
-                .unwrap_or(formats),
-            text: records,
-            starts,
-            around: (format!("{{{beside}{comma}\"{name}\":["), "]}"),
-            beside: format!("{{{beside}}}"),
-            envelope: envelope(fields, &beside),
-        })
+        Ok(Self { verified, layout })
     }
 
     /// The number of records.
     pub fn len(&self) -> usize {
-        self.starts.len()
+        self.layout.len()
     }
 
     /// Whether there are no records.
     pub fn is_empty(&self) -> bool {
-        self.starts.is_empty()
+        self.len() == 0
     }
 
     /// The text of the record at a position; empty if there is none.
     pub fn record(&self, position: u32) -> &'a str {
-        self.run(&(position..position + 1))
-    }
-
-    /// The text of neighboring records, with the commas between them.
-    fn run(&self, run: &Range<u32>) -> &'a str {
-        let Some(start) = self.starts.get(run.start as usize) else {
-            return "";
-        };
-        let (rest, is_last) = match self.starts.get(run.end as usize) {
-            Some(next) => (self.text.get(*start as usize..*next as usize), false),
-            None => (self.text.get(*start as usize..), true),
-        };
-        let rest = rest.unwrap_or_default().trim_end_matches(JSON_SPACE);
-        // The text is followed by a comma or the end of the list, or by nothing if the record is not in a
-        // list.
-        let end = match (is_last, self.text.starts_with('[')) {
-            (false, _) => ",",
-            (true, true) => "]",
-            (true, false) => "",
-        };
-        rest.strip_suffix(end)
-            .unwrap_or(rest)
-            .trim_end_matches(JSON_SPACE)
+        self.layout.record(position)
     }
 
     /// The records' texts, in order.
@@ -166,62 +79,59 @@ impl<'a> Batch<'a> {
 
     /// The records' positions, in order.
     pub fn positions(&self) -> Range<u32> {
-        0..u32::try_from(self.starts.len()).unwrap_or(u32::MAX)
+        0..u32::try_from(self.len()).unwrap_or(u32::MAX)
     }
 
-    /// Reads one record's text as an event. A record that is too long for an item is refused before it is
+    /// Reads the record at a position as an event. A record that is too long for an item is refused before it is
     /// parsed, since parsed values can take fifty times the length of their text.
     ///
     /// # Errors
     /// [`Unreadable`] says what is missing or wrong.
-    pub fn read(&self, text: &str) -> Result<Event, Unreadable> {
+    pub fn read(&self, position: u32) -> Result<Event, Unreadable> {
+        let text = self.record(position);
         item::check_length(text)?;
-        let mut event = provider::read(self.formats, text)?;
-        event.envelope.clone_from(&self.envelope);
-        Ok(event)
+        let envelope = envelope(self.layout.envelope(position));
+        provider::read_within(self.layout.formats(position), text, envelope)
     }
 
-    /// The content of one record, for a comparison with a stored item.
+    /// The content of the record at a position, for a comparison with a stored item. `around` is
+    /// [`Self::around`] of the same record.
     ///
     /// # Errors
     /// [`Unreadable`] if the record is not an event.
-    pub fn content<'t>(&'t self, text: &'t str) -> Result<Content<'t>, Unreadable> {
+    pub fn content<'t>(&self, position: u32, around: &'t str) -> Result<Content<'t>, Unreadable>
+    where
+        'a: 't,
+    {
         let unreadable = || Unreadable::new("the record cannot be read");
-        let Ok(Exact::Object(record)) = Exact::parse(text) else {
+        let Ok(Exact::Object(record)) = Exact::parse(self.record(position)) else {
             return Err(unreadable());
         };
+        let format = provider::format_of(self.layout.formats(position), &record);
         Ok(Content {
-            format: provider::format_of(self.formats, &record).ok_or_else(unreadable)?,
+            format: format.ok_or_else(unreadable)?,
             record,
-            envelope: Exact::parse(&self.beside).map_err(|_| unreadable())?,
+            envelope: Exact::parse(around).map_err(|_| unreadable())?,
         })
     }
 
-    /// The bytes of the envelope's fields, which every event contains.
-    fn envelope_bytes(&self) -> usize {
-        self.beside.len()
+    /// The fields around a record as the text of a JSON object: the body without the record.
+    pub fn around(&self, position: u32) -> String {
+        match self.layout.envelope(position) {
+            text if text.is_empty() => "{}".to_owned(),
+            text => text,
+        }
     }
 
-    /// The bytes of neighboring records with the envelope's fields of each.
+    /// The bytes of neighboring records with the fields around each.
     pub(crate) fn bytes_of(&self, run: &Range<u32>) -> usize {
-        self.run(run).len() + run.len() * self.envelope_bytes()
+        run.clone().map(|position| self.layout.bytes(position)).sum()
     }
 
     /// A body with some of the records, in the original envelope.
     pub fn body_of(&self, positions: &Positions) -> VerifiedBody {
-        let (before, after) = &self.around;
-        let runs = || positions.runs().map(|run| self.run(&run));
-        let bytes = runs().map(|run| run.len() + 1).sum::<usize>();
-        let mut body = Vec::with_capacity(before.len() + bytes + after.len());
-        body.extend_from_slice(before.as_bytes());
-        for (i, run) in runs().enumerate() {
-            if i > 0 {
-                body.push(b',');
-            }
-            body.extend_from_slice(run.as_bytes());
-        }
-        body.extend_from_slice(after.as_bytes());
-        VerifiedBody::part_of(self.verified, body)
+        let body = self.layout.body_of(positions.runs());
+        VerifiedBody::part_of(self.verified, body.into_bytes())
     }
 
     /// Splits a message of this batch into several, each with few enough records for one SQS message.
@@ -237,233 +147,65 @@ impl<'a> Batch<'a> {
     /// Splits records into chunks, one for each message of the retry queue. A record that is larger than a
     /// message is a chunk by itself.
     pub(crate) fn chunks(&self, positions: &Positions) -> impl Iterator<Item = Positions> {
-        let mut runs = positions.runs();
-        let mut rest = 0..0;
+        let mut rest = positions.runs().flatten().peekable();
         std::iter::from_fn(move || {
             let mut chunk = Positions::default();
+            let mut measure = self.layout.measure();
             let mut room = CHUNK_BYTES;
-            loop {
-                if rest.is_empty() {
-                    match runs.next() {
-                        Some(run) => rest = run,
-                        None => break,
-                    }
+            while let Some(position) = rest.peek().copied() {
+                match room.checked_sub(measure.add(position)) {
+                    Some(less) => room = less,
+                    None if chunk.is_empty() => room = 0,
+                    None => break,
                 }
-                let mut end = self.reaches(&rest, room);
-                if chunk.is_empty() {
-                    end = end.max(rest.start + 1);
-                }
-                let taken = rest.start..end;
-                room = room.saturating_sub(self.run(&taken).len() + 1);
-                rest.start = end;
-                chunk.extend(taken);
-                if !rest.is_empty() {
-                    break;
-                }
+                chunk.push(position);
+                rest.next();
             }
             (!chunk.is_empty()).then_some(chunk)
         })
     }
 
     /// The longest run from a position with at most this many records, and at most this many bytes of records
-    /// and of envelopes. Empty if not even the first record fits.
+    /// and of the fields around each. Empty if not even the first record fits.
     pub(crate) fn run_from(&self, start: u32, records: usize, bytes: usize) -> Range<u32> {
-        let most = (bytes / (self.envelope_bytes() + 1)).min(records);
-        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        let most = u32::try_from(records).unwrap_or(u32::MAX);
         let window = start..self.positions().end.min(start.saturating_add(most)).max(start);
-        start..self.reaches(&window, bytes)
-    }
-
-    /// The end of the longest prefix of a run whose records fit these bytes.
-    fn reaches(&self, run: &Range<u32>, bytes: usize) -> u32 {
-        let Some(starts) = self.starts.get(run.start as usize..run.end as usize) else {
-            return run.start;
-        };
-        let Some(first) = starts.first() else {
-            return run.start;
-        };
-        let ends_within = |position: u32| {
-            let next = self
-                .starts
-                .get(position as usize + 1)
-                .map_or(self.text.len(), |next| *next as usize);
-            next - *first as usize <= bytes
-        };
-        let (mut low, mut high) = (run.start, run.end);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if ends_within(middle) {
-                low = middle + 1;
-            } else {
-                high = middle;
+        let mut room = bytes;
+        let mut end = start;
+        for position in window {
+            match room.checked_sub(self.layout.bytes(position)) {
+                Some(less) => room = less,
+                None => break,
             }
+            end = position + 1;
         }
-        low
+        start..end
     }
 }
 
-/// The fields next to the records, in the form of [`Event::envelope`].
-fn envelope(fields: Vec<(Cow<'_, str>, &RawValue)>, text: &str) -> Value {
-    if fields.is_empty() {
+/// The fields around a record, in the form of [`Event::envelope`].
+fn envelope(text: String) -> Value {
+    if text.is_empty() || text == "{}" {
         return Value::Null;
     }
-    let mut map = Map::new();
-    for (field, value) in fields {
-        let kept = record::value(value.get())
-            .ok()
-            .filter(|_| record::storable_name(&field));
-        let Some(value) = kept else {
-            return Value::String(format!("{{{text}}}"));
-        };
-        if map.insert(field.into_owned(), value).is_some() {
-            return Value::String(format!("{{{text}}}"));
-        }
-    }
-    Value::Object(map)
+    record::value(&text).unwrap_or(Value::String(text))
 }
 
 /// The most bytes of records in one message of the retry queue. Even incompressible records then fit a
 /// message (base64 makes four bytes of three).
 const CHUNK_BYTES: usize = 700 * 1024;
 
-/// The most bytes of fields next to the records. They are copied into every event and every queue message.
-const MAX_OTHER_BYTES: usize = 16 * 1024;
-
 /// JSON's white space, RFC 8259 section 2.
 pub(super) const JSON_SPACE: [char; 4] = [' ', '\n', '\r', '\t'];
 
-/// Finds the start of each value in a list. Also checks that the text is JSON.
-fn starts(list: &str) -> Result<Vec<u32>, Malformed> {
-    let mut json = serde_json::Deserializer::from_str(list);
-    json.deserialize_seq(Starts { list })
-        .and_then(|starts| json.end().map(|()| starts))
-        .map_err(|e| not_json(&e))
-}
-
-/// Records where each value of a list starts.
-struct Starts<'a> {
-    list: &'a str,
-}
-
-impl<'de> Visitor<'de> for Starts<'de> {
-    type Value = Vec<u32>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut starts = Vec::new();
-        while let Some(value) = seq.next_element::<&'de RawValue>()? {
-            // The value's text is a slice of the list's text, so the difference of the addresses is its
-            // position.
-            let start = value.get().as_ptr().addr() - self.list.as_ptr().addr();
-            starts.push(u32::try_from(start).map_err(A::Error::custom)?);
-        }
-        Ok(starts)
-    }
-}
-
-fn not_json(error: &serde_json::Error) -> Malformed {
+pub(super) fn not_json(error: &serde_json::Error) -> Malformed {
     Malformed(format!("the body cannot be read: {}", record::describe(error)))
-}
-
-fn expected(formats: &[FormatId]) -> String {
-    let known: Vec<String> = formats
-        .iter()
-        .filter_map(|format| match (format.envelope, format.id_field()) {
-            (Some(name), _) => Some(format!("{{\"{name}\":[…]}}")),
-            (None, Some(id)) => Some(format!("[{{\"{id}\":…}}]")),
-            (None, None) => None,
-        })
-        .collect();
-    known.join(" or ")
-}
-
-/// An object's fields with unparsed values: all fields that may contain an envelope's records, and of the
-/// others at most [`MAX_OTHER_BYTES`] bytes.
-struct Outline<'de> {
-    wrapped: Vec<(&'static str, &'de RawValue)>,
-    twice: Option<&'static str>,
-    others: Vec<(Cow<'de, str>, &'de RawValue)>,
-    /// The length of all others, including dropped ones.
-    other_bytes: usize,
-    has_id: bool,
-}
-
-impl<'de> Outline<'de> {
-    /// The envelope's name and its records, for the first of `formats` whose envelope the object has.
-    fn records(&self, formats: &[FormatId]) -> Result<Option<(&'static str, &'de str)>, Malformed> {
-        if let Some(name) = self.twice {
-            return Err(Malformed(format!("{name} occurs twice")));
-        }
-        Ok(formats.iter().find_map(|format| {
-            let (name, records) = self
-                .wrapped
-                .iter()
-                .find(|(name, _)| format.envelope == Some(*name))?;
-            Some((*name, records.get()))
-        }))
-    }
-
-    /// The fields next to the records.
-    fn beside(mut self, name: &str) -> Result<Vec<(Cow<'de, str>, &'de RawValue)>, Malformed> {
-        for (field, value) in self.wrapped.into_iter().filter(|(field, _)| *field != name) {
-            self.other_bytes += field.len() + value.get().len();
-            self.others.push((field.into(), value));
-        }
-        if self.other_bytes > MAX_OTHER_BYTES {
-            return Err(Malformed(format!(
-                "the fields beside {name} are longer than {MAX_OTHER_BYTES} bytes"
-            )));
-        }
-        Ok(self.others)
-    }
-}
-
-struct OutlineOf<'f> {
-    formats: &'f [FormatId],
-}
-
-impl<'de> Visitor<'de> for OutlineOf<'_> {
-    type Value = Outline<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut outline = Outline {
-            wrapped: Vec::new(),
-            twice: None,
-            others: Vec::new(),
-            other_bytes: 0,
-            has_id: false,
-        };
-        while let Some(name) = map.next_key_seed(record::NameSeed)? {
-            let value: &'de RawValue = map.next_value()?;
-            let envelope = self.formats.iter().filter_map(|format| format.envelope);
-            if let Some(envelope) = envelope.into_iter().find(|envelope| name == *envelope) {
-                if outline.wrapped.iter().any(|(known, _)| *known == envelope) {
-                    outline.twice = Some(envelope);
-                } else {
-                    outline.wrapped.push((envelope, value));
-                }
-                continue;
-            }
-            outline.has_id |= self.formats.iter().any(|format| format.begins_at(&name));
-            outline.other_bytes += name.len() + value.get().len();
-            if outline.other_bytes <= MAX_OTHER_BYTES {
-                outline.others.push((name, value));
-            }
-        }
-        Ok(outline)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::layout::MAX_OTHER_BYTES;
     use crate::provider::{netcore_delivery_status, netcore_events, netcore_incoming, whatsapp_incoming};
     use proptest::prelude::*;
 
@@ -566,7 +308,7 @@ mod tests {
             body,
             format!(r#"{{"account":{{"id":7}},"v":2,"delivery_status":[{record},{record}]}}"#)
         );
-        let event = batch.read(batch.records().next().unwrap()).unwrap();
+        let event = batch.read(0).unwrap();
         assert_eq!(event.envelope, serde_json::json!({"account":{"id":7},"v":2}));
     }
 
@@ -580,7 +322,7 @@ mod tests {
         ] {
             let body = format!(r#"{{{beside},"delivery_status":[{{"ncmessage_id":"x","status":"sent"}}]}}"#);
             let batch = Batch::parse(Verified::in_test(body.as_bytes()), &STATUS).unwrap();
-            let event = batch.read(batch.record(0)).unwrap();
+            let event = batch.read(0).unwrap();
             assert_eq!(event.envelope, Value::String(format!("{{{beside}}}")));
         }
     }
@@ -657,8 +399,8 @@ mod tests {
         #[test]
         fn arbitrary_bytes_never_panic(body in prop::collection::vec(any::<u8>(), 0..300)) {
             if let Ok(batch) = Batch::parse(Verified::in_test(&body), &INCOMING) {
-                for record in batch.records() {
-                    let _ = batch.read(record);
+                for position in batch.positions() {
+                    let _ = batch.read(position);
                 }
             }
         }

@@ -4,6 +4,7 @@
 pub mod batch;
 mod dead;
 pub mod decode;
+mod layout;
 mod outcome;
 mod positions;
 mod rejected;

@@ -212,15 +212,10 @@ impl<'w> Work<'w> {
         &self.batches[record.batch]
     }
 
-    /// A record's text.
-    fn text(&self, record: Record) -> &'w str {
-        self.batch_of(record).batch.record(record.position)
-    }
-
     /// Reads a record and builds its item. Also returns whether the event is late.
     fn read(&self, record: Record) -> Result<(NewItem, bool), Unreadable> {
         let Arrived { batch, arrival } = *self.batch_of(record);
-        let event = batch.read(self.text(record))?;
+        let event = batch.read(record.position)?;
         let late = arrival.is_late(event.event_time);
         Ok((item::build(event, arrival)?, late))
     }
@@ -410,7 +405,7 @@ impl Writer {
     async fn write(&self, work: Work<'_>, record: Record, item: NewItem, late: bool) -> RecordOutcome {
         match self.table.put(item).await {
             Ok(()) => RecordOutcome::Stored { late },
-            Err(PutError::Exists(stored)) => compare(work.batch_of(record).batch, work.text(record), &stored),
+            Err(PutError::Exists(stored)) => compare(work.batch_of(record).batch, record.position, &stored),
             Err(PutError::Refused(why)) => {
                 RecordOutcome::Refused(Reason::Unreadable, format!("DynamoDB refused the item: {why}"))
             }
@@ -443,8 +438,9 @@ impl ParsingSlice {
 }
 
 /// Compares a record with the stored item that has its key.
-fn compare(batch: &Batch<'_>, record: &str, stored: &Item) -> RecordOutcome {
-    let said = match batch.content(record) {
+fn compare(batch: &Batch<'_>, position: u32, stored: &Item) -> RecordOutcome {
+    let around = batch.around(position);
+    let said = match batch.content(position, &around) {
         Ok(said) => said,
         Err(Unreadable(why)) => return RecordOutcome::Refused(Reason::Unreadable, why),
     };

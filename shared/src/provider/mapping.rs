@@ -18,6 +18,8 @@ use crate::{
 pub(super) struct Draft<'a> {
     /// Fields that are not consumed yet.
     pub(super) record: Record<'a>,
+    /// See [`Event::envelope`].
+    pub(super) envelope: Value,
     pub(super) message_id: Option<MessageId>,
     pub(super) channel: Option<Channel>,
     pub(super) status: Option<Status>,
@@ -37,10 +39,11 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(record: Record<'a>) -> Self {
+    pub(super) fn new(record: Record<'a>, envelope: Value) -> Self {
         Self {
             keep_verbatim: !record.is_exact(),
             record,
+            envelope,
             message_id: None,
             channel: None,
             status: None,
@@ -299,7 +302,7 @@ impl<'a> Draft<'a> {
             attributes: self.attributes,
             extra,
             as_sent: self.as_sent,
-            envelope: Value::Null,
+            envelope: self.envelope,
             verbatim: self.keep_verbatim.then(|| text.to_owned()),
         })
     }

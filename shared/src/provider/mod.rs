@@ -11,6 +11,12 @@ pub mod google_rbm_server;
 pub mod jio_rcs;
 pub mod jio_rcs_agent;
 mod mapping;
+mod meta;
+pub mod meta_account;
+pub mod meta_call;
+pub mod meta_message;
+pub mod meta_status;
+mod nesting;
 pub mod netcore_delivery_status;
 pub mod netcore_email;
 pub mod netcore_email_sendgrid;
@@ -39,6 +45,7 @@ pub(crate) use content::EventContent;
 use content::Fields;
 use mapping::Draft;
 pub(crate) use mapping::is_empty;
+pub(crate) use nesting::{Nesting, Step, expected, is_nested, nesting};
 
 /// Reference to one of [`ALL`].
 pub type FormatId = &'static Format;
@@ -52,7 +59,8 @@ pub struct Format {
     pub name: FormatName,
     /// The provider: `provider` in the table and in the metrics' dimension.
     pub provider: &'static str,
-    /// The field of the envelope that holds the records; `None` for a bare array or object.
+    /// The field of the envelope that holds the records; `None` for a bare array or object, and for an envelope
+    /// with several levels.
     pub envelope: Option<&'static str>,
     /// Whether a record is also sent as parameters: in the query of a GET request, or as a form.
     pub parameters: bool,
@@ -105,7 +113,7 @@ enum Role {
 }
 
 /// All known formats.
-pub static ALL: [FormatId; 16] = [
+pub static ALL: [FormatId; 20] = [
     &netcore_events::FORMAT,
     &netcore_incoming::FORMAT,
     &netcore_delivery_status::FORMAT,
@@ -122,6 +130,10 @@ pub static ALL: [FormatId; 16] = [
     &paytm_rcs::FORMAT,
     &jio_rcs::FORMAT,
     &jio_rcs_agent::FORMAT,
+    &meta_status::FORMAT,
+    &meta_message::FORMAT,
+    &meta_call::FORMAT,
+    &meta_account::FORMAT,
 ];
 
 impl Format {
@@ -186,11 +198,16 @@ impl Format {
     /// # Errors
     /// [`Unreadable`] says what is missing or wrong. It does not quote the record.
     pub fn read(&'static self, text: &str) -> Result<Event, Unreadable> {
-        self.read_record(Record::parse(text)?, text)
+        self.read_record(Record::parse(text)?, text, Value::Null)
     }
 
-    fn read_record(&'static self, record: Record<'_>, text: &str) -> Result<Event, Unreadable> {
-        let mut draft = Draft::new(record);
+    fn read_record(
+        &'static self,
+        record: Record<'_>,
+        text: &str,
+        envelope: Value,
+    ) -> Result<Event, Unreadable> {
+        let mut draft = Draft::new(record, envelope);
         for (field, role) in self.fields {
             draft.map_named(self, field, *role)?;
         }
@@ -204,12 +221,20 @@ impl Format {
 /// # Errors
 /// [`Unreadable`] if no format recognizes the record, or if the one that does cannot read it.
 pub fn read(formats: &[FormatId], text: &str) -> Result<Event, Unreadable> {
+    read_within(formats, text, Value::Null)
+}
+
+/// [`read`] with the fields around the record, see [`Event::envelope`].
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_within(formats: &[FormatId], text: &str, envelope: Value) -> Result<Event, Unreadable> {
     let record = Record::parse(text)?;
     let has = |field: &str| record.get(field).is_some();
     match recognize(formats, has, |format| {
         record.names().any(|name| format.is_id(name))
     }) {
-        Some(format) => format.read_record(record, text),
+        Some(format) => format.read_record(record, text, envelope),
         None => Err(Unreadable(format!(
             "the record has no field {}",
             formats
@@ -243,11 +268,15 @@ fn recognize(
     has: impl Fn(&str) -> bool,
     has_id_alias: impl Fn(&Format) -> bool,
 ) -> Option<FormatId> {
+    // A list of records has one format in a nested envelope. Outside, such a record could be another format's.
+    let are_nested = formats.iter().all(is_nested);
+    let is_certain = are_nested && formats.len() == 1;
     let mut formats = formats.iter().copied();
     formats.find(|format| {
         let has_id =
             format.id_field().is_none_or(&has) || (!format.aliases.is_empty() && has_id_alias(format));
-        has_id && (format.recognizes)(&has)
+        let is_possible = are_nested || !is_nested(format);
+        is_possible && has_id && (is_certain || (format.recognizes)(&has))
     })
 }
 

@@ -8,6 +8,7 @@
     reason = "an unexpected result must fail the test"
 )]
 
+mod meta;
 mod properties;
 mod samples;
 mod variants;
@@ -26,7 +27,9 @@ fn record_of(body: &[u8]) -> Map<String, Value> {
 }
 
 fn record_in(body: &Value) -> Value {
-    let inside = ["delivery_status", "incoming_message"]
+    // Meta nests its records.
+    let body = body.pointer("/entry/0/changes/0/value").unwrap_or(body);
+    let inside = ["delivery_status", "incoming_message", "statuses", "messages"]
         .iter()
         .find_map(|envelope| body.get(*envelope))
         .unwrap_or(body);

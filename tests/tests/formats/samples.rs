@@ -148,6 +148,24 @@ rbm-event/vi_text                     RCS      received  919999999901  174896310
 sms-delivery/delivered                SMS      delivered 919999999901  1764585432000 5031754312
 sms-delivery/dlt_failure              SMS      dlt_chain_failure 919999999903  1764585450000 5031754314
 sms-delivery/failed                   SMS      failed    919999999902  1764585440000 5031754313
+whatsapp-cloud/button                 WHATSAPP clicked   16505551234   1750264384000 wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ002A==
+whatsapp-cloud/button_without_number  WHATSAPP clicked   whatsapp:US.13491208655302741918 1750264484000 wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ006A==
+whatsapp-cloud/delivered              WHATSAPP delivered 16505551234   1750263775000 wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI3QTREMEFFNzA0RTlDQjIyNUIA
+whatsapp-cloud/failed                 WHATSAPP failed    16505551234   1750263774000 wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI1QjA2QUY2MUU0QzZERjk1M0YA
+whatsapp-cloud/failed_without_number  WHATSAPP failed    whatsapp:US.13491208655302741918 1750263784000 wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI5QjE2MUU0QzZERjk1M0YwMEIA
+whatsapp-cloud/image                  WHATSAPP received  16505551234   1750264400000 wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ009A==
+whatsapp-cloud/interactive            WHATSAPP clicked   16505551234   1750264385000 wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ003A==
+whatsapp-cloud/interactive_without_number WHATSAPP clicked   whatsapp:US.13491208655302741918 1750264485000 wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ007A==
+whatsapp-cloud/location               WHATSAPP received  16505551234   1750264410000 wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ010A==
+whatsapp-cloud/number_changed         WHATSAPP received  16505551234   1750264440000 wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ011A==
+whatsapp-cloud/reaction               WHATSAPP received  16505551234   1750264386000 wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ004A==
+whatsapp-cloud/reaction_without_number WHATSAPP received  whatsapp:US.13491208655302741918 1750264486000 wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ008A==
+whatsapp-cloud/read                   WHATSAPP read      16505551234   1750263910000 wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI3QTREMEFFNzA0RTlDQjIyNUIA
+whatsapp-cloud/read_without_number    WHATSAPP read      whatsapp:US.13491208655302741918 1750263915000 wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI5QjE2MUU0QzZERjk1M0YwMEIA
+whatsapp-cloud/sent                   WHATSAPP sent      16505551234   1750263773000 wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI3QTREMEFFNzA0RTlDQjIyNUIA
+whatsapp-cloud/sent_without_number    WHATSAPP sent      whatsapp:US.13491208655302741918 1750263780000 wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI5QjE2MUU0QzZERjk1M0YwMEIA
+whatsapp-cloud/text                   WHATSAPP received  16505551234   1750264383000 wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ001A==
+whatsapp-cloud/text_without_number    WHATSAPP received  whatsapp:US.13491208655302741918 1750264483000 wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ005A==
 ";
 
 /// File, third part of the status key, and the other attributes: texts in full, of maps the names.
@@ -281,6 +299,24 @@ rbm-event/vi_text                     #<time>.<digest> content={text} provider=g
 sms-delivery/delivered                - bot_id=NETCOR provider=netcore as_sent={reqid,status}
 sms-delivery/dlt_failure              #<time>.<digest> remarks=TM-Chain registration is incomplete provider=netcore extra={circle} as_sent={MSISDN,Status,dlr_time,error,request_ID}
 sms-delivery/failed                   - bot_id=NETCOR remarks=Absent subscriber provider=netcore as_sent={reqid,status}
+whatsapp-cloud/button                 #<time>.<digest> bot_id=15550783881 message_type=button click={button} in_reply_to=wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI3QTREMEFFNzA0RTlDQjIyNUIA identities=["whatsapp:US.13491208655302741918"] provider=meta extra={context,from,from_user_id} envelope={entry,object}
+whatsapp-cloud/button_without_number  #<time>.<digest> bot_id=15550783881 message_type=button click={button} in_reply_to=wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI3QTREMEFFNzA0RTlDQjIyNUIA provider=meta extra={context,from_user_id} envelope={entry,object}
+whatsapp-cloud/delivered              - bot_id=15550783881 callback_data=order-8812 pricing={billable,category,pricing_model,type} identities=["whatsapp:US.13491208655302741918"] provider=meta extra={recipient_id,recipient_user_id} envelope={entry,object}
+whatsapp-cloud/failed                 - bot_id=15550783881 callback_data=order-8812 remarks=131026 Message undeliverable identities=["whatsapp:US.13491208655302741918"] provider=meta extra={errors,recipient_id,recipient_user_id} envelope={entry,object}
+whatsapp-cloud/failed_without_number  - bot_id=15550783881 callback_data=order-8812 remarks=131026 Message undeliverable provider=meta extra={errors,recipient_user_id} envelope={entry,object}
+whatsapp-cloud/image                  #<time>.<digest> bot_id=15550783881 message_type=image content={image} identities=["whatsapp:US.13491208655302741918"] provider=meta extra={from,from_user_id} envelope={entry,object}
+whatsapp-cloud/interactive            #<time>.<digest> bot_id=15550783881 message_type=interactive click={interactive} in_reply_to=wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI3QTREMEFFNzA0RTlDQjIyNUIA identities=["whatsapp:US.13491208655302741918"] provider=meta extra={context,from,from_user_id} envelope={entry,object}
+whatsapp-cloud/interactive_without_number #<time>.<digest> bot_id=15550783881 message_type=interactive click={interactive} in_reply_to=wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI3QTREMEFFNzA0RTlDQjIyNUIA provider=meta extra={context,from_user_id} envelope={entry,object}
+whatsapp-cloud/location               #<time>.<digest> bot_id=15550783881 message_type=location content={location} identities=["whatsapp:US.13491208655302741918"] provider=meta extra={from,from_user_id} envelope={entry,object}
+whatsapp-cloud/number_changed         #<time>.<digest> bot_id=15550783881 message_type=system content={system} identities=["whatsapp:US.13491208655302741918","16505555678"] provider=meta extra={from,from_user_id} envelope={entry,object}
+whatsapp-cloud/reaction               #<time>.<digest> bot_id=15550783881 message_type=reaction content={reaction} in_reply_to=wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI3QTREMEFFNzA0RTlDQjIyNUIA identities=["whatsapp:US.13491208655302741918"] provider=meta extra={from,from_user_id} envelope={entry,object}
+whatsapp-cloud/reaction_without_number #<time>.<digest> bot_id=15550783881 message_type=reaction content={reaction} in_reply_to=wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI3QTREMEFFNzA0RTlDQjIyNUIA provider=meta extra={from_user_id} envelope={entry,object}
+whatsapp-cloud/read                   - bot_id=15550783881 callback_data=order-8812 identities=["whatsapp:US.13491208655302741918"] provider=meta extra={recipient_id,recipient_user_id} envelope={entry,object}
+whatsapp-cloud/read_without_number    - bot_id=15550783881 callback_data=order-8812 provider=meta extra={recipient_user_id} envelope={entry,object}
+whatsapp-cloud/sent                   - bot_id=15550783881 callback_data=order-8812 pricing={billable,category,pricing_model,type} identities=["whatsapp:US.13491208655302741918"] provider=meta extra={recipient_id,recipient_user_id} envelope={entry,object}
+whatsapp-cloud/sent_without_number    - bot_id=15550783881 callback_data=order-8812 pricing={billable,category,pricing_model,type} provider=meta extra={recipient_user_id} envelope={entry,object}
+whatsapp-cloud/text                   #<time>.<digest> bot_id=15550783881 message_type=text content={text} identities=["whatsapp:US.13491208655302741918"] provider=meta extra={from,from_user_id} envelope={entry,object}
+whatsapp-cloud/text_without_number    #<time>.<digest> bot_id=15550783881 message_type=text content={text} provider=meta extra={from_user_id} envelope={entry,object}
 "#;
 
 #[tokio::test(flavor = "multi_thread")]

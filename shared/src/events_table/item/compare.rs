@@ -65,7 +65,8 @@ impl<'a> Content<'a> {
             return vec![FORMAT];
         }
         let mut names = provider::differing(self.format, &self.record, &other.record);
-        if self.envelope != other.envelope {
+        // A retry can contain other records, and other fields around them.
+        if !provider::is_nested(&self.format) && self.envelope != other.envelope {
             names.push(ENVELOPE);
         }
         names

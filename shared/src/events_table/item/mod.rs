@@ -233,8 +233,8 @@ mod tests {
 
     fn items_of(body: &str, formats: &[FormatId], at: EpochMillis) -> Vec<Item> {
         let batch = Batch::parse(Verified::in_test(body.as_bytes()), formats).unwrap();
-        let read = |text| Item::from(build(batch.read(text).unwrap(), arrival(at)).unwrap());
-        batch.records().map(read).collect()
+        let read = |position| Item::from(build(batch.read(position).unwrap(), arrival(at)).unwrap());
+        batch.positions().map(read).collect()
     }
 
     fn item_of(record: &str) -> Item {
