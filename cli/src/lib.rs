@@ -1,12 +1,13 @@
 //! The command `netcore-webhooks`: the local instance and the commands for operators.
 //!
 //! [`serve`] runs every function on the embedded servers of [`local`], and [`function_url`] builds
-//! events in the format of function URLs. [`sign`], [`get`], [`simulate`], [`cost`], [`erase`] and
-//! [`dead_letters`] are commands; [`target`] finds their table and queues.
+//! events in the format of function URLs. [`sign`], [`get`], [`simulate`], [`cost`], [`erase`],
+//! [`formats`] and [`dead_letters`] are commands; [`target`] finds their table and queues.
 
 pub mod cost;
 pub mod dead_letters;
 pub mod erase;
+pub mod formats;
 pub mod function_url;
 pub mod get;
 mod listener;

@@ -12,7 +12,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use netcore_webhooks::{
     cost,
     dead_letters::{self, Selection},
-    erase, get,
+    erase,
+    formats::Formats,
+    get,
     local::LocalOptions,
     serve::{Options, POLICY, Server},
     sign, simulate, stdout,
@@ -65,6 +67,14 @@ enum Command {
     Erase(erase::Options),
     /// Print the monthly AWS bill, by part.
     Cost(cost::Options),
+    /// Print what each function takes, with examples, and how it answers its senders.
+    Formats {
+        /// Only this function.
+        function: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Manage the messages in the dead-letter queue.
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
@@ -167,6 +177,14 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
                 stdout::print_line(serde_json::to_string_pretty(&bill)?)
             } else {
                 stdout::print(bill)
+            }
+        }
+        Command::Formats { function, json } => {
+            let formats = Formats::of(function.as_deref())?;
+            if json {
+                stdout::print_line(serde_json::to_string_pretty(&formats)?)
+            } else {
+                stdout::print(formats)
             }
         }
         Command::DeadLetters(command) => dead_letters(&data, command).await,
@@ -279,7 +297,8 @@ async fn rebuild(data: &Path) -> anyhow::Result<()> {
 
 async fn dead_letters(data: &Path, command: DeadLettersCommand) -> anyhow::Result<()> {
     let target = Target::find(data, Needs::Queues).await?;
-    let queue = DeadLetters::new(target.aws.sqs, &target.storage);
+    let table = target.events_table();
+    let queue = DeadLetters::new(target.aws.sqs, &target.storage).with_table(table);
     match command {
         DeadLettersCommand::List(filter) => {
             let found = queue.hold(&filter.into()).await?;

@@ -6,7 +6,10 @@ use std::{fs, path::Path};
 use anyhow::{Context as _, bail};
 use aws_sdk_dynamodb::types::AttributeValue;
 use webhook_ingest::{
-    events_table::item::{self, Item},
+    events_table::{
+        EventsTable,
+        item::{self, Item},
+    },
     operations::{
         clients::{Aws, Timeouts},
         config::{StorageConfig, environment},
@@ -48,19 +51,27 @@ impl Needs {
     }
 }
 
+/// Stands for a variable that a command does not use.
+const UNUSED: &str = "https://not.set.invalid/";
+
 impl Target {
+    /// The events table; `None` if the environment names only queues.
+    pub fn events_table(&self) -> Option<EventsTable> {
+        let name = &self.storage.events_table;
+        (name != UNUSED).then(|| EventsTable::new(self.aws.dynamodb.clone(), name.clone()))
+    }
+
     /// The target that the environment names, or the running instance of this data folder.
     ///
     /// # Errors
     /// If only some of the variables are set, or no instance is running.
     pub async fn find(data: &Path, needs: Needs) -> anyhow::Result<Self> {
         if needs.variables().iter().any(|name| environment(name).is_some()) {
-            // Placeholders for variables that the command does not use.
             let unused = |name: &str| match name {
                 "EVENTS_TABLE" | "RETRY_QUEUE_URL" | "DEAD_LETTER_QUEUE_URL"
                     if !needs.variables().contains(&name) =>
                 {
-                    Some("https://not.set.invalid/".to_owned())
+                    Some(UNUSED.to_owned())
                 }
                 _ => None,
             };
@@ -106,7 +117,10 @@ impl Target {
         query
             .table_name(&self.storage.events_table)
             .key_condition_expression("#key = :id")
+            // Not the markers of rejected bodies.
+            .filter_expression("attribute_exists(#channel)")
             .expression_attribute_names("#key", item::MESSAGE_ID)
+            .expression_attribute_names("#channel", item::CHANNEL)
             .expression_attribute_values(":id", AttributeValue::S(message_id.to_owned()))
             .consistent_read(true)
             .into_paginator()

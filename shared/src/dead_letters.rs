@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::{
     event::{EpochMillis, time},
+    events_table::{EventsTable, rejected::RejectedBody},
     operations::{clients, config::StorageConfig},
     pipeline::batch::Batch,
     provider,
@@ -169,6 +170,8 @@ pub struct DeadLetters {
     client: Client,
     dead: String,
     retry: SqsQueue,
+    /// The table with the markers of rejected bodies.
+    table: Option<EventsTable>,
 }
 
 impl DeadLetters {
@@ -178,7 +181,15 @@ impl DeadLetters {
             dead: config.dead_letter_queue_url.clone(),
             retry: SqsQueue::new(client.clone(), config.retry_queue_url.clone()),
             client,
+            table: None,
         }
+    }
+
+    /// The same; when a dead letter is deleted, the marker of its body is removed from this table. Without it,
+    /// the same body does not become a dead letter again until the marker expires.
+    #[must_use]
+    pub fn with_table(self, table: Option<EventsTable>) -> Self {
+        Self { table, ..self }
     }
 
     /// The dead letter with this id, if a search of 15 seconds and 2,000 messages finds it. It stays hidden
@@ -346,6 +357,8 @@ impl DeadLetters {
     /// # Errors
     /// If the queue does not answer. The dead letter then stays in the queue.
     pub async fn delete(&self, dead_letter: &DeadLetter) -> Result<(), DeadLetterError> {
+        // Before the message: a marker must not stand for a body that is not kept.
+        self.forget(dead_letter).await;
         for handle in &dead_letter.handles {
             self.client
                 .delete_message()
@@ -356,6 +369,24 @@ impl DeadLetters {
                 .map_err(|e| DeadLetterError::NotDeleted(clients::failure(&e).to_owned()))?;
         }
         Ok(())
+    }
+
+    /// Removes the marker of a rejected body.
+    async fn forget(&self, dead_letter: &DeadLetter) {
+        let (Some(table), Some(message)) = (&self.table, dead_letter.message()) else {
+            return;
+        };
+        if !matches!(message.reason, Reason::Malformed | Reason::Unreadable) {
+            return;
+        }
+        let body = RejectedBody::new(&message.function, message.body.bytes());
+        if let Err(why) = table.forget_rejected(&body).await {
+            tracing::warn!(
+                id = dead_letter.id,
+                why,
+                "a marker stays: the same body does not become a dead letter again within 13 days"
+            );
+        }
     }
 
     /// Sends dead letters to the retry queue. Deletes each one after the retry queue accepted it.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::{fixtures::receiver_names, storage::Key};
 
 /// Folders whose samples are composed from the provider's documentation. The provider published the others.
-const COMPOSED: [&str; 2] = ["incoming-webhook-whatsapp", "rcs-callback"];
+const COMPOSED: [&str; 3] = ["incoming-webhook-whatsapp", "rcs-callback", "sms-delivery"];
 
 /// A sample body.
 #[derive(Debug, Clone)]
@@ -160,4 +160,7 @@ rcs-callback/outbound_video           7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b03      
 rcs-callback/read                     7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b01                               RCS#read
 rcs-callback/suggestion_link          7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b08                               RCS#clicked#evt-08-tap-1
 rcs-callback/suggestion_reply         7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b08                               RCS#clicked#evt-08-tap-2
+sms-delivery/delivered                5031754312                                                         SMS#delivered
+sms-delivery/dlt_failure              5031754314                                                         SMS#dlt_chain_failure#1764585450000.ggnJbTaxQl-ZgH-OhPJ6MA
+sms-delivery/failed                   5031754313                                                         SMS#failed
 ";

@@ -11,7 +11,10 @@ use futures::future::join_all;
 use netcore_webhooks::local::RunningInstance;
 use serde_json::{Map, Value, json, value::RawValue};
 use webhook_ingest::{
-    events_table::item::{self, Item},
+    events_table::{
+        item::{self, Item},
+        rejected,
+    },
     operations::clients::{Aws, Timeouts},
     provider,
     queue::{
@@ -51,9 +54,24 @@ impl Storage {
         &self.aws
     }
 
-    /// Every item of the events table.
+    /// Every event of the events table.
     pub async fn items(&self) -> Vec<Item> {
-        self.scan(&self.instance.events_table).await
+        let (_, events) = self.markers_and_events().await;
+        events
+    }
+
+    /// The markers of rejected bodies in the events table.
+    pub async fn markers(&self) -> Vec<Item> {
+        let (markers, _) = self.markers_and_events().await;
+        markers
+    }
+
+    async fn markers_and_events(&self) -> (Vec<Item>, Vec<Item>) {
+        let items = self.scan(&self.instance.events_table).await;
+        items.into_iter().partition(|item| {
+            let (message_id, status_key) = key(item);
+            rejected::is_marker(&message_id, &status_key)
+        })
     }
 
     /// Every item of the counters' table.
@@ -75,10 +93,11 @@ impl Storage {
             .expect("the table is readable")
     }
 
-    /// The number of items in the events table.
+    /// The number of events in the events table.
     pub async fn count(&self) -> usize {
         let scan = self.aws.dynamodb.scan().table_name(&self.instance.events_table);
         let scan = scan.consistent_read(true).select(Select::Count);
+        let scan = scan.filter_expression("attribute_not_exists(copies)");
         let mut pages = scan.into_paginator().send();
         let mut count = 0;
         while let Some(page) = pages.next().await {

@@ -6,10 +6,11 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use aws_sdk_sqs::types::{Message, QueueAttributeName};
 use tokio::time::Instant;
 use webhook_ingest::{
+    events_table::rejected::RejectedBody,
     operations::clients,
     phone::redact,
     pipeline::{Positions, batch::Batch},
@@ -214,6 +215,7 @@ impl Scan<'_> {
         }
         // Send before delete: an error in between duplicates records and loses none.
         self.send(&rest).await?;
+        self.forget(message).await?;
         for handle in handles {
             self.delete(handle).await?;
         }
@@ -221,6 +223,16 @@ impl Scan<'_> {
         found.deleted += 1;
         found.kept += kept;
         Ok(())
+    }
+
+    /// Removes the marker of a rejected body, which contains a digest of it.
+    async fn forget(&self, message: Option<&QueueMessage>) -> anyhow::Result<()> {
+        let (Some(message), Some(table)) = (message, self.target.events_table()) else {
+            return Ok(());
+        };
+        let body = RejectedBody::new(&message.function, message.body.bytes());
+        let forgotten = table.forget_rejected(&body).await;
+        forgotten.map_err(|why| anyhow!("the marker of a message could not be removed: {why}"))
     }
 
     async fn send(&self, messages: &[QueueMessage]) -> anyhow::Result<()> {

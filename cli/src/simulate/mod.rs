@@ -12,6 +12,7 @@ mod reconciliation;
 mod report;
 mod responses;
 mod sender;
+mod sms;
 mod traffic;
 mod whatsapp;
 

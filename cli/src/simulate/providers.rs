@@ -6,11 +6,16 @@ use super::{
     gateway, netcore,
     people::{OutgoingMessage, World},
     random::Random,
-    whatsapp,
+    sms, whatsapp,
 };
 
 /// All simulated providers.
-static PROVIDERS: [&Provider; 3] = [&netcore::PROVIDER, &whatsapp::PROVIDER, &gateway::PROVIDER];
+static PROVIDERS: [&Provider; 4] = [
+    &netcore::PROVIDER,
+    &whatsapp::PROVIDER,
+    &gateway::PROVIDER,
+    &sms::PROVIDER,
+];
 
 /// All formats in which a simulation posts events.
 pub fn formats() -> impl Iterator<Item = PostFormat> {

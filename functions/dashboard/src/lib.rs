@@ -46,7 +46,9 @@ use std::{sync::Arc, time::Instant};
 
 use http::Response;
 use lambda_http::{Body, Request, RequestExt as _};
-use webhook_ingest::{auth::RefreshingSecret, event::time, operations::clients::Aws};
+use webhook_ingest::{
+    auth::RefreshingSecret, event::time, events_table::EventsTable, operations::clients::Aws,
+};
 
 pub use access::AccessError;
 pub use config::DashboardConfig;
@@ -90,7 +92,11 @@ impl Dashboard {
         let parts = Arc::new(AppState {
             table: table::EventsTable::new(dynamodb.clone(), config.storage.events_table.clone()),
             counters: summary::Counters::new(dynamodb.clone(), rollups.clone()),
-            queues: queues::Queues::new(aws.sqs.clone(), &config.storage),
+            queues: queues::Queues::new(
+                aws.sqs.clone(),
+                &config.storage,
+                EventsTable::new(dynamodb.clone(), config.storage.events_table.clone()),
+            ),
             attempts: rate_limit::Attempts::new(dynamodb.clone(), rollups.clone()),
             sessions: ended_sessions::Sessions::new(dynamodb.clone(), rollups.clone()),
             sign_in,

@@ -9,6 +9,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use webhook_ingest::dead_letters::{self, DeadLetterError};
 use webhook_ingest::{
+    events_table::EventsTable,
     operations::{clients, config::StorageConfig},
     queue::message::{QueueMessage, QueueMessageError},
 };
@@ -36,9 +37,10 @@ pub(crate) struct Queues {
 }
 
 impl Queues {
-    pub(crate) fn new(client: Client, config: &StorageConfig) -> Self {
+    pub(crate) fn new(client: Client, config: &StorageConfig, table: EventsTable) -> Self {
+        let dead_letters = dead_letters::DeadLetters::new(client.clone(), config);
         Self {
-            dead_letters: dead_letters::DeadLetters::new(client.clone(), config),
+            dead_letters: dead_letters.with_table(Some(table)),
             client,
             retry: config.retry_queue_url.clone(),
             dead: config.dead_letter_queue_url.clone(),

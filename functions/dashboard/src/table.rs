@@ -125,7 +125,10 @@ impl EventsTable {
             .query()
             .table_name(&self.name)
             .key_condition_expression("#key = :id")
+            // Not the markers of rejected bodies.
+            .filter_expression("attribute_exists(#channel)")
             .expression_attribute_names("#key", MESSAGE_ID)
+            .expression_attribute_names("#channel", CHANNEL)
             .expression_attribute_values(":id", AttributeValue::S(id.to_owned()))
             .consistent_read(true)
     }

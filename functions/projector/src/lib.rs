@@ -24,7 +24,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 use webhook_ingest::{
     event::time,
-    events_table::item::Item,
+    events_table::{
+        item::{Item, MESSAGE_ID, STATUS_KEY},
+        rejected,
+    },
     operations::{
         clients::Aws,
         metrics::{self, Metrics, is_zero},
@@ -250,7 +253,7 @@ impl Batch {
                     if let Some(delta) = delta(record) {
                         batch.deltas.push(delta);
                         batch.indexes.push(index);
-                    } else {
+                    } else if !is_marker(record) {
                         let why =
                             "the record is not an event: a key, a channel, a status or a time is missing";
                         batch.uncountable.insert(index, why.to_owned());
@@ -277,6 +280,15 @@ fn sequence_number(record: &Value) -> String {
         .get("dynamodb")
         .and_then(|change| change.get("SequenceNumber"));
     number.and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// Whether the record is a marker of a rejected body, which is not an event.
+fn is_marker(record: &Value) -> bool {
+    let key = |name: &str| record.get("dynamodb")?.get("Keys")?.get(name)?.get("S")?.as_str();
+    matches!(
+        (key(MESSAGE_ID), key(STATUS_KEY)),
+        (Some(message_id), Some(status_key)) if rejected::is_marker(message_id, status_key)
+    )
 }
 
 fn delta(record: &Value) -> Option<CounterDelta> {

@@ -17,7 +17,10 @@ use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use webhook_ingest::{
     counters::{PERIOD, SERIES},
     event::time,
-    events_table::item::Item,
+    events_table::{
+        item::{Item, MESSAGE_ID, STATUS_KEY},
+        rejected,
+    },
 };
 
 use crate::{
@@ -138,10 +141,11 @@ async fn read(
         .into_paginator()
         .send();
     while let Some(page) = read.next().await {
-        let items = page
+        let mut items = page
             .context("the events table could not be read")?
             .items
             .unwrap_or_default();
+        items.retain(|item| !is_marker(item));
         let deltas = items.iter().filter_map(CounterDelta::of).collect();
         if pages.send((items.len(), deltas)).await.is_err() {
             // The counting has ended, and returns the reason.
@@ -149,6 +153,15 @@ async fn read(
         }
     }
     Ok(())
+}
+
+/// Whether an item is a marker of a rejected body.
+fn is_marker(item: &Item) -> bool {
+    let text = |name: &str| item.get(name)?.as_s().ok().map(String::as_str);
+    matches!(
+        (text(MESSAGE_ID), text(STATUS_KEY)),
+        (Some(message_id), Some(status_key)) if rejected::is_marker(message_id, status_key)
+    )
 }
 
 /// Adds up events before they are written. A scan returns events in no order, so each page has some events of

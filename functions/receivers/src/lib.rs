@@ -3,39 +3,57 @@
 use std::process::ExitCode;
 
 use webhook_ingest::{
-    http::{receiver::Receiver, runtime},
-    provider::{netcore_delivery_status, netcore_events, netcore_incoming, rcs_gateway, whatsapp_incoming},
+    http::{
+        receiver::Receiver,
+        runtime,
+        sender::{NETCORE, NETCORE_SMS, PAYTM, RCS_GATEWAY},
+    },
+    provider::{
+        netcore_delivery_status, netcore_events, netcore_incoming, netcore_sms, rcs_gateway,
+        whatsapp_incoming,
+    },
 };
 
 /// All receivers.
 ///
 /// RCS events and SMS fallback have the same record format, so `event-webhook` and `fallback-sms` accept
 /// both.
-pub static RECEIVERS: [Receiver; 5] = [
+pub static RECEIVERS: [Receiver; 6] = [
     Receiver {
         function: "event-webhook",
         provider: "netcore",
         formats: &[&netcore_events::FORMAT],
+        senders: &[&NETCORE, &PAYTM],
     },
     Receiver {
         function: "fallback-sms",
         provider: "netcore",
         formats: &[&netcore_events::FORMAT],
+        senders: &[&NETCORE],
     },
     Receiver {
         function: "incoming-webhook",
         provider: "netcore",
         formats: &[&netcore_incoming::FORMAT, &whatsapp_incoming::FORMAT],
+        senders: &[&NETCORE],
     },
     Receiver {
         function: "delivery-status",
         provider: "netcore",
         formats: &[&netcore_delivery_status::FORMAT],
+        senders: &[&NETCORE],
     },
     Receiver {
         function: "rcs-callback",
         provider: "rcs-gateway",
         formats: &[&rcs_gateway::FORMAT],
+        senders: &[&RCS_GATEWAY],
+    },
+    Receiver {
+        function: "sms-delivery",
+        provider: "netcore",
+        formats: &[&netcore_sms::FORMAT],
+        senders: &[&NETCORE_SMS],
     },
 ];
 

@@ -19,7 +19,11 @@ use webhook_ingest::{
         config::StorageConfig,
         metrics::{self, Metrics, is_zero},
     },
-    pipeline::{BatchOutcome, Deadlines, Pipeline, Retried, batch::Batch},
+    pipeline::{
+        BatchOutcome, Deadlines, Pipeline, Retried,
+        batch::Batch,
+        decode::{Decoded, decode},
+    },
     queue::message::{QueueMessage, QueueMessageError, Reason},
 };
 
@@ -306,12 +310,24 @@ impl Unpacked {
     fn read(message: &SqsMessage) -> Result<Self, Failure> {
         let message = QueueMessage::read(message.body.as_deref().unwrap_or_default())
             .map_err(|error: QueueMessageError| Failure::Foreign(error.to_string()))?;
-        match receiver(&message.function) {
-            Some(receiver) => Ok(Self { message, receiver }),
-            None => Err(Failure::Foreign(
+        let Some(receiver) = receiver(&message.function) else {
+            return Err(Failure::Foreign(
                 "no function with its name receives webhooks".into(),
-            )),
-        }
+            ));
+        };
+        // A rejected body is kept as it arrived, and a person can send it back.
+        let rewritten = match message.verified().map(|body| decode(body, receiver.formats)) {
+            Some(Ok(Decoded::Rewritten(json))) => Some(json),
+            _ => None,
+        };
+        let message = match rewritten {
+            Some(json) => QueueMessage {
+                body: json.into(),
+                ..message
+            },
+            None => message,
+        };
+        Ok(Self { message, receiver })
     }
 }
 

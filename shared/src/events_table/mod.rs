@@ -3,6 +3,7 @@
 pub mod index;
 mod insert;
 pub mod item;
+pub mod rejected;
 
 use aws_sdk_dynamodb::{
     Client, error::SdkError, operation::put_item::PutItemError, types::ReturnValuesOnConditionCheckFailure,

@@ -4,4 +4,5 @@ pub mod function_url;
 pub mod receiver;
 pub mod response;
 pub mod runtime;
+pub mod sender;
 mod unlisted;

@@ -4,17 +4,21 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, Method, Response, header::CONTENT_TYPE};
 use lambda_http::{Body, Request, RequestExt as _, request::RequestContext};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::{
-    auth::{Challenge, Policy, PolicyError, RefreshingSecret, Refusal, Unverified, Verdict, Verified},
+    auth::{
+        Challenge, Policy, PolicyError, RefreshingSecret, Refusal, Unverified, Verdict, Verified,
+        VerifiedBody,
+    },
     event::{EpochMillis, time},
     http::{
         function_url::RawQuery,
-        response::Answer,
+        response::{Answer, Statuses},
+        sender::{self, Sender},
         unlisted::{self, Report, Unlisted},
     },
     operations::{
@@ -23,7 +27,11 @@ use crate::{
         logging::Sampler,
         metrics::{self, Metrics},
     },
-    pipeline::{BatchOutcome, Deadlines, Ingested, Pipeline, batch::Batch},
+    pipeline::{
+        BatchOutcome, Deadlines, Ingested, Pipeline, Rejected,
+        batch::Batch,
+        decode::{self, form},
+    },
     provider::FormatId,
     queue::message::{QueueMessage, Reason},
 };
@@ -37,6 +45,28 @@ pub struct Receiver {
     pub provider: &'static str,
     /// The record formats that it accepts.
     pub formats: &'static [FormatId],
+    /// Its senders. Answers have the statuses that the first one understands, unless variables name others.
+    pub senders: &'static [&'static Sender],
+}
+
+impl Receiver {
+    /// The statuses of its answers: those that its first sender understands.
+    pub fn default_statuses(&self) -> Statuses {
+        let sender = self.senders.first().copied().unwrap_or(&sender::NETCORE);
+        Statuses {
+            rejected: sender.rejected,
+            unauthenticated: sender.unauthenticated,
+        }
+    }
+
+    /// The same, unless variables name others.
+    fn statuses(&self, config: &ReceiverConfig) -> Statuses {
+        let default = self.default_statuses();
+        Statuses {
+            rejected: config.reject_status.unwrap_or(default.rejected),
+            unauthenticated: config.auth_error_status.unwrap_or(default.unauthenticated),
+        }
+    }
 }
 
 /// A running receiver. Cheap to clone; clones share clients and policy.
@@ -45,6 +75,7 @@ pub struct Ingest(Arc<Parts>);
 
 struct Parts {
     receiver: Receiver,
+    statuses: Statuses,
     config: ReceiverConfig,
     policy: RefreshingSecret<Policy>,
     pipeline: Pipeline,
@@ -74,6 +105,7 @@ impl Ingest {
         let pipeline = Pipeline::new(config.storage.clone(), aws);
         Ok(Self(Arc::new(Parts {
             receiver,
+            statuses: receiver.statuses(&config),
             config,
             policy,
             pipeline,
@@ -90,7 +122,7 @@ impl Ingest {
             .lambda_context_ref()
             .map(|context| context.request_id.clone())
             .unwrap_or_default();
-        let bytes = request.body().len();
+        let bytes = content_bytes(&request);
         let (answer, outcome) = parts.answer(request, started).await;
         let took = started.elapsed();
         let class = answer.unauthenticated();
@@ -102,7 +134,7 @@ impl Ingest {
             outcome: answer.outcome(),
             reason: answer.refusal(),
             unlogged: unlogged.flatten(),
-            status: answer.status().as_u16(),
+            status: answer.status(parts.statuses).as_u16(),
             bytes,
             records: outcome,
             duration_ms: class.map(|_| metrics::milliseconds(took)),
@@ -113,7 +145,7 @@ impl Ingest {
             is_logged.then_some(&line),
             measured(&answer, &outcome, took),
         );
-        answer.respond(&method)
+        answer.respond(&method, parts.statuses)
     }
 }
 
@@ -155,46 +187,51 @@ fn measured(answer: &Answer, outcome: &BatchOutcome, took: Duration) -> Metrics 
 impl Parts {
     async fn answer(&self, request: Request, started: Instant) -> (Answer, BatchOutcome) {
         let none = BatchOutcome::default();
-        let query = request
-            .extensions()
-            .get::<RawQuery>()
-            .cloned()
-            .unwrap_or_default()
-            .0;
         match *request.method() {
-            Method::POST => {}
-            Method::GET if !query.is_empty() => {}
-            Method::GET | Method::HEAD => return (Answer::Checked, none),
+            Method::POST | Method::GET => {}
+            Method::HEAD => return (Answer::Checked, none),
             _ => return (Answer::MethodNotAllowed, none),
         }
         let limit = self.config.max_body_bytes;
-        if request.body().len() > limit {
+        if content_bytes(&request) > limit {
             return (Answer::TooLarge { limit }, none);
         }
         let now = time::now();
         let policy = self.policy.current(now).await;
+        // Without the secrets: a query with nothing else is a check, and nothing else of it is kept.
+        let parameters = form::without(query(&request), policy.secret_parameters());
+        let is_in_query = *request.method() == Method::GET;
+        if is_in_query && parameters.is_empty() {
+            return (Answer::Checked, none);
+        }
+        let is_unknown = !form::is_known_to(self.receiver.formats) && (is_in_query || is_form(&request));
         match policy.sources().check(source_ip(&request), request.headers()) {
             Verdict::Allowed => {}
             Verdict::Reported(address) => self.report(address, now),
             Verdict::Refused => return (Answer::Forbidden, none),
         }
-        let (method, headers, body) = split(request);
+        let (headers, query, body) = split(request);
         let unverified = Unverified {
             headers: &headers,
             query: &query,
-            body: &body,
+            body: if is_in_query { query.as_bytes() } else { &body },
         };
         let refused = |refusal: Refusal| {
             let schemes = policy.www_authenticate();
             (Answer::Unauthorized { refusal, schemes }, none)
         };
+        let method = if is_in_query { Method::GET } else { Method::POST };
         match policy.challenge(&method, unverified) {
             Some(Challenge::Answered(value)) => return (Answer::Challenged(value), none),
             Some(Challenge::Refused(refusal)) => return refused(refusal),
-            None if method == Method::GET => return (Answer::Checked, none),
+            None if is_unknown => return (Answer::MethodNotAllowed, none),
             None => {}
         }
         match policy.verify(unverified, now) {
+            Ok(verified) if is_in_query => {
+                let parameters = VerifiedBody::part_of(verified, parameters.into_bytes());
+                self.ingest(parameters.verified(), now, started).await
+            }
             Ok(verified) => self.ingest(verified, now, started).await,
             Err(refusal) => refused(refusal),
         }
@@ -230,13 +267,15 @@ impl Parts {
             store: started + self.config.ack_budget.mul_f64(STORE_SHARE),
             queue: started + self.config.ack_budget,
         };
-        let batch = match Batch::parse(verified, self.receiver.formats) {
+        let formats = self.receiver.formats;
+        let malformed = |why: String| self.reject(verified, now, until, Reason::Malformed, why, 1);
+        let decoded = match decode::decode(verified, formats) {
+            Ok(decoded) => decoded,
+            Err(why) => return malformed(why.to_string()).await,
+        };
+        let batch = match Batch::parse(decoded.verified(), formats) {
             Ok(batch) => batch,
-            Err(malformed) => {
-                return self
-                    .reject(verified, now, until, Reason::Malformed, malformed.to_string(), 1)
-                    .await;
-            }
+            Err(why) => return malformed(why.to_string()).await,
         };
         let function = self.receiver.function;
         let outcome = match self.pipeline.ingest(function, &batch, now, until).await {
@@ -278,24 +317,20 @@ impl Parts {
             received: records,
             ..BatchOutcome::default()
         };
-        if self.pipeline.dead_letter_body(&message, until.queue).await {
-            let dead_lettered = records;
-            (
-                Answer::Malformed { why },
-                BatchOutcome {
-                    dead_lettered,
-                    ..received
-                },
-            )
-        } else {
-            (
-                Answer::Unavailable,
-                BatchOutcome {
-                    lost: records,
-                    ..received
-                },
-            )
-        }
+        let repeated = match self.pipeline.keep_rejected(&message, until.queue).await {
+            Rejected::Kept => 0,
+            Rejected::Repeated(_) => records,
+            Rejected::Lost => {
+                let lost = records;
+                return (Answer::Unavailable, BatchOutcome { lost, ..received });
+            }
+        };
+        let outcome = BatchOutcome {
+            dead_lettered: records,
+            repeated,
+            ..received
+        };
+        (Answer::Malformed { why, records }, outcome)
     }
 }
 
@@ -307,13 +342,36 @@ fn source_ip(request: &Request) -> Option<IpAddr> {
     }
 }
 
-/// Takes the body out without copying it.
-fn split(request: Request) -> (Method, HeaderMap, Vec<u8>) {
-    let (parts, body) = request.into_parts();
+/// The query of the request's URL, as it was sent.
+fn query(request: &Request) -> &str {
+    let query = request.extensions().get::<RawQuery>();
+    query.map_or("", |query| query.0.as_str())
+}
+
+/// The bytes of the request's content: its body, or the query of a GET request.
+fn content_bytes(request: &Request) -> usize {
+    match *request.method() {
+        Method::GET => query(request).len(),
+        _ => request.body().len(),
+    }
+}
+
+/// Whether the body has the type of a form and is not JSON: some clients always name this type.
+fn is_form(request: &Request) -> bool {
+    let content_type = request.headers().get(CONTENT_TYPE);
+    content_type.is_some_and(|value| value.to_str().is_ok_and(form::is_form))
+        && !request.body().is_empty()
+        && !decode::is_json(request.body())
+}
+
+/// Takes headers, query and body out without copying the body.
+fn split(request: Request) -> (HeaderMap, String, Vec<u8>) {
+    let (mut parts, body) = request.into_parts();
+    let query = parts.extensions.remove::<RawQuery>().unwrap_or_default();
     let bytes = match body {
         Body::Text(text) => text.into_bytes(),
         Body::Binary(bytes) => bytes,
         _ => Vec::new(),
     };
-    (parts.method, parts.headers, bytes)
+    (parts.headers, query.0, bytes)
 }

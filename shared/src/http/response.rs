@@ -20,6 +20,15 @@ struct Counts {
     dead_lettered: usize,
 }
 
+/// The statuses of two answers that senders understand differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Statuses {
+    /// Of [`Answer::Malformed`].
+    pub rejected: StatusCode,
+    /// Of [`Answer::Unauthorized`].
+    pub unauthenticated: StatusCode,
+}
+
 /// Result of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -47,6 +56,8 @@ pub enum Answer {
     Malformed {
         /// The fault, without quoting the body.
         why: String,
+        /// The number of its records, at least one.
+        records: usize,
     },
     /// Every record is durable somewhere.
     Accepted(BatchOutcome),
@@ -104,20 +115,21 @@ impl Answer {
     }
 
     /// The status code.
-    pub fn status(&self) -> StatusCode {
+    pub fn status(&self, statuses: Statuses) -> StatusCode {
         match self {
             Self::Checked | Self::Challenged(_) | Self::Accepted(_) => StatusCode::OK,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
-            Self::Malformed { .. } => StatusCode::BAD_REQUEST,
+            Self::Unauthorized { .. } => statuses.unauthenticated,
+            Self::Malformed { .. } => statuses.rejected,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     /// The response to a request with this method.
-    pub fn respond(&self, method: &Method) -> Response<Body> {
+    pub fn respond(&self, method: &Method, statuses: Statuses) -> Response<Body> {
+        let status = self.status(statuses);
         let error = |text: &str| json!({ "error": text }).to_string();
         let body = match self {
             Self::Checked => json!({"ready": true}).to_string(),
@@ -128,23 +140,20 @@ impl Answer {
             Self::Forbidden => error("requests are not accepted from this address"),
             Self::Challenged(value) => value.clone(),
             Self::Unauthorized { .. } => error("missing, wrong or stale authentication"),
-            Self::Malformed { why } => error(&format!("{why}; the body is kept in the dead-letter queue")),
-            Self::Accepted(outcome) => serde_json::to_string(&Counts {
-                received: outcome.received,
-                stored: outcome.stored,
-                duplicates: outcome.duplicates,
-                queued: outcome.queued,
-                dead_lettered: outcome.dead_lettered,
-            })
-            .unwrap_or_default(),
+            Self::Malformed { records, .. } if status.is_success() => counts(&BatchOutcome {
+                received: *records,
+                dead_lettered: *records,
+                ..BatchOutcome::default()
+            }),
+            Self::Malformed { why, .. } => {
+                error(&format!("{why}; the body is kept in the dead-letter queue"))
+            }
+            Self::Accepted(outcome) => counts(outcome),
             Self::Unavailable => error("nothing could be kept just now; send the same body again"),
         };
-        let mut response = Response::new(if *method == Method::HEAD {
-            Body::Empty
-        } else {
-            Body::Text(body)
-        });
-        *response.status_mut() = self.status();
+        let is_empty = *method == Method::HEAD || status == StatusCode::NO_CONTENT;
+        let mut response = Response::new(if is_empty { Body::Empty } else { Body::Text(body) });
+        *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
@@ -179,4 +188,15 @@ impl Answer {
         }
         response
     }
+}
+
+fn counts(outcome: &BatchOutcome) -> String {
+    serde_json::to_string(&Counts {
+        received: outcome.received,
+        stored: outcome.stored,
+        duplicates: outcome.duplicates,
+        queued: outcome.queued,
+        dead_lettered: outcome.dead_lettered,
+    })
+    .unwrap_or_default()
 }

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use http::StatusCode;
+
 use super::clients::Roots;
 
 /// The largest body that a function URL delivers, and therefore the largest that a receiver accepts:
@@ -35,6 +37,12 @@ pub struct ReceiverConfig {
     pub ack_budget: Duration,
     /// `MAX_BODY_BYTES` (6291456): the largest body that is accepted.
     pub max_body_bytes: usize,
+    /// `REJECT_STATUS`: the status for a body without any event, which is in the dead-letter queue. `None`:
+    /// the one of the function's sender.
+    pub reject_status: Option<StatusCode>,
+    /// `AUTH_ERROR_STATUS`: the status for missing, wrong or stale authentication. `None`: the one of the
+    /// function's sender.
+    pub auth_error_status: Option<StatusCode>,
     /// Table and queues.
     pub storage: StorageConfig,
 }
@@ -80,6 +88,13 @@ impl ReceiverConfig {
             auth_refresh: Duration::from_secs(reader.number("AUTH_REFRESH_SECONDS", 300, 1, 86_400)),
             ack_budget: Duration::from_millis(reader.number("ACK_BUDGET_MS", 2000, 100, 60_000)),
             max_body_bytes: reader.number("MAX_BODY_BYTES", MAX_BODY_BYTES, 1, MAX_BODY_BYTES),
+            reject_status: reader.status("REJECT_STATUS", "200, 202, 204 or from 400 to 499", |status| {
+                matches!(status, 200 | 202 | 204 | 400..=499)
+            }),
+            // No 5xx: anybody could set off the alarms on them.
+            auth_error_status: reader.status("AUTH_ERROR_STATUS", "401, 403, 408 or 429", |status| {
+                matches!(status, 401 | 403 | 408 | 429)
+            }),
             storage: reader.storage(),
         };
         reader.finish(config)
@@ -218,6 +233,17 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         }
     }
 
+    /// An optional status code of HTTP.
+    fn status(&mut self, name: &str, allowed: &str, is_allowed: impl Fn(u16) -> bool) -> Option<StatusCode> {
+        let value = self.optional(name)?;
+        let code = value.trim().parse().ok().filter(|code| is_allowed(*code));
+        let status = code.and_then(|code| StatusCode::from_u16(code).ok());
+        if status.is_none() {
+            self.faults.push(format!("{name} must be {allowed}"));
+        }
+        status
+    }
+
     /// Reads `TLS_ROOTS`.
     pub fn roots(&mut self) -> Roots {
         let words = [("amazon", Roots::Amazon), ("system", Roots::System)];
@@ -271,13 +297,17 @@ mod tests {
                 ("RETRY_QUEUE_URL", "my-queue"),
                 ("RETENTION_DAYS", "-1"),
                 ("ACK_BUDGET_MS", "soon"),
+                ("REJECT_STATUS", "500"),
+                ("AUTH_ERROR_STATUS", "503"),
                 ("TLS_ROOTS", "x"),
                 ("STACK_NAME", "my stack")
             ])
             .unwrap_err()
             .to_string(),
             "the environment is not complete: WEBHOOK_AUTH is missing; \
-             ACK_BUDGET_MS must be a whole number from 100 to 60000; EVENTS_TABLE is missing; \
+             ACK_BUDGET_MS must be a whole number from 100 to 60000; \
+             REJECT_STATUS must be 200, 202, 204 or from 400 to 499; \
+             AUTH_ERROR_STATUS must be 401, 403, 408 or 429; EVENTS_TABLE is missing; \
              RETRY_QUEUE_URL must be the queue's URL; DEAD_LETTER_QUEUE_URL is missing; \
              RETENTION_DAYS must be a whole number from 0 to 36500; TLS_ROOTS must be amazon or system; \
              STACK_NAME must have at most 128 printable ASCII characters without blanks"
@@ -297,10 +327,36 @@ mod tests {
         assert_eq!(config.auth_refresh, Duration::from_mins(5));
         assert_eq!(config.ack_budget, Duration::from_secs(2));
         assert_eq!(config.max_body_bytes, 6_291_456);
+        assert_eq!((config.reject_status, config.auth_error_status), (None, None));
         assert_eq!(config.storage.retention_days, 180);
         assert_eq!(config.storage.late_after_hours, 72);
         assert_eq!(config.storage.roots, Roots::Amazon);
         assert_eq!(config.storage.stack_name, "netcore-webhooks");
         assert!(!format!("{config:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_status_must_be_one_that_a_sender_understands() {
+        let statuses = |reject: &'static str, auth: &'static str| {
+            ReceiverConfig::read(|name| match name {
+                "REJECT_STATUS" => Some(reject.to_owned()),
+                "AUTH_ERROR_STATUS" => Some(auth.to_owned()),
+                name if name.ends_with("_URL") => Some("https://sqs/queue".to_owned()),
+                _ => None,
+            })
+            .map_err(|error| error.to_string().matches("_STATUS must be").count())
+        };
+        // The variables that are missing here are not counted.
+        for (reject, auth, faults) in [
+            ("200", "401", 0),
+            (" 204 ", "429", 0),
+            ("499", "", 0),
+            ("201", "401", 1),
+            ("302", "200", 2),
+            ("500", "503", 2),
+            ("ok", "4O1", 2),
+        ] {
+            assert_eq!(statuses(reject, auth).err(), Some(faults), "{reject} {auth}");
+        }
     }
 }

@@ -37,10 +37,11 @@ pub const NORMAL: [&str; 8] = [
 ];
 
 /// The metrics that a stack emits only while something is wrong.
-pub const TROUBLE: [&str; 12] = [
+pub const TROUBLE: [&str; 13] = [
     "Conflicts",
     "Queued",
     "DeadLettered",
+    "Repeated",
     "Unauthorised",
     "Malformed",
     "Rejected",

@@ -23,6 +23,13 @@ use crate::{
 #[error("{0}")]
 pub struct Malformed(String);
 
+impl Malformed {
+    /// Creates the error with its reason.
+    pub(super) fn new(why: String) -> Self {
+        Self(why)
+    }
+}
+
 /// The records of one body.
 pub struct Batch<'a> {
     formats: &'a [FormatId],
@@ -323,7 +330,7 @@ const CHUNK_BYTES: usize = 700 * 1024;
 const MAX_OTHER_BYTES: usize = 16 * 1024;
 
 /// JSON's white space, RFC 8259 section 2.
-const JSON_SPACE: [char; 4] = [' ', '\n', '\r', '\t'];
+pub(super) const JSON_SPACE: [char; 4] = [' ', '\n', '\r', '\t'];
 
 /// Finds the start of each value in a list. Also checks that the text is JSON.
 fn starts(list: &str) -> Result<Vec<u32>, Malformed> {
@@ -443,7 +450,7 @@ impl<'de> Visitor<'de> for OutlineOf<'_> {
                 }
                 continue;
             }
-            outline.has_id |= self.formats.iter().any(|format| name == format.id_field());
+            outline.has_id |= self.formats.iter().any(|format| format.is_id(&name));
             outline.other_bytes += name.len() + value.get().len();
             if outline.other_bytes <= MAX_OTHER_BYTES {
                 outline.others.push((name, value));

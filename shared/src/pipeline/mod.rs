@@ -3,8 +3,10 @@
 
 pub mod batch;
 mod dead;
+pub mod decode;
 mod outcome;
 mod positions;
+mod rejected;
 mod store;
 
 use std::time::Duration;
@@ -17,7 +19,7 @@ use self::{
     dead::Group,
     store::{Arrived, Stored, Writer},
 };
-pub use self::{outcome::BatchOutcome, positions::Positions};
+pub use self::{outcome::BatchOutcome, positions::Positions, rejected::Rejected};
 use crate::{
     event::EpochMillis,
     events_table::{EventsTable, item::Arrival},
@@ -31,6 +33,7 @@ use crate::{
 /// The events table and both queues.
 #[derive(Clone)]
 pub struct Pipeline {
+    table: EventsTable,
     writer: Writer,
     retry: SqsQueue,
     dead: SqsQueue,
@@ -50,7 +53,7 @@ pub struct Deadlines {
 pub enum Ingested {
     /// At least one record is an event, or was not parsed in time.
     Batch(BatchOutcome),
-    /// No record is an event. Nothing was written: the caller dead-letters the whole body.
+    /// There are records, and none is an event. Nothing was written: the caller dead-letters the whole body.
     NothingReadable {
         /// The number of records.
         records: usize,
@@ -64,7 +67,8 @@ impl Pipeline {
     pub fn new(config: StorageConfig, aws: &Aws) -> Self {
         let table = EventsTable::new(aws.dynamodb.clone(), config.events_table.clone());
         Self {
-            writer: Writer::new(table),
+            writer: Writer::new(table.clone()),
+            table,
             retry: SqsQueue::new(aws.sqs.clone(), config.retry_queue_url.clone()),
             dead: SqsQueue::new(aws.sqs.clone(), config.dead_letter_queue_url.clone()),
             config,
@@ -227,7 +231,7 @@ impl Pipeline {
 
     /// Sends a whole body to the dead-letter queue. If that fails, sends it to the retry queue, from which
     /// `redrive` moves it to the dead-letter queue. Returns whether the body is durable.
-    pub async fn dead_letter_body(&self, message: &QueueMessage, deadline: Instant) -> bool {
+    async fn dead_letter_body(&self, message: &QueueMessage, deadline: Instant) -> bool {
         self.dead_letter(message, most_of(deadline)).await
             || is_sent(&self.retry.send([message].into_iter(), deadline).await)
     }

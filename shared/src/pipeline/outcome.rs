@@ -31,6 +31,9 @@ pub struct BatchOutcome {
     /// In the dead-letter queue.
     #[serde(skip_serializing_if = "is_zero")]
     pub dead_lettered: usize,
+    /// Subset of `dead_lettered`: in the queue already, since the same body was rejected before.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub repeated: usize,
     /// Not durable anywhere.
     #[serde(skip_serializing_if = "is_zero")]
     pub lost: usize,
@@ -45,7 +48,8 @@ impl BatchOutcome {
             ("Conflicts", self.conflicts),
             ("Late", self.late),
             ("Queued", self.queued),
-            ("DeadLettered", self.dead_lettered),
+            ("DeadLettered", self.dead_lettered - self.repeated),
+            ("Repeated", self.repeated),
         ] {
             metrics.count(name, n);
         }
@@ -61,6 +65,7 @@ impl AddAssign for BatchOutcome {
         self.late += other.late;
         self.queued += other.queued;
         self.dead_lettered += other.dead_lettered;
+        self.repeated += other.repeated;
         self.lost += other.lost;
     }
 }

@@ -64,10 +64,9 @@ impl Stored {
         if self.dead.unreadable_len() < self.outcome.received {
             return None;
         }
-        Some(match self.dead.why_unreadable() {
-            Some(why) => format!("no record can be read: {why}"),
-            None => "the body contains no records".to_owned(),
-        })
+        // A body without records is a sender's check.
+        let why = self.dead.why_unreadable()?;
+        Some(format!("no record can be read: {why}"))
     }
 }
 

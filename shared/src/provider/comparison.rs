@@ -11,6 +11,14 @@ use crate::{
 /// Two spellings of a documented field are equal if they are read as the same value; absent and empty are
 /// equal. Other fields must have equal values. A repeated field name must be repeated in both records.
 pub(crate) fn differing(format: &Format, one: &[Field<'_>], other: &[Field<'_>]) -> Vec<&'static str> {
+    if !format.aliases.is_empty() {
+        let (one, other) = (format.with_own_names(one), format.with_own_names(other));
+        return differing_by_name(format, &one, &other);
+    }
+    differing_by_name(format, one, other)
+}
+
+fn differing_by_name(format: &Format, one: &[Field<'_>], other: &[Field<'_>]) -> Vec<&'static str> {
     let mut attributes: Vec<&'static str> = groups(one, other)
         .filter_map(|(name, one, other)| {
             let (attribute, agree) = match format.role(name) {

@@ -61,7 +61,12 @@ impl<'a> EventContent<'a> {
         }
         let mut record: Fields<'a> = std::mem::take(&mut self.extra).into_iter().collect();
         for (field, role) in self.format.fields {
-            if let Some(value) = mapping::write(&mut self, *role) {
+            let value = mapping::write(&mut self, *role);
+            let mut sent = self.as_sent.iter().map(|(name, _)| name.as_ref());
+            if self.format.has_alias(field, &mut sent) {
+                continue;
+            }
+            if let Some(value) = value {
                 record.insert((*field).into(), value);
             }
         }

@@ -1,12 +1,14 @@
 //! The providers' record formats. Each file is one format: a table of its fields, and code for what the table
 //! cannot express. Reading and rebuilding loop over the same table, so one is the inverse of the other.
 
+mod alias;
 mod comparison;
 mod content;
 mod mapping;
 pub mod netcore_delivery_status;
 pub mod netcore_events;
 pub mod netcore_incoming;
+pub mod netcore_sms;
 pub mod rcs_gateway;
 pub mod whatsapp_incoming;
 
@@ -41,6 +43,11 @@ pub struct Format {
     pub provider: &'static str,
     /// The field of the envelope that holds the records; `None` for a bare array or object.
     pub envelope: Option<&'static str>,
+    /// Whether a record is also sent as parameters: in the query of a GET request, or as a form.
+    pub parameters: bool,
+    /// Other names of listed fields, in any letter case. The first of them in this list counts; if a record
+    /// has several, the others are undocumented fields.
+    aliases: &'static [(&'static str, &'static [&'static str])],
     /// Whether a record with the id field has this format. `has` says whether the record has a field.
     recognizes: fn(&HasField<'_>) -> bool,
     /// The listed fields.
@@ -75,12 +82,13 @@ enum Role {
 }
 
 /// All known formats.
-pub static ALL: [FormatId; 5] = [
+pub static ALL: [FormatId; 6] = [
     &netcore_events::FORMAT,
     &netcore_incoming::FORMAT,
     &netcore_delivery_status::FORMAT,
     &whatsapp_incoming::FORMAT,
     &rcs_gateway::FORMAT,
+    &netcore_sms::FORMAT,
 ];
 
 impl Format {
@@ -102,10 +110,22 @@ impl Format {
             .unwrap_or_default()
     }
 
+    /// The names of the documented fields.
+    pub fn documented_fields(&self) -> impl Iterator<Item = &'static str> {
+        let fields = self.fields.iter().map(|(field, _)| *field);
+        fields.chain(self.also.iter().map(|(field, _)| *field))
+    }
+
+    /// Other names of listed fields, in any letter case.
+    pub fn aliases(&self) -> &'static [(&'static str, &'static [&'static str])] {
+        self.aliases
+    }
+
     /// Whether the provider documents a field with this name.
     pub(crate) fn documents(&self, name: &str) -> bool {
         self.fields.iter().any(|(field, _)| *field == name)
             || self.also.iter().any(|(field, _)| *field == name)
+            || self.is_alias(name)
     }
 
     /// Reads one record's text as an event. Safe on untrusted input.
@@ -119,7 +139,7 @@ impl Format {
     fn read_record(&'static self, record: Record<'_>, text: &str) -> Result<Event, Unreadable> {
         let mut draft = Draft::new(record);
         for (field, role) in self.fields {
-            draft.map(field, *role)?;
+            draft.map_named(self, field, *role)?;
         }
         (self.derive)(&mut draft);
         draft.finish(self, text)
@@ -132,7 +152,10 @@ impl Format {
 /// [`Unreadable`] if no format recognizes the record, or if the one that does cannot read it.
 pub fn read(formats: &[FormatId], text: &str) -> Result<Event, Unreadable> {
     let record = Record::parse(text)?;
-    match recognize(formats, |field| record.get(field).is_some()) {
+    let has = |field: &str| record.get(field).is_some();
+    match recognize(formats, has, |format| {
+        record.names().any(|name| format.is_id(name))
+    }) {
         Some(format) => format.read_record(record, text),
         None => Err(Unreadable(format!(
             "the record has no field {}",
@@ -147,24 +170,34 @@ pub fn read(formats: &[FormatId], text: &str) -> Result<Event, Unreadable> {
 
 /// The format of a record's fields: the first of `formats` that recognizes it.
 pub(crate) fn format_of(formats: &[FormatId], record: &[Field<'_>]) -> Option<FormatId> {
-    recognize(formats, |field| {
+    let has = |field: &str| {
         record
             .binary_search_by(|(name, _)| name.as_ref().cmp(field))
             .is_ok()
+    };
+    recognize(formats, has, |format| {
+        record.iter().any(|(name, _)| format.is_id(name))
     })
 }
 
-fn recognize(formats: &[FormatId], has: impl Fn(&str) -> bool) -> Option<FormatId> {
+fn recognize(
+    formats: &[FormatId],
+    has: impl Fn(&str) -> bool,
+    has_id_alias: impl Fn(&Format) -> bool,
+) -> Option<FormatId> {
     let mut formats = formats.iter().copied();
-    formats.find(|format| has(format.id_field()) && (format.recognizes)(&has))
+    formats.find(|format| {
+        let has_id = has(format.id_field()) || (!format.aliases.is_empty() && has_id_alias(format));
+        has_id && (format.recognizes)(&has)
+    })
 }
 
 /// Keeps the provider's value of the time, since the event is stored under another time.
 pub(crate) fn keep_time(event: &mut Event) {
-    let fields = Format::of(event).map_or(&[][..], |format| format.fields);
-    for (field, role) in fields {
+    let Some(format) = Format::of(event) else { return };
+    for (field, role) in format.fields {
         if let Role::Time(unit) = role
-            && !event.as_sent.contains_key(*field)
+            && !event.as_sent.keys().any(|name| format.is_name_of(field, name))
             && let Some(sent) = event.event_time.and_then(|at| unit.write(at))
         {
             event.as_sent.insert((*field).to_owned(), sent);

@@ -11,6 +11,8 @@ pub static FORMAT: Format = Format {
     name: FormatName::new("netcore-delivery-status"),
     provider: "netcore",
     envelope: Some("delivery_status"),
+    parameters: false,
+    aliases: &[],
     recognizes: |_| true,
     fields: &[
         ("ncmessage_id", Role::MessageId),

@@ -10,6 +10,8 @@ pub static FORMAT: Format = Format {
     name: FormatName::new("netcore-events"),
     provider: "netcore",
     envelope: None,
+    parameters: false,
+    aliases: &[],
     recognizes: |_| true,
     fields: &[
         ("message_id", Role::MessageId),

@@ -23,6 +23,8 @@ pub static FORMAT: Format = Format {
     name: FormatName::new("netcore-incoming"),
     provider: "netcore",
     envelope: None,
+    parameters: false,
+    aliases: &[],
     // Events have the same id field. Only an incoming message has both a sender and a recipient. A `WhatsApp`
     // message has a content field `<type>_type`.
     recognizes: |has| {

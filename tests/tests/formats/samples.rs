@@ -91,6 +91,9 @@ rcs-callback/outbound_video           RCS      sent      5511987654321 174896052
 rcs-callback/read                     RCS      read      5511987654321 1748960700001 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b01
 rcs-callback/suggestion_link          RCS      clicked   5511987654321 1748960771030 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b08
 rcs-callback/suggestion_reply         RCS      clicked   5511987654321 1748960771030 7d3f0c6e-2b51-4c1a-9a50-1f6f0c2f9b08
+sms-delivery/delivered                SMS      delivered 919999999901  1764585432000 5031754312
+sms-delivery/dlt_failure              SMS      dlt_chain_failure 919999999903  1764585450000 5031754314
+sms-delivery/failed                   SMS      failed    919999999902  1764585440000 5031754313
 ";
 
 /// File, third part of the status key, and the other attributes: texts in full, of maps the names.
@@ -167,6 +170,9 @@ rcs-callback/outbound_video           - message_type=video content={fileUrl,thum
 rcs-callback/read                     - message_type=READ campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={message,timestamp}
 rcs-callback/suggestion_link          evt-08-tap-1 message_type=suggestionResponse click={suggestionResponse} campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
 rcs-callback/suggestion_reply         evt-08-tap-2 message_type=suggestionResponse click={suggestionResponse} campaign=Spring offers provider=rcs-gateway extra={direction,event_id,session_id,vars} as_sent={timestamp}
+sms-delivery/delivered                - bot_id=NETCOR provider=netcore as_sent={reqid,status}
+sms-delivery/dlt_failure              #<time>.<digest> remarks=TM-Chain registration is incomplete provider=netcore extra={circle} as_sent={MSISDN,Status,dlr_time,error,request_ID}
+sms-delivery/failed                   - bot_id=NETCOR remarks=Absent subscriber provider=netcore as_sent={reqid,status}
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
