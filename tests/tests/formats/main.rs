@@ -11,6 +11,7 @@
 mod properties;
 mod samples;
 mod variants;
+mod wild;
 
 use serde_json::{Map, Value};
 
