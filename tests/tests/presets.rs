@@ -230,6 +230,10 @@ async fn a_handshake_is_answered_only_with_its_token() {
         (200, r#"{"ready":true}"#)
     );
 
+    // A query that is no handshake is a report, which this function does not take.
+    let report = receiver.request(&get("hub.challenge=1158201444")).await;
+    assert_eq!(report.status, 405);
+
     // A handshake from another address is refused.
     let mut elsewhere = get(good);
     elsewhere["requestContext"]["http"]["sourceIp"] = json!("198.51.100.7");
@@ -272,6 +276,37 @@ async fn a_secret_in_the_url_is_neither_stored_nor_logged() {
         items.contains("preset-query") && !items.contains("older-token"),
         "{items}"
     );
+    assert_no_secret_is_logged(&receiver);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_by_get_is_stored_without_the_secret_of_its_url() {
+    let stack = Stack::start().await;
+    let receiver = stack
+        .function("sms-delivery", &[("WEBHOOK_AUTH", QUERY), LONG_BUDGET])
+        .await;
+    let report = "reqid=70131&mobile=%2B91+9999999901&status=DELIVRD&timestamp=1764585432";
+    let get = |query: &str| request_to(&Method::GET, "/", query, &[], b"");
+    for query in [
+        report.to_owned(),
+        format!("{report}&token=another-token"),
+        format!("token=an-older-token&{report}&%74oken=an-older-token"),
+    ] {
+        assert_refused(&receiver.request(&get(&query)).await, &query);
+    }
+    let stored = receiver
+        .ok(&get(&format!("{report}&%74oken=an-older-token")))
+        .await;
+    assert_eq!(stored.counts(), [1, 1, 0, 0, 0]);
+    // The position and spelling of the secret do not make another event.
+    let again = receiver.ok(&get(&format!("token=an-older-token&{report}"))).await;
+    assert_eq!(again.counts(), [1, 0, 1, 0, 0]);
+    let items = format!("{:?}", stack.storage.items().await);
+    assert!(
+        items.contains("70131") && !items.contains("older-token"),
+        "{items}"
+    );
+    assert_eq!(stack.storage.depths().await, [0, 0]);
     assert_no_secret_is_logged(&receiver);
 }
 

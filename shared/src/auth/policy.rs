@@ -278,7 +278,7 @@ mod tests {
             ),
             (
                 r#"{"accept":[{"type":"query","name":"","values":["a-token-long-enough"]}]}"#,
-                "WEBHOOK_AUTH: accept[0].name: must not be empty or contain a control character",
+                "WEBHOOK_AUTH: accept[0].name: must not be empty, begin or end with a blank, or contain a control character",
             ),
             (
                 r#"{"accept":[{"type":"standard-webhooks","secrets":["whsec_!!!!!!!!!!!!!!!!"]}]}"#,

@@ -96,12 +96,8 @@ mod tests {
     const GOOGLE: &str =
         r#"{"accept":[{"preset":"google-rbm","client_tokens":["a-newer-client-token","SJENCPGJESMGUFPY"]}]}"#;
 
-    fn answered(value: &str) -> Option<Challenge> {
-        Some(Challenge::Answered(value.to_owned()))
-    }
-
-    fn refused(refusal: Refusal) -> Option<Challenge> {
-        Some(Challenge::Refused(refusal))
+    fn answered_with(value: &str) -> Challenge {
+        Challenge::Answered(value.to_owned())
     }
 
     #[test]
@@ -109,9 +105,12 @@ mod tests {
         let get = |query: &str| challenge(META, &Method::GET, query, b"");
         let good =
             "hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=a+token%2C%20with%20100%20%25";
-        assert_eq!(get(good), answered("1158201444"));
+        assert_eq!(get(good), Some(answered_with("1158201444")));
         let longest = "7".repeat(1024);
-        assert_eq!(get(&good.replace("1158201444", &longest)), answered(&longest));
+        assert_eq!(
+            get(&good.replace("1158201444", &longest)),
+            Some(answered_with(&longest))
+        );
         for (from, to, refusal) in [
             ("a+token", "another", Refusal::Mismatch),
             ("a+token", "A+token", Refusal::Mismatch),
@@ -132,7 +131,7 @@ mod tests {
             ("1158201444", &"7".repeat(1025), Refusal::Unknown),
         ] {
             let query = good.replace(from, to);
-            assert_eq!(get(&query), refused(refusal), "{query}");
+            assert_eq!(get(&query), Some(Challenge::Refused(refusal)), "{query}");
         }
         for query in [
             "",
@@ -161,7 +160,7 @@ mod tests {
             r#"{"clientToken":"SJENCPGJESMGUFPY","secret":"1234567890"}"#,
             r#" { "secret" : "1234567890", "x":[], "clientToken":"a-newer-client-token" }"#,
         ] {
-            assert_eq!(post(body), answered("1234567890"), "{body}");
+            assert_eq!(post(body), Some(answered_with("1234567890")), "{body}");
         }
         for (body, refusal) in [
             (
@@ -178,13 +177,13 @@ mod tests {
                 Refusal::Unknown,
             ),
         ] {
-            assert_eq!(post(body), refused(refusal), "{body}");
+            assert_eq!(post(body), Some(Challenge::Refused(refusal)), "{body}");
         }
         let padded = |length: usize| {
             let body = r#"{"clientToken":"SJENCPGJESMGUFPY","secret":"1234567890"}"#;
             format!("{body:length$}")
         };
-        assert_eq!(post(&padded(4096)), answered("1234567890"));
+        assert_eq!(post(&padded(4096)), Some(answered_with("1234567890")));
         for body in [
             "",
             "[]",
@@ -211,9 +210,12 @@ mod tests {
             let query = format!("hub.mode=subscribe&hub.challenge=7&hub.verify_token={token}");
             challenge(both, &Method::GET, &query, b"")
         };
-        assert_eq!(get("the-token-of-one-app"), answered("7"));
-        assert_eq!(get("the-token-of-another"), answered("7"));
-        assert_eq!(get("the-token-of-a-third"), refused(Refusal::Mismatch));
+        assert_eq!(get("the-token-of-one-app"), Some(answered_with("7")));
+        assert_eq!(get("the-token-of-another"), Some(answered_with("7")));
+        assert_eq!(
+            get("the-token-of-a-third"),
+            Some(Challenge::Refused(Refusal::Mismatch))
+        );
     }
 
     proptest! {

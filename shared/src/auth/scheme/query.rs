@@ -16,10 +16,10 @@ pub(in crate::auth) struct QueryValue {
 impl QueryValue {
     pub(super) fn read(mut fields: Fields) -> Result<Self, PolicyError> {
         let name = fields.required_text("name")?;
-        if name.is_empty() || name.contains(char::is_control) {
+        if name.is_empty() || name.trim() != name || name.contains(char::is_control) {
             return Err(PolicyError::at(
                 &fields.at("name"),
-                "must not be empty or contain a control character",
+                "must not be empty, begin or end with a blank, or contain a control character",
             ));
         }
         Ok(Self {
