@@ -473,7 +473,7 @@ async fn listing_dead_letters_does_not_remove_them() {
         400
     );
     tokio::time::sleep(Duration::from_millis(5)).await;
-    assert_eq!(server.post("rcs-callback", "[{}]").await.status, 400);
+    assert_eq!(server.post("rcs-callback", "[{}]").await.status, 200);
     // Listing makes dead letters invisible for a second.
     for _ in 0..2 {
         let answer = server.get("/api/dead-letters").await;

@@ -111,7 +111,8 @@ async fn methods_and_sizes_are_checked_before_the_body_is_parsed() {
         assert_eq!(large.status, 413, "{name}");
         // A body at the limit is parsed. This one is empty.
         let largest = receiver.post(&[b' '; 1000]).await;
-        assert_eq!(largest.status, 400, "{name}");
+        let rejected = if name == "rcs-callback" { 200 } else { 400 };
+        assert_eq!(largest.status, rejected, "{name}");
     }
 }
 
@@ -378,6 +379,7 @@ async fn metrics_have_the_documented_names_dimension_and_values() {
     assert_eq!(status(&post(&body(&events(0, 2)))).await, 200);
     assert_eq!(status(&post(&body(&conflict))).await, 200);
     assert_eq!(status(&post(b"not JSON")).await, 400);
+    assert_eq!(status(&post(b"not JSON")).await, 400);
     assert_eq!(status(&request(&Method::POST, &[], b"[]")).await, 401);
     assert_eq!(status(&request(&Method::PUT, &[], b"")).await, 405);
     stack.table.always(ServerError);
@@ -393,15 +395,16 @@ async fn metrics_have_the_documented_names_dimension_and_values() {
     assert_eq!(
         counts,
         BTreeMap::from([
-            ("Requests", 9.0),
-            ("Received", 16.0),
+            ("Requests", 10.0),
+            ("Received", 17.0),
             ("Stored", 5.0),
             ("Late", 5.0),
             ("Duplicates", 2.0),
             ("Conflicts", 1.0),
             ("DeadLettered", 2.0),
             ("Queued", 4.0),
-            ("Malformed", 1.0),
+            ("Malformed", 2.0),
+            ("Repeated", 1.0),
             ("Unauthorised", 1.0),
             ("Rejected", 1.0),
             ("Unavailable", 1.0),

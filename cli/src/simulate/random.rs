@@ -67,6 +67,11 @@ impl Random {
         (0..digits).map(|_| self.names.digit(16)).collect()
     }
 
+    /// A random number of 17 digits, beyond 2^53.
+    pub(super) fn long_number(&mut self) -> u64 {
+        self.names.u64(10_000_000_000_000_000..100_000_000_000_000_000)
+    }
+
     /// Random letters and digits, as in the provider's tokens.
     pub(super) fn token(&mut self, length: usize) -> String {
         (0..length).map(|_| self.names.alphanumeric()).collect()

@@ -30,8 +30,7 @@ pub(super) static PROVIDER: Provider = Provider {
 };
 
 fn simulate(outgoing: &OutgoingMessage, _: f64, random: &mut Random) -> Vec<SimulatedEvent> {
-    // Below 2^53, so that every reader of JSON keeps it.
-    let id = outgoing.at / 1000 * 1_000_000 + i64::try_from(random.number(0..1_000_000)).unwrap_or_default();
+    let id = random.long_number();
     let at = outgoing.at + random.log_normal(5_000, 0.9);
     vec![if random.bool(0.06) {
         report(
@@ -49,7 +48,7 @@ fn simulate(outgoing: &OutgoingMessage, _: f64, random: &mut Random) -> Vec<Simu
 /// The report of a message: the SMSC's word and the stored status.
 fn report(
     outgoing: &OutgoingMessage,
-    id: i64,
+    id: u64,
     (word, status): (&str, &'static str),
     at: EpochMillis,
     reason: Option<&str>,

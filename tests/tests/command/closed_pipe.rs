@@ -36,9 +36,11 @@ async fn a_command_ends_quietly_if_nothing_reads_its_output() {
     assert_eq!(serving.post("event-webhook", &body).await.status, 200);
     assert_eq!(serving.post("event-webhook", "junk").await.status, 400);
     workdir.write("body.json", &body);
-    let all: [&[&str]; 12] = [
+    let all: [&[&str]; 14] = [
         &["get", "m-1"],
         &["sign", "body.json"],
+        &["formats"],
+        &["formats", "rcs-callback", "--json"],
         &["cost", "--events-per-month", "1000000"],
         &["cost", "--events-per-month", "1000000", "--json"],
         &["dead-letters", "list"],

@@ -9,6 +9,7 @@
 
 mod closed_pipe;
 mod dead_letters;
+mod formats;
 mod serve;
 mod sign_and_get;
 
