@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 use http::Method;
 use integration_tests::{
-    answer::{Answer, COUNTS},
+    answer::Answer,
     fixtures::{
         AUTH, LONG_BUDGET, body, events, post, post_base64, queue_message, receiver_names, request,
         request_to, signed,
@@ -242,6 +242,7 @@ async fn an_invalid_policy_ends_the_function_and_logs_no_secret() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_request_writes_one_log_line() {
+    const METRICS: [&str; 5] = ["Received", "Stored", "Duplicates", "Queued", "DeadLettered"];
     let stack = Stack::start().await;
     let receiver = stack.function("event-webhook", &[]).await;
     let good = post(&body(&events(0, 3)));
@@ -279,14 +280,11 @@ async fn every_request_writes_one_log_line() {
         assert!(line.get("duration_ms").is_none() || !is_authenticated, "{line}");
         // Counts that are zero are left out.
         assert_eq!(
-            COUNTS.map(|name| line[name].as_u64().unwrap_or(0)),
+            METRICS.map(|name| line[name].as_u64().unwrap_or(0)),
             counts,
             "{line}"
         );
-        assert!(COUNTS.iter().all(|name| line[name] != 0), "{line}");
-        // The same line contains the metrics.
-        assert_eq!(line["Requests"], 1, "{line}");
-        assert_eq!(line["Stored"], line["stored"], "{line}");
+        assert!(METRICS.iter().all(|name| line[name] != 0), "{line}");
         ids.push(answer.request_id);
     }
     let logged: Vec<String> = receiver
@@ -351,12 +349,7 @@ fn counted(function: &Function, stack: &str) -> BTreeMap<String, f64> {
             assert_eq!(line["Stack"], stack);
             for metric in directive["Metrics"].as_array().unwrap() {
                 let name = metric["Name"].as_str().unwrap();
-                let unit = match name {
-                    metrics::TIME_TO_ANSWER => json!("Milliseconds"),
-                    metrics::RETRY_AGE => json!("Seconds"),
-                    _ => Value::Null,
-                };
-                assert_eq!(metric["Unit"], unit, "{line}");
+                assert_eq!(metric.as_object().unwrap().len(), 1, "no unit: {line}");
                 let value = line[name].as_f64().unwrap();
                 assert!(value > 0.0, "{line}");
                 *metrics.entry(name.to_owned()).or_default() += value;
@@ -395,7 +388,6 @@ async fn metrics_have_the_documented_names_dimension_and_values() {
     assert_eq!(
         counts,
         BTreeMap::from([
-            ("Requests", 10.0),
             ("Received", 17.0),
             ("Stored", 5.0),
             ("Late", 5.0),
@@ -554,7 +546,7 @@ async fn one_process_serves_the_configured_number_of_concurrent_requests() {
     assert_eq!(stack.storage.items().await.len(), 4);
     for answer in &answers {
         let line = receiver.log_of(answer).await;
-        assert_eq!(line["stored"], 1);
+        assert_eq!(line["Stored"], 1);
     }
 }
 

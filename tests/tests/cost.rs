@@ -256,7 +256,7 @@ async fn a_request_logs_the_estimated_number_of_bytes() {
         (0.95..=1.05).contains(&(each / usage::LOG_BYTES_PER_REQUEST)),
         "{each} bytes for a request"
     );
-    assert!(line <= 600.0, "{line} bytes");
+    assert!(line <= 500.0, "{line} bytes");
 }
 
 #[tokio::test(flavor = "multi_thread")]

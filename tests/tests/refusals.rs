@@ -71,7 +71,6 @@ async fn a_flood_of_401_is_counted_in_full_and_logged_in_samples() {
     receiver.log_of(&answer).await;
     receiver.line(|line| line.get("Stored").is_some()).await;
     assert_eq!(counted(&receiver, "Unauthorised"), REQUESTS as f64);
-    assert_eq!(counted(&receiver, "Requests"), (REQUESTS + 1) as f64);
 
     let mut logged: BTreeMap<String, u64> = BTreeMap::new();
     for line in receiver.json_lines() {
@@ -112,8 +111,6 @@ async fn every_kind_of_request_without_authentication_is_counted_in_full_and_log
     let environment = [("WEBHOOK_AUTH", policy.as_str()), ("MAX_BODY_BYTES", "1000")];
     let receiver = stack.function("event-webhook", &environment).await;
     for (event, outcome, status, metric) in [
-        (request(&Method::GET, &[], b""), "checked", 200, None),
-        (request(&Method::HEAD, &[], b""), "checked", 200, None),
         (
             request(&Method::PUT, &[], b""),
             "method_not_allowed",
@@ -122,6 +119,8 @@ async fn every_kind_of_request_without_authentication_is_counted_in_full_and_log
         ),
         (post(&[b' '; 1001]), "too_large", 413, Some("Rejected")),
         (post(&body(&events(0, 1))), "forbidden", 403, Some("Rejected")),
+        (request(&Method::GET, &[], b""), "checked", 200, None),
+        (request(&Method::HEAD, &[], b""), "checked", 200, None),
     ] {
         let before = receiver.lines().len();
         let started = Instant::now();
@@ -129,14 +128,17 @@ async fn every_kind_of_request_without_authentication_is_counted_in_full_and_log
             assert_eq!(receiver.request(&event).await.status, status, "{outcome}");
         }
         let minutes = usize::try_from(started.elapsed().as_secs() / 60).unwrap() + 1;
-        receiver.until_lines(before + REQUESTS).await;
+        match metric {
+            Some(_) => receiver.until_lines(before + REQUESTS).await,
+            // A check that is not logged has no metric either.
+            None => drop(receiver.line(|line| line["outcome"] == outcome).await),
+        }
         let lines = receiver.json_lines().split_off(before);
-        assert_eq!(lines.len(), REQUESTS, "{outcome}");
+        assert!(metric.is_none() || lines.len() == REQUESTS, "{outcome}");
         let logged = lines.iter().filter(|line| line["outcome"] == outcome);
         // GET and HEAD share the limit of their class.
         assert!(logged.count() <= 10 * (minutes + 1), "{outcome}");
         for line in &lines {
-            assert_eq!(line["Requests"], 1, "{line}");
             assert_eq!(
                 metric.map_or(1, |metric| line[metric].as_u64().unwrap()),
                 1,

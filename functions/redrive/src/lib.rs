@@ -88,7 +88,7 @@ struct Outcome {
     waited: Option<Duration>,
 }
 
-/// The fields of an invocation's line.
+/// The fields of an invocation's line, besides its metrics.
 #[derive(Default, Serialize)]
 struct InvocationLine<'a> {
     function: &'static str,
@@ -97,7 +97,7 @@ struct InvocationLine<'a> {
     messages: usize,
     #[serde(skip_serializing_if = "is_zero")]
     returned: usize,
-    #[serde(flatten)]
+    #[serde(skip)]
     records: BatchOutcome,
     duration_ms: f64,
 }

@@ -37,7 +37,7 @@ use crate::{
 pub struct Receiver {
     /// The function's name: in its URL, in log lines and in queue messages.
     pub function: &'static str,
-    /// The provider whose webhooks it receives, for log lines.
+    /// The provider whose webhooks it receives.
     pub provider: &'static str,
     /// The record formats that it accepts.
     pub formats: &'static [FormatId],
@@ -122,14 +122,14 @@ impl Ingest {
         let unlogged = class.map(|class| REFUSALS.admit(class, time::now()));
         let line = RequestLine {
             function: parts.receiver.function,
-            provider: parts.receiver.provider,
             request_id,
             outcome: answer.outcome(),
             reason: answer.refusal(),
             unlogged: unlogged.flatten(),
             status: answer.status(parts.statuses).as_u16(),
             bytes,
-            records: outcome,
+            copies: answer.copies(),
+            lost: outcome.lost,
             duration_ms: class.map(|_| metrics::milliseconds(took)),
         };
         let is_logged = tracing::enabled!(tracing::Level::INFO) && unlogged != Some(None);
@@ -142,11 +142,10 @@ impl Ingest {
     }
 }
 
-/// The fields of a request's line.
+/// The fields of a request's line, besides its metrics.
 #[derive(Serialize)]
 struct RequestLine {
     function: &'static str,
-    provider: &'static str,
     request_id: String,
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,8 +154,12 @@ struct RequestLine {
     unlogged: Option<u64>,
     status: u16,
     bytes: usize,
-    #[serde(flatten)]
-    records: BatchOutcome,
+    /// How often a rejected body arrived that is kept once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copies: Option<u64>,
+    /// Records that are not durable anywhere. The metrics are the other counts.
+    #[serde(skip_serializing_if = "metrics::is_zero")]
+    lost: usize,
     /// Of a request without [`metrics::TIME_TO_ANSWER`].
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_ms: Option<f64>,
@@ -165,7 +168,6 @@ struct RequestLine {
 /// The metrics of a request.
 fn measured(answer: &Answer, outcome: &BatchOutcome, took: Duration) -> Metrics {
     let mut metrics = Metrics::default();
-    metrics.count("Requests", 1);
     if let Some(name) = answer.metric() {
         metrics.count(name, 1);
     }
@@ -289,9 +291,9 @@ impl Parts {
             received: records,
             ..BatchOutcome::default()
         };
-        let repeated = match self.pipeline.keep_rejected(&message, until.queue).await {
-            Rejected::Kept => 0,
-            Rejected::Repeated(_) => records,
+        let (repeated, copies) = match self.pipeline.keep_rejected(&message, until.queue).await {
+            Rejected::Kept => (0, 1),
+            Rejected::Repeated(copies) => (records, copies),
             Rejected::Lost => {
                 let lost = records;
                 return (Answer::Unavailable, BatchOutcome { lost, ..received });
@@ -302,7 +304,8 @@ impl Parts {
             repeated,
             ..received
         };
-        (Answer::Malformed { why, records }, outcome)
+        let answer = Answer::Malformed { why, records, copies };
+        (answer, outcome)
     }
 }
 

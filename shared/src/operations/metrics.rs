@@ -25,8 +25,7 @@ pub const DIMENSION: &str = "Stack";
 
 /// The metrics that a stack emits while nothing is wrong. CloudWatch bills a metric for the hours in which it
 /// gets data: <https://aws.amazon.com/cloudwatch/pricing/>
-pub const NORMAL: [&str; 8] = [
-    "Requests",
+pub const NORMAL: [&str; 7] = [
     "Received",
     "Stored",
     "Duplicates",
@@ -115,27 +114,26 @@ struct Metric {
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(untagged)]
 enum Value {
-    Count(usize),
-    Milliseconds(f64),
-    Seconds(u64),
+    Whole(u64),
+    Fraction(f64),
 }
 
 impl Metrics {
     /// Adds a count. Adds nothing for zero, because CloudWatch bills a metric that gets data.
     pub fn count(&mut self, name: &'static str, n: usize) {
         if n > 0 {
-            self.add(name, Value::Count(n));
+            self.add(name, Value::Whole(n as u64));
         }
     }
 
     /// Adds a duration in milliseconds.
     pub fn milliseconds(&mut self, name: &'static str, took: Duration) {
-        self.add(name, Value::Milliseconds(milliseconds(took)));
+        self.add(name, Value::Fraction(milliseconds(took)));
     }
 
     /// Adds a duration in whole seconds.
     pub fn seconds(&mut self, name: &'static str, took: Duration) {
-        self.add(name, Value::Seconds(took.as_secs()));
+        self.add(name, Value::Whole(took.as_secs()));
     }
 
     fn add(&mut self, name: &'static str, value: Value) {
@@ -164,8 +162,8 @@ pub fn is_zero(n: &usize) -> bool {
     *n == 0
 }
 
-/// Writes a line: `properties` are its fields, or `None` if only the metrics are of interest. `message` is
-/// the kind of line.
+/// Writes a line: `properties` are its fields besides the metrics, or `None` if only the metrics are of
+/// interest. `message` is the kind of line.
 pub fn write(message: &'static str, properties: Option<&impl Serialize>, mut metrics: Metrics) {
     metrics.take_table_counts();
     match STACK.get() {
@@ -176,11 +174,24 @@ pub fn write(message: &'static str, properties: Option<&impl Serialize>, mut met
             }
         }
         None => {
-            if let Some(json) = properties.and_then(|fields| serde_json::to_string(fields).ok()) {
+            let line = properties.map(|fields| Unmeasured {
+                fields,
+                values: &metrics,
+            });
+            if let Some(json) = line.and_then(|line| serde_json::to_string(&line).ok()) {
                 tracing::info!("{message} {json}");
             }
         }
     }
+}
+
+/// A line without CloudWatch: the fields, and the values of the metrics.
+#[derive(Serialize)]
+struct Unmeasured<'a, P: Serialize> {
+    #[serde(flatten)]
+    fields: &'a P,
+    #[serde(flatten)]
+    values: &'a Metrics,
 }
 
 /// A line for CloudWatch: the same members as a line of `tracing`, and the metrics.
@@ -191,7 +202,7 @@ struct Line<'a, P: Serialize> {
     #[serde(flatten)]
     properties: Option<&'a P>,
     #[serde(flatten)]
-    metrics: Option<Values<'a>>,
+    metrics: Option<Embedded<'a>>,
 }
 
 #[derive(Serialize)]
@@ -216,7 +227,7 @@ impl<'a, P: Serialize> Line<'a, P> {
                 message,
             }),
             properties,
-            metrics: (!metrics.0.is_empty()).then_some(Values { metrics, stack, at }),
+            metrics: (!metrics.0.is_empty()).then(|| Embedded::of(metrics, stack, at)),
         }
     }
 
@@ -231,29 +242,45 @@ impl<'a, P: Serialize> Line<'a, P> {
     }
 }
 
-/// The values of the metrics, the value of the dimension, and `_aws`, which refers to these members.
-struct Values<'a> {
-    metrics: &'a Metrics,
+/// The value of the dimension, the values of the metrics, and `_aws`, which refers to these members.
+#[derive(Serialize)]
+struct Embedded<'a> {
+    #[serde(rename = "Stack")]
     stack: &'a str,
-    at: EpochMillis,
+    #[serde(flatten)]
+    values: &'a Metrics,
+    #[serde(rename = "_aws")]
+    aws: Aws,
 }
 
-impl Serialize for Values<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry(DIMENSION, self.stack)?;
-        for Metric { name, value } in &self.metrics.0 {
-            map.serialize_entry(name, value)?;
-        }
+impl<'a> Embedded<'a> {
+    fn of(metrics: &'a Metrics, stack: &'a str, at: EpochMillis) -> Self {
         let aws = Aws {
-            timestamp: self.at,
+            timestamp: at,
             directives: [Directive {
                 namespace: NAMESPACE,
                 dimensions: [[DIMENSION]],
-                metrics: self.metrics.0.iter().map(Definition::of).collect(),
+                metrics: metrics
+                    .0
+                    .iter()
+                    .map(|metric| Definition { name: metric.name })
+                    .collect(),
             }],
         };
-        map.serialize_entry("_aws", &aws)?;
+        Self {
+            stack,
+            values: metrics,
+            aws,
+        }
+    }
+}
+
+impl Serialize for Metrics {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for Metric { name, value } in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
         map.end()
     }
 }
@@ -274,26 +301,12 @@ struct Directive {
     metrics: Vec<Definition>,
 }
 
-/// The definition of a metric. Counts have no unit: it would be in every line and adds nothing.
+/// The definition of a metric. It has no unit: the unit would be in every line, and the documentation of the
+/// metric states it.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Definition {
     name: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unit: Option<&'static str>,
-}
-
-impl Definition {
-    fn of(metric: &Metric) -> Self {
-        Self {
-            name: metric.name,
-            unit: match metric.value {
-                Value::Count(_) => None,
-                Value::Milliseconds(_) => Some("Milliseconds"),
-                Value::Seconds(_) => Some("Seconds"),
-            },
-        }
-    }
 }
 
 #[cfg(test)]
@@ -317,7 +330,7 @@ mod tests {
         metrics.count("Late", 0);
         metrics.milliseconds(TIME_TO_ANSWER, Duration::from_nanos(1_234_567));
         metrics.seconds(RETRY_AGE, Duration::from_millis(59_999));
-        let text = r#""Stack":"shop","Stored":3,"TimeToAnswer":1.235,"RetryAge":59,"_aws":{"Timestamp":1704876827123,"CloudWatchMetrics":[{"Namespace":"NetcoreWebhooks","Dimensions":[["Stack"]],"Metrics":[{"Name":"Stored"},{"Name":"TimeToAnswer","Unit":"Milliseconds"},{"Name":"RetryAge","Unit":"Seconds"}]}]}}"#;
+        let text = r#""Stack":"shop","Stored":3,"TimeToAnswer":1.235,"RetryAge":59,"_aws":{"Timestamp":1704876827123,"CloudWatchMetrics":[{"Namespace":"NetcoreWebhooks","Dimensions":[["Stack"]],"Metrics":[{"Name":"Stored"},{"Name":"TimeToAnswer"},{"Name":"RetryAge"}]}]}}"#;
         let head = r#""timestamp":"2024-01-10T08:53:47.123Z","level":"INFO","message":"request","function":"event-webhook""#;
         let fields = Fields {
             function: "event-webhook",
