@@ -216,7 +216,7 @@ rbm-event/jio_is_typing               MxJioEvent0000000000005                   
 rbm-event/jio_read                    ecca1e00-3293-49f9-896e-000000000001                               RCS#read
 rbm-event/jio_tap                     MxJioTap000000000000008                                            RCS#clicked#1748966885123.qJTDUfY_8G9IUm85uP2xQg
 rbm-event/jio_text                    MxJioText00000000000007                                            RCS#received#1748966825123.D7NFDP_rvaxerV0fkEtIuw
-rbm-event/jio_unsubscribe             account:651e8ec13800f6c7dee587c4                                   RCS#unsubscribe#1748966765123.S7sLMQXGsNNyBkm6RFAsIg
+rbm-event/jio_unsubscribe             account:651e8ec13800f6c7dee587c4:919999999901                      RCS#unsubscribe#1748966765123.S7sLMQXGsNNyBkm6RFAsIg
 rbm-event/vi_delivered                57bed79e-55ba-46fe-b88a-000000000021                               RCS#delivered
 rbm-event/vi_expired                  57bed79e-55ba-46fe-b88a-000000000026                               RCS#expired#5f0c2f9b-0026-4a50-9a50-1f6f0c2f9b01
 rbm-event/vi_failed                   57bed79e-55ba-46fe-b88a-000000000022                               RCS#failed

@@ -56,7 +56,7 @@ impl Format {
     /// The attribute that holds the documented field with this name in the object at a path, and its role if
     /// it has one.
     fn role(&self, inside: &[&str], name: &str) -> Option<(&'static str, Option<Role>)> {
-        let is_meant = |path: &str| below(path, inside, name) == Some(None);
+        let is_meant = |path: &str| below(path, inside, name) == Some("");
         if let Some((_, role)) = self.fields.iter().find(|(path, _)| is_meant(path)) {
             return Some((role.attribute(), Some(*role)));
         }
@@ -66,22 +66,25 @@ impl Format {
 
     /// Whether the object in the field with this name holds documented fields.
     fn lists_inside(&self, inside: &[&str], name: &str) -> bool {
-        let holds = |path: &str| matches!(below(path, inside, name), Some(Some(_)));
+        let holds = |path: &str| below(path, inside, name).is_some_and(|rest| !rest.is_empty());
         self.fields.iter().any(|(path, _)| holds(path)) || self.also.iter().any(|(path, _)| holds(path))
     }
 }
 
-/// The rest of a documented path below the field `name` of the object at `inside`; `None` inside if the path
-/// is that of the field itself. A name with a dot is no path.
-fn below<'p>(path: &'p str, inside: &[&str], name: &str) -> Option<Option<&'p str>> {
-    let names = inside.iter().copied().chain([name]);
-    names.into_iter().try_fold(Some(path), |rest, name| {
-        let (first, rest) = match rest?.split_once('.') {
-            Some((first, rest)) => (first, Some(rest)),
-            None => (rest?, None),
-        };
-        (first == name).then_some(rest)
-    })
+/// The rest of a documented path after the field `name` of the object at `inside`: empty for the field itself,
+/// else a dot and more. A name with a dot is no path.
+fn below<'p>(path: &'p str, inside: &[&str], name: &str) -> Option<&'p str> {
+    let mut rest = path;
+    for (depth, name) in inside.iter().copied().chain([name]).enumerate() {
+        if name.contains('.') {
+            return None;
+        }
+        if depth > 0 {
+            rest = rest.strip_prefix('.')?;
+        }
+        rest = rest.strip_prefix(name)?;
+    }
+    (rest.is_empty() || rest.starts_with('.')).then_some(rest)
 }
 
 impl Role {

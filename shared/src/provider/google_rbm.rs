@@ -1,4 +1,4 @@
-//! Google's RCS for Business (RBM): events of a person («UserEvent»), and a person's messages («UserMessage»). Vi
+//! Google's RCS for Business (RBM): events of a person (`UserEvent`), and a person's messages (`UserMessage`). Vi
 //! sends the same records.
 //!
 //! A Pub/Sub push contains a record as base64. [`decode`](crate::pipeline::decode) unpacks it before the records are

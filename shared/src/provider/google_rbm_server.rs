@@ -1,4 +1,4 @@
-//! Google's RCS for Business (RBM): events of the platform («ServerEvent»), such as the expiration of a message.
+//! Google's RCS for Business (RBM): events of the platform (`ServerEvent`), such as the expiration of a message.
 //! They name the person in `phoneNumber`.
 
 use super::{Format, Role, mapping::Draft, rcs_network};

@@ -1,6 +1,6 @@
 //! What the formats of the RCS networks share: Google's RCS for Business, Jio, Airtel, Vi, and resellers of them.
 //!
-//! Google documents its records under «UserEvent», «UserMessage» and «ServerEvent»:
+//! Google documents its records under `UserEvent`, `UserMessage` and `ServerEvent`:
 //! <https://developers.google.com/business-communications/rcs-business-messaging/guides/build/events/receive-events>
 
 use serde_json::{Map, Value};

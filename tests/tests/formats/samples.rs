@@ -138,7 +138,7 @@ rbm-event/jio_is_typing               RCS      is_typing 919999999901  174896670
 rbm-event/jio_read                    RCS      read      919999999901  1748966525123 ecca1e00-3293-49f9-896e-000000000001
 rbm-event/jio_tap                     RCS      clicked   919999999901  1748966885123 MxJioTap000000000000008
 rbm-event/jio_text                    RCS      received  919999999901  1748966825123 MxJioText00000000000007
-rbm-event/jio_unsubscribe             RCS      unsubscribe 919999999901  1748966765123 account:651e8ec13800f6c7dee587c4
+rbm-event/jio_unsubscribe             RCS      unsubscribe 919999999901  1748966765123 account:651e8ec13800f6c7dee587c4:919999999901
 rbm-event/vi_delivered                RCS      delivered 919999999901  1748962865123 57bed79e-55ba-46fe-b88a-000000000021
 rbm-event/vi_expired                  RCS      expired   919999999901  1748963165123 57bed79e-55ba-46fe-b88a-000000000026
 rbm-event/vi_failed                   RCS      failed    919999999901  1748962925123 57bed79e-55ba-46fe-b88a-000000000022
