@@ -18,14 +18,14 @@ static EXAMPLES: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/examples
 /// What the functions take.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-pub struct Formats(Vec<Function>);
+pub struct Formats(Vec<FunctionRow>);
 
 #[derive(Debug, Serialize)]
-struct Function {
+struct FunctionRow {
     function: &'static str,
     provider: &'static str,
     methods: Vec<&'static str>,
-    formats: Vec<Format>,
+    formats: Vec<FormatRow>,
     senders: Vec<SenderRow>,
     /// The status for a body without any event, which is in the dead-letter queue.
     reject_status: u16,
@@ -35,7 +35,7 @@ struct Function {
 }
 
 #[derive(Debug, Serialize)]
-struct Format {
+struct FormatRow {
     name: &'static str,
     /// The field that holds the records; `null` for an array or a single object.
     envelope: Option<&'static str>,
@@ -62,7 +62,7 @@ impl Formats {
         let wanted = RECEIVERS
             .iter()
             .filter(|receiver| function.is_none_or(|name| receiver.function == name));
-        let functions: Vec<Function> = wanted.map(Function::of).collect();
+        let functions: Vec<FunctionRow> = wanted.map(FunctionRow::of).collect();
         if functions.is_empty() {
             let known: Vec<&str> = RECEIVERS.iter().map(|receiver| receiver.function).collect();
             bail!("unknown function; the functions are {}", known.join(", "));
@@ -71,7 +71,7 @@ impl Formats {
     }
 }
 
-impl Function {
+impl FunctionRow {
     fn of(receiver: &Receiver) -> Self {
         let statuses = receiver.default_statuses();
         let takes_parameters = receiver.formats.iter().any(|format| format.parameters);
@@ -83,7 +83,7 @@ impl Function {
             } else {
                 vec!["POST JSON"]
             },
-            formats: receiver.formats.iter().map(|format| Format::of(format)).collect(),
+            formats: receiver.formats.iter().copied().map(FormatRow::of).collect(),
             senders: receiver
                 .senders
                 .iter()
@@ -111,8 +111,8 @@ fn examples(function: &str) -> Vec<&'static RawValue> {
         .collect()
 }
 
-impl Format {
-    fn of(format: &FormatId) -> Self {
+impl FormatRow {
+    fn of(format: FormatId) -> Self {
         Self {
             name: format.name.as_str(),
             envelope: format.envelope,
@@ -146,7 +146,7 @@ impl fmt::Display for Formats {
     }
 }
 
-impl fmt::Display for Function {
+impl fmt::Display for FunctionRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} ({})", self.function, self.provider)?;
         writeln!(f, "  takes     {}", self.methods.join(", "))?;

@@ -4,7 +4,11 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use webhook_ingest::{events_table::item::{self, Arrival}, pipeline::{batch::Batch, decode}, provider};
+use webhook_ingest::{
+    events_table::item::{self, Arrival},
+    pipeline::{batch::Batch, decode::decode},
+    provider,
+};
 
 #[path = "../verified.rs"]
 mod verified;
@@ -14,7 +18,7 @@ const ARRIVAL: Arrival = Arrival { at: 1_704_876_900_000, retention_days: 180, l
 
 fuzz_target!(|body: &[u8]| {
     let body = verified(body);
-    let Ok(decoded) = decode::decode(body.verified(), &provider::ALL) else { return };
+    let Ok(decoded) = decode(body.verified(), &provider::ALL) else { return };
     let Ok(batch) = Batch::parse(decoded.verified(), &provider::ALL) else { return };
     for text in batch.records() {
         let Ok(event) = batch.read(text) else { continue };

@@ -128,6 +128,7 @@ impl Ingest {
             unlogged: unlogged.flatten(),
             status: answer.status(parts.statuses).as_u16(),
             bytes,
+            copies: answer.copies(),
             lost: outcome.lost,
             duration_ms: class.map(|_| metrics::milliseconds(took)),
         };
@@ -153,6 +154,9 @@ struct RequestLine {
     unlogged: Option<u64>,
     status: u16,
     bytes: usize,
+    /// How often a rejected body arrived that is kept once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copies: Option<u64>,
     /// Records that are not durable anywhere. The metrics are the other counts.
     #[serde(skip_serializing_if = "metrics::is_zero")]
     lost: usize,
@@ -287,9 +291,9 @@ impl Parts {
             received: records,
             ..BatchOutcome::default()
         };
-        let repeated = match self.pipeline.keep_rejected(&message, until.queue).await {
-            Rejected::Kept => 0,
-            Rejected::Repeated(_) => records,
+        let (repeated, copies) = match self.pipeline.keep_rejected(&message, until.queue).await {
+            Rejected::Kept => (0, 1),
+            Rejected::Repeated(copies) => (records, copies),
             Rejected::Lost => {
                 let lost = records;
                 return (Answer::Unavailable, BatchOutcome { lost, ..received });
@@ -300,7 +304,8 @@ impl Parts {
             repeated,
             ..received
         };
-        (Answer::Malformed { why, records }, outcome)
+        let answer = Answer::Malformed { why, records, copies };
+        (answer, outcome)
     }
 }
 

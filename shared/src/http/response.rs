@@ -51,6 +51,8 @@ pub enum Answer {
         why: String,
         /// The number of its records, at least one.
         records: usize,
+        /// How often this body arrived, this time included.
+        copies: u64,
     },
     /// Every record is durable somewhere.
     Accepted(BatchOutcome),
@@ -77,6 +79,14 @@ impl Answer {
     pub fn refusal(&self) -> Option<&'static str> {
         match self {
             Self::Unauthorized(refusal) => Some(refusal.as_str()),
+            _ => None,
+        }
+    }
+
+    /// How often a rejected body arrived; `None` if it is the first time, and for other answers.
+    pub fn copies(&self) -> Option<u64> {
+        match self {
+            Self::Malformed { copies, .. } => Some(*copies).filter(|copies| *copies > 1),
             _ => None,
         }
     }

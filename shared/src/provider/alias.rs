@@ -11,16 +11,16 @@ impl Format {
     pub(super) fn name_in<'n>(
         &self,
         field: &'n str,
-        names: impl Iterator<Item = &'n str> + Clone,
+        names: &(impl Iterator<Item = &'n str> + Clone),
     ) -> Option<&'n str> {
         if names.clone().any(|name| name == field) {
             return Some(field);
         }
         let (_, aliases) = self.aliases.iter().find(|(of, _)| *of == field)?;
-        let spellings = std::iter::once(field).chain(aliases.iter().copied());
-        spellings.into_iter().find_map(|spelling| {
-            let named = names.clone().filter(|name| name.eq_ignore_ascii_case(spelling));
-            named.min()
+        let mut spellings = std::iter::once(field).chain(aliases.iter().copied());
+        spellings.find_map(|spelling| {
+            let matching = names.clone().filter(|name| name.eq_ignore_ascii_case(spelling));
+            matching.min()
         })
     }
 
@@ -54,7 +54,7 @@ impl Format {
         let mut renamed = record.to_vec();
         for (field, _) in self.aliases {
             let names = record.iter().map(|(name, _)| name.as_ref());
-            let Some(sent) = self.name_in(field, names).filter(|sent| sent != field) else {
+            let Some(sent) = self.name_in(field, &names).filter(|sent| sent != field) else {
                 continue;
             };
             for (name, _) in &mut renamed {
@@ -80,7 +80,7 @@ impl Draft<'_> {
         let sent = if format.aliases.is_empty() {
             None
         } else {
-            let name = format.name_in(field, self.record.names());
+            let name = format.name_in(field, &self.record.names());
             name.filter(|name| *name != field).map(str::to_owned)
         };
         let Some(alias) = sent else {

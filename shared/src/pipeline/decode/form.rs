@@ -47,7 +47,7 @@ pub(super) fn to_json(parameters: &[u8]) -> String {
 pub fn without(parameters: &str, names: &[String]) -> String {
     let others = parts(parameters.as_bytes()).filter(|parameter| {
         let name = decoded(split(parameter).0);
-        !names.iter().any(|secret| *secret == name)
+        !names.contains(&name)
     });
     let others: Vec<Cow<'_, str>> = others.map(String::from_utf8_lossy).collect();
     others.join("&")
