@@ -81,7 +81,7 @@ async fn everything_sent_is_stored_once_even_if_sent_twice() {
         "--until",
         UNTIL,
         "--malformed",
-        "5%",
+        "20%",
     ];
     for round in 0..2 {
         let simulation = setup.prepare(&words).await;
