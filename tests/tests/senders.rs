@@ -13,7 +13,7 @@ use std::time::Duration;
 use http::Method;
 use integration_tests::{
     answer::Answer,
-    fixtures::{self, AUTH, TOKEN, request, request_to},
+    fixtures::{self, AUTH, LARGE_BODY_BUDGET, TOKEN, request, request_to},
     function::Function,
     proxy::Treatment::{Cut, Hang, Pass, Throttle},
     root,
@@ -343,6 +343,29 @@ async fn a_rejected_body_is_answered_as_the_sender_needs_it() {
         lines.contains("AUTH_ERROR_STATUS must be 401, 403, 408 or 429"),
         "{lines}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parameters_that_grow_when_decoded_fit_into_memory() {
+    const BYTES: usize = 6 * 1024 * 1024;
+    let stack = Stack::start().await;
+    let receiver = stack.function("sms-delivery", &[LARGE_BODY_BUDGET]).await;
+    // Six bytes of JSON for each byte, in one parameter, and seven for two, in many.
+    for body in [format!("x={}", "\u{1}".repeat(BYTES - 2)), "a&".repeat(BYTES / 2)] {
+        let answer = receiver.request(&form(FORM, &body)).await;
+        assert_eq!(answer.status, 400, "{}", answer.body);
+        assert!(
+            answer
+                .body
+                .contains("the decoded body is longer than 6291456 bytes"),
+            "{}",
+            answer.body
+        );
+        let dead = stack.storage.take_dead_letters().await;
+        assert!(dead.len() == 1 && dead[0].body.bytes() == body.as_bytes());
+    }
+    let peak = receiver.peak_memory_kib();
+    assert!(peak < 100 * 1024, "{peak} KiB");
 }
 
 /// Posts a rejected body, and returns the answer with the log line.

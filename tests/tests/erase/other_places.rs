@@ -11,7 +11,11 @@ use integration_tests::{
 };
 use netcore_webhooks::erase;
 use webhook_ingest::{
-    events_table::item::{self, Arrival},
+    events_table::{
+        EventsTable,
+        item::{self, Arrival},
+        rejected::{Known, RejectedBody},
+    },
     provider,
     queue::message::Reason,
 };
@@ -41,10 +45,17 @@ async fn only_the_persons_records_are_removed_from_the_queues() {
         record("other-3", "y")
     );
     assert!(setup.put_dead(&in_parts).await > 1);
-    setup.put_dead(&format!("no JSON, but {formatted}")).await;
-    setup
-        .put_dead(&format!("[{}]", record("other-4", "919999999990")))
-        .await;
+    let rejected = [
+        format!("no JSON, but {formatted}"),
+        format!("[{}]", record("other-4", "919999999990")),
+    ];
+    let aws = setup.stack.storage.aws();
+    let table = EventsTable::new(aws.dynamodb.clone(), setup.stack.instance.events_table.clone());
+    for body in &rejected {
+        setup.put_dead(body).await;
+        let marker = RejectedBody::new("event-webhook", body.as_bytes());
+        table.mark_rejected(&marker, UNTIL).await;
+    }
     setup.stack.storage.send_dead(&format!("call {formatted}")).await;
     let waiting = format!("[{},{}]", record("his-5", &formatted), record("other-5", "z"));
     let waiting = queue_message(Reason::Unreadable, "event-webhook", UNTIL, waiting.as_bytes());
@@ -81,6 +92,11 @@ async fn only_the_persons_records_are_removed_from_the_queues() {
     assert_eq!((&ended["letters"], &ended["complete"]), (&6.into(), &true.into()));
 
     let storage = &setup.stack.storage;
+    // The marker of a body contains a digest of it.
+    let forgotten = RejectedBody::new("event-webhook", rejected[0].as_bytes());
+    assert_eq!(table.count_rejected(&forgotten, UNTIL).await, Known::New);
+    let kept = RejectedBody::new("event-webhook", rejected[1].as_bytes());
+    assert_eq!(table.count_rejected(&kept, UNTIL).await, Known::Kept(2));
     let mut left = bodies(&storage.take_dead_messages().await);
     left.sort();
     let expected = [
