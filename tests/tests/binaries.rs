@@ -111,7 +111,11 @@ async fn methods_and_sizes_are_checked_before_the_body_is_parsed() {
         assert_eq!(large.status, 413, "{name}");
         // A body at the limit is parsed. This one is empty.
         let largest = receiver.post(&[b' '; 1000]).await;
-        let rejected = if name == "rcs-callback" { 200 } else { 400 };
+        // Some senders would repeat a body after 400, or stop the webhook.
+        let rejected = match name {
+            "rcs-callback" | "email-event" | "rbm-event" | "whatsapp-cloud" => 200,
+            _ => 400,
+        };
         assert_eq!(largest.status, rejected, "{name}");
     }
 }

@@ -1,4 +1,4 @@
-//! Netcore's e-mail events with the names of SendGrid's event webhook, for customers who moved from it.
+//! Netcore's e-mail events with the names of `SendGrid`'s event webhook, for customers who moved from it.
 //! <https://emaildev.netcorecloud.com/migration-api/new-subpage/migration-webhooks>
 //!
 //! The sender's custom arguments are further fields of the record, under any name.
