@@ -15,6 +15,9 @@ const ARRIVAL: Arrival = Arrival { at: 1_704_876_900_000, retention_days: 180, l
 fuzz_target!(|body: &[u8]| {
     let body = verified(body);
     let Ok(batch) = Batch::parse(body.verified(), &provider::ALL) else { return };
+    let whole = batch.body_of(&batch.positions().collect());
+    let again = Batch::parse(whole.verified(), &provider::ALL).expect("a body of ours");
+    assert!(again.records().eq(batch.records()));
     for position in batch.positions() {
         let text = batch.record(position);
         let Ok(event) = batch.read(position) else { continue };

@@ -22,7 +22,10 @@ const CHANGES_OF_ENTRY: usize = 2;
 
 const FAILED: [(u32, &str); 3] = [
     (131_026, "Message undeliverable"),
-    (131_049, "This message was not delivered to maintain healthy ecosystem engagement."),
+    (
+        131_049,
+        "This message was not delivered to maintain healthy ecosystem engagement.",
+    ),
     (131_047, "Re-engagement message"),
 ];
 const WORDS: [&str; 4] = ["Hello", "Is it open today?", "Thank you 🙏", "Please call me"];
@@ -119,7 +122,11 @@ impl Message<'_> {
                 fields.insert("recipient_id".to_owned(), number.as_str().into());
             }
             if has_price {
-                let category = if self.outgoing.campaign.tag == "otp" { "authentication" } else { "marketing" };
+                let category = if self.outgoing.campaign.tag == "otp" {
+                    "authentication"
+                } else {
+                    "marketing"
+                };
                 let pricing = json!({"billable": true, "pricing_model": "PMP", "type": "regular", "category": category});
                 fields.insert("pricing".to_owned(), pricing);
             }
@@ -134,7 +141,10 @@ impl Message<'_> {
             1 => ("button", json!({"payload": reply.to_uppercase(), "text": reply})),
             2 => {
                 let chosen = json!({"id": reply.to_lowercase(), "title": reply});
-                ("interactive", json!({"type": "button_reply", "button_reply": chosen}))
+                (
+                    "interactive",
+                    json!({"type": "button_reply", "button_reply": chosen}),
+                )
             }
             _ => ("reaction", json!({"message_id": self.id, "emoji": "❤️"})),
         };
@@ -150,12 +160,26 @@ impl Message<'_> {
             fields.insert("from".to_owned(), number.as_str().into());
         }
         if is_tap {
-            fields.insert("context".to_owned(), json!({"from": self.outgoing.bot.phone, "id": self.id}));
+            fields.insert(
+                "context".to_owned(),
+                json!({"from": self.outgoing.bot.phone, "id": self.id}),
+            );
         }
-        self.event(id, if is_tap { "clicked" } else { "received" }, at, Value::Object(fields))
+        self.event(
+            id,
+            if is_tap { "clicked" } else { "received" },
+            at,
+            Value::Object(fields),
+        )
     }
 
-    fn event(&self, message_id: String, status: &'static str, at: EpochMillis, record: Value) -> SimulatedEvent {
+    fn event(
+        &self,
+        message_id: String,
+        status: &'static str,
+        at: EpochMillis,
+        record: Value,
+    ) -> SimulatedEvent {
         SimulatedEvent {
             format: CHANGES,
             function: CHANGES.function,
@@ -172,7 +196,10 @@ impl Message<'_> {
 /// A body with these records: a few in each change, and a few changes in each entry.
 pub(super) fn body(records: &[&Value]) -> Value {
     let changes: Vec<Value> = records.chunks(RECORDS).map(|records| change(records)).collect();
-    let entries: Vec<Value> = changes.chunks(CHANGES_OF_ENTRY).map(|changes| entry(changes)).collect();
+    let entries: Vec<Value> = changes
+        .chunks(CHANGES_OF_ENTRY)
+        .map(|changes| entry(changes))
+        .collect();
     json!({"object": "whatsapp_business_account", "entry": entries})
 }
 
@@ -212,7 +239,11 @@ fn change(records: &[&Value]) -> Value {
 }
 
 fn list_of(record: &Value) -> &'static str {
-    if record.get("status").is_some() { "statuses" } else { "messages" }
+    if record.get("status").is_some() {
+        "statuses"
+    } else {
+        "messages"
+    }
 }
 
 fn contact(record: &Value) -> Value {

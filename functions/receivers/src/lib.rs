@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use webhook_ingest::{
     http::{receiver::Receiver, runtime},
     provider::{
-        FormatId, meta_account, meta_call, meta_message, meta_status, netcore_delivery_status, netcore_events,
-        netcore_incoming, rcs_gateway, whatsapp_incoming,
+        FormatId, meta_account, meta_call, meta_message, meta_status, netcore_delivery_status,
+        netcore_events, netcore_incoming, rcs_gateway, whatsapp_incoming,
     },
 };
 
@@ -42,7 +42,13 @@ pub static RECEIVERS: [Receiver; 6] = [
     Receiver {
         function: "delivery-status",
         provider: "netcore",
-        formats: &[&netcore_delivery_status::FORMAT, META[0], META[1], META[2], META[3]],
+        formats: &[
+            &netcore_delivery_status::FORMAT,
+            META[0],
+            META[1],
+            META[2],
+            META[3],
+        ],
     },
     Receiver {
         function: "rcs-callback",

@@ -84,30 +84,19 @@ impl<'a> Layout<'a> {
             lists.chain(steps).find(|known| *known == name)
         };
         let is_id = |name: &str| {
-            let mut plain = formats.iter().filter(|format| !provider::is_nested(format));
+            let mut plain = formats
+                .iter()
+                .copied()
+                .filter(|format| !provider::is_nested(format));
             plain.any(|format| format.id_field() == name)
         };
         let outline = Outline::of(text, &leads, &is_id)?;
         if let Some(name) = outline.twice {
             return Err(Malformed(format!("{name} occurs twice")));
         }
-        if let Some(nesting) = nesting
-            && let Some(depth) = nesting.depth_of(|name| outline.leading(name).is_some())
-        {
-            layout.nested(nesting, outline, NONE, depth)?;
-            return Ok(layout);
-        }
         let known = |format: &FormatId| format.envelope.filter(|name| outline.leading(name).is_some());
         let Some(name) = formats.iter().find_map(known) else {
-            return if outline.has_id {
-                layout.add((NONE, "", formats), text, NONE)?;
-                Ok(layout)
-            } else {
-                Err(Malformed(format!(
-                    "the body has no known envelope: expected {}",
-                    expected(formats)
-                )))
-            };
+            return layout.without_envelope(&outline, formats);
         };
         let records = outline.leading(name).unwrap_or_default();
         if !records.starts_with(['[', '{']) {
@@ -116,12 +105,43 @@ impl<'a> Layout<'a> {
         let object = layout.push_object(NONE, 0, outline.beside(&[name])?)?;
         // Records in a named envelope can only have its formats.
         let mut same = formats.chunk_by(|one, next| one.envelope == next.envelope);
-        let same = same.find(|formats| formats.first().is_some_and(|format| format.envelope == Some(name)));
+        let same = same.find(|formats| {
+            formats
+                .first()
+                .is_some_and(|format| format.envelope == Some(name))
+        });
         let formats = same.unwrap_or(formats);
         each(records, &mut |record| {
             layout.add((object, name, formats), record, NONE)
         })?;
         Ok(layout)
+    }
+
+    /// The records in a nested envelope, or the object itself.
+    fn without_envelope(mut self, outline: &Outline<'a>, formats: &'a [FormatId]) -> Result<Self, Malformed> {
+        let has = |name: &str| outline.leading(name).is_some();
+        let depth = self.nesting.and_then(|nesting| nesting.depth_of(has));
+        if let (Some(nesting), Some(depth)) = (self.nesting, depth)
+            && self.nested(nesting, outline, NONE, depth)?
+        {
+            return Ok(self);
+        }
+        if outline.has_id {
+            self.add((NONE, "", formats), self.text, NONE)?;
+            return Ok(self);
+        }
+        // An empty list is a check of the address. Anything else may be something.
+        let outermost = self.nesting.and_then(|nesting| nesting.names().next());
+        let is_check = outermost
+            .and_then(|name| outline.leading(name))
+            .is_some_and(|list| list.starts_with('['));
+        if is_check {
+            return Ok(self);
+        }
+        Err(Malformed(format!(
+            "the body has no known envelope: expected {}",
+            expected(formats)
+        )))
     }
 
     fn empty(text: &'a str, nesting: Option<&'static Nesting>) -> Self {
@@ -140,12 +160,12 @@ impl<'a> Layout<'a> {
     fn nested(
         &mut self,
         nesting: &'static Nesting,
-        outline: Outline<'a>,
+        outline: &Outline<'a>,
         parent: u32,
         depth: usize,
     ) -> Result<bool, Malformed> {
         match nesting.path.get(depth) {
-            None => self.lists(nesting, &outline, parent, depth),
+            None => self.lists(nesting, outline, parent, depth),
             Some(Step::List(name)) => {
                 let Some(list) = outline.leading(name).filter(|list| has_elements(list)) else {
                     return Ok(false);
@@ -153,7 +173,7 @@ impl<'a> Layout<'a> {
                 let object = self.push_object(parent, depth, outline.beside(&[name])?)?;
                 each(list, &mut |element| {
                     if let Some(inner) = outline_in(nesting, element)
-                        && self.nested(nesting, inner, object, depth + 1)?
+                        && self.nested(nesting, &inner, object, depth + 1)?
                     {
                         return Ok(());
                     }
@@ -170,7 +190,7 @@ impl<'a> Layout<'a> {
                 let beside = outline.beside(&[name]);
                 let fitting = beside.as_ref().map_or("", String::as_str).to_owned();
                 let object = self.push_object(parent, depth, fitting)?;
-                if self.nested(nesting, inner, object, depth + 1)? {
+                if self.nested(nesting, &inner, object, depth + 1)? {
                     return beside.map(|_| true);
                 }
                 self.objects.truncate(objects);
@@ -197,7 +217,9 @@ impl<'a> Layout<'a> {
         if lists.is_empty() {
             return Ok(false);
         }
-        let listed = outline.leading(nesting.contacts).filter(|list| has_elements(list));
+        let listed = outline
+            .leading(nesting.contacts)
+            .filter(|list| has_elements(list));
         let mut used: Vec<&str> = lists.iter().map(|(name, ..)| *name).collect();
         used.extend(listed.map(|_| nesting.contacts));
         let object = self.push_object(parent, depth, outline.beside(&used)?)?;
@@ -223,7 +245,8 @@ impl<'a> Layout<'a> {
         if depth > 0 && bytes > MAX_OTHER_BYTES {
             return Err(too_long("the records"));
         }
-        let index = u32::try_from(self.objects.len()).map_err(|_| Malformed("the body is too long".into()))?;
+        let index =
+            u32::try_from(self.objects.len()).map_err(|_| Malformed("the body is too long".into()))?;
         self.objects.push(Object {
             parent,
             depth: u8::try_from(depth).unwrap_or(u8::MAX),
@@ -283,7 +306,10 @@ impl<'a> Layout<'a> {
         let Some(start) = self.starts.get(run.start as usize) else {
             return "";
         };
-        let next = self.starts.get(run.end as usize).filter(|next| **next < group.end);
+        let next = self
+            .starts
+            .get(run.end as usize)
+            .filter(|next| **next < group.end);
         match next {
             Some(next) => {
                 let text = self.text.get(*start as usize..*next as usize).unwrap_or_default();
@@ -335,7 +361,10 @@ impl<'a> Layout<'a> {
             .group_of(position)
             .map_or(0, |group| self.bytes_around(group.object));
         let contact = self.contact(position);
-        self.record(position).len() + 1 + around + contact.map_or(0, |contact| self.contact_text(contact).len())
+        self.record(position).len()
+            + 1
+            + around
+            + contact.map_or(0, |contact| self.contact_text(contact).len())
     }
 
     /// The fields around a record, as the text of a body without the record. Empty if there are none.
@@ -359,7 +388,9 @@ impl<'a> Layout<'a> {
         for mut run in runs {
             while !run.is_empty() {
                 let index = self.group_index(run.start);
-                let Some(group) = self.groups.get(index) else { break };
+                let Some(group) = self.groups.get(index) else {
+                    break;
+                };
                 let next = self.groups.get(index + 1).map_or(u32::MAX, |next| next.first);
                 let part = run.start..run.end.min(next);
                 body.enter(group.object);
@@ -402,7 +433,9 @@ impl Measure<'_, '_> {
     pub(super) fn add(&mut self, position: u32) -> usize {
         let layout = self.layout;
         let index = layout.group_index(position);
-        let Some(group) = layout.groups.get(index) else { return 0 };
+        let Some(group) = layout.groups.get(index) else {
+            return 0;
+        };
         let mut bytes = layout.run_in(group, &(position..position + 1)).len() + 1;
         if self.group != Some(index) {
             self.group = Some(index);
@@ -683,7 +716,10 @@ impl<'de> Outline<'de> {
         let unused = self.leading.iter().filter(|(name, _)| !used.contains(name));
         let unused: Vec<(Cow<'_, str>, &RawValue)> =
             unused.map(|(name, value)| (Cow::from(*name), *value)).collect();
-        let bytes: usize = unused.iter().map(|(name, value)| name.len() + value.get().len()).sum();
+        let bytes: usize = unused
+            .iter()
+            .map(|(name, value)| name.len() + value.get().len())
+            .sum();
         if self.other_bytes + bytes > MAX_OTHER_BYTES {
             return Err(too_long(used.first().copied().unwrap_or_default()));
         }
@@ -746,10 +782,7 @@ fn outline_in<'a>(nesting: &Nesting, value: &'a str) -> Option<Outline<'a>> {
 }
 
 /// Calls `f` with each element of a list, or with the value itself if it is no list.
-fn each<'a>(
-    value: &'a str,
-    f: &mut dyn FnMut(&'a str) -> Result<(), Malformed>,
-) -> Result<(), Malformed> {
+fn each<'a>(value: &'a str, f: &mut dyn FnMut(&'a str) -> Result<(), Malformed>) -> Result<(), Malformed> {
     if value.starts_with('[') {
         for_each(value, &mut |element| f(element.get()))
     } else {
@@ -822,7 +855,7 @@ fn too_long(name: &str) -> Malformed {
 }
 
 fn expected(formats: &[FormatId]) -> String {
-    let mut known: Vec<String> = formats.iter().map(provider::expected).collect();
+    let mut known: Vec<String> = formats.iter().copied().map(provider::expected).collect();
     known.dedup();
     known.join(" or ")
 }
@@ -923,7 +956,8 @@ mod tests {
                 records(&batch),
                 [(
                     r#"{"id":"x","recipient_id":"7"}"#.to_owned(),
-                    r#"{"metadata":{"a":1},"messaging_product":"whatsapp","contacts":[{"wa_id":"7"}]}"#.to_owned()
+                    r#"{"metadata":{"a":1},"messaging_product":"whatsapp","contacts":[{"wa_id":"7"}]}"#
+                        .to_owned()
                 )]
             );
             let again = written(&batch, &Positions::from(0..1));
@@ -939,7 +973,17 @@ mod tests {
         );
         let other = parsed(r#"{"message_id":"m","messages":[1],"entry_id":2}"#, &MIXED);
         assert_eq!(other.len(), 1);
+        // An empty list is a check. Other values could be lost.
         assert_eq!(parsed(r#"{"entry":[]}"#, &META).len(), 0);
+        for lost in [
+            r#"{"entry":5}"#,
+            r#"{"messaging_product":"whatsapp","statuses":[],"user_actions":[1]}"#,
+            r#"{"messaging_product":"whatsapp","statuses":5}"#,
+        ] {
+            assert!(error(lost).contains("no known envelope"), "{lost}");
+        }
+        let record = parsed(r#"{"message_id":"m","entry":[]}"#, &MIXED);
+        assert_eq!(record.len(), 1);
     }
 
     #[test]
@@ -956,14 +1000,20 @@ mod tests {
             "the fields beside the records are longer than 16384 bytes"
         );
         assert_eq!(
-            error(&of(json!({"x": half, "contacts": [{"wa_id": "7", "name": half}], "statuses": [{"recipient_id": "7"}]}))),
+            error(&of(
+                json!({"x": half, "contacts": [{"wa_id": "7", "name": half}], "statuses": [{"recipient_id": "7"}]})
+            )),
             "the fields beside the records are longer than 16384 bytes"
         );
         // A change without records is a record, however long it is.
         assert_eq!(parsed(&of(json!({ "x": wide })), &META).len(), 1);
         assert_eq!(error(r#"{"entry":[1],"entry":[2]}"#), "entry occurs twice");
         assert_eq!(
-            parsed(r#"{"entry":[{"changes":[{"value":{"statuses":[1],"statuses":[2]}}]}]}"#, &META).len(),
+            parsed(
+                r#"{"entry":[{"changes":[{"value":{"statuses":[1],"statuses":[2]}}]}]}"#,
+                &META
+            )
+            .len(),
             1
         );
     }
@@ -1003,7 +1053,11 @@ mod tests {
         assert!(!batch.around(0).contains("contacts"));
         assert!(batch.around(1).contains(r#""contacts":[{"wa_id":"7"}]"#));
         let alone = r#"{"entry":[{"changes":[{"value":{"contacts":[{"wa_id":"7"}],"statuses":[{"recipient_id":"8"}]}}]}]}"#;
-        assert!(parsed(alone, &META).around(0).contains(r#""contacts":[{"wa_id":"7"}]"#));
+        assert!(
+            parsed(alone, &META)
+                .around(0)
+                .contains(r#""contacts":[{"wa_id":"7"}]"#)
+        );
     }
 
     #[test]
@@ -1029,8 +1083,14 @@ mod tests {
 
     fn value() -> impl Strategy<Value = Value> {
         let list = || prop::collection::vec(record(), 0..4);
-        (list(), list(), list(), prop::collection::vec(0_u32..6, 0..4), any::<bool>()).prop_map(
-            |(statuses, messages, calls, contacts, has_metadata)| {
+        (
+            list(),
+            list(),
+            list(),
+            prop::collection::vec(0_u32..6, 0..4),
+            any::<bool>(),
+        )
+            .prop_map(|(statuses, messages, calls, contacts, has_metadata)| {
                 let mut value = json!({"statuses": statuses, "messages": messages, "calls": calls});
                 let contacts: Vec<Value> = (contacts.iter())
                     .map(|id| json!({"wa_id": id.to_string(), "user_id": format!("US.{id}")}))
@@ -1040,16 +1100,12 @@ mod tests {
                     value["metadata"] = json!({"n": 1});
                 }
                 value
-            },
-        )
+            })
     }
 
     fn body() -> impl Strategy<Value = Value> {
         let change = prop_oneof![
-            4 => (value(), any::<bool>()).prop_map(|(value, has_field)| match has_field {
-                true => json!({"field": "messages", "value": value}),
-                false => json!({ "value": value }),
-            }),
+            4 => (value(), any::<bool>()).prop_map(|(value, has_field)| if has_field { json!({"field": "messages", "value": value}) } else { json!({ "value": value }) }),
             1 => Just(json!({"field": "account_update", "value": {"event": "x"}})),
             1 => Just(json!({})),
         ];

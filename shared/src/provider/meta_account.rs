@@ -41,7 +41,9 @@ fn derive(draft: &mut Draft<'_>) {
     let value = draft.attributes.get(&Attribute::Content);
     // `messages` is the field of many things. The list beside `metadata` has a more precise name.
     let list = value.and_then(Value::as_object).and_then(|value| {
-        let lists = value.iter().filter(|(name, list)| list.is_array() && *name != "contacts");
+        let lists = value
+            .iter()
+            .filter(|(name, list)| list.is_array() && *name != "contacts");
         lists.min_by_key(|(name, _)| *name)
     });
     let word = match list {

@@ -47,7 +47,6 @@ fn derive(draft: &mut Draft<'_>) {
     meta::set_sender(draft);
     meta::explain(draft);
     meta::distinguish_by_time(draft);
-    let by_business =
-        draft.record.get("direction").and_then(Value::as_str) == Some("BUSINESS_INITIATED");
+    let by_business = draft.record.get("direction").and_then(Value::as_str) == Some("BUSINESS_INITIATED");
     meta::name_person(draft, if by_business { CALLED } else { CALLER });
 }

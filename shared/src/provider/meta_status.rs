@@ -55,7 +55,9 @@ fn derive(draft: &mut Draft<'_>) {
     // The recipient of a message to a group is the group. Each participant has an event of their own.
     let to_group = draft.record.get("recipient_type").and_then(Value::as_str) == Some("group");
     if to_group {
-        let named = PARTICIPANT.iter().find_map(|field| draft.record.get(field)?.as_str());
+        let named = PARTICIPANT
+            .iter()
+            .find_map(|field| draft.record.get(field)?.as_str());
         draft.participant = named.map(str::to_owned);
     }
     meta::name_person(draft, if to_group { PARTICIPANT } else { RECIPIENT });

@@ -193,7 +193,7 @@ pub(crate) fn format_of(formats: &[FormatId], record: &[Field<'_>]) -> Option<Fo
 fn recognize(formats: &[FormatId], has: impl Fn(&str) -> bool) -> Option<FormatId> {
     // A list of records has one format in a nested envelope. Outside, such a record could be another format's.
     let is_sole = formats.len() == 1;
-    let are_nested = formats.iter().all(is_nested);
+    let are_nested = formats.iter().copied().all(is_nested);
     let mut formats = formats.iter().copied();
     formats.find(|format| {
         (are_nested || !is_nested(format)) && has(format.id_field()) && (is_sole || (format.recognizes)(&has))

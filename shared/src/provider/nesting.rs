@@ -67,20 +67,18 @@ impl Nesting {
 
 /// The nesting of the first of `formats` that has one.
 pub(crate) fn nesting(formats: &[FormatId]) -> Option<&'static Nesting> {
-    let is_used = formats.iter().any(is_nested);
+    let is_used = formats.iter().copied().any(is_nested);
     is_used.then_some(&meta::NESTING)
 }
 
 /// Whether records of a format occur only in a nested envelope.
-pub(crate) fn is_nested(format: &FormatId) -> bool {
-    meta::NESTING.formats().any(|nested| nested == *format)
+pub(crate) fn is_nested(format: FormatId) -> bool {
+    meta::NESTING.formats().any(|nested| nested == format)
 }
 
 /// The envelope of a format, for an error message.
-pub(crate) fn expected(format: &FormatId) -> String {
-    let nested = is_nested(format)
-        .then(|| meta::NESTING.names().next())
-        .flatten();
+pub(crate) fn expected(format: FormatId) -> String {
+    let nested = is_nested(format).then(|| meta::NESTING.names().next()).flatten();
     match nested.or(format.envelope) {
         Some(name) => format!("{{\"{name}\":[…]}}"),
         None => format!("[{{\"{}\":…}}]", format.id_field()),

@@ -21,7 +21,9 @@ fn records(body: &Value) -> Vec<Value> {
     let Some(entries) = body["entry"].as_array() else {
         return of_value(body);
     };
-    let changes = entries.iter().flat_map(|entry| entry["changes"].as_array().unwrap());
+    let changes = entries
+        .iter()
+        .flat_map(|entry| entry["changes"].as_array().unwrap());
     changes
         .flat_map(|change| match of_value(&change["value"]) {
             none if none.is_empty() => vec![change.clone()],
@@ -114,11 +116,19 @@ async fn each_record_has_the_fields_around_it_and_its_own_contact() {
         [&json!("16505550002"), &json!(["whatsapp:US.2"])]
     );
     // A retry in other company, under another entry's time, with a changed profile and without contacts.
-    let mut again = body("1", &value(json!({"messages": [ana, {"id": "wamid.c", "from": "16505550003", "timestamp": "1750030075", "type": "text", "text": {"body": "New"}}]})));
+    let mut again = body(
+        "1",
+        &value(
+            json!({"messages": [ana, {"id": "wamid.c", "from": "16505550003", "timestamp": "1750030075", "type": "text", "text": {"body": "New"}}]}),
+        ),
+    );
     again["entry"][0]["time"] = json!(1_750_030_099);
     let renamed = json!([{"profile": {"name": "Benjamin"}, "wa_id": "16505550002", "user_id": "US.2"}]);
     let other = body("1", &value(json!({"contacts": renamed, "statuses": [ben]})));
-    again["entry"].as_array_mut().unwrap().push(other["entry"][0].clone());
+    again["entry"]
+        .as_array_mut()
+        .unwrap()
+        .push(other["entry"][0].clone());
     let items = stored(&server, &again, [3, 1, 2, 0, 0]).await;
     assert_eq!(items.len(), 3);
     // The same status with another price is no retry.
@@ -138,12 +148,19 @@ async fn each_participant_of_a_group_has_an_event() {
         })
     };
     let sent = json!({"id": "wamid.g", "status": "sent", "timestamp": "1750030070", "recipient_type": "group", "recipient_id": "120363000000000000"});
-    let group = body("1", &value(json!({"statuses": [read("16505550001"), read("16505550002"), sent]})));
+    let group = body(
+        "1",
+        &value(json!({"statuses": [read("16505550001"), read("16505550002"), sent]})),
+    );
     let items = stored(&server, &group, [3, 3, 0, 0, 0]).await;
     let keys: Vec<&Value> = items.iter().map(|item| &item["status_key"]).collect();
     assert_eq!(
         keys,
-        ["WHATSAPP#read#16505550001", "WHATSAPP#read#16505550002", "WHATSAPP#sent"]
+        [
+            "WHATSAPP#read#16505550001",
+            "WHATSAPP#read#16505550002",
+            "WHATSAPP#sent"
+        ]
     );
     // A group is no person.
     assert_eq!(items[2].get("recipient"), None);
@@ -160,10 +177,22 @@ async fn kinds_of_messages_and_statuses() {
     };
     let mut answer = message("wamid.01", "button", &json!({"payload": "YES", "text": "Yes"}));
     answer["context"] = json!({"from": "15550783881", "id": "wamid.out"});
-    let reaction = message("wamid.02", "reaction", &json!({"message_id": "wamid.out", "emoji": "👍"}));
-    let flow = message("wamid.03", "interactive", &json!({"type": "nfm_reply", "nfm_reply": {"response_json": "{}"}}));
+    let reaction = message(
+        "wamid.02",
+        "reaction",
+        &json!({"message_id": "wamid.out", "emoji": "👍"}),
+    );
+    let flow = message(
+        "wamid.03",
+        "interactive",
+        &json!({"type": "nfm_reply", "nfm_reply": {"response_json": "{}"}}),
+    );
     let poll = message("wamid.04", "poll", &json!({"question": "?"}));
-    let number = message("wamid.05", "system", &json!({"type": "user_changed_number", "wa_id": "16505550009"}));
+    let number = message(
+        "wamid.05",
+        "system",
+        &json!({"type": "user_changed_number", "wa_id": "16505550009"}),
+    );
     let untyped = json!({"id": "wamid.06", "from": "16505550001", "timestamp": "1750030073"});
     let played = json!({"id": "wamid.07", "status": "played", "timestamp": "1750030073", "recipient_id": "16505550001"});
     let failed = json!({
@@ -175,11 +204,20 @@ async fn kinds_of_messages_and_statuses() {
         "messages": [answer, reaction, flow, poll, number, untyped], "statuses": [played, failed], "calls": [call],
     });
     let items = stored(&server, &body("1", &value(lists)), [9, 9, 0, 0, 0]).await;
-    let of = |id: &str| items.iter().find(|item| item["message_id"] == id).unwrap().clone();
+    let of = |id: &str| {
+        items
+            .iter()
+            .find(|item| item["message_id"] == id)
+            .unwrap()
+            .clone()
+    };
     let key = |id: &str| of(id)["status_key"].as_str().unwrap().to_owned();
     assert_eq!(key("wamid.01"), "WHATSAPP#clicked#wamid.01");
     assert_eq!(of("wamid.01")["in_reply_to"], "wamid.out");
-    assert_eq!(of("wamid.01")["click"], json!({"button": {"payload": "YES", "text": "Yes"}}));
+    assert_eq!(
+        of("wamid.01")["click"],
+        json!({"button": {"payload": "YES", "text": "Yes"}})
+    );
     assert_eq!(key("wamid.02"), "WHATSAPP#received#wamid.02");
     assert_eq!(of("wamid.02")["in_reply_to"], "wamid.out");
     assert_eq!(key("wamid.03"), "WHATSAPP#clicked#wamid.03");
@@ -200,9 +238,13 @@ async fn nothing_in_a_body_is_dropped() {
     // Two equal approvals at different times are two events; the same again is a duplicate.
     let approval = json!({"field": "message_template_status_update", "value": {"event": "APPROVED", "message_template_id": 7}});
     let entry = |time: u32| json!({"id": "1", "time": time, "changes": [approval]});
-    let approved = json!({"object": "whatsapp_business_account", "entry": [entry(1_790_420_500), entry(1_790_420_600)]});
+    let approved =
+        json!({"object": "whatsapp_business_account", "entry": [entry(1_790_420_500), entry(1_790_420_600)]});
     let items = stored(&server, &approved, [2, 2, 0, 0, 0]).await;
-    assert_eq!(items[0]["envelope"], json!({"object": "whatsapp_business_account", "entry": [{"id": "1", "time": 1_790_420_500}]}));
+    assert_eq!(
+        items[0]["envelope"],
+        json!({"object": "whatsapp_business_account", "entry": [{"id": "1", "time": 1_790_420_500}]})
+    );
     stored(&server, &approved, [2, 0, 2, 0, 0]).await;
     server.storage().clear().await;
     // Empty lists, an unknown list, a change without a value, and a record that is no event.
@@ -216,11 +258,20 @@ async fn nothing_in_a_body_is_dropped() {
         {"id": "2", "changes": []},
     ]});
     let items = stored(&server, &odd, [5, 3, 0, 0, 2]).await;
-    let mut statuses: Vec<&str> = items.iter().map(|item| item["status"].as_str().unwrap()).collect();
+    let mut statuses: Vec<&str> = items
+        .iter()
+        .map(|item| item["status"].as_str().unwrap())
+        .collect();
     statuses.sort_unstable();
     assert_eq!(statuses, ["brand_new", "message_echoes", "messages"]);
     let changes = odd["entry"][0]["changes"].as_array().unwrap();
-    let mut given: Vec<Value> = server.storage().items().await.iter().map(|item| Value::Object(rebuilt(item))).collect();
+    let mut given: Vec<Value> = server
+        .storage()
+        .items()
+        .await
+        .iter()
+        .map(|item| Value::Object(rebuilt(item)))
+        .collect();
     given.sort_by_key(Value::to_string);
     let mut expected = changes[..3].to_vec();
     expected.sort_by_key(Value::to_string);
