@@ -54,6 +54,23 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Redacts a message id: one that can hold an encoded number completely, others like a text.
+///
+/// ```
+/// use webhook_ingest::personal::redact_id;
+/// assert_eq!(redact_id("api-337-919209209291-3c90"), "api-***-*********291-*c90");
+/// assert_eq!(redact_id("gBEGkZlgQyWAAgnHeaNwJ1fGz4k"), "***");
+/// assert_eq!(redact_id("wamid.HBgLMTY1MDM4Nzk0MzkVAgAS"), "wamid.***");
+/// ```
+pub fn redact_id(id: &str) -> Cow<'_, str> {
+    match redact(id) {
+        Cow::Borrowed(_) if is_encoded(id) => Cow::Borrowed(REDACTED),
+        // A number may be beside the encoded one.
+        Cow::Owned(redacted) if is_encoded(&redacted) => Cow::Borrowed(REDACTED),
+        redacted => redacted,
+    }
+}
+
 /// Whether [`redact`] would redact something in `text`.
 pub fn is_in(text: &str) -> bool {
     phone::contains_number(text) || !spans(text).is_empty()
@@ -150,6 +167,8 @@ struct Atom {
     country: Option<usize>,
     /// Where the base64 after `wamid.` begins.
     encoded: Option<usize>,
+    /// Whether it has a letter or digit.
+    has_base64: bool,
 }
 
 /// Letters and digits without anything between them.
@@ -173,6 +192,7 @@ impl Atom {
         }
         match token.kind {
             Kind::Digit(_) | Kind::Word => {
+                self.has_base64 |= self.encoded.is_some();
                 if self.word.chars == 0 {
                     self.word.start = token.start;
                 }
@@ -217,7 +237,7 @@ impl Atom {
         } else if let Some(encoded) = self.encoded {
             self.ids.retain(|id| id.end <= encoded);
             spans.append(&mut self.ids);
-            if self.others && encoded < self.end {
+            if self.has_base64 {
                 spans.push(encoded..self.end);
             }
         } else {

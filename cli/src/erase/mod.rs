@@ -36,6 +36,7 @@ use crate::target::{Needs, Target};
 
 /// The person, and how to search.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "independent flags of a command")]
 pub struct Options {
     /// Phone number with country code, in any spelling; or whatsapp:<user id>, mailto:<address>, or
     /// only the user id or address. Repeat the option for other ids of the same person, such as the
@@ -63,6 +64,7 @@ pub struct Options {
 
 /// Result of the search and of the deletion.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Report {
     /// Events of the person.
     pub traces: Traces,

@@ -84,7 +84,12 @@ impl Report {
             messages.entry(id).or_default().push(event);
         }
         for (id, events) in messages.iter().take(LISTED) {
-            writeln!(f, "  {}  {}", safe(id), safe(&events.join(", ")))?;
+            writeln!(
+                f,
+                "  {}  {}",
+                plain(&personal::redact_id(id)),
+                safe(&events.join(", "))
+            )?;
         }
         if messages.len() > LISTED {
             writeln!(f, "  and {} more messages", messages.len() - LISTED)?;

@@ -271,9 +271,9 @@ impl Batch {
         for (index, record) in records.iter().enumerate() {
             match event_name(record) {
                 Some("INSERT") => {
-                    let item = image(record);
-                    if let Some(delta) = item.as_ref().and_then(CounterDelta::of) {
-                        item.iter().for_each(|item| batch.links.add(item));
+                    let event = image(record).and_then(|item| Some((CounterDelta::of(&item)?, item)));
+                    if let Some((delta, item)) = event {
+                        batch.links.add(&item);
                         batch.deltas.push(delta);
                         batch.indexes.push(index);
                     } else {

@@ -164,7 +164,9 @@ async fn read(client: &Client, table: &str, segment: i32, pages: &mpsc::Sender<P
             .items
             .unwrap_or_default();
         let mut links = Links::default();
-        items.iter().for_each(|item| links.add(item));
+        for item in &items {
+            links.add(item);
+        }
         let page = Page {
             items: items.len(),
             deltas: items.iter().filter_map(CounterDelta::of).collect(),

@@ -72,7 +72,7 @@ impl MessageId {
 
 impl fmt::Debug for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MessageId({})", personal::redact(&self.0))
+        write!(f, "MessageId({})", personal::redact_id(&self.0))
     }
 }
 

@@ -18,7 +18,7 @@ enum Sign {
 ///   <https://emaildev.netcorecloud.com/webhooks/repository/events>.
 /// - Yahoo's proxy is `YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html`.
 /// - Apple's Mail Privacy Protection requests the pictures of every e-mail with `Mozilla/5.0` and nothing after
-///   it. Browsers always add a platform.
+///   it: <https://github.com/ua-parser/uap-core/issues/509>. Browsers add a platform.
 const MACHINES: [(Sign, &str); 3] = [
     (Sign::Contains("GoogleImageProxy"), "GoogleImageProxy"),
     (Sign::Contains("YahooMailProxy"), "YahooMailProxy"),

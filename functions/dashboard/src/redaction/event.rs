@@ -240,6 +240,26 @@ mod tests {
     }
 
     #[test]
+    fn a_viewer_sees_no_address_and_no_user_id() {
+        assert_eq!(
+            event(json!({
+                "message_id": "wamid.HBgLMTY1MDM4Nzk0MzkVAgAS", "in_reply_to": "gBEGkZlgQyWAAgnHeaNwJ1fGz4k",
+                "recipient": "mailto:anna@b.example", "identities": ["whatsapp:IN.13491208655302741918", "919812345678"],
+                "opened_by": "GoogleImageProxy", "remarks": "550 <anna@b.example> unknown",
+                "tags": ["a%40b.example"], "callback_data": "IN.1346aBcD",
+                "content": {"text": "from ES.2000 to ES.3000"}, "extra": {"EMAIL": "anna@b.example"},
+            })),
+            json!({
+                "message_id": "wamid.***", "in_reply_to": "***",
+                "recipient": "mailto:***", "identities": ["whatsapp:***", "*********678"],
+                "opened_by": "GoogleImageProxy", "remarks": "550 <***> unknown",
+                "tags": ["***"], "callback_data": "***",
+                "content": {"text": "from *** to ***"}, "extra": {"EMAIL": "***"},
+            })
+        );
+    }
+
+    #[test]
     fn a_structure_shows_only_listed_words() {
         assert_eq!(
             event(json!({

@@ -59,11 +59,7 @@ pub(crate) fn text(text: &str) -> String {
 
 /// A message id with redacted ids of people. An id that may contain an encoded number is redacted completely.
 fn redacted_id(id: &str) -> String {
-    if personal::is_encoded(id) {
-        REDACTED.to_owned()
-    } else {
-        text(id)
-    }
+    personal::redact_id(id).into_owned()
 }
 
 /// Whether a text could contain the id of a person.
