@@ -20,6 +20,9 @@ fuzz_target!(|body: &[u8]| {
     let body = verified(body);
     let Ok(decoded) = decode(body.verified(), &provider::ALL) else { return };
     let Ok(batch) = Batch::parse(decoded.verified(), &provider::ALL) else { return };
+    let whole = batch.body_of(&batch.positions().collect());
+    let again = Batch::parse(whole.verified(), &provider::ALL).expect("a body of ours");
+    assert!(again.records().eq(batch.records()));
     for position in batch.positions() {
         let text = batch.record(position);
         let Ok(event) = batch.read(position) else { continue };

@@ -361,6 +361,7 @@ fn the_simulation_contains_all_statuses_over_the_whole_period() {
     let is_nobody = |person: &str| {
         person.starts_with("9100")
             || person.starts_with("55009")
+            || person.starts_with("whatsapp:IN.19100")
             || (person.starts_with("mailto:") && person.ends_with("@mail.example"))
     };
     assert!(simulation.events.iter().all(|h| is_nobody(&h.recipient)));

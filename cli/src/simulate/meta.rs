@@ -84,7 +84,7 @@ impl Message<'_> {
         let mut events = vec![self.status("sent", sent, true)];
         if random.bool(0.05) {
             let mut failed = self.status("failed", sent + random.log_normal(5_000, 1.0), false);
-            let (code, title) = FAILED[random.index(FAILED.len())];
+            let (code, title) = random.choice(&FAILED);
             if let Some(fields) = failed.record.as_object_mut() {
                 let error = json!({"code": code, "title": title, "message": title});
                 fields.insert("errors".to_owned(), json!([error]));
@@ -195,11 +195,8 @@ impl Message<'_> {
 
 /// A body with these records: a few in each change, and a few changes in each entry.
 pub(super) fn body(records: &[&Value]) -> Value {
-    let changes: Vec<Value> = records.chunks(RECORDS).map(|records| change(records)).collect();
-    let entries: Vec<Value> = changes
-        .chunks(CHANGES_OF_ENTRY)
-        .map(|changes| entry(changes))
-        .collect();
+    let changes: Vec<Value> = records.chunks(RECORDS).map(change).collect();
+    let entries: Vec<Value> = changes.chunks(CHANGES_OF_ENTRY).map(entry).collect();
     json!({"object": "whatsapp_business_account", "entry": entries})
 }
 

@@ -84,30 +84,19 @@ impl<'a> Layout<'a> {
             lists.chain(steps).find(|known| *known == name)
         };
         let is_id = |name: &str| {
-            let mut plain = formats.iter().filter(|format| !provider::is_nested(format));
+            let mut plain = formats
+                .iter()
+                .copied()
+                .filter(|format| !provider::is_nested(format));
             plain.any(|format| format.begins_at(name))
         };
         let outline = Outline::of(text, &leads, &is_id)?;
         if let Some(name) = outline.twice {
             return Err(Malformed(format!("{name} occurs twice")));
         }
-        if let Some(nesting) = nesting
-            && let Some(depth) = nesting.depth_of(|name| outline.leading(name).is_some())
-        {
-            layout.nested(nesting, outline, NONE, depth)?;
-            return Ok(layout);
-        }
         let known = |format: &FormatId| format.envelope.filter(|name| outline.leading(name).is_some());
         let Some(name) = formats.iter().find_map(known) else {
-            return if outline.has_id {
-                layout.add((NONE, "", formats), text, NONE)?;
-                Ok(layout)
-            } else {
-                Err(Malformed(format!(
-                    "the body has no known envelope: expected {}",
-                    expected(formats)
-                )))
-            };
+            return layout.without_envelope(&outline, formats);
         };
         let records = outline.leading(name).unwrap_or_default();
         if !records.starts_with(['[', '{']) {
@@ -128,6 +117,33 @@ impl<'a> Layout<'a> {
         Ok(layout)
     }
 
+    /// The records in a nested envelope, or the object itself.
+    fn without_envelope(mut self, outline: &Outline<'a>, formats: &'a [FormatId]) -> Result<Self, Malformed> {
+        let has = |name: &str| outline.leading(name).is_some();
+        let depth = self.nesting.and_then(|nesting| nesting.depth_of(has));
+        if let (Some(nesting), Some(depth)) = (self.nesting, depth)
+            && self.nested(nesting, outline, NONE, depth)?
+        {
+            return Ok(self);
+        }
+        if outline.has_id {
+            self.add((NONE, "", formats), self.text, NONE)?;
+            return Ok(self);
+        }
+        // An empty list is a check of the address. Anything else may be something.
+        let outermost = self.nesting.and_then(|nesting| nesting.names().next());
+        let is_check = outermost
+            .and_then(|name| outline.leading(name))
+            .is_some_and(|list| list.starts_with('['));
+        if is_check {
+            return Ok(self);
+        }
+        Err(Malformed(format!(
+            "the body has no known envelope: expected {}",
+            expected(formats)
+        )))
+    }
+
     fn empty(text: &'a str, nesting: Option<&'static Nesting>) -> Self {
         Self {
             text,
@@ -144,12 +160,12 @@ impl<'a> Layout<'a> {
     fn nested(
         &mut self,
         nesting: &'static Nesting,
-        outline: Outline<'a>,
+        outline: &Outline<'a>,
         parent: u32,
         depth: usize,
     ) -> Result<bool, Malformed> {
         match nesting.path.get(depth) {
-            None => self.lists(nesting, &outline, parent, depth),
+            None => self.lists(nesting, outline, parent, depth),
             Some(Step::List(name)) => {
                 let Some(list) = outline.leading(name).filter(|list| has_elements(list)) else {
                     return Ok(false);
@@ -157,7 +173,7 @@ impl<'a> Layout<'a> {
                 let object = self.push_object(parent, depth, outline.beside(&[name])?)?;
                 each(list, &mut |element| {
                     if let Some(inner) = outline_in(nesting, element)
-                        && self.nested(nesting, inner, object, depth + 1)?
+                        && self.nested(nesting, &inner, object, depth + 1)?
                     {
                         return Ok(());
                     }
@@ -174,7 +190,7 @@ impl<'a> Layout<'a> {
                 let beside = outline.beside(&[name]);
                 let fitting = beside.as_ref().map_or("", String::as_str).to_owned();
                 let object = self.push_object(parent, depth, fitting)?;
-                if self.nested(nesting, inner, object, depth + 1)? {
+                if self.nested(nesting, &inner, object, depth + 1)? {
                     return beside.map(|_| true);
                 }
                 self.objects.truncate(objects);
@@ -839,7 +855,7 @@ fn too_long(name: &str) -> Malformed {
 }
 
 fn expected(formats: &[FormatId]) -> String {
-    let mut known: Vec<String> = formats.iter().filter_map(provider::expected).collect();
+    let mut known: Vec<String> = formats.iter().copied().filter_map(provider::expected).collect();
     known.dedup();
     known.join(" or ")
 }
@@ -957,7 +973,17 @@ mod tests {
         );
         let other = parsed(r#"{"message_id":"m","messages":[1],"entry_id":2}"#, &MIXED);
         assert_eq!(other.len(), 1);
+        // An empty list is a check. Other values could be lost.
         assert_eq!(parsed(r#"{"entry":[]}"#, &META).len(), 0);
+        for lost in [
+            r#"{"entry":5}"#,
+            r#"{"messaging_product":"whatsapp","statuses":[],"user_actions":[1]}"#,
+            r#"{"messaging_product":"whatsapp","statuses":5}"#,
+        ] {
+            assert!(error(lost).contains("no known envelope"), "{lost}");
+        }
+        let record = parsed(r#"{"message_id":"m","entry":[]}"#, &MIXED);
+        assert_eq!(record.len(), 1);
     }
 
     #[test]
@@ -1079,10 +1105,7 @@ mod tests {
 
     fn body() -> impl Strategy<Value = Value> {
         let change = prop_oneof![
-            4 => (value(), any::<bool>()).prop_map(|(value, has_field)| match has_field {
-                true => json!({"field": "messages", "value": value}),
-                false => json!({ "value": value }),
-            }),
+            4 => (value(), any::<bool>()).prop_map(|(value, has_field)| if has_field { json!({"field": "messages", "value": value}) } else { json!({ "value": value }) }),
             1 => Just(json!({"field": "account_update", "value": {"event": "x"}})),
             1 => Just(json!({})),
         ];

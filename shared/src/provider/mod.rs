@@ -269,7 +269,7 @@ fn recognize(
     has_id_alias: impl Fn(&Format) -> bool,
 ) -> Option<FormatId> {
     // A list of records has one format in a nested envelope. Outside, such a record could be another format's.
-    let are_nested = formats.iter().all(is_nested);
+    let are_nested = formats.iter().copied().all(is_nested);
     let is_certain = are_nested && formats.len() == 1;
     let mut formats = formats.iter().copied();
     formats.find(|format| {

@@ -67,17 +67,17 @@ impl Nesting {
 
 /// The nesting of the first of `formats` that has one.
 pub(crate) fn nesting(formats: &[FormatId]) -> Option<&'static Nesting> {
-    let is_used = formats.iter().any(is_nested);
+    let is_used = formats.iter().copied().any(is_nested);
     is_used.then_some(&meta::NESTING)
 }
 
 /// Whether records of a format occur only in a nested envelope.
-pub(crate) fn is_nested(format: &FormatId) -> bool {
-    meta::NESTING.formats().any(|nested| nested == *format)
+pub(crate) fn is_nested(format: FormatId) -> bool {
+    meta::NESTING.formats().any(|nested| nested == format)
 }
 
 /// The envelope of a format, for an error message. `None` if its records have neither an envelope nor an id.
-pub(crate) fn expected(format: &FormatId) -> Option<String> {
+pub(crate) fn expected(format: FormatId) -> Option<String> {
     let nested = is_nested(format).then(|| meta::NESTING.names().next()).flatten();
     let record = || Some(format!("[{{\"{}\":…}}]", format.id_field()?));
     match nested.or(format.envelope) {

@@ -84,8 +84,8 @@ fn body(entry: &str, value: &Value) -> Value {
 
 fn value(lists: Value) -> Value {
     let mut value = json!({"messaging_product": "whatsapp", "metadata": {"display_phone_number": "15550783881", "phone_number_id": "106540352242922"}});
-    for (name, list) in lists.as_object().unwrap() {
-        value[name] = list.clone();
+    if let Value::Object(lists) = lists {
+        value.as_object_mut().unwrap().extend(lists);
     }
     value
 }

@@ -66,7 +66,7 @@ impl<'a> Content<'a> {
         }
         let mut names = provider::differing(self.format, &self.record, &other.record);
         // A retry can contain other records, and other fields around them.
-        if !provider::is_nested(&self.format) && self.envelope != other.envelope {
+        if !provider::is_nested(self.format) && self.envelope != other.envelope {
             names.push(ENVELOPE);
         }
         names
