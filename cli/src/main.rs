@@ -53,9 +53,9 @@ enum Command {
         #[arg(long, env = "WEBHOOK_AUTH", hide_env_values = true)]
         auth: Option<String>,
     },
-    /// Print the timeline of a message, or the latest events of a phone number.
+    /// Print the timeline of a message, or the latest events of a person.
     Get {
-        /// Message id or phone number.
+        /// Message id, phone number, whatsapp:<user id> or mailto:<address>.
         name: String,
     },
     /// Manage the dashboard's counters.

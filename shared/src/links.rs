@@ -22,7 +22,11 @@ use futures::future::try_join_all;
 
 use crate::{
     counters::{EXPIRES_AT, NO_PERIOD, PERIOD, SERIES},
-    event::{Attribute, person::MAX_IDS, time},
+    event::{
+        Attribute,
+        person::{self, MAX_IDS},
+        time,
+    },
     events_table::item::{self, Item, RECIPIENT, number_at},
 };
 
@@ -59,6 +63,8 @@ impl Links {
         let mut ids = recipient
             .chain(further)
             .filter_map(|id| id.as_s().ok())
+            // Receivers store no others, and one that is no valid key would block the stream.
+            .filter(|id| person::parse(id).as_ref() == Some(*id))
             .take(MAX_IDS);
         let Some(first) = ids.next() else { return };
         let expires_at = number_at(item, item::EXPIRES_AT).unwrap_or(i64::MAX);
@@ -169,22 +175,26 @@ mod tests {
     #[test]
     fn an_event_links_its_first_id_with_the_others_in_both_directions() {
         let mut links = Links::default();
-        links.add(&event(Some("91"), &["whatsapp:A", "whatsapp:B", "91"], Some(5)));
-        links.add(&event(Some("91"), &["whatsapp:A"], Some(3)));
+        links.add(&event(
+            Some("9191"),
+            &["whatsapp:A", "whatsapp:B", "9191"],
+            Some(5),
+        ));
+        links.add(&event(Some("9191"), &["whatsapp:A"], Some(3)));
         links.add(&event(None, &["whatsapp:B", "whatsapp:C"], None));
-        links.add(&event(Some("92"), &[], Some(9)));
+        links.add(&event(Some("9292"), &["", "name", "mailto:nobody"], Some(9)));
         links.add(&Item::from([(
             "recipient".to_owned(),
-            AttributeValue::S("93".into()),
+            AttributeValue::S("9393".into()),
         )]));
         let linked = |ids: &[&str], expires_at| Linked {
             ids: ids.iter().map(|id| (*id).to_owned()).collect(),
             expires_at,
         };
         let expected = [
-            ("91", linked(&["whatsapp:A", "whatsapp:B"], 5)),
-            ("whatsapp:A", linked(&["91"], 5)),
-            ("whatsapp:B", linked(&["91", "whatsapp:C"], i64::MAX)),
+            ("9191", linked(&["whatsapp:A", "whatsapp:B"], 5)),
+            ("whatsapp:A", linked(&["9191"], 5)),
+            ("whatsapp:B", linked(&["9191", "whatsapp:C"], i64::MAX)),
             ("whatsapp:C", linked(&["whatsapp:B"], i64::MAX)),
         ];
         assert_eq!(
@@ -196,11 +206,11 @@ mod tests {
     #[test]
     fn only_items_of_people_are_links() {
         let mut item = key("whatsapp:IN.1");
-        item.insert(IDS.to_owned(), AttributeValue::Ss(vec!["91".into()]));
+        item.insert(IDS.to_owned(), AttributeValue::Ss(vec!["9191".into()]));
         let (id, linked) = of_item(&item).unwrap();
         assert_eq!(
             (id, linked.ids, linked.expires_at),
-            ("whatsapp:IN.1", ["91".to_owned()].into(), i64::MAX)
+            ("whatsapp:IN.1", ["9191".to_owned()].into(), i64::MAX)
         );
         item.insert(SERIES.to_owned(), AttributeValue::S("0#all".into()));
         assert!(of_item(&item).is_none());

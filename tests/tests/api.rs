@@ -397,7 +397,10 @@ async fn an_unknown_number_has_no_events() {
     let answer = server.get("/api/recipients/919209209291").await;
     assert_eq!(
         (answer.status, answer.json()),
-        (200, json!({"events": [], "cursor": null, "journeys": []}))
+        (
+            200,
+            json!({"ids": ["919209209291"], "events": [], "cursor": null, "journeys": []})
+        )
     );
     server.stop().await;
 }

@@ -9,7 +9,10 @@
 use std::{collections::BTreeSet, fs, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use integration_tests::{command::options, fixtures::queue_message, server::Server, storage::queue_messages};
+use integration_tests::{
+    command::options, fixtures::queue_message, function::Function, proxy::Treatment, server::Server,
+    stack::Stack, storage::queue_messages,
+};
 use netcore_webhooks::{
     erase::{self, RECORD, Report},
     get,
@@ -334,6 +337,46 @@ async fn erasing_one_id_erases_the_person_and_nobody_else() {
         assert!(!record.contains("anna") && !record.contains("9812"), "{record}");
         server.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_that_were_not_written_come_again_and_then_cost_no_write() {
+    let stack = Stack::start().await;
+    let both = event("both", "WHATSAPP", "sent", NUMBER, 100, &[USER]);
+    stack.storage.put(both).await;
+    let records = stack.stream();
+    let projector = stack.function("projector", &[]).await;
+    let deliver = async |projector: &Function| {
+        let reply = projector.invoke(&json!({ "Records": records })).await;
+        reply.payload["batchItemFailures"].as_array().unwrap().len()
+    };
+    let items = async || {
+        let items = stack.storage.rollup_items().await;
+        items.iter().filter(|item| item.contains_key("ids")).count()
+    };
+    stack.table.decide(|call| {
+        if call.mentions("person#") {
+            Treatment::ServerError
+        } else {
+            Treatment::Pass
+        }
+    });
+    assert_eq!(deliver(&projector).await, 1);
+    assert_eq!(items().await, 0);
+    stack.table.always(Treatment::Pass);
+    assert_eq!(deliver(&projector).await, 0);
+    assert_eq!(items().await, 2);
+
+    // The same process remembers the links, and another one reads them.
+    stack.table.reset_counts();
+    assert_eq!(deliver(&projector).await, 0);
+    let remembered = stack.table.calls("GetItem");
+    assert_eq!(stack.table.calls("UpdateItem"), 0);
+    let other = stack.function("projector", &[]).await;
+    stack.table.reset_counts();
+    assert_eq!(deliver(&other).await, 0);
+    assert_eq!(stack.table.calls("UpdateItem"), 0);
+    assert!(stack.table.calls("GetItem") >= remembered + 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
