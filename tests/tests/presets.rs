@@ -194,8 +194,8 @@ async fn a_handshake_is_answered_only_with_its_token() {
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     let line = receiver.log_of(&answer).await;
     assert_eq!(
-        (&line["outcome"], &line["Requests"]),
-        (&json!("challenged"), &json!(1))
+        (&line["outcome"], &line["status"]),
+        (&json!("challenged"), &json!(200))
     );
 
     let check = r#"{"clientToken":"SJENCPGJESMGUFPY","secret":"1234567890"}"#;
