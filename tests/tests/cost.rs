@@ -36,7 +36,6 @@ use netcore_webhooks::{
     local::{Indexes, LocalOptions},
 };
 use projector::counter_delta::CounterDelta;
-use receivers::RECEIVERS;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 use webhook_ingest::events_table::item::{self, Item};
@@ -47,7 +46,38 @@ fn bill(words: &[&str]) -> Bill {
 
 /// Items of simulated events, in order of time. Each arrives at its event time.
 fn items(messages: &str) -> Vec<Item> {
-    simulated::items(&["--days", "1", "--messages", messages], 1)
+    simulate(&["--days", "1", "--messages", messages])
+}
+
+/// Items of simulated events of the receivers that the template deploys by default.
+fn simulate(arguments: &[&str]) -> Vec<Item> {
+    let urls: Vec<String> = default_receivers()
+        .iter()
+        .map(|function| format!("{function}=http://127.0.0.1:9000/"))
+        .collect();
+    let urls = urls.iter().flat_map(|url| ["--url", url]);
+    simulated::items(&arguments.iter().copied().chain(urls).collect::<Vec<_>>(), 1)
+}
+
+/// The functions of the template's default of `Receivers`.
+fn default_receivers() -> Vec<String> {
+    let template = fs::read_to_string(root().join("template.yaml")).unwrap();
+    let parameter = template.split_once("\n  Receivers:\n").unwrap().1;
+    let list = parameter
+        .split_once("Default: ")
+        .unwrap()
+        .1
+        .lines()
+        .next()
+        .unwrap();
+    let functions = list.split(',').map(|id| {
+        let words = id.chars().flat_map(|c| {
+            let dash = c.is_uppercase().then_some('-');
+            dash.into_iter().chain(c.to_lowercase())
+        });
+        words.collect::<String>().trim_start_matches('-').to_owned()
+    });
+    functions.collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,7 +185,7 @@ async fn items_and_entries_have_the_estimated_size() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_overview_consumes_the_estimated_read_units() {
     let stack = Stack::start().await;
-    let items = simulated::items(&["--days", "30", "--messages", "4000"], 1);
+    let items = simulate(&["--days", "30", "--messages", "4000"]);
     let deltas: Vec<CounterDelta> = items.iter().filter_map(CounterDelta::of).collect();
     let (rollups, until) = (stack.rollups().await, Instant::now() + Duration::from_mins(1));
     for deltas in deltas.chunks(100) {
@@ -285,7 +315,7 @@ fn the_template_has_the_estimated_number_of_alarms() {
     for line in template.lines() {
         // A loop (`Fn::ForEach`) creates one resource per name in its list.
         if line == "    - !Ref Receivers" {
-            copies = RECEIVERS.len();
+            copies = default_receivers().len();
         } else if line.starts_with("    - [") {
             copies = line.split(',').count();
         } else if line.starts_with("  ") && !line.starts_with("   ") {
@@ -295,6 +325,7 @@ fn the_template_has_the_estimated_number_of_alarms() {
         }
     }
     assert_eq!(alarms as f64, usage::ALARMS);
+    assert_eq!(default_receivers().len() as f64, usage::RECEIVERS);
 }
 
 /// The defaults of the command are those of the template.

@@ -2,7 +2,6 @@
 //! measure the values marked "measured"; the others are assumptions, because they can be measured
 //! only in AWS.
 
-use receivers::RECEIVERS;
 use webhook_ingest::operations::metrics;
 
 /// For the table and for each index, lean or whole: items and entries fit in 1 KB. Measured.
@@ -22,6 +21,8 @@ pub const STORED_BESIDE: f64 = 100.0;
 /// Bytes that CloudWatch Logs adds to each line:
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>
 pub const LOG_BYTES_PER_LINE: f64 = 26.0;
+/// Receivers of the default of the parameter `Receivers`.
+pub const RECEIVERS: f64 = 5.0;
 /// Bytes of the line that a receiver logs per request, [`LOG_BYTES_PER_LINE`] included. Measured.
 pub const LOG_BYTES_PER_REQUEST: f64 = 518.0;
 /// The same for an invocation of `projector`. Measured.
@@ -113,7 +114,7 @@ pub fn repeated_write_units(batch: f64) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "a handful")]
 pub fn policy_reads(requests: f64, ms: f64) -> f64 {
     let busy = requests / SECONDS_PER_MONTH * ms / 1000.0;
-    let environments = busy.ceil().max(RECEIVERS.len() as f64);
+    let environments = busy.ceil().max(RECEIVERS);
     (environments * SECONDS_PER_MONTH / AUTH_REFRESH_SECONDS).min(requests)
 }
 

@@ -166,22 +166,19 @@ pub fn is_zero(n: &usize) -> bool {
 /// interest. `message` is the kind of line.
 pub fn write(message: &'static str, properties: Option<&impl Serialize>, mut metrics: Metrics) {
     metrics.take_table_counts();
-    match STACK.get() {
-        Some(stack) => {
-            let line = Line::new(message, properties, &metrics, stack, time::now());
-            if let Err(error) = line.write() {
-                tracing::error!(%error, "a line with metrics could not be written");
-            }
+    if let Some(stack) = STACK.get() {
+        let line = Line::new(message, properties, &metrics, stack, time::now());
+        if let Err(error) = line.write() {
+            tracing::error!(%error, "a line with metrics could not be written");
         }
-        None => {
-            let line = properties.map(|fields| Unmeasured {
-                fields,
-                values: &metrics,
-            });
-            if let Some(json) = line.and_then(|line| serde_json::to_string(&line).ok()) {
-                tracing::info!("{message} {json}");
-            }
-        }
+        return;
+    }
+    let line = properties.map(|fields| Unmeasured {
+        fields,
+        values: &metrics,
+    });
+    if let Some(json) = line.and_then(|line| serde_json::to_string(&line).ok()) {
+        tracing::info!("{message} {json}");
     }
 }
 

@@ -133,7 +133,6 @@ impl<'a> Draft<'a> {
 
     /// Adds an id of the person that no field with [`Role::Identity`] holds: one that `derive` finds in a nested
     /// or neighboring object. A text that is not an id of this kind is ignored.
-    #[allow(dead_code, reason = "for formats that have ids beside their fields")]
     pub(super) fn add_identity(&mut self, kind: &'static str, text: &str) {
         if let Some(id) = person::identity(kind, text) {
             // Without a gap, the fields take their ids first, and this one is left over.
@@ -143,7 +142,6 @@ impl<'a> Draft<'a> {
 
     /// Marks the event as opened by a machine, if it is [`Status::Opened`] and `user_agent` is one of
     /// [`opens::machine`]. The user agent itself stays where the format keeps it.
-    #[allow(dead_code, reason = "for formats of e-mail")]
     pub(super) fn mark_machine_open(&mut self, user_agent: Option<&str>) {
         if self.status == Some(Status::Opened)
             && let Some(machine) = user_agent.and_then(opens::machine)

@@ -96,7 +96,6 @@ enum Role {
     /// the former one after it; a former *number* is an id of the kind [`NUMBER`](crate::event::person::NUMBER).
     ///
     /// List only ids of one person: not a group's, not the sender's own.
-    #[allow(dead_code, reason = "for formats of people without numbers")]
     Identity { kind: &'static str },
     /// The provider's word for the channel. `documented` says whether the provider always writes it.
     Channel { documented: bool },
