@@ -172,9 +172,8 @@ pub fn read_within(formats: &[FormatId], text: &str, envelope: Value) -> Result<
         Some(format) => format.read_record(record, text, envelope),
         None => Err(Unreadable(format!(
             "the record has no field {}",
-            formats
-                .iter()
-                .map(|f| f.id_field())
+            candidates(formats)
+                .map(Format::id_field)
                 .collect::<Vec<_>>()
                 .join(" or ")
         ))),
@@ -191,13 +190,16 @@ pub(crate) fn format_of(formats: &[FormatId], record: &[Field<'_>]) -> Option<Fo
 }
 
 fn recognize(formats: &[FormatId], has: impl Fn(&str) -> bool) -> Option<FormatId> {
-    // A list of records has one format in a nested envelope. Outside, such a record could be another format's.
+    // The list of records in an envelope shows their format.
     let is_sole = formats.len() == 1;
+    candidates(formats).find(|format| has(format.id_field()) && (is_sole || (format.recognizes)(&has)))
+}
+
+/// Without formats of nested envelopes among others: outside such an envelope, a record is another format's.
+fn candidates(formats: &[FormatId]) -> impl Iterator<Item = FormatId> {
     let are_nested = formats.iter().copied().all(is_nested);
-    let mut formats = formats.iter().copied();
-    formats.find(|format| {
-        (are_nested || !is_nested(format)) && has(format.id_field()) && (is_sole || (format.recognizes)(&has))
-    })
+    let formats = formats.iter().copied();
+    formats.filter(move |format| are_nested || !is_nested(format))
 }
 
 /// Keeps the provider's value of the time, since the event is stored under another time.
