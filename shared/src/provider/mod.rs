@@ -236,9 +236,8 @@ pub fn read_within(formats: &[FormatId], text: &str, envelope: Value) -> Result<
         Some(format) => format.read_record(record, text, envelope),
         None => Err(Unreadable(format!(
             "the record has no field {}",
-            formats
-                .iter()
-                .filter_map(|f| f.id_field())
+            candidates(formats)
+                .filter_map(Format::id_field)
                 .collect::<Vec<_>>()
                 .join(" or ")
         ))),
@@ -267,16 +266,20 @@ fn recognize(
     has: impl Fn(&str) -> bool,
     has_id_alias: impl Fn(&Format) -> bool,
 ) -> Option<FormatId> {
-    // A list of records has one format in a nested envelope. Outside, such a record could be another format's.
-    let are_nested = formats.iter().copied().all(is_nested);
-    let is_certain = are_nested && formats.len() == 1;
-    let mut formats = formats.iter().copied();
-    formats.find(|format| {
+    // The list of records in a nested envelope shows their format.
+    let is_certain = formats.len() == 1 && formats.iter().copied().all(is_nested);
+    candidates(formats).find(|format| {
         let has_id =
             format.id_field().is_none_or(&has) || (!format.aliases.is_empty() && has_id_alias(format));
-        let is_possible = are_nested || !is_nested(format);
-        is_possible && has_id && (is_certain || (format.recognizes)(&has))
+        has_id && (is_certain || (format.recognizes)(&has))
     })
+}
+
+/// Without formats of nested envelopes among others: outside such an envelope, a record is another format's.
+fn candidates(formats: &[FormatId]) -> impl Iterator<Item = FormatId> {
+    let are_nested = formats.iter().copied().all(is_nested);
+    let formats = formats.iter().copied();
+    formats.filter(move |format| are_nested || !is_nested(format))
 }
 
 /// Keeps the provider's value of the time, since the event is stored under another time.

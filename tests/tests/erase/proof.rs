@@ -41,8 +41,9 @@ async fn the_record_proves_the_erasure_without_phone_numbers() {
     assert_eq!(record[1]["complete"], true, "{}", record[1]);
     assert_eq!(record[3]["events"], 0);
     assert_ne!(record[0]["run"], record[2]["run"]);
+    // The first run also erased ids that events linked to the number.
     assert_eq!(
-        record[1]["recipients"], record[3]["recipients"],
+        record[1]["recipients"][0], record[3]["recipients"][0],
         "the same person"
     );
     assert_ne!(record[0]["recipients"], record[4]["recipients"]);
