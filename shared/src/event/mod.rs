@@ -139,6 +139,8 @@ pub enum Status {
     Unsubscribed,
     /// The person reported it as spam, which proves that it arrived. May repeat.
     Spam,
+    /// [`Self::Spam`] in an older word of e-mail. May repeat.
+    Abuse,
     /// The provider's word in `snake_case`. May repeat, since its meaning is unknown.
     Other(String),
 }
@@ -182,6 +184,7 @@ impl Status {
             "revoked" => Self::Revoked,
             "unsubscribed" => Self::Unsubscribed,
             "spam" => Self::Spam,
+            "abuse" => Self::Abuse,
             _ => Self::Other(crate::event::key::bounded(word)),
         })
     }
@@ -205,12 +208,13 @@ impl Status {
             Self::Revoked => "revoked",
             Self::Unsubscribed => "unsubscribed",
             Self::Spam => "spam",
+            Self::Abuse => "abuse",
             Self::Other(word) => word,
         }
     }
 
     /// All statuses with a fixed word, in the order of the documentation.
-    pub const LISTED: [Self; 16] = [
+    pub const LISTED: [Self; 17] = [
         Self::Sent,
         Self::NotSent,
         Self::Delivered,
@@ -227,10 +231,11 @@ impl Status {
         Self::Revoked,
         Self::Unsubscribed,
         Self::Spam,
+        Self::Abuse,
     ];
 
     /// The status that a provider of e-mail means by a word that other providers do not use for it: `open`,
-    /// `bounce`, `hardbounce`, `softbounce`, `drop`, `unsub`, `unsubscribe`, `abuse`, `spamreport`. Other
+    /// `bounce`, `hardbounce`, `softbounce`, `drop`, `unsub`, `unsubscribe`, `spamreport`. Other
     /// statuses stay as they are.
     ///
     /// Formats of e-mail call it after [`Self::from_word`], which does not know these words: a stored event of
@@ -242,7 +247,7 @@ impl Status {
             "bounce" | "hard_bounce" | "hardbounce" | "soft_bounce" | "softbounce" => Self::Bounced,
             "drop" => Self::Dropped,
             "unsub" | "unsubscribe" => Self::Unsubscribed,
-            "abuse" | "spam_report" | "spamreport" => Self::Spam,
+            "spam_report" | "spamreport" => Self::Spam,
             _ => self,
         }
     }
@@ -262,6 +267,7 @@ impl Status {
             | Self::Revoked
             | Self::Unsubscribed
             | Self::Spam
+            | Self::Abuse
             | Self::Other(_) => true,
         }
     }
@@ -435,7 +441,8 @@ mod tests {
             assert_eq!(Status::from_word(status.as_str()), Ok(status));
         }
         for (word, meant) in [
-            ("abuse", "spam"),
+            ("abuse", "abuse"),
+            ("spamreport", "spam"),
             ("Hard-Bounce", "bounced"),
             ("open", "opened"),
             ("unsub", "unsubscribed"),

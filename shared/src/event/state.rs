@@ -46,7 +46,7 @@ fn rank(status: &Status) -> u8 {
         Status::Failed => 9,
         Status::Bounced => 10,
         // A person can unsubscribe from or report only what arrived, and may do both without reading it.
-        Status::Delivered | Status::Unsubscribed | Status::Spam => 11,
+        Status::Delivered | Status::Unsubscribed | Status::Spam | Status::Abuse => 11,
         Status::Read | Status::Opened | Status::Clicked => 12,
     }
 }
@@ -55,7 +55,7 @@ fn rank(status: &Status) -> u8 {
 fn proven(status: &Status) -> &str {
     match status {
         Status::Opened | Status::Clicked => Status::Read.as_str(),
-        Status::Unsubscribed | Status::Spam => Status::Delivered.as_str(),
+        Status::Unsubscribed | Status::Spam | Status::Abuse => Status::Delivered.as_str(),
         status => status.as_str(),
     }
 }
@@ -79,7 +79,7 @@ pub fn order(status: &Status) -> u8 {
         Status::Delivered => 3,
         Status::Read | Status::Opened => 4,
         Status::Clicked => 5,
-        Status::Unsubscribed | Status::Spam => 6,
+        Status::Unsubscribed | Status::Spam | Status::Abuse => 6,
         Status::Received => 7,
         Status::Other(_) => 8,
     }
@@ -202,6 +202,7 @@ mod tests {
                 ("delivered", "delivered"),
                 ("unsubscribed", "delivered"),
                 ("spam", "delivered"),
+                ("abuse", "delivered"),
                 ("opened", "read"),
                 ("read", "read"),
                 ("clicked", "read"),
@@ -273,6 +274,7 @@ mod tests {
             "revoked",
             "unsubscribed",
             "spam",
+            "abuse",
             "odd",
             "odder",
         ];

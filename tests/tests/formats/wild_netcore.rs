@@ -27,7 +27,7 @@ email-event dropped.COMPOSED.json        15536250111702805 dropped      mailto:p
 email-event invalid.COMPOSED.json        15536250111702805 invalid      mailto:person@example.com      EMAIL 1553681800000
 email-event unsubscribed.COMPOSED.json   15536250111702805 unsubscribed mailto:person@example.com      EMAIL 1553681800000
 email-event spam.COMPOSED.json           15536250111702805 spam         mailto:person@example.com      EMAIL 1553681800000
-email-event abuse.COMPOSED.json          15536250111702805 spam         mailto:person@example.com      EMAIL 1553681800000
+email-event abuse.COMPOSED.json          15536250111702805 abuse        mailto:person@example.com      EMAIL 1553681800000
 email-event pepipost-old-sent.json       14551290015805717 sent         mailto:toabc@abc.com           EMAIL 1455193720000
 email-event sendgrid-delivered.json      15536250111702803 delivered    -                              EMAIL 1553681625000
 email-event sendgrid-dropped.json        15536250111702803 dropped      -                              EMAIL 1553681625000
