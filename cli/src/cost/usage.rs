@@ -111,7 +111,6 @@ pub fn repeated_write_units(batch: f64) -> f64 {
 
 /// Requests for the key of the policy, if it is an SSM `SecureString`: each execution environment reads it once in
 /// `AuthRefreshSeconds`, during a request. `DynamoDB` keeps the tables' key while they are used.
-#[expect(clippy::cast_precision_loss, reason = "a handful")]
 pub fn policy_reads(requests: f64, ms: f64) -> f64 {
     let busy = requests / SECONDS_PER_MONTH * ms / 1000.0;
     let environments = busy.ceil().max(RECEIVERS);

@@ -120,7 +120,7 @@ impl Message<'_> {
         let record = match self.network {
             Network::Jio => self.jio(
                 "USER_EVENT",
-                json!({"eventType": word, "messageId": id, "eventId": random.token(24), "sendTime": time(at, 6), "senderPhoneNumber": self.e164()}),
+                &json!({"eventType": word, "messageId": id, "eventId": random.token(24), "sendTime": time(at, 6), "senderPhoneNumber": self.e164()}),
             ),
             Network::Airtel if status == "expired" => {
                 json!({"messageId": id, "msisdn": self.e164(), "eventType": word, "sendTime": time(at, 6)})
@@ -142,7 +142,7 @@ impl Message<'_> {
             Network::Jio => {
                 failed.record = self.jio(
                     "STATUS_EVENT",
-                    json!({"eventType": "SEND_MESSAGE_FAILURE", "messageId": self.id, "sendTime": time(at, 6), "error": {"code": "internal", "errCode": 5, "message": "The user is not on RCS"}}),
+                    &json!({"eventType": "SEND_MESSAGE_FAILURE", "messageId": self.id, "sendTime": time(at, 6), "error": {"code": "internal", "errCode": 5, "message": "The user is not on RCS"}}),
                 );
             }
             Network::Airtel => {
@@ -184,7 +184,7 @@ impl Message<'_> {
                 };
                 self.jio(
                     "USER_MESSAGE",
-                    json!({"messageId": id, "sendTime": time(at, 6), "text": text, "userFile": null, "location": null, "suggestionResponse": tap}),
+                    &json!({"messageId": id, "sendTime": time(at, 6), "text": text, "userFile": null, "location": null, "suggestionResponse": tap}),
                 )
             }
             Network::Airtel => {
@@ -220,7 +220,7 @@ impl Message<'_> {
         let record = match self.network {
             Network::Jio => self.jio(
                 "USER_EVENT",
-                json!({"eventType": "IS_TYPING", "eventId": event, "sendTime": time(at, 6), "senderPhoneNumber": self.e164()}),
+                &json!({"eventType": "IS_TYPING", "eventId": event, "sendTime": time(at, 6), "senderPhoneNumber": self.e164()}),
             ),
             network => self.agent(
                 network,
@@ -254,7 +254,7 @@ impl Message<'_> {
         }
     }
 
-    fn jio(&self, kind: &str, entity: Value) -> Value {
+    fn jio(&self, kind: &str, entity: &Value) -> Value {
         json!({"userPhoneNumber": self.e164(), "botId": self.outgoing.bot.key, "entityType": kind, "entity": entity})
     }
 
