@@ -56,9 +56,12 @@ const TAGS_OF_AN_EVENT: usize = 20;
 const LONGEST_REASON: usize = 160;
 
 /// A text as the counters store it: of seven or more digits in a row, separated at most by spaces and
-/// hyphens, only the last three remain.
+/// hyphens, only the last three remain, and nothing of an address.
 fn masked(text: &str) -> String {
-    let mut characters: Vec<char> = text.trim().chars().collect();
+    let words = text.trim().split(' ');
+    let without = |word| if str::contains(word, '@') { "***" } else { word };
+    let text = words.map(without).collect::<Vec<_>>().join(" ");
+    let mut characters: Vec<char> = text.chars().collect();
     let mut row: Vec<usize> = Vec::new();
     for index in 0..=characters.len() {
         match characters.get(index) {
@@ -175,6 +178,7 @@ async fn recount(stack: &Stack) -> Counts {
 fn the_recount_masks_numbers_and_formats_times() {
     assert_eq!(masked("+91 98123-45678 is off"), "+** *****-**678 is off");
     assert_eq!(masked("48213 and campaign-2024-01"), "48213 and campaign-2024-01");
+    assert_eq!(masked("no mailbox anna@b.example"), "no mailbox ***");
     assert_eq!(
         day_and_hour(1_709_251_199),
         ("2024-02-29".to_owned(), "2024-02-29T23".to_owned())

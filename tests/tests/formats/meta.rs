@@ -141,30 +141,35 @@ async fn each_record_has_the_fields_around_it_and_its_own_contact() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_participant_of_a_group_has_an_event() {
     let server = Server::start().await;
-    let read = |number: &str| {
+    let by = |status: &str, number: &str| {
         json!({
-            "id": "wamid.g", "status": "read", "timestamp": "1750030073", "recipient_type": "group",
+            "id": "wamid.g", "status": status, "timestamp": "1750030073", "recipient_type": "group",
             "recipient_id": "120363000000000000", "recipient_participant_id": number,
         })
     };
     let sent = json!({"id": "wamid.g", "status": "sent", "timestamp": "1750030070", "recipient_type": "group", "recipient_id": "120363000000000000"});
     let group = body(
         "1",
-        &value(json!({"statuses": [read("16505550001"), read("16505550002"), sent]})),
+        &value(json!({"statuses": [
+            by("read", "16505550001"), by("read", "16505550002"),
+            by("played", "16505550001"), by("played", "16505550002"), sent,
+        ]})),
     );
-    let items = stored(&server, &group, [3, 3, 0, 0, 0]).await;
+    let items = stored(&server, &group, [5, 5, 0, 0, 0]).await;
     let keys: Vec<&Value> = items.iter().map(|item| &item["status_key"]).collect();
     assert_eq!(
         keys,
         [
-            "WHATSAPP#read#16505550001",
-            "WHATSAPP#read#16505550002",
-            "WHATSAPP#sent"
+            "WHATSAPP#played#WZpIToF9N-ZUHgH38TAQ-g",
+            "WHATSAPP#played#u_sde-gupPwQnwfGROoRZg",
+            "WHATSAPP#read#0XrkxJvimvLeMMfJHGxDfA",
+            "WHATSAPP#read#iPchQHLA6h8DTWyxQyq_4A",
+            "WHATSAPP#sent",
         ]
     );
     // A group is no person.
-    assert_eq!(items[2].get("recipient"), None);
-    stored(&server, &group, [3, 0, 3, 0, 0]).await;
+    assert_eq!(items[4].get("recipient"), None);
+    stored(&server, &group, [5, 0, 5, 0, 0]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
