@@ -181,17 +181,21 @@ class Stack:
         return result.returncode, result.stdout
 
     def package(self):
-        """`sam package`: uploads the binaries once instead of at every deployment."""
-        code, output = self.sam("package", *LOOPS, "--template-file", str(self.build / "template.yaml"), "--resolve-s3",
+        """`sam package`: uploads the binaries once instead of at every deployment. It takes no parameters."""
+        template = (self.build / "template.yaml").read_text()
+        default = re.search(r"\n  Receivers:\n.*?\n    Default: (.*?)\n", template, re.DOTALL)
+        every = self.build / "every-receiver.yaml"
+        every.write_text(template[:default.start(1)] + ",".join(RECEIVERS) + template[default.end(1):])
+        code, output = self.sam("package", *LOOPS, "--template-file", str(every), "--resolve-s3",
                                 "--region", REGION, "--output-template-file", "packaged.yaml", "--no-progressbar")
         assert code == 0, output
 
-    def deploy(self, **parameters):
+    def deploy(self, template="packaged.yaml", **parameters):
         """`sam deploy` with the parameters of the last deployment and these; returns exit code and output."""
         self.parameters |= parameters
         overrides = [f"{name}={value}" for name, value in self.parameters.items()]
         code, output = self.sam(
-            "deploy", *LOOPS, "--template-file", "packaged.yaml", "--stack-name", STACK, "--region", REGION, "--resolve-s3",
+            "deploy", *LOOPS, "--template-file", str(template), "--stack-name", STACK, "--region", REGION, "--resolve-s3",
             "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar",
             "--parameter-overrides", *overrides)
         if code == 0:

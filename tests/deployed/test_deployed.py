@@ -1,8 +1,10 @@
 """Deploys, calls, disrupts, updates and deletes a stack, in this order."""
 
+import hmac
 import json
 import os
 import subprocess
+from base64 import b64encode
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -12,31 +14,26 @@ from urllib.parse import unquote
 import pytest
 
 import check as grafana
-from stack import RECEIVERS, SIGN_IN_PARAMETER, STACK, eventually
+from stack import AUTH_PARAMETER, RECEIVERS, SIGN_IN_PARAMETER, STACK, eventually
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 GRAFANA = Path(__file__).parents[2] / "infra" / "grafana"
-# Fixture folders whose function has another name.
-FUNCTION_OF = {"incoming-webhook-whatsapp": "incoming-webhook"}
+SAMPLES = Path(__file__).parents[1] / "src" / "samples.rs"
 NOTHING = {"received": 0, "stored": 0, "duplicates": 0, "queued": 0, "dead_lettered": 0}
 
 
 def samples():
-    """All samples that the providers document, each as (function, name, body)."""
-    return [(FUNCTION_OF.get(folder.name, folder.name), f"{folder.name}/{file.name}", file.read_bytes())
-            for folder in sorted(FIXTURES.iterdir()) for file in sorted(folder.glob("*.json"))]
+    """All samples, one event each, as (function, name, body). A folder belongs to the function whose name begins its name."""
+    return [(function, f"{folder.name}/{file.name}", file.read_bytes())
+            for folder in sorted(FIXTURES.iterdir())
+            for function in RECEIVERS.values() if folder.name.startswith(function)
+            for file in sorted(folder.glob("*.json"))]
 
 
-def records(body):
-    """The records of a body, parsed independently of the code under test."""
-    body = json.loads(body)
-    if isinstance(body, dict):
-        body = body.get("incoming_message") or body.get("delivery_status") or [body]
-    return body
-
-
-def message_id(record):
-    return record.get("message_id") or record.get("ncmessage_id") or record["reference"]
+def sample_keys():
+    """Message id and status key of each sample's event, by its name: literals in the list of the samples."""
+    keys = SAMPLES.read_text().split('const KEYS: &str = "', 1)[1].split('";', 1)[0]
+    return {f"{name}.json": (message_id, status_key) for name, message_id, status_key in map(str.split, keys.strip().splitlines())}
 
 
 def events(name, count=1):
@@ -93,24 +90,19 @@ def test_every_url_responds_to_get(stack, function):
 
 
 def test_every_sample_is_stored_once(stack):
-    expected = set()
     for function, name, body in samples():
         answered = stack.post(function, body)
-        count = len(records(body))
-        assert (answered.status, answered.json()) == (200, answer(received=count, stored=count)), name
-        expected |= {message_id(record) for record in records(body)}
-    assert len(expected) > 50
-    items = stack.items()
-    assert {item["message_id"]["S"] for item in items} == expected
-    assert len(items) == sum(len(records(body)) for _, _, body in samples())
+        assert (answered.status, answered.json()) == (200, answer(received=1, stored=1)), name
+    expected = sample_keys()
+    assert set(expected) == {name for _, name, _ in samples()}
+    assert {(item["message_id"]["S"], item["status_key"]["S"]) for item in stack.items()} == set(expected.values())
 
 
 def test_repeated_samples_are_duplicates(stack):
     before = sorted(stack.items(), key=str)
     for function, name, body in samples():
         answered = stack.post_signed(function, body)
-        count = len(records(body))
-        assert (answered.status, answered.json()) == (200, answer(received=count, duplicates=count)), name
+        assert (answered.status, answered.json()) == (200, answer(received=1, duplicates=1)), name
     assert sorted(stack.items(), key=str) == before
 
 
@@ -205,7 +197,7 @@ def test_the_dashboard_is_private(stack):
 
 
 def test_the_dashboard_shows_a_message(stack):
-    [sent] = records((FIXTURES / "event-webhook" / "read.json").read_bytes())
+    [sent] = json.loads((FIXTURES / "event-webhook" / "read.json").read_bytes())
     path = f"/api/messages/{sent['message_id']}"
     message = stack.call(stack.outputs["DashboardUrl"], "GET", path, signed=True).json()
     assert (message["state"], message["recipient"], len(message["events"])) == ("read", sent["mobile"], 1)
@@ -254,6 +246,72 @@ def test_a_rotated_secret_works_without_a_deployment(stack):
     assert stack.post("event-webhook", events("rotated"), token=old).status == 401
 
 
+def test_presets_handshakes_and_parameters(stack):
+    secret, svix = os.urandom(16).hex(), os.urandom(24)
+    accept = [
+        {"type": "header", "name": "x-netcore-token", "values": [stack.token]},
+        {"preset": "meta", "secrets": [secret], "verify_token": f"verify-{secret}"},
+        {"preset": "google-rbm", "secrets": [f"google-{secret}"]},
+        {"preset": "sinch", "secrets": [f"sinch-{secret}"]},
+        {"preset": "360dialog", "secrets": [f"dialog-{secret}"]},
+        {"preset": "paytm-pi", "secrets": [f"paytm-{secret}"]},
+        {"preset": "svix", "secrets": ["whsec_" + b64encode(svix).decode()]},
+        {"type": "query", "name": "token", "values": [f"query-{secret}"]},
+    ]
+    stack.client("ssm").put_parameter(Name=AUTH_PARAMETER, Type="SecureString", Overwrite=True, Value=json.dumps({"accept": accept}))
+    hub = {"hub.mode": "subscribe", "hub.verify_token": f"verify-{secret}", "hub.challenge": "1158201444"}
+
+    def ask(function, method="GET", query=None, headers=None, body=b""):
+        answer = stack.call(stack.url(function), method, query=query, headers=headers, body=body)
+        return answer.status, answer.body if answer.status == 200 else b""
+
+    # AuthRefreshSeconds is 10 here.
+    eventually(lambda: ask("whatsapp-cloud", query=hub), lambda told: told == (200, b"1158201444"), seconds=15)
+    assert ask("whatsapp-cloud", query=hub | {"hub.verify_token": "verify"})[0] == 401
+    check = json.dumps({"clientToken": f"google-{secret}", "secret": "0123456789"}).encode()
+    eventually(lambda: ask("rbm-event", "POST", body=check), lambda told: told == (200, b"0123456789"), seconds=15)
+    assert ask("rbm-event", "POST", body=check.replace(b"google-", b"other-"))[0] == 401
+
+    def mac(key, text, algorithm="sha256"):
+        return hmac.new(key.encode() if isinstance(key, str) else key, text, algorithm)
+
+    now = str(int(datetime.now(timezone.utc).timestamp()))
+    data = (FIXTURES / "wild" / "vi-google-rcs" / "delivered-bare.json").read_bytes()
+    push = json.dumps({"message": {"data": b64encode(data).decode(), "messageId": "1"}, "subscription": "s"}).encode()
+    body = {name: events(f"preset-{name}") for name in ["sinch", "360dialog", "paytm", "svix"]}
+    cloud = (FIXTURES / "wild" / "meta-whatsapp" / "status-delivered-with-phone.json").read_bytes()
+    signed = [
+        ("whatsapp-cloud", cloud, {"x-hub-signature-256": f"sha256={mac(secret, cloud).hexdigest()}"}),
+        ("rbm-event", push, {"x-goog-signature": b64encode(mac(f"google-{secret}", data, "sha512").digest()).decode()}),
+        ("event-webhook", body["sinch"], {
+            "x-sinch-webhook-signature": b64encode(mac(f"sinch-{secret}", body["sinch"] + f".nonce-1.{now}".encode()).digest()).decode(),
+            "x-sinch-webhook-signature-nonce": "nonce-1", "x-sinch-webhook-signature-timestamp": now}),
+        ("event-webhook", body["360dialog"], {"x-360dialog-signature": mac(f"dialog-{secret}", body["360dialog"]).hexdigest()}),
+        ("event-webhook", body["paytm"], {"authorization": f"Bearer paytm-{secret}"}),
+        ("event-webhook", body["svix"], {
+            "svix-id": "msg_1", "svix-timestamp": now,
+            "svix-signature": "v1," + b64encode(mac(svix, f"msg_1.{now}.".encode() + body["svix"]).digest()).decode()}),
+    ]
+    eventually(lambda: ask("event-webhook", "POST", headers=signed[4][2], body=b"[]")[0], lambda status: status == 200, seconds=15)
+    for function, content, headers in signed:
+        stored_now = stack.call(stack.url(function), headers=headers, body=content)
+        assert (stored_now.status, stored_now.json()) == (200, answer(received=1, stored=1)), (function, headers)
+        first = next(iter(headers))
+        assert stack.call(stack.url(function), headers=headers | {first: headers[first][:-4] + "0000"}, body=content).status == 401
+
+    # A report by GET, with its token in the URL: the token is not stored.
+    report = {"reqid": "deployed-1", "mobile": "+91 90000 00001", "status": "DELIVERED", "token": f"query-{secret}", "circle": "Delhi"}
+    eventually(lambda: ask("sms-delivery", query=report), lambda told: told[0] == 200, seconds=15)
+    [item] = [item for item in stack.items() if item["message_id"]["S"] == "deployed-1"]
+    assert (item["recipient"]["S"], item["status"]["S"], item["channel"]["S"]) == ("919000000001", "delivered", "SMS")
+    assert f"query-{secret}" not in json.dumps(item)
+    assert ask("sms-delivery", query=report | {"token": "query"})[0] == 401
+    assert ask("event-webhook", query=report)[0] == 405
+    # The earlier policy for the following tests.
+    stack.put_policy([stack.token], [stack.secret])
+    eventually(lambda: ask("event-webhook", "POST", headers=signed[4][2], body=b"[]")[0], lambda status: status == 401, seconds=15)
+
+
 def listed(stack, path, **query):
     """Names of the attributes of each event in a list, by the event's key; follows the cursor."""
     events, cursor = {}, None
@@ -275,7 +333,7 @@ def stored(stack, name, prefix):
 
 
 def test_lists_contain_whole_items(stack):
-    [sample] = records((FIXTURES / "event-webhook" / "read.json").read_bytes())
+    [sample] = json.loads((FIXTURES / "event-webhook" / "read.json").read_bytes())
     number = sample["mobile"]
     assert len(stored(stack, "recipient", number)) > 5
     assert listed(stack, f"/api/recipients/{number}", limit=3) == stored(stack, "recipient", number)
@@ -286,7 +344,7 @@ def test_lists_contain_whole_items(stack):
 
 def test_the_index_of_an_earlier_stack_becomes_lean(stack):
     """As in docs/deploy.md."""
-    [sample] = records((FIXTURES / "event-webhook" / "read.json").read_bytes())
+    [sample] = json.loads((FIXTURES / "event-webhook" / "read.json").read_bytes())
     path, url = f"/api/recipients/{sample['mobile']}", stack.outputs["DashboardUrl"]
     before, names = sorted(stack.items(), key=str), dict(stack.outputs)
     expected = listed(stack, path)
@@ -437,11 +495,12 @@ def test_an_unknown_receiver_is_rejected(stack):
 
 
 def test_only_listed_receivers_are_deployed(stack):
-    kept = ["event-webhook", "rcs-callback"]
+    kept = ["event-webhook", "email-event"]
     gone = {name: function for name, function in RECEIVERS.items() if function not in kept}
     names = {f"{STACK}-{function}" for function in [*kept, "redrive", "projector", "dashboard"]}
     before, old_urls = dict(stack.outputs), {function: stack.url(function) for function in gone.values()}
-    code, output = stack.deploy(Receivers="EventWebhook,RcsCallback")
+    # As in docs/deploy.md: the built template, and not the packaged one.
+    code, output = stack.deploy(stack.build / "template.yaml", Receivers="EventWebhook,EmailEvent")
     assert code == 0, output
 
     assert stack.functions() == sorted([*kept, "redrive", "projector", "dashboard"])

@@ -20,10 +20,10 @@ use serde_json::{Value, json};
 use webhook_ingest::{auth::Policy, event::time};
 
 const META: &str = r#"{"accept":[{"preset":"meta","secrets":["the-secret-of-the-app"],"verify_token":"the-token-of-the-hub"}]}"#;
-const GOOGLE: &str = r#"{"accept":[{"preset":"google-rbm","client_tokens":["SJENCPGJESMGUFPY"]}]}"#;
+const GOOGLE: &str = r#"{"accept":[{"preset":"google-rbm","secrets":["SJENCPGJESMGUFPY"]}]}"#;
 const SINCH: &str = r#"{"accept":[{"preset":"sinch","secrets":["the-secret-of-sinch"]}]}"#;
 const DIALOG_360: &str = r#"{"accept":[{"preset":"360dialog","secrets":["the-platform-secret"]}]}"#;
-const PAYTM: &str = r#"{"accept":[{"preset":"paytm-pi","tokens":["the-token-of-paytm"]}]}"#;
+const PAYTM: &str = r#"{"accept":[{"preset":"paytm-pi","secrets":["the-token-of-paytm"]}]}"#;
 const SVIX: &str = r#"{"accept":[{"preset":"svix","secrets":["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}]}"#;
 const QUERY: &str = r#"{"accept":[{"type":"query","name":"token","values":["the token & of the URL","an-older-token"],"allow_weak":true}]}"#;
 

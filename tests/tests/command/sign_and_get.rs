@@ -32,7 +32,7 @@ async fn sign_prints_a_line_that_is_accepted() {
         json!({"type": "standard-webhooks", "secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}),
         json!({"type": "basic", "username": "netcore", "passwords": ["it's a secret of the tests"]}),
         json!({"type": "query", "name": "to ken", "values": ["it's a secret & of the tests"]}),
-        json!({"preset": "paytm-pi", "tokens": ["it's a secret of the tests"]}),
+        json!({"preset": "paytm-pi", "secrets": ["it's a secret of the tests"]}),
         json!({"preset": "sinch", "secrets": ["it's a secret of the tests"]}),
     ] {
         let auth = json!({"accept": [scheme]}).to_string();

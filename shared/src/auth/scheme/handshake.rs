@@ -94,7 +94,7 @@ mod tests {
 
     const META: &str = r#"{"accept":[{"preset":"meta","secrets":["the-secret-of-the-app"],"verify_token":"a token, with 100 %"}]}"#;
     const GOOGLE: &str =
-        r#"{"accept":[{"preset":"google-rbm","client_tokens":["a-newer-client-token","SJENCPGJESMGUFPY"]}]}"#;
+        r#"{"accept":[{"preset":"google-rbm","secrets":["a-newer-client-token","SJENCPGJESMGUFPY"]}]}"#;
 
     fn answered_with(value: &str) -> Challenge {
         Challenge::Answered(value.to_owned())

@@ -270,11 +270,13 @@ fn secret_text(
     name: &str,
     transmission: Transmission,
     allow_weak: bool,
-) -> Result<String, PolicyError> {
-    let text = fields.required_text(name)?;
+) -> Result<Option<String>, PolicyError> {
+    let Some(text) = fields.text(name)? else {
+        return Ok(None);
+    };
     match fault(&text, transmission, allow_weak) {
         Some(fault) => Err(PolicyError::at(&fields.at(name), fault)),
-        None => Ok(text),
+        None => Ok(Some(text)),
     }
 }
 

@@ -73,22 +73,29 @@ pub(super) fn read(path: &str, name: &str, config: Json) -> Result<Vec<Scheme>, 
         let texts = secret_list(fields, name, Transmission::Encoded, allow_weak)?;
         Ok(texts.into_iter().map(Secret::new).collect())
     };
+    // Without it, a handshake is refused like any other request.
+    let verify_token = |fields: &mut Fields, allow_weak| -> Result<Option<Secret>, PolicyError> {
+        let token = secret_text(fields, "verify_token", Transmission::Encoded, allow_weak)?;
+        Ok(token.map(Secret::new))
+    };
     Ok(match name {
         "meta" => {
             let (mut fields, allow_weak) = fields(&["secrets", "verify_token"])?;
             let keys = secrets(&mut fields, "secrets", allow_weak)?;
-            let token = secret_text(&mut fields, "verify_token", Transmission::Encoded, allow_weak)?;
-            let verify_tokens = vec![Secret::new(token)];
+            let verify_tokens = verify_token(&mut fields, allow_weak)?.into_iter().collect();
             vec![
                 Scheme::Hmac(Hmac::preset(&META, fields, keys)?),
                 Scheme::Handshake(Handshake::Hub { verify_tokens }),
             ]
         }
         "google-rbm" => {
-            let (mut fields, allow_weak) = fields(&["client_tokens"])?;
-            let tokens = secrets(&mut fields, "client_tokens", allow_weak)?;
+            // Google signs with the client token that its handshake contains.
+            let (mut fields, allow_weak) = fields(&["secrets", "verify_token"])?;
+            let keys = secrets(&mut fields, "secrets", allow_weak)?;
+            let mut tokens = keys.clone();
+            tokens.extend(verify_token(&mut fields, allow_weak)?);
             vec![
-                Scheme::Hmac(Hmac::preset(&GOOGLE_RBM, fields, tokens.clone())?),
+                Scheme::Hmac(Hmac::preset(&GOOGLE_RBM, fields, keys)?),
                 Scheme::Handshake(Handshake::ClientToken { tokens }),
             ]
         }
@@ -104,8 +111,8 @@ pub(super) fn read(path: &str, name: &str, config: Json) -> Result<Vec<Scheme>, 
         }
         // Paytm Pi sends `Authorization: Bearer <token>`, and no signature.
         "paytm-pi" => {
-            let (mut fields, allow_weak) = fields(&["tokens"])?;
-            vec![Scheme::Bearer(Bearer::new(&mut fields, allow_weak)?)]
+            let (mut fields, allow_weak) = fields(&["secrets"])?;
+            vec![Scheme::Bearer(Bearer::new(&mut fields, "secrets", allow_weak)?)]
         }
         // Svix's larger plans can rename the headers to those of Standard Webhooks.
         // <https://docs.svix.com/receiving/verifying-payloads/how-manual>
@@ -133,10 +140,10 @@ mod tests {
     use proptest::prelude::*;
 
     const META: &str = r#"{"accept":[{"preset":"meta","secrets":["It's a Secret to Everybody"],"verify_token":"a-token-long-enough"}]}"#;
-    const GOOGLE: &str = r#"{"accept":[{"preset":"google-rbm","client_tokens":["SJENCPGJESMGUFPY"]}]}"#;
+    const GOOGLE: &str = r#"{"accept":[{"preset":"google-rbm","secrets":["SJENCPGJESMGUFPY"]}]}"#;
     const SINCH: &str = r#"{"accept":[{"preset":"sinch","secrets":["foo_secret1234"],"allow_weak":true}]}"#;
     const DIALOG_360: &str = r#"{"accept":[{"preset":"360dialog","secrets":["a-platform-secret-of-360"]}]}"#;
-    const PAYTM: &str = r#"{"accept":[{"preset":"paytm-pi","tokens":["a-token-long-enough"]}]}"#;
+    const PAYTM: &str = r#"{"accept":[{"preset":"paytm-pi","secrets":["a-token-long-enough"]}]}"#;
     const SVIX: &str =
         r#"{"accept":[{"preset":"svix","secrets":["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}]}"#;
     const ALL: [&str; 6] = [META, GOOGLE, SINCH, DIALOG_360, PAYTM, SVIX];
@@ -300,10 +307,6 @@ mod tests {
             ),
             (r#"{"preset":7}"#, ": has neither type nor preset"),
             (
-                r#"{"preset":"meta","secrets":["a-secret-long-enough"]}"#,
-                ": missing field `verify_token`",
-            ),
-            (
                 r#"{"preset":"meta","verify_token":"a-token-long-enough"}"#,
                 ": missing field `secrets`",
             ),
@@ -329,12 +332,9 @@ mod tests {
             ),
             (
                 r#"{"preset":"google-rbm","client_token":"hunter2"}"#,
-                ": unknown field `client_token`, expected `preset`, `allow_weak` or `client_tokens`",
+                ": unknown field (number 2 of the object), expected `preset`, `allow_weak`, `secrets` or `verify_token`",
             ),
-            (
-                r#"{"preset":"google-rbm","client_tokens":[]}"#,
-                ".client_tokens: is empty",
-            ),
+            (r#"{"preset":"google-rbm","secrets":[]}"#, ".secrets: is empty"),
             (
                 r#"{"preset":"sinch","secrets":["a-secret-long-enough"],"tolerance_seconds":0}"#,
                 ".tolerance_seconds: must be a whole number from 1 to 86400",
@@ -344,8 +344,8 @@ mod tests {
                 ": repeated field `secrets`",
             ),
             (
-                r#"{"preset":"paytm-pi","tokens":["ein-schlüssel-mit-umlaut"]}"#,
-                ".tokens[0]: contains a character that a header cannot contain: only ASCII can be sent",
+                r#"{"preset":"paytm-pi","secrets":["ein-schlüssel-mit-umlaut"]}"#,
+                ".secrets[0]: contains a character that a header cannot contain: only ASCII can be sent",
             ),
             (
                 r#"{"preset":"svix","secrets":["whsec_hunter2!hunter2!"]}"#,

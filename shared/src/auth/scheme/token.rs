@@ -90,12 +90,12 @@ pub(in crate::auth) struct Bearer {
 impl Bearer {
     pub(super) fn read(mut fields: Fields) -> Result<Self, PolicyError> {
         let allow_weak = fields.flag(ALLOW_WEAK)?;
-        Self::new(&mut fields, allow_weak)
+        Self::new(&mut fields, "tokens", allow_weak)
     }
 
-    /// Reads the tokens.
-    pub(super) fn new(fields: &mut Fields, allow_weak: bool) -> Result<Self, PolicyError> {
-        let tokens = secret_list(fields, "tokens", Transmission::Verbatim, allow_weak)?;
+    /// Reads the tokens from the field with this name.
+    pub(super) fn new(fields: &mut Fields, name: &str, allow_weak: bool) -> Result<Self, PolicyError> {
+        let tokens = secret_list(fields, name, Transmission::Verbatim, allow_weak)?;
         Ok(Self {
             tokens: tokens.into_iter().map(Secret::new).collect(),
         })
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn a_refusal_names_the_schemes_of_the_authorization_header() {
         let basic = r#"{"type":"basic","username":"u","passwords":["a-password-long-enough"]}"#;
-        let bearer = r#"{"preset":"paytm-pi","tokens":["a-token-long-enough"]}"#;
+        let bearer = r#"{"preset":"paytm-pi","secrets":["a-token-long-enough"]}"#;
         let header = r#"{"type":"header","name":"x","values":["a-token-long-enough"]}"#;
         for (schemes, value) in [
             (vec![header], None),
