@@ -64,8 +64,9 @@ def counted(stack):
 
 
 def recounted(stack):
-    """The same, from the events table."""
-    return Counter((day(item), item["channel"]["S"], item["status"]["S"]) for item in stack.items())
+    """The same, from the events table. A marker of a rejected body has no channel."""
+    return Counter((day(item), item["channel"]["S"], "opened_by_machine" if "opened_by" in item else item["status"]["S"])
+                   for item in stack.items() if "channel" in item)
 
 
 def answer(**counts):
@@ -337,7 +338,7 @@ def test_lists_contain_whole_items(stack):
     number = sample["mobile"]
     assert len(stored(stack, "recipient", number)) > 5
     assert listed(stack, f"/api/recipients/{number}", limit=3) == stored(stack, "recipient", number)
-    day = sorted(item["day_shard"]["S"] for item in stack.items())[0][:10]
+    day = sorted(item["day_shard"]["S"] for item in stack.items() if "day_shard" in item)[0][:10]
     assert stored(stack, "day_shard", day)
     assert listed(stack, "/api/events", day=day) == stored(stack, "day_shard", day)
 
