@@ -38,8 +38,8 @@ use crate::target::{Needs, Target};
 #[derive(Debug, Clone, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "independent flags of a command")]
 pub struct Options {
-    /// Phone number with country code, in any spelling; or whatsapp:<user id>, mailto:<address>, or
-    /// only the user id or address. Repeat the option for other ids of the same person, such as the
+    /// Phone number with country code, in any spelling; or `whatsapp:USER-ID`,
+    /// `mailto:ADDRESS`, or only the user id or address. Repeat the option for other ids of the same person, such as the
     /// number without country code.
     #[arg(long, required = true, value_name = "PERSON")]
     pub recipient: Vec<String>,

@@ -48,7 +48,7 @@ struct OtherId(String);
 
 impl OtherId {
     /// Whether a text names this id: it is the whole text, or a word of it. `text` is
-    /// [`personal::plain`](webhook_ingest::personal::plain).
+    /// [`personal::plain`].
     fn is_in(&self, text: &str) -> bool {
         if text == self.0 {
             return true;

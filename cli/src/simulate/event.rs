@@ -27,7 +27,7 @@ pub enum Envelope {
     Single,
     /// A Pub/Sub push with one record, base64.
     PubSub,
-    /// Meta's entries and changes, see [`meta`](super::meta).
+    /// Meta's entries and changes, see `meta`.
     Changes,
 }
 

@@ -1,5 +1,5 @@
 //! Parses a verified body into a list of records. Reads any of them as an event, and writes any of them into a new
-//! body. Stores only references to the body, see [`layout`](super::layout).
+//! body. Stores only references to the body, see `layout`.
 //!
 //! Safe on untrusted input.
 

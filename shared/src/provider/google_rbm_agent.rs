@@ -1,7 +1,7 @@
 //! Google's RCS for Business (RBM): records without a message id. A person types, subscribes, unsubscribes or
 //! writes, or something happened to the agent itself.
 //!
-//! The event id takes the place of the message id, see [`identify`](super::rcs_network::identify).
+//! The event id takes the place of the message id, see `rcs_network::identify`.
 
 use super::{Format, Role, google_rbm};
 use crate::event::{Attribute, FormatName, time::Unit};

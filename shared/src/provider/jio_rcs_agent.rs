@@ -1,6 +1,6 @@
 //! Jio's RCS events without a message id: a person types, subscribes or unsubscribes. Paytm Pi sends the same shape.
 //!
-//! The event id takes the place of the message id, see [`identify`](super::rcs_network::identify).
+//! The event id takes the place of the message id, see `rcs_network::identify`.
 
 use super::{Format, Role, jio_rcs};
 use crate::event::{Attribute, FormatName, time::Unit};
