@@ -125,7 +125,7 @@ export function mount({ main, signal, session, replace, announce }) {
       ids.length > 1 && h("p", { class: "muted" }, "Also known as ", ids.slice(1).map((id, index) => [index ? ", " : null, numberLink(id)]), "."),
       h("ol", { class: "groups" }, [...journeys.values()].map((one) => group(one, opened))),
       cursor === null
-        ? h("p", { class: "end muted", tabindex: "-1" }, "These are all events of this number.")
+        ? h("p", { class: "end muted", tabindex: "-1" }, "These are all events of this person.")
         : h("p", { class: "more-events" }, h("button", { type: "button", onclick: (event) => more(event.currentTarget) }, "Load older events")),
     );
   }
