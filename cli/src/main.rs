@@ -21,6 +21,7 @@ use netcore_webhooks::{
     target::{Needs, Target},
 };
 use projector::{rebuild, rollups::Rollups};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use webhook_ingest::dead_letters::DeadLetters;
 use webhook_ingest::{
     event::time,
@@ -210,9 +211,11 @@ async fn serve(data: &Path, options: Serve) -> anyhow::Result<()> {
         local: LocalOptions::default(),
     })
     .await?;
+    // Before `ready`: a signal that arrives earlier would end the process at once.
+    let signals = StopSignals::listen()?;
     let printed = stdout::print(addresses(&server));
     if printed.is_ok() {
-        stopped().await;
+        signals.received().await;
         // The output may have no reader by now; the requests in progress are finished anyway.
         let _ = stdout::print_line("stopping: finishing the requests in progress");
     }
@@ -260,17 +263,26 @@ fn sample(auth: &str, base: &str) -> String {
     sign::line(&headers, &body, &url)
 }
 
-async fn stopped() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-        }
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
+/// The signals that end `serve`: SIGTERM of a supervisor, and SIGINT of Ctrl-C.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// From now on, the signals no longer end the process.
+    fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("the signals that end `serve` cannot be received");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn received(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }
