@@ -10,7 +10,10 @@ use serde_json::{Map, Value};
 use super::{Format, FormatId, Role, mapping};
 use crate::{
     event::{Attribute, EpochMillis, Event, Status, person},
-    record::exact::{Exact, Field},
+    record::{
+        self,
+        exact::{Exact, Field},
+    },
 };
 
 /// A record's fields by name.
@@ -125,7 +128,8 @@ impl<'a> EventContent<'a> {
 /// Whether a record can have a field at a path. The objects of a path stay in `extra`, so a record has all
 /// those that the provider sent.
 fn has_place(record: &mut Fields<'_>, path: &str) -> bool {
-    path.split_once('.').is_none_or(|(name, rest)| {
+    let (name, rest) = record::first_step(path);
+    rest.is_none_or(|rest| {
         let field = record.get_mut(name);
         field.is_some_and(|value| value.holder(rest).is_some())
     })
@@ -134,7 +138,7 @@ fn has_place(record: &mut Fields<'_>, path: &str) -> bool {
 /// Sets the field at a path, if the record has a place for it. A name without a dot is a field of the record.
 /// A listed name with a dot is always a path: a field whose own name contains a dot is not listed.
 fn set<'a>(record: &mut Fields<'a>, path: Cow<'a, str>, value: Exact<'a>) {
-    let Some((name, rest)) = path.split_once('.') else {
+    let (name, Some(rest)) = record::first_step(&path) else {
         record.insert(path, value);
         return;
     };

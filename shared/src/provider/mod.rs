@@ -167,7 +167,7 @@ impl Format {
 
     /// Whether a record with a field of this name can have this format.
     pub(crate) fn begins_at(&self, name: &str) -> bool {
-        let is_first = |path: &str| path.split('.').next() == Some(name);
+        let is_first = |path: &str| record::first_step(path).0 == name;
         match self.id_field() {
             Some(id) => is_first(id) || self.is_id(name),
             None => self.fields.iter().any(|(path, _)| is_first(path)),
@@ -179,10 +179,9 @@ impl Format {
         let listed = self.fields.iter().map(|(path, _)| *path);
         let also = self.also.iter().map(|(path, _)| *path);
         let value_at = |path: &'static str| {
-            let value = match path.split_once('.') {
-                Some((name, rest)) => record::inside(extra.get(name)?, rest),
-                None => extra.get(path),
-            };
+            let (name, rest) = record::first_step(path);
+            let value = extra.get(name)?;
+            let value = rest.map_or(Some(value), |rest| record::inside(value, rest));
             Some((path, value?))
         };
         let renamed = extra
@@ -247,10 +246,7 @@ pub fn read_within(formats: &[FormatId], text: &str, envelope: Value) -> Result<
 /// The format of a record's fields: the first of `formats` that recognizes it.
 pub(crate) fn format_of(formats: &[FormatId], record: &[Field<'_>]) -> Option<FormatId> {
     let has = |path: &str| {
-        let (name, rest) = match path.split_once('.') {
-            Some((name, rest)) => (name, Some(rest)),
-            None => (path, None),
-        };
+        let (name, rest) = record::first_step(path);
         // The first of the fields with one name, like `Record::get`.
         let at = record.partition_point(|(field, _)| field.as_ref() < name);
         let field = record.get(at).filter(|(field, _)| field == name);

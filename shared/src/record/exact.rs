@@ -9,7 +9,7 @@ use std::{borrow::Cow, cmp::Ordering, fmt};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::record::NameSeed;
+use crate::record::{NameSeed, first_step};
 
 /// One JSON value.
 #[derive(Debug, Clone)]
@@ -121,7 +121,7 @@ impl<'a> Exact<'a> {
 
     /// The object that holds the last field of a path, which may be absent.
     pub(crate) fn holder(&mut self, path: &str) -> Option<&mut Self> {
-        let Some((name, rest)) = path.split_once('.') else {
+        let (name, Some(rest)) = first_step(path) else {
             return matches!(self, Self::Object(_)).then_some(self);
         };
         match self {

@@ -62,20 +62,22 @@ impl<'a> Record<'a> {
     /// Removes the field at a path and returns its value; `None` if it is absent. `entity.messageId` is the
     /// field `messageId` of the object in the field `entity`. The object stays, even if it becomes empty.
     pub fn take(&mut self, path: &str) -> Option<Value> {
-        let Some((name, rest)) = path.split_once('.') else {
-            let at = self.fields.iter().position(|(field, _)| field == path)?;
-            return Some(self.fields.swap_remove(at).1);
-        };
-        let (object, field) = holder(self.field_mut(name)?, rest)?;
-        object.remove(field)
+        match first_step(path) {
+            (name, None) => {
+                let at = self.fields.iter().position(|(field, _)| field == name)?;
+                Some(self.fields.swap_remove(at).1)
+            }
+            (name, Some(rest)) => {
+                let (object, field) = holder(self.field_mut(name)?, rest)?;
+                object.remove(field)
+            }
+        }
     }
 
     /// Puts a value back to where [`Self::take`] found it. Returns the value if no object holds the path.
     pub(crate) fn put_back(&mut self, path: &str, value: Value) -> Option<Value> {
-        let place = path
-            .split_once('.')
-            .and_then(|(name, rest)| holder(self.field_mut(name)?, rest));
-        match place {
+        let (name, rest) = first_step(path);
+        match rest.and_then(|rest| holder(self.field_mut(name)?, rest)) {
             Some((object, field)) => {
                 object.insert(field.to_owned(), value);
                 None
@@ -86,10 +88,7 @@ impl<'a> Record<'a> {
 
     /// The value of the field at a path, see [`Self::take`].
     pub fn get(&self, path: &str) -> Option<&Value> {
-        let (name, rest) = match path.split_once('.') {
-            Some((name, rest)) => (name, Some(rest)),
-            None => (path, None),
-        };
+        let (name, rest) = first_step(path);
         let (_, value) = self.fields.iter().find(|(field, _)| field == name)?;
         rest.map_or(Some(value), |rest| inside(value, rest))
     }
@@ -141,6 +140,19 @@ impl<'a> Record<'a> {
     }
 }
 
+/// The first name of a path, and the path from there; `None` if it is the last. `entity.messageId` is the field
+/// `messageId` of the object in the field `entity`.
+///
+/// A loop over the bytes: this runs for each field of each record, and a searcher costs more than such a short
+/// text.
+pub(crate) fn first_step(path: &str) -> (&str, Option<&str>) {
+    let dot = path.bytes().position(|byte| byte == b'.');
+    match dot.and_then(|dot| Some((path.get(..dot)?, path.get(dot + 1..)?))) {
+        Some((name, rest)) => (name, Some(rest)),
+        None => (path, None),
+    }
+}
+
 /// The value at a path in nested objects.
 pub(crate) fn inside<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
     path.split('.')
@@ -150,9 +162,9 @@ pub(crate) fn inside<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
 /// The object that holds the last field of a path, and that field's name. The field may be absent.
 fn holder<'v, 'p>(value: &'v mut Value, path: &'p str) -> Option<(&'v mut Map<String, Value>, &'p str)> {
     let object = value.as_object_mut()?;
-    match path.split_once('.') {
-        Some((name, rest)) => holder(object.get_mut(name)?, rest),
-        None => Some((object, path)),
+    match first_step(path) {
+        (name, Some(rest)) => holder(object.get_mut(name)?, rest),
+        (name, None) => Some((object, name)),
     }
 }
 
