@@ -68,10 +68,7 @@ impl Storage {
 
     async fn markers_and_events(&self) -> (Vec<Item>, Vec<Item>) {
         let items = self.scan(&self.instance.events_table).await;
-        items.into_iter().partition(|item| {
-            let (message_id, status_key) = key(item);
-            rejected::is_marker(&message_id, &status_key)
-        })
+        items.into_iter().partition(rejected::is_marker)
     }
 
     /// Every item of the counters' table.

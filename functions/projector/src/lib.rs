@@ -26,10 +26,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use webhook_ingest::{
     event::time,
-    events_table::{
-        item::{Item, MESSAGE_ID, STATUS_KEY},
-        rejected,
-    },
+    events_table::{item::Item, rejected},
     links::Links,
     operations::{
         clients::Aws,
@@ -274,12 +271,15 @@ impl Batch {
         for (index, record) in records.iter().enumerate() {
             match event_name(record) {
                 Some("INSERT") => {
-                    let event = image(record).and_then(|item| Some((CounterDelta::of(&item)?, item)));
+                    let item = image(record);
+                    let event = item
+                        .as_ref()
+                        .and_then(|item| Some((CounterDelta::of(item)?, item)));
                     if let Some((delta, item)) = event {
-                        batch.links.add(&item);
+                        batch.links.add(item);
                         batch.deltas.push(delta);
                         batch.indexes.push(index);
-                    } else if !is_marker(record) {
+                    } else if !item.as_ref().is_some_and(rejected::is_marker) {
                         let why =
                             "the record is not an event: a key, a channel, a status or a time is missing";
                         batch.uncountable.insert(index, why.to_owned());
@@ -306,15 +306,6 @@ fn sequence_number(record: &Value) -> String {
         .get("dynamodb")
         .and_then(|change| change.get("SequenceNumber"));
     number.and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-/// Whether the record is a marker of a rejected body, which is not an event.
-fn is_marker(record: &Value) -> bool {
-    let key = |name: &str| record.get("dynamodb")?.get("Keys")?.get(name)?.get("S")?.as_str();
-    matches!(
-        (key(MESSAGE_ID), key(STATUS_KEY)),
-        (Some(message_id), Some(status_key)) if rejected::is_marker(message_id, status_key)
-    )
 }
 
 fn image(record: &Value) -> Option<Item> {

@@ -17,10 +17,7 @@ use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use webhook_ingest::{
     counters::{PERIOD, SERIES},
     event::time,
-    events_table::{
-        item::{Item, MESSAGE_ID, STATUS_KEY},
-        rejected,
-    },
+    events_table::{item::Item, rejected},
     links::{self, Links},
 };
 
@@ -166,7 +163,7 @@ async fn read(client: &Client, table: &str, segment: i32, pages: &mpsc::Sender<P
             .context("the events table could not be read")?
             .items
             .unwrap_or_default();
-        items.retain(|item| !is_marker(item));
+        items.retain(|item| !rejected::is_marker(item));
         let mut links = Links::default();
         for item in &items {
             links.add(item);
@@ -182,15 +179,6 @@ async fn read(client: &Client, table: &str, segment: i32, pages: &mpsc::Sender<P
         }
     }
     Ok(())
-}
-
-/// Whether an item is a marker of a rejected body.
-fn is_marker(item: &Item) -> bool {
-    let text = |name: &str| item.get(name)?.as_s().ok().map(String::as_str);
-    matches!(
-        (text(MESSAGE_ID), text(STATUS_KEY)),
-        (Some(message_id), Some(status_key)) if rejected::is_marker(message_id, status_key)
-    )
 }
 
 /// Adds up events before they are written. A scan returns events in no order, so each page has some events of

@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::{
 
 use super::{
     EventsTable,
-    item::{EXPIRES_AT, MESSAGE_ID, STATUS_KEY},
+    item::{EXPIRES_AT, Item, MESSAGE_ID, STATUS_KEY},
 };
 use crate::{
     event::{EpochMillis, key, time},
@@ -50,9 +50,11 @@ impl RejectedBody {
     }
 }
 
-/// Whether a key of the events table is that of a marker.
-pub fn is_marker(message_id: &str, status_key: &str) -> bool {
-    message_id.starts_with(PREFIX) && !status_key.contains('#')
+/// Whether an item of the events table is a marker, by its key.
+pub fn is_marker(item: &Item) -> bool {
+    let text = |name: &str| item.get(name)?.as_s().ok();
+    text(MESSAGE_ID).is_some_and(|message_id| message_id.starts_with(PREFIX))
+        && text(STATUS_KEY).is_some_and(|status_key| !status_key.contains('#'))
 }
 
 /// Whether the dead-letter queue has a body.
@@ -165,6 +167,12 @@ mod tests {
 
     #[test]
     fn a_marker_depends_on_function_and_body_and_is_no_key_of_an_event() {
+        let item = |message_id: &str, status_key: &str| {
+            Item::from([
+                (MESSAGE_ID.to_owned(), AttributeValue::S(message_id.to_owned())),
+                (STATUS_KEY.to_owned(), AttributeValue::S(status_key.to_owned())),
+            ])
+        };
         let marker = RejectedBody::new("event-webhook", b"{");
         assert_eq!(marker.partition, "rejected#event-webhook");
         // base64url of the first 16 bytes of SHA-256.
@@ -175,10 +183,10 @@ mod tests {
             RejectedBody::new("fallback-sms", b"{"),
         ] {
             assert_ne!(other, marker);
-            assert!(is_marker(&other.partition, &other.digest));
+            assert!(is_marker(&item(&other.partition, &other.digest)));
         }
         // A message id can be anything; the key of an event has a separator.
-        assert!(!is_marker("rejected#event-webhook", "RCS#sent"));
-        assert!(!is_marker("m-1", "Ah-1ltuB5tAr89JYbuOYHw"));
+        assert!(!is_marker(&item("rejected#event-webhook", "RCS#sent")));
+        assert!(!is_marker(&item("m-1", "Ah-1ltuB5tAr89JYbuOYHw")));
     }
 }
