@@ -160,7 +160,7 @@ impl Message<'_> {
         failed
     }
 
-    /// A tap or a text, with a message id of its own.
+    /// A tap or a text. It has its own message id.
     fn content(
         &self,
         status: &'static str,

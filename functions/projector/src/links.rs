@@ -32,7 +32,7 @@ const ATTEMPTS: usize = 5;
 pub(crate) struct LinkWriter {
     client: Client,
     table: String,
-    /// Pairs of ids that are linked, and until when.
+    /// Pairs of linked ids, each with the time at which its link expires (epoch seconds).
     known: Arc<Mutex<HashMap<(String, String), i64>>>,
 }
 

@@ -54,7 +54,7 @@ fn derive(draft: &mut Draft<'_>) {
     meta::set_sender(draft);
     meta::explain(draft);
     meta::distinguish_by_time(draft);
-    // The recipient of a message to a group is the group. Each participant has an event of their own.
+    // In a message to a group, the recipient is the group. Each participant reports a separate event.
     let to_group = draft.record.get("recipient_type").and_then(Value::as_str) == Some("group");
     if to_group {
         let named = PARTICIPANT
