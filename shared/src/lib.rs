@@ -8,6 +8,7 @@
 //! | requests and responses of a function URL | [`http`] |
 //! | splits a body into records; stores, queues or dead-letters each | [`pipeline`] |
 //! | links between the ids of a person | [`links`] |
+//! | values by which events are counted and filtered | [`facets`] |
 //! | counters and their names | [`counters`] |
 //! | messages of the retry queue and the dead-letter queue | [`queue`] |
 //! | converts an event to an item; compares two events with one key | [`events_table`] |
@@ -24,6 +25,7 @@ pub mod counters;
 pub mod dead_letters;
 pub mod event;
 pub mod events_table;
+pub mod facets;
 pub mod http;
 pub mod links;
 pub mod operations;

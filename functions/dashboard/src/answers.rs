@@ -118,7 +118,7 @@ pub(crate) struct PersonJourney {
     pub(crate) events: Vec<usize>,
 }
 
-/// A page of a list, newest first.
+/// A page of a list.
 #[derive(Debug, Serialize, JsonSchema)]
 #[expect(clippy::struct_field_names, reason = "the name is the contract's")]
 pub(crate) struct Events {
@@ -126,6 +126,9 @@ pub(crate) struct Events {
     pub(crate) events: Vec<Event>,
     /// Cursor for the next page; null on the last page, and always null for roles that see no numbers.
     pub(crate) cursor: Option<String>,
+    /// The time up to which the range is read, in the order of the list, epoch milliseconds. Null if all of it is. A
+    /// page can end before it is full, because reading is limited.
+    pub(crate) searched_to: Option<i64>,
     /// Whether there are more events. Only for roles that get no cursor.
     #[serde(skip_serializing_if = "is_false")]
     #[schemars(default)]

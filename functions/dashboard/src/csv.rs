@@ -5,8 +5,9 @@ use webhook_ingest::events_table::item::Item;
 
 use crate::{answers::Event, sizes, timeline};
 
-/// The attributes to read: the columns, and the last part of an event's key for the cursor.
-pub(crate) const ATTRIBUTES: [&str; 19] = [
+/// The attributes to read: the columns, the last part of an event's key for the cursor, and what a filter reads
+/// besides them.
+pub(crate) const ATTRIBUTES: [&str; 20] = [
     "event_time",
     "received_at",
     "message_id",
@@ -26,11 +27,12 @@ pub(crate) const ATTRIBUTES: [&str; 19] = [
     "identities",
     "opened_by",
     "status_key",
+    "click",
 ];
 
-/// The columns: all attributes except the last.
+/// The columns: all attributes except the last two.
 const COLUMNS: [&str; 18] = {
-    let [columns @ .., _] = ATTRIBUTES;
+    let [columns @ .., _, _] = ATTRIBUTES;
     columns
 };
 
@@ -185,6 +187,6 @@ mod tests {
     #[test]
     fn a_table_reads_its_columns_and_the_key() {
         assert_eq!(ATTRIBUTES[..18], COLUMNS);
-        assert_eq!(ATTRIBUTES[18], "status_key");
+        assert_eq!(ATTRIBUTES[18..], ["status_key", "click"]);
     }
 }

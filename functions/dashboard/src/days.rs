@@ -1,341 +1,234 @@
-//! The events of a day, newest first, merged from the shards of the day index.
-//!
-//! A round reads a few entries from every shard. The page contains the events that are newer than all unread
-//! entries. So a page costs the same on every day, but it can have fewer events than requested. A [`PageRequest`]
-//! limits the number of rounds.
+//! Events of a range of time, from the shards of the day index. Only the shards that can hold the wanted statuses are
+//! read, so the cost of a page depends on the events of these statuses, not on the traffic of the day.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
-use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder, types::AttributeValue};
-use futures::future::try_join_all;
+use aws_sdk_dynamodb::Client;
 use serde::{Deserialize, Serialize};
-use webhook_ingest::events_table::{
-    index::DAY_INDEX,
-    item::{CHANNEL, DAY_SHARD, DAY_SHARDS, EVENT_TIME, Item, MESSAGE_ID, STATUS, STATUS_KEY, number_at},
+use webhook_ingest::{
+    event::time,
+    events_table::{
+        index::{self, DAY_INDEX, EARLIER_SHARDS},
+        item::{AHEAD_HOURS, DAY_SHARD},
+    },
 };
 
 use crate::{
-    cursor, entries,
+    cursor,
+    filter::EventFilter,
+    merge::{Merge, Order, Position, Source, Span, with_keys},
     pages::{Page, PageRequest},
+    reader::{Ended, PageReader},
     refusal::{self, Refusal},
-    table::with_keys,
 };
 
-/// No round starts after this time, because the function and its callers have timeouts.
-const MAX_DURATION: Duration = Duration::from_secs(10);
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+/// The longest range. A day more than the longest year, for ranges in another time zone.
+pub(crate) const MAX_RANGE_MS: i64 = 367 * DAY_MS;
+/// Time for which a day's earlier shards stay known as empty. A receiver of an earlier version that still runs
+/// could write to them.
+const KNOWN_FOR: Duration = Duration::from_mins(10);
+/// The most days whose earlier shards are known as empty.
+const MAX_KNOWN: usize = 1_000;
 
-/// Filter for events of a day.
-pub(crate) struct DayFilter {
-    /// UTC, `2026-11-21`.
-    pub(crate) day: String,
-    pub(crate) channel: Option<String>,
-    pub(crate) status: Option<String>,
+/// Events of a range.
+pub(crate) struct EventList {
+    /// `None`: the range of the cursor, or [`Self::default_span`].
+    pub(crate) span: Option<Span>,
+    /// The range without a cursor if none is given.
+    pub(crate) default_span: Span,
+    pub(crate) order: Order,
+    pub(crate) filter: EventFilter,
 }
 
-/// Position in a shard or another partition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum ShardPosition {
-    /// Before all events.
-    Beginning,
-    /// Time, message id and status key of the last event that was returned or skipped.
-    After(i64, String, String),
-    /// After all events.
-    End,
+/// Position in a list. It names the list, because a position in another one would skip events.
+#[derive(Serialize, Deserialize)]
+struct ListPosition {
+    list: String,
+    span: Span,
+    position: Position,
 }
 
-struct Fetched {
-    entries: Vec<Item>,
-    /// Key of the last entry that was read; `None` at the end of the shard.
-    read_to: Option<Item>,
+/// Days whose [`EARLIER_SHARDS`] are empty. Without it, each page would query these 16 shards forever.
+#[derive(Default)]
+pub(crate) struct KnownDays(Mutex<BTreeMap<String, Instant>>);
+
+impl KnownDays {
+    fn has(&self, day: &str) -> bool {
+        let days = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        days.get(day).is_some_and(|since| since.elapsed() < KNOWN_FOR)
+    }
+
+    fn add(&self, day: String) {
+        let mut days = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if days.len() >= MAX_KNOWN {
+            days.clear();
+        }
+        days.insert(day, Instant::now());
+    }
+}
+
+impl EventList {
+    /// Names the list, without its range.
+    fn digest(&self) -> String {
+        let order = match self.order {
+            Order::Newest => "newest",
+            Order::Oldest => "oldest",
+        };
+        format!("{order}-{}", self.filter.digest())
+    }
+
+    /// The range, and the position of the cursor.
+    fn start(&self, cursor: Option<&str>) -> Result<(Span, Option<Position>), Refusal> {
+        let Some(cursor) = cursor else {
+            return Ok((self.span.unwrap_or(self.default_span), None));
+        };
+        let read: ListPosition = cursor::read(cursor)?;
+        let span = read.span;
+        let is_of_range = self.span.is_none_or(|asked| asked == span)
+            && (0..=MAX_RANGE_MS).contains(&span.to.saturating_sub(span.from))
+            && (span.from..=span.to).contains(&read.position.at);
+        if read.list != self.digest() || !is_of_range {
+            return Err(refusal::foreign_cursor());
+        }
+        Ok((span, Some(read.position)))
+    }
 }
 
 /// One page.
 pub(crate) async fn page(
     client: &Client,
     table: &str,
-    wanted: &DayFilter,
+    known: &KnownDays,
+    list: &EventList,
     page: PageRequest,
 ) -> Result<Page, Refusal> {
-    let places: Vec<ShardPosition> = match &page.cursor {
-        None => vec![ShardPosition::Beginning; usize::from(DAY_SHARDS)],
-        Some(cursor) => cursor::read(cursor)?,
-    };
-    if places.len() != usize::from(DAY_SHARDS) {
-        return Err(refusal::foreign_cursor());
-    }
-    let query_of = |shard: usize| {
-        let partition = format!("{}#{shard:02}", wanted.day);
-        let query = query(client, table, wanted, partition.clone(), &page);
-        (query, DAY_SHARD, partition)
-    };
-    let merged = merged(client, table, places, &page, query_of).await?;
-    Ok(Page {
-        items: merged.items,
-        cursor: (!merged.ended).then(|| cursor::write(&merged.places)),
-    })
-}
-
-/// A page of several partitions of an index, merged.
-pub(crate) struct Merged {
-    pub(crate) items: Vec<Item>,
-    /// Position of each partition after the page.
-    pub(crate) places: Vec<ShardPosition>,
-    /// Whether every partition ended.
-    pub(crate) ended: bool,
-}
-
-/// Reads a page of several partitions of an index and merges it, newest first. `query_of` returns a partition's
-/// query, newest first, and the name and value of its key.
-pub(crate) async fn merged(
-    client: &Client,
-    table: &str,
-    mut places: Vec<ShardPosition>,
-    page: &PageRequest,
-    query_of: impl Fn(usize) -> (QueryFluentBuilder, &'static str, String),
-) -> Result<Merged, Refusal> {
-    let started = Instant::now();
-    let mut budget = page.budget;
-    let mut items = Vec::new();
-    let mut ended = false;
-    for _ in 0..page.rounds {
-        let shards = places.iter().enumerate();
-        let fetched = try_join_all(shards.map(|(shard, place)| fetch(query_of(shard), place))).await?;
-        let round = Round::of(fetched, budget.entries);
-        let taken = entries::items(
-            client,
-            table,
-            &round.entries,
-            page.attributes,
-            &mut budget,
-            page.size,
-        )
-        .await?;
-        items.extend(taken.items);
-        let is_full = taken.entries < round.newer;
-        places = round.places_after(taken.entries, places);
-        ended = places.iter().all(|place| *place == ShardPosition::End);
-        if ended || is_full || budget.entries == 0 || started.elapsed() > MAX_DURATION {
+    let (span, mut position) = list.start(page.cursor.as_deref())?;
+    let shards = index::shards(&list.filter.stored_statuses());
+    let mut reader = PageReader::new(client, table, &page).with_filter(&list.filter);
+    let mut next = None;
+    for day in Days::of(list.order, span, position.as_ref()) {
+        if reader.budget.is_spent() || reader.room() == 0 {
+            next = Some(day.first(list.order));
+            break;
+        }
+        let earlier = if known.has(&day.day) { 0..0 } else { EARLIER_SHARDS };
+        let partitions = earlier.clone().chain(shards.iter().copied());
+        let partitions = partitions
+            .map(|shard| (usize::from(shard), index::day_partition(&day.day, shard)))
+            .collect();
+        let source = Source {
+            query: || {
+                list.filter
+                    .in_index(with_keys(client.query().table_name(table).index_name(DAY_INDEX)))
+            },
+            key: DAY_SHARD,
+            order: list.order,
+            span: day.span,
+        };
+        let from = position.take();
+        let mut merge = Merge::new(source, partitions, from.as_ref(), reader.room());
+        let ended = reader.read(&mut merge).await?;
+        if day.is_whole
+            && from.is_none()
+            && !earlier.is_empty()
+            && merge.are_empty(0..usize::from(EARLIER_SHARDS.end))
+        {
+            known.add(day.day.clone());
+        }
+        next = merge.position();
+        if next.is_some() {
+            debug_assert_ne!(ended, Ended::List);
             break;
         }
     }
-    Ok(Merged { items, places, ended })
-}
-
-async fn fetch(
-    (query, key, partition): (QueryFluentBuilder, &'static str, String),
-    place: &ShardPosition,
-) -> Result<Fetched, Refusal> {
-    let start = match place {
-        ShardPosition::End => {
-            return Ok(Fetched {
-                entries: Vec::new(),
-                read_to: None,
-            });
-        }
-        ShardPosition::Beginning => None,
-        ShardPosition::After(time, id, status_key) => Some(Item::from([
-            (key.to_owned(), AttributeValue::S(partition)),
-            (EVENT_TIME.to_owned(), AttributeValue::N(time.to_string())),
-            (MESSAGE_ID.to_owned(), AttributeValue::S(id.clone())),
-            (STATUS_KEY.to_owned(), AttributeValue::S(status_key.clone())),
-        ])),
-    };
-    let answer = query
-        .set_exclusive_start_key(start)
-        .send()
-        .await
-        .map_err(|e| refusal::of_query(&e))?;
-    Ok(Fetched {
-        entries: answer.items.unwrap_or_default(),
-        read_to: answer.last_evaluated_key,
+    let cursor = next.map(|position| ListPosition {
+        list: list.digest(),
+        span,
+        position,
+    });
+    Ok(Page {
+        items: reader.items,
+        searched_to: cursor.as_ref().map(|cursor| cursor.position.at),
+        cursor: cursor.as_ref().map(cursor::write),
     })
 }
 
-/// The query for a shard's entries, newest first.
-fn query(
-    client: &Client,
-    table: &str,
-    wanted: &DayFilter,
-    partition: String,
-    page: &PageRequest,
-) -> QueryFluentBuilder {
-    let mut query = with_keys(client.query().table_name(table).index_name(DAY_INDEX))
-        .key_condition_expression("#shard = :shard")
-        .expression_attribute_names("#shard", DAY_SHARD)
-        .expression_attribute_values(":shard", AttributeValue::S(partition))
-        .scan_index_forward(false)
-        .limit(i32::try_from(page.per_shard).unwrap_or(i32::MAX));
-    let mut conditions = Vec::new();
-    for (name, value) in [(CHANNEL, &wanted.channel), (STATUS, &wanted.status)] {
-        if let Some(value) = value {
-            conditions.push(format!("#{name} = :{name}"));
-            query = query
-                .expression_attribute_names(format!("#{name}"), name)
-                .expression_attribute_values(format!(":{name}"), AttributeValue::S(value.clone()));
-        }
-    }
-    if !conditions.is_empty() {
-        query = query.filter_expression(conditions.join(" AND "));
-    }
-    query
+/// A UTC day, or a part of it.
+struct Day {
+    /// `2026-11-21`.
+    day: String,
+    span: Span,
+    is_whole: bool,
 }
 
-/// The entries of a round, merged.
-struct Round {
-    /// The entries that are newer than all unread entries, newest first; at most as many as the page has room for.
-    entries: Vec<Item>,
-    /// The shard of each of `entries`.
-    shards: Vec<usize>,
-    /// Number of entries that are newer than all unread entries.
-    newer: usize,
-    /// Shards of the other entries.
-    left_over: Vec<usize>,
-    /// Position of each shard after all entries.
-    places: Vec<ShardPosition>,
-}
-
-impl Round {
-    fn of(fetched: Vec<Fetched>, room: usize) -> Self {
-        let time = |entry: &Item| number_at(entry, EVENT_TIME).unwrap_or_default();
-        let unread = fetched.iter().filter_map(|f| f.read_to.as_ref()).map(time).max();
-        let place = |f: &Fetched| f.read_to.as_ref().and_then(position_of);
-        let places = fetched
-            .iter()
-            .map(|f| place(f).unwrap_or(ShardPosition::End))
-            .collect();
-        let of_shards = fetched.into_iter().enumerate();
-        let mut merged: Vec<(usize, Item)> = of_shards
-            .flat_map(|(shard, fetched)| fetched.entries.into_iter().map(move |entry| (shard, entry)))
-            .collect();
-        // Stable: entries of a shard stay in index order, which positions rely on.
-        merged.sort_by_key(|(_, entry)| std::cmp::Reverse(time(entry)));
-        let newer = merged
-            .iter()
-            .take_while(|(_, entry)| unread.is_none_or(|unread| time(entry) >= unread))
-            .count();
-        let left_over = merged.split_off(newer.min(room));
-        let (shards, entries) = merged.into_iter().unzip();
-        Self {
-            entries,
-            shards,
-            newer,
-            left_over: left_over.into_iter().map(|(shard, _)| shard).collect(),
-            places,
+impl Day {
+    fn first(&self, order: Order) -> Position {
+        Position {
+            at: match order {
+                Order::Newest => self.span.to,
+                Order::Oldest => self.span.from,
+            },
+            partition: 0,
+            after: None,
         }
     }
+}
 
-    /// The position of each shard after the first `taken` entries. A shard with further entries continues after
-    /// its last taken entry, or where it began.
-    fn places_after(self, taken: usize, before: Vec<ShardPosition>) -> Vec<ShardPosition> {
-        let Self {
-            entries,
-            shards,
-            left_over,
-            ..
-        } = self;
-        let after = |shard: usize| {
-            let further = shards.iter().skip(taken).chain(&left_over);
-            further.into_iter().any(|of| *of == shard).then(|| {
-                let mut taken = shards.iter().zip(&entries).take(taken).rev();
-                taken
-                    .find(|(of, _)| **of == shard)
-                    .and_then(|(_, entry)| position_of(entry))
-            })
+/// The UTC days of a range, in order, from the one of a position.
+struct Days {
+    order: Order,
+    span: Span,
+    /// The next day, in days since 1970.
+    next: i64,
+}
+
+impl Days {
+    fn of(order: Order, span: Span, position: Option<&Position>) -> Self {
+        // Events further ahead are stored under their arrival.
+        let latest = time::now().saturating_add(i64::from(AHEAD_HOURS + 1) * HOUR_MS);
+        let span = Span {
+            to: span.to.min(latest),
+            ..span
         };
-        let places = self.places.into_iter().zip(before).enumerate();
-        places
-            .map(|(shard, (place, before))| match after(shard) {
-                None => place,
-                Some(last) => last.unwrap_or(before),
-            })
-            .collect()
-    }
-}
-
-fn position_of(item: &Item) -> Option<ShardPosition> {
-    let text = |name: &str| item.get(name)?.as_s().ok().cloned();
-    Some(ShardPosition::After(
-        number_at(item, EVENT_TIME)?,
-        text(MESSAGE_ID)?,
-        text(STATUS_KEY)?,
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn item(time: i64, id: &str) -> Item {
-        Item::from([
-            (EVENT_TIME.to_owned(), AttributeValue::N(time.to_string())),
-            (MESSAGE_ID.to_owned(), AttributeValue::S(id.to_owned())),
-            (STATUS_KEY.to_owned(), AttributeValue::S("RCS#sent".to_owned())),
-        ])
-    }
-
-    fn after(time: i64, id: &str) -> ShardPosition {
-        ShardPosition::After(time, id.to_owned(), "RCS#sent".to_owned())
-    }
-
-    /// The shown ids, and the positions after a round in which `taken` entries are taken.
-    fn round(
-        fetched: Vec<Fetched>,
-        before: Vec<ShardPosition>,
-        room: usize,
-        taken: usize,
-    ) -> (Vec<String>, Vec<ShardPosition>) {
-        let round = Round::of(fetched, room);
-        assert!(taken <= round.entries.len());
-        let shown = round.entries.iter().take(taken);
-        let shown = shown
-            .map(|entry| entry[MESSAGE_ID].as_s().unwrap().clone())
-            .collect();
-        (shown, round.places_after(taken, before))
-    }
-
-    fn shard(entries: &[(i64, &str)], read_to: Option<(i64, &str)>) -> Fetched {
-        Fetched {
-            entries: entries.iter().map(|(time, id)| item(*time, id)).collect(),
-            read_to: read_to.map(|(time, id)| item(time, id)),
+        let first = match (position, order) {
+            (Some(position), _) => position.at.min(span.to),
+            (None, Order::Newest) => span.to,
+            (None, Order::Oldest) => span.from,
+        };
+        Self {
+            order,
+            span,
+            next: first.div_euclid(DAY_MS),
         }
     }
+}
 
-    #[test]
-    fn an_event_is_shown_only_if_no_unread_event_can_be_newer() {
-        let fetched = vec![
-            shard(&[(9, "a"), (7, "b")], Some((7, "b"))),
-            shard(&[(8, "c"), (3, "d")], Some((3, "d"))),
-            shard(&[(1, "e")], None),
-        ];
-        let (shown, places) = round(fetched, vec![ShardPosition::Beginning; 3], 50, 3);
-        assert_eq!(shown, ["a", "c", "b"]);
-        assert_eq!(places, [after(7, "b"), after(8, "c"), ShardPosition::Beginning]);
-    }
+impl Iterator for Days {
+    type Item = Day;
 
-    #[test]
-    fn a_shard_whose_events_are_all_filtered_out_advances() {
-        let fetched = vec![shard(&[], Some((5, "x"))), shard(&[(4, "y")], None)];
-        let (shown, places) = round(fetched, vec![ShardPosition::Beginning, after(6, "z")], 50, 0);
-        assert_eq!(shown, Vec::<String>::new());
-        assert_eq!(places, [after(5, "x"), after(6, "z")]);
-    }
-
-    #[test]
-    fn a_page_ends_at_its_limit_and_the_next_one_continues() {
-        let fetched = vec![shard(&[(3, "a"), (3, "b"), (3, "c")], None)];
-        let (shown, places) = round(fetched, vec![ShardPosition::Beginning], 2, 2);
-        assert_eq!(shown, ["a", "b"]);
-        assert_eq!(places, [after(3, "b")]);
-    }
-
-    #[test]
-    fn a_page_ends_before_the_event_that_exceeds_its_size() {
-        let fetched = vec![
-            shard(&[(9, "a"), (7, "long"), (6, "b")], None),
-            shard(&[(8, "c"), (5, "d")], None),
-        ];
-        let (shown, places) = round(fetched, vec![ShardPosition::Beginning; 2], 50, 2);
-        assert_eq!(shown, ["a", "c"]);
-        assert_eq!(places, [after(9, "a"), after(8, "c")]);
+    fn next(&mut self) -> Option<Day> {
+        let whole = Span {
+            from: self.next.saturating_mul(DAY_MS),
+            to: self.next.saturating_mul(DAY_MS).saturating_add(DAY_MS - 1),
+        };
+        let span = Span {
+            from: whole.from.max(self.span.from),
+            to: whole.to.min(self.span.to),
+        };
+        self.next += match self.order {
+            Order::Newest => -1,
+            Order::Oldest => 1,
+        };
+        (span.from <= span.to).then(|| Day {
+            day: time::utc_day(whole.from),
+            is_whole: span == whole,
+            span,
+        })
     }
 }

@@ -28,26 +28,27 @@ const CALLS: usize = 4;
 const FRUITLESS_CALLS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-type Key = (String, String);
+/// Message id and status key of an item.
+pub(crate) type Key = (String, String);
 
 /// Items of the first index entries, in the same order.
 pub(crate) struct Taken {
     pub(crate) items: Vec<Item>,
-    /// Number of entries. An entry whose item is deleted meanwhile has no item.
+    /// Number of entries. An entry whose item is not wanted, or deleted meanwhile, has no item.
     pub(crate) entries: usize,
 }
 
-/// Gets the items of index entries until one does not fit. `attributes` must contain the key; `None` gets all
-/// attributes.
+/// Gets the items of index entries that a filter keeps, until one does not fit. `attributes` must contain the key;
+/// `None` gets all attributes.
 pub(crate) async fn items(
     client: &Client,
     table: &str,
-    entries: &[Item],
+    keys: &[Key],
     attributes: Option<&[&str]>,
+    is_wanted: impl Fn(&Item) -> bool,
     budget: &mut SizeBudget,
     size: fn(&Item) -> usize,
 ) -> Result<Taken, Refusal> {
-    let keys: Vec<Key> = entries.iter().filter_map(key).collect();
     let calls: Vec<_> = keys
         .chunks(ITEMS_OF_CALL)
         .map(|keys| get(client, table, keys, attributes))
@@ -59,7 +60,7 @@ pub(crate) async fn items(
     };
     while let Some(found) = calls.next().await {
         for item in found? {
-            if let Some(item) = item {
+            if let Some(item) = item.filter(&is_wanted) {
                 if !budget.take(size(&item)) {
                     return Ok(taken);
                 }
@@ -107,7 +108,8 @@ async fn get(
     }
 }
 
-fn key(item: &Item) -> Option<Key> {
+/// The key of an item or an entry.
+pub(crate) fn key(item: &Item) -> Option<Key> {
     let text = |name: &str| item.get(name)?.as_s().ok().cloned();
     Some((text(MESSAGE_ID)?, text(STATUS_KEY)?))
 }

@@ -226,7 +226,10 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::params::{DayQuery, NoQuery, SummaryQuery};
+    use crate::{
+        events_query::EventsQuery,
+        params::{NoQuery, SummaryQuery},
+    };
 
     fn error<T: DeserializeOwned>(query: &str) -> String {
         match parse::<T>(query) {
@@ -266,7 +269,7 @@ mod tests {
 
     #[test]
     fn the_next_part_has_the_same_parameters_and_a_cursor() {
-        let query = parse::<DayQuery>("status=a%26b&cursor=old&format=csv").unwrap();
+        let query = parse::<EventsQuery>("status=a%26b&cursor=old&format=csv").unwrap();
         assert_eq!(query.next("new="), "?status=a%26b&format=csv&cursor=new%3D");
     }
 }

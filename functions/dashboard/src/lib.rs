@@ -6,9 +6,10 @@
 //! permissions, `access` has passwords and sessions, `ended_sessions` stores sessions that were ended, and
 //! `rate_limit` counts failed sign-ins.
 //!
-//! `table`, `days` and `summary` query DynamoDB, `entries` gets the items of index entries, `cursor` encodes
-//! positions, `timeline` computes states and
-//! journeys from items, and `queues` reads dead letters. `answers` has the types of responses. `redaction`
+//! `table`, `days` and `summary` query DynamoDB. `merge` merges partitions of an index, `entries` gets the items of index
+//! entries, `reader` fills a page with them, `filter` has the conditions for them, and `cursor` encodes positions.
+//! `events_query` and `zones` have the parameters of a list of events. `timeline` computes states and journeys from
+//! items, and `queues` reads dead letters. `answers` has the types of responses. `redaction`
 //! filters each field for viewers, and `tokens` replaces ids for them. `sizes` limits responses, and `bounds`
 //! shortens an overview. `assets` serves the page's files, and `csv` writes lists for spreadsheets.
 
@@ -24,13 +25,17 @@ mod cursor;
 mod days;
 mod ended_sessions;
 mod entries;
+mod events_query;
 mod extract;
+mod filter;
 mod handlers;
+mod merge;
 mod pages;
 mod params;
 mod people;
 mod queues;
 mod rate_limit;
+mod reader;
 mod redaction;
 mod refusal;
 mod respond;
@@ -42,6 +47,7 @@ mod summary;
 mod table;
 mod timeline;
 mod tokens;
+mod zones;
 
 use std::{sync::Arc, time::Instant};
 

@@ -2,7 +2,7 @@
 
 use webhook_ingest::events_table::item::Item;
 
-use crate::sizes::SizeBudget;
+use crate::{merge::ReadLimits, sizes::SizeBudget};
 
 /// Request for a page of a list, with limits for reading.
 pub(crate) struct PageRequest {
@@ -12,10 +12,7 @@ pub(crate) struct PageRequest {
     pub(crate) size: fn(&Item) -> usize,
     /// End of the previous page.
     pub(crate) cursor: Option<String>,
-    /// For a day: number of events that a round reads from each shard.
-    pub(crate) per_shard: usize,
-    /// Maximum number of rounds.
-    pub(crate) rounds: usize,
+    pub(crate) limits: ReadLimits,
     /// The attributes to read; `None` reads all.
     pub(crate) attributes: Option<&'static [&'static str]>,
 }
@@ -35,6 +32,8 @@ pub(crate) struct Page {
     pub(crate) items: Vec<Item>,
     /// Cursor for the next page, if there is one.
     pub(crate) cursor: Option<String>,
+    /// The time up to which all events are read, if there is a next page. Epoch milliseconds.
+    pub(crate) searched_to: Option<i64>,
 }
 
 /// Events of the same person that are related to a message.

@@ -1,16 +1,18 @@
 //! Types of the parameters.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use webhook_ingest::{
     counters::{self, Scope},
-    event::{Channel, Status, person},
+    event::{Channel, person},
 };
 
 use crate::{
     csv,
-    days::DayFilter,
     extract::{filled, read},
+    merge::ReadLimits,
     pages::PageRequest,
     refusal::Refusal,
     sizes::{MAX_RESPONSE_BYTES, SizeBudget},
@@ -23,11 +25,21 @@ const PAGE: usize = 50;
 const MAX_PAGE: usize = 200;
 /// Maximum lines of a CSV response.
 const MAX_LINES: usize = 10_000;
-/// Maximum rounds for a CSV response, or for a list that has only one page.
-const MAX_ROUNDS: usize = 5;
-/// Events that a round reads from each of a day's sixteen shards for CSV. A response reads at most 20,000
-/// events, which take 2,500 read units if an event has 1 KB.
-const LINES_OF_SHARD: usize = 250;
+/// Limits for reading a page. A list continues with its cursor. 1,000 queries read the empty shards of 16 days; 20,000
+/// entries take some 400 read units, and an item of 1 KB takes one.
+const PAGE_LIMITS: ReadLimits = ReadLimits {
+    queries: 1_000,
+    entries: 20_000,
+    items: 2_000,
+    duration: Duration::from_secs(8),
+};
+/// Limits for reading CSV lines.
+const TABLE_LIMITS: ReadLimits = ReadLimits {
+    queries: 2_000,
+    entries: 20_000,
+    items: 20_000,
+    duration: Duration::from_secs(10),
+};
 /// Default and maximum number of days of an overview.
 const DAYS: i64 = 30;
 const MAX_DAYS: i64 = 366;
@@ -97,37 +109,6 @@ pub(crate) struct RecipientQuery {
     #[schemars(with = "String")]
     pub(crate) cursor: Option<String>,
     /// `csv` for CSV lines, as for `/api/events`; default `json`.
-    #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Format")]
-    pub(crate) format: Option<Format>,
-}
-
-/// Parameters of the events of a day.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct DayQuery {
-    /// UTC, `YYYY-MM-DD`; default today.
-    #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Day")]
-    day: Option<Day>,
-    /// `RCS`, `SMS`, `WHATSAPP`, `EMAIL` or another word.
-    #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "String")]
-    pub(crate) channel: Option<String>,
-    /// `sent`, `delivered`, … or another word.
-    #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "String")]
-    pub(crate) status: Option<String>,
-    /// Events on a page, 1 to 200; default 50.
-    #[serde(default, deserialize_with = "read")]
-    pub(crate) limit: Limit,
-    /// The cursor of the previous page. Not for roles that see no numbers.
-    #[serde(default)]
-    #[schemars(with = "String")]
-    pub(crate) cursor: Option<String>,
-    /// `csv` for up to 10,000 CSV lines, from at most 20,000 events that are read; default `json`. If there
-    /// are more, the header `Link: <…>; rel="next"` has the URL of the next lines, and `X-Truncated` is
-    /// `true`.
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "Format")]
     pub(crate) format: Option<Format>,
@@ -235,8 +216,8 @@ impl TryFrom<String> for Limit {
 }
 
 impl Limit {
-    /// A page of a list. If it is the only page, more rounds are allowed to fill it.
-    pub(crate) fn page(self, cursor: Option<String>, is_only: bool) -> PageRequest {
+    /// A page of a list.
+    pub(crate) fn page(self, cursor: Option<String>) -> PageRequest {
         PageRequest {
             budget: SizeBudget {
                 entries: self.0,
@@ -244,10 +225,7 @@ impl Limit {
             },
             size: timeline::size,
             cursor,
-            // A quarter of the page from each of the 16 shards: on most days one round fills the page, and it
-            // reads four pages of events.
-            per_shard: self.0.div_ceil(4),
-            rounds: if is_only { MAX_ROUNDS } else { 1 },
+            limits: PAGE_LIMITS,
             attributes: None,
         }
     }
@@ -262,8 +240,7 @@ pub(crate) fn lines(cursor: Option<String>) -> PageRequest {
         },
         size: csv::size,
         cursor,
-        per_shard: LINES_OF_SHARD,
-        rounds: MAX_ROUNDS,
+        limits: TABLE_LIMITS,
         attributes: Some(&csv::ATTRIBUTES),
     }
 }
@@ -285,26 +262,14 @@ impl TryFrom<String> for Day {
 }
 
 impl Day {
+    /// The date.
+    pub(crate) fn date(self) -> jiff::civil::Date {
+        self.0
+    }
+
     fn or_today(day: Option<Self>) -> jiff::civil::Date {
         let today = || jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
         day.map_or_else(today, |day| day.0)
-    }
-}
-
-impl DayQuery {
-    /// The day, the channel and the status.
-    pub(crate) fn wanted(&self) -> Result<DayFilter, Refusal> {
-        let status = self.status.as_deref().map(Status::from_word).transpose();
-        Ok(DayFilter {
-            day: Day::or_today(self.day).to_string(),
-            channel: self
-                .channel
-                .as_deref()
-                .map(|word| Channel::from_word(word).as_str().to_owned()),
-            status: status
-                .map_err(|_| Refusal::BadRequest("status has no letters".into()))?
-                .map(|status| status.as_str().to_owned()),
-        })
     }
 }
 

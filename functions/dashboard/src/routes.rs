@@ -70,8 +70,12 @@ fn documented() -> ApiRouter<Arc<AppState>> {
         .api_route(
             "/api/events",
             get_with(
-                handlers::day,
-                summary("The events of a day, newest first; at most 4.5 MB."),
+                handlers::events,
+                summary(
+                    "The events of a day or of a range of up to 366 days, sorted by time; at most 4.5 MB. A page reads \
+                     at most 20,000 index entries and 2,000 items (CSV: 20,000), so it can end before it is full: \
+                     `searched_to` is the time up to which it read, and `cursor` continues there.",
+                ),
             ),
         )
         .api_route(

@@ -21,9 +21,11 @@ use webhook_ingest::{
 
 use crate::{
     cursor,
-    days::{self, DayFilter, ShardPosition},
-    entries::{self, KEYS, Taken},
+    days::{self, EventList, KnownDays},
+    entries,
+    merge::{Merge, Order, Position, Source, Span, with_keys},
     pages::{MessageEvents, Page, PageRequest, RelatedEvents},
+    reader::PageReader,
     refusal::{self, Refusal},
     sizes::{MAX_RESPONSE_BYTES, SizeBudget},
     timeline,
@@ -69,20 +71,29 @@ const JOURNEY: [&str; 11] = [
     Attribute::OpenedBy.name(),
 ];
 
-/// Maximum entries of each id of a person that a round reads.
-const ENTRIES_OF_ID: usize = 2_500;
-/// Position in the list of a person: that of each id.
-type PersonPlaces = Vec<(String, ShardPosition)>;
+/// The list of a person is not limited in time.
+const ALL_TIMES: Span = Span {
+    from: i64::MIN,
+    to: i64::MAX,
+};
+/// Position in the list of a person: the ids, and the position in their entries.
+type PersonPosition = (Vec<String>, Option<Position>);
 
 /// Reads the events table.
 pub(crate) struct EventsTable {
     client: Client,
     name: String,
+    known_days: KnownDays,
 }
 
 impl EventsTable {
     pub(crate) fn new(client: Client, name: String) -> Self {
-        Self { client, name }
+        let known_days = KnownDays::default();
+        Self {
+            client,
+            name,
+            known_days,
+        }
     }
 
     /// The events of a message after a cursor.
@@ -141,70 +152,40 @@ impl EventsTable {
             .consistent_read(true)
     }
 
-    /// The events of a person with these ids, newest first. The cursor of a person with several ids contains them, so
-    /// that later links do not change a list.
+    /// The events of a person with these ids, newest first. The cursor contains the ids, so that later links do not
+    /// change a list.
     pub(crate) async fn person(&self, ids: &[String], page: PageRequest) -> Result<Page, Refusal> {
-        let places: PersonPlaces = match (page.cursor.as_deref(), ids) {
-            (Some(cursor), [first, ..]) => match cursor::read::<PersonPlaces>(cursor) {
-                Ok(places) if places.len() <= MAX_IDS && places.iter().any(|(id, _)| id == first) => places,
-                Ok(_) => return Err(refusal::foreign_cursor()),
-                Err(_) => return self.recipient(first, page).await,
-            },
-            (_, [one]) => return self.recipient(one, page).await,
-            (_, ids) => ids
-                .iter()
-                .map(|id| (id.clone(), ShardPosition::Beginning))
-                .collect(),
+        let start: PersonPosition = match page.cursor.as_deref() {
+            Some(cursor) => cursor::read(cursor)?,
+            None => (ids.to_vec(), None),
         };
-        let (ids, places): (Vec<String>, Vec<ShardPosition>) = places.into_iter().unzip();
-        let limit = i32::try_from(page.budget.entries.min(ENTRIES_OF_ID)).unwrap_or(i32::MAX);
-        let query_of = |index: usize| {
-            let id = ids.get(index).cloned().unwrap_or_default();
-            let query = self.of_person(&id).scan_index_forward(false).limit(limit);
-            (query, RECIPIENT, id)
-        };
-        let merged = days::merged(&self.client, &self.name, places, &page, query_of).await?;
-        let places: PersonPlaces = ids.into_iter().zip(merged.places).collect();
-        Ok(Page {
-            items: merged.items,
-            cursor: (!merged.ended).then(|| cursor::write(&places)),
-        })
-    }
-
-    /// The events of one id, newest first.
-    async fn recipient(&self, number: &str, page: PageRequest) -> Result<Page, Refusal> {
-        let mut start = page.cursor.as_deref().map(cursor::read_key).transpose()?;
-        let mut budget = page.budget;
-        let mut items: Vec<Item> = Vec::new();
-        for _ in 0..page.rounds {
-            let before = start.take();
-            let answer = self
-                .of_person(number)
-                .scan_index_forward(false)
-                .limit(i32::try_from(budget.entries).unwrap_or(i32::MAX))
-                .set_exclusive_start_key(before.clone())
-                .send()
-                .await
-                .map_err(|e| refusal::of_query(&e))?;
-            let entries = answer.items.unwrap_or_default();
-            let taken = self
-                .items(&entries, page.attributes, &mut budget, page.size)
-                .await?;
-            items.extend(taken.items);
-            if taken.entries < entries.len() {
-                // The next page continues after the last entry of this one.
-                let last = entries.get(..taken.entries).and_then(<[Item]>::last);
-                start = last.map(|entry| key_in_recipient_index(number, entry)).or(before);
-                break;
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() || budget.entries == 0 {
-                break;
-            }
+        let (ids_of_list, position) = start;
+        let is_of_person = ids.first().is_some_and(|first| ids_of_list.contains(first));
+        if ids_of_list.len() > MAX_IDS || !is_of_person {
+            return Err(refusal::foreign_cursor());
         }
+        let source = Source {
+            query: || {
+                with_keys(
+                    self.client
+                        .query()
+                        .table_name(&self.name)
+                        .index_name(RECIPIENT_INDEX),
+                )
+            },
+            key: RECIPIENT,
+            order: Order::Newest,
+            span: ALL_TIMES,
+        };
+        let partitions = ids_of_list.iter().cloned().enumerate().collect();
+        let mut reader = PageReader::new(&self.client, &self.name, &page);
+        let mut merge = Merge::new(source, partitions, position.as_ref(), reader.room());
+        reader.read(&mut merge).await?;
+        let next = merge.position();
         Ok(Page {
-            items,
-            cursor: start.as_ref().map(cursor::write_key),
+            items: reader.items,
+            searched_to: next.as_ref().map(|next| next.at),
+            cursor: next.map(|next| cursor::write(&(ids_of_list, Some(next)) as &PersonPosition)),
         })
     }
 
@@ -217,15 +198,25 @@ impl EventsTable {
             .expression_attribute_values(":number", AttributeValue::S(number.to_owned()))
     }
 
-    /// See [`entries::items`].
+    /// The items of entries until one does not fit, see [`entries::items`].
     async fn items(
         &self,
         entries: &[Item],
         attributes: Option<&[&str]>,
         budget: &mut SizeBudget,
-        size: fn(&Item) -> usize,
-    ) -> Result<Taken, Refusal> {
-        entries::items(&self.client, &self.name, entries, attributes, budget, size).await
+    ) -> Result<Vec<Item>, Refusal> {
+        let keys: Vec<entries::Key> = entries.iter().filter_map(entries::key).collect();
+        let taken = entries::items(
+            &self.client,
+            &self.name,
+            &keys,
+            attributes,
+            |_| true,
+            budget,
+            size,
+        )
+        .await?;
+        Ok(taken.items)
     }
 
     /// Events that are related to a message. Empty if the table has no recipient index.
@@ -247,8 +238,8 @@ impl EventsTable {
                 let mut entries = answer.items.unwrap_or_default();
                 entries.retain(|entry| text(entry, MESSAGE_ID) != Some(id));
                 let mut budget = NEARBY;
-                let taken = self.items(&entries, None, &mut budget, size).await?;
-                Ok(related(id, events, taken.items))
+                let items = self.items(&entries, None, &mut budget).await?;
+                Ok(related(id, events, items))
             }
             Err(error) if dynamodb::lacks_index(&error) => Ok(RelatedEvents::default()),
             Err(error) => Err(refusal::of_query(&error)),
@@ -283,8 +274,7 @@ impl EventsTable {
             let answer = query.send().await.map_err(|e| refusal::of_query(&e))?;
             let mut entries = answer.items.unwrap_or_default();
             entries.retain(|entry| !of_part.contains(&name(entry)));
-            let taken = self.items(&entries, Some(&JOURNEY), &mut budget, size).await?;
-            neighbors.extend(taken.items);
+            neighbors.extend(self.items(&entries, Some(&JOURNEY), &mut budget).await?);
         }
         Ok(neighbors)
     }
@@ -298,9 +288,9 @@ impl EventsTable {
             .limit(MAX_LINKED)
     }
 
-    /// The events of a day, newest first.
-    pub(crate) async fn day(&self, wanted: &DayFilter, page: PageRequest) -> Result<Page, Refusal> {
-        days::page(&self.client, &self.name, wanted, page).await
+    /// The events of a range.
+    pub(crate) async fn events(&self, list: &EventList, page: PageRequest) -> Result<Page, Refusal> {
+        days::page(&self.client, &self.name, &self.known_days, list, page).await
     }
 }
 
@@ -339,22 +329,6 @@ fn event_key(message_id: &str, status_key: String) -> Item {
         (MESSAGE_ID.to_owned(), AttributeValue::S(message_id.to_owned())),
         (STATUS_KEY.to_owned(), AttributeValue::S(status_key)),
     ])
-}
-
-/// The key of an entry of `recipient-index`.
-fn key_in_recipient_index(number: &str, entry: &Item) -> Item {
-    let mut key = entry.clone();
-    key.insert(RECIPIENT.to_owned(), AttributeValue::S(number.to_owned()));
-    key
-}
-
-/// A query that returns only the keys of entries: other attributes may not be in the index.
-pub(crate) fn with_keys(query: QueryFluentBuilder) -> QueryFluentBuilder {
-    let names = KEYS.map(|name| format!("#{name}"));
-    let query = query.projection_expression(names.join(", "));
-    KEYS.into_iter().fold(query, |query, name| {
-        query.expression_attribute_names(format!("#{name}"), name)
-    })
 }
 
 fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {

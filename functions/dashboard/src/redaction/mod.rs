@@ -275,10 +275,12 @@ impl ForViewer for Events {
         let Self {
             events,
             cursor,
+            searched_to,
             truncated,
         } = self;
         Self {
             events: unordered(events.for_viewer(viewer)),
+            searched_to,
             truncated: truncated || cursor.is_some(),
             cursor: None,
         }

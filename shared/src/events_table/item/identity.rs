@@ -1,14 +1,12 @@
-//! Identity of an event, the same for every delivery: its sort key, and its partition in the day index.
+//! Identity of an event, the same for every delivery: its sort key.
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::DAY_SHARDS;
 use crate::{
     event::{
-        EpochMillis, Event,
+        Event,
         key::{Distinction, StatusKey, digest},
-        time,
     },
     provider::{self, Format},
 };
@@ -91,18 +89,4 @@ fn hash_fields<'v>(fields: impl IntoIterator<Item = (&'v str, &'v Value)>, hash:
         hash_value(value, hash);
     }
     hash.update("}");
-}
-
-/// The day index's partition of an event. The message id decides the shard, so that it is the same for every
-/// delivery.
-pub(super) fn day_shard(at: EpochMillis, message_id: &str) -> String {
-    // FNV-1a is stable across versions; std's hasher does not promise that.
-    let hash = message_id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!(
-        "{}#{:02}",
-        time::utc_day(at),
-        (hash >> 32) % u64::from(DAY_SHARDS)
-    )
 }

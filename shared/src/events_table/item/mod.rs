@@ -18,9 +18,10 @@ pub use self::{
     value::size,
 };
 use self::{
-    identity::{day_shard, status_key},
+    identity::status_key,
     value::{from_attribute, to_attribute},
 };
+use super::index;
 use crate::{
     event::{Attribute, Channel, EpochMillis, Event, MessageId, Status},
     provider::{self, Format},
@@ -34,10 +35,6 @@ pub type Item = HashMap<String, AttributeValue>;
 /// time, no view of current events would show it. Two days cover every time zone and clocks that are a day
 /// wrong.
 pub const AHEAD_HOURS: u32 = 48;
-
-/// One partition takes 1,000 writes a second, so a day with 16 shards takes 16,000:
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>
-pub const DAY_SHARDS: u8 = 16;
 
 /// `DynamoDB`'s limit for an item, names included:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
@@ -111,7 +108,7 @@ pub fn build(mut event: Event, arrival: Arrival) -> Result<NewItem, Unreadable> 
     let mut item = Vec::with_capacity(28);
     let mut put = |name: &'static str, value: AttributeValue| item.push((name, value));
 
-    let shard = day_shard(at, event.message_id.as_str());
+    let shard = index::partition_of(at, &event.status, event.message_id.as_str());
     put(MESSAGE_ID, AttributeValue::S(event.message_id.into_string()));
     put(STATUS_KEY, AttributeValue::S(key.into_string()));
     put(DAY_SHARD, AttributeValue::S(shard));

@@ -1,0 +1,111 @@
+//! Reads the items of a merged list until a page is full.
+
+use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder};
+use webhook_ingest::events_table::item::Item;
+
+use crate::{
+    entries,
+    filter::EventFilter,
+    merge::{Merge, ReadBudget},
+    pages::PageRequest,
+    refusal::Refusal,
+    sizes::SizeBudget,
+};
+
+/// Items that are read at once: at most these, and with a filter at first fewer, because few of them may be needed.
+const MAX_AT_ONCE: usize = 1_000;
+const FIRST_CANDIDATES: usize = 100;
+const MAX_CANDIDATES: usize = 400;
+
+/// Why reading ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The list ended.
+    List,
+    /// The page is full.
+    Full,
+    /// The limits for reading are reached.
+    Spent,
+}
+
+/// A page that is being read.
+pub(crate) struct PageReader<'a> {
+    client: &'a Client,
+    table: &'a str,
+    page: &'a PageRequest,
+    /// Conditions that the index does not check.
+    filter: Option<&'a EventFilter>,
+    left: SizeBudget,
+    candidates: usize,
+    pub(crate) budget: ReadBudget,
+    pub(crate) items: Vec<Item>,
+}
+
+impl<'a> PageReader<'a> {
+    pub(crate) fn new(client: &'a Client, table: &'a str, page: &'a PageRequest) -> Self {
+        Self {
+            client,
+            table,
+            page,
+            filter: None,
+            left: page.budget,
+            candidates: FIRST_CANDIDATES,
+            budget: ReadBudget::new(page.limits),
+            items: Vec::new(),
+        }
+    }
+
+    pub(crate) fn with_filter(mut self, filter: &'a EventFilter) -> Self {
+        self.filter = filter.needs_items().then_some(filter);
+        self
+    }
+
+    /// The number of events that still fit.
+    pub(crate) fn room(&self) -> usize {
+        self.left.entries
+    }
+
+    /// Adds the items of a list to the page.
+    pub(crate) async fn read<Q>(&mut self, list: &mut Merge<Q>) -> Result<Ended, Refusal>
+    where
+        Q: Fn() -> QueryFluentBuilder,
+    {
+        loop {
+            if self.left.entries == 0 {
+                return Ok(Ended::Full);
+            }
+            if self.budget.is_spent() {
+                return Ok(Ended::Spent);
+            }
+            let most = match self.filter {
+                Some(_) => self.candidates,
+                None => self.left.entries.min(MAX_AT_ONCE),
+            };
+            let entries = list.next(most.min(self.budget.items), &mut self.budget).await?;
+            if entries.is_empty() {
+                let is_end = list.position().is_none();
+                return Ok(if is_end { Ended::List } else { Ended::Spent });
+            }
+            self.budget.items = self.budget.items.saturating_sub(entries.len());
+            self.candidates = (self.candidates * 2).min(MAX_CANDIDATES);
+            let keys: Vec<entries::Key> = entries.iter().map(|entry| entry.key.clone()).collect();
+            let filter = self.filter;
+            let taken = entries::items(
+                self.client,
+                self.table,
+                &keys,
+                self.page.attributes,
+                |item| filter.is_none_or(|filter| filter.matches(item)),
+                &mut self.left,
+                self.page.size,
+            )
+            .await?;
+            self.items.extend(taken.items);
+            let is_full = taken.entries < entries.len();
+            list.take(entries, taken.entries);
+            if is_full {
+                return Ok(Ended::Full);
+            }
+        }
+    }
+}
