@@ -28,7 +28,7 @@ pub(crate) struct EventFilter {
 }
 
 impl EventFilter {
-    /// The stored statuses of the events; empty for all. Only failures have a reason.
+    /// The stored statuses of the events; empty for all. Only failures have a reason, and only taps a template.
     pub(crate) fn stored_statuses(&self) -> Vec<Status> {
         let failures = || {
             Status::LISTED
@@ -37,6 +37,9 @@ impl EventFilter {
         };
         if self.statuses.is_empty() && self.reason.is_some() {
             return failures().collect();
+        }
+        if self.statuses.is_empty() && self.template.is_some() {
+            return vec![Status::Clicked];
         }
         let words = self.statuses.iter().map(|word| match word.as_str() {
             counters::OPENED_BY_MACHINE => Ok(Status::Opened),
