@@ -105,7 +105,7 @@ pub(crate) struct EventsQuery {
 /// A country.
 #[derive(Debug, Clone, Copy, JsonSchema)]
 #[schemars(inline)]
-pub(crate) struct CountryCode(#[schemars(with = "String")] Country);
+pub(crate) struct CountryCode(#[schemars(with = "String", extend("pattern" = "^[A-Za-z]{2}$"))] Country);
 
 impl TryFrom<String> for CountryCode {
     type Error = phone_country::NotACountry;

@@ -52,7 +52,9 @@ impl Zone {
 /// A date `2026-11-21`, or a time in ISO 8601 with or without an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
 #[schemars(inline)]
-pub(crate) struct Moment(#[schemars(with = "String")] Kind);
+pub(crate) struct Moment(
+    #[schemars(with = "String", extend("anyOf" = [{"format": "date"}, {"format": "date-time"}]))] Kind,
+);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {

@@ -61,6 +61,12 @@ pub fn day_partition(day: &str, shard: u8) -> String {
     format!("{day}#{shard:02}")
 }
 
+/// The partitions of [`DAY_INDEX`] that contain the events of a UTC day, `2026-11-21`. Together they contain each
+/// event once.
+pub fn day_partitions(day: &str) -> Vec<String> {
+    DAY_SHARDS.map(|shard| day_partition(day, shard)).collect()
+}
+
 /// The partition of a new event. It depends only on the event, so it is the same for every delivery.
 pub(super) fn partition_of(at: EpochMillis, status: &Status, message_id: &str) -> String {
     // FNV-1a is stable across versions; std's hasher does not promise that.
@@ -133,5 +139,10 @@ mod tests {
             [40, 41, 42, 43, 56, 57, 58, 59]
         );
         assert_eq!(day_partition("2024-01-10", 7), "2024-01-10#07");
+        let all = day_partitions("2024-01-10");
+        assert_eq!(
+            (all.len(), all[0].as_str(), all[59].as_str()),
+            (60, "2024-01-10#00", "2024-01-10#59")
+        );
     }
 }
