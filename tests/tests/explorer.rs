@@ -799,3 +799,110 @@ async fn a_table_that_does_not_answer_is_an_error_and_loses_no_event() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hours_without_a_tag_are_skipped_and_the_response_says_so() {
+    let stack = Stack::start().await;
+    let day = 1_774_742_400_000_i64;
+    // An event each minute; two with the tag, in the hours 3 and 13.
+    let rare = [3 * 60 + 20, 13 * 60 + 50];
+    let items = (0..1_440).map(|minute| {
+        let tags = if rare.contains(&minute) {
+            json!(["rare"])
+        } else {
+            json!(["common"])
+        };
+        built(
+            &format!("m-{minute}"),
+            "RCS",
+            "sent",
+            day + minute * 60_000,
+            &json!({"tags": tags}),
+        )
+    });
+    stack.storage.put_all(items.collect()).await;
+    let dashboard = stack.function("dashboard", &[]).await;
+    let query = "from=2026-03-29T01:00&to=2026-03-30T00:00&tag=rare";
+    let counted = |series: &str, period: &str| {
+        Item::from([
+            ("series".to_owned(), text(series)),
+            ("period".to_owned(), text(period)),
+            ("s|RCS|sent".to_owned(), AttributeValue::N("1".into())),
+        ])
+    };
+    let found = |page: &Value| {
+        let events = page["events"].as_array().unwrap().iter();
+        let ids: Vec<String> = events
+            .map(|event| event["message_id"].as_str().unwrap().to_owned())
+            .collect();
+        (ids, page["skipped_hours"].as_i64())
+    };
+    let both = || vec!["m-830".to_owned(), "m-200".to_owned()];
+
+    // Nothing is counted recently, so the counters say nothing.
+    stack
+        .storage
+        .put_rollup(counted("0#tag=rare", "hour#2026-03-29T03#0"))
+        .await;
+    assert_eq!(found(&page(&dashboard, query).await), (both(), None));
+
+    let now = webhook_ingest::event::time::now();
+    let today = webhook_ingest::event::time::utc_day(now);
+    let mut all = counted("0#all", &format!("day#{today}#0"));
+    all.insert("updated_at".into(), AttributeValue::N(now.to_string()));
+    stack.storage.put_rollup(all).await;
+    // The counters lack the event of hour 13. The response says that 22 of 23 hours were not read.
+    assert_eq!(
+        found(&page(&dashboard, query).await),
+        (vec!["m-200".to_owned()], Some(22))
+    );
+    assert_eq!(
+        found(&page(&dashboard, &format!("{query}&exhaustive=true")).await),
+        (both(), None)
+    );
+    let table = ask(&dashboard, &format!("{query}&format=csv")).await;
+    assert_eq!(
+        (table.body.lines().count(), table.header("x-skipped-hours")),
+        (2, Some("22"))
+    );
+
+    // Items of a whole hour, and of a quarter of an hour.
+    stack
+        .storage
+        .put_rollup(counted("0#tag=rare", "hour#2026-03-29T13:45#1"))
+        .await;
+    stack.table.reset_counts();
+    assert_eq!(found(&page(&dashboard, query).await), (both(), Some(21)));
+    // 120 candidates instead of 1,440.
+    assert!(
+        stack.table.calls("BatchGetItem") <= 4,
+        "{}",
+        stack.table.calls("BatchGetItem")
+    );
+    for order in ["newest", "oldest"] {
+        let query = format!("{query}&limit=1&order={order}");
+        let mut ids: Vec<String> = keys(&pages(&dashboard, &query).await)
+            .into_iter()
+            .map(|(_, key)| key.0)
+            .collect();
+        if order == "oldest" {
+            ids.reverse();
+        }
+        assert_eq!(ids, both());
+    }
+
+    // Counters that do not answer hide nothing, and neither does a day with more tags than are counted.
+    stack.table.decide(|call| {
+        if call.mentions("tag=rare") {
+            Treatment::Throttle
+        } else {
+            Treatment::Pass
+        }
+    });
+    assert_eq!(found(&page(&dashboard, query).await), (both(), None));
+    stack.table.decide(|_| Treatment::Pass);
+    let mut names = counted("0#names", "day#2026-03-29#0000");
+    names.insert("folded".into(), AttributeValue::Ss(vec!["tags".into()]));
+    stack.storage.put_rollup(names).await;
+    assert_eq!(found(&page(&dashboard, query).await), (both(), None));
+}

@@ -129,6 +129,11 @@ pub(crate) struct Events {
     /// The time up to which the range is read, in the order of the list, epoch milliseconds. Null if all of it is. A
     /// page can end before it is full, because reading is limited.
     pub(crate) searched_to: Option<i64>,
+    /// Hours of the range that were not read for this page, because the counters know no event of the tag or bot in
+    /// them. Use `exhaustive=true` to read them: counters can lack events.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schemars(default)]
+    pub(crate) skipped_hours: u32,
     /// Whether there are more events. Only for roles that get no cursor.
     #[serde(skip_serializing_if = "is_false")]
     #[schemars(default)]
@@ -318,6 +323,11 @@ pub(crate) struct DeadLetter {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The caller's session.

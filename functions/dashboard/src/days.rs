@@ -20,9 +20,10 @@ use webhook_ingest::{
 use crate::{
     cursor,
     filter::EventFilter,
+    known_hours::{KnownHours, QUERIES_OF_DAY},
     merge::{Merge, Order, Position, Source, Span, with_keys},
     pages::{Page, PageRequest},
-    reader::{Ended, PageReader},
+    reader::PageReader,
     refusal::{self, Refusal},
 };
 
@@ -44,6 +45,8 @@ pub(crate) struct EventList {
     pub(crate) default_span: Span,
     pub(crate) order: Order,
     pub(crate) filter: EventFilter,
+    /// Whether to read also the hours in which, by the counters, no event of the filter's tag or bot happened.
+    pub(crate) is_exhaustive: bool,
 }
 
 /// Position in a list. It names the list, because a position in another one would skip events.
@@ -100,50 +103,50 @@ impl EventList {
     }
 }
 
+/// The tables of a list.
+#[derive(Clone, Copy)]
+pub(crate) struct Tables<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) events: &'a str,
+    /// Empty if there are no counters.
+    pub(crate) counters: &'a str,
+    pub(crate) known_days: &'a KnownDays,
+}
+
 /// One page.
-pub(crate) async fn page(
-    client: &Client,
-    table: &str,
-    known: &KnownDays,
-    list: &EventList,
-    page: PageRequest,
-) -> Result<Page, Refusal> {
-    let (span, mut position) = list.start(page.cursor.as_deref())?;
-    let shards = index::shards(&list.filter.stored_statuses());
-    let mut reader = PageReader::new(client, table, &page).with_filter(&list.filter);
+pub(crate) async fn page(tables: Tables<'_>, list: &EventList, page: PageRequest) -> Result<Page, Refusal> {
+    let (span, position) = list.start(page.cursor.as_deref())?;
+    let mut reader = PageReader::new(tables.client, tables.events, &page).with_filter(&list.filter);
+    let known_hours = if list.is_exhaustive {
+        None
+    } else {
+        KnownHours::of(tables.client, tables.counters, &list.filter).await
+    };
+    let mut skipped_hours = 0;
     let mut next = None;
     for day in Days::of(list.order, span, position.as_ref()) {
         if reader.budget.is_spent() || reader.room() == 0 {
             next = Some(day.first(list.order));
             break;
         }
-        let earlier = if known.has(&day.day) { 0..0 } else { EARLIER_SHARDS };
-        let partitions = earlier.clone().chain(shards.iter().copied());
-        let partitions = partitions
-            .map(|shard| (usize::from(shard), index::day_partition(&day.day, shard)))
-            .collect();
-        let source = Source {
-            query: || {
-                list.filter
-                    .in_index(with_keys(client.query().table_name(table).index_name(DAY_INDEX)))
-            },
-            key: DAY_SHARD,
-            order: list.order,
-            span: day.span,
+        let (mut parts, skipped) = match &known_hours {
+            Some(hours) => {
+                reader.budget.count_queries(QUERIES_OF_DAY);
+                hours.parts(&day.day, day.span).await
+            }
+            None => (vec![day.span], 0),
         };
-        let from = position.take();
-        let mut merge = Merge::new(source, partitions, from.as_ref(), reader.room());
-        let ended = reader.read(&mut merge).await?;
-        if day.is_whole
-            && from.is_none()
-            && !earlier.is_empty()
-            && merge.are_empty(0..usize::from(EARLIER_SHARDS.end))
-        {
-            known.add(day.day.clone());
+        skipped_hours += skipped;
+        if list.order == Order::Newest {
+            parts.reverse();
         }
-        next = merge.position();
+        for part in parts {
+            next = read(tables, list, &day, part, position.as_ref(), &mut reader).await?;
+            if next.is_some() {
+                break;
+            }
+        }
         if next.is_some() {
-            debug_assert_ne!(ended, Ended::List);
             break;
         }
     }
@@ -156,7 +159,55 @@ pub(crate) async fn page(
         items: reader.items,
         searched_to: cursor.as_ref().map(|cursor| cursor.position.at),
         cursor: cursor.as_ref().map(cursor::write),
+        skipped_hours,
     })
+}
+
+/// Reads a part of a day from a position. Returns the next position if the page ends before the part does.
+async fn read(
+    tables: Tables<'_>,
+    list: &EventList,
+    day: &Day,
+    part: Span,
+    from: Option<&Position>,
+    reader: &mut PageReader<'_>,
+) -> Result<Option<Position>, Refusal> {
+    let is_before = |from: &Position| match list.order {
+        Order::Newest => part.from > from.at,
+        Order::Oldest => part.to < from.at,
+    };
+    if from.is_some_and(is_before) {
+        return Ok(None);
+    }
+    // A position in another part does not concern this one.
+    let from = from.filter(|from| (part.from..=part.to).contains(&from.at));
+    let is_known = tables.known_days.has(&day.day);
+    let earlier = if is_known { 0..0 } else { EARLIER_SHARDS };
+    let shards = index::shards(&list.filter.stored_statuses());
+    let partitions = earlier.chain(shards);
+    let partitions = partitions
+        .map(|shard| (usize::from(shard), index::day_partition(&day.day, shard)))
+        .collect();
+    let source = Source {
+        query: || {
+            let query = tables
+                .client
+                .query()
+                .table_name(tables.events)
+                .index_name(DAY_INDEX);
+            list.filter.in_index(with_keys(query))
+        },
+        key: DAY_SHARD,
+        order: list.order,
+        span: part,
+    };
+    let mut merge = Merge::new(source, partitions, from, reader.room());
+    reader.read(&mut merge).await?;
+    let is_whole = day.is_whole && part == day.span && from.is_none();
+    if is_whole && !is_known && merge.are_empty(0..usize::from(EARLIER_SHARDS.end)) {
+        tables.known_days.add(day.day.clone());
+    }
+    Ok(merge.position())
 }
 
 /// A UTC day, or a part of it.

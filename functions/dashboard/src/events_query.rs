@@ -87,6 +87,10 @@ pub(crate) struct EventsQuery {
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "OrderWord")]
     order: Option<OrderWord>,
+    /// `true` reads also the hours in which, by the counters, no event of the tag or bot happened; default `false`.
+    #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "YesNo")]
+    exhaustive: Option<YesNo>,
     /// Events on a page, 1 to 200; default 50.
     #[serde(default, deserialize_with = "read")]
     pub(crate) limit: Limit,
@@ -135,6 +139,26 @@ impl TryFrom<String> for OrderWord {
     }
 }
 
+/// Yes or no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "lowercase", inline)]
+pub(crate) enum YesNo {
+    True,
+    False,
+}
+
+impl TryFrom<String> for YesNo {
+    type Error = &'static str;
+
+    fn try_from(word: String) -> Result<Self, &'static str> {
+        match word.as_str() {
+            "true" => Ok(Self::True),
+            "false" => Ok(Self::False),
+            _ => Err("must be true or false"),
+        }
+    }
+}
+
 impl EventsQuery {
     /// The list of events, and a name for it as a file.
     pub(crate) fn list(&self) -> Result<(EventList, String), Refusal> {
@@ -148,6 +172,7 @@ impl EventsQuery {
                 Some(OrderWord::Oldest) => Order::Oldest,
             },
             filter: self.filter()?,
+            is_exhaustive: self.exhaustive == Some(YesNo::True),
         };
         let name = match days {
             (first, last) if first == last => format!("events-{first}.csv"),

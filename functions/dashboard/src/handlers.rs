@@ -211,6 +211,7 @@ fn answer(page: Page) -> Events {
         events: page.items.iter().map(timeline::event).collect(),
         cursor: page.cursor,
         searched_to: page.searched_to,
+        skipped_hours: page.skipped_hours,
         truncated: false,
     }
 }
@@ -232,5 +233,6 @@ fn table<Q, A>(
         lines,
         next: page.cursor.map(|cursor| query.next(&cursor)),
         truncated,
+        skipped_hours: page.skipped_hours,
     }))
 }

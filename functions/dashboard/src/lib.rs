@@ -7,7 +7,8 @@
 //! `rate_limit` counts failed sign-ins.
 //!
 //! `table`, `days` and `summary` query DynamoDB. `merge` merges partitions of an index, `entries` gets the items of index
-//! entries, `reader` fills a page with them, `filter` has the conditions for them, and `cursor` encodes positions.
+//! entries, `reader` fills a page with them, `filter` has the conditions for them, `known_hours` the
+//! hours that they can skip, and `cursor` encodes positions.
 //! `events_query` and `zones` have the parameters of a list of events. `timeline` computes states and journeys from
 //! items, and `queues` reads dead letters. `answers` has the types of responses. `redaction`
 //! filters each field for viewers, and `tokens` replaces ids for them. `sizes` limits responses, and `bounds`
@@ -29,6 +30,7 @@ mod events_query;
 mod extract;
 mod filter;
 mod handlers;
+mod known_hours;
 mod merge;
 mod pages;
 mod params;
@@ -98,7 +100,11 @@ impl Dashboard {
         };
         let (dynamodb, rollups) = (&aws.dynamodb, &config.rollups_table);
         let parts = Arc::new(AppState {
-            table: table::EventsTable::new(dynamodb.clone(), config.storage.events_table.clone()),
+            table: table::EventsTable::new(
+                dynamodb.clone(),
+                config.storage.events_table.clone(),
+                rollups.clone(),
+            ),
             counters: summary::Counters::new(dynamodb.clone(), rollups.clone()),
             people: people::People::new(dynamodb.clone(), rollups.clone()),
             queues: queues::Queues::new(

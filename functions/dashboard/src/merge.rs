@@ -70,6 +70,11 @@ impl ReadBudget {
         }
     }
 
+    /// Counts queries of another table.
+    pub(crate) fn count_queries(&mut self, queries: usize) {
+        self.queries = self.queries.saturating_sub(queries);
+    }
+
     pub(crate) fn is_spent(&self) -> bool {
         self.queries == 0 || self.entries == 0 || self.items == 0 || Instant::now() >= self.until
     }

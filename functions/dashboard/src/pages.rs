@@ -34,6 +34,8 @@ pub(crate) struct Page {
     pub(crate) cursor: Option<String>,
     /// The time up to which all events are read, if there is a next page. Epoch milliseconds.
     pub(crate) searched_to: Option<i64>,
+    /// Hours that are not read, because the counters know no matching event in them.
+    pub(crate) skipped_hours: u32,
 }
 
 /// Events of the same person that are related to a message.

@@ -17,17 +17,6 @@ const MAX_AT_ONCE: usize = 1_000;
 const FIRST_CANDIDATES: usize = 100;
 const MAX_CANDIDATES: usize = 400;
 
-/// Why reading ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// The list ended.
-    List,
-    /// The page is full.
-    Full,
-    /// The limits for reading are reached.
-    Spent,
-}
-
 /// A page that is being read.
 pub(crate) struct PageReader<'a> {
     client: &'a Client,
@@ -65,26 +54,20 @@ impl<'a> PageReader<'a> {
         self.left.entries
     }
 
-    /// Adds the items of a list to the page.
-    pub(crate) async fn read<Q>(&mut self, list: &mut Merge<Q>) -> Result<Ended, Refusal>
+    /// Adds the items of a list to the page, until the list ends, the page is full or the limits for reading are
+    /// reached.
+    pub(crate) async fn read<Q>(&mut self, list: &mut Merge<Q>) -> Result<(), Refusal>
     where
         Q: Fn() -> QueryFluentBuilder,
     {
-        loop {
-            if self.left.entries == 0 {
-                return Ok(Ended::Full);
-            }
-            if self.budget.is_spent() {
-                return Ok(Ended::Spent);
-            }
+        while self.left.entries > 0 && !self.budget.is_spent() {
             let most = match self.filter {
                 Some(_) => self.candidates,
                 None => self.left.entries.min(MAX_AT_ONCE),
             };
             let entries = list.next(most.min(self.budget.items), &mut self.budget).await?;
             if entries.is_empty() {
-                let is_end = list.position().is_none();
-                return Ok(if is_end { Ended::List } else { Ended::Spent });
+                break;
             }
             self.budget.items = self.budget.items.saturating_sub(entries.len());
             self.candidates = (self.candidates * 2).min(MAX_CANDIDATES);
@@ -104,8 +87,10 @@ impl<'a> PageReader<'a> {
             let is_full = taken.entries < entries.len();
             list.take(entries, taken.entries);
             if is_full {
-                return Ok(Ended::Full);
+                // The next event does not fit.
+                self.left.entries = 0;
             }
         }
+        Ok(())
     }
 }

@@ -17,6 +17,8 @@ use crate::redaction::{ForViewer, Viewer};
 
 /// `true` if there are more lines, even if the caller gets no `Link` to them.
 const X_TRUNCATED: HeaderName = HeaderName::from_static("x-truncated");
+/// Hours that were not read, see [`Events::skipped_hours`](crate::answers::Events::skipped_hours).
+const X_SKIPPED_HOURS: HeaderName = HeaderName::from_static("x-skipped-hours");
 const CSV: &str = "text/csv; charset=utf-8";
 
 type Documents = Vec<(Option<u16>, ResponseDocument)>;
@@ -93,6 +95,8 @@ pub(crate) struct Table {
     pub(crate) next: Option<String>,
     /// Whether there are more lines.
     pub(crate) truncated: bool,
+    /// Hours that were not read.
+    pub(crate) skipped_hours: u32,
 }
 
 impl IntoResponse for Table {
@@ -110,6 +114,9 @@ impl IntoResponse for Table {
         }
         if self.truncated {
             headers.insert(X_TRUNCATED, HeaderValue::from_static("true"));
+        }
+        if self.skipped_hours > 0 {
+            headers.insert(X_SKIPPED_HOURS, HeaderValue::from(self.skipped_hours));
         }
         response
     }

@@ -21,7 +21,7 @@ use webhook_ingest::{
 
 use crate::{
     cursor,
-    days::{self, EventList, KnownDays},
+    days::{self, EventList, KnownDays, Tables},
     entries,
     merge::{Merge, Order, Position, Source, Span, with_keys},
     pages::{MessageEvents, Page, PageRequest, RelatedEvents},
@@ -83,15 +83,18 @@ type PersonPosition = (Vec<String>, Option<Position>);
 pub(crate) struct EventsTable {
     client: Client,
     name: String,
+    /// The counters' table; empty if it is not named, as in a terminal.
+    counters: String,
     known_days: KnownDays,
 }
 
 impl EventsTable {
-    pub(crate) fn new(client: Client, name: String) -> Self {
+    pub(crate) fn new(client: Client, name: String, counters: String) -> Self {
         let known_days = KnownDays::default();
         Self {
             client,
             name,
+            counters,
             known_days,
         }
     }
@@ -185,6 +188,7 @@ impl EventsTable {
         Ok(Page {
             items: reader.items,
             searched_to: next.as_ref().map(|next| next.at),
+            skipped_hours: 0,
             cursor: next.map(|next| cursor::write(&(ids_of_list, Some(next)) as &PersonPosition)),
         })
     }
@@ -290,7 +294,13 @@ impl EventsTable {
 
     /// The events of a range.
     pub(crate) async fn events(&self, list: &EventList, page: PageRequest) -> Result<Page, Refusal> {
-        days::page(&self.client, &self.name, &self.known_days, list, page).await
+        let tables = Tables {
+            client: &self.client,
+            events: &self.name,
+            counters: &self.counters,
+            known_days: &self.known_days,
+        };
+        days::page(tables, list, page).await
     }
 }
 

@@ -276,11 +276,13 @@ impl ForViewer for Events {
             events,
             cursor,
             searched_to,
+            skipped_hours,
             truncated,
         } = self;
         Self {
             events: unordered(events.for_viewer(viewer)),
             searched_to,
+            skipped_hours,
             truncated: truncated || cursor.is_some(),
             cursor: None,
         }
