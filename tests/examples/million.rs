@@ -122,81 +122,49 @@ fn item(number: usize, now: i64) -> Item {
     item::build(event, arrival).expect("an item").into()
 }
 
-async fn measure(dashboard: &Function, proxy: &Proxy, events: usize, now: i64) {
+/// The views: name, path, query and number of requests.
+fn views(now: i64) -> Vec<(&'static str, String, String, usize)> {
     let day = time::utc_day(now - DAY_MS);
-    let (from, to) = (time::utc_day(now - (DAYS - 1) * DAY_MS), time::utc_day(now));
+    let range = format!(
+        "from={}&to={}",
+        time::utc_day(now - (DAYS - 1) * DAY_MS),
+        time::utc_day(now)
+    );
     let id = item(0, now);
-    let number = id["recipient"].as_s().unwrap().clone();
-    let id = id["message_id"].as_s().unwrap().clone();
-    for (view, path, query, rounds) in [
-        (
-            "overview, 30 days",
-            "/api/summary".to_owned(),
-            format!("from={from}&to={to}"),
-            ROUNDS,
-        ),
+    let text = |name: &str| id[name].as_s().unwrap().clone();
+    let summary = |filter: &str| ("/api/summary".to_owned(), format!("{range}{filter}"));
+    let of_day = |filter: &str| ("/api/events".to_owned(), format!("day={day}{filter}"));
+    let of_range = |filter: &str| ("/api/events".to_owned(), format!("{range}{filter}"));
+    let person = (format!("/api/recipients/{}", text("recipient")), String::new());
+    let message = (format!("/api/messages/{}", text("message_id")), String::new());
+    [
+        ("overview, 30 days", summary(""), ROUNDS),
         (
             "overview of a bot and a tag",
-            "/api/summary".to_owned(),
-            format!("from={from}&to={to}&bot=680&tag=campaign-0"),
+            summary("&bot=680&tag=campaign-0"),
             ROUNDS,
         ),
-        (
-            "a number's page",
-            format!("/api/recipients/{number}"),
-            String::new(),
-            ROUNDS,
-        ),
-        ("a message", format!("/api/messages/{id}"), String::new(), ROUNDS),
-        (
-            "a day's page",
-            "/api/events".to_owned(),
-            format!("day={day}"),
-            ROUNDS,
-        ),
-        (
-            "a day's clicks, a page",
-            "/api/events".to_owned(),
-            format!("day={day}&status=clicked"),
-            ROUNDS,
-        ),
-        (
-            "a day's failures, a page",
-            "/api/events".to_owned(),
-            format!("day={day}&status=failed"),
-            ROUNDS,
-        ),
-        (
-            "failures of 30 days, a page",
-            "/api/events".to_owned(),
-            format!("from={from}&to={to}&status=failed"),
-            TABLES,
-        ),
-        (
-            "a tag of a day, a page",
-            "/api/events".to_owned(),
-            format!("day={day}&tag=campaign-0"),
-            TABLES,
-        ),
-        (
-            "a tag that no event has, 30 days",
-            "/api/events".to_owned(),
-            format!("from={from}&to={to}&tag=none"),
-            TABLES,
-        ),
-        (
-            "a part of a day's CSV table",
-            "/api/events".to_owned(),
-            format!("day={day}&format=csv"),
-            TABLES,
-        ),
+        ("a number's page", person, ROUNDS),
+        ("a message", message, ROUNDS),
+        ("a day's page", of_day(""), ROUNDS),
+        ("a day's clicks, a page", of_day("&status=clicked"), ROUNDS),
+        ("a day's failures, a page", of_day("&status=failed"), ROUNDS),
+        ("failures of 30 days, a page", of_range("&status=failed"), TABLES),
+        ("a tag of a day, a page", of_day("&tag=campaign-0"), TABLES),
+        ("a tag that no event has, 30 days", of_range("&tag=none"), TABLES),
+        ("a part of a day's CSV table", of_day("&format=csv"), TABLES),
         (
             "the same, of clicks",
-            "/api/events".to_owned(),
-            format!("day={day}&format=csv&status=clicked"),
+            of_day("&format=csv&status=clicked"),
             TABLES,
         ),
-    ] {
+    ]
+    .map(|(view, (path, query), rounds)| (view, path, query, rounds))
+    .into()
+}
+
+async fn measure(dashboard: &Function, proxy: &Proxy, events: usize, now: i64) {
+    for (view, path, query, rounds) in views(now) {
         let request = request_to(&Method::GET, &path, &query, &[], b"");
         let mut walls = Vec::new();
         let mut bytes = 0;

@@ -47,6 +47,8 @@ struct Row {
     country: Option<&'static str>,
 }
 
+type Condition<'a> = Box<dyn Fn(&Row) -> bool + 'a>;
+
 /// The item of an event as receivers build it.
 fn built(id: &str, channel: &str, status: &str, at: i64, more: &Value) -> Item {
     let mut record = json!({"message_id": id, "channel": channel, "status": status, "event_time": at});
@@ -236,7 +238,6 @@ async fn every_filter_lists_the_events_of_a_recount() {
         .filter(|(_, item)| item.contains_key("opened_by"))
         .map(|(row, _)| &row.key)
         .collect();
-    type Condition<'a> = Box<dyn Fn(&Row) -> bool + 'a>;
     let cases: Vec<(&str, Condition<'_>)> = vec![
         ("", Box::new(|_| true)),
         ("&status=failed", Box::new(|row| row.status == "failed")),
@@ -390,6 +391,12 @@ async fn ranges_are_of_the_time_zone() {
         })
         .await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invalid_filter_is_named_in_the_error() {
+    let stack = Stack::start().await;
+    let dashboard = stack.function("dashboard", &[]).await;
     for (query, expected) in [
         (
             "day=2026-03-29&from=2026-03-29",

@@ -132,7 +132,7 @@ pub(crate) async fn page(tables: Tables<'_>, list: &EventList, page: PageRequest
         let (mut parts, skipped) = match &known_hours {
             Some(hours) => {
                 reader.budget.count_queries(QUERIES_OF_DAY);
-                hours.parts(&day.day, day.span).await
+                hours.parts(&day.date, day.span).await
             }
             None => (vec![day.span], 0),
         };
@@ -181,12 +181,12 @@ async fn read(
     }
     // A position in another part does not concern this one.
     let from = from.filter(|from| (part.from..=part.to).contains(&from.at));
-    let is_known = tables.known_days.has(&day.day);
+    let is_known = tables.known_days.has(&day.date);
     let earlier = if is_known { 0..0 } else { EARLIER_SHARDS };
     let shards = index::shards(&list.filter.stored_statuses());
     let partitions = earlier.chain(shards);
     let partitions = partitions
-        .map(|shard| (usize::from(shard), index::day_partition(&day.day, shard)))
+        .map(|shard| (usize::from(shard), index::day_partition(&day.date, shard)))
         .collect();
     let source = Source {
         query: || {
@@ -205,7 +205,7 @@ async fn read(
     reader.read(&mut merge).await?;
     let is_whole = day.is_whole && part == day.span && from.is_none();
     if is_whole && !is_known && merge.are_empty(0..usize::from(EARLIER_SHARDS.end)) {
-        tables.known_days.add(day.day.clone());
+        tables.known_days.add(day.date.clone());
     }
     Ok(merge.position())
 }
@@ -213,7 +213,7 @@ async fn read(
 /// A UTC day, or a part of it.
 struct Day {
     /// `2026-11-21`.
-    day: String,
+    date: String,
     span: Span,
     is_whole: bool,
 }
@@ -277,7 +277,7 @@ impl Iterator for Days {
             Order::Oldest => 1,
         };
         (span.from <= span.to).then(|| Day {
-            day: time::utc_day(whole.from),
+            date: time::utc_day(whole.from),
             is_whole: span == whole,
             span,
         })

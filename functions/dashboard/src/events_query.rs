@@ -162,9 +162,14 @@ impl TryFrom<String> for YesNo {
 impl EventsQuery {
     /// The list of events, and a name for it as a file.
     pub(crate) fn list(&self) -> Result<(EventList, String), Refusal> {
-        let (span, days) = self.span()?;
+        let (span, (first, last)) = self.span()?;
+        let name = if first == last {
+            format!("events-{first}.csv")
+        } else {
+            format!("events-{first}-{last}.csv")
+        };
         let is_named = self.day.is_some() || self.from.is_some() || self.to.is_some();
-        let list = EventList {
+        let events = EventList {
             span: is_named.then_some(span),
             default_span: span,
             order: match self.order {
@@ -174,11 +179,7 @@ impl EventsQuery {
             filter: self.filter()?,
             is_exhaustive: self.exhaustive == Some(YesNo::True),
         };
-        let name = match days {
-            (first, last) if first == last => format!("events-{first}.csv"),
-            (first, last) => format!("events-{first}-{last}.csv"),
-        };
-        Ok((list, name))
+        Ok((events, name))
     }
 
     /// The range, and its first and last day.

@@ -1,6 +1,7 @@
 //! Conditions for the events of a list. Those on status and channel are checked by the index, the others on the items.
 
 use aws_sdk_dynamodb::{operation::query::builders::QueryFluentBuilder, types::AttributeValue};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use phone_country::{Country, country};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -130,8 +131,10 @@ impl EventFilter {
     /// Digest of the filter, to recognize a cursor of another list.
     pub(crate) fn digest(&self) -> String {
         let json = serde_json::to_vec(self).unwrap_or_default();
-        let digest = Sha256::digest(&json);
-        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        let mut digest = URL_SAFE_NO_PAD.encode(Sha256::digest(&json));
+        // 66 bits.
+        digest.truncate(11);
+        digest
     }
 }
 

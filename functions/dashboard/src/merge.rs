@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use webhook_ingest::events_table::item::{EVENT_TIME, Item, MESSAGE_ID, STATUS_KEY, number_at};
 
 use crate::{
-    entries::KEYS,
+    entries::{KEYS, Key},
     refusal::{self, Refusal},
 };
 
@@ -47,7 +47,7 @@ pub(crate) struct Position {
     /// Number of the partition. The ones before it have no more entries of this time.
     pub(crate) partition: usize,
     /// Message id and status key of the last entry of this time in this partition that was read.
-    pub(crate) after: Option<(String, String)>,
+    pub(crate) after: Option<Key>,
 }
 
 /// Limits for reading, and what is used of them.
@@ -106,7 +106,7 @@ pub(crate) struct Entry {
     index: usize,
     at: i64,
     /// Message id and status key.
-    pub(crate) key: (String, String),
+    pub(crate) key: Key,
 }
 
 impl Entry {
@@ -120,15 +120,18 @@ impl Entry {
     }
 }
 
+/// Time and key of an entry.
+type Read = (i64, Key);
+
 struct Partition {
     number: usize,
     value: String,
     span: Span,
     buffer: VecDeque<Entry>,
     /// The last entry that the list contains or that the query left out.
-    read: Option<(i64, (String, String))>,
+    read: Option<Read>,
     /// Where the next query starts.
-    start: Option<(i64, (String, String))>,
+    start: Option<Read>,
     ended: bool,
     chunk: usize,
     /// Entries that were read.
@@ -142,7 +145,7 @@ impl Partition {
 
     /// Where this partition continues, `None` at its end.
     fn position(&self, order: Order) -> Option<Position> {
-        let of = |at: i64, last: &Option<(i64, (String, String))>| Position {
+        let of = |at: i64, last: &Option<Read>| Position {
             at,
             partition: self.number,
             after: last
@@ -331,12 +334,7 @@ impl<Q: Fn() -> QueryFluentBuilder> Merge<Q> {
 }
 
 /// The times of a partition after a position, and where its first query starts.
-fn rest(
-    order: Order,
-    span: Span,
-    number: usize,
-    from: Option<&Position>,
-) -> (Span, Option<(i64, (String, String))>) {
+fn rest(order: Order, span: Span, number: usize, from: Option<&Position>) -> (Span, Option<Read>) {
     let Some(from) = from else {
         return (span, None);
     };
