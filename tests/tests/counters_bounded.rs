@@ -115,7 +115,7 @@ async fn summary(server: &Server, query: &str) -> Value {
 
 /// An event that shares no name with any other event.
 fn odd(id: usize) -> (Item, usize) {
-    let tags = if id.is_multiple_of(10) { 20 } else { 1 };
+    let tags = if id.is_multiple_of(10) { 15 } else { 1 };
     let list = (0..tags)
         .map(|tag| text(format!("order-{id:06}t{tag}")))
         .collect();

@@ -26,10 +26,13 @@ use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse
 use lambda_runtime::LambdaEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use webhook_ingest::{
     event::time,
-    events_table::{item::Item, rejected},
+    events_table::{
+        item::{Item, RECEIVED_AT, STORED_AT, number_at},
+        rejected,
+    },
     links::Links,
     operations::{
         clients::Aws,
@@ -51,6 +54,9 @@ use crate::{
 /// This function's name in logs and queue messages.
 pub const FUNCTION: &str = "projector";
 
+/// How old an event is at least when its message is read. The events of a message often arrive together, and a receiver
+/// stores an event within two seconds of its arrival or queues it. So an event that arrived earlier is in the table.
+const SETTLED: Duration = Duration::from_secs(3);
 /// The part of the function's time for dead letters and the response.
 const RESERVE: Duration = Duration::from_secs(3);
 /// Part of [`RESERVE`], for the response.
@@ -208,6 +214,7 @@ impl Projector {
         until: Instant,
     ) -> (Option<Vec<CounterDelta>>, Vec<usize>, f64) {
         let items: Vec<&Item> = events.iter().map(|(_, item)| item).collect();
+        sleep(until_settled(&items)).await;
         let known = match self.messages.read(&items, until).await {
             Ok(known) => known,
             Err(why) => {
@@ -301,6 +308,17 @@ impl Projector {
         let mut unsent = uncountable.keys().zip(sent).filter(|(_, sent)| !sent);
         unsent.next().map(|(index, _)| *index)
     }
+}
+
+/// How long to wait until all events are [`SETTLED`].
+fn until_settled(events: &[&Item]) -> Duration {
+    let now = time::now();
+    let ages = events
+        .iter()
+        .filter_map(|event| number_at(event, STORED_AT).or_else(|| number_at(event, RECEIVED_AT)))
+        .map(|at| Duration::from_millis(u64::try_from(now.saturating_sub(at)).unwrap_or_default()));
+    ages.min()
+        .map_or(Duration::ZERO, |age| SETTLED.saturating_sub(age))
 }
 
 impl Batch {

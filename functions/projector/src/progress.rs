@@ -3,7 +3,8 @@
 //! the set with it and the set before it. The sum over all events does not depend on the order of their delivery.
 //!
 //! The order of the events of a set is that of their arrival. An event must be in the table before an event that
-//! arrived later is counted; otherwise the counts of their message can be wrong by one until the next rebuild.
+//! arrived later is counted, so events are counted some seconds after their arrival. An event that is stored later than
+//! that, and not by `redrive`, can make the counts of its message wrong by one until the next rebuild.
 
 use std::collections::BTreeMap;
 

@@ -81,7 +81,7 @@ fn masked(text: &str) -> String {
 }
 
 /// Words for a status that some gateways write into the field of the type.
-const STATUS_WORDS: [&str; 4] = ["delivered", "read", "click", "sent"];
+const STATUS_WORDS: [&str; 6] = ["delivered", "read", "click", "sent", "failed", "received"];
 
 /// Countries of the samples' numbers, by calling code.
 const COUNTRIES: [(&str, &str); 4] = [("91", "IN"), ("55", "BR"), ("49", "DE"), ("1", "US")];
@@ -121,8 +121,25 @@ fn day_and_quarter(second: i64) -> (String, String) {
 /// Recounts the stored events, one at a time and without code of the counters.
 async fn recount(stack: &Stack) -> Counts {
     let mut counts = Counts::new();
-    for event in stack.storage.items().await {
-        let event = Value::Object(item::to_json(&event));
+    let events: Vec<Value> = stack
+        .storage
+        .items()
+        .await
+        .iter()
+        .map(|event| Value::Object(item::to_json(event)))
+        .collect();
+    for event in &events {
+        // A reply has the values of the message that it answers, where it has none.
+        let answered = event["in_reply_to"].as_str().unwrap_or("none");
+        let answered: Vec<&Value> = events
+            .iter()
+            .filter(|other| other["message_id"] == answered)
+            .collect();
+        let own_or_answered = |name: &str| {
+            let mut all = [event].into_iter().chain(answered.iter().copied());
+            let value = all.find_map(|event| event[name].as_str().filter(|text| !text.is_empty()));
+            masked(value.unwrap_or_default())
+        };
         let text = |name: &str| masked(event[name].as_str().unwrap_or_default());
         let (channel, mut status) = (text("channel"), text("status"));
         if status == "opened" && event.get("opened_by").is_some() {
@@ -130,30 +147,36 @@ async fn recount(stack: &Stack) -> Counts {
         }
         let (day, quarter) = day_and_quarter(event["event_time"].as_i64().unwrap() / 1000);
         let mut series = vec!["all".to_owned()];
-        let tags: BTreeSet<String> = event["tags"].as_array().map_or(BTreeSet::new(), |tags| {
-            tags.iter()
-                .filter_map(Value::as_str)
-                .map(masked)
-                .filter(|tag| !tag.is_empty())
-                .collect()
-        });
+        let tags: BTreeSet<String> = [event]
+            .into_iter()
+            .chain(answered.iter().copied())
+            .filter_map(|event| event["tags"].as_array())
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(masked)
+            .filter(|tag| !tag.is_empty())
+            .collect();
         let tags: Vec<String> = tags.into_iter().take(TAGS_OF_AN_EVENT).collect();
         series.extend(tags.iter().map(|tag| format!("tag={tag}")));
-        let bot = text("bot_id");
+        let bot = own_or_answered("bot_id");
         if !bot.is_empty() {
             series.push(format!("bot={bot}"));
             series.extend(tags.iter().map(|tag| format!("bot={bot}&tag={tag}")));
         }
-        if !text("campaign").is_empty() {
-            series.push(format!("campaign={}", text("campaign")));
+        let campaign = own_or_answered("campaign");
+        if !campaign.is_empty() {
+            series.push(format!("campaign={campaign}"));
         }
         let metadata = event["click"]["metadata"].as_str().unwrap_or("null");
         let metadata: Value = serde_json::from_str(metadata).unwrap();
         if let Some(code) = metadata["templateCode"].as_str() {
             series.push(format!("template={code}"));
         }
-        let recipient = event["recipient"].as_str().unwrap_or_default();
-        if let Some((_, country)) = COUNTRIES.iter().find(|(code, _)| recipient.starts_with(code)) {
+        let people = [event].into_iter().chain(answered.iter().copied());
+        let country = people
+            .filter_map(|event| event["recipient"].as_str())
+            .find_map(|person| COUNTRIES.iter().find(|(code, _)| person.starts_with(code)));
+        if let Some((_, country)) = country {
             series.push(format!("country={country}"));
         }
         let mut counters = vec![named("s", &[&channel, &status])];
