@@ -13,8 +13,8 @@ use integration_tests::{answer::sum, command::options, server::Server, simulated
 use netcore_webhooks::simulate::{SimulatedEvent, Workload};
 use serde_json::{Value, json};
 
-/// Three days, in UTC and in India.
-const RANGE: &str = "from=2026-11-17&to=2026-11-20";
+/// All simulated events: three days, and some of days before.
+const RANGE: &str = "from=2026-11-05&to=2026-11-20";
 /// 2026-11-19T18:30:00Z, when the 20th of November begins in India.
 const INDIA_20TH: i64 = 1_795_113_000_000;
 const MESSAGES: &str = "400";
