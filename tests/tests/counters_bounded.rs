@@ -249,7 +249,8 @@ async fn names_beyond_the_limits_count_as_other_at_the_same_cost() {
     ];
     assert_eq!(folded, BTreeMap::from(expected));
     assert_eq!(sum(&summary(&server, "&tag=other").await["counts"]), beyond);
-    assert_eq!(seen["tags"].as_array().unwrap().len(), 1_001);
+    // A league table has at most 500 rows.
+    assert_eq!(seen["tags"].as_array().unwrap().len(), 500);
     server.stop().await;
 }
 

@@ -92,7 +92,7 @@ impl CounterDelta {
 
     /// The counts that an event adds: its own, and those of its message, in as few parts as transactions allow. Empty if
     /// the item is not an event.
-    pub(crate) fn all(item: &Item, known: &KnownMessages) -> Vec<Self> {
+    pub fn all(item: &Item, known: &KnownMessages) -> Vec<Self> {
         let Some(mut first) = Self::of_event(item, known) else {
             return Vec::new();
         };

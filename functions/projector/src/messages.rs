@@ -64,7 +64,7 @@ pub(crate) const ATTRIBUTES: [&str; 18] = [
 
 /// The most events of a message that are read, in the order of their keys. The counts of a message with more events
 /// are those of these events.
-pub(crate) const MAX_EVENTS: usize = 100;
+const MAX_EVENTS: usize = 100;
 /// The most entries of a person that are read to find the other messages of a journey.
 const MAX_ENTRIES: i32 = 200;
 /// The most other messages of a person that are read, those with the nearest entries.
@@ -82,7 +82,7 @@ pub struct Messages {
 
 /// Events of messages.
 #[derive(Default)]
-pub(crate) struct KnownMessages {
+pub struct KnownMessages {
     events: HashMap<String, Vec<Item>>,
     /// The other messages of a message's journey.
     others: HashMap<String, BTreeSet<String>>,
@@ -91,8 +91,20 @@ pub(crate) struct KnownMessages {
 }
 
 impl KnownMessages {
-    /// Events of messages, without those of their journeys.
-    pub(crate) fn of(events: HashMap<String, Vec<Item>>) -> Self {
+    /// The messages whose events are all among these, without those of their journeys.
+    pub fn among(items: &[Item]) -> Self {
+        let text = |item: &Item, name: &str| item.get(name)?.as_s().ok().cloned();
+        let mut events: HashMap<String, Vec<Item>> = HashMap::new();
+        for item in items {
+            if let Some(id) = text(item, MESSAGE_ID) {
+                events.entry(id).or_default().push(item.clone());
+            }
+        }
+        for of_message in events.values_mut() {
+            // As a query returns them.
+            of_message.sort_by_key(|item| text(item, STATUS_KEY));
+            of_message.truncate(MAX_EVENTS);
+        }
         Self {
             events,
             ..Self::default()

@@ -102,7 +102,7 @@ fn counted(events: &[&MessageEvent<'_>]) -> Vec<Counted> {
     // The values of the earliest event apply, whatever arrived first.
     events.sort_by_key(|event| (event.step.update.at, event.order.1, event.order.2));
     let is_message = |event: &&MessageEvent<'_>| state::is_progress(&event.step.update.status);
-    if !events.iter().any(|event| is_message(&event)) {
+    if !events.iter().any(is_message) {
         return Vec::new();
     }
     let updates: Vec<_> = events.iter().map(|event| event.step.update.clone()).collect();

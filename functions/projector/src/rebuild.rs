@@ -22,7 +22,7 @@ use webhook_ingest::{
     counters::{PERIOD, SERIES},
     event::{journey::Step, time},
     events_table::{
-        item::{self, Item, MESSAGE_ID, STATUS_KEY},
+        item::{self, Item, MESSAGE_ID},
         rejected,
     },
     links::{self, Links},
@@ -33,7 +33,7 @@ use crate::{
     counter_delta::{ATTRIBUTES, CounterDelta, Identity, Subject},
     lease::Lease,
     links::LinkWriter,
-    messages::{self, KnownMessages, MAX_EVENTS, Messages},
+    messages::{self, KnownMessages, Messages},
     rollups::Rollups,
 };
 
@@ -155,22 +155,13 @@ struct Page {
 impl Page {
     async fn of(messages: &Messages, items: Vec<Item>) -> anyhow::Result<Self> {
         let mut links = Links::default();
-        let mut events: HashMap<String, Vec<Item>> = HashMap::new();
         for item in &items {
             links.add(item);
-            if let Some(id) = message_id(item) {
-                events.entry(id.to_owned()).or_default().push(item.clone());
-            }
-        }
-        for of_message in events.values_mut() {
-            // As a query returns them.
-            of_message.sort_by(|one, other| status_key(one).cmp(&status_key(other)));
-            of_message.truncate(MAX_EVENTS);
         }
         let steps: Vec<Step<'_>> = items.iter().filter_map(item::step).collect();
         let own = steps.iter().filter(|step| !step.is_incoming());
         let own = own.map(|step| step.message_id.to_owned()).collect();
-        let mut known = KnownMessages::of(events);
+        let mut known = KnownMessages::among(&items);
         messages
             .complete(&mut known, &steps, own, Instant::now() + TIMEOUT)
             .await
@@ -189,10 +180,6 @@ impl Page {
 
 fn message_id(item: &Item) -> Option<&str> {
     item.get(MESSAGE_ID)?.as_s().ok().map(String::as_str)
-}
-
-fn status_key(item: &Item) -> Option<&str> {
-    item.get(STATUS_KEY)?.as_s().ok().map(String::as_str)
 }
 
 /// Scans a segment of the events table. A scan returns the events of a message one after the other.

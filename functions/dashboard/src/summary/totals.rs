@@ -19,7 +19,7 @@ pub(super) struct Totals<'r> {
     range: &'r Range,
     /// Counts of statuses by day of the zone.
     days: BTreeMap<(String, String, String), i64>,
-    totals: BTreeMap<Counter, i64>,
+    counters: BTreeMap<Counter, i64>,
 }
 
 impl<'r> Totals<'r> {
@@ -27,7 +27,7 @@ impl<'r> Totals<'r> {
         Self {
             range,
             days: BTreeMap::new(),
-            totals: BTreeMap::new(),
+            counters: BTreeMap::new(),
         }
     }
 
@@ -39,12 +39,16 @@ impl<'r> Totals<'r> {
             let day = (local.date().to_string(), channel.clone(), status.clone());
             *self.days.entry(day).or_default() += count;
         }
-        *self.totals.entry(counter).or_default() += count;
+        *self.counters.entry(counter).or_default() += count;
     }
 
     /// Writes the totals into an overview.
     pub(super) fn write(self, summary: &mut Summary, rates: Option<&RateCard>, now: EpochMillis) {
-        let Self { range, days, totals } = self;
+        let Self {
+            range,
+            days,
+            counters: totals,
+        } = self;
         summary.counts = days
             .into_iter()
             .map(|((day, channel, status), count)| DayCount {
