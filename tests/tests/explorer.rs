@@ -59,6 +59,7 @@ fn built(id: &str, channel: &str, status: &str, at: i64, more: &Value) -> Item {
     let event = provider::read(&[&netcore_events::FORMAT], &record.to_string()).unwrap();
     let arrival = Arrival {
         at,
+        stored_at: at,
         retention_days: 0,
         late_after_hours: 72,
     };
@@ -424,7 +425,7 @@ async fn an_invalid_filter_is_named_in_the_error() {
         ),
         (
             "tz=Mars/Phobos",
-            "tz must be an IANA time zone, such as Asia/Kolkata",
+            "tz must be the IANA name of a time zone, such as Asia/Kolkata",
         ),
         (
             "country=India",

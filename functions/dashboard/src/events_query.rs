@@ -15,7 +15,7 @@ use crate::{
     extract::{filled, read},
     filter::EventFilter,
     merge::{Order, Span},
-    params::{Day, Format, Limit},
+    params::{Day, Format, Limit, Switch},
     refusal::Refusal,
     zones::{Moment, Zone},
 };
@@ -89,8 +89,8 @@ pub(crate) struct EventsQuery {
     order: Option<OrderWord>,
     /// `true` reads also the hours in which, by the counters, no event of the tag or bot happened; default `false`.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "YesNo")]
-    exhaustive: Option<YesNo>,
+    #[schemars(with = "Switch")]
+    exhaustive: Option<Switch>,
     /// Events on a page, 1 to 200; default 50.
     #[serde(default, deserialize_with = "read")]
     pub(crate) limit: Limit,
@@ -139,26 +139,6 @@ impl TryFrom<String> for OrderWord {
     }
 }
 
-/// Yes or no.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
-#[schemars(rename_all = "lowercase", inline)]
-pub(crate) enum YesNo {
-    True,
-    False,
-}
-
-impl TryFrom<String> for YesNo {
-    type Error = &'static str;
-
-    fn try_from(word: String) -> Result<Self, &'static str> {
-        match word.as_str() {
-            "true" => Ok(Self::True),
-            "false" => Ok(Self::False),
-            _ => Err("must be true or false"),
-        }
-    }
-}
-
 impl EventsQuery {
     /// The list of events, and a name for it as a file.
     pub(crate) fn list(&self) -> Result<(EventList, String), Refusal> {
@@ -177,7 +157,7 @@ impl EventsQuery {
                 Some(OrderWord::Oldest) => Order::Oldest,
             },
             filter: self.filter()?,
-            is_exhaustive: self.exhaustive == Some(YesNo::True),
+            is_exhaustive: self.exhaustive == Some(Switch::True),
         };
         Ok((events, name))
     }

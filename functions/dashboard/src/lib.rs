@@ -62,6 +62,7 @@ use webhook_ingest::{
 pub use access::AccessError;
 pub use config::DashboardConfig;
 pub use roles::AccessRole;
+pub use summary::RateCard;
 
 /// This function's name in logs.
 const FUNCTION: &str = "dashboard";
@@ -105,7 +106,7 @@ impl Dashboard {
                 config.storage.events_table.clone(),
                 rollups.clone(),
             ),
-            counters: summary::Counters::new(dynamodb.clone(), rollups.clone()),
+            counters: summary::Counters::new(dynamodb.clone(), rollups.clone(), config.rate_card.clone()),
             people: people::People::new(dynamodb.clone(), rollups.clone()),
             queues: queues::Queues::new(
                 aws.sqs.clone(),

