@@ -59,7 +59,7 @@ fn built(id: &str, channel: &str, status: &str, at: i64, more: &Value) -> Item {
     let event = provider::read(&[&netcore_events::FORMAT], &record.to_string()).unwrap();
     let arrival = Arrival {
         at,
-        stored_at: at,
+        stored_at: None,
         retention_days: 0,
         late_after_hours: 72,
     };
