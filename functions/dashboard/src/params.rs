@@ -10,7 +10,7 @@ use webhook_ingest::{
 use crate::{
     csv,
     days::DayFilter,
-    extract::{filled, read},
+    extract::{OrEmpty, filled, read},
     pages::PageRequest,
     refusal::Refusal,
     sizes::{MAX_RESPONSE_BYTES, SizeBudget},
@@ -44,6 +44,10 @@ pub(crate) struct MessageName {
 pub(crate) struct Number {
     /// A number, in which other characters than digits are ignored; `whatsapp:<user id>`; `mailto:<address>`; or only
     /// the user id or address.
+    // Some further spellings of addresses are accepted.
+    #[schemars(regex(
+        pattern = r"^([^:@]*[0-9][^:@]*|(whatsapp:)?[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}|(mailto:)?[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*)$"
+    ))]
     number: String,
 }
 
@@ -98,7 +102,7 @@ pub(crate) struct RecipientQuery {
     pub(crate) cursor: Option<String>,
     /// `csv` for CSV lines, as for `/api/events`; default `json`.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Format")]
+    #[schemars(with = "OrEmpty<Format>")]
     pub(crate) format: Option<Format>,
 }
 
@@ -108,7 +112,7 @@ pub(crate) struct RecipientQuery {
 pub(crate) struct DayQuery {
     /// UTC, `YYYY-MM-DD`; default today.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Day")]
+    #[schemars(with = "OrEmpty<Day>")]
     day: Option<Day>,
     /// `RCS`, `SMS`, `WHATSAPP`, `EMAIL` or another word.
     #[serde(default, deserialize_with = "filled")]
@@ -129,7 +133,7 @@ pub(crate) struct DayQuery {
     /// are more, the header `Link: <…>; rel="next"` has the URL of the next lines, and `X-Truncated` is
     /// `true`.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Format")]
+    #[schemars(with = "OrEmpty<Format>")]
     pub(crate) format: Option<Format>,
 }
 
@@ -139,11 +143,11 @@ pub(crate) struct DayQuery {
 pub(crate) struct SummaryQuery {
     /// First UTC day; default 29 days before `to`.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Day")]
+    #[schemars(with = "OrEmpty<Day>")]
     from: Option<Day>,
     /// Last UTC day; default today. At most 366 days.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Day")]
+    #[schemars(with = "OrEmpty<Day>")]
     to: Option<Day>,
     /// Only events of this bot.
     #[serde(default, deserialize_with = "filled")]
@@ -165,7 +169,7 @@ pub(crate) struct SummaryQuery {
 pub(crate) struct DeadLettersQuery {
     /// `full` shows payloads unchanged, for roles that see numbers; default `masked`: with redacted numbers.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Content")]
+    #[schemars(with = "OrEmpty<Content>")]
     pub(crate) content: Option<Content>,
 }
 
@@ -271,7 +275,7 @@ pub(crate) fn lines(cursor: Option<String>) -> PageRequest {
 /// A UTC day. Only the format `2026-11-21` is accepted, because it is a part of keys.
 #[derive(Debug, Clone, Copy, JsonSchema)]
 #[schemars(inline)]
-pub(crate) struct Day(#[schemars(with = "String")] jiff::civil::Date);
+pub(crate) struct Day(#[schemars(with = "String", extend("format" = "date"))] jiff::civil::Date);
 
 impl TryFrom<String> for Day {
     type Error = &'static str;
