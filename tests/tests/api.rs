@@ -525,7 +525,7 @@ async fn every_response_is_json_with_security_headers() {
         (Method::OPTIONS, "/api/summary", 405),
         // There is no path, so no method is allowed.
         (Method::OPTIONS, "/api/unknown", 404),
-        (Method::POST, "/api/dead-letters//redrive", 404),
+        (Method::POST, "/api/redrive", 404),
     ] {
         let what = format!("{method} {path}");
         let answer = server.send(method.clone(), path, &[], "").await;
