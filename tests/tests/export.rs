@@ -1,5 +1,5 @@
 //! The command `export` on tables without an index, with faults, and with many, large and strange events.
-//! `tests/export` reads its files with DuckDB.
+//! `tests/export` reads its files with `DuckDB`.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -260,13 +260,11 @@ impl Export<'_> {
 /// Names the table, so that files of two tables are not mixed.
 fn source(target: &Target, data: &Path) -> String {
     let table = &target.storage.events_table;
-    match &target.local {
-        None => table.clone(),
-        Some(_) => {
-            let data = data.canonicalize().unwrap_or_else(|_| data.to_owned());
-            format!("{table} in {}", data.display())
-        }
+    if target.local.is_none() {
+        return table.clone();
     }
+    let data = data.canonicalize().unwrap_or_else(|_| data.to_owned());
+    format!("{table} in {}", data.display())
 }
 
 /// The days of a range, `2026-11-21`.
