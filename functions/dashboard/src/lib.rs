@@ -56,6 +56,7 @@ pub use config::DashboardConfig;
 pub use csv::escape_formulas;
 pub use redaction::without_numbers;
 pub use roles::AccessRole;
+pub use summary::RateCard;
 
 /// This function's name in logs.
 const FUNCTION: &str = "dashboard";
@@ -95,7 +96,7 @@ impl Dashboard {
         let (dynamodb, rollups) = (&aws.dynamodb, &config.rollups_table);
         let parts = Arc::new(AppState {
             table: table::EventsTable::new(dynamodb.clone(), config.storage.events_table.clone()),
-            counters: summary::Counters::new(dynamodb.clone(), rollups.clone()),
+            counters: summary::Counters::new(dynamodb.clone(), rollups.clone(), config.rate_card.clone()),
             people: people::People::new(dynamodb.clone(), rollups.clone()),
             queues: queues::Queues::new(
                 aws.sqs.clone(),
