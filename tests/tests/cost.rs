@@ -172,6 +172,44 @@ async fn items_and_entries_have_the_estimated_size() {
     }
 }
 
+/// An item as DynamoDB's exports write it.
+fn dynamodb_json(value: &AttributeValue) -> serde_json::Value {
+    match value {
+        AttributeValue::S(text) => serde_json::json!({"S": text}),
+        AttributeValue::N(number) => serde_json::json!({"N": number}),
+        AttributeValue::Bool(flag) => serde_json::json!({"BOOL": flag}),
+        AttributeValue::Null(flag) => serde_json::json!({"NULL": flag}),
+        AttributeValue::L(list) => {
+            serde_json::json!({"L": list.iter().map(dynamodb_json).collect::<Vec<_>>()})
+        }
+        AttributeValue::M(map) => {
+            let fields = map
+                .iter()
+                .map(|(name, value)| (name.clone(), dynamodb_json(value)));
+            serde_json::json!({"M": fields.collect::<serde_json::Map<_, _>>()})
+        }
+        other => panic!("no item has {other:?}"),
+    }
+}
+
+#[test]
+fn an_exported_event_has_the_estimated_size() {
+    let mut file = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    let items = items("4000");
+    for item in &items {
+        let image = dynamodb_json(&AttributeValue::M(item.clone()));
+        let keys = serde_json::json!({"message_id": image["M"]["message_id"], "status_key": image["M"]["status_key"]});
+        let metadata = serde_json::json!({"WriteTimestampMicros": {"N": format!("{}000", item["received_at"].as_n().unwrap())}});
+        let line = serde_json::json!({"Metadata": metadata, "Keys": keys, "NewImage": image["M"]});
+        std::io::Write::write_all(&mut file, format!("{line}\n").as_bytes()).unwrap();
+    }
+    let mean = file.finish().unwrap().len() as f64 / items.len() as f64;
+    assert!(
+        (mean / usage::EXPORTED_BYTES - 1.0).abs() < 0.05,
+        "{mean:.1} bytes"
+    );
+}
+
 /// With one item for each quarter of an hour. Under heavy traffic, a quarter has up to ten.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_overview_consumes_the_estimated_read_units() {
@@ -390,6 +428,16 @@ fn a_bill_is_the_sum_of_its_parts_and_follows_the_options() {
     let batched = with(&["--batch", "100"]);
     close(part(&batched, "receivers: requests"), 0.0202);
     close(part(&batched, "events: repeated deliveries"), 0.125);
+    // 10 million events are 4.24 GB, and 730 exports are billed for 10 MB each.
+    close(part(&with(&["--analytics"]), "analytics: exports"), 0.73);
+    close(
+        part(
+            &bill(&["--events-per-month", "100M", "--analytics"]),
+            "analytics: exports",
+        ),
+        4.24,
+    );
+    close(part(&all, "analytics: exports"), 0.0);
     // Two more write units per event, and longer invocations.
     assert!(all.two_write_usd > all.usd + 2.0 * 6.25);
 
@@ -587,6 +635,14 @@ fn the_documentation_shows_what_the_command_prints() {
             format!("${:.2}", lines.map(|line| line.usd).sum::<f64>())
         }));
     }
+    rows.push(row("`Analytics=true`", &|events| {
+        let bill = bill(&["--events-per-month", events, "--analytics"]);
+        let lines = bill
+            .lines
+            .iter()
+            .filter(|line| line.part.starts_with("analytics:"));
+        format!("${:.2}", lines.map(|line| line.usd).sum::<f64>())
+    }));
     let missing: Vec<&str> = rows
         .iter()
         .map(String::as_str)

@@ -225,6 +225,27 @@ pub fn stored_gb(events: f64, days: u32, bytes: f64) -> f64 {
     events * days / DAYS_PER_MONTH * (bytes + STORED_BESIDE) / 1e9
 }
 
+/// Exports of a month: one an hour.
+pub const HOURS_PER_MONTH: f64 = DAYS_PER_MONTH * 24.0;
+/// State transitions of an export: its three states.
+pub const TRANSITIONS_PER_EXPORT: f64 = 3.0;
+/// The least gigabytes that an incremental export is billed for. AWS's page was not available; others report it.
+pub const MIN_EXPORT_GB: f64 = 0.01;
+/// Bytes of an exported event: DynamoDB JSON, compressed with gzip. Measured.
+pub const EXPORTED_BYTES: f64 = 81.0;
+
+/// Gigabytes that the hourly exports of a month are billed for.
+pub fn exported_gb(events: f64) -> f64 {
+    let hourly = events / HOURS_PER_MONTH * ITEM_BYTES / 1e9;
+    hourly.max(MIN_EXPORT_GB) * HOURS_PER_MONTH
+}
+
+/// Gigabytes of exports that are kept for as many days as the events; one year if these never expire.
+pub fn kept_gb(events: f64, days: u32) -> f64 {
+    let days = if days == 0 { 365.0 } else { f64::from(days) };
+    events * days / DAYS_PER_MONTH * EXPORTED_BYTES / 1e9
+}
+
 /// Requests to SQS if no event is queued.
 pub fn queue_requests() -> f64 {
     IDLE_RECEIVES

@@ -12,7 +12,7 @@ use webhook_ingest::{
 
 use crate::{
     days::{EventList, MAX_RANGE_MS},
-    extract::{filled, read},
+    extract::{OrEmpty, filled, read},
     filter::EventFilter,
     merge::{Order, Span},
     params::{Day, Format, Limit, Switch},
@@ -29,17 +29,17 @@ const MAX_WORDS: usize = 20;
 pub(crate) struct EventsQuery {
     /// A day of the time zone, `YYYY-MM-DD`; default today. Instead of `from` and `to`.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Day")]
+    #[schemars(with = "OrEmpty<Day>")]
     day: Option<Day>,
     /// Start of the range: a date, or a time in ISO 8601 with or without an offset; default the start of the day of
     /// `to`.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Moment")]
+    #[schemars(with = "OrEmpty<Moment>")]
     from: Option<Moment>,
     /// End of the range: a date, which includes the day, or a time, which is the first one after the range; default
     /// today. At most 366 days.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Moment")]
+    #[schemars(with = "OrEmpty<Moment>")]
     to: Option<Moment>,
     /// Time zone of dates, and of times without an offset: an IANA name, such as `Asia/Kolkata`; default `UTC`.
     #[serde(default, deserialize_with = "filled")]
@@ -81,15 +81,15 @@ pub(crate) struct EventsQuery {
     /// Only events of numbers of this country: two letters of ISO 3166-1, such as `IN`. Not for roles that see no
     /// numbers.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "CountryCode")]
+    #[schemars(with = "OrEmpty<CountryCode>")]
     pub(crate) country: Option<CountryCode>,
     /// `newest` first (default) or `oldest` first.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "OrderWord")]
+    #[schemars(with = "OrEmpty<OrderWord>")]
     order: Option<OrderWord>,
     /// `true` reads also the hours in which, by the counters, no event of the tag or bot happened; default `false`.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Switch")]
+    #[schemars(with = "OrEmpty<Switch>")]
     exhaustive: Option<Switch>,
     /// Events on a page, 1 to 200; default 50.
     #[serde(default, deserialize_with = "read")]
@@ -102,7 +102,7 @@ pub(crate) struct EventsQuery {
     /// are more, the header `Link: <…>; rel="next"` has the URL of the next lines, and `X-Truncated` is
     /// `true`.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Format")]
+    #[schemars(with = "OrEmpty<Format>")]
     pub(crate) format: Option<Format>,
 }
 

@@ -61,6 +61,8 @@ use webhook_ingest::{
 
 pub use access::AccessError;
 pub use config::DashboardConfig;
+pub use csv::escape_formulas;
+pub use redaction::without_numbers;
 pub use roles::AccessRole;
 pub use summary::RateCard;
 

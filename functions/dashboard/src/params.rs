@@ -11,7 +11,7 @@ use webhook_ingest::{
 
 use crate::{
     csv,
-    extract::{filled, read},
+    extract::{OrEmpty, filled, read},
     merge::ReadLimits,
     pages::PageRequest,
     refusal::Refusal,
@@ -57,6 +57,10 @@ pub(crate) struct MessageName {
 pub(crate) struct Number {
     /// A number, in which other characters than digits are ignored; `whatsapp:<user id>`; `mailto:<address>`; or only
     /// the user id or address.
+    // Some further spellings of addresses are accepted.
+    #[schemars(regex(
+        pattern = r"^([^:@]*[0-9][^:@]*|(whatsapp:)?[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}|(mailto:)?[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*)$"
+    ))]
     number: String,
 }
 
@@ -111,7 +115,7 @@ pub(crate) struct RecipientQuery {
     pub(crate) cursor: Option<String>,
     /// `csv` for CSV lines, as for `/api/events`; default `json`.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Format")]
+    #[schemars(with = "OrEmpty<Format>")]
     pub(crate) format: Option<Format>,
 }
 
@@ -122,11 +126,11 @@ pub(crate) struct RecipientQuery {
 pub(crate) struct SummaryQuery {
     /// First day; default 29 days before `to`.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Day")]
+    #[schemars(with = "OrEmpty<Day>")]
     from: Option<Day>,
     /// Last day; default today. At most 366 days, or 92 with a time zone other than UTC.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Day")]
+    #[schemars(with = "OrEmpty<Day>")]
     to: Option<Day>,
     /// Only events of this bot.
     #[serde(default, deserialize_with = "filled")]
@@ -158,11 +162,11 @@ pub(crate) struct SummaryQuery {
     pub(crate) tz: Option<Zone>,
     /// `true` adds the equally long range before; default `false`.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Switch")]
+    #[schemars(with = "OrEmpty<Switch>")]
     compare: Option<Switch>,
     /// `false` leaves `hours` out; default `true`.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Switch")]
+    #[schemars(with = "OrEmpty<Switch>")]
     hours: Option<Switch>,
 }
 
@@ -192,7 +196,7 @@ impl TryFrom<String> for Switch {
 pub(crate) struct DeadLettersQuery {
     /// `full` shows payloads unchanged, for roles that see numbers; default `masked`: with redacted numbers.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Content")]
+    #[schemars(with = "OrEmpty<Content>")]
     pub(crate) content: Option<Content>,
 }
 
@@ -294,7 +298,7 @@ pub(crate) fn lines(cursor: Option<String>) -> PageRequest {
 /// A UTC day. Only the format `2026-11-21` is accepted, because it is a part of keys.
 #[derive(Debug, Clone, Copy, JsonSchema)]
 #[schemars(inline)]
-pub(crate) struct Day(#[schemars(with = "String")] jiff::civil::Date);
+pub(crate) struct Day(#[schemars(with = "String", extend("format" = "date"))] jiff::civil::Date);
 
 impl TryFrom<String> for Day {
     type Error = &'static str;

@@ -4,6 +4,7 @@
 
 mod event;
 
+use serde_json::{Map, Value};
 use webhook_ingest::{
     events_table::item::{EVENT_TIME, MESSAGE_ID},
     personal,
@@ -62,6 +63,12 @@ impl<T: ForViewer> ForViewer for Vec<T> {
     fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
         self.into_iter().map(|entry| entry.for_viewer(viewer)).collect()
     }
+}
+
+/// A stored event as a viewer sees it, without tokens: no value contains the id of a person, and none from which one
+/// could be computed.
+pub fn without_numbers(event: Map<String, Value>) -> Map<String, Value> {
+    Event(event).for_viewer(&Viewer { cipher: None }).0
 }
 
 /// A text with redacted ids of people.
