@@ -7,16 +7,13 @@ import { fill, h, plain } from "./dom.js";
 import { dayName, dayNameShort, days, daysIn, number, plural } from "./format.js";
 import { eventsHash } from "./links.js";
 import { collapsed, panel } from "./overview-panels.js";
-import { STATUSES, inOrder, status } from "./status.js";
+import { byHeight, mostFrequent } from "./series.js";
+import { inOrder, status } from "./status.js";
 import { dataTable } from "./tables.js";
 import { hourIn } from "./zones.js";
 
 /** Maximum days for which the chart shows hours. */
 export const HOURLY_DAYS = 2;
-/** Maximum lines of the charts: the most frequent statuses, and one line for all others. */
-const MAX_LINES = 10;
-/** A status whose highest point is below this share of the axis has a chart with its own axis. */
-const FLAT = 0.08;
 
 export function volume(summary, filters, { signal, announce }) {
   const zone = summary.tz ?? "UTC";
@@ -60,7 +57,7 @@ export function volume(summary, filters, { signal, announce }) {
       });
     return box;
   };
-  const link = (key) => eventsHash(filters, hourly ? { from: `${key}:00`, to: `${key}:59` } : { from: key, to: key });
+  const link = (key) => eventsHash(filters, hourly ? { from: `${key}:00`, to: `${nextHour(key)}:00` } : { from: key, to: key });
   const columns = [
     { label: hourly ? "Hour" : "Day", value: (index) => (hourly ? `${keys[index].replace("T", " ")}:00` : keys[index]), cell: (index) => h("a", { href: link(keys[index]) }, hourly ? `${keys[index].replace("T", " ")}:00` : keys[index]) },
     ...words.map((word) => ({ label: label(word), numeric: true, value: (index) => series[word][index], cell: (index) => number(series[word][index]) })),
@@ -76,22 +73,5 @@ export function volume(summary, filters, { signal, announce }) {
   );
 }
 
-/** The series of the most frequent statuses, and the sum of all others as `other`. */
-function mostFrequent(series, words, totals) {
-  const total = new Map(words.map((word, index) => [word, totals[index]]));
-  const kept = words.length <= MAX_LINES ? words : words.filter((word) => word !== "other").sort((a, b) => total.get(b) - total.get(a)).slice(0, MAX_LINES - 1);
-  const drawn = Object.fromEntries(inOrder([...kept]).map((word) => [word, series[word]]));
-  for (const word of words.filter((one) => !kept.includes(one))) {
-    drawn.other = series[word].map((count, index) => count + (drawn.other?.[index] ?? 0));
-  }
-  return drawn;
-}
-
-/** Two groups of series: those that an axis for the highest shows, and those that would be flat on it. */
-export function byHeight(series) {
-  const heights = Object.entries(series).map(([word, counts]) => [word, Math.max(...counts)]);
-  const top = Math.max(0, ...heights.map(([, height]) => height));
-  const isFlat = ([word, height]) => height < top * FLAT && Object.hasOwn(STATUSES, word);
-  const group = (wanted) => Object.fromEntries(heights.filter((entry) => isFlat(entry) === wanted).map(([word]) => [word, series[word]]));
-  return [group(false), group(true)];
-}
+/** The hour after an hour `YYYY-MM-DDTHH`. */
+const nextHour = (key) => new Date(Date.parse(`${key}:00Z`) + 3_600_000).toISOString().slice(0, 13);

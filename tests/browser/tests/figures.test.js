@@ -36,14 +36,14 @@ test("the cards match a recount of the posted events", async (t) => {
   await expect(cell(/^Delivered/)).toHaveAttribute("value", "4");
   await expect(cell(/^Failed/)).toHaveAttribute("value", "1");
   // The sum of sent, not sent and blocked, without failed: 20 + 2.
-  await expect(page.locator(".lead")).toContainText("of 22 RCS messages fell back to SMS; 80% of those were delivered");
+  await expect(page.getByRole("region", { name: "Fallback to SMS" }).first()).toContainText("of 22 RCS messages fell back to SMS; 80% of those were delivered");
 });
 
 test("the table of the chart matches a recount of the stored events", async (t) => {
   const page = await open(t, `#/overview?${query}`);
   await figuresShown(page);
   await page.getByText("Figures as a table").click();
-  const table = page.getByRole("table", { name: /for each UTC/ });
+  const table = page.getByRole("table", { name: /for each (day|hour)/ });
   // A header, a row per hour of the two days, and the sum.
   await expect(table.locator("tr")).toHaveCount(2 * 24 + 2);
   const rows = await table.locator("tr").evaluateAll((all) => all.map((row) => [...row.cells].map((cell) => cell.innerText)));
@@ -89,7 +89,7 @@ test("many statuses and channels do not lengthen the overview", async (t) => {
   await expect(page.locator(".summary-line").first()).toContainText(/other 21\b/);
   // All of them are in the table.
   await page.getByText("Figures as a table").click();
-  await expect(page.getByRole("table", { name: /for each UTC/ }).locator("tr").first().locator("th")).toHaveCount(1 + words.statuses + 1);
+  await expect(page.getByRole("table", { name: /for each (day|hour)/ }).locator("tr").first().locator("th")).toHaveCount(1 + words.statuses + 1);
   const panel = page.getByRole("region", { name: "From sent to clicked" });
   await expect(panel.getByRole("table")).toHaveCount(4);
   await panel.getByRole("button", { name: "Show all 6 channels" }).click();
