@@ -23,9 +23,11 @@ export const title = () => "Events";
 
 const wide = window.matchMedia("(min-width: 46.0625rem)");
 
-export function mount({ main, signal, go, announce }) {
+export function mount({ main, signal, session, go, announce }) {
   const run = latest(signal);
   let filters = {};
+  /** The range of the URL; without one, it is the last days. */
+  let given = {};
   let cursor = null;
   let count = 0;
 
@@ -58,15 +60,15 @@ export function mount({ main, signal, go, announce }) {
     add("to", "To", h("input", { type: "datetime-local", id: "to" })),
     add("channel", "Channel", select("channel", [["", "All"], ...CHANNELS.map((name) => [name, channelName(name)])])),
     add("status", "Status", select("status", [["", "All"], ...ORDER.map((word) => [word, STATUSES[word].label]), ...GROUPS.map(([text, value]) => [value, text])])),
-    TEXTS.map(([name, label, example]) => add(name, label, h("input", { id: name, autocomplete: "off", spellcheck: "false", placeholder: example }))),
+    TEXTS.filter(([name]) => session.may.see_numbers || name !== "country").map(([name, label, example]) => add(name, label, h("input", { id: name, autocomplete: "off", spellcheck: "false", placeholder: example }))),
     add("order", "Order", select("order", [["", "Newest first"], ["oldest", "Oldest first"]])),
     h("button", { type: "submit", class: "primary" }, "Show"),
     h("button", { type: "button", onclick: () => go("events", { tz: filters.tz }) }, "Clear"),
   );
   const submit = () => {
     const typed = Object.fromEntries([...controls].map(([name, control]) => [name, control.value.trim()]));
-    // A day without a time stays a day, which is complete.
-    for (const name of ["from", "to"]) if (typed[name] === boundary(filters[name], name)) typed[name] = filters[name];
+    // A day without a time stays a day, which is complete, and a range up to today stays one.
+    for (const name of ["from", "to"]) if (typed[name] === boundary(filters[name], name)) typed[name] = given[name] ?? "";
     go("events", { ...typed, tz: filters.tz });
   };
   form.addEventListener("submit", (event) => {
@@ -153,6 +155,7 @@ export function mount({ main, signal, go, announce }) {
 
   return {
     update(parameters) {
+      given = parameters;
       filters = read(parameters);
       updateControls();
       first();

@@ -3,9 +3,10 @@
 
 import { h, fill, plain, untrusted } from "./dom.js";
 import { figure, percent } from "./format.js";
-import { hashOf } from "./links.js";
+import { eventsHash, hashOf } from "./links.js";
 import { changed, changedShare } from "./overview-headline.js";
 import { countryName, panel } from "./overview-panels.js";
+import { STEPS } from "./status.js";
 import { dataTable } from "./tables.js";
 
 /** Field of the response, name of the kind, filter of the overview, and how a name is shown. */
@@ -20,17 +21,15 @@ const KINDS = [
 /** Filters of which only one can be chosen; a bot and a tag combine. */
 const ALONE = { bot: "", tag: "", campaign: "", template: "", country: "" };
 
-/** The rows of a kind; null if the response has none. `tags` was a list of names in earlier versions. */
+/** The rows of a kind with messages. `tags` was a list of names in earlier versions. */
 function rowsOf(summary, field) {
   const rows = summary?.[field];
-  return Array.isArray(rows) && rows.every((row) => typeof row === "object") ? rows : null;
+  return Array.isArray(rows) ? rows.filter((row) => row.sent > 0) : [];
 }
-
-export const leagueKinds = (summary) => KINDS.filter(([field]) => rowsOf(summary, field)?.length);
 
 /** The panel with a table for the chosen kind, and the comparison. `state` is `{kind, a, b}` of the URL. */
 export function leagues(summary, filters, { state, setState, announce, botName }) {
-  const kinds = leagueKinds(summary);
+  const kinds = KINDS.filter(([field]) => rowsOf(summary, field).length > 0);
   if (!kinds.length) return null;
   const place = h("div", { class: "fold-body" });
   const buttons = kinds.map(([field, label]) => h("button", { type: "button", "data-kind": field, onclick: () => choose(field) }, label));
@@ -50,7 +49,7 @@ export function leagues(summary, filters, { state, setState, announce, botName }
     buttons.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.kind === chosen)));
     const [, label, filter] = KINDS.find(([field]) => field === chosen);
     const rows = rowsOf(summary, chosen);
-    const before = new Map((rowsOf(summary.previous, chosen) ?? []).map((row) => [row.name, row]));
+    const before = new Map(rowsOf(summary.previous, chosen).map((row) => [row.name, row]));
     fill(
       place,
       dataTable({
@@ -87,20 +86,30 @@ export function leagues(summary, filters, { state, setState, announce, botName }
   }
 
   draw();
-  return panel("League tables", kinds.length > 1 && h("div", { class: "presets", role: "group", "aria-label": "Kind" }, buttons), place);
+  const filtered = Object.keys(ALONE).some((name) => filters[name]) || filters.channel;
+  return panel("League tables", filtered && h("p", { class: "footnote" }, "All messages of the range, without the filters."), kinds.length > 1 && h("div", { class: "presets", role: "group", "aria-label": "Kind" }, buttons), place);
 }
 
-const SHARES = [["Reached", "reached"], ["Read", "read"], ["Clicked", "clicked"], ["Failed", "failed"]];
+/** Shares of the messages: heading, field, and the statuses of the events behind it. */
+const SHARES = [["Reached", "reached", ""], ["Read", "read", STEPS.read], ["Clicked", "clicked", STEPS.clicked], ["Failed", "failed", STEPS.unreached]];
+
+/** Whether a name stands for all names that are not counted separately. */
+const isRest = ({ name }) => !name || name === "other";
 
 /** A column for each share of the messages sent, with exact counts in CSV. */
 const columns = (label, filter, filters, before, labelOf, compared) => [
   {
     label: label.replace(/ies$/, "y").replace(/s$/, ""),
     value: (row) => row.name,
-    cell: (row) => (row.name === "other" || !row.name ? untrusted(row.name || "not named") : h("a", { href: hashOf("overview", { ...filters, ...ALONE, [filter]: row.name }) }, untrusted(labelOf(row.name), { max: 80 }))),
+    cell: (row) => (isRest(row) ? untrusted(row.name || "not named") : h("a", { href: hashOf("overview", { ...filters, ...ALONE, [filter]: row.name }) }, untrusted(labelOf(row.name), { max: 80 }))),
   },
   { label: "Messages", numeric: true, value: (row) => row.sent, cell: (row) => [figure(row.sent), " ", changed(row.sent, before.get(row.name)?.sent)] },
-  ...SHARES.flatMap(([name, field]) => [{ label: name, numeric: true, value: (row) => row[field], cell: (row) => [figure(row[field]), h("span", { class: "share" }, percent(row[field], row.sent))] }]),
+  ...SHARES.map(([name, field, status]) => ({
+    label: name,
+    numeric: true,
+    value: (row) => row[field],
+    cell: (row) => [status && !isRest(row) ? h("a", { href: eventsHash({ ...filters, ...ALONE, [filter]: row.name }, { status }) }, figure(row[field])) : figure(row[field]), h("span", { class: "share" }, percent(row[field], row.sent))],
+  })),
   ...(compared ? [{ label: "Change of reached (points)", numeric: true, value: (row) => difference(row, before.get(row.name)), cell: (row) => changedShare([row.reached, row.sent], before.get(row.name) && [before.get(row.name).reached, before.get(row.name).sent]) ?? "–" }] : []),
 ];
 

@@ -77,7 +77,7 @@ export function headline(summary, filters, announce) {
       ),
     ),
     channels.length > 0 &&
-      h("p", { class: "footnote" }, "Reached over ", channels.map(([channel, count], index) => [index ? ", " : null, h("span", { "data-channel": channel }, `${channelName(channel)} `, figure(count))]), ". A message that failed on one channel and arrived on another counts once."),
+      h("p", { class: "footnote" }, "Reached over ", channels.map(([channel, count], index) => [index ? ", " : null, h("span", { "data-channel": channel }, `${channelName(channel)} `, figure(count))]), ". A message that failed on one channel and arrived on another counts once.", Number.isFinite(reached.read) && [" Read: ", figure(reached.read, { "data-of": "read" }), "; clicked: ", figure(reached.clicked, { "data-of": "clicked" }), "."]),
     h("p", { class: "tools table-tools" }, copyButton("Copy", () => sentence(reached, open), announce, { class: "link", "aria-label": "Copy: People reached" })),
   );
 }

@@ -226,11 +226,11 @@ const regions = new Intl.DisplayNames(undefined, { type: "region", fallback: "co
 
 /** The name of a country by its ISO code; other words unchanged. */
 export function countryName(code) {
-  if (!code) return "Unknown";
+  if (!code || code === "-") return "Unknown";
   return /^[A-Z]{2}$/.test(code) ? regions.of(code) : code;
 }
 
-export function types(summary, announce) {
+export function types(summary, filters, announce) {
   const name = "Message types";
   if (!summary.message_types.length) return panel(name, h("p", { class: "muted" }, "No event in this range has a message type."));
   return panel(
@@ -243,7 +243,7 @@ export function types(summary, announce) {
       columns: [
         { label: "Type", value: (entry) => entry.message_type || "not named", cell: (entry) => untrusted(entry.message_type || "not named", { max: 80 }) },
         { label: "Channel", value: (entry) => entry.channel, cell: (entry) => badge(entry.channel) },
-        { label: "Events", numeric: true, value: (entry) => entry.count, cell: (entry) => figure(entry.count) },
+        { label: "Events", numeric: true, value: (entry) => entry.count, cell: (entry) => (entry.message_type && entry.message_type !== "other" ? linked(eventsHash(filters, { channel: entry.channel, type: entry.message_type }), entry.count) : figure(entry.count)) },
       ],
     }),
   );

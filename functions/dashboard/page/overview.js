@@ -21,6 +21,7 @@ const NAMES = ["bot", "tag", "campaign", "template", "country"];
 const ALONE = ["campaign", "template", "country"];
 /** State of the panels in the URL, which changes no figure. */
 const PANELS = ["kind", "a", "b"];
+const DAYS = 30;
 
 const wide = window.matchMedia("(min-width: 46.0625rem)");
 
@@ -50,24 +51,28 @@ export function mount({ main, signal, session, go, announce }) {
   // Folded panels are printed, too.
   window.addEventListener("beforeprint", () => { for (const box of results.querySelectorAll("details.fold")) box.open = true; }, { signal });
 
-  const change = (changes) => go("overview", { ...filters, ...state, ...changes });
+  /** The parameters of the URL: a range up to today stays one, so that a saved view is never outdated. */
+  const parameters = () => ({ ...filters, ...(state.days ? { from: "", to: "" } : {}), ...state });
+  const change = (changes) => go("overview", { ...parameters(), ...changes });
 
-  function read(parameters) {
-    const tz = isZone(parameters.tz) ? parameters.tz : ownZone();
-    const today = dayIn(now(), tz);
-    const to = isDay(parameters.to) ? parameters.to : today;
-    const from = isDay(parameters.from) ? parameters.from : dayPlus(to, -29);
-    return { from, to, tz, channel: parameters.channel ?? "", ...Object.fromEntries(NAMES.map((name) => [name, parameters[name] ?? ""])) };
+  function read(given) {
+    const tz = isZone(given.tz) ? given.tz : ownZone();
+    const to = isDay(given.to) ? given.to : dayIn(now(), tz);
+    const from = isDay(given.from) ? given.from : dayPlus(to, 1 - (lengthOf(given) || DAYS));
+    return { from, to, tz, channel: given.channel ?? "", ...Object.fromEntries(NAMES.map((name) => [name, given[name] ?? ""])) };
   }
+
+  /** The days of a range up to today; 0 for a range with dates. */
+  const lengthOf = ({ from, to, days }) => (from || to || !/^\d{1,3}$/.test(days ?? "") || Number(days) < 1 || Number(days) > MAX_DAYS ? 0 : Number(days));
 
   // Created once and then updated, so that an open list is not replaced.
   const today = () => dayIn(now(), filters?.tz ?? ownZone());
   const presetRange = (length) => ({ from: dayPlus(today(), 1 - length), to: today() });
-  const presets = PRESETS.map(([name, length]) => ({ length, button: h("button", { type: "button", onclick: () => change(presetRange(length)) }, name) }));
+  const presets = PRESETS.map(([name, length]) => ({ length, button: h("button", { type: "button", onclick: () => change({ from: "", to: "", days: length }) }, name) }));
   const field = (id, label, control) => h("div", { class: "field" }, h("label", { for: id }, label), control);
   const range = [["from", "From"], ["to", "To"]].map(([name, label]) => {
     const input = h("input", { type: "date", id: name, required: true });
-    input.addEventListener("change", () => isDay(input.value) && change({ [name]: input.value }));
+    input.addEventListener("change", () => isDay(input.value) && change({ from: filters.from, to: filters.to, days: "", [name]: input.value }));
     return { name, input, field: field(name, label, input) };
   });
   const choice = (name, label, list, text = (value) => value) => {
@@ -185,7 +190,7 @@ export function mount({ main, signal, session, go, announce }) {
             "p",
             { class: "tools" },
             filtered && h("button", { type: "button", onclick: () => change(Object.fromEntries([...NAMES, "channel"].map((name) => [name, ""]))) }, "Remove the filters"),
-            h("button", { type: "button", onclick: () => change(presetRange(90)) }, "Show 90 days"),
+            h("button", { type: "button", onclick: () => change({ from: "", to: "", days: 90 }) }, "Show 90 days"),
           ),
           !filtered && howToStart(),
         ),
@@ -194,7 +199,7 @@ export function mount({ main, signal, session, go, announce }) {
     }
     const setState = (changes) => {
       state = { ...state, ...changes };
-      history.replaceState(null, "", hashOf("overview", { ...filters, ...state }));
+      history.replaceState(null, "", hashOf("overview", parameters()));
     };
     fill(
       results,
@@ -213,16 +218,16 @@ export function mount({ main, signal, session, go, announce }) {
           heat(summary),
           spend(summary, announce),
           billing(summary, announce),
-          types(summary, announce),
+          types(summary, filters, announce),
         ],
       ),
     );
   }
 
   return {
-    update(parameters) {
-      filters = read(parameters);
-      state = Object.fromEntries(PANELS.map((name) => [name, parameters[name] ?? ""]));
+    update(given) {
+      filters = read(given);
+      state = { ...Object.fromEntries(PANELS.map((name) => [name, given[name] ?? ""])), days: lengthOf(given) || (given.from || given.to ? "" : DAYS) };
       updateControls();
       show();
     },

@@ -44,7 +44,7 @@ export function mount({ main, signal, replace, announce }) {
       into(body, "the search", run, ask(id), (answer) => {
         if (!answer) return byForm(id);
         const [only] = answer.found;
-        if (answer.found.length === 1 && !leftOut(answer)) {
+        if (answer.found.length === 1 && (only.kind === "message" || !leftOut(answer))) {
           if (only.kind === "recipient" && openable(only.recipient)) return replace("number", only.recipient);
           if (only.message_id && openable(nameOf(only))) return replace("message", nameOf(only));
         }

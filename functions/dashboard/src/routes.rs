@@ -51,9 +51,8 @@ pub(crate) fn router(parts: Arc<AppState>) -> Router {
         .with_state(parts)
 }
 
-/// Compresses answers with gzip if the caller accepts it. The lowest level makes an overview with hours ten
-/// times smaller; the template gives the function a third of a core, so a higher level would cost more time
-/// than it saves.
+/// Compresses answers with gzip if the caller accepts it, at the lowest level: the template gives the function a
+/// third of a core, so a higher level would cost more time than it saves.
 fn compression() -> CompressionLayer<SizeAbove> {
     CompressionLayer::new()
         .quality(CompressionLevel::Fastest)

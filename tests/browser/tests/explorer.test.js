@@ -29,19 +29,19 @@ test("the filters of the address are those of the request and of the form", asyn
   const { page, asked } = await explorer(t, `#/events?${new URLSearchParams(wanted)}`, () => ({ events: [event(1)], cursor: null, searched_to: null }));
   await page.locator(".events > li").waitFor();
   assert.deepEqual(asked, [{ ...wanted, limit: "100" }]);
-  await expect(page.getByLabel("From")).toHaveValue("2026-11-20T00:00");
-  await expect(page.getByLabel("To")).toHaveValue("2026-11-21T17:30");
-  await expect(page.getByLabel("Status")).toHaveValue(wanted.status);
-  await expect(page.getByLabel("Campaign")).toHaveValue("<b>c</b>");
+  await expect(page.getByLabel("From", { exact: true })).toHaveValue("2026-11-20T00:00");
+  await expect(page.getByLabel("To", { exact: true })).toHaveValue("2026-11-21T17:30");
+  await expect(page.getByLabel("Status", { exact: true })).toHaveValue(wanted.status);
+  await expect(page.getByLabel("Campaign", { exact: true })).toHaveValue("<b>c</b>");
   await expect(page.getByText("1 event. These are all.")).toBeVisible();
 
   // A changed word keeps the day, which is complete, and goes into the address.
-  await page.getByLabel("Country").fill("AE");
+  await page.getByLabel("Country", { exact: true }).fill("AE");
   await page.keyboard.press("Enter");
   await expect.poll(() => asked.at(-1)).toEqual({ ...wanted, country: "AE", limit: "100" });
   await expect(page).toHaveURL(/country=AE/);
   await page.goBack();
-  await expect(page.getByLabel("Country")).toHaveValue("IN");
+  await expect(page.getByLabel("Country", { exact: true })).toHaveValue("IN");
   await page.getByRole("button", { name: "Clear" }).click();
   await expect.poll(() => [asked.at(-1).channel, asked.at(-1).tz]).toEqual([undefined, "Asia/Kolkata"]);
 });

@@ -53,6 +53,9 @@ test("every figure is a link to its events, with the filters", async (t) => {
   assert.deepEqual(await linkOf(funnel.locator('a:has([data-step="read"])')), { ...range, channel: "WHATSAPP", status: "read,opened" });
   const reason = panel(page, "Why messages were not delivered").getByRole("row", { name: /Operator rejected/ });
   assert.deepEqual(await linkOf(reason.getByRole("link")), { ...range, channel: "SMS", reason: "Operator rejected the message" });
+  assert.deepEqual(await linkOf(panel(page, "Message types").getByRole("link")), { ...range, channel: "RCS", type: "template" });
+  const campaign = panel(page, "League tables").getByRole("row", { name: /^loyalty/ }).getByRole("link", { name: "25" });
+  assert.deepEqual(await linkOf(campaign), { from: range.from, to: range.to, tz: range.tz, campaign: "loyalty", status: "failed,not_sent,blocked,bounced,dropped,invalid,expired,revoked" });
   assert.deepEqual(await linkOf(page.getByRole("link", { name: "Show events" })), range);
 });
 
@@ -114,7 +117,7 @@ test("league tables sort, show the change, and filter by a name", async (t) => {
 
 test("a campaign replaces a bot and a tag, which do not combine with it", async (t) => {
   const { page, asked } = await overview(t, "#/overview?bot=732&tag=vip&channel=RCS");
-  await page.getByLabel("Campaign").selectOption("loyalty");
+  await page.getByLabel("Campaign", { exact: true }).selectOption("loyalty");
   await expect.poll(() => asked.at(-1).campaign).toBe("loyalty");
   assert.deepEqual([asked.at(-1).bot, asked.at(-1).tag, asked.at(-1).channel], [undefined, undefined, "RCS"]);
 });
@@ -127,6 +130,11 @@ test("A beside B compares two rows, and the URL keeps them", async (t) => {
   await page.getByLabel("Compare").selectOption("win-back");
   await expect(rows.nth(1)).toHaveText(/Reached\s*600 85.7%\s*600 85.7%\s*0 pts/);
   await expect(page).toHaveURL(/a=win-back&b=win-back/);
+});
+
+test("a league table says that it ignores the filters", async (t) => {
+  const { page } = await overview(t, "#/overview?channel=RCS");
+  await expect(panel(page, "League tables")).toContainText("All messages of the range, without the filters.");
 });
 
 test("money is shown with its currency, and what has no price", async (t) => {
@@ -186,6 +194,17 @@ test("a view can be saved under a name, opened and removed", async (t) => {
   await page.locator(".menu summary").click();
   await page.getByRole("button", { name: "Remove <b>RCS</b>" }).click();
   await expect(page.locator(".menu-list")).toContainText("No saved views yet.");
+});
+
+test("a range up to today stays one in a saved view", async (t) => {
+  const { page, asked } = await overview(t);
+  await page.getByRole("button", { name: "7 days" }).click();
+  await expect(page).toHaveURL(/#\/overview\?.*days=7/);
+  assert.doesNotMatch(page.url(), /from=|to=/);
+  await expect.poll(() => (Date.parse(asked.at(-1).to) - Date.parse(asked.at(-1).from)) / 86_400_000).toBe(6);
+  await page.getByLabel("From", { exact: true }).fill("2026-01-05");
+  await expect(page).toHaveURL(/from=2026-01-05&to=\d{4}-\d{2}-\d{2}/);
+  assert.doesNotMatch(page.url(), /days=/);
 });
 
 test("saved views are limited, and the address of a person cannot be saved", async (t) => {
