@@ -22,7 +22,7 @@ test("the overview shows figures, a chart, its summary and its table", async (t)
   for (const name of ["Volume over time", "From sent to clicked", "Fallback to SMS", "Why messages were not delivered", "Billable by category", "Message types"]) {
     await page.getByRole("heading", { level: 2, name }).waitFor();
   }
-  const chart = page.getByRole("img", { name: /events in 30 days/ });
+  const chart = page.getByRole("img", { name: /events in 30 days/ }).first();
   await chart.waitFor();
   const painted = () => chart.evaluate((canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0));
   await expect.poll(painted, "the chart is drawn").toBe(true);
@@ -72,7 +72,7 @@ test("the range picker accepts presets and days, and rejects a range that ends b
   await page.getByLabel("To", { exact: true }).fill(figures.to);
   await page.getByLabel("From", { exact: true }).fill(figures.to);
   await page.waitForURL(`**/#/overview?from=${figures.to}&to=${figures.to}&*`);
-  await page.getByRole("img", { name: /24 hours/ }).waitFor();
+  await page.getByRole("img", { name: /24 hours/ }).first().waitFor();
   await page.goto(`${base}/#/overview?from=${figures.to}&to=${figures.from}`);
   await page.getByRole("alert").getByText("ends before it starts").waitFor();
 });
