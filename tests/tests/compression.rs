@@ -33,7 +33,9 @@ async fn asked(
     }
     let bytes = STANDARD.decode(body).unwrap();
     let mut text = String::new();
-    GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
+    GzDecoder::new(bytes.as_slice())
+        .read_to_string(&mut text)
+        .unwrap();
     (payload, text)
 }
 
@@ -55,18 +57,26 @@ async fn answers_are_compressed_if_the_request_accepts_gzip() {
     }
     for accept in ["gzip;q=0", "br", ""] {
         let (answer, text) = asked(&dashboard, "/openapi.json", "", accept).await;
-        assert_eq!((&answer["isBase64Encoded"], text.as_str()), (&json!(false), expected.as_str()));
+        assert_eq!(
+            (&answer["isBase64Encoded"], text.as_str()),
+            (&json!(false), expected.as_str())
+        );
     }
     // Below one packet, compression saves nothing.
     let (small, text) = asked(&dashboard, "/healthz", "", "gzip").await;
-    assert_eq!((&small["isBase64Encoded"], text.as_str()), (&json!(false), r#"{"status":"ok"}"#));
+    assert_eq!(
+        (&small["isBase64Encoded"], text.as_str()),
+        (&json!(false), r#"{"status":"ok"}"#)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_answer_that_hardly_compresses_stays_within_the_limit_of_lambda() {
     const LAMBDA_BYTES: usize = 6_291_556;
     let stack = Stack::start().await;
-    let receiver = stack.function("event-webhook", &[("ACK_BUDGET_MS", "60000")]).await;
+    let receiver = stack
+        .function("event-webhook", &[("ACK_BUDGET_MS", "60000")])
+        .await;
     for number in 0..30 {
         let record = json!([{
             "message_id": format!("large-{number}"), "mobile": "919876543210", "status": "Failed", "channel": "RCS",
@@ -76,7 +86,10 @@ async fn a_large_answer_that_hardly_compresses_stays_within_the_limit_of_lambda(
     }
     let dashboard = stack.function("dashboard", &[]).await;
     let (packed, text) = asked(&dashboard, "/api/events", "day=2025-06-15&limit=200", "gzip").await;
-    assert_eq!((&packed["statusCode"], &packed["isBase64Encoded"]), (&json!(200), &json!(true)));
+    assert_eq!(
+        (&packed["statusCode"], &packed["isBase64Encoded"]),
+        (&json!(200), &json!(true))
+    );
     assert!(text.len() > 4_000_000, "{} bytes", text.len());
     assert!(packed["body"].as_str().unwrap().len() < LAMBDA_BYTES);
 }

@@ -69,7 +69,9 @@ fn answer(name: &str, request: &HeaderMap, cached: &'static str) -> Result<Respo
         .into_iter()
         .find(|(word, _)| mentions(request, &header::ACCEPT_ENCODING, word));
     if let Some((word, bytes)) = accepted {
-        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(word));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_ENCODING, HeaderValue::from_static(word));
         *response.body_mut() = Body::from(bytes);
     } else {
         let mut plain = Vec::new();
@@ -89,7 +91,8 @@ fn mentions(request: &HeaderMap, name: &header::HeaderName, word: &str) -> bool 
         .any(|part| {
             let (item, weight) = part.split_once(';').unwrap_or((part, ""));
             let weight = weight.trim().strip_prefix("q=").unwrap_or("1");
-            item.trim().trim_start_matches("W/") == word && weight.parse::<f32>().is_ok_and(|weight| weight > 0.0)
+            item.trim().trim_start_matches("W/") == word
+                && weight.parse::<f32>().is_ok_and(|weight| weight > 0.0)
         })
 }
 
@@ -122,7 +125,11 @@ mod tests {
         ] {
             let packed = page(accepting(encodings)).await.unwrap();
             let sent = packed.headers().get(header::CONTENT_ENCODING);
-            assert_eq!(sent.map(HeaderValue::as_bytes), expected.map(str::as_bytes), "{encodings}");
+            assert_eq!(
+                sent.map(HeaderValue::as_bytes),
+                expected.map(str::as_bytes),
+                "{encodings}"
+            );
         }
         let mut headers = accepting("br");
         let tag = page(headers.clone()).await.unwrap().headers()[header::ETAG].clone();
@@ -154,7 +161,10 @@ mod tests {
         assert_eq!(page.headers()[header::CACHE_CONTROL], "no-cache");
         // A file of another version is not served under the name of this one.
         for name in ["app.js", "0000000000000000/app.js"] {
-            assert!(file(Path(name.to_owned()), HeaderMap::new()).await.is_err(), "{name}");
+            assert!(
+                file(Path(name.to_owned()), HeaderMap::new()).await.is_err(),
+                "{name}"
+            );
         }
     }
 
