@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use webhook_ingest::operations::config::{ConfigError, Hidden, Reader, StorageConfig};
 
-use crate::roles::AccessRole;
+use crate::{roles::AccessRole, summary::RateCard};
 
 /// Configuration of the dashboard.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct DashboardConfig {
     pub role: AccessRole,
     /// `DASHBOARD_REDRIVE` (`false`): whether the function may change the queues.
     pub redrive: bool,
+    /// `RATE_CARD`: the prices of messages, see [`RateCard`].
+    pub rate_card: Option<RateCard>,
     /// `DASHBOARD_ACCESS` (`AWS_IAM`): `SIGN_IN` if the URL is public; then `DASHBOARD_AUTH` is required.
     pub public: bool,
 }
@@ -35,6 +37,7 @@ impl DashboardConfig {
             auth_refresh: Duration::ZERO,
             role: AccessRole::Operator,
             redrive: false,
+            rate_card: None,
             public: false,
         }
     }
@@ -63,6 +66,7 @@ impl DashboardConfig {
             auth_refresh: Duration::from_secs(reader.number("AUTH_REFRESH_SECONDS", 300, 1, 86_400)),
             role: reader.choice("DASHBOARD_ROLE", &roles, AccessRole::Agent),
             redrive: reader.choice("DASHBOARD_REDRIVE", &[("false", false), ("true", true)], false),
+            rate_card: reader.parsed("RATE_CARD", RateCard::parse),
             public,
         };
         reader.finish(config)

@@ -54,6 +54,7 @@ use webhook_ingest::{
 pub use access::AccessError;
 pub use config::DashboardConfig;
 pub use roles::AccessRole;
+pub use summary::RateCard;
 
 /// This function's name in logs.
 const FUNCTION: &str = "dashboard";
@@ -93,7 +94,7 @@ impl Dashboard {
         let (dynamodb, rollups) = (&aws.dynamodb, &config.rollups_table);
         let parts = Arc::new(AppState {
             table: table::EventsTable::new(dynamodb.clone(), config.storage.events_table.clone()),
-            counters: summary::Counters::new(dynamodb.clone(), rollups.clone()),
+            counters: summary::Counters::new(dynamodb.clone(), rollups.clone(), config.rate_card.clone()),
             people: people::People::new(dynamodb.clone(), rollups.clone()),
             queues: queues::Queues::new(
                 aws.sqs.clone(),

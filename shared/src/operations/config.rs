@@ -116,6 +116,8 @@ impl StorageConfig {
 /// Configuration of `projector`.
 #[derive(Debug, Clone)]
 pub struct RollupsConfig {
+    /// `EVENTS_TABLE`.
+    pub events_table: String,
     /// `ROLLUPS_TABLE`.
     pub rollups_table: String,
     /// `DEAD_LETTER_QUEUE_URL`.
@@ -134,6 +136,7 @@ impl RollupsConfig {
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(lookup);
         let config = Self {
+            events_table: reader.text("EVENTS_TABLE"),
             rollups_table: reader.text("ROLLUPS_TABLE"),
             dead_letter_queue_url: reader.url("DEAD_LETTER_QUEUE_URL"),
             roots: reader.roots(),
@@ -229,6 +232,21 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 self.faults
                     .push(format!("{name} must be a whole number from {least} to {most}"));
                 default
+            }
+        }
+    }
+
+    /// An optional value. A fault of `parse` continues a sentence that begins with the variable's name.
+    pub fn parsed<T, E: fmt::Display>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        match parse(&self.optional(name)?) {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                self.faults.push(format!("{name} {fault}"));
+                None
             }
         }
     }

@@ -249,6 +249,7 @@ async fn erased_data_is_removed_from_the_files_of_a_running_instance() {
         );
         let event = provider::read(receivers::receiver("event-webhook").unwrap().formats, &body).unwrap();
         let arrival = Arrival {
+            stored_at: None,
             at: UNTIL,
             retention_days: 180,
             late_after_hours: 72,
