@@ -1,6 +1,6 @@
 // The overview: figures of a range of days.
 
-import { ApiError, get, latest, now } from "./api.js";
+import { get, latest, now } from "./api.js";
 import { fill, h, plain } from "./dom.js";
 import { dayName, dayPlus, daysIn, isDay, plural, when } from "./format.js";
 import { heat } from "./heat.js";
@@ -140,17 +140,8 @@ export function mount({ main, signal, session, go, announce }) {
     for (const list of Object.keys(known)) for (const name of names(summary[list])) known[list].add(name);
   }
 
-  /** The response. Earlier versions of the API do not know all parameters and say so with 400. */
-  async function ask(signalOf) {
-    const { from, to, bot, tag, channel } = filters;
-    const hours = daysIn(from, to) <= HOURLY_DAYS ? undefined : "false";
-    try {
-      return await get("api/summary", { ...filters, compare: "true", hours }, { signal: signalOf });
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 400 || !/unknown/i.test(error.message)) throw error;
-      return get("api/summary", { from, to, bot, tag, channel }, { signal: signalOf });
-    }
-  }
+  /** The response, with hours only if the chart shows them. */
+  const ask = (inner) => get("api/summary", { ...filters, compare: "true", hours: daysIn(filters.from, filters.to) <= HOURLY_DAYS ? undefined : "false" }, { signal: inner });
 
   async function show() {
     const length = daysIn(filters.from, filters.to);
