@@ -8,6 +8,9 @@ import { chromium } from "playwright-core";
 const run = promisify(execFile);
 const MESSAGES = "3000";
 const COUNTED_MS = 60_000;
+/** Where a fallback is searched: days, and messages. */
+const DAYS = 30;
+const MAX_LOOKED = 300;
 const VIEWPORT = { width: 1280, height: 860 };
 
 /** Waits until the number of counted events does not change any more. */
@@ -23,15 +26,29 @@ async function counted(base) {
   }
 }
 
-/** A delivered SMS that followed a failed RCS message, with a reply if there is one. */
+/** Messages whose SMS was delivered, of the last days, the newest first. */
+async function* deliveredSms(base) {
+  for (let daysAgo = 0; daysAgo < DAYS; daysAgo += 1) {
+    const day = new Date(Date.now() - daysAgo * 86_400_000).toISOString().slice(0, 10);
+    let cursor = "";
+    do {
+      const query = new URLSearchParams({ day, channel: "SMS", status: "delivered", limit: "200", ...(cursor && { cursor }) });
+      const page = await (await fetch(`${base}/api/events?${query}`)).json();
+      yield* page.events.map(({ message_id: id }) => id);
+      cursor = page.cursor;
+    } while (cursor);
+  }
+}
+
+/** A message that arrived as SMS after another channel failed, with a reply if there is one. */
 async function fallbackMessage(base) {
-  const { events } = await (await fetch(`${base}/api/events?channel=SMS&status=delivered&limit=50`)).json();
   let found = null;
-  for (const { message_id: id } of events) {
+  let looked = 0;
+  for await (const id of deliveredSms(base)) {
     const message = await (await fetch(`${base}/api/messages/${encodeURIComponent(id)}`)).json();
-    if (message.journey.length < 2) continue;
-    found ??= message;
-    if (message.answers.length) return message;
+    if (message.journey.length > 1) found ??= message;
+    if (message.journey.length > 1 && message.answers.length) return message;
+    if ((looked += 1) >= MAX_LOOKED) break;
   }
   if (!found) throw new Error("the simulation has no fallback");
   return found;
