@@ -22,7 +22,7 @@ const ROWS = [
   ["template", /^132\d{3}\b|template (is )?(paused|disabled|not found|does not exist|mismatch)/i],
   ["parameters", /^13100[89]\b|invalid parameter|missing parameter/i],
   ["too_fast", /^(130429|131056|80007)\b|requests allowed per second|rate limit|too many requests|status code 429/i],
-  ["no_rcs", /rcs (is )?(disabled|not (enabled|supported|available))|disabled rcs|not rcs|no rcs|bot is not launched|status code 404\b/i],
+  ["no_rcs", /rcs (is )?(disabled|not (enabled|supported|available))|disabled rcs|not rcs|no rcs|capability check failed|bot is not launched|status code 404\b/i],
   ["unreachable", /handset (is )?(unreachable|off)|device is off|switched off|absent subscriber|not reachable|out of coverage/i],
   ["operator", /operator rejected|rejected by (the )?(operator|carrier|network)/i],
   ["do_not_disturb", /\b(dnd|ndnc)\b|do not disturb/i],

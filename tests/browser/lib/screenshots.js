@@ -54,7 +54,7 @@ async function fallbackMessage(base) {
   return found;
 }
 
-/** Fills an instance and writes `overview.png`, `message.png` and `person.png` to a folder. */
+/** Fills an instance and writes `overview.png` and `message.png` to a folder. */
 export async function screenshots(instance, folder) {
   await run(instance.command, ["--data", instance.data, "simulate", "--url", instance.base, "--messages", MESSAGES, "--seed", "7"], { env: { ...process.env, WEBHOOK_AUTH: instance.auth }, timeout: 300_000 });
   await counted(instance.base);
@@ -66,7 +66,6 @@ export async function screenshots(instance, folder) {
     for (const [name, hash, ready] of [
       ["overview", "", "canvas"],
       ["message", `#/message/${encodeURIComponent(message.message_id)}`, ".timeline"],
-      ["person", `#/number/${encodeURIComponent(message.recipient)}`, ".bubble"],
     ]) {
       await page.goto("about:blank");
       await page.goto(`${instance.base}/${hash}`);

@@ -49,6 +49,7 @@ test("the words of each provider have their meaning", () => {
   for (const [words, meaning] of [
     ["Number is RCS disabled or Bot is not launched with the number's provider", "no_rcs"],
     ["User disabled RCS", "no_rcs"],
+    ["Capability check failed", "no_rcs"],
     ["Request failed with status code 404", "no_rcs"],
     ["Request failed with status code 503", "provider_fault"],
     ["Operator rejected the message", "operator"],
