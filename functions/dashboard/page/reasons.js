@@ -22,11 +22,12 @@ const ROWS = [
   ["template", /^132\d{3}\b|template (is )?(paused|disabled|not found|does not exist|mismatch)/i],
   ["parameters", /^13100[89]\b|invalid parameter|missing parameter/i],
   ["too_fast", /^(130429|131056|80007)\b|requests allowed per second|rate limit|too many requests|status code 429/i],
-  ["no_rcs", /rcs (is )?(disabled|not (enabled|supported|available))|disabled rcs|not rcs|no rcs|capability check failed|bot is not launched|status code 404\b/i],
+  ["no_rcs", /rcs (is )?(disabled|not (enabled|supported|available))|disabled rcs|not support(ed)? rcs|not rcs|no rcs|capability check failed|bot is not launched|status code 404\b/i],
   ["unreachable", /handset (is )?(unreachable|off)|device is off|switched off|absent subscriber|not reachable|out of coverage/i],
+  ["phone_full", /memory is full|(sim|inbox|storage) (is )?full/i],
   ["operator", /operator rejected|rejected by (the )?(operator|carrier|network)/i],
   ["do_not_disturb", /\b(dnd|ndnc)\b|do not disturb/i],
-  ["dlt", /\bdlt\b|entity id|\btm ?id\b|header not (registered|approved)/i],
+  ["dlt", /\bdlt\b|tm-?chain|entity id|\btm ?id\b|header not (registered|approved)/i],
   ["no_credit", /cr[eé]dit|prepaid|insufficient (balance|funds)|low balance/i],
   ["duplicate", /duplic/i],
   ["mailbox_full", /\b[45]\.2\.2\b|mailbox (is )?full|over ?quota/i],
@@ -36,7 +37,7 @@ const ROWS = [
   ["mail_later", /\b4\.\d\.\d+\b|greylist|try again later/i],
   ["wrong_number", /invalid (number|mobile|msisdn|destination)|unknown subscriber|number (is )?(invalid|not valid)/i],
   ["expired", /\bexpired\b|ttl|validity period/i],
-  ["provider_fault", /^(131000|131016|131057)\b|status code 5\d\d|internal( server)? error|service unavailable/i],
+  ["provider_fault", /^(131000|131016|131057)\b|status code (401|5\d\d)|internal( server)? error|service unavailable/i],
 ];
 
 /** Longer words than these are not searched. */

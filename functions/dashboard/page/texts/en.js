@@ -101,6 +101,11 @@ export const reasons = {
     means: "The phone was off or without network until the provider gave up.",
     next: "Send it again later.",
   },
+  phone_full: {
+    because: "the phone had no space for it",
+    means: "The phone’s memory for messages is full.",
+    next: "Ask the person to delete messages, then send it again.",
+  },
   operator: {
     because: "the mobile operator rejected it",
     means: "The person’s mobile operator did not accept the message.",
