@@ -7,7 +7,7 @@ import schemathesis
 # Dimensions of the overview that do not combine with each other.
 EXCLUSIVE = [("bot", "tag"), ("campaign",), ("template",), ("country",)]
 # Days of a range in UTC, and in another time zone.
-MAX_DAYS, MAX_ZONE_DAYS = 366, 31
+MAX_DAYS, MAX_ZONE_DAYS = 366, 92
 
 
 def day(text):

@@ -16,8 +16,9 @@ def test_the_api_answers_as_its_description_says(instance):
         ]
     )
     command = [Path(sys.executable).parent / "schemathesis", "run", f"{instance.url}/openapi.json"]
+    # One worker: with several, CPython 3.11 fails in ast.parse ("recursion depth mismatch"), which hypothesis calls.
     # Fixed requests: a failure is the same in every run. Links and states need no test: no response creates an object.
-    options = ["--seed", "1", "--max-examples", "8", "--phases", "coverage,fuzzing", "--workers", "4", "--no-color"]
+    options = ["--seed", "1", "--max-examples", "8", "--phases", "coverage,fuzzing", "--no-color"]
     environment = {**os.environ, "SCHEMATHESIS_HOOKS": "openapi_hooks", "PYTHONPATH": str(HERE)}
     run = subprocess.run(
         [*command, *options], cwd=instance.path, env=environment, capture_output=True, text=True, timeout=300

@@ -1,19 +1,24 @@
-// Starts the page: session, routing and focus.
+// Starts the page: session, routing, keys and focus. Each view is loaded when it is opened.
 //
 // The route is in the hash, because phone numbers must not appear in server logs or referrers.
 
 import { SIGN_IN, get, remove } from "./api.js";
 import { fill, h } from "./dom.js";
-import { looksLikePerson, zone } from "./format.js";
-import { failed } from "./states.js";
-import * as deadLetters from "./dead-letters.js";
-import * as live from "./live.js";
-import * as message from "./message.js";
-import * as number from "./number.js";
-import * as overview from "./overview.js";
-import * as signIn from "./sign-in.js";
+import { zone } from "./format.js";
+import { hashOf } from "./links.js";
+import { failed, loading } from "./states.js";
 
-const VIEWS = { overview, message, number, live, "dead-letters": deadLetters };
+const VIEWS = {
+  overview: () => import("./overview.js"),
+  events: () => import("./explorer.js"),
+  message: () => import("./message.js"),
+  number: () => import("./number.js"),
+  search: () => import("./search.js"),
+  live: () => import("./live.js"),
+  "dead-letters": () => import("./dead-letters.js"),
+};
+/** Views with an id in their path. */
+const WITH_ID = ["message", "number", "search"];
 const ROLES = { viewer: "Viewer", agent: "Agent", operator: "Operator" };
 
 const main = document.getElementById("main");
@@ -25,6 +30,8 @@ const announcer = document.getElementById("announcer");
 let session = null;
 let current = null;
 let signingIn = false;
+/** Number of the last call of `show`: a view that loads slowly must not replace a newer one. */
+let turn = 0;
 // The view that redirected an unsuccessful search; not part of the URL.
 let redirectOptions = null;
 
@@ -34,28 +41,24 @@ function route() {
   const [name, ...rest] = path.split("/");
   const parameters = Object.fromEntries(new URLSearchParams(query));
   if (!Object.hasOwn(VIEWS, name)) return { name: "overview", parameters: {} };
-  if (name === "message" || name === "number") {
+  if (WITH_ID.includes(name)) {
     let id = rest.join("/");
     try {
       id = decodeURIComponent(id);
     } catch {
       // Not percent-encoded, for example typed by hand: used unchanged.
     }
-    if (name === "number" && !id) return { name: "message", parameters: {} };
+    if (name !== "message" && !id) return { name: "message", parameters: {} };
     return { name, parameters: { id } };
   }
   return { name, parameters };
 }
 
-function hashOf(name, parameters) {
-  if (name === "message" || name === "number") return `#/${name}/${encodeURIComponent(parameters)}`;
-  const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value)).toString();
-  return `#/${name}${query ? `?${query}` : ""}`;
-}
+const hashFor = (name, parameters) => (WITH_ID.includes(name) ? `#/${name}/${encodeURIComponent(parameters)}` : hashOf(name, parameters));
 
 /** Navigates to a view, with a history entry. */
 function go(name, parameters) {
-  const hash = hashOf(name, parameters);
+  const hash = hashFor(name, parameters);
   if (location.hash === hash) show();
   else location.hash = hash;
 }
@@ -63,7 +66,7 @@ function go(name, parameters) {
 /** Navigates to a view, and replaces the current history entry. */
 function replace(name, parameters, options = null) {
   redirectOptions = options;
-  history.replaceState(null, "", hashOf(name, parameters));
+  history.replaceState(null, "", hashFor(name, parameters));
   show();
 }
 
@@ -75,14 +78,13 @@ function announce(text) {
   announcing = setTimeout(() => { announcer.textContent = text; }, 100);
 }
 
-function show() {
+async function show() {
   if (!session || signingIn) return;
   const { name, parameters } = route();
   const options = redirectOptions;
   redirectOptions = null;
-  const view = VIEWS[name];
-  document.title = `${view.title(parameters)} · netcore-webhooks`;
-  const tab = name === "number" ? "message" : name;
+  const mine = (turn += 1);
+  const tab = WITH_ID.includes(name) ? "" : name;
   for (const link of document.querySelectorAll("#views a")) {
     if (link.dataset.view === tab) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -90,12 +92,28 @@ function show() {
   field.value = parameters.id ?? "";
   const same = current?.name === name && current.id === parameters.id;
   const first = current === null;
-  if (current?.name !== name) {
+  const isNew = current?.name !== name;
+  if (isNew) {
     current?.leave.abort();
-    const leave = new AbortController();
-    current = { name, leave };
+    current = { name, leave: new AbortController(), id: parameters.id };
+    fill(main, loading("the view"));
+  }
+  let view;
+  try {
+    view = await VIEWS[name]();
+  } catch {
+    if (mine !== turn) return;
+    // After an update, the files of an old page do not exist any more.
+    fill(main, h("h1", { tabindex: "-1" }, "This view could not be loaded"), failed(new Error("The connection failed, or this page was updated since you opened it."), () => location.reload()));
+    current = null;
+    return;
+  }
+  // A later call shows the view, also if it is for the same view.
+  if (mine !== turn) return;
+  document.title = `${view.title(parameters)} · netcore-webhooks`;
+  if (!current.view) {
     fill(main);
-    current.view = view.mount({ main, signal: leave.signal, session, go, replace, announce });
+    current.view = view.mount({ main, signal: current.leave.signal, session, go, replace, announce });
   }
   current.id = parameters.id;
   current.view.update({ ...parameters, ...options });
@@ -120,7 +138,7 @@ function startSession(answer) {
   );
   current?.leave.abort();
   current = null;
-  show();
+  return show();
 }
 
 async function signOut() {
@@ -133,36 +151,49 @@ async function signOut() {
   showSignIn();
 }
 
-function showSignIn() {
+async function showSignIn() {
   if (signingIn) return;
   signingIn = true;
   session = null;
+  turn += 1;
   current?.leave.abort();
   current = null;
   fill(account);
   search.hidden = true;
   document.getElementById("views").hidden = true;
   document.title = "Sign in · netcore-webhooks";
+  const signIn = await import("./sign-in.js");
   signIn.show({
     main,
-    done: (answer) => {
-      startSession(answer);
+    done: async (answer) => {
+      await startSession(answer);
       main.querySelector("h1")?.focus({ preventScroll: true });
     },
   });
 }
 
 async function start() {
+  // Loaded at the same time as the session.
+  VIEWS[route().name]().catch(() => {});
   try {
-    startSession(await get("api/session"));
+    await startSession(await get("api/session"));
   } catch (error) {
     if (error.signIn || error.status === 401) return showSignIn();
     fill(main, h("h1", { tabindex: "-1" }, "The dashboard did not start"), failed(error, start));
   }
 }
 
+/** Whether a key is typed into a control. */
+const isTyping = (element) => element?.closest("input, select, textarea, [contenteditable]") !== null;
+
 window.addEventListener(SIGN_IN, showSignIn);
 window.addEventListener("hashchange", show);
+window.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || document.querySelector("dialog[open]")) return;
+  event.preventDefault();
+  field.focus();
+  field.select();
+});
 document.getElementById("skip").addEventListener("click", (event) => {
   // The hash contains the route, so the link must not change it.
   event.preventDefault();
@@ -171,8 +202,7 @@ document.getElementById("skip").addEventListener("click", (event) => {
 search.addEventListener("submit", (event) => {
   event.preventDefault();
   const text = field.value.trim();
-  if (!text) return;
-  go(looksLikePerson(text) ? "number" : "message", text);
+  if (text) go("search", text);
 });
 document.getElementById("zone").textContent = ` (${zone()})`;
 

@@ -2,9 +2,9 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-// Allowed link targets: views and this deployment's API. This ensures that content of webhooks never
-// becomes a link.
-const LINK = /^(#|api\/|openapi\.json$)/;
+// Allowed link targets: views, this deployment's API, and a place on a map by its degrees. This ensures that
+// content of webhooks never becomes a link.
+const LINK = /^(#|api\/|openapi\.json$|https:\/\/www\.openstreetmap\.org\/\?mlat=-?\d{1,2}\.\d{6}&mlon=-?\d{1,3}\.\d{6}$)/;
 
 // Characters that are invisible or reorder text. They are shown as code points, so that a text cannot imitate another.
 const INVISIBLE = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/;

@@ -1,9 +1,10 @@
 // Renders events, in the same way in all views.
 
-import { h, untrusted } from "./dom.js";
-import { figure, personKind, utc, when } from "./format.js";
+import { mapOf, partsOf } from "./content.js";
+import { h, icon, untrusted } from "./dom.js";
+import { figure, personKind, size, utc, when } from "./format.js";
 import { badge, chip, tone } from "./status.js";
-import { answeredOf, keyOf, nameOf, textOf } from "./story.js";
+import { answeredOf, keyOf, nameOf } from "./story.js";
 
 // Order of the fields in an event's details; other fields follow.
 const NAMES = {
@@ -60,13 +61,27 @@ export function numberLink(number) {
   return h("a", { href: `#/number/${encodeURIComponent(number)}` }, shown);
 }
 
-/** The texts of an event: the reason of a failure, or the text of a click or message. */
-export function remark(event) {
-  const words = textOf(event);
-  const parts = [];
-  if (event.remarks) parts.push(h("span", { class: "remark" }, untrusted(event.remarks)));
-  if (words) parts.push(h("q", { class: "quote" }, untrusted(words)));
-  return parts;
+/** The reason of a failure, and the content of an event. */
+export const remark = (event) => [event.remarks && h("p", { class: "remark" }, untrusted(event.remarks)), contentOf(event)];
+
+/** The content of an event: texts, files, places and buttons. */
+export const contentOf = (event) => partsOf(event).map(part);
+
+const FILE = "M4 1.5h5l3.5 3.5v9.5h-8.5zM9 1.5V5h3.5";
+const PLACE = "M8 14.5s-4.5-4.6-4.5-8a4.5 4.5 0 0 1 9 0c0 3.4-4.5 8-4.5 8M8 5a1.5 1.5 0 1 0 0 3 1.5 1.5 0 0 0 0-3";
+
+function part(it) {
+  if (it.kind === "file") {
+    const facts = [it.type && untrusted(it.type, { max: 80 }), it.bytes && size(it.bytes)].filter(Boolean);
+    return h("p", { class: "part" }, icon(FILE), h("span", null, "File ", it.name && untrusted(it.name, { max: 120 }), facts.length > 0 && [" (", facts.flatMap((one, index) => (index ? [", ", one] : [one])), ")"]));
+  }
+  if (it.kind === "place") {
+    const href = mapOf(it);
+    const degrees = untrusted(`${it.latitude}, ${it.longitude}`, { max: 60 });
+    return h("p", { class: "part" }, icon(PLACE), h("span", null, "Location ", it.name && [untrusted(it.name, { max: 200 }), ", "], degrees, href && [" ", h("a", { href, target: "_blank", rel: "noreferrer" }, "Show on a map")]));
+  }
+  if (it.kind === "buttons") return h("ul", { class: "buttons", "aria-label": "Buttons of the message" }, it.labels.map((label) => h("li", null, untrusted(label, { max: 60 }))));
+  return h("q", { class: "quote" }, it.kind === "tap" && h("span", { class: "muted" }, "Tapped: "), untrusted(it.text));
 }
 
 /** All stored fields of an event, collapsed. */

@@ -4,6 +4,8 @@ import { h } from "./dom.js";
 
 const exact = new Intl.NumberFormat();
 const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
+const tenths = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+const compactSize = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 });
 const share = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
 const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const localClock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
@@ -57,6 +59,17 @@ export function duration(ms) {
   const rest = next ? Math.floor((size % length) / next[1]) : 0;
   return rest ? `${whole} ${name} ${rest} ${next[0]}` : `${whole} ${name}`;
 }
+
+const SIZES = ["bytes", "KB", "MB", "GB"];
+
+/** A size of a file, with 1 KB = 1,000 bytes. */
+export function size(bytes) {
+  const unit = Math.min(SIZES.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
+  return bytes === 1 ? "1 byte" : `${compactSize.format(bytes / 1000 ** unit)} ${SIZES[unit]}`;
+}
+
+/** A duration, below a minute with tenths of a second. */
+export const shortDuration = (ms) => (ms >= 1000 && ms < 60_000 ? `${tenths.format(ms / 1000)} s` : duration(ms));
 
 /** The UTC day of a time, as `YYYY-MM-DD`. */
 export const dayText = (ms) => new Date(ms).toISOString().slice(0, 10);

@@ -1,28 +1,50 @@
-// A message: its result in one sentence, its delivery path, and its timeline.
+// A message: its result in one sentence, what failures mean, its delivery path, and its timeline. It updates
+// itself while its result can still change.
 
-import { ApiError, get, latest, messagePath } from "./api.js";
+import { answerOf, explained } from "./answer.js";
+import { ApiError, get, latest, messagePath, now } from "./api.js";
+import { copyButton } from "./copy.js";
 import { fill, h, icon, untrusted } from "./dom.js";
-import { details, fact, flags, messageLink, numberLink, remark } from "./events.js";
-import { dayOf, duration, personKind, plural, when } from "./format.js";
+import { fact, messageLink, numberLink } from "./events.js";
+import { duration, personKind, when } from "./format.js";
 import { empty, into } from "./states.js";
-import { badge, channelName, chip, status, tone } from "./status.js";
-import { answeredOf, everything, headline, isSameLeg, keyOf, nameOf } from "./story.js";
+import { badge, chip, status, tone } from "./status.js";
+import { answeredOf, everything, headline, isFinal } from "./story.js";
+import { texts } from "./texts/all.js";
+import { journey, timeline } from "./timeline.js";
 
 const NUMBER_DIGITS = { min: 6, max: 15 };
-/** Maximum lanes for channels; further channels share the last lane. */
-const MAX_LANES = 3;
 /** Maximum pages of events that are loaded for a message. */
 const MAX_PARTS = 10;
 /** Prefix of tokens, which replace ids that the user's role may not see. */
 const TOKEN = "~";
 
+/** Pauses between two requests while the page is open: the first, and the longest. */
+const FIRST_PAUSE_MS = 5_000;
+const LONGEST_PAUSE_MS = 60_000;
+/** An open page stops to ask after this time; the button continues. */
+const WATCHED_MS = 30 * 60_000;
+
 export const title = ({ id }) => (id ? (id.startsWith(TOKEN) ? "Message" : `Message ${id}`) : "Messages");
 
-export function mount({ main, signal, session, replace }) {
+export function mount({ main, signal, session, replace, announce }) {
   const run = latest(signal);
   const heading = h("h1", { tabindex: "-1" });
+  const notice = h("p", { class: "tools" });
   const body = h("div", { class: "results" });
-  fill(main, h("div", { class: "title" }, heading), body);
+  const live = h("span", { class: "muted" });
+  fill(main, h("div", { class: "title" }, heading), notice, body);
+  let timer = null;
+  /** The shown response as text, to see changes. */
+  let shown = "";
+  let pause = FIRST_PAUSE_MS;
+  let until = 0;
+  /** The message whose result can still change: `{id, message}`, or null. */
+  let watched = null;
+
+  const hidden = () => document.visibilityState === "hidden";
+  const stop = () => clearTimeout(timer);
+  signal.addEventListener("abort", stop);
 
   function none(id) {
     fill(
@@ -35,26 +57,29 @@ export function mount({ main, signal, session, replace }) {
     );
   }
 
-  async function load(id, fallback) {
-    const ask = async (inner) => {
-      try {
-        const message = await get(messagePath(id), {}, { signal: inner });
-        // The first response already has the state for all events; the others only add events.
-        for (let part = 1; message.cursor && part < MAX_PARTS; part += 1) {
-          const { events, cursor } = await get(messagePath(id), { cursor: message.cursor }, { signal: inner });
-          message.events.push(...events);
-          message.cursor = cursor;
-        }
-        return message;
-      } catch (error) {
-        if (error instanceof ApiError && error.status === 404) return null;
-        throw error;
+  async function ask(id, inner) {
+    try {
+      const message = await get(messagePath(id), {}, { signal: inner });
+      // The first response already has the state for all events; the others only add events.
+      for (let part = 1; message.cursor && part < MAX_PARTS; part += 1) {
+        const { events, cursor } = await get(messagePath(id), { cursor: message.cursor }, { signal: inner });
+        message.events.push(...events);
+        message.cursor = cursor;
       }
-    };
-    await into(body, "the message", run, ask, (message) => {
+      return message;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return null;
+      throw error;
+    }
+  }
+
+  async function load(id, fallback) {
+    stop();
+    await into(body, "the message", run, (inner) => ask(id, inner), (message) => {
       if (message) {
-        fill(heading, "Message ", untrusted(message.message_id, { max: 120, class: "id" }));
-        return draw(message, body, () => load(id, false));
+        pause = FIRST_PAUSE_MS;
+        until = now() + WATCHED_MS;
+        return show(id, message);
       }
       const count = id.replace(/\D/g, "").length;
       // A number with brackets or a word looks like an id.
@@ -63,8 +88,61 @@ export function mount({ main, signal, session, replace }) {
     });
   }
 
+  function show(id, message) {
+    const opened = new Set([...body.querySelectorAll("[data-event]:has(details[open])")].map((step) => step.dataset.event));
+    shown = JSON.stringify(message);
+    fill(notice);
+    fill(heading, "Message ", untrusted(message.message_id, { max: 120, class: "id" }));
+    draw(message, body, { reload: () => load(id, false), announce, live });
+    watch(id, message);
+    for (const step of body.querySelectorAll("[data-event]")) if (opened.has(step.dataset.event)) step.querySelector("details").open = true;
+  }
+
+  /** Asks again while the result can change. */
+  function watch(id, message) {
+    stop();
+    watched = isFinal(message, now()) || now() > until ? null : { id, message };
+    fill(live, watched && "Updates automatically.");
+    if (!watched) return;
+    timer = setTimeout(check, pause);
+    pause = Math.min(LONGEST_PAUSE_MS, pause * 1.5);
+  }
+
+  async function check() {
+    if (hidden() || !watched) return;
+    const { id, message } = watched;
+    let fresh;
+    try {
+      fresh = await run((inner) => ask(id, inner));
+    } catch {
+      // The shown result stays; the next request may succeed.
+      watch(id, message);
+      return;
+    }
+    if (!fresh) return;
+    if (JSON.stringify(fresh) === shown) {
+      watch(id, message);
+      return;
+    }
+    pause = FIRST_PAUSE_MS;
+    const first = headline(fresh).text;
+    // Nothing moves under the focus of a user.
+    if (body.contains(document.activeElement)) {
+      announce("There are new events.");
+      fill(notice, h("button", { type: "button", class: "show-new", onclick: () => { show(id, fresh); heading.focus(); } }, "Show the new events"));
+      return;
+    }
+    show(id, fresh);
+    announce(first);
+  }
+
+  document.addEventListener("visibilitychange", check, { signal });
+
   return {
     update({ id, from }) {
+      stop();
+      watched = null;
+      fill(notice);
       if (!id) {
         fill(heading, "Find a message");
         fill(
@@ -72,9 +150,9 @@ export function mount({ main, signal, session, replace }) {
           h(
             "div",
             { class: "panel" },
-            h("p", null, "Type a message id or a person’s number into the search field above."),
+            h("p", null, "Type into the search field above what you know: a message id, a person’s number or its last digits, an e-mail address, a request id, callback data or a campaign. The key / goes to the field."),
             h("p", null, "A message shows its result and its events on all channels. A number shows everything that was sent to a person, and the replies."),
-            h("p", { class: "muted" }, "Include the country code. Spaces, dashes and + are ignored."),
+            h("p", { class: "muted" }, "Include the country code if you know it. Spaces, dashes and + are ignored."),
           ),
         );
         return;
@@ -87,16 +165,27 @@ export function mount({ main, signal, session, replace }) {
   };
 }
 
-function draw(message, body, reload) {
+function draw(message, body, { reload, announce, live }) {
   const first = headline(message);
   const events = everything(message);
   const number = message.recipient ?? events.find((event) => event.recipient)?.recipient;
   const further = [...new Set(events.flatMap((event) => event.identities ?? []))].filter((id) => id !== number).slice(0, 16);
   const times = events.map((event) => event.event_time);
   const answered = message.events.find((event) => event.in_reply_to);
+  const answer = answerOf(message, texts());
   fill(
     body,
     h("p", { class: `headline ${tone(first.state)}` }, icon(status(first.state).icon), h("span", { class: "untrusted", dir: "auto" }, untrusted(first.text, { max: 2000 }))),
+    h("p", { class: "for-customer" }, h("span", { class: "muted" }, "For the customer: "), h("span", { "data-answer": "" }, untrusted(answer, { max: 600 }))),
+    h(
+      "p",
+      { class: "tools" },
+      copyButton("Copy answer", () => answer, announce),
+      copyButton("Copy link", () => location.href, announce),
+      h("button", { type: "button", onclick: reload }, "Refresh"),
+      live,
+    ),
+    meanings(message),
     h(
       "dl",
       { class: "facts" },
@@ -111,110 +200,23 @@ function draw(message, body, reload) {
     message.journey.length > 1 && journey(message),
     message.cursor && h("p", { class: "muted" }, "This message has more events than this page shows."),
     timeline(message, events),
-    h("p", null, h("button", { type: "button", onclick: reload }, "Refresh")),
   );
 }
 
-/** The legs as a row of boxes: channel and final state. */
-function journey(message) {
+/** What the reasons of failures mean, and what to do next; null if the dictionary knows none of them. */
+function meanings(message) {
+  const found = explained(message, texts());
+  if (!found.length) return null;
   return h(
     "section",
-    { class: "panel", "aria-labelledby": "journey" },
-    h("h2", { id: "journey" }, "Delivery path"),
+    { class: "panel", "aria-labelledby": "meaning" },
+    h("h2", { id: "meaning" }, "Why it did not arrive at once"),
     h(
-      "ol",
-      { class: "legs" },
-      message.journey.map((leg) =>
-        h(
-          "li",
-          { class: `leg ${tone(leg.state)}`, "data-leg": leg.channel },
-          h("div", { class: "leg-head" }, badge(leg.channel), chip(leg.state)),
-          h("div", null, when(leg.state_time)),
-          nameOf(leg) === nameOf(message) ? h("div", { class: "muted" }, "this message") : h("div", { class: "leg-id" }, messageLink(leg.message_id, nameOf(leg))),
-          isSameLeg(leg, message.outcome) && h("div", { class: "muted" }, "final result"),
-        ),
+      "ul",
+      { class: "meanings" },
+      found.map(({ channel, reason, means, next }) =>
+        h("li", null, h("p", null, badge(channel), " ", h("span", { class: "remark" }, untrusted(reason, { max: 160 }))), h("p", null, means), h("p", null, h("strong", null, "Next: "), next)),
       ),
     ),
-  );
-}
-
-/** Events of the whole journey by time, with one lane for each channel and one for replies. */
-function timeline(message, events) {
-  const answers = new Set(message.answers.map(keyOf));
-  const channels = [...new Set(message.journey.map((leg) => leg.channel))];
-  const count = Math.min(MAX_LANES, Math.max(1, channels.length)) + (answers.size ? 1 : 0);
-  const laneOf = (event) => {
-    if (answers.has(keyOf(event))) return count - 1;
-    return Math.min(Math.max(0, channels.indexOf(event.channel)), MAX_LANES - 1);
-  };
-  const lanes = events.map(laneOf);
-  // A lane branches off the lane of the previous event; a reply branches off the message that it replies to.
-  const ends = Array.from({ length: count }, (_, lane) => lanes.lastIndexOf(lane));
-  const origins = events.map((event, index) => {
-    const lane = lanes[index];
-    let from = null;
-    if (answers.has(keyOf(event))) {
-      const answered = events.findIndex((other) => nameOf(other) === answeredOf(event) && !answers.has(keyOf(other)));
-      from = answered >= 0 && answered < index ? lanes[answered] : null;
-    } else if (index > 0 && lanes.indexOf(lane) === index) {
-      from = lanes[index - 1];
-    }
-    if (from === null || from >= lane) return null;
-    ends[from] = Math.max(ends[from], index);
-    return from;
-  });
-  const rails = (index, heading) =>
-    h(
-      "span",
-      { class: "rails", "aria-hidden": "true" },
-      Array.from({ length: count }, (_, lane) => {
-        const first = lanes.indexOf(lane);
-        const up = first >= 0 && index > first && index <= ends[lane];
-        const down = heading ? up : first >= 0 && index < ends[lane] && index >= first;
-        return h(
-          "span",
-          { class: `rail${up ? " up" : ""}${down ? " down" : ""}` },
-          !heading && origins[index] === lane && h("span", { class: `hop hop-${lanes[index] - lane}` }),
-          !heading && lanes[index] === lane && h("span", { class: "dot" }, icon(status(events[index].status).icon)),
-        );
-      }),
-    );
-  let day = null;
-  const items = events.flatMap((event, index) => {
-    const isAnswer = answers.has(keyOf(event));
-    const gap = index ? event.event_time - events[index - 1].event_time : 0;
-    const today = dayOf(event.event_time);
-    const heading = today === day ? [] : [h("li", { class: "step day" }, rails(index, true), h("div", null, today))];
-    day = today;
-    const other = nameOf(event) !== nameOf(message);
-    return [
-      ...heading,
-      h(
-        "li",
-        { class: `step ${tone(event.status)}${isAnswer ? " is-reply" : ""}`, "data-channel": event.channel, "data-status": event.status },
-        rails(index, false),
-        h(
-          "div",
-          { class: "step-body" },
-          h("div", { class: "event-head" }, chip(event.status), badge(event.channel), when(event.event_time, { clock: true }), gap > 0 && h("span", { class: "muted" }, `+${duration(gap)}`), isAnswer && h("span", { class: "flag" }, "answer"), flags(event)),
-          h("div", { class: "event-text" }, remark(event)),
-          other &&
-            h(
-              "div",
-              { class: "event-meta" },
-              h("span", null, h("span", { class: "muted" }, isAnswer ? "Answer " : "Message "), messageLink(event.message_id, nameOf(event))),
-              isAnswer && event.in_reply_to && h("span", null, h("span", { class: "muted" }, "to "), answeredOf(event) === nameOf(message) ? "this message" : messageLink(event.in_reply_to, answeredOf(event))),
-            ),
-          details(event),
-        ),
-      ),
-    ];
-  });
-  return h(
-    "section",
-    { class: "panel", "aria-labelledby": "timeline" },
-    h("h2", { id: "timeline" }, "Timeline"),
-    h("p", { class: "summary-line" }, `${plural(events.length, "event")} in order of time${channels.length > 1 ? `, ${channels.map(channelName).join(" then ")}` : ""}${answers.size ? `, with ${plural(answers.size, "answer")}` : ""}.`),
-    h("ol", { class: "timeline" }, items),
   );
 }

@@ -1,8 +1,9 @@
-// A person: all messages to and from a number, by journey, in pages.
+// A person: the conversation with a number, newest first, in pages. A message, its delivery and the replies to it
+// are one entry.
 
 import { ApiError, address, get, latest, messagePath, recipientPath } from "./api.js";
 import { fill, h, untrusted } from "./dom.js";
-import { messageLink, numberLink, row } from "./events.js";
+import { contentOf, messageLink, numberLink, row } from "./events.js";
 import { csvLink } from "./files.js";
 import { personKind, plural, when } from "./format.js";
 import { empty, failed, into } from "./states.js";
@@ -100,7 +101,7 @@ export function mount({ main, signal, session, replace, announce }) {
     ids = answer.ids ?? ids;
     for (const { journey, outcome, events } of answer.journeys) {
       const id = (journey[0] ?? outcome).message_id;
-      const known = journeys.get(id) ?? { id, journey, events: [] };
+      const known = journeys.get(id) ?? { id, journey, outcome, events: [] };
       known.events.push(...events.map((position) => answer.events[position]));
       journeys.set(id, known);
     }
@@ -144,8 +145,8 @@ export function mount({ main, signal, session, replace, announce }) {
   };
 }
 
-/** A journey as a list item: its legs, and its events collapsed. */
-function group({ id, journey, events }, opened) {
+/** A journey as a list item: the message with its result, the replies below it, and all events collapsed. */
+function group({ id, journey, outcome, events }, opened) {
   const ids = new Set(journey.map((leg) => leg.message_id));
   const answers = events.filter((event) => !ids.has(event.message_id)).length;
   const box = h("details", { "data-group": id }, h("summary", null, plural(events.length, "event"), answers ? `, ${plural(answers, "answer")}` : null));
@@ -155,22 +156,44 @@ function group({ id, journey, events }, opened) {
     open();
     box.open = true;
   }
+  const inOrder = [...events].sort((a, b) => a.event_time - b.event_time);
+  const own = inOrder.filter((event) => ids.has(event.message_id) && event.status !== "clicked" && !outcome.incoming);
+  const replies = inOrder.filter((event) => !own.includes(event) && (outcome.incoming || event.status === "clicked" || event.status === "received"));
+  const text = own.map(contentOf).find((parts) => parts.length > 0);
   return h(
     "li",
-    { class: "group panel" },
-    h("h2", null, messageLink(id)),
-    journey.map((leg, index) =>
-      h(
-        "p",
-        { class: "event-head" },
-        index > 0 && h("span", { class: "muted" }, "then"),
-        badge(leg.channel),
-        chip(leg.state),
-        when(leg.state_time),
-        leg.message_id !== id && messageLink(leg.message_id),
-        leg.reason && h("span", { class: "remark" }, untrusted(leg.reason, { max: 160 })),
+    { class: "group" },
+    h(
+      "div",
+      { class: outcome.incoming ? "bubble is-person" : "bubble" },
+      h("h2", null, messageLink(id)),
+      text,
+      !outcome.incoming && campaign(own),
+      journey.map((leg, index) =>
+        h(
+          "p",
+          { class: "event-head" },
+          index > 0 && h("span", { class: "muted" }, "then"),
+          badge(leg.channel),
+          chip(leg.state),
+          when(leg.state_time),
+          leg.message_id !== id && messageLink(leg.message_id),
+          leg.reason && h("span", { class: "remark" }, untrusted(leg.reason, { max: 160 })),
+        ),
       ),
+      outcome.incoming && inOrder.map(contentOf),
+      outcome.incoming && box,
     ),
-    box,
+    !outcome.incoming && replies.map(reply),
+    !outcome.incoming && box,
   );
 }
+
+const campaign = (events) => {
+  const name = events.map((event) => event.campaign).find((value) => typeof value === "string" && value);
+  return name && h("p", { class: "muted" }, "Campaign ", untrusted(name, { max: 80 }));
+};
+
+/** What the person answered or tapped. */
+const reply = (event) =>
+  h("div", { class: "bubble is-person", "data-reply": event.message_id }, contentOf(event), h("p", { class: "event-head" }, badge(event.channel), chip(event.status), when(event.event_time)));

@@ -30,6 +30,18 @@ export const ORDER = Object.keys(STATUSES);
 
 export const CHANNELS = ["RCS", "SMS", "WHATSAPP", "EMAIL"];
 
+/** Statuses that prove that a message did not arrive on its channel. */
+export const FAILURES = ["failed", "not_sent", "blocked", "bounced", "dropped", "invalid", "expired", "revoked"];
+
+/** The statuses that each step of an overview counts, for links to its events. */
+export const STEPS = {
+  sent: "sent", delivered: "delivered", read: "read,opened", clicked: "clicked", received: "received",
+  failed: "failed,bounced,expired,revoked", not_sent: "not_sent,dropped,invalid", blocked: "blocked", unreached: FAILURES.join(","),
+};
+
+/** Whether a channel can report that a person read a message: SMS cannot. */
+export const READ_REPORTED = (channel) => channel !== "SMS";
+
 const CHANNEL_NAMES = { WHATSAPP: "WhatsApp", EMAIL: "E-mail" };
 
 /** Label and shapes of a status. The label of an unlisted status is the provider's word. */

@@ -1,7 +1,8 @@
 // Describes the result of a message in one sentence. Pure functions of the API's response.
 
+import { textOf } from "./content.js";
 import { duration } from "./format.js";
-import { channelName } from "./status.js";
+import { FAILURES, READ_REPORTED, channelName } from "./status.js";
 import { cut } from "./dom.js";
 
 /** The id of the message of an event or leg, or its token for roles that see only redacted ids. */
@@ -13,7 +14,6 @@ export const answeredOf = (event) => event.in_reply_to_token ?? event.in_reply_t
 /** A unique key of an event. Roles that see no numbers get no status key; channel and status replace it. */
 export const keyOf = (event) => JSON.stringify([nameOf(event), event.status_key ?? [event.channel, event.status], event.event_time]);
 
-const FAILURES = ["failed", "not_sent", "blocked", "bounced", "dropped", "invalid", "expired", "revoked"];
 const SUCCESS = ["delivered", "read"];
 const LONGEST_REASON = 160;
 
@@ -25,39 +25,6 @@ const clip = (text) => {
   return one.length > LONGEST_REASON ? `${cut(one, LONGEST_REASON)}…` : one;
 };
 const clause = (text) => clip(text).replace(/[.\s]+$/, "");
-const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
-
-/** The text of a person's message or click; null if an event has none. */
-export function textOf(event) {
-  const { click, content } = event;
-  if (isObject(click)) {
-    const answer = click.interactive_type;
-    const taps = [click.suggestionResponse, click.button_type, click.text_type, answer?.button_reply, answer?.list_reply, click];
-    const tap = taps.find(isObject);
-    const text = [tap.text, tap.title, tap.plainText, tap.postbackData, tap.postBack?.data, tap.payload, tap.url].find((value) => typeof value === "string" && value.trim());
-    if (text) return text.trim();
-  }
-  if (typeof content === "string" && content.trim()) return content.trim();
-  if (!isObject(content)) return null;
-  if (typeof content.text === "string" && content.text.trim()) return content.text.trim();
-  // A gateway nests a card or carousel in `message`, and a file in a field with its kind, or in `text`.
-  if (isObject(content.message)) return textOf({ content: content.message });
-  if (typeof content.title === "string") return [content.title, content.description].filter((value) => typeof value === "string").join(": ");
-  const nested = ["text", "image", "video", "audio", "document"].map((kind) => content[kind]).find(isObject);
-  const file = content.userFile?.payload ?? nested ?? (content.fileName || content.fileUrl || content.fileUri ? content : null);
-  if (isObject(file)) return `File ${file.fileName ?? file.fileUrl ?? file.fileUri ?? ""}`.trim() + (file.mimeType ? ` (${file.mimeType})` : "");
-  const spot = isObject(content.location) ? content.location : content;
-  if (spot.latitude !== undefined && spot.longitude !== undefined) return `Location ${spot.latitude}, ${spot.longitude}`;
-  if (typeof content.title === "string") return [content.title, content.description].filter((value) => typeof value === "string").join(": ");
-  for (const [kind, value] of Object.entries(content)) {
-    // Some accounts get a list of one.
-    const part = Array.isArray(value) ? value[0] : value;
-    if (!kind.endsWith("_type") || !isObject(part)) continue;
-    const text = [part.text, part.caption, part.filename, part.emoji].find((value) => typeof value === "string" && value.trim());
-    if (text) return text.trim();
-  }
-  return null;
-}
 
 /** Whether two legs or events belong to the same message and channel. */
 export const isSameLeg = (one, other) => nameOf(one) === nameOf(other) && one.channel === other.channel;
@@ -71,6 +38,19 @@ export function everything(message) {
       return !seen.has(key) && seen.add(key);
     })
     .sort((a, b) => a.event_time - b.event_time);
+}
+
+/** After this time, a failure has no fallback any more; after the longest time that a journey lasts, nothing changes. */
+const FALLBACK_MS = 3_600_000;
+const JOURNEY_MS = 72 * 3_600_000;
+
+/** Whether the result of a message will not change any more. `now` and all times are epoch milliseconds. */
+export function isFinal({ outcome }, now) {
+  if (!outcome) return false;
+  const age = now - outcome.state_time;
+  if (outcome.incoming || outcome.state === "read" || age > JOURNEY_MS) return true;
+  if (FAILURES.includes(outcome.state)) return age > FALLBACK_MS;
+  return outcome.state === "delivered" && !READ_REPORTED(outcome.channel);
 }
 
 /** The result of a message: one sentence, and a state. */
@@ -92,8 +72,7 @@ export function headline(message) {
   const { reason } = message.journey.find((leg) => isSameLeg(leg, outcome)) ?? {};
   if (reason) text += before.length ? ` (${channelName(outcome.channel)}: ${clause(reason)})` : `: ${clause(reason)}`;
   if (outcome.state === "sent") text += "; no delivery reported yet";
-  // There are no read receipts for SMS.
-  if (outcome.state === "delivered" && outcome.channel !== "SMS") text += "; no reading reported yet";
+  if (outcome.state === "delivered" && READ_REPORTED(outcome.channel)) text += "; no reading reported yet";
   if (outcome.state === "read" && outcome.state_time > outcome.sent_time) text += `, ${duration(outcome.state_time - outcome.sent_time)} after it was sent`;
   if (beside.length) {
     text += `; also ${beside.map((other) => `${(VERBS[other.state] ?? other.state).toLowerCase()} over ${channelName(other.channel)}`).join(", ")}`;

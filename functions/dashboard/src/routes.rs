@@ -19,8 +19,15 @@ use axum::{
     routing::get,
 };
 use http::header;
+use tower_http::{
+    CompressionLevel,
+    compression::{CompressionLayer, predicate::SizeAbove},
+};
 
 use crate::{AppState, assets, caller::Caller, handlers, refusal::Refusal};
+
+/// A smaller answer fits into one packet.
+const MIN_COMPRESSED_BYTES: u64 = 1_024;
 
 /// The router of all paths. The extensions of every response contain its [`MatchedPath`].
 pub(crate) fn router(parts: Arc<AppState>) -> Router {
@@ -38,9 +45,18 @@ pub(crate) fn router(parts: Arc<AppState>) -> Router {
         .route("/", get(assets::page))
         .route("/assets/{*file}", get(assets::file))
         .method_not_allowed_fallback(async || Refusal::MethodNotAllowed)
+        .layer(compression())
         .layer(middleware::from_fn(name_path))
         .fallback(unknown)
         .with_state(parts)
+}
+
+/// Compresses answers with gzip if the caller accepts it, at the lowest level: the template gives the function a
+/// third of a core, so a higher level would cost more time than it saves.
+fn compression() -> CompressionLayer<SizeAbove> {
+    CompressionLayer::new()
+        .quality(CompressionLevel::Fastest)
+        .compress_when(SizeAbove::new(MIN_COMPRESSED_BYTES))
 }
 
 /// The paths of the JSON API.

@@ -2,6 +2,7 @@
 // the content security policy fails the test that opened the page.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before } from "node:test";
 import { expect as playwrightExpect } from "@playwright/test";
 import { chromium } from "playwright-core";
@@ -52,10 +53,25 @@ export function browser() {
       await context.close();
       if (!expectErrors) assert.deepEqual(troubles, []);
     });
+    if (process.env.PAGE) await serveFrom(context, process.env.PAGE);
     if (prepare) await prepare(page);
     await page.goto(`${at}/${hash}`);
     return page;
   };
+}
+
+/** Serves the page's files from a folder instead of those in the command, so that a change needs no build. */
+async function serveFrom(context, folder) {
+  await context.route(/\/assets\//, async (route) => {
+    const path = new URL(route.request().url()).pathname.replace(/^\/assets\/[0-9a-f]{16}\//, "");
+    const kind = { js: "text/javascript", css: "text/css", svg: "image/svg+xml" }[path.split(".").at(-1)];
+    await route.fulfill({ path: `${folder}/${path}`, contentType: kind });
+  });
+  await context.route((url) => url.pathname === "/", async (route) => {
+    const response = await route.fetch();
+    const version = /"assets\/([0-9a-f]{16})\//.exec(await response.text())[1];
+    await route.fulfill({ response, body: readFileSync(`${folder}/index.html`, "utf8").replaceAll('"assets/', `"assets/${version}/`) });
+  });
 }
 
 export const api = async (path) => {
@@ -104,4 +120,4 @@ export const expectFocus = (page, property, value) => expect.poll(() => page.eva
 export const heading = (page, name) => page.getByRole("heading", { level: 1, name });
 
 /** Waits until the overview shows its figures. */
-export const figuresShown = (page) => page.locator(".results:not([aria-busy]) .cards").waitFor();
+export const figuresShown = (page) => page.locator(".results:not([aria-busy]) .counts").first().waitFor();

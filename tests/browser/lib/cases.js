@@ -80,6 +80,10 @@ linked.bodies = [
   ],
 ];
 
+/** A location, as Netcore documents it. */
+export const place = { number: "919000000109" };
+place.bodies = [["incoming-webhook", [{ message_id: "MxPlace", from: "fG2uBk2yZaj3TkwN", received_at: noon(1), message_type: "location", message_details: { location: { latitude: 46.2760738253062, longitude: 10.312510281801224 } }, to: `+${place.number}` }]]];
+
 /** An id that looks like a phone number, and a phone number that looks like an id. */
 export const digits = { id: "20261121-0000-77", number: "919000000103" };
 digits.bodies = [["event-webhook", [netcore({ message_id: digits.id, mobile: digits.number, requestid: "req-digits", status: "Sent" }, noon(1))]]];
@@ -215,4 +219,4 @@ deadLetters.bodies = [deadLetters.shown, deadLetters.redriven, deadLetters.disca
   JSON.stringify([{ mobile: deadLetters.number, status: "Sent", channel: "RCS", requestid: word }]),
 ]);
 
-export const all = [journey, read, linked, digits, many, figures, words, billed, evil, deadLetters].flatMap(({ bodies }) => bodies);
+export const all = [journey, read, linked, place, digits, many, figures, words, billed, evil, deadLetters].flatMap(({ bodies }) => bodies);

@@ -36,14 +36,14 @@ test("the cards match a recount of the posted events", async (t) => {
   await expect(cell(/^Delivered/)).toHaveAttribute("value", "4");
   await expect(cell(/^Failed/)).toHaveAttribute("value", "1");
   // The sum of sent, not sent and blocked, without failed: 20 + 2.
-  await expect(page.locator(".lead")).toContainText("of 22 RCS messages fell back to SMS; 80% of those were delivered");
+  await expect(page.getByRole("region", { name: "Fallback to SMS" }).first()).toContainText("of 22 RCS messages fell back to SMS; 80% of those were delivered");
 });
 
 test("the table of the chart matches a recount of the stored events", async (t) => {
   const page = await open(t, `#/overview?${query}`);
   await figuresShown(page);
   await page.getByText("Figures as a table").click();
-  const table = page.getByRole("table", { name: /for each UTC/ });
+  const table = page.getByRole("table", { name: /for each (day|hour)/ });
   // A header, a row per hour of the two days, and the sum.
   await expect(table.locator("tr")).toHaveCount(2 * 24 + 2);
   const rows = await table.locator("tr").evaluateAll((all) => all.map((row) => [...row.cells].map((cell) => cell.innerText)));
@@ -68,15 +68,17 @@ test("reasons and funnel match the summary", async (t) => {
   const page = await open(t, `#/overview?${query}`);
   await figuresShown(page);
   const reasons = page.getByRole("table", { name: "Reasons as the providers report them" });
-  const shown = () => reasons.locator("tbody tr").evaluateAll((rows) => rows.map((row) => [row.cells[0].innerText, row.cells[1].innerText, row.cells[2].innerText].join("|")).sort());
+  const shown = () => reasons.locator("tbody tr").evaluateAll((rows) => rows.map((row) => [row.cells[0].querySelector(".untrusted").innerText, row.cells[1].innerText, row.cells[2].innerText].join("|")).sort());
   await expect.poll(shown).toEqual(["Figures: device is off|RCS|3", "Figures: no RCS|RCS|2", "Figures: operator|SMS|1"]);
   for (const entry of summary.funnel) {
     const table = page.locator("section", { hasText: "From sent to clicked" }).getByRole("table", { name: entry.channel, exact: true });
-    for (const step of ["sent", "delivered", "read", "clicked"]) {
+    // SMS has no read receipts.
+    const steps = entry.channel === "SMS" ? ["sent", "delivered", "clicked"] : ["sent", "delivered", "read", "clicked"];
+    for (const step of steps) {
       await expect(table.locator(`[data-step="${step}"]`), `${entry.channel} ${step}`).toHaveAttribute("value", String(entry[step]));
     }
   }
-  assert.deepEqual(summary.bots.includes(figures.bot) && summary.tags.includes(figures.tag), true);
+  assert.ok(summary.bots.includes(figures.bot) && summary.tags.some(({ name }) => name === figures.tag));
 });
 
 test("many statuses and channels do not lengthen the overview", async (t) => {
@@ -89,7 +91,7 @@ test("many statuses and channels do not lengthen the overview", async (t) => {
   await expect(page.locator(".summary-line").first()).toContainText(/other 21\b/);
   // All of them are in the table.
   await page.getByText("Figures as a table").click();
-  await expect(page.getByRole("table", { name: /for each UTC/ }).locator("tr").first().locator("th")).toHaveCount(1 + words.statuses + 1);
+  await expect(page.getByRole("table", { name: /for each (day|hour)/ }).locator("tr").first().locator("th")).toHaveCount(1 + words.statuses + 1);
   const panel = page.getByRole("region", { name: "From sent to clicked" });
   await expect(panel.getByRole("table")).toHaveCount(4);
   await panel.getByRole("button", { name: "Show all 6 channels" }).click();

@@ -2,10 +2,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { textOf } from "../../../functions/dashboard/page/content.js";
 import { isDay, days, daysIn, duration, looksLikeNumber, percent } from "../../../functions/dashboard/page/format.js";
 import { daysToAsk } from "../../../functions/dashboard/page/live.js";
 import { inOrder } from "../../../functions/dashboard/page/status.js";
-import { headline, textOf } from "../../../functions/dashboard/page/story.js";
+import { headline, isFinal } from "../../../functions/dashboard/page/story.js";
 
 const at = Date.UTC(2026, 10, 21, 12);
 const event = (message_id, channel, status, seconds, more = {}) => ({ message_id, channel, status, status_key: `${channel}#${status}#${seconds}`, event_time: at + seconds * 1000, ...more });
@@ -51,6 +52,16 @@ test("one sentence states the result of a message", () => {
     [message([], []), "No status of this message is known yet."],
   ];
   for (const [given, expected] of cases) assert.equal(headline(given).text, expected);
+});
+
+test("a result is final if nothing can change it", () => {
+  const now = at + 3_600_000;
+  const aged = (state, channel, minutes, more = {}) => isFinal({ outcome: { channel, state, state_time: now - minutes * 60_000, ...more } }, now);
+  assert.deepEqual(
+    [aged("read", "RCS", 1), aged("delivered", "SMS", 1), aged("received", "RCS", 1, { incoming: true }), aged("failed", "RCS", 61), aged("sent", "RCS", 72 * 60 + 1)],
+    [true, true, true, true, true],
+  );
+  assert.deepEqual([aged("sent", "RCS", 1), aged("delivered", "RCS", 1), aged("failed", "RCS", 59), isFinal({ outcome: null }, now)], [false, false, false, false]);
 });
 
 test("a reason of ten thousand characters is shortened in the sentence", () => {

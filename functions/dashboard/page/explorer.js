@@ -1,0 +1,164 @@
+// The events of any range, with filters, an order, and CSV. Every figure of the overview leads here.
+
+import { address, get, latest, now } from "./api.js";
+import { fill, h } from "./dom.js";
+import { row } from "./events.js";
+import { csvLink } from "./files.js";
+import { dayPlus, plural, when } from "./format.js";
+import { savedMenu } from "./saved.js";
+import { empty, failed, into } from "./states.js";
+import { CHANNELS, ORDER, STATUSES, STEPS, channelName } from "./status.js";
+import { dayIn, isZone, ownZone } from "./zones.js";
+
+const PAGE = 100;
+/** Maximum rows of the list; the CSV file has more. */
+const MAX_ROWS = 2000;
+/** Groups of statuses that the overview counts together. */
+const GROUPS = [["Did not arrive", STEPS.unreached], ["Read or opened", STEPS.read], ["Failed, bounced or expired", STEPS.failed], ["Not sent", STEPS.not_sent]];
+/** Filters with a text: parameter, label, and an example. */
+const TEXTS = [["tag", "Tag", ""], ["bot", "Bot", ""], ["campaign", "Campaign", ""], ["template", "Template", ""], ["reason", "Reason", ""], ["type", "Message type", ""], ["country", "Country", "IN"]];
+const TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2})?$/;
+
+export const title = () => "Events";
+
+const wide = window.matchMedia("(min-width: 46.0625rem)");
+
+export function mount({ main, signal, session, go, announce }) {
+  const run = latest(signal);
+  let filters = {};
+  /** The range of the URL; without one, it is the last days. */
+  let given = {};
+  let cursor = null;
+  let count = 0;
+
+  const form = h("form", { class: "filters", "aria-label": "Filters" });
+  const formLabel = h("summary", null, "Filters");
+  const formBox = h("details", { class: "filter-box", open: wide.matches }, formLabel, form);
+  const tools = h("p", { class: "tools" });
+  const list = h("ol", { class: "events", "aria-label": "Events" });
+  const more = h("div", { class: "more-events" });
+  const body = h("div", { class: "results" });
+  fill(
+    main,
+    h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Events"), h("p", { class: "subtitle" }, "Single events, by the time they happened."), h("div", { class: "title-tools" }, savedMenu({ announce }), h("button", { type: "button", onclick: () => print() }, "Print"))),
+    formBox,
+    tools,
+    body,
+  );
+  wide.addEventListener("change", () => { formBox.open = wide.matches; }, { signal });
+
+  const field = (id, label, control) => h("div", { class: "field" }, h("label", { for: id }, label), control);
+  const controls = new Map();
+  const add = (name, label, control) => {
+    controls.set(name, control);
+    return field(control.id, label, control);
+  };
+  const select = (name, options) => h("select", { id: name }, options.map(([value, text]) => h("option", { value }, text)));
+  fill(
+    form,
+    add("from", "From", h("input", { type: "datetime-local", id: "from" })),
+    add("to", "To", h("input", { type: "datetime-local", id: "to" })),
+    add("channel", "Channel", select("channel", [["", "All"], ...CHANNELS.map((name) => [name, channelName(name)])])),
+    add("status", "Status", select("status", [["", "All"], ...ORDER.map((word) => [word, STATUSES[word].label]), ...GROUPS.map(([text, value]) => [value, text])])),
+    TEXTS.filter(([name]) => session.may.see_numbers || name !== "country").map(([name, label, example]) => add(name, label, h("input", { id: name, autocomplete: "off", spellcheck: "false", placeholder: example }))),
+    add("order", "Order", select("order", [["", "Newest first"], ["oldest", "Oldest first"]])),
+    h("button", { type: "submit", class: "primary" }, "Show"),
+    h("button", { type: "button", onclick: () => go("events", { tz: filters.tz }) }, "Clear"),
+  );
+  const submit = () => {
+    const typed = Object.fromEntries([...controls].map(([name, control]) => [name, control.value.trim()]));
+    // A day without a time stays a day, which is complete, and a range up to today stays one.
+    for (const name of ["from", "to"]) if (typed[name] === boundary(filters[name], name)) typed[name] = given[name] ?? "";
+    go("events", { ...typed, tz: filters.tz });
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    submit();
+  });
+  for (const name of ["channel", "status", "order"]) controls.get(name).addEventListener("change", submit);
+
+  /** A day in a field for times: its first or its last minute. */
+  const boundary = (time, name) => (time?.includes("T") ? time : `${time}T${name === "from" ? "00:00" : "23:59"}`);
+
+  function read(parameters) {
+    const tz = isZone(parameters.tz) ? parameters.tz : ownZone();
+    const today = dayIn(now(), tz);
+    const time = (text, other) => (TIME.test(text ?? "") ? text : other);
+    const to = time(parameters.to, today);
+    const names = ["channel", "status", "order", ...TEXTS.map(([name]) => name)];
+    return { from: time(parameters.from, dayPlus(to.slice(0, 10), -6)), to, tz, ...Object.fromEntries(names.map((name) => [name, parameters[name] ?? ""])) };
+  }
+
+  function updateControls() {
+    for (const [name, control] of controls) {
+      const value = name === "from" || name === "to" ? boundary(filters[name], name) : filters[name];
+      // A word that the list does not have, for example of a provider.
+      if (control.tagName === "SELECT" && ![...control.options].some((option) => option.value === value)) control.append(h("option", { value }, value));
+      control.value = value;
+    }
+    const chosen = [...controls.keys()].filter((name) => !["from", "to", "order"].includes(name) && filters[name]);
+    formLabel.textContent = `Filters${chosen.length ? ` (${chosen.length})` : ""}`;
+  }
+
+  async function first() {
+    cursor = null;
+    count = 0;
+    fill(list);
+    fill(more);
+    fill(body);
+    const csv = csvLink("Download as CSV", "events.csv", { href: address("api/events", { ...filters, format: "csv" }), signal });
+    fill(tools, csv.link, h("span", { class: "muted" }, `Times of the filters are in ${filters.tz}.`), csv.status);
+    await into(body, "the events", run, (inner) => get("api/events", { ...filters, limit: PAGE }, { signal: inner }), (answer) => {
+      append(answer);
+      draw(answer);
+    });
+  }
+
+  async function next(button) {
+    button.disabled = true;
+    try {
+      const answer = await run((inner) => get("api/events", { ...filters, limit: PAGE, cursor }, { signal: inner }));
+      if (!answer) return;
+      const had = count;
+      append(answer);
+      draw(answer);
+      announce(`${plural(count - had, "event")} added.`);
+      (more.querySelector("button") ?? more.querySelector("[tabindex]"))?.focus();
+    } catch (error) {
+      fill(more, failed(error, () => { fill(more, button); next(button); }));
+    }
+  }
+
+  function append(answer) {
+    list.append(...answer.events.map((event) => row(event)));
+    count += answer.events.length;
+    cursor = answer.cursor;
+  }
+
+  function draw(answer) {
+    const searched = Number.isFinite(answer.searched_to) ? [" Searched up to ", when(answer.searched_to), "."] : null;
+    if (!count && cursor === null) {
+      fill(body, empty("No events match", h("p", null, "There are no events with these filters in this range."), h("p", { class: "tools" }, h("button", { type: "button", onclick: () => go("events", { tz: filters.tz }) }, "Remove the filters"))));
+      return;
+    }
+    if (!list.isConnected) fill(body, list, more);
+    const state = `${plural(count, "event")}${cursor === null && !answer.truncated ? "" : " so far"}.`;
+    if (cursor === null) {
+      const end = answer.truncated ? " There are more, which your role cannot page through. Choose a shorter range." : " These are all.";
+      fill(more, h("p", { class: "end muted", tabindex: "-1" }, state, end));
+    } else if (count >= MAX_ROWS) {
+      fill(more, h("p", { class: "end muted", tabindex: "-1" }, state, " Download the CSV file for more, or choose a shorter range."));
+    } else {
+      fill(more, h("p", { class: "muted" }, state, searched), h("button", { type: "button", onclick: (event) => next(event.currentTarget) }, count ? "Load more events" : "Continue the search"));
+    }
+  }
+
+  return {
+    update(parameters) {
+      given = parameters;
+      filters = read(parameters);
+      updateControls();
+      first();
+    },
+  };
+}

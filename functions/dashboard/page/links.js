@@ -1,0 +1,15 @@
+// Addresses of views.
+
+/** Filters that an overview and a list of events share. */
+const SHARED = ["from", "to", "tz", "bot", "tag", "channel", "campaign", "template", "country"];
+
+const query = (parameters) => new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== "")).toString();
+
+/** The address of a view with parameters. */
+export function hashOf(name, parameters = {}) {
+  const text = query(parameters);
+  return `#/${name}${text ? `?${text}` : ""}`;
+}
+
+/** The address of the events that a figure counts: the overview's filters, and what the figure adds. */
+export const eventsHash = (filters, more = {}) => hashOf("events", { ...Object.fromEntries(SHARED.map((name) => [name, filters[name]])), ...more });

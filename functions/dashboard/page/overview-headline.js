@@ -1,0 +1,123 @@
+// The headline of the overview: how many messages reached a person. Below it, the counts of events.
+
+import { copyButton } from "./copy.js";
+import { h, icon, svg } from "./dom.js";
+import { figure, number, percent, plural } from "./format.js";
+import { eventsHash } from "./links.js";
+import { CHANNELS, READ_REPORTED, STEPS, channelName, status, tone } from "./status.js";
+
+/** The change to the period before, in percent; null if there is none or it was 0. */
+export function change(now, before) {
+  if (before === undefined || before === null || !(before > 0)) return null;
+  return now / before - 1;
+}
+
+const sign = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1, signDisplay: "exceptZero" });
+const points = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1, signDisplay: "exceptZero" });
+
+/** The change of a count as text; null if it cannot be stated. */
+export function changed(now, before) {
+  const value = change(now, before);
+  return value === null ? null : h("span", { class: "delta", title: `${number(before)} in the period before` }, sign.format(value));
+}
+
+/** The change of a share in percentage points. */
+export function changedShare([part, whole], [partBefore, wholeBefore] = []) {
+  if (!(whole > 0) || !(wholeBefore > 0)) return null;
+  return h("span", { class: "delta", title: `${percent(partBefore, wholeBefore)} in the period before` }, `${points.format((part / whole - partBefore / wholeBefore) * 100)} pts`);
+}
+
+const sum = (entries, name) => entries.reduce((all, entry) => all + entry[name], 0);
+
+/** Counts of events over all channels. Rates count only channels that can report the later step. */
+export function totalsOf(summary) {
+  const reading = summary.funnel.filter(({ channel }) => READ_REPORTED(channel));
+  const totals = Object.fromEntries(["sent", "delivered", "read", "clicked", "failed", "not_sent", "blocked"].map((name) => [name, sum(summary.funnel, name)]));
+  return {
+    ...totals,
+    unreached: totals.failed + totals.not_sent + totals.blocked,
+    events: sum(summary.counts, "count"),
+    received: sum(summary.counts.filter(({ status: word }) => word === "received"), "count"),
+    deliveredWithReads: sum(reading, "delivered"),
+    billable: sum(summary.billing.filter(({ billable }) => billable), "messages"),
+  };
+}
+
+/** The headline as a sentence, for copying. */
+export function sentence({ messages, reached, failed, by_channel: channels }, open) {
+  const over = Object.entries(channels).sort((a, b) => b[1] - a[1]).map(([channel, count]) => `${channelName(channel)} ${number(count)}`);
+  return `${number(reached)} of ${plural(messages, "message")} reached a person (${percent(reached, messages)})${over.length ? `: ${over.join(", ")}` : ""}. ${number(failed)} did not arrive, ${number(open)} are still open.`;
+}
+
+/** The headline. `reached` counts messages by the time of their first event, over all channels. */
+export function headline(summary, filters, announce) {
+  const { reached } = summary;
+  if (!reached) return null;
+  const open = Math.max(0, reached.messages - reached.reached - reached.failed);
+  const before = summary.previous?.reached;
+  const parts = [["delivered", "Reached", reached.reached], ["failed", "Did not arrive", reached.failed], ["other", "Still open", open]];
+  const order = (channel) => (CHANNELS.includes(channel) ? CHANNELS.indexOf(channel) : CHANNELS.length);
+  const channels = Object.entries(reached.by_channel).sort((a, b) => order(a[0]) - order(b[0]) || b[1] - a[1]);
+  return h(
+    "section",
+    { class: "panel reach", "aria-labelledby": "reach" },
+    h("h2", { id: "reach" }, "People reached"),
+    h(
+      "p",
+      { class: "reach-figure" },
+      h("span", { class: "huge", "data-kpi": "reached" }, figure(reached.reached)),
+      h("span", null, "of ", figure(reached.messages, { "data-of": "messages" }), " messages, ", h("strong", null, percent(reached.reached, reached.messages)), " ", changedShare([reached.reached, reached.messages], before && [before.reached, before.messages])),
+    ),
+    meter(parts.map(([word, , count]) => [word, count]), reached.messages),
+    h(
+      "ul",
+      { class: "reach-parts" },
+      parts.map(([word, label, count]) =>
+        h("li", { class: tone(word), "data-part": word }, h("span", { class: "swatch", "aria-hidden": "true" }), h("span", null, label, " "), word === "failed" ? h("a", { href: eventsHash(filters, { status: STEPS.unreached }) }, figure(count)) : figure(count), h("span", { class: "muted" }, ` ${percent(count, reached.messages)}`)),
+      ),
+    ),
+    channels.length > 0 &&
+      h("p", { class: "footnote" }, "Reached over ", channels.map(([channel, count], index) => [index ? ", " : null, h("span", { "data-channel": channel }, `${channelName(channel)} `, figure(count))]), ". A message that failed on one channel and arrived on another counts once.", Number.isFinite(reached.read) && [" Read: ", figure(reached.read, { "data-of": "read" }), "; clicked: ", figure(reached.clicked, { "data-of": "clicked" }), "."]),
+    h("p", { class: "tools table-tools" }, copyButton("Copy", () => sentence(reached, open), announce, { class: "link", "aria-label": "Copy: People reached" })),
+  );
+}
+
+/** A bar with parts of a whole. Decorative: the list below has the same numbers. */
+function meter(parts, whole) {
+  const bar = svg("svg", { viewBox: "0 0 1000 20", preserveAspectRatio: "none", class: "meter", "aria-hidden": "true", focusable: "false" });
+  let x = 0;
+  for (const [word, count] of parts) {
+    const width = whole > 0 ? (count / whole) * 1000 : 0;
+    bar.append(svg("rect", { x: x.toFixed(2), y: "0", width: width.toFixed(2), height: "20", class: tone(word) }));
+    x += width;
+  }
+  return bar;
+}
+
+/** Counts of events. Each is a link to its events. */
+export function counts(summary, filters, totals) {
+  const before = summary.previous && totalsOf(summary.previous);
+  const { attempts, fell_back: fellBack } = summary.fallback;
+  const item = (name, key, word, value, note, link, beforeValue) =>
+    h(
+      "div",
+      { class: `count ${tone(word)}`, "data-kpi": key },
+      h("dt", null, icon(status(word).icon), name),
+      h("dd", null, link ? h("a", { href: link }, figure(value, { class: "big" })) : figure(value, { class: "big" }), " ", changed(value, beforeValue)),
+      note && h("dd", { class: "note" }, note),
+    );
+  const of = (step) => eventsHash(filters, { status: STEPS[step] });
+  const lost = [[totals.failed, "failed"], [totals.not_sent, "not sent"], [totals.blocked, "blocked"]].filter(([count]) => count > 0).map(([count, label]) => `${number(count)} ${label}`);
+  return h(
+    "dl",
+    { class: "counts", "aria-label": "Events in this range" },
+    item("Sent", "sent", "sent", totals.sent, null, of("sent"), before?.sent),
+    item("Delivered", "delivered", "delivered", totals.delivered, `${percent(totals.delivered, totals.sent)} of sent`, of("delivered"), before?.delivered),
+    totals.deliveredWithReads + totals.read > 0 && item("Read", "read", "read", totals.read, `${percent(totals.read, totals.deliveredWithReads)} of delivered${totals.deliveredWithReads < totals.delivered ? ", without SMS" : ""}`, of("read"), before?.read),
+    item("Clicks", "clicked", "clicked", totals.clicked, "repeated clicks count", of("clicked"), before?.clicked),
+    item("Failed attempts", "unreached", "failed", totals.unreached, lost.join(", ") || "none failed", of("unreached"), before?.unreached),
+    !filters.channel && attempts > 0 && item("Fell back to SMS", "fell_back", "not_sent", fellBack, `${percent(fellBack, attempts)} of RCS`, null, summary.previous?.fallback.fell_back),
+    item("Incoming", "received", "received", totals.received, "messages from people", of("received"), before?.received),
+    summary.billing.length > 0 && item("Billable messages", "billable", "other", totals.billable, "by the prices in the events", null, before?.billable),
+  );
+}
