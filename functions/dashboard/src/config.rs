@@ -21,6 +21,8 @@ pub struct DashboardConfig {
     pub role: AccessRole,
     /// `DASHBOARD_REDRIVE` (`false`): whether the function may change the queues.
     pub redrive: bool,
+    /// `SEARCH_INDEX` (`true`): whether `projector` writes lookups for the search.
+    pub search_index: bool,
     /// `DASHBOARD_ACCESS` (`AWS_IAM`): `SIGN_IN` if the URL is public; then `DASHBOARD_AUTH` is required.
     pub public: bool,
 }
@@ -35,6 +37,7 @@ impl DashboardConfig {
             auth_refresh: Duration::ZERO,
             role: AccessRole::Operator,
             redrive: false,
+            search_index: true,
             public: false,
         }
     }
@@ -63,6 +66,7 @@ impl DashboardConfig {
             auth_refresh: Duration::from_secs(reader.number("AUTH_REFRESH_SECONDS", 300, 1, 86_400)),
             role: reader.choice("DASHBOARD_ROLE", &roles, AccessRole::Agent),
             redrive: reader.choice("DASHBOARD_REDRIVE", &[("false", false), ("true", true)], false),
+            search_index: reader.search_index(),
             public,
         };
         reader.finish(config)

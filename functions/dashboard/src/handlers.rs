@@ -21,6 +21,7 @@ use crate::{
     },
     refusal::Refusal,
     respond::{ForCaller, ListResponse, NoBody, Table, WithCookie},
+    search::{answer::SearchResult, asked::SearchQuery},
     sign_in::{self, Password},
     timeline,
 };
@@ -124,6 +125,18 @@ pub(crate) async fn day(
     let request = query.asked.limit.page(cursor, !caller.may.see_numbers);
     let page = parts.table.day(&wanted, request).await?;
     Ok(ListResponse::Json(caller.respond(events(page))))
+}
+
+pub(crate) async fn search(
+    State(parts): Shared,
+    caller: Caller,
+    query: Query<SearchQuery>,
+) -> Result<ForCaller<SearchResult>, Refusal> {
+    let SearchQuery { q, limit } = query.asked;
+    let term = caller.search_term(q)?;
+    let with_people = caller.may.see_numbers;
+    let result = parts.search.find(&term, limit.0, with_people).await?;
+    Ok(caller.respond(result))
 }
 
 pub(crate) async fn summary(

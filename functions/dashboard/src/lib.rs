@@ -6,7 +6,7 @@
 //! permissions, `access` has passwords and sessions, `ended_sessions` stores sessions that were ended, and
 //! `rate_limit` counts failed sign-ins.
 //!
-//! `table`, `days` and `summary` query DynamoDB, `entries` gets the items of index entries, `cursor` encodes
+//! `table`, `days`, `summary` and `search` query DynamoDB, `entries` gets the items of index entries, `cursor` encodes
 //! positions, `timeline` computes states and
 //! journeys from items, and `queues` reads dead letters. `answers` has the types of responses. `redaction`
 //! filters each field for viewers, and `tokens` replaces ids for them. `sizes` limits responses, and `bounds`
@@ -36,6 +36,7 @@ mod refusal;
 mod respond;
 mod roles;
 mod routes;
+mod search;
 mod sign_in;
 mod sizes;
 mod summary;
@@ -68,6 +69,7 @@ struct AppState {
     table: table::EventsTable,
     counters: summary::Counters,
     people: people::People,
+    search: search::Search,
     queues: queues::Queues,
     attempts: rate_limit::Attempts,
     sessions: ended_sessions::Sessions,
@@ -95,6 +97,12 @@ impl Dashboard {
             table: table::EventsTable::new(dynamodb.clone(), config.storage.events_table.clone()),
             counters: summary::Counters::new(dynamodb.clone(), rollups.clone()),
             people: people::People::new(dynamodb.clone(), rollups.clone()),
+            search: search::Search::new(
+                dynamodb.clone(),
+                config.storage.events_table.clone(),
+                rollups.clone(),
+                config.search_index,
+            ),
             queues: queues::Queues::new(
                 aws.sqs.clone(),
                 &config.storage,

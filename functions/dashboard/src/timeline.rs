@@ -207,7 +207,7 @@ fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
     item.get(name)?.as_s().ok().map(String::as_str)
 }
 
-fn status_update(item: &Item) -> Option<StatusUpdate> {
+pub(crate) fn status_update(item: &Item) -> Option<StatusUpdate> {
     let status = Status::from_word(text(item, STATUS)?).ok()?;
     Some(StatusUpdate {
         channel: Channel::from_word(text(item, CHANNEL)?),

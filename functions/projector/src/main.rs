@@ -19,6 +19,11 @@ fn main() -> ExitCode {
         let config = RollupsConfig::read(environment)?;
         let aws = Aws::from_environment(config.roots, Timeouts::background()).await;
         let projector = Projector::start(config.rollups_table, config.dead_letter_queue_url, &aws);
+        let projector = if config.search_index {
+            projector
+        } else {
+            projector.without_search_index()
+        };
         metrics::start(config.stack_name);
         lambda_runtime::run(service_fn(move |event: LambdaEvent<StreamEvent>| {
             let projector = projector.clone();

@@ -5,7 +5,10 @@
 //! that every event is either in the table already or reaches `projector` later. The markers keep events that
 //! do both from being counted twice. A lease in the item `generation` allows one rebuild at a time.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use aws_sdk_dynamodb::{
@@ -61,7 +64,8 @@ pub struct Rebuilt {
     pub removed: u64,
 }
 
-/// Counts every event of a table again, and then switches to the new counters. `progress` gets the number of
+/// Counts every event of a table again, and then switches to the new counters. Writes missing links, and the missing
+/// lookups of the search. `progress` gets the number of
 /// events that were counted so far.
 ///
 /// # Errors
@@ -72,10 +76,23 @@ pub async fn rebuild(
     events_table: &str,
     progress: impl Fn(u64),
 ) -> anyhow::Result<Rebuilt> {
+    rebuild_for(rollups, events_table, true, progress).await
+}
+
+/// The same, with or without the lookups of the search.
+///
+/// # Errors
+/// As above.
+pub async fn rebuild_for(
+    rollups: &Rollups,
+    events_table: &str,
+    search_index: bool,
+    progress: impl Fn(u64),
+) -> anyhow::Result<Rebuilt> {
     let (client, table) = rollups.parts();
     let lease = Lease::take(client, table).await?;
     let recounted = tokio::select! {
-        recounted = recount(rollups, events_table, lease.generation(), progress) => recounted,
+        recounted = recount(rollups, events_table, lease.generation(), search_index, progress) => recounted,
         lost = lease.keep() => Err(lost),
     };
     let mut rebuilt = match recounted {
@@ -94,6 +111,7 @@ async fn recount(
     rollups: &Rollups,
     events_table: &str,
     generation: &str,
+    search_index: bool,
     progress: impl Fn(u64),
 ) -> anyhow::Result<Rebuilt> {
     let (client, _) = rollups.parts();
@@ -106,7 +124,10 @@ async fn recount(
     }
     drop(sender);
     let mut sum = Sum::new(rollups, generation);
-    let links = LinkWriter::new(client.clone(), rollups.parts().1.to_owned());
+    let mut links = LinkWriter::new(client.clone(), rollups.parts().1.to_owned());
+    if !search_index {
+        links = links.without_search_index();
+    }
     while let Some(Page {
         items,
         deltas,
@@ -147,7 +168,7 @@ async fn read(client: &Client, table: &str, segment: i32, pages: &mpsc::Sender<P
         .table_name(table)
         .consistent_read(true)
         .limit(PAGE_ITEMS);
-    let attributes: Vec<&str> = ATTRIBUTES.into_iter().chain(links::ATTRIBUTES).collect();
+    let attributes: BTreeSet<&str> = ATTRIBUTES.into_iter().chain(links::ATTRIBUTES).collect();
     let names: Vec<String> = (0..attributes.len()).map(|index| format!("#{index}")).collect();
     for (placeholder, name) in names.iter().zip(attributes) {
         scan = scan.expression_attribute_names(placeholder, name);

@@ -15,6 +15,7 @@ use crate::{
         Fallback, Folded, Funnel, HourCount, JourneyLeg, Message, Outcome, PersonEvents, PersonJourney,
         Session, Summary, TypeCount,
     },
+    search::answer::{Found, SearchResult},
     tokens::TokenCipher,
 };
 
@@ -165,6 +166,46 @@ classes! {
     }
     Session { role: public, sign_in: public, may: public }
     PersonJourney { journey: part, outcome: part, events: public }
+}
+
+impl ForViewer for SearchResult {
+    fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
+        let Self {
+            found,
+            left_out,
+            truncated,
+            searched,
+        } = self;
+        Self {
+            found: found.for_viewer(viewer),
+            left_out,
+            truncated,
+            searched,
+        }
+    }
+}
+
+impl ForViewer for Found {
+    fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
+        let Self {
+            kind,
+            message_id,
+            token: _,
+            recipient,
+            state,
+            event_time,
+            name,
+        } = self;
+        Self {
+            kind,
+            token: message_id.as_deref().and_then(|id| viewer.token(id)),
+            message_id: message_id.as_deref().map(redacted_id),
+            recipient: class::person(recipient, viewer),
+            state: class::words(state, viewer),
+            event_time,
+            name: class::words(name, viewer),
+        }
+    }
 }
 
 impl ForViewer for JourneyLeg {
