@@ -198,6 +198,12 @@ async fn one_field_finds_everything_that_a_customer_system_knows() {
             "event_time": 1_704_876_828_000_i64}])
     );
 
+    get_finds_the_same(&server, id).await;
+    server.stop().await;
+}
+
+/// The command `get` finds by the same rules.
+async fn get_finds_the_same(server: &Server, id: &str) {
     let folder = folder(&server.stack.instance);
     let target = Target::find(folder.path(), Needs::Table).await.unwrap();
     for text in ["order 4711", "api-337-919812345678-3c90%2Fb6%201"] {
@@ -216,7 +222,6 @@ async fn one_field_finds_everything_that_a_customer_system_knows() {
     );
     let error = get::timeline(&target, "req-78").await.unwrap_err().to_string();
     assert!(error.contains("nothing is stored for req-78"), "{error}");
-    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -409,9 +414,19 @@ async fn without_the_search_index_there_are_no_lookups() {
     let (stack, projector) = counted(&off).await;
     assert_eq!(deliver(&stack, &projector).await, 0);
     assert_eq!(lookups_of(&stack).await.len(), 0);
+    let campaigns = AttributeValue::Ss(vec!["Diwali offers".to_owned(), "welcome".to_owned()]);
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let names = [
+        ("series", text("0#names")),
+        ("period", text("day#2024-02-01#0000")),
+        ("campaigns", campaigns),
+    ];
+    let names = names.map(|(name, value)| (name.to_owned(), value));
+    stack.storage.put_rollup(names.into()).await;
     let dashboard = stack.function("dashboard", &off).await;
     for (text, expected) in [
-        ("both", &[][..]),
+        ("offers", &[("campaign", "Diwali offers")][..]),
+        ("both", &[]),
         ("5678", &[]),
         (NUMBER, &[("recipient", NUMBER)]),
         ("3c90b6e5-1", &[("message", "3c90b6e5-1")]),

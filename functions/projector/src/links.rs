@@ -22,7 +22,7 @@ use crate::backoff::Backoff;
 /// How much longer than the event a link lives, in seconds. So a person's links are written once a week, and not
 /// with every event, which expires a little later than the one before.
 const SLACK: i64 = 7 * 86_400;
-/// The most pairs of a key and an id that a process remembers, some 6 MB.
+/// The most pairs of a key and an id that a process remembers, some 10 MB.
 const MAX_KNOWN: usize = 30_000;
 /// Items that a call reads: the limit of `BatchGetItem`.
 const READ: usize = 100;

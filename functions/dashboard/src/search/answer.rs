@@ -41,7 +41,6 @@ pub(crate) struct SearchResult {
 
 /// A message, a person, a campaign or a tag.
 #[derive(Debug, Default, Serialize, JsonSchema)]
-#[expect(clippy::struct_field_names, reason = "the name is the contract's")]
 pub(crate) struct Found {
     pub(crate) kind: FoundKind,
     /// Null for people and names.
