@@ -1,6 +1,8 @@
 //! Types of the API's responses. `/openapi.json` is generated from them. [`crate::redaction`] defines the
 //! visibility of each field for viewers.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -324,6 +326,8 @@ pub(crate) struct Session {
     /// Whether this dashboard has a sign-in.
     pub(crate) sign_in: bool,
     pub(crate) may: Permissions,
+    /// Names of bots, by the values of `bot_id` and by the names of the counters.
+    pub(crate) bot_names: BTreeMap<String, String>,
 }
 
 /// A dead letter that was sent to the retry queue.

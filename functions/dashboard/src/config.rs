@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use webhook_ingest::operations::config::{ConfigError, Hidden, Reader, StorageConfig};
 
-use crate::roles::AccessRole;
+use crate::{bot_names::BotNames, roles::AccessRole};
 
 /// Configuration of the dashboard.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct DashboardConfig {
     pub redrive: bool,
     /// `SEARCH_INDEX` (`true`): whether `projector` writes lookups for the search.
     pub search_index: bool,
+    /// `BOT_NAMES`: names of bots, by their ids.
+    pub bot_names: BotNames,
     /// `DASHBOARD_ACCESS` (`AWS_IAM`): `SIGN_IN` if the URL is public; then `DASHBOARD_AUTH` is required.
     pub public: bool,
 }
@@ -38,6 +40,7 @@ impl DashboardConfig {
             role: AccessRole::Operator,
             redrive: false,
             search_index: true,
+            bot_names: BotNames::default(),
             public: false,
         }
     }
@@ -67,6 +70,7 @@ impl DashboardConfig {
             role: reader.choice("DASHBOARD_ROLE", &roles, AccessRole::Agent),
             redrive: reader.choice("DASHBOARD_REDRIVE", &[("false", false), ("true", true)], false),
             search_index: reader.search_index(),
+            bot_names: reader.parsed("BOT_NAMES", BotNames::parse),
             public,
         };
         reader.finish(config)

@@ -16,6 +16,7 @@ mod access;
 mod answers;
 mod api;
 mod assets;
+mod bot_names;
 mod bounds;
 mod caller;
 mod config;
@@ -53,6 +54,7 @@ use webhook_ingest::{
 };
 
 pub use access::AccessError;
+pub use bot_names::BotNames;
 pub use config::DashboardConfig;
 pub use roles::AccessRole;
 
@@ -74,6 +76,7 @@ struct AppState {
     attempts: rate_limit::Attempts,
     sessions: ended_sessions::Sessions,
     sign_in: Option<RefreshingSecret<access::SignIn>>,
+    bot_names: bot_names::BotNames,
     /// Role of callers if there is no sign-in.
     role: AccessRole,
     /// Whether the function may change the queues.
@@ -111,6 +114,7 @@ impl Dashboard {
             attempts: rate_limit::Attempts::new(dynamodb.clone(), rollups.clone()),
             sessions: ended_sessions::Sessions::new(dynamodb.clone(), rollups.clone()),
             sign_in,
+            bot_names: config.bot_names.clone(),
             role: config.role,
             redrive: config.redrive,
         });

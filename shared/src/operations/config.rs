@@ -193,6 +193,17 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         (self.lookup)(name).filter(|value| !value.trim().is_empty())
     }
 
+    /// A value in its own format, or the default if the variable is missing. `parse` returns the fault.
+    pub fn parsed<T: Default>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
+        let Some(value) = self.optional(name) else {
+            return T::default();
+        };
+        parse(&value).unwrap_or_else(|fault| {
+            self.faults.push(format!("{name} {fault}"));
+            T::default()
+        })
+    }
+
     /// One of several words, or the default if the variable is missing.
     pub fn choice<T: Copy>(&mut self, name: &str, words: &[(&str, T)], default: T) -> T {
         let Some(value) = self.optional(name) else {

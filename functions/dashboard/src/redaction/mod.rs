@@ -164,7 +164,7 @@ classes! {
         body_bytes: public, body: withheld, encoding: withheld, truncated: withheld, part: public, parts: public,
         letter: words,
     }
-    Session { role: public, sign_in: public, may: public }
+    Session { role: public, sign_in: public, may: public, bot_names: public }
     PersonJourney { journey: part, outcome: part, events: public }
 }
 
