@@ -25,6 +25,10 @@ test file="":
 browser:
     tests/browser/run
 
+# Read exports with DuckDB, and test the API against its own description
+exports:
+    tests/export/run
+
 # Deploy the template to an AWS emulator and test it there
 deployed:
     tests/deployed/run

@@ -50,6 +50,8 @@ INVALID_REFERENCES = ['{"accept":"anything"}', '{"accept":[{"type":"header","nam
 # The streams of one log group. Its !GetAtt Arn is the same text.
 LOG_STREAMS = re.compile(r"arn:\$\{AWS::Partition\}:logs:\$\{AWS::Region\}:\$\{AWS::AccountId\}:log-group:([^*?]+):\*")
 ALARM_ARN = re.compile(r"arn:\$\{AWS::Partition\}:cloudwatch:\$\{AWS::Region\}:\$\{AWS::AccountId\}:alarm:(.+)")
+# The objects of one prefix of the analytics bucket.
+OBJECTS = re.compile(r"\$\{AnalyticsBucket\.Arn\}/[a-z]+/\*")
 # Lambda's metrics that the dashboard shows for every function.
 FUNCTION_METRICS = ["Errors", "Throttles", "ConcurrentExecutions"]
 # The three free dashboards of an account have at most this many metrics: https://aws.amazon.com/cloudwatch/pricing/
@@ -134,7 +136,7 @@ def statements(resources):
             for statement in as_list(policy["PolicyDocument"]["Statement"]):
                 yield name, statement
     for name, policy in of_type(resources, "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::SQS::QueuePolicy",
-                                "AWS::SNS::TopicPolicy", "AWS::Events::EventBusPolicy"):
+                                "AWS::SNS::TopicPolicy", "AWS::Events::EventBusPolicy", "AWS::S3::BucketPolicy"):
         for statement in as_list(policy["PolicyDocument"]["Statement"]):
             yield name, statement
 
@@ -167,7 +169,7 @@ def least_privilege(resources, problems):
             if "*" in action or "?" in action:
                 problems.append(f"{name}: wildcard action {action}")
         for text in strings(statement.get("Resource", "*")):
-            if ("*" in text or "?" in text) and not LOG_STREAMS.fullmatch(text):
+            if ("*" in text or "?" in text) and not (LOG_STREAMS.fullmatch(text) or OBJECTS.fullmatch(text)):
                 problems.append(f"{name}: wildcard resource {text} for {', '.join(actions)}")
 
 

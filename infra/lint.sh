@@ -50,6 +50,7 @@ while read -r parameter off on; do
   fi
 done <<'PARAMETERS'
 FanOut "false" "true"
+Analytics "false" "true"
 CloudWatchDashboard "false" "true"
 DashboardAccess AWS_IAM SIGN_IN
 DashboardRedrive "false" "true"

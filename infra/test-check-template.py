@@ -43,6 +43,7 @@ FAULTS = [
     ("                Action: [dynamodb:PutItem, dynamodb:PartiQLInsert]\n                Resource: !GetAtt EventsTable.Arn\n",
      "                Action: [dynamodb:PutItem, dynamodb:PartiQLInsert]\n                Resource: \"*\"\n", "wildcard resource *"),
     ("${EventsTable.Arn}/index/day-index", "${EventsTable.Arn}/index/*", "wildcard resource ${EventsTable.Arn}/index/*"),
+    ("${AnalyticsBucket.Arn}/events/*", "${AnalyticsBucket.Arn}/*", "wildcard resource ${AnalyticsBucket.Arn}/*"),
     ("                Action: [dynamodb:PutItem, dynamodb:PartiQLInsert]\n", "                Action: dynamodb:*\n", "wildcard action dynamodb:*"),
     ('WEBHOOK_AUTH: !If [AuthInParameterStore, !Sub "ssm:${WebhookAuthParameter}", !Sub "secretsmanager:${WebhookAuthSecretArn}"]',
      "WEBHOOK_AUTH: '{\"accept\":\"anything\"}'", "nothing else"),

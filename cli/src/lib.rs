@@ -2,11 +2,12 @@
 //!
 //! [`serve`] runs every function on the embedded servers of [`local`], and [`function_url`] builds
 //! events in the format of function URLs. [`sign`], [`get`], [`simulate`], [`cost`], [`erase`],
-//! [`formats`] and [`dead_letters`] are commands; [`target`] finds their table and queues.
+//! [`export`], [`formats`] and [`dead_letters`] are commands; [`target`] finds their table and queues.
 
 pub mod cost;
 pub mod dead_letters;
 pub mod erase;
+pub mod export;
 pub mod formats;
 pub mod function_url;
 pub mod get;

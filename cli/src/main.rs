@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use netcore_webhooks::{
     cost,
     dead_letters::{self, Selection},
-    erase,
+    erase, export,
     formats::Formats,
     get,
     local::LocalOptions,
@@ -69,6 +69,8 @@ enum Command {
     Simulate(simulate::Options),
     /// Delete all data of a person; without --yes, only print what would be deleted.
     Erase(erase::Options),
+    /// Write the events of a range of days to files for analysis, one file a day.
+    Export(export::Options),
     /// Print the monthly AWS bill, by part.
     Cost(cost::Options),
     /// Print what each function takes, with examples, and how it answers its senders.
@@ -174,6 +176,14 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Erase(options) => {
             let report = erase::run(&options, &data, |found| stdout::print(found)).await?;
             report.done.map_or(Ok(()), stdout::print)
+        }
+        Command::Export(options) => {
+            let report = export::run(&options, &data).await?;
+            if options.json {
+                stdout::print_line(serde_json::to_string_pretty(&report)?)
+            } else {
+                stdout::print(report)
+            }
         }
         Command::Cost(options) => {
             let bill = cost::bill(&options);

@@ -39,6 +39,7 @@ pub(crate) async fn run(
         }
     }
     let projector = Projector::start(
+        instance.events_table.clone(),
         instance.rollups_table.clone(),
         instance.dead_letter_queue_url.clone(),
         &aws,

@@ -63,6 +63,7 @@ fn a_ours(bencher: Bencher<'_, '_>, n: usize) {
     let (body, policy) = (body(n), policy());
     let headers = signed(&policy, &body);
     let arrival = Arrival {
+        stored_at: None,
         at: NOW,
         retention_days: 180,
         late_after_hours: 72,

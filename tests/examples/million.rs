@@ -109,6 +109,7 @@ fn item(number: usize, now: i64) -> Item {
     });
     let event = provider::read(&[&netcore_events::FORMAT], &record.to_string()).expect("an event");
     let arrival = Arrival {
+        stored_at: None,
         at,
         retention_days: 0,
         late_after_hours: 72,
@@ -228,7 +229,10 @@ async fn units(aws: &Aws, instance: &RunningInstance, events: usize, now: i64) {
         .consistent_read(true);
     for (what, query) in [
         ("days of the overview", counters(counters::days(&from, &today))),
-        ("hours of the overview", counters(counters::hours(&from, &today))),
+        ("quarters of the overview, its last day", {
+            let day = webhook_ingest::event::time::now();
+            counters(counters::quarters(day - 86_400_000, day))
+        }),
         (
             "entries of a number's page of 50",
             listed("recipient-index", "recipient", id["recipient"].clone(), 50),

@@ -117,7 +117,8 @@ impl Server {
             auth: policy.map(str::to_owned),
             local: LocalOptions::default(),
         };
-        let server = serve::Server::start(options).await.unwrap();
+        // On the heap: the future of the start is large.
+        let server = Box::pin(serve::Server::start(options)).await.unwrap();
         Self {
             address: server.address,
             stack: Stack::on(Backend::Serve(server)).await,

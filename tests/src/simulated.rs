@@ -23,6 +23,7 @@ pub fn items(arguments: &[&str], seed: u64) -> Vec<Item> {
             let record = simulated.record.to_string();
             let event = provider::read_within(receiver.formats, &record, around).expect("an event");
             let arrival = Arrival {
+                stored_at: None,
                 at: simulated.at,
                 retention_days: 180,
                 late_after_hours: 72,

@@ -522,7 +522,10 @@ async fn every_response_is_json_with_security_headers() {
         (Method::PUT, "/api/recipients/919209209291", 405),
         (Method::PATCH, "/api/dead-letters", 405),
         (Method::DELETE, "/api/dead-letters", 405),
-        (Method::OPTIONS, "/api/unknown", 405),
+        (Method::OPTIONS, "/api/summary", 405),
+        // There is no path, so no method is allowed.
+        (Method::OPTIONS, "/api/unknown", 404),
+        (Method::POST, "/api/redrive", 404),
     ] {
         let what = format!("{method} {path}");
         let answer = server.send(method.clone(), path, &[], "").await;

@@ -187,7 +187,7 @@ async fn a_wrong_environment_is_reported_completely_and_ends_the_function() {
     for name in functions() {
         let error = refusal(name, vec![region.clone()]).await;
         for (variable, needed) in [
-            ("EVENTS_TABLE", name != "projector"),
+            ("EVENTS_TABLE", true),
             ("RETRY_QUEUE_URL", name != "projector"),
             ("DEAD_LETTER_QUEUE_URL", true),
             ("ROLLUPS_TABLE", ["projector", "dashboard"].contains(&name)),

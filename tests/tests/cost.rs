@@ -35,7 +35,7 @@ use netcore_webhooks::{
     cost::{self, Architecture, Bill, IndexContent, TableClass, usage},
     local::{Indexes, LocalOptions},
 };
-use projector::counter_delta::CounterDelta;
+use projector::{counter_delta::CounterDelta, messages::KnownMessages};
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 use webhook_ingest::events_table::item::{self, Item};
@@ -181,18 +181,64 @@ async fn items_and_entries_have_the_estimated_size() {
     }
 }
 
-/// With one item for each hour. Under heavy traffic, an hour has up to ten.
+/// An item as DynamoDB's exports write it.
+fn dynamodb_json(value: &AttributeValue) -> serde_json::Value {
+    match value {
+        AttributeValue::S(text) => serde_json::json!({"S": text}),
+        AttributeValue::N(number) => serde_json::json!({"N": number}),
+        AttributeValue::Bool(flag) => serde_json::json!({"BOOL": flag}),
+        AttributeValue::Null(flag) => serde_json::json!({"NULL": flag}),
+        AttributeValue::L(list) => {
+            serde_json::json!({"L": list.iter().map(dynamodb_json).collect::<Vec<_>>()})
+        }
+        AttributeValue::M(map) => {
+            let fields = map
+                .iter()
+                .map(|(name, value)| (name.clone(), dynamodb_json(value)));
+            serde_json::json!({"M": fields.collect::<serde_json::Map<_, _>>()})
+        }
+        other => panic!("no item has {other:?}"),
+    }
+}
+
+#[test]
+fn an_exported_event_has_the_estimated_size() {
+    let mut file = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    let items = items("4000");
+    for item in &items {
+        let image = dynamodb_json(&AttributeValue::M(item.clone()));
+        let keys = serde_json::json!({"message_id": image["M"]["message_id"], "status_key": image["M"]["status_key"]});
+        let metadata = serde_json::json!({"WriteTimestampMicros": {"N": format!("{}000", item["received_at"].as_n().unwrap())}});
+        let line = serde_json::json!({"Metadata": metadata, "Keys": keys, "NewImage": image["M"]});
+        std::io::Write::write_all(&mut file, format!("{line}\n").as_bytes()).unwrap();
+    }
+    let mean = file.finish().unwrap().len() as f64 / items.len() as f64;
+    assert!(
+        (mean / usage::EXPORTED_BYTES - 1.0).abs() < 0.05,
+        "{mean:.1} bytes"
+    );
+}
+
+/// With one item for each quarter of an hour. Under heavy traffic, a quarter has up to ten.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_overview_consumes_the_estimated_read_units() {
     let stack = Stack::start().await;
     let items = simulate(&["--days", "30", "--messages", "4000"]);
-    let deltas: Vec<CounterDelta> = items.iter().filter_map(CounterDelta::of).collect();
+    let deltas = deltas(&items);
     let (rollups, until) = (stack.rollups().await, Instant::now() + Duration::from_mins(1));
     for deltas in deltas.chunks(100) {
         rollups.count("0", deltas, until).await.unwrap();
     }
     let mut units = 0.0;
-    for series in ["0#all", "0#names"] {
+    for series in [
+        "0#all",
+        "0#names",
+        "0#league#tags",
+        "0#league#bots",
+        "0#league#campaigns",
+        "0#league#templates",
+        "0#league#countries",
+    ] {
         let query = stack.storage.aws().dynamodb.query();
         let query = query
             .table_name(&stack.instance.rollups_table)
@@ -216,44 +262,54 @@ async fn an_overview_consumes_the_estimated_read_units() {
     );
 }
 
+/// The counts of events and of their messages.
+fn deltas(items: &[Item]) -> Vec<CounterDelta> {
+    let known = KnownMessages::among(items);
+    items
+        .iter()
+        .flat_map(|item| CounterDelta::all(item, &known))
+        .collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn counting_updates_the_estimated_number_of_items() {
+async fn counting_consumes_the_estimated_write_units() {
     let items = items("4000");
     // Sizes of batches, and the seconds in which their events arrive.
     for (batch, seconds) in [(1, 5), (6, 5), (50, 5), (500, 5), (7, 55), (58, 55), (500, 52)] {
         let stack = Stack::start().await;
-        let touched = Arc::new(AtomicUsize::new(0));
-        let count = touched.clone();
-        stack.table.decide(move |call| {
-            if call.operation == "TransactWriteItems" {
-                let updates = String::from_utf8_lossy(call.body).matches("\"Update\":").count();
-                count.fetch_add(updates, Ordering::Relaxed);
-            }
-            Treatment::Pass
-        });
         let rollups = stack.rollups().await;
         // From the busy half of the day.
-        let taken = items.iter().skip(items.len() / 2).take(batch * 12);
-        let deltas: Vec<CounterDelta> = taken
-            .filter_map(CounterDelta::of)
-            .zip(0..)
-            .map(|(mut delta, index)| {
-                delta.identity.received_at =
-                    simulated::UNTIL + index * seconds * 1_000 / i64::try_from(batch).unwrap();
-                delta
+        let mut taken: Vec<Item> = items
+            .iter()
+            .skip(items.len() / 2)
+            .take(batch * 12)
+            .cloned()
+            .collect();
+        for (item, index) in taken.iter_mut().zip(0..) {
+            let at = simulated::UNTIL + index * seconds * 1_000 / i64::try_from(batch).unwrap();
+            item.insert("received_at".to_owned(), AttributeValue::N(at.to_string()));
+        }
+        let known = KnownMessages::among(&items);
+        let batches: Vec<Vec<CounterDelta>> = taken
+            .chunks(batch)
+            .map(|items| {
+                items
+                    .iter()
+                    .flat_map(|item| CounterDelta::all(item, &known))
+                    .collect()
             })
             .collect();
-        let batches = deltas.chunks(batch);
         let (number, until) = (batches.len(), Instant::now() + Duration::from_mins(1));
+        let mut units = 0.0;
         for deltas in batches {
-            rollups.count("1", deltas, until).await.unwrap();
+            units += rollups.count("1", &deltas, until).await.unwrap().write_units;
         }
-        let measured = touched.load(Ordering::Relaxed) as f64 / number as f64;
+        let measured = units / number as f64;
         let (size, span) = (batch as f64, seconds as f64);
-        let estimated = usage::touched(size, span, size / span);
+        let estimated = usage::projected_units(size, span, size / span);
         assert!(
             (0.7..=1.3).contains(&(measured / estimated)),
-            "batches of {batch} in {seconds} s: {measured} items, estimated {estimated}"
+            "batches of {batch} in {seconds} s: {measured} units, estimated {estimated}"
         );
     }
 }
@@ -458,6 +514,16 @@ fn a_bill_is_the_sum_of_its_parts_and_follows_the_options() {
     let batched = with(&["--batch", "100"]);
     close(part(&batched, "receivers: requests"), 0.0202);
     close(part(&batched, "events: repeated deliveries"), 0.125);
+    // 10 million events are 4.24 GB, and 730 exports are billed for 10 MB each.
+    close(part(&with(&["--analytics"]), "analytics: exports"), 0.73);
+    close(
+        part(
+            &bill(&["--events-per-month", "100M", "--analytics"]),
+            "analytics: exports",
+        ),
+        4.24,
+    );
+    close(part(&all, "analytics: exports"), 0.0);
     // Two more write units per event, and longer invocations.
     assert!(all.two_write_usd > all.usd + 2.0 * 6.25);
 
@@ -664,6 +730,14 @@ fn the_documentation_shows_what_the_command_prints() {
             format!("${:.2}", lines.map(|line| line.usd).sum::<f64>())
         }));
     }
+    rows.push(row("`Analytics=true`", &|events| {
+        let bill = bill(&["--events-per-month", events, "--analytics"]);
+        let lines = bill
+            .lines
+            .iter()
+            .filter(|line| line.part.starts_with("analytics:"));
+        format!("${:.2}", lines.map(|line| line.usd).sum::<f64>())
+    }));
     let missing: Vec<&str> = rows
         .iter()
         .map(String::as_str)

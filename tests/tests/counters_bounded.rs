@@ -115,7 +115,7 @@ async fn summary(server: &Server, query: &str) -> Value {
 
 /// An event that shares no name with any other event.
 fn odd(id: usize) -> (Item, usize) {
-    let tags = if id.is_multiple_of(10) { 20 } else { 1 };
+    let tags = if id.is_multiple_of(10) { 15 } else { 1 };
     let list = (0..tags)
         .map(|tag| text(format!("order-{id:06}t{tag}")))
         .collect();
@@ -249,7 +249,8 @@ async fn names_beyond_the_limits_count_as_other_at_the_same_cost() {
     ];
     assert_eq!(folded, BTreeMap::from(expected));
     assert_eq!(sum(&summary(&server, "&tag=other").await["counts"]), beyond);
-    assert_eq!(seen["tags"].as_array().unwrap().len(), 1_001);
+    // A league table has at most 500 rows.
+    assert_eq!(seen["tags"].as_array().unwrap().len(), 500);
     server.stop().await;
 }
 

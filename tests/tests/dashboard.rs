@@ -73,9 +73,13 @@ async fn the_summary_counts_posted_events_for_every_filter() {
         all["fallback"],
         json!({"attempts": 120, "fell_back": 30, "delivered": 0, "failed": 0, "clicked": 0})
     );
+    assert_eq!(all["bots"], json!(["682", "683"]));
     assert_eq!(
-        (&all["bots"], &all["tags"]),
-        (&json!(["682", "683"]), &json!(["a&b=c", "x"]))
+        all["tags"],
+        json!([
+            {"name": "x", "sent": 80, "reached": 40, "read": 0, "clicked": 0, "failed": 20},
+            {"name": "a&b=c", "sent": 40, "reached": 20, "read": 0, "clicked": 0, "failed": 10},
+        ])
     );
     assert_eq!(all["channels"], json!(["RCS", "SMS"]));
     for (filter, events) in [

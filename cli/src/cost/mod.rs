@@ -102,6 +102,9 @@ pub struct Options {
     /// Days until log lines expire.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3_653))]
     pub log_retention_days: u32,
+    /// Include the hourly copy to a bucket (`Analytics`), without queries.
+    #[arg(long)]
+    pub analytics: bool,
     /// Subtract what is always free in an account that has nothing else.
     #[arg(long)]
     pub free_tier: bool,
@@ -149,7 +152,7 @@ pub struct Bill {
     /// Prices of services for as many events.
     pub services: Vec<Service>,
     /// Source of each price, and when it was last seen.
-    pub prices: [Price; 17],
+    pub prices: [Price; 20],
 }
 
 /// A table class that is cheaper.

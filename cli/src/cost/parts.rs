@@ -19,6 +19,9 @@ pub(super) fn lines(options: &Options, events: f64) -> Vec<Line> {
     lines.extend(storage(options, events));
     lines.extend(dashboard(options));
     lines.extend(operation(options, events, counted));
+    if options.analytics {
+        lines.extend(analytics(options, events));
+    }
     if options.free_tier {
         subtract_free(&mut lines);
     }
@@ -217,6 +220,26 @@ fn dashboard(options: &Options) -> Vec<Line> {
             "dashboard: reads",
             usage::OVERVIEWS * usage::READ_UNITS_PER_OVERVIEW / 1e6,
             prices::DYNAMODB_READS,
+        ),
+    ]
+}
+
+fn analytics(options: &Options, events: f64) -> Vec<Line> {
+    vec![
+        line(
+            "analytics: exports",
+            usage::exported_gb(events),
+            prices::DYNAMODB_EXPORT,
+        ),
+        line(
+            "analytics: storage",
+            usage::kept_gb(events, options.retention_days),
+            prices::S3_STORAGE,
+        ),
+        line(
+            "analytics: schedule",
+            usage::HOURS_PER_MONTH * usage::TRANSITIONS_PER_EXPORT / 1e3,
+            prices::STATE_TRANSITIONS,
         ),
     ]
 }

@@ -169,8 +169,33 @@ pub const DATA_OUT: Price = Price {
     seen: None,
 };
 
+/// Exports of a table to S3, full and incremental.
+pub const DYNAMODB_EXPORT: Price = Price {
+    of: "a GB exported to S3",
+    usd: 0.10,
+    free: 0.0,
+    source: DYNAMODB,
+    seen: None,
+};
+/// Standard class, for the first 50 TB.
+pub const S3_STORAGE: Price = Price {
+    of: "a GB-month in S3",
+    usd: 0.023,
+    free: 0.0,
+    source: "https://aws.amazon.com/s3/pricing/",
+    seen: None,
+};
+/// Standard workflows of Step Functions.
+pub const STATE_TRANSITIONS: Price = Price {
+    of: "a thousand state transitions",
+    usd: 0.025,
+    free: 4.0,
+    source: "https://aws.amazon.com/step-functions/pricing/",
+    seen: None,
+};
+
 /// All prices.
-pub const ALL: [Price; 17] = [
+pub const ALL: [Price; 20] = [
     LAMBDA_REQUESTS,
     LAMBDA_ARM64,
     LAMBDA_X86_64,
@@ -188,4 +213,7 @@ pub const ALL: [Price; 17] = [
     DASHBOARDS,
     KMS_REQUESTS,
     DATA_OUT,
+    DYNAMODB_EXPORT,
+    S3_STORAGE,
+    STATE_TRANSITIONS,
 ];

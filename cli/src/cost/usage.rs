@@ -84,8 +84,11 @@ const COUNTERS_GB: f64 = 0.1;
 /// Overviews of 30 days that are opened in a month: one page that updates every minute for eight hours of
 /// 22 working days.
 pub const OVERVIEWS: f64 = 10_560.0;
-/// Read units of one overview, with one item for each day and hour. Measured on simulated events.
-pub const READ_UNITS_PER_OVERVIEW: f64 = 18.0;
+/// Consistent read units of `projector` for the messages of an event. Measured; less in large batches, which contain
+/// several events of a message.
+pub const READ_UNITS_FOR_MESSAGE: f64 = 1.0;
+/// Read units of one overview, with one item for each day and quarter of an hour. Measured on simulated events.
+pub const READ_UNITS_PER_OVERVIEW: f64 = 95.0;
 /// GB-seconds of one overview: 512 MB for 0.1 s, assumed.
 pub const GB_SECONDS_PER_OVERVIEW: f64 = 0.05;
 /// Assumed empty receives of `redrive`'s event source: five pollers with 20 s of long polling each.
@@ -174,7 +177,7 @@ pub struct Projection {
 }
 
 /// Usage of counting events with a batching window in seconds. `write_units` per event replaces the estimate of
-/// [`touched`].
+/// [`projected_units`].
 pub fn projection(events: f64, window: f64, memory_mb: f64, write_units: Option<f64>) -> Projection {
     let per_shard = events / SECONDS_PER_MONTH / SHARDS;
     // The window opens with the first event, and a full batch closes it.
@@ -190,16 +193,18 @@ pub fn projection(events: f64, window: f64, memory_mb: f64, write_units: Option<
         ms: ms.ceil(),
         // In a transaction, each KB of an item takes two write units.
         write_units: write_units
-            .unwrap_or_else(|| 2.0 * (counts(batch) + markers.items * markers.units) / batch),
+            .unwrap_or_else(|| projected_units(batch, span, events / SECONDS_PER_MONTH) / batch),
         // The items of markers of each minute, ten seconds and second, and the current generation.
-        read_units: (markers.items * markers.units + batch.min(span * 1.1) + 2.0) / batch,
+        read_units: READ_UNITS_FOR_MESSAGE
+            + (markers.items * markers.units + batch.min(span * 1.1) + 2.0) / batch,
     }
 }
 
-/// Items of counters that one batch of events changes: a day and an hour for every bot, tag and pair of both
-/// in the batch. The formula is fitted to the results of a test.
+/// KB of items of counters that one batch of events changes: a day and a quarter of an hour for every bot, tag, pair of
+/// both, campaign and country in the batch, quarters in which older messages of the batch began, and rows of league
+/// tables. The formula is fitted to the results of a test.
 fn counts(batch: f64) -> f64 {
-    3.5 * batch.powf(0.4)
+    6.2 * batch.powf(0.46)
 }
 
 /// Items of dedup markers that one batch changes.
@@ -226,16 +231,38 @@ impl Markers {
     }
 }
 
-/// Items of the counters' table that one batch of events changes, if they arrived within `span` seconds and
-/// all shards together get `rate` events a second.
-pub fn touched(batch: f64, span: f64, rate: f64) -> f64 {
-    counts(batch) + Markers::of(batch, span, rate).items
+/// Write units for the counts of one batch of events that arrived within `span` seconds, while all shards together get
+/// `rate` events a second.
+pub fn projected_units(batch: f64, span: f64, rate: f64) -> f64 {
+    let markers = Markers::of(batch, span, rate);
+    2.0 * (counts(batch) + markers.items * markers.units)
 }
 
 /// Gigabytes of the items or entries of `days`, or of one year if items never expire.
 pub fn stored_gb(events: f64, days: u32, bytes: f64) -> f64 {
     let days = if days == 0 { 365.0 } else { f64::from(days) };
     events * days / DAYS_PER_MONTH * (bytes + STORED_BESIDE) / 1e9
+}
+
+/// Exports of a month: one an hour.
+pub const HOURS_PER_MONTH: f64 = DAYS_PER_MONTH * 24.0;
+/// State transitions of an export: its three states.
+pub const TRANSITIONS_PER_EXPORT: f64 = 3.0;
+/// The least gigabytes that an incremental export is billed for. AWS's page was not available; others report it.
+pub const MIN_EXPORT_GB: f64 = 0.01;
+/// Bytes of an exported event: DynamoDB JSON, compressed with gzip. Measured.
+pub const EXPORTED_BYTES: f64 = 81.0;
+
+/// Gigabytes that the hourly exports of a month are billed for.
+pub fn exported_gb(events: f64) -> f64 {
+    let hourly = events / HOURS_PER_MONTH * ITEM_BYTES / 1e9;
+    hourly.max(MIN_EXPORT_GB) * HOURS_PER_MONTH
+}
+
+/// Gigabytes of exports that are kept for as many days as the events; one year if these never expire.
+pub fn kept_gb(events: f64, days: u32) -> f64 {
+    let days = if days == 0 { 365.0 } else { f64::from(days) };
+    events * days / DAYS_PER_MONTH * EXPORTED_BYTES / 1e9
 }
 
 /// Requests to SQS if no event is queued.

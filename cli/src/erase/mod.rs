@@ -88,6 +88,8 @@ pub struct Report {
     pub numbers: Vec<String>,
     /// Whether further ids are linked to the person, which are not erased.
     pub has_more: bool,
+    /// `ANALYTICS_BUCKET`: the bucket with copies of the events, which are not deleted.
+    pub analytics: Option<String>,
     /// Result of the deletion; `None` without `--yes`.
     pub done: Option<Done>,
 }
@@ -171,6 +173,7 @@ async fn find(
         yes: options.yes,
         numbers: person.redacted(),
         has_more: person.has_more(),
+        analytics: environment("ANALYTICS_BUCKET"),
         done: None,
     };
     if !target.rollups_table.is_empty() {

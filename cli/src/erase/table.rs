@@ -63,6 +63,12 @@ impl fmt::Display for Report {
                 file.display()
             )?;
         }
+        if let Some(bucket) = &self.analytics {
+            writeln!(
+                f,
+                "s3://{bucket}/events/ keeps copies of the person's events: replace them after the deletion, as docs/analytics.md describes under Erasure"
+            )?;
+        }
         if self.yes {
             return Ok(());
         }

@@ -173,6 +173,7 @@ fn expected_item(event: &SimulatedEvent) -> Option<Item> {
     let around = event.format.around(&event.record);
     let parsed = provider::read_within(formats, &event.record.to_string(), around).ok()?;
     let arrival = Arrival {
+        stored_at: None,
         at: event.at,
         retention_days: 0,
         late_after_hours: 1,

@@ -13,6 +13,7 @@ const NAMES = {
   channel: "Channel",
   event_time: "Happened",
   received_at: "Arrived here",
+  stored_at: "Stored",
   recipient: "Person",
   identities: "Also known as",
   provider: "Provider",
@@ -42,7 +43,7 @@ const NAMES = {
 /** Fields that are only used for links. */
 const TOKENS = ["token", "in_reply_to_token"];
 /** Fields with times, and their unit in milliseconds. */
-const TIMES = { event_time: 1, received_at: 1, expires_at: 1000 };
+const TIMES = { event_time: 1, received_at: 1, stored_at: 1, expires_at: 1000 };
 
 /** A link to a message by its id, or by its token if the id is redacted; plain text if there is no token. */
 export function messageLink(id, name = id) {

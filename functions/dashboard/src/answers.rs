@@ -134,18 +134,29 @@ pub(crate) struct Events {
     pub(crate) truncated: bool,
 }
 
-/// Counts of events by UTC day and hour of the event time.
+/// Counts of events by day and hour of the event time, and of messages by the time of their first event.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct Summary {
-    /// First day, `YYYY-MM-DD`.
+    /// First day of the zone, `YYYY-MM-DD`.
     pub(crate) from: String,
     /// Last day.
     pub(crate) to: String,
+    /// The time zone of days and hours, an IANA name.
+    pub(crate) tz: String,
     /// Time of the last update of the counters, epoch milliseconds.
     pub(crate) updated_at: Option<i64>,
     pub(crate) counts: Vec<DayCount>,
-    /// Empty for ranges over 31 days.
+    /// How many messages arrived, on any channel.
+    pub(crate) reached: Reached,
+    /// How long messages took.
+    pub(crate) latency: Vec<LatencyRow>,
+    /// Empty for ranges over 31 days, and with `hours=false`.
     pub(crate) hours: Vec<HourCount>,
+    /// Reads (with opens by persons) and clicks by weekday and hour. Empty for UTC ranges over 31 days.
+    pub(crate) heat: Vec<HeatCell>,
+    /// What the messages cost. Only if the dashboard has a rate card.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) spend: Option<Spend>,
     pub(crate) billing: Vec<BillingCount>,
     /// Messages that did not arrive (`failed`, `not_sent`, `blocked`, `bounced`, `dropped`, `invalid`, `expired`,
     /// `revoked`) by reason, most frequent first.
@@ -155,8 +166,17 @@ pub(crate) struct Summary {
     pub(crate) fallback: Fallback,
     /// Values for `bot` in this range; if there are very many, those of the latest days.
     pub(crate) bots: Vec<String>,
-    /// Values for `tag` in this range; if there are very many, those of the latest days.
-    pub(crate) tags: Vec<String>,
+    /// Messages by tag. This table and the following ones show all messages of the range, whatever the filters; at most
+    /// 500 rows, most messages first. A name without messages has an empty row, if it has other events.
+    pub(crate) tags: Vec<LeagueRow>,
+    /// Messages by bot.
+    pub(crate) bots_table: Vec<LeagueRow>,
+    /// Messages by campaign.
+    pub(crate) campaigns: Vec<LeagueRow>,
+    /// Messages by template: those in which a tap named the template.
+    pub(crate) templates: Vec<LeagueRow>,
+    /// Messages by country, ISO 3166-1 alpha-2.
+    pub(crate) countries: Vec<LeagueRow>,
     /// Values for `channel` in this range.
     pub(crate) channels: Vec<String>,
     /// Whether the response was shortened, because it would be too large: rare channels and statuses are
@@ -167,13 +187,103 @@ pub(crate) struct Summary {
     /// Kinds of names with more names on a day than are counted separately. The other names are counted as
     /// `other` (channels as `OTHER`); other combinations of a bot and a tag have no counts.
     pub(crate) folded: Vec<Folded>,
+    /// The same for the equally long range before, without `hours`, `heat` and `previous`. Only with `compare=true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) previous: Option<Box<Summary>>,
+}
+
+/// Messages, each once, whatever channels it took: an RCS message and its fallback SMS are one. With a filter on
+/// the channel, the messages on this channel. `messages` − `reached` − `failed` have no result yet.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "the name is the contract's")]
+pub(crate) struct Reached {
+    pub(crate) messages: u64,
+    /// Delivered, read or clicked.
+    pub(crate) reached: u64,
+    pub(crate) read: u64,
+    pub(crate) clicked: u64,
+    /// Did not arrive on any channel.
+    pub(crate) failed: u64,
+    /// `reached` by the channel on which the message got furthest.
+    pub(crate) by_channel: BTreeMap<String, u64>,
+}
+
+/// The time between two events of a message, by the time of the later one. Percentiles are computed from a histogram
+/// with four buckets for each doubling of the time.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct LatencyRow {
+    /// `sent`, `delivered` or `failed`.
+    pub(crate) from: String,
+    /// `delivered`, `read` or `fallback` (the message on the next channel was sent).
+    pub(crate) to: String,
+    /// The channel of the later event.
+    pub(crate) channel: String,
+    /// Number of messages.
+    pub(crate) count: u64,
+    pub(crate) p50_ms: u64,
+    pub(crate) p90_ms: u64,
+    pub(crate) p99_ms: u64,
+}
+
+/// Messages of a tag, a bot, a campaign, a template or a country. Each message counts once.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(crate) struct LeagueRow {
+    pub(crate) name: String,
+    /// All messages, also those that were not sent.
+    pub(crate) sent: u64,
+    pub(crate) reached: u64,
+    pub(crate) read: u64,
+    pub(crate) clicked: u64,
+    /// Did not arrive on any channel.
+    pub(crate) failed: u64,
+}
+
+/// Events of an hour of the week.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct HeatCell {
+    /// 1 (Monday) to 7.
+    pub(crate) weekday: u8,
+    /// 0 to 23.
+    pub(crate) hour: u8,
+    /// `read` or `clicked`.
+    pub(crate) status: String,
+    pub(crate) count: u64,
+}
+
+/// What messages cost by the dashboard's rate card.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(crate) struct Spend {
+    pub(crate) currency: String,
+    pub(crate) spent: f64,
+    /// Null if no message arrived.
+    pub(crate) per_reached: Option<f64>,
+    /// For the month of the last day, if every day costs as much as those of the range until now.
+    pub(crate) forecast: Option<f64>,
+    /// Messages for which the card has no rate.
+    pub(crate) unpriced: u64,
+    /// Most expensive first.
+    pub(crate) rows: Vec<SpendRow>,
+}
+
+/// Messages with the same price.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct SpendRow {
+    /// `-` if unknown.
+    pub(crate) country: String,
+    pub(crate) channel: String,
+    /// Empty if the provider names none.
+    pub(crate) category: String,
+    /// Messages that the rate applies to: sent or delivered ones.
+    pub(crate) messages: u64,
+    pub(crate) price: f64,
+    pub(crate) amount: f64,
 }
 
 /// A kind with too many names to count each.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Folded {
-    /// `channels`, `bots`, `tags`, `pairs` (of a bot and a tag), `statuses`, `message_types`, `reasons`
-    /// or `prices`.
+    /// `channels`, `bots`, `tags`, `pairs` (of a bot and a tag), `statuses`, `message_types`, `reasons`, `prices`,
+    /// `campaigns`, `templates`, `countries` or `charges`.
     pub(crate) kind: String,
     /// Maximum of names that are counted separately on a UTC day.
     pub(crate) most: usize,

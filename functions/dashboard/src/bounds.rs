@@ -14,6 +14,8 @@ use crate::{
 /// Names of the sums of all others.
 const OTHER_CHANNEL: &str = "OTHER";
 const OTHER_STATUS: &str = "other";
+/// Maximum of rows of a league table in a shortened overview.
+const MAX_NAMES_OF_TABLE: usize = 100;
 /// Maximum of names of each kind in a shortened overview.
 const MAX_NAMES: usize = 500;
 
@@ -72,9 +74,18 @@ fn folded(mut summary: Summary) -> Summary {
     });
     summary.billing.sort_by_key(|row| std::cmp::Reverse(row.count));
     summary.billing.truncate(MAX_NAMES);
-    for names in [&mut summary.bots, &mut summary.tags, &mut summary.channels] {
+    for names in [&mut summary.bots, &mut summary.channels] {
         names.truncate(MAX_NAMES);
     }
+    for table in [
+        &mut summary.tags,
+        &mut summary.bots_table,
+        &mut summary.campaigns,
+        &mut summary.templates,
+    ] {
+        table.truncate(MAX_NAMES_OF_TABLE);
+    }
+    summary.previous = summary.previous.map(|previous| Box::new(folded(*previous)));
     summary.truncated = true;
     summary
 }
@@ -117,6 +128,7 @@ fn channel_of(channel: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answers::LeagueRow;
 
     #[test]
     fn an_overview_with_many_names_is_limited_and_keeps_its_sums() {
@@ -139,7 +151,10 @@ mod tests {
             }
         }
         for n in 0..5_000_usize {
-            summary.tags.push(word(n));
+            summary.tags.push(LeagueRow {
+                name: word(n),
+                ..LeagueRow::default()
+            });
             summary.failures.push(FailureCount {
                 channel: "RCS".to_owned(),
                 reason: word(n),
@@ -160,7 +175,10 @@ mod tests {
         assert_eq!(small.failures.iter().map(|row| row.count).sum::<u64>(), failures);
         assert_eq!(small.failures.len(), MAX_NAMES);
         assert_eq!(small.funnel.len(), 1);
-        assert_eq!((small.funnel[0].sent, small.tags.len()), (5_000, MAX_NAMES));
+        assert_eq!(
+            (small.funnel[0].sent, small.tags.len()),
+            (5_000, MAX_NAMES_OF_TABLE)
+        );
         let sent: u64 = small
             .counts
             .iter()
@@ -173,10 +191,10 @@ mod tests {
     #[test]
     fn an_overview_that_fits_is_unchanged() {
         let summary = Summary {
-            tags: (0..600).map(|n| format!("tag {n}")).collect(),
+            bots: (0..600).map(|n| format!("bot {n}")).collect(),
             ..Summary::default()
         };
         let same = bounded(summary);
-        assert_eq!((same.tags.len(), same.truncated), (600, false));
+        assert_eq!((same.bots.len(), same.truncated), (600, false));
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use webhook_ingest::operations::config::{ConfigError, Hidden, Reader, StorageConfig};
 
-use crate::{bot_names::BotNames, roles::AccessRole};
+use crate::{bot_names::BotNames, roles::AccessRole, summary::RateCard};
 
 /// Configuration of the dashboard.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub struct DashboardConfig {
     pub search_index: bool,
     /// `BOT_NAMES`: names of bots, by their ids.
     pub bot_names: BotNames,
+    /// `RATE_CARD`: the prices of messages, see [`RateCard`].
+    pub rate_card: Option<RateCard>,
     /// `DASHBOARD_ACCESS` (`AWS_IAM`): `SIGN_IN` if the URL is public; then `DASHBOARD_AUTH` is required.
     pub public: bool,
 }
@@ -41,6 +43,7 @@ impl DashboardConfig {
             redrive: false,
             search_index: true,
             bot_names: BotNames::default(),
+            rate_card: None,
             public: false,
         }
     }
@@ -70,7 +73,8 @@ impl DashboardConfig {
             role: reader.choice("DASHBOARD_ROLE", &roles, AccessRole::Agent),
             redrive: reader.choice("DASHBOARD_REDRIVE", &[("false", false), ("true", true)], false),
             search_index: reader.search_index(),
-            bot_names: reader.parsed("BOT_NAMES", BotNames::parse),
+            bot_names: reader.parsed("BOT_NAMES", BotNames::parse).unwrap_or_default(),
+            rate_card: reader.parsed("RATE_CARD", RateCard::parse),
             public,
         };
         reader.finish(config)

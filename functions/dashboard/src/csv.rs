@@ -80,7 +80,7 @@ fn cell(column: &str, value: Option<&Value>) -> String {
 /// A formula can start at the beginning of a cell, and after characters that some programs treat as
 /// separators: a semicolon (if the comma is the decimal separator), a tab, a vertical bar or a line break.
 /// Spaces, quotes and invisible characters before it are ignored.
-fn escape_formulas(text: &str) -> String {
+pub fn escape_formulas(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 1);
     if text.starts_with(['\t', '\r', '\n']) {
         out.push('\'');

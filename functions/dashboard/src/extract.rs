@@ -1,7 +1,7 @@
 //! Extractors for handlers: path, query and body of a request as validated types. Each also describes itself
 //! in `/openapi.json`, and rejects an invalid request with a [`Refusal`].
 
-use std::fmt;
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use aide::{
     OperationInput,
@@ -15,7 +15,7 @@ use axum::{
 };
 use http::request::Parts as Head;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use schemars::{JsonSchema, Schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserializer,
     de::{self, DeserializeOwned, Visitor, value},
@@ -203,6 +203,23 @@ impl<'de> Deserializer<'de> for Fields<'_> {
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
         unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+/// Describes a parameter of [`filled`]: a `T` or an empty text.
+pub(crate) struct OrEmpty<T>(PhantomData<T>);
+
+impl<T: JsonSchema> JsonSchema for OrEmpty<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("{}OrEmpty", T::schema_name()).into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [generator.subschema_for::<T>(), { "const": "" }] })
     }
 }
 

@@ -145,8 +145,15 @@ pub(crate) async fn summary(
     query: Query<SummaryQuery>,
 ) -> Result<ForCaller<Summary>, Refusal> {
     let asked = &query.asked;
-    caller.check_search(&[&asked.bot, &asked.tag, &asked.channel])?;
-    let summary = parts.counters.summary(&asked.range()?).await?;
+    caller.check_search(&[
+        &asked.bot,
+        &asked.tag,
+        &asked.channel,
+        &asked.campaign,
+        &asked.template,
+        &asked.country,
+    ])?;
+    let summary = parts.counters.summary(&asked.range()?, asked.compares()).await?;
     Ok(caller.respond(bounded(summary)))
 }
 

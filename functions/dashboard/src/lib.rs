@@ -56,7 +56,10 @@ use webhook_ingest::{
 pub use access::AccessError;
 pub use bot_names::BotNames;
 pub use config::DashboardConfig;
+pub use csv::escape_formulas;
+pub use redaction::without_numbers;
 pub use roles::AccessRole;
+pub use summary::RateCard;
 
 /// This function's name in logs.
 const FUNCTION: &str = "dashboard";
@@ -98,7 +101,7 @@ impl Dashboard {
         let (dynamodb, rollups) = (&aws.dynamodb, &config.rollups_table);
         let parts = Arc::new(AppState {
             table: table::EventsTable::new(dynamodb.clone(), config.storage.events_table.clone()),
-            counters: summary::Counters::new(dynamodb.clone(), rollups.clone()),
+            counters: summary::Counters::new(dynamodb.clone(), rollups.clone(), config.rate_card.clone()),
             people: people::People::new(dynamodb.clone(), rollups.clone()),
             search: search::Search::new(
                 dynamodb.clone(),

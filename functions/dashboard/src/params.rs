@@ -10,11 +10,11 @@ use webhook_ingest::{
 use crate::{
     csv,
     days::DayFilter,
-    extract::{filled, read},
+    extract::{OrEmpty, filled, read},
     pages::PageRequest,
     refusal::Refusal,
     sizes::{MAX_RESPONSE_BYTES, SizeBudget},
-    summary::Range,
+    summary::{MAX_ZONE_DAYS, Range, days},
     timeline,
 };
 
@@ -44,6 +44,10 @@ pub(crate) struct MessageName {
 pub(crate) struct Number {
     /// A number, in which other characters than digits are ignored; `whatsapp:<user id>`; `mailto:<address>`; or only
     /// the user id or address.
+    // Some further spellings of addresses are accepted.
+    #[schemars(regex(
+        pattern = r"^([^:@]*[0-9][^:@]*|(whatsapp:)?[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}|(mailto:)?[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*)$"
+    ))]
     number: String,
 }
 
@@ -98,7 +102,7 @@ pub(crate) struct RecipientQuery {
     pub(crate) cursor: Option<String>,
     /// `csv` for CSV lines, as for `/api/events`; default `json`.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Format")]
+    #[schemars(with = "OrEmpty<Format>")]
     pub(crate) format: Option<Format>,
 }
 
@@ -108,7 +112,7 @@ pub(crate) struct RecipientQuery {
 pub(crate) struct DayQuery {
     /// UTC, `YYYY-MM-DD`; default today.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Day")]
+    #[schemars(with = "OrEmpty<Day>")]
     day: Option<Day>,
     /// `RCS`, `SMS`, `WHATSAPP`, `EMAIL` or another word.
     #[serde(default, deserialize_with = "filled")]
@@ -129,21 +133,22 @@ pub(crate) struct DayQuery {
     /// are more, the header `Link: <…>; rel="next"` has the URL of the next lines, and `X-Truncated` is
     /// `true`.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Format")]
+    #[schemars(with = "OrEmpty<Format>")]
     pub(crate) format: Option<Format>,
 }
 
-/// Parameters of an overview.
+/// Parameters of an overview. `bot` and `tag` combine; `campaign`, `template` and `country` combine with no other
+/// filter but `channel`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SummaryQuery {
-    /// First UTC day; default 29 days before `to`.
+    /// First day; default 29 days before `to`.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Day")]
+    #[schemars(with = "OrEmpty<Day>")]
     from: Option<Day>,
-    /// Last UTC day; default today. At most 366 days.
+    /// Last day; default today. At most 366 days, or 92 with a time zone other than UTC.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Day")]
+    #[schemars(with = "OrEmpty<Day>")]
     to: Option<Day>,
     /// Only events of this bot.
     #[serde(default, deserialize_with = "filled")]
@@ -157,6 +162,67 @@ pub(crate) struct SummaryQuery {
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "String")]
     pub(crate) channel: Option<String>,
+    /// Only events of this campaign.
+    #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "String")]
+    pub(crate) campaign: Option<String>,
+    /// Only events of this template.
+    #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "String")]
+    pub(crate) template: Option<String>,
+    /// Only events of people in this country, ISO 3166-1 alpha-2.
+    #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "String")]
+    pub(crate) country: Option<String>,
+    /// The time zone of days and hours, an IANA name such as `Asia/Kolkata`; default `UTC`.
+    #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "String")]
+    pub(crate) tz: Option<Zone>,
+    /// `true` adds the equally long range before; default `false`.
+    #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "OrEmpty<Switch>")]
+    compare: Option<Switch>,
+    /// `false` leaves `hours` out; default `true`.
+    #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "OrEmpty<Switch>")]
+    hours: Option<Switch>,
+}
+
+/// A time zone.
+#[derive(Debug, Clone)]
+pub(crate) struct Zone(pub(crate) jiff::tz::TimeZone);
+
+impl TryFrom<String> for Zone {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, &'static str> {
+        if name.eq_ignore_ascii_case("UTC") {
+            return Ok(Self(jiff::tz::TimeZone::UTC));
+        }
+        jiff::tz::TimeZone::get(&name)
+            .map(Self)
+            .map_err(|_| "must be the IANA name of a time zone, such as Asia/Kolkata")
+    }
+}
+
+/// Yes or no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "lowercase", inline)]
+pub(crate) enum Switch {
+    True,
+    False,
+}
+
+impl TryFrom<String> for Switch {
+    type Error = &'static str;
+
+    fn try_from(word: String) -> Result<Self, &'static str> {
+        match word.as_str() {
+            "true" => Ok(Self::True),
+            "false" => Ok(Self::False),
+            _ => Err("must be true or false"),
+        }
+    }
 }
 
 /// Parameters of the dead letters.
@@ -165,7 +231,7 @@ pub(crate) struct SummaryQuery {
 pub(crate) struct DeadLettersQuery {
     /// `full` shows payloads unchanged, for roles that see numbers; default `masked`: with redacted numbers.
     #[serde(default, deserialize_with = "filled")]
-    #[schemars(with = "Content")]
+    #[schemars(with = "OrEmpty<Content>")]
     pub(crate) content: Option<Content>,
 }
 
@@ -271,7 +337,7 @@ pub(crate) fn lines(cursor: Option<String>) -> PageRequest {
 /// A UTC day. Only the format `2026-11-21` is accepted, because it is a part of keys.
 #[derive(Debug, Clone, Copy, JsonSchema)]
 #[schemars(inline)]
-pub(crate) struct Day(#[schemars(with = "String")] jiff::civil::Date);
+pub(crate) struct Day(#[schemars(with = "String", extend("format" = "date"))] jiff::civil::Date);
 
 impl TryFrom<String> for Day {
     type Error = &'static str;
@@ -286,7 +352,11 @@ impl TryFrom<String> for Day {
 
 impl Day {
     fn or_today(day: Option<Self>) -> jiff::civil::Date {
-        let today = || jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        Self::or_today_in(day, &jiff::tz::TimeZone::UTC)
+    }
+
+    fn or_today_in(day: Option<Self>, zone: &jiff::tz::TimeZone) -> jiff::civil::Date {
+        let today = || jiff::Timestamp::now().to_zoned(zone.clone()).date();
         day.map_or_else(today, |day| day.0)
     }
 }
@@ -309,33 +379,54 @@ impl DayQuery {
 }
 
 impl SummaryQuery {
+    /// Whether the range before is wanted.
+    pub(crate) fn compares(&self) -> bool {
+        self.compare == Some(Switch::True)
+    }
+
     /// The range and its filters.
     pub(crate) fn range(&self) -> Result<Range, Refusal> {
-        let to = Day::or_today(self.to);
+        let zone = self.tz.clone().map_or(jiff::tz::TimeZone::UTC, |zone| zone.0);
+        let to = Day::or_today_in(self.to, &zone);
         let back = jiff::Span::new().days(DAYS - 1);
         let from = match self.from {
             Some(from) => from.0,
             None => to.checked_sub(back).unwrap_or(to),
         };
-        let days = i64::from((to - from).get_days()) + 1;
-        if !(1..=MAX_DAYS).contains(&days) {
+        let most = if zone == jiff::tz::TimeZone::UTC {
+            MAX_DAYS
+        } else {
+            MAX_ZONE_DAYS
+        };
+        if !(1..=most).contains(&days(from, to)) {
             return Err(Refusal::BadRequest(format!(
-                "from must not be after to, and the range at most {MAX_DAYS} days"
+                "from must not be after to, and the range at most {MAX_DAYS} days, or {MAX_ZONE_DAYS} in a time zone \
+                 other than UTC"
             )));
         }
         let word = |name: &Option<String>| name.as_deref().map(counters::word);
+        let scope = Scope {
+            bot: word(&self.bot),
+            tag: word(&self.tag),
+            campaign: word(&self.campaign),
+            template: word(&self.template),
+            country: word(&self.country).map(|country| country.to_uppercase()),
+        };
+        if !scope.is_counted() {
+            return Err(Refusal::BadRequest(
+                "these filters do not combine: use bot and tag, or campaign, or template, or country".into(),
+            ));
+        }
         Ok(Range {
-            from: from.to_string(),
-            to: to.to_string(),
-            days,
-            scope: Scope {
-                bot: word(&self.bot),
-                tag: word(&self.tag),
-            },
+            from,
+            to,
+            zone,
+            scope,
             channel: self
                 .channel
                 .as_deref()
                 .map(|word| counters::word(Channel::from_word(word).as_str())),
+            hours: self.hours != Some(Switch::False),
         })
     }
 }

@@ -15,10 +15,10 @@ use axum::{
     Router,
     extract::{MatchedPath, Request},
     middleware::{self, Next},
-    response::{IntoResponse as _, Response},
+    response::Response,
     routing::get,
 };
-use http::{HeaderValue, Method, header};
+use http::header;
 
 use crate::{AppState, assets, caller::Caller, handlers, refusal::Refusal};
 
@@ -168,13 +168,8 @@ async fn name_path(request: Request, next: Next) -> Response {
     response
 }
 
-/// Requests for a path that does not exist. Only authenticated callers get 404.
-async fn unknown(method: Method, _: Caller) -> Response {
-    if method == Method::GET || method == Method::HEAD {
-        return Refusal::NotFound("there is nothing at this path".into()).into_response();
-    }
-    let mut response = Refusal::MethodNotAllowed.into_response();
-    let allowed = HeaderValue::from_static("GET, HEAD");
-    response.headers_mut().insert(header::ALLOW, allowed);
-    response
+/// Requests for a path that does not exist: it supports no method, so there is none to name. Only authenticated
+/// callers get 404.
+async fn unknown(_: Caller) -> Refusal {
+    Refusal::NotFound("there is nothing at this path".into())
 }

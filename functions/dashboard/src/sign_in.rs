@@ -47,7 +47,7 @@ pub(crate) async fn sign_in(
     Password { password }: Password,
 ) -> Result<(String, Session), Refusal> {
     let Some(policy) = &parts.sign_in else {
-        return Err(Refusal::BadRequest("this dashboard has no sign-in".into()));
+        return Err(Refusal::Conflict("this dashboard has no sign-in".into()));
     };
     let now = time::now();
     let policy = policy.current(now).await;

@@ -14,6 +14,7 @@ use webhook_ingest::{
         index::RECIPIENT_INDEX,
         item::{
             CHANNEL, EVENT_TIME, FORMAT, Item, MESSAGE_ID, RECIPIENT, STATUS, STATUS_KEY, number_at, size,
+            step,
         },
     },
     operations::dynamodb,
@@ -306,10 +307,10 @@ impl EventsTable {
 
 /// The events of a person that are related to a message.
 fn related(id: &str, own: &[Item], candidates: Vec<Item>) -> RelatedEvents {
-    let own: Vec<Step<'_>> = own.iter().filter_map(timeline::step).collect();
+    let own: Vec<Step<'_>> = own.iter().filter_map(step).collect();
     let (linked, others): (Vec<Item>, Vec<Item>) = candidates
         .into_iter()
-        .partition(|item| timeline::step(item).is_some_and(|step| journey::continues(&own, &step)));
+        .partition(|item| step(item).is_some_and(|step| journey::continues(&own, &step)));
     let ids: BTreeSet<&str> = linked
         .iter()
         .filter_map(|item| text(item, MESSAGE_ID))

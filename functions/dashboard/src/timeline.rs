@@ -2,12 +2,12 @@
 
 use webhook_ingest::{
     event::{
-        Attribute, Channel, Status,
         journey::{self, Journey, MessageLeg, Step},
         state::{self, StatusUpdate},
     },
     events_table::item::{
-        CHANNEL, EVENT_TIME, FORMAT, Item, MESSAGE_ID, PROVIDER, RECIPIENT, STATUS, number_at, to_json,
+        CHANNEL, EVENT_TIME, Item, MESSAGE_ID, PROVIDER, RECIPIENT, STATUS, number_at, status_update, step,
+        to_json,
     },
 };
 
@@ -52,20 +52,6 @@ pub(crate) fn size_with_outcome(item: &Item) -> usize {
         .map(|text| sizes::delivered(&serde_json::Value::from(text).to_string()))
         .sum();
     size(item) + words + OUTCOME
-}
-
-/// The data of an event for its journey; `None` if the item is not an event.
-pub(crate) fn step(item: &Item) -> Option<Step<'_>> {
-    let attribute = |attribute: Attribute| text(item, attribute.name());
-    Some(Step {
-        message_id: text(item, MESSAGE_ID)?,
-        update: status_update(item)?,
-        request_id: attribute(Attribute::RequestId),
-        callback_data: attribute(Attribute::CallbackData),
-        in_reply_to: attribute(Attribute::InReplyTo),
-        remarks: attribute(Attribute::Remarks),
-        format: text(item, FORMAT),
-    })
 }
 
 /// A message with its events sorted by time and rank, its current state, and its journey.
@@ -205,16 +191,4 @@ fn size_of_leg(leg: &JourneyLeg) -> usize {
 
 fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
     item.get(name)?.as_s().ok().map(String::as_str)
-}
-
-pub(crate) fn status_update(item: &Item) -> Option<StatusUpdate> {
-    let status = Status::from_word(text(item, STATUS)?).ok()?;
-    Some(StatusUpdate {
-        channel: Channel::from_word(text(item, CHANNEL)?),
-        status: match text(item, Attribute::OpenedBy.name()) {
-            Some(_) => state::proved_by_machine(status),
-            None => status,
-        },
-        at: number_at(item, EVENT_TIME)?,
-    })
 }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update, builders::UpdateBuilder};
 use webhook_ingest::{
-    counters::{Counter, EXPIRES_AT, PERIOD, SERIES, SERIES_LIVE_DAYS, Scope, UPDATED_AT, day, hour},
+    counters::{
+        self, Counter, EXPIRES_AT, Names, PERIOD, SERIES, SERIES_LIVE_DAYS, Scope, UPDATED_AT, began, day,
+        league, quarter,
+    },
     event::EpochMillis,
 };
 
@@ -27,8 +30,9 @@ pub(crate) struct Counts {
 
 #[derive(Debug, Clone, Default)]
 struct Additions {
-    counters: BTreeMap<Counter, u64>,
-    /// Series of bots and tags expire.
+    /// By attribute.
+    counters: BTreeMap<String, i64>,
+    /// All series and tables expire, except the series of everything.
     expires: bool,
 }
 
@@ -40,21 +44,45 @@ impl Counts {
         }
     }
 
-    /// Adds the counts of `count` events with the same entry.
-    pub(crate) fn add(&mut self, generation: &str, entry: &Entry, count: u64) {
-        for scope in &entry.scopes {
+    /// Adds the counters of an entry `count` times.
+    pub(crate) fn add(&mut self, generation: &str, entry: &Entry, count: i64) {
+        let counters: Vec<String> = entry.counters.iter().map(Counter::name).collect();
+        for scope in entry.scopes.iter().filter(|_| !counters.is_empty()) {
             let expires = *scope != Scope::default();
             let series = scope.series(generation);
-            let mut add = |period: String, counter: &Counter| {
-                let item = self.items.entry((series.clone(), period)).or_default();
-                item.expires = expires;
-                *item.counters.entry(counter.clone()).or_default() += count;
-            };
-            for counter in entry.daily.iter().chain([&entry.status]) {
-                add(day(&entry.day, self.slot), counter);
+            for period in [day(&entry.day, self.slot), quarter(&entry.quarter, self.slot)] {
+                self.add_to((series.clone(), period), expires, &counters, count);
             }
-            add(hour(&entry.hour, self.slot), &entry.status);
         }
+        let of_day = quarter_of_day(&entry.quarter);
+        let league: Vec<String> = entry
+            .league
+            .iter()
+            .map(|progress| league::counter(*progress, of_day))
+            .collect();
+        for (kind, name) in &entry.rows {
+            let key = (
+                league::series(generation, *kind),
+                league::period(&entry.day, name, self.slot),
+            );
+            self.add_to(key, true, &league, count);
+        }
+    }
+
+    fn add_to(&mut self, key: Key, expires: bool, counters: &[String], count: i64) {
+        let item = self.items.entry(key).or_default();
+        item.expires = expires;
+        for counter in counters {
+            *item.counters.entry(counter.clone()).or_default() += count;
+        }
+    }
+
+    /// Removes counters that do not change: a message can move from one period to another and back.
+    fn settle(&mut self) {
+        for additions in self.items.values_mut() {
+            additions.counters.retain(|_, count| *count != 0);
+        }
+        self.items.retain(|_, additions| !additions.counters.is_empty());
     }
 
     /// The number of items.
@@ -64,6 +92,7 @@ impl Counts {
 
     /// Splits the counts into parts that each fit a transaction.
     pub(crate) fn parts(mut self) -> Vec<Self> {
+        self.settle();
         let mut parts = Vec::new();
         while !self.items.is_empty() {
             // An item with more counters than an expression can have is split over several parts.
@@ -85,7 +114,8 @@ impl Counts {
     }
 
     /// The updates that add these counts.
-    pub(crate) fn updates(&self, table: &str, now: EpochMillis) -> Vec<TransactWriteItem> {
+    pub(crate) fn updates(&mut self, table: &str, now: EpochMillis) -> Vec<TransactWriteItem> {
+        self.settle();
         self.items
             .iter()
             .filter_map(|(key, additions)| transact(added(update(table, key.clone()), additions, now)))
@@ -97,6 +127,7 @@ impl Counts {
 #[derive(Default)]
 pub(crate) struct TransactionSize<'e> {
     items: BTreeSet<(&'e Scope, &'e str)>,
+    rows: BTreeSet<(&'e str, &'e (Names, String))>,
     markers: BTreeSet<String>,
     counters: BTreeSet<&'e Counter>,
 }
@@ -110,17 +141,27 @@ impl<'e> TransactionSize<'e> {
         }
     }
 
-    /// Adds an event with the item of its marker. Returns whether all events fit one transaction. A single
-    /// event always fits.
-    pub(crate) fn add(&mut self, entry: &'e Entry, marker: String) -> bool {
-        for scope in &entry.scopes {
-            self.items
-                .extend([(scope, entry.day.as_str()), (scope, entry.hour.as_str())]);
+    /// Adds the entries of a delta with the item of its marker. Returns whether all deltas fit one transaction. A
+    /// single delta always fits.
+    pub(crate) fn add(&mut self, entries: &'e [Entry], marker: String) -> bool {
+        for entry in entries {
+            for scope in entry.scopes.iter().filter(|_| !entry.counters.is_empty()) {
+                self.items
+                    .extend([(scope, entry.day.as_str()), (scope, entry.quarter.as_str())]);
+            }
+            self.rows
+                .extend(entry.rows.iter().map(|row| (entry.day.as_str(), row)));
+            self.counters.extend(&entry.counters);
         }
         self.markers.insert(marker);
-        self.counters.extend(entry.daily.iter().chain([&entry.status]));
-        self.items.len() + self.markers.len() <= MAX_ITEMS && self.counters.len() <= MAX_COUNTERS
+        self.items.len() + self.rows.len() + self.markers.len() <= MAX_ITEMS
+            && self.counters.len() <= MAX_COUNTERS
     }
+}
+
+/// The quarter of the UTC day.
+fn quarter_of_day(quarter: &str) -> u8 {
+    began(quarter).map_or(0, counters::quarter_of_day)
 }
 
 fn added(mut update: UpdateBuilder, additions: &Additions, now: EpochMillis) -> UpdateBuilder {
@@ -136,7 +177,7 @@ fn added(mut update: UpdateBuilder, additions: &Additions, now: EpochMillis) -> 
     for (index, (counter, count)) in additions.counters.iter().enumerate() {
         parts.push(format!("#{index} :{index}"));
         update = update
-            .expression_attribute_names(format!("#{index}"), counter.name())
+            .expression_attribute_names(format!("#{index}"), counter.as_str())
             .expression_attribute_values(format!(":{index}"), AttributeValue::N(count.to_string()));
     }
     update

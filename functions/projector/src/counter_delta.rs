@@ -1,42 +1,43 @@
-//! The counts that an event adds to the counters: a pure function of its item.
+//! The counts that an event adds to the counters: a pure function of its item and of the other events of its message.
+
+use std::iter::Peekable;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest as _, Sha256};
 use webhook_ingest::{
-    counters::{self, Counter},
+    counters::{self, Counter, Progress},
     event::{Attribute, EpochMillis, Status, state, time},
     events_table::item::{CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECEIVED_AT, STATUS, STATUS_KEY, number_at},
     personal,
 };
 
-/// The attributes that a delta needs. A scan reads no others.
-pub(crate) const ATTRIBUTES: [&str; 12] = [
-    MESSAGE_ID,
-    STATUS_KEY,
-    CHANNEL,
-    STATUS,
-    EVENT_TIME,
-    RECEIVED_AT,
-    Attribute::BotId.name(),
-    Attribute::Tags.name(),
+use crate::{
+    dimensions::Dimensions,
+    messages::KnownMessages,
+    progress::{self, MessageEvent},
+};
+
+/// The attributes that the counts of an event need. A scan reads no others, except those of its message.
+pub(crate) const ATTRIBUTES: [&str; 3] = [
     Attribute::MessageType.name(),
     Attribute::Remarks.name(),
-    Attribute::Pricing.name(),
-    Attribute::OpenedBy.name(),
+    Attribute::Click.name(),
 ];
 
-/// The most different tags of an event that are counted. Each tag needs four of a transaction's 100 items.
-const MAX_TAGS: usize = 20;
 /// The most characters of a reason. A longer one is cut.
 const LONGEST_REASON: usize = 160;
+/// The most items of counts that one delta changes. A transaction has 100 items, and markers need some of them.
+const MAX_ITEMS: usize = 80;
 
-/// One event and its counts.
+/// Counts that are added together, once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CounterDelta {
-    /// The event's identity.
+    /// The identity of the event, or of a further part of its counts.
     pub identity: Identity,
-    /// The counts that it adds.
-    pub subject: Subject,
+    /// The counts: how often each subject is added.
+    pub counts: Vec<(Subject, i64)>,
+    /// Whether this is the first part of an event's counts.
+    pub is_event: bool,
 }
 
 /// Distinguishes an event from all others, and determines the item of its marker.
@@ -55,26 +56,73 @@ impl Identity {
     }
 }
 
-/// The counts that an event adds. Many events have the same subject. Contains no phone numbers.
+/// Counters of a period, for events and messages with the same values. Contains no phone numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Subject {
-    /// The UTC day of the event.
+    /// The UTC day.
     pub day: String,
-    /// The UTC hour of the event, `2026-11-21T10`.
-    pub hour: String,
-    /// The bot that sent the message.
-    pub bot: Option<String>,
-    /// The sender's labels.
-    pub tags: Vec<String>,
-    /// The status, which is counted per day and per hour.
-    pub status: Counter,
-    /// Counters that are counted only per day.
-    pub daily: Vec<Counter>,
+    /// The UTC quarter of an hour, `2026-11-21T10:15`.
+    pub quarter: String,
+    /// The values by which it is counted.
+    pub dimensions: Dimensions,
+    /// The counters, sorted.
+    pub counters: Vec<Counter>,
+    /// The counters of league tables, sorted.
+    pub league: Vec<Progress>,
+}
+
+impl Subject {
+    /// No counters yet, at a time (epoch milliseconds).
+    pub(crate) fn at(at: EpochMillis, dimensions: Dimensions) -> Self {
+        Self {
+            day: time::utc_day(at),
+            quarter: counters::quarter_of(at),
+            dimensions,
+            counters: Vec::new(),
+            league: Vec::new(),
+        }
+    }
 }
 
 impl CounterDelta {
-    /// The delta of an event's item. `None` if the item is not an event.
+    /// The counts of an event itself, without those of its message. `None` if the item is not an event.
     pub fn of(item: &Item) -> Option<Self> {
+        Self::of_event(item, &KnownMessages::default())
+    }
+
+    /// The counts that an event adds: its own, and those of its message, in as few parts as transactions allow. Empty if
+    /// the item is not an event.
+    pub fn all(item: &Item, known: &KnownMessages) -> Vec<Self> {
+        let Some(mut first) = Self::of_event(item, known) else {
+            return Vec::new();
+        };
+        let Some(event) = MessageEvent::of(item).filter(|event| !event.step.is_incoming()) else {
+            return vec![first];
+        };
+        let journey = known.journey(event.step.message_id);
+        let events: Vec<MessageEvent<'_>> = journey.into_iter().filter_map(MessageEvent::of).collect();
+        let mut rest = progress::added(&event, &events).into_iter().peekable();
+        let mut used = first
+            .counts
+            .iter()
+            .map(|(subject, _)| subject.dimensions.most_items())
+            .sum();
+        take_fitting(&mut rest, &mut first.counts, &mut used);
+        let identity = first.identity;
+        let mut deltas = vec![first];
+        while rest.peek().is_some() {
+            let mut counts = Vec::new();
+            take_fitting(&mut rest, &mut counts, &mut 0);
+            deltas.push(Self {
+                identity: identity.part(deltas.len()),
+                counts,
+                is_event: false,
+            });
+        }
+        deltas
+    }
+
+    fn of_event(item: &Item, known: &KnownMessages) -> Option<Self> {
         let text = |name: &str| item.get(name)?.as_s().ok().map(String::as_str);
         let (message_id, status_key) = (text(MESSAGE_ID)?, text(STATUS_KEY)?);
         let channel = counters::word(text(CHANNEL)?);
@@ -82,38 +130,79 @@ impl CounterDelta {
             (status, Some(_)) if status == Status::Opened.as_str() => counters::OPENED_BY_MACHINE.to_owned(),
             (status, _) => counters::word(status),
         };
-        let at = number_at(item, EVENT_TIME)?;
-        let mut daily = Vec::new();
-        if let Some(message_type) = text(Attribute::MessageType.name()).filter(|t| !t.is_empty()) {
-            daily.push(Counter::Kind {
+        let mut dimensions = Dimensions::of(item);
+        if let Some(answered) = text(Attribute::InReplyTo.name()) {
+            for event in known.message(answered) {
+                dimensions.inherit(&Dimensions::of(event));
+            }
+        }
+        let mut subject = Subject::at(number_at(item, EVENT_TIME)?, dimensions);
+        if let Some(message_type) = text(Attribute::MessageType.name()).and_then(message_type) {
+            subject.counters.push(Counter::Kind {
                 channel: channel.clone(),
-                message_type: counters::word(message_type),
+                message_type,
             });
         }
         if state::is_failure(&status) {
-            daily.push(Counter::Failure {
+            subject.counters.push(Counter::Failure {
                 channel: channel.clone(),
                 reason: reason(text(Attribute::Remarks.name()).unwrap_or_default()),
             });
         }
-        daily.extend(billing(item, &channel, &status));
+        if let Some((category, billable)) = price(item) {
+            subject.counters.push(Counter::Billing {
+                channel: channel.clone(),
+                category: category.unwrap_or_else(|| "uncategorised".to_owned()),
+                billable,
+                status: status.clone(),
+            });
+        }
+        subject.counters.push(Counter::Status { channel, status });
+        subject.counters.sort_unstable();
         Some(Self {
             identity: Identity {
                 received_at: number_at(item, RECEIVED_AT)?,
                 marker: marker(message_id, status_key),
             },
-            subject: Subject {
-                day: time::utc_day(at),
-                hour: counters::hour_of(at),
-                bot: text(Attribute::BotId.name())
-                    .map(counters::word)
-                    .filter(|b| !b.is_empty()),
-                tags: tags(item),
-                status: Counter::Status { channel, status },
-                daily,
-            },
+            counts: vec![(subject, 1)],
+            is_event: true,
         })
     }
+}
+
+/// Moves counts until the items of a delta are used up. A delta gets at least one.
+fn take_fitting(
+    rest: &mut Peekable<impl Iterator<Item = (Subject, i64)>>,
+    counts: &mut Vec<(Subject, i64)>,
+    used: &mut usize,
+) {
+    while let Some(next) =
+        rest.next_if(|(subject, _)| counts.is_empty() || *used + subject.dimensions.most_items() <= MAX_ITEMS)
+    {
+        *used += next.0.dimensions.most_items();
+        counts.push(next);
+    }
+}
+
+impl Identity {
+    /// The identity of a further part of an event's counts, from 1.
+    fn part(self, number: usize) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(self.marker);
+        hash.update(number.to_le_bytes());
+        Self {
+            marker: first_bytes(&hash.finalize()),
+            ..self
+        }
+    }
+}
+
+/// The type of a message in lower case, so that `Text` and `TEXT` are one. Some gateways write the status into this
+/// field; that is not a type.
+fn message_type(word: &str) -> Option<String> {
+    let is_status = Status::from_word(word).is_ok_and(|status| !matches!(status, Status::Other(_)));
+    let word = counters::word(&word.to_lowercase());
+    (!word.is_empty() && !is_status).then_some(word)
 }
 
 /// Eight bytes are enough: a busy second has some thousand events, so a collision happens once in 10¹³
@@ -123,7 +212,10 @@ fn marker(message_id: &str, status_key: &str) -> [u8; 8] {
     hash.update(message_id.len().to_le_bytes());
     hash.update(message_id);
     hash.update(status_key);
-    let digest = hash.finalize();
+    first_bytes(&hash.finalize())
+}
+
+fn first_bytes(digest: &[u8]) -> [u8; 8] {
     digest.first_chunk().copied().unwrap_or_default()
 }
 
@@ -140,23 +232,8 @@ fn reason(remarks: &str) -> String {
     }
 }
 
-fn tags(item: &Item) -> Vec<String> {
-    let mut tags: Vec<String> = match item.get(Attribute::Tags.name()) {
-        Some(AttributeValue::L(list)) => list.iter().filter_map(|tag| tag.as_s().ok()).cloned().collect(),
-        Some(AttributeValue::S(tag)) => vec![tag.clone()],
-        _ => Vec::new(),
-    };
-    for tag in &mut tags {
-        *tag = counters::word(tag);
-    }
-    tags.retain(|tag| !tag.is_empty());
-    tags.sort();
-    tags.dedup();
-    tags.truncate(MAX_TAGS);
-    tags
-}
-
-fn billing(item: &Item, channel: &str, status: &str) -> Option<Counter> {
+/// The kind of conversation, and whether the provider charges for it; `None` if the event has no price.
+pub(crate) fn price(item: &Item) -> Option<(Option<String>, bool)> {
     let pricing = item.get(Attribute::Pricing.name())?.as_m().ok()?;
     let billable = match pricing.get("billable") {
         Some(AttributeValue::Bool(b)) => *b,
@@ -165,14 +242,10 @@ fn billing(item: &Item, channel: &str, status: &str) -> Option<Counter> {
         _ => return None,
     };
     let category = pricing.get("category").and_then(|c| c.as_s().ok());
-    Some(Counter::Billing {
-        channel: channel.to_owned(),
-        category: category
-            .filter(|c| !c.is_empty())
-            .map_or_else(|| "uncategorised".to_owned(), |c| counters::word(c)),
+    Some((
+        category.filter(|c| !c.is_empty()).map(|c| counters::word(c)),
         billable,
-        status: status.to_owned(),
-    })
+    ))
 }
 
 #[cfg(test)]
@@ -180,7 +253,6 @@ mod tests {
     use super::*;
 
     fn item(extra: &[(&str, AttributeValue)]) -> Item {
-        let text = |t: &str| AttributeValue::S(t.into());
         let mut item = Item::from([
             (MESSAGE_ID.into(), text("api-337-919209209291")),
             (STATUS_KEY.into(), text("RCS#failed")),
@@ -201,38 +273,49 @@ mod tests {
         AttributeValue::S(t.into())
     }
 
+    fn subject(item: &Item) -> Subject {
+        let mut counts = CounterDelta::of(item).unwrap().counts;
+        assert_eq!(counts.len(), 1);
+        counts.remove(0).0
+    }
+
+    fn status(status: &str) -> Counter {
+        Counter::Status {
+            channel: "RCS".into(),
+            status: status.into(),
+        }
+    }
+
     #[test]
     fn a_failure_counts_its_reason_without_numbers() {
-        let delta = CounterDelta::of(&item(&[("remarks", text("919209209291 is not reachable"))]))
-            .unwrap()
-            .subject;
+        let subject = subject(&item(&[("remarks", text("919209209291 is not reachable"))]));
         assert_eq!(
-            delta.daily,
-            [Counter::Failure {
-                channel: "RCS".into(),
-                reason: "*********291 is not reachable".into()
-            }]
+            subject.counters,
+            [
+                status("failed"),
+                Counter::Failure {
+                    channel: "RCS".into(),
+                    reason: "*********291 is not reachable".into()
+                }
+            ]
         );
         assert_eq!(
-            (delta.day.as_str(), delta.hour.as_str()),
-            ("2024-01-10", "2024-01-10T08")
+            (subject.day.as_str(), subject.quarter.as_str()),
+            ("2024-01-10", "2024-01-10T08:45")
         );
     }
 
     #[test]
     fn an_open_by_a_machine_has_its_own_counter() {
-        let status = |extra: &[(&str, AttributeValue)]| {
+        let counters = |extra: &[(&str, AttributeValue)]| {
             let mut opened = item(extra);
             opened.insert(STATUS.into(), text("opened"));
-            match CounterDelta::of(&opened).unwrap().subject.status {
-                Counter::Status { status, .. } => status,
-                other => panic!("{other:?}"),
-            }
+            subject(&opened).counters
         };
-        assert_eq!(status(&[]), "opened");
+        assert_eq!(counters(&[]), [status("opened")]);
         assert_eq!(
-            status(&[("opened_by", text("GoogleImageProxy"))]),
-            "opened_by_machine"
+            counters(&[("opened_by", text("GoogleImageProxy"))]),
+            [status("opened_by_machine")]
         );
     }
 
@@ -241,24 +324,33 @@ mod tests {
         let mut bounced = item(&[("remarks", text("smtp;550 5.1.1 <nobody@b.example> unknown"))]);
         bounced.insert(STATUS.into(), text("bounced"));
         assert_eq!(
-            CounterDelta::of(&bounced).unwrap().subject.daily,
-            [Counter::Failure {
-                channel: "RCS".into(),
-                reason: "smtp;550 5.1.1 <***> unknown".into()
-            }]
+            subject(&bounced).counters,
+            [
+                status("bounced"),
+                Counter::Failure {
+                    channel: "RCS".into(),
+                    reason: "smtp;550 5.1.1 <***> unknown".into()
+                }
+            ]
         );
     }
 
     #[test]
-    fn the_first_twenty_different_tags_are_counted_in_order() {
-        let delta = |tags: Vec<&str>| {
-            let tags = AttributeValue::L(tags.into_iter().map(text).collect());
-            CounterDelta::of(&item(&[("tags", tags)])).unwrap().subject.tags
+    fn spellings_of_a_type_are_one_and_a_status_is_none() {
+        let types = |word: &str| -> Vec<String> {
+            let counters = subject(&item(&[("message_type", text(word))])).counters;
+            let types = counters.into_iter().filter_map(|counter| match counter {
+                Counter::Kind { message_type, .. } => Some(message_type),
+                _ => None,
+            });
+            types.collect()
         };
-        assert_eq!(delta(vec!["b", "a", "b", " "]), ["a", "b"]);
-        let names: Vec<String> = (10..50).map(|n| format!("t{n}")).collect();
-        let many = delta(names.iter().rev().map(String::as_str).collect());
-        assert_eq!(many, names[..20]);
+        for word in ["Text", "TEXT", " text"] {
+            assert_eq!(types(word), ["text"], "{word}");
+        }
+        for word in ["DELIVERED", "Not sent", ""] {
+            assert_eq!(types(word), [""; 0], "{word}");
+        }
     }
 
     #[test]
@@ -278,7 +370,7 @@ mod tests {
             (STATUS, number()),
         ]))
         .unwrap();
-        let words = format!("{:?}", delta.subject);
+        let words = format!("{:?}", delta.counts);
         assert!(!words.contains("9198") && !words.contains("12345"), "{words}");
     }
 
@@ -294,8 +386,8 @@ mod tests {
                 ("billable".into(), billable),
                 ("category".into(), text("marketing")),
             ]));
-            let delta = CounterDelta::of(&item(&[("pricing", pricing)])).unwrap();
-            assert!(delta.subject.daily.contains(&Counter::Billing {
+            let counters = subject(&item(&[("pricing", pricing)])).counters;
+            assert!(counters.contains(&Counter::Billing {
                 channel: "RCS".into(),
                 category: "marketing".into(),
                 billable: expected,

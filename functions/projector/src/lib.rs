@@ -11,9 +11,12 @@ mod backoff;
 mod chunk;
 pub mod counter_delta;
 mod dedup_markers;
+pub mod dimensions;
 mod lease;
 mod links;
+pub mod messages;
 mod names;
+mod progress;
 pub mod rebuild;
 pub mod rollups;
 
@@ -23,10 +26,13 @@ use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse
 use lambda_runtime::LambdaEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use webhook_ingest::{
     event::time,
-    events_table::{item::Item, rejected},
+    events_table::{
+        item::{Item, RECEIVED_AT, STORED_AT, number_at},
+        rejected,
+    },
     links::Links,
     operations::{
         clients::Aws,
@@ -41,12 +47,16 @@ use webhook_ingest::{
 use crate::{
     counter_delta::CounterDelta,
     links::{LinkWriter, Written},
+    messages::Messages,
     rollups::{Counted, NotCounted, Rollups},
 };
 
 /// This function's name in logs and queue messages.
 pub const FUNCTION: &str = "projector";
 
+/// How old an event is at least when its message is read. The events of a message often arrive together, and a receiver
+/// stores an event within two seconds of its arrival or queues it. So an event that arrived earlier is in the table.
+const SETTLED: Duration = Duration::from_secs(3);
 /// The part of the function's time for dead letters and the response.
 const RESERVE: Duration = Duration::from_secs(3);
 /// Part of [`RESERVE`], for the response.
@@ -65,6 +75,7 @@ pub struct StreamEvent {
 #[derive(Clone)]
 pub struct Projector {
     rollups: Rollups,
+    messages: Messages,
     links: LinkWriter,
     dead_letters: SqsQueue,
 }
@@ -72,9 +83,8 @@ pub struct Projector {
 /// The new events of a batch.
 #[derive(Default)]
 struct Batch {
-    /// The events. `indexes` has the index of each event's record.
-    deltas: Vec<CounterDelta>,
-    indexes: Vec<usize>,
+    /// The events, each with the index of its record.
+    events: Vec<(usize, Item)>,
     /// The links between the ids of people that the events name, and the lookups of the search.
     links: Links,
     /// Records that cannot be counted, by index, with the reason.
@@ -93,6 +103,7 @@ struct BatchLine {
     #[serde(skip_serializing_if = "is_zero")]
     uncountable: usize,
     write_units: f64,
+    read_units: f64,
     transactions: usize,
     #[serde(skip_serializing_if = "is_zero")]
     conflicts: usize,
@@ -117,9 +128,10 @@ impl BatchLine {
 }
 
 impl Projector {
-    /// Creates a projector for the counters' table and the queue for records that cannot be counted.
-    pub fn start(table: String, dead_letter_queue_url: String, aws: &Aws) -> Self {
+    /// Creates a projector for the events table, the counters' table and the queue for records that cannot be counted.
+    pub fn start(events_table: String, table: String, dead_letter_queue_url: String, aws: &Aws) -> Self {
         Self {
+            messages: Messages::new(aws.dynamodb.clone(), events_table),
             links: LinkWriter::new(aws.dynamodb.clone(), table.clone()),
             rollups: Rollups::new(aws.dynamodb.clone(), table),
             dead_letters: SqsQueue::new(aws.sqs.clone(), dead_letter_queue_url),
@@ -147,7 +159,11 @@ impl Projector {
         let records = event.payload.records;
         let mut batch = Batch::of(&records);
         let until = ends - RESERVE.min(left);
-        let (counted, failed) = self.count(&batch.deltas, until).await;
+        let (deltas, indexes, read_units) = self.deltas(&batch.events, until).await;
+        let (counted, failed) = match &deltas {
+            Some(deltas) => self.count(deltas, until).await,
+            None => (Counted::default(), Some(0)),
+        };
         // The whole batch comes again without its links; its events are not counted again.
         let (written, failed) = match self.links.write(std::mem::take(&mut batch.links), until).await {
             Ok(written) => (written, failed),
@@ -157,12 +173,12 @@ impl Projector {
                     why,
                     "links were not written; the batch comes again"
                 );
-                (Written::default(), Some(0).filter(|_| !batch.deltas.is_empty()))
+                (Written::default(), Some(0).filter(|_| !batch.events.is_empty()))
             }
         };
-        let failed = failed.and_then(|index| batch.indexes.get(index).copied());
+        let failed = failed.and_then(|index| indexes.get(index).copied());
         for refused in &counted.uncountable {
-            if let Some(index) = batch.indexes.get(refused.index) {
+            if let Some(index) = indexes.get(refused.index) {
                 batch.uncountable.insert(*index, refused.why.clone());
             }
         }
@@ -177,11 +193,12 @@ impl Projector {
         let failed = failed.into_iter().chain(unsent).min();
         let line = BatchLine {
             function: FUNCTION,
-            received: batch.deltas.len() + uncountable,
+            received: batch.events.len() + uncountable,
             counted: counted.fresh,
             replayed: counted.replayed,
             uncountable,
             write_units: counted.write_units,
+            read_units,
             transactions: counted.transactions,
             conflicts: counted.conflicts,
             links: written.links,
@@ -197,6 +214,34 @@ impl Projector {
             response.batch_item_failures.push(failure);
         }
         response
+    }
+
+    /// The counts of events, the index of the record of each count, and the read units for their messages. No counts if
+    /// the events table does not answer.
+    async fn deltas(
+        &self,
+        events: &[(usize, Item)],
+        until: Instant,
+    ) -> (Option<Vec<CounterDelta>>, Vec<usize>, f64) {
+        let items: Vec<&Item> = events.iter().map(|(_, item)| item).collect();
+        sleep(until_settled(&items)).await;
+        let known = match self.messages.read(&items, until).await {
+            Ok(known) => known,
+            Err(why) => {
+                tracing::error!(
+                    function = FUNCTION,
+                    why,
+                    "the events table does not answer; the batch comes again"
+                );
+                return (None, events.iter().map(|(index, _)| *index).collect(), 0.0);
+            }
+        };
+        let of_events = events.iter().flat_map(|(index, item)| {
+            let deltas = CounterDelta::all(item, &known).into_iter();
+            deltas.map(|delta| (delta, *index))
+        });
+        let (deltas, indexes) = of_events.unzip();
+        (Some(deltas), indexes, known.read_units)
     }
 
     /// Counts events. Returns the result and the index of the first event that was not counted.
@@ -275,6 +320,17 @@ impl Projector {
     }
 }
 
+/// How long to wait until all events are [`SETTLED`].
+fn until_settled(events: &[&Item]) -> Duration {
+    let now = time::now();
+    let ages = events
+        .iter()
+        .filter_map(|event| number_at(event, STORED_AT).or_else(|| number_at(event, RECEIVED_AT)))
+        .map(|at| Duration::from_millis(u64::try_from(now.saturating_sub(at)).unwrap_or_default()));
+    ages.min()
+        .map_or(Duration::ZERO, |age| SETTLED.saturating_sub(age))
+}
+
 impl Batch {
     fn of(records: &[Value]) -> Self {
         let mut batch = Self::default();
@@ -282,13 +338,9 @@ impl Batch {
             match event_name(record) {
                 Some("INSERT") => {
                     let item = image(record);
-                    let event = item
-                        .as_ref()
-                        .and_then(|item| Some((CounterDelta::of(item)?, item)));
-                    if let Some((delta, item)) = event {
-                        batch.links.add(item);
-                        batch.deltas.push(delta);
-                        batch.indexes.push(index);
+                    if let Some(item) = item.clone().filter(|item| CounterDelta::of(item).is_some()) {
+                        batch.links.add(&item);
+                        batch.events.push((index, item));
                     } else if !item.as_ref().is_some_and(rejected::is_marker) {
                         let why =
                             "the record is not an event: a key, a channel, a status or a time is missing";

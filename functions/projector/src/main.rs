@@ -18,7 +18,12 @@ fn main() -> ExitCode {
     runtime::block_on(async {
         let config = RollupsConfig::read(environment)?;
         let aws = Aws::from_environment(config.roots, Timeouts::background()).await;
-        let projector = Projector::start(config.rollups_table, config.dead_letter_queue_url, &aws);
+        let projector = Projector::start(
+            config.events_table,
+            config.rollups_table,
+            config.dead_letter_queue_url,
+            &aws,
+        );
         let projector = if config.search_index {
             projector
         } else {

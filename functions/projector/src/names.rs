@@ -17,8 +17,8 @@ use aws_sdk_dynamodb::{
 use tokio::time::Instant;
 use webhook_ingest::{
     counters::{
-        self, Counter, EXPIRES_AT, FOLDED, Names, OTHER, OTHER_CHANNEL, PERIOD, SERIES, SERIES_LIVE_DAYS,
-        Scope, VERSION, is_listed_channel,
+        self, Counter, EXPIRES_AT, FOLDED, Names, OTHER, OTHER_CHANNEL, PERIOD, Progress, SERIES,
+        SERIES_LIVE_DAYS, Scope, VERSION, is_listed_channel,
     },
     event::time,
     events_table::item::Item,
@@ -35,14 +35,16 @@ const MAX_CACHED_BYTES: usize = 32_000_000;
 /// In a page: it accepts no more names (BOOL).
 const FULL: &str = "full";
 
-/// The counters of an event: its subject, with the names that its day counts separately.
+/// The counters of a subject, with the names that its day counts separately.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) day: String,
-    pub(crate) hour: String,
+    pub(crate) quarter: String,
     pub(crate) scopes: BTreeSet<Scope>,
-    pub(crate) status: Counter,
-    pub(crate) daily: Vec<Counter>,
+    pub(crate) counters: Vec<Counter>,
+    /// The rows of league tables: kind and name.
+    pub(crate) rows: BTreeSet<(Names, String)>,
+    pub(crate) league: Vec<Progress>,
 }
 
 /// Cached days, by generation and day.
@@ -414,10 +416,9 @@ impl<'d> NewNames<'d> {
 
 /// The entry of a subject, if `has` returns whether a name is registered.
 fn entry(subject: &Subject, mut has: impl FnMut(Names, &str) -> bool) -> Entry {
-    let is_known_channel =
-        is_listed_channel(subject.status.channel()) || has(Names::Channels, subject.status.channel());
     let mut counter = |counter: &Counter| {
-        if !is_known_channel {
+        let channel = counter.channel();
+        if !is_listed_channel(channel) && channel != OTHER_CHANNEL && !has(Names::Channels, channel) {
             return counter.clone().of_channel(OTHER_CHANNEL).folded();
         }
         match counter.names() {
@@ -425,8 +426,7 @@ fn entry(subject: &Subject, mut has: impl FnMut(Names, &str) -> bool) -> Entry {
             _ => counter.clone(),
         }
     };
-    let status = counter(&subject.status);
-    let daily = subject.daily.iter().map(counter).collect();
+    let counters = subject.counters.iter().map(&mut counter).collect();
     let mut word = |names, word: &String| {
         if has(names, word) {
             word.clone()
@@ -434,31 +434,66 @@ fn entry(subject: &Subject, mut has: impl FnMut(Names, &str) -> bool) -> Entry {
             OTHER.to_owned()
         }
     };
-    let bot = subject.bot.as_ref().map(|bot| word(Names::Bots, bot));
-    let tags: BTreeSet<String> = subject.tags.iter().map(|tag| word(Names::Tags, tag)).collect();
+    let values = &subject.dimensions;
+    let bot = values.bot.as_ref().map(|bot| word(Names::Bots, bot));
+    let tags: BTreeSet<String> = values.tags.iter().map(|tag| word(Names::Tags, tag)).collect();
+    let campaign = values.campaign.as_ref().map(|name| word(Names::Campaigns, name));
+    let template = values.template.as_ref().map(|name| word(Names::Templates, name));
+    let country = values.country.as_ref().map(|name| word(Names::Countries, name));
+    let rows = [
+        (Names::Bots, &bot),
+        (Names::Campaigns, &campaign),
+        (Names::Templates, &template),
+        (Names::Countries, &country),
+    ];
+    let rows = rows
+        .into_iter()
+        .filter_map(|(kind, name)| Some((kind, name.clone()?)));
+    let rows = rows
+        .chain(tags.iter().map(|tag| (Names::Tags, tag.clone())))
+        .collect();
     let mut scopes = BTreeSet::from([Scope::default()]);
     for tag in tags {
         let pair = Scope {
             bot: bot.clone(),
             tag: Some(tag.clone()),
+            ..Scope::default()
         };
         if bot.is_some() && has(Names::Pairs, &digest(&pair)) {
             scopes.insert(pair);
         }
         scopes.insert(Scope {
-            bot: None,
             tag: Some(tag),
+            ..Scope::default()
         });
     }
-    if bot.is_some() {
-        scopes.insert(Scope { bot, tag: None });
-    }
+    scopes.insert(Scope {
+        bot,
+        ..Scope::default()
+    });
+    scopes.insert(Scope {
+        campaign,
+        ..Scope::default()
+    });
+    scopes.insert(Scope {
+        template,
+        ..Scope::default()
+    });
+    scopes.insert(Scope {
+        country,
+        ..Scope::default()
+    });
     Entry {
         day: subject.day.clone(),
-        hour: subject.hour.clone(),
+        quarter: subject.quarter.clone(),
         scopes,
-        status,
-        daily,
+        counters,
+        rows: if subject.league.is_empty() {
+            BTreeSet::new()
+        } else {
+            rows
+        },
+        league: subject.league.clone(),
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    ops::Range,
     time::Duration,
 };
 
@@ -19,8 +20,11 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use webhook_ingest::{
     counters::{PERIOD, SERIES},
-    event::time,
-    events_table::{item::Item, rejected},
+    event::{journey::Step, time},
+    events_table::{
+        item::{self, Item, MESSAGE_ID},
+        rejected,
+    },
     links::{self, Links},
 };
 
@@ -29,17 +33,18 @@ use crate::{
     counter_delta::{ATTRIBUTES, CounterDelta, Identity, Subject},
     lease::Lease,
     links::LinkWriter,
+    messages::{self, KnownMessages, Messages},
     rollups::Rollups,
 };
 
 /// Events that arrived longer ago are in no stream, even after a long time in a queue: a queue keeps messages
 /// for 14 days.
 const STREAM_MAY_BRING_MS: i64 = 16 * 86_400_000;
-/// The most different subjects that are held before they are written: some 80 MB.
-const MAX_SUBJECTS: usize = 100_000;
-/// The most recent events that are held before they are marked, at 24 bytes each. A scan returns events in no
+/// The most different subjects that are held before they are written: some 50 MB.
+const MAX_SUBJECTS: usize = 50_000;
+/// The most recent counts that are held before they are marked, at some 100 bytes each. A scan returns events in no
 /// order: the more events are marked together, the fewer items of markers are written repeatedly.
-const MAX_RECENT: usize = 1_000_000;
+const MAX_RECENT: usize = 500_000;
 /// How long a rebuild retries while the table refuses.
 const TIMEOUT: Duration = Duration::from_mins(5);
 /// Segments of the events table that are scanned concurrently.
@@ -48,6 +53,9 @@ const SEGMENTS: i32 = 8;
 const PAGE_ITEMS: i32 = 2_000;
 /// The most pages that wait to be counted.
 const PAGES: usize = 8;
+/// The most items of one message that are held until all of it is read. Beyond, its counts are those of the items
+/// that are held.
+const MAX_UNFINISHED: usize = 5_000;
 /// The most items of a batch write.
 const BATCH: usize = 25;
 /// The most concurrent batch writes.
@@ -134,8 +142,9 @@ async fn recount(
         links: found,
     }) = pages.recv().await
     {
-        rebuilt.skipped += (items - deltas.len()) as u64;
-        rebuilt.events += deltas.len() as u64;
+        let events = deltas.iter().filter(|delta| delta.is_event).count();
+        rebuilt.skipped += (items - events) as u64;
+        rebuilt.events += events as u64;
         sum.add(deltas).await?;
         links
             .write(found, Instant::now() + TIMEOUT)
@@ -151,24 +160,59 @@ async fn recount(
     Ok(rebuilt)
 }
 
-/// A page of the events table.
+/// Whole messages of the events table.
 struct Page {
     /// Number of items.
     items: usize,
-    /// The events among them.
+    /// The counts of the events among them.
     deltas: Vec<CounterDelta>,
     /// The links that they name.
     links: Links,
 }
 
-/// Scans a segment of the events table.
+impl Page {
+    async fn of(messages: &Messages, items: Vec<Item>) -> anyhow::Result<Self> {
+        let mut links = Links::default();
+        for item in &items {
+            links.add(item);
+        }
+        let steps: Vec<Step<'_>> = items.iter().filter_map(item::step).collect();
+        let own = steps.iter().filter(|step| !step.is_incoming());
+        let own = own.map(|step| step.message_id.to_owned()).collect();
+        let mut known = KnownMessages::among(&items);
+        messages
+            .complete(&mut known, &steps, own, Instant::now() + TIMEOUT)
+            .await
+            .map_err(anyhow::Error::msg)
+            .context("the events table could not be read")?;
+        Ok(Self {
+            items: items.len(),
+            deltas: items
+                .iter()
+                .flat_map(|item| CounterDelta::all(item, &known))
+                .collect(),
+            links,
+        })
+    }
+}
+
+fn message_id(item: &Item) -> Option<&str> {
+    item.get(MESSAGE_ID)?.as_s().ok().map(String::as_str)
+}
+
+/// Scans a segment of the events table. A scan returns the events of a message one after the other.
 async fn read(client: &Client, table: &str, segment: i32, pages: &mpsc::Sender<Page>) -> anyhow::Result<()> {
+    let messages = Messages::new(client.clone(), table.to_owned());
     let mut scan = client
         .scan()
         .table_name(table)
         .consistent_read(true)
         .limit(PAGE_ITEMS);
-    let attributes: BTreeSet<&str> = ATTRIBUTES.into_iter().chain(links::ATTRIBUTES).collect();
+    let attributes: BTreeSet<&str> = ATTRIBUTES
+        .into_iter()
+        .chain(messages::ATTRIBUTES)
+        .chain(links::ATTRIBUTES)
+        .collect();
     let names: Vec<String> = (0..attributes.len()).map(|index| format!("#{index}")).collect();
     for (placeholder, name) in names.iter().zip(attributes) {
         scan = scan.expression_attribute_names(placeholder, name);
@@ -179,25 +223,35 @@ async fn read(client: &Client, table: &str, segment: i32, pages: &mpsc::Sender<P
         .total_segments(SEGMENTS)
         .into_paginator()
         .send();
+    // The last message of a page may continue on the next one.
+    let mut items: Vec<Item> = Vec::new();
     while let Some(page) = read.next().await {
-        let mut items = page
-            .context("the events table could not be read")?
-            .items
-            .unwrap_or_default();
-        items.retain(|item| !rejected::is_marker(item));
-        let mut links = Links::default();
-        for item in &items {
-            links.add(item);
-        }
-        let page = Page {
-            items: items.len(),
-            deltas: items.iter().filter_map(CounterDelta::of).collect(),
-            links,
-        };
-        if pages.send(page).await.is_err() {
+        let page = page.context("the events table could not be read")?;
+        items.extend(
+            page.items
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|item| !rejected::is_marker(item)),
+        );
+        let last = items.last().and_then(message_id);
+        let whole = items
+            .iter()
+            .rposition(|item| message_id(item) != last)
+            .map_or(0, |index| index + 1);
+        let unfinished = items.split_off(if items.len() - whole > MAX_UNFINISHED {
+            items.len()
+        } else {
+            whole
+        });
+        let whole = std::mem::replace(&mut items, unfinished);
+        if !whole.is_empty() && pages.send(Page::of(&messages, whole).await?).await.is_err() {
             // The counting has ended, and returns the reason.
-            break;
+            return Ok(());
         }
+    }
+    if !items.is_empty() {
+        // As above.
+        _ = pages.send(Page::of(&messages, items).await?).await;
     }
     Ok(())
 }
@@ -209,10 +263,12 @@ struct Sum<'r> {
     generation: &'r str,
     /// Indices in `counts`.
     subjects: HashMap<Subject, usize>,
-    counts: Vec<u64>,
-    /// Events that a stream may still deliver, with the indices of their subjects. They must be marked before
-    /// they are counted.
-    recent: Vec<(Identity, usize)>,
+    counts: Vec<i64>,
+    /// Counts that a stream may still deliver, with their ranges in `changes`. They must be marked before they are
+    /// added.
+    recent: Vec<(Identity, Range<usize>)>,
+    /// Indices in `counts`, and what to add.
+    changes: Vec<(usize, i64)>,
 }
 
 impl<'r> Sum<'r> {
@@ -223,20 +279,26 @@ impl<'r> Sum<'r> {
             subjects: HashMap::new(),
             counts: Vec::new(),
             recent: Vec::new(),
+            changes: Vec::new(),
         }
     }
 
     async fn add(&mut self, deltas: Vec<CounterDelta>) -> anyhow::Result<()> {
         let oldest = time::now() - STREAM_MAY_BRING_MS;
         for delta in deltas {
-            let index = *self.subjects.entry(delta.subject).or_insert(self.counts.len());
-            if index == self.counts.len() {
-                self.counts.push(0);
+            let from = self.changes.len();
+            for (subject, count) in delta.counts {
+                let index = *self.subjects.entry(subject).or_insert(self.counts.len());
+                if index == self.counts.len() {
+                    self.counts.push(0);
+                }
+                self.changes.push((index, count));
             }
             if delta.identity.received_at < oldest {
-                self.count(index);
+                self.count(from..self.changes.len());
+                self.changes.truncate(from);
             } else {
-                self.recent.push((delta.identity, index));
+                self.recent.push((delta.identity, from..self.changes.len()));
             }
         }
         if self.recent.len() > MAX_RECENT {
@@ -248,9 +310,11 @@ impl<'r> Sum<'r> {
         Ok(())
     }
 
-    fn count(&mut self, index: usize) {
-        if let Some(count) = self.counts.get_mut(index) {
-            *count += 1;
+    fn count(&mut self, range: Range<usize>) {
+        for (index, change) in self.changes.get(range).unwrap_or_default() {
+            if let Some(count) = self.counts.get_mut(*index) {
+                *count += change;
+            }
         }
     }
 
@@ -258,7 +322,7 @@ impl<'r> Sum<'r> {
         let mut recent = std::mem::take(&mut self.recent);
         // Ordered by arrival and digest, so that events with the same item of markers are adjacent.
         recent.sort_unstable_by_key(|(event, _)| (event.second(), event.marker));
-        let (events, indexes): (Vec<Identity>, Vec<usize>) = recent.into_iter().unzip();
+        let (events, ranges): (Vec<Identity>, Vec<Range<usize>>) = recent.into_iter().unzip();
         let each = events.len().div_ceil(IN_FLIGHT).max(1);
         let claims: Vec<_> = events
             .chunks(each)
@@ -268,11 +332,12 @@ impl<'r> Sum<'r> {
             .await
             .map_err(anyhow::Error::msg)
             .context("the counters' table did not accept a marker")?;
-        for (index, is_claimed) in indexes.into_iter().zip(claimed.into_iter().flatten()) {
+        for (range, is_claimed) in ranges.into_iter().zip(claimed.into_iter().flatten()) {
             if is_claimed {
-                self.count(index);
+                self.count(range);
             }
         }
+        self.changes.clear();
         Ok(())
     }
 
@@ -283,7 +348,7 @@ impl<'r> Sum<'r> {
         let subjects = std::mem::take(&mut self.subjects).into_iter();
         let subjects = subjects.filter_map(|(subject, index)| {
             let count = *counts.get(index)?;
-            (count > 0).then_some((subject, count))
+            (count != 0).then_some((subject, count))
         });
         self.rollups
             .add(self.generation, subjects.collect(), TIMEOUT)

@@ -173,9 +173,13 @@ impl fmt::Display for CommitError {
 }
 
 /// Result of one transaction.
+#[derive(Default)]
 struct AttemptResult {
-    events: usize,
+    deltas: usize,
+    /// Events among them that were counted now.
     fresh: usize,
+    /// Events among them that had been counted before.
+    replayed: usize,
     write_units: f64,
 }
 
@@ -217,11 +221,14 @@ impl Rollups {
         until: Instant,
     ) -> Result<Counted, NotCounted> {
         let mut counted = Counted::default();
-        let subjects: Vec<&Subject> = deltas.iter().map(|delta| &delta.subject).collect();
-        let entries = match self.names.register(generation, &subjects, until).await {
+        let counts = deltas.iter().flat_map(|delta| &delta.counts);
+        let subjects: Vec<&Subject> = counts.map(|(subject, _)| subject).collect();
+        let entries: Vec<Vec<Entry>> = match self.names.register(generation, &subjects, until).await {
             Ok((entries, units)) => {
                 counted.write_units += units;
-                entries
+                let mut entries = entries.into_iter();
+                let of = |delta: &CounterDelta| entries.by_ref().take(delta.counts.len()).collect();
+                deltas.iter().map(of).collect()
             }
             Err(why) => {
                 return Err(NotCounted {
@@ -247,10 +254,10 @@ impl Rollups {
             match tried.await {
                 Ok(taken) => {
                     counted.fresh += taken.fresh;
-                    counted.replayed += taken.events - taken.fresh;
+                    counted.replayed += taken.replayed;
                     counted.write_units += taken.write_units;
-                    counted.transactions += usize::from(taken.fresh > 0);
-                    done += taken.events;
+                    counted.transactions += usize::from(taken.write_units > 0.0);
+                    done += taken.deltas;
                 }
                 Err(CommitError::Never(_)) if deltas.len() > 1 => alone = end,
                 Err(CommitError::Never(why)) if self.takes_writes().await => {
@@ -270,7 +277,7 @@ impl Rollups {
         &self,
         generation: &str,
         deltas: &[CounterDelta],
-        entries: &[Entry],
+        entries: &[Vec<Entry>],
         until: Instant,
         conflicts: &mut usize,
     ) -> Result<AttemptResult, CommitError> {
@@ -292,7 +299,7 @@ impl Rollups {
         &self,
         generation: &str,
         deltas: &[CounterDelta],
-        entries: &[Entry],
+        entries: &[Vec<Entry>],
         until: Instant,
     ) -> Result<AttemptResult, CommitError> {
         let now = time::now();
@@ -312,25 +319,26 @@ impl Rollups {
         let mut fresh = NewMarkers::new();
         let mut counts = Counts::new(self.slot.of(deltas.len()));
         let mut size = TransactionSize::with(paths.closing().cloned());
-        let mut taken = AttemptResult {
-            events: 0,
-            fresh: 0,
-            write_units: 0.0,
-        };
-        for (delta, entry) in deltas.iter().zip(entries) {
+        let mut taken = AttemptResult::default();
+        for (delta, entries) in deltas.iter().zip(entries) {
+            let mut is_fresh = false;
             if let Some(marker) = paths.item_for(generation, &delta.identity) {
-                if !size.add(entry, marker.clone()) && taken.fresh > 0 {
+                if !size.add(entries, marker.clone()) && !fresh.is_empty() {
                     break;
                 }
                 // An event that occurs twice in one batch counts once.
-                if fresh.entry(marker).or_default().insert(delta.identity.marker) {
-                    counts.add(generation, entry, 1);
-                    taken.fresh += 1;
+                is_fresh = fresh.entry(marker).or_default().insert(delta.identity.marker);
+                if is_fresh {
+                    for (entry, (_, count)) in entries.iter().zip(&delta.counts) {
+                        counts.add(generation, entry, *count);
+                    }
                 }
             }
-            taken.events += 1;
+            taken.deltas += 1;
+            taken.fresh += usize::from(delta.is_event && is_fresh);
+            taken.replayed += usize::from(delta.is_event && !is_fresh);
         }
-        if taken.fresh == 0 {
+        if fresh.is_empty() {
             return Ok(taken);
         }
         paths
@@ -432,12 +440,12 @@ impl Rollups {
     pub(crate) async fn add(
         &self,
         generation: &str,
-        subjects: HashMap<Subject, u64>,
+        subjects: HashMap<Subject, i64>,
         patience: Duration,
     ) -> Result<(), String> {
         let until = Instant::now() + patience;
         // The most frequent subjects first, so that their names are registered.
-        let mut subjects: Vec<(Subject, u64)> = subjects.into_iter().collect();
+        let mut subjects: Vec<(Subject, i64)> = subjects.into_iter().collect();
         subjects.sort_unstable_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
         let mut counts = Counts::new(REBUILD_SLOT);
         for some in subjects.chunks(AT_ONCE) {
@@ -458,15 +466,18 @@ impl Rollups {
     }
 
     async fn write(&self, counts: Counts, patience: Duration) -> Result<(), String> {
-        let parts = counts.parts();
-        let writes: Vec<_> = parts.iter().map(|part| self.write_part(part, patience)).collect();
+        let mut parts = counts.parts();
+        let writes: Vec<_> = parts
+            .iter_mut()
+            .map(|part| self.write_part(part, patience))
+            .collect();
         stream::iter(writes)
             .buffer_unordered(IN_FLIGHT)
             .try_collect::<()>()
             .await
     }
 
-    async fn write_part(&self, part: &Counts, patience: Duration) -> Result<(), String> {
+    async fn write_part(&self, part: &mut Counts, patience: Duration) -> Result<(), String> {
         let until = Instant::now() + patience;
         let mut backoff = Backoff::until(until);
         let now = time::now();
@@ -548,8 +559,8 @@ fn cancellation(reasons: &[CancellationReason]) -> CommitError {
     CommitError::Cancelled(code.unwrap_or("cancelled").to_owned())
 }
 
-/// How many of the first events fit one transaction, if each minute has at most one item of markers.
-fn fitting(deltas: &[CounterDelta], entries: &[Entry]) -> usize {
+/// How many of the first deltas fit one transaction, if each minute has at most one item of markers.
+fn fitting(deltas: &[CounterDelta], entries: &[Vec<Entry>]) -> usize {
     let mut size = TransactionSize::default();
     let minute = |delta: &CounterDelta| delta.identity.received_at.div_euclid(60_000).to_string();
     let fit = deltas

@@ -37,7 +37,7 @@ pub struct Step<'e> {
 
 impl Step<'_> {
     /// Whether a person sent it (a message or a tap), rather than receiving it.
-    fn is_incoming(&self) -> bool {
+    pub fn is_incoming(&self) -> bool {
         match self.update.status {
             Status::Received => true,
             Status::Clicked => {
@@ -45,6 +45,12 @@ impl Step<'_> {
             }
             _ => false,
         }
+    }
+
+    /// The channel that carried the message; `None` for a tap. Netcore reports a tap on a fallback SMS under the id of
+    /// the RCS message, so the channel of a tap can be another one.
+    fn carried_by(&self) -> Option<&Channel> {
+        (self.update.status != Status::Clicked).then_some(&self.update.channel)
     }
 
     /// The references that related messages share.
@@ -89,7 +95,8 @@ pub fn continues(own: &[Step<'_>], other: &Step<'_>) -> bool {
         own.iter()
             .any(|step| step.references().any(|own| own == reference))
     };
-    let same_channel = |step: &Step<'_>| step.update.channel == other.update.channel;
+    let same_channel =
+        |step: &Step<'_>| step.carried_by().is_some() && step.carried_by() == other.carried_by();
     !own.iter().any(same_channel) && other.references().any(shares)
 }
 
@@ -219,7 +226,7 @@ impl<'e> MessageGroup<'e> {
             began_last: EpochMillis::MAX,
         };
         for step in steps {
-            group.channels.insert(&step.update.channel);
+            group.channels.extend(step.carried_by());
             group.references.extend(step.references());
             group.first = group.first.min(step.update.at);
             group.last = group.last.max(step.update.at);
@@ -229,9 +236,11 @@ impl<'e> MessageGroup<'e> {
     }
 
     fn is_fallback(&self) -> bool {
-        self.channels
-            .iter()
-            .all(|channel| channel.as_str() == Channel::SMS)
+        !self.channels.is_empty()
+            && self
+                .channels
+                .iter()
+                .all(|channel| channel.as_str() == Channel::SMS)
     }
 
     fn is_continued_by(&self, other: &Self) -> bool {

@@ -12,6 +12,8 @@ pub const EVENT_TIME: &str = "event_time";
 pub const DAY_SHARD: &str = "day_shard";
 /// When the event first arrived, epoch milliseconds (N).
 pub const RECEIVED_AT: &str = "received_at";
+/// When the event was stored, epoch milliseconds (N): only if it waited in a queue. Not a part of the event.
+pub const STORED_AT: &str = "stored_at";
 /// Time to live, epoch seconds (N).
 pub const EXPIRES_AT: &str = "expires_at";
 /// See [`Channel`](super::Channel) (S).

@@ -51,6 +51,11 @@ fn rank(status: &Status) -> u8 {
     }
 }
 
+/// Whether a status says how far a message to a person got: all listed ones except `received`.
+pub fn is_progress(status: &Status) -> bool {
+    rank(status) > rank(&Status::Received)
+}
+
 /// The state that a status of the highest rank proves, as a status word.
 fn proven(status: &Status) -> &str {
     match status {

@@ -116,6 +116,8 @@ impl StorageConfig {
 /// Configuration of `projector`.
 #[derive(Debug, Clone)]
 pub struct RollupsConfig {
+    /// `EVENTS_TABLE`.
+    pub events_table: String,
     /// `ROLLUPS_TABLE`.
     pub rollups_table: String,
     /// `DEAD_LETTER_QUEUE_URL`.
@@ -136,6 +138,7 @@ impl RollupsConfig {
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(lookup);
         let config = Self {
+            events_table: reader.text("EVENTS_TABLE"),
             rollups_table: reader.text("ROLLUPS_TABLE"),
             dead_letter_queue_url: reader.url("DEAD_LETTER_QUEUE_URL"),
             search_index: reader.search_index(),
@@ -193,17 +196,6 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         (self.lookup)(name).filter(|value| !value.trim().is_empty())
     }
 
-    /// A value in its own format, or the default if the variable is missing. `parse` returns the fault.
-    pub fn parsed<T: Default>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
-        let Some(value) = self.optional(name) else {
-            return T::default();
-        };
-        parse(&value).unwrap_or_else(|fault| {
-            self.faults.push(format!("{name} {fault}"));
-            T::default()
-        })
-    }
-
     /// One of several words, or the default if the variable is missing.
     pub fn choice<T: Copy>(&mut self, name: &str, words: &[(&str, T)], default: T) -> T {
         let Some(value) = self.optional(name) else {
@@ -243,6 +235,21 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 self.faults
                     .push(format!("{name} must be a whole number from {least} to {most}"));
                 default
+            }
+        }
+    }
+
+    /// An optional value. A fault of `parse` continues a sentence that begins with the variable's name.
+    pub fn parsed<T, E: fmt::Display>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        match parse(&self.optional(name)?) {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                self.faults.push(format!("{name} {fault}"));
+                None
             }
         }
     }

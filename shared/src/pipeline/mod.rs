@@ -22,7 +22,7 @@ use self::{
 };
 pub use self::{outcome::BatchOutcome, positions::Positions, rejected::Rejected};
 use crate::{
-    event::EpochMillis,
+    event::{EpochMillis, time},
     events_table::{EventsTable, item::Arrival},
     operations::{clients::Aws, config::StorageConfig},
     queue::{
@@ -62,6 +62,9 @@ pub enum Ingested {
         why: String,
     },
 }
+
+/// Records that arrived longer ago waited in a queue: a request takes less.
+const WAITED_MS: EpochMillis = 10_000;
 
 impl Pipeline {
     /// Creates the clients for the configured table and queues.
@@ -162,10 +165,12 @@ impl Pipeline {
 
     /// When and how a batch arrived.
     fn arrived<'s>(&self, source: Source<'s>) -> Arrived<'s> {
+        let now = time::now();
         Arrived {
             batch: source.batch,
             arrival: Arrival {
                 at: source.received_at,
+                stored_at: (now.saturating_sub(source.received_at) > WAITED_MS).then_some(now),
                 retention_days: self.config.retention_days,
                 late_after_hours: self.config.late_after_hours,
             },

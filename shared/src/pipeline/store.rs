@@ -475,6 +475,7 @@ mod tests {
             .map(|body| Batch::parse(Verified::in_test(body.as_bytes()), &EVENTS).unwrap())
             .collect();
         let arrival = Arrival {
+            stored_at: None,
             at: 0,
             retention_days: 0,
             late_after_hours: 72,

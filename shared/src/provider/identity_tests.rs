@@ -158,6 +158,7 @@ fn opens_by_machines_are_marked_and_keep_their_key() {
 
 fn status_key(event: Event) -> String {
     let arrival = Arrival {
+        stored_at: None,
         at: 1,
         retention_days: 0,
         late_after_hours: 72,

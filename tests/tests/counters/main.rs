@@ -51,7 +51,7 @@ fn assert_same(counted: &Counts, expected: &Counts) {
 }
 
 /// Most distinct tags of one event that are counted.
-const TAGS_OF_AN_EVENT: usize = 20;
+const TAGS_OF_AN_EVENT: usize = 15;
 /// Most characters of a failure reason that are counted.
 const LONGEST_REASON: usize = 160;
 
@@ -80,8 +80,14 @@ fn masked(text: &str) -> String {
     characters.into_iter().collect()
 }
 
-/// Day and hour of a time in seconds: `2024-01-10` and `2024-01-10T08`.
-fn day_and_hour(second: i64) -> (String, String) {
+/// Words for a status that some gateways write into the field of the type.
+const STATUS_WORDS: [&str; 6] = ["delivered", "read", "click", "sent", "failed", "received"];
+
+/// Countries of the samples' numbers, by calling code.
+const COUNTRIES: [(&str, &str); 4] = [("91", "IN"), ("55", "BR"), ("49", "DE"), ("1", "US")];
+
+/// Day and quarter of an hour of a time in seconds: `2024-01-10` and `2024-01-10T08:45`.
+fn day_and_quarter(second: i64) -> (String, String) {
     let (mut year, mut days) = (1970, second / 86_400);
     let is_leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     while days >= 365 + i64::from(is_leap(year)) {
@@ -108,40 +114,75 @@ fn day_and_hour(second: i64) -> (String, String) {
         month += 1;
     }
     let day = format!("{year}-{:02}-{:02}", month + 1, days + 1);
-    let hour = format!("{day}T{:02}", second / 3600 % 24);
-    (day, hour)
+    let quarter = format!("{day}T{:02}:{:02}", second / 3600 % 24, second / 900 % 4 * 15);
+    (day, quarter)
 }
 
 /// Recounts the stored events, one at a time and without code of the counters.
 async fn recount(stack: &Stack) -> Counts {
     let mut counts = Counts::new();
-    for event in stack.storage.items().await {
-        let event = Value::Object(item::to_json(&event));
+    let events: Vec<Value> = stack
+        .storage
+        .items()
+        .await
+        .iter()
+        .map(|event| Value::Object(item::to_json(event)))
+        .collect();
+    for event in &events {
+        // A reply has the values of the message that it answers, where it has none.
+        let answered = event["in_reply_to"].as_str().unwrap_or("none");
+        let answered: Vec<&Value> = events
+            .iter()
+            .filter(|other| other["message_id"] == answered)
+            .collect();
+        let own_or_answered = |name: &str| {
+            let mut all = [event].into_iter().chain(answered.iter().copied());
+            let value = all.find_map(|event| event[name].as_str().filter(|text| !text.is_empty()));
+            masked(value.unwrap_or_default())
+        };
         let text = |name: &str| masked(event[name].as_str().unwrap_or_default());
         let (channel, mut status) = (text("channel"), text("status"));
         if status == "opened" && event.get("opened_by").is_some() {
             "opened_by_machine".clone_into(&mut status);
         }
-        let (day, hour) = day_and_hour(event["event_time"].as_i64().unwrap() / 1000);
+        let (day, quarter) = day_and_quarter(event["event_time"].as_i64().unwrap() / 1000);
         let mut series = vec!["all".to_owned()];
-        let tags: BTreeSet<String> = event["tags"].as_array().map_or(BTreeSet::new(), |tags| {
-            tags.iter()
-                .filter_map(Value::as_str)
-                .map(masked)
-                .filter(|tag| !tag.is_empty())
-                .collect()
-        });
+        let tags: BTreeSet<String> = [event]
+            .into_iter()
+            .chain(answered.iter().copied())
+            .filter_map(|event| event["tags"].as_array())
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(masked)
+            .filter(|tag| !tag.is_empty())
+            .collect();
         let tags: Vec<String> = tags.into_iter().take(TAGS_OF_AN_EVENT).collect();
         series.extend(tags.iter().map(|tag| format!("tag={tag}")));
-        let bot = text("bot_id");
+        let bot = own_or_answered("bot_id");
         if !bot.is_empty() {
             series.push(format!("bot={bot}"));
             series.extend(tags.iter().map(|tag| format!("bot={bot}&tag={tag}")));
         }
-        let of_status = named("s", &[&channel, &status]);
-        let mut of_day = vec![of_status.clone()];
-        if !text("message_type").is_empty() {
-            of_day.push(named("t", &[&channel, &text("message_type")]));
+        let campaign = own_or_answered("campaign");
+        if !campaign.is_empty() {
+            series.push(format!("campaign={campaign}"));
+        }
+        let metadata = event["click"]["metadata"].as_str().unwrap_or("null");
+        let metadata: Value = serde_json::from_str(metadata).unwrap();
+        if let Some(code) = metadata["templateCode"].as_str() {
+            series.push(format!("template={code}"));
+        }
+        let people = [event].into_iter().chain(answered.iter().copied());
+        let country = people
+            .filter_map(|event| event["recipient"].as_str())
+            .find_map(|person| COUNTRIES.iter().find(|(code, _)| person.starts_with(code)));
+        if let Some((_, country)) = country {
+            series.push(format!("country={country}"));
+        }
+        let mut counters = vec![named("s", &[&channel, &status])];
+        let message_type = text("message_type").to_lowercase();
+        if !message_type.is_empty() && !STATUS_WORDS.contains(&message_type.as_str()) {
+            counters.push(named("t", &[&channel, &message_type]));
         }
         if [
             "failed", "not_sent", "blocked", "bounced", "dropped", "invalid", "expired", "revoked",
@@ -152,22 +193,21 @@ async fn recount(stack: &Stack) -> Counts {
                 none if none.is_empty() => "no reason given".to_owned(),
                 remarks => remarks.chars().take(LONGEST_REASON).collect(),
             };
-            of_day.push(named("f", &[&channel, &reason]));
+            counters.push(named("f", &[&channel, &reason]));
         }
         if let Some(billable) = event["pricing"]["billable"].as_bool() {
             let category = masked(event["pricing"]["category"].as_str().unwrap());
             let billable = if billable { "1" } else { "0" };
-            of_day.push(named("b", &[&channel, &category, billable, &status]));
+            counters.push(named("b", &[&channel, &category, billable, &status]));
         }
         for series in series {
-            for counter in &of_day {
-                *counts
-                    .entry((series.clone(), format!("day#{day}"), counter.clone()))
-                    .or_default() += 1;
+            for counter in &counters {
+                for period in [format!("day#{day}"), format!("hour#{quarter}")] {
+                    *counts
+                        .entry((series.clone(), period, counter.clone()))
+                        .or_default() += 1;
+                }
             }
-            *counts
-                .entry((series, format!("hour#{hour}"), of_status.clone()))
-                .or_default() += 1;
         }
     }
     counts
@@ -180,8 +220,8 @@ fn the_recount_masks_numbers_and_formats_times() {
     assert_eq!(masked("48213 and campaign-2024-01"), "48213 and campaign-2024-01");
     assert_eq!(masked("no mailbox anna@b.example"), "no mailbox ***");
     assert_eq!(
-        day_and_hour(1_709_251_199),
-        ("2024-02-29".to_owned(), "2024-02-29T23".to_owned())
+        day_and_quarter(1_709_251_199),
+        ("2024-02-29".to_owned(), "2024-02-29T23:45".to_owned())
     );
 }
 

@@ -61,6 +61,7 @@ async fn a_rebuild_recounts_the_table_while_events_arrive() {
 /// Stores events that arrived before the retention period of the stream.
 async fn store_old(stack: &Stack, records: &[Value]) {
     let arrival = Arrival {
+        stored_at: None,
         at: time::now() - 40 * 86_400_000,
         retention_days: 0,
         late_after_hours: 72,

@@ -249,6 +249,7 @@ async fn erased_data_is_removed_from_the_files_of_a_running_instance() {
         );
         let event = provider::read(receivers::receiver("event-webhook").unwrap().formats, &body).unwrap();
         let arrival = Arrival {
+            stored_at: None,
             at: UNTIL,
             retention_days: 180,
             late_after_hours: 72,
@@ -293,4 +294,22 @@ async fn erased_data_is_removed_from_the_files_of_a_running_instance() {
         "after a crash and a restart"
     );
     serve.terminate().await;
+}
+
+/// The bucket of `Analytics` keeps copies until an operator replaces them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_report_names_the_bucket_of_analytics() {
+    let setup = Setup::start().await;
+    let workdir = Workdir::new();
+    let environment = setup.stack.instance.environment();
+    let mut environment: Vec<(&str, &str)> = environment.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    let arguments = ["erase", "--recipient", "919000000000", "--quick"];
+    let without = workdir.run_with(&arguments, &environment).await.ok();
+    assert!(!without.contains("s3://"), "{without}");
+    environment.push(("ANALYTICS_BUCKET", "stack-analyticsbucket-1"));
+    let with = workdir.run_with(&arguments, &environment).await.ok();
+    assert!(
+        with.contains("s3://stack-analyticsbucket-1/events/ keeps copies"),
+        "{with}"
+    );
 }

@@ -124,6 +124,7 @@ fn read(
 
 fn there_and_back(event: webhook_ingest::event::Event) -> Map<String, Value> {
     let arrival = Arrival {
+        stored_at: None,
         at: 1_767_225_600_000,
         retention_days: 180,
         late_after_hours: 72,

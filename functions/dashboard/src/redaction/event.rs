@@ -7,7 +7,7 @@ use webhook_ingest::{
     event::Attribute,
     events_table::item::{
         AS_SENT, BOT_FROM_URL, CHANNEL, DAY_SHARD, ENVELOPE, EVENT_TIME, EXPIRES_AT, EXTRA, FORMAT, LATE,
-        MESSAGE_ID, PROVIDER, RECEIVED_AT, RECIPIENT, STATUS, STATUS_KEY, UNDATED, VERBATIM,
+        MESSAGE_ID, PROVIDER, RECEIVED_AT, RECIPIENT, STATUS, STATUS_KEY, STORED_AT, UNDATED, VERBATIM,
     },
 };
 
@@ -39,7 +39,7 @@ enum Class {
 }
 
 /// Classes of the known attributes. Other attributes are redacted completely.
-const ATTRIBUTES: [(&str, Class); 34] = [
+const ATTRIBUTES: [(&str, Class); 35] = [
     (MESSAGE_ID, Class::Id(TOKEN)),
     (RECIPIENT, Class::Person),
     (CHANNEL, Class::Words),
@@ -48,6 +48,7 @@ const ATTRIBUTES: [(&str, Class); 34] = [
     (FORMAT, Class::Words),
     (EVENT_TIME, Class::Figure),
     (RECEIVED_AT, Class::Figure),
+    (STORED_AT, Class::Figure),
     (EXPIRES_AT, Class::Figure),
     (LATE, Class::Figure),
     (UNDATED, Class::Figure),

@@ -4,6 +4,7 @@
 
 mod event;
 
+use serde_json::{Map, Value};
 use webhook_ingest::{
     events_table::item::{EVENT_TIME, MESSAGE_ID},
     personal,
@@ -12,8 +13,8 @@ use webhook_ingest::{
 use crate::{
     answers::{
         BillingCount, DayCount, DeadLetter, DeadLetters, Depth, Depths, Event, Events, FailureCount,
-        Fallback, Folded, Funnel, HourCount, JourneyLeg, Message, Outcome, PersonEvents, PersonJourney,
-        Session, Summary, TypeCount,
+        Fallback, Folded, Funnel, HeatCell, HourCount, JourneyLeg, LatencyRow, LeagueRow, Message, Outcome,
+        PersonEvents, PersonJourney, Reached, Session, Spend, SpendRow, Summary, TypeCount,
     },
     search::answer::{Found, SearchResult},
     tokens::TokenCipher,
@@ -47,10 +48,28 @@ pub(crate) trait ForViewer {
     fn for_viewer(self, viewer: &Viewer<'_>) -> Self;
 }
 
+impl<T: ForViewer> ForViewer for Option<T> {
+    fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
+        self.map(|part| part.for_viewer(viewer))
+    }
+}
+
+impl<T: ForViewer> ForViewer for Box<T> {
+    fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
+        Self::new((*self).for_viewer(viewer))
+    }
+}
+
 impl<T: ForViewer> ForViewer for Vec<T> {
     fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
         self.into_iter().map(|entry| entry.for_viewer(viewer)).collect()
     }
+}
+
+/// A stored event as a viewer sees it, without tokens: no value contains the id of a person, and none from which one
+/// could be computed.
+pub fn without_numbers(event: Map<String, Value>) -> Map<String, Value> {
+    Event(event).for_viewer(&Viewer { cipher: None }).0
 }
 
 /// A text with redacted ids of people.
@@ -119,6 +138,14 @@ mod class {
         }
     }
 
+    impl Words for std::collections::BTreeMap<String, u64> {
+        fn redacted(self) -> Self {
+            self.into_iter()
+                .map(|(name, count)| (name.redacted(), count))
+                .collect()
+        }
+    }
+
     impl<W: Words> Words for Vec<W> {
         fn redacted(self) -> Self {
             self.into_iter().map(Words::redacted).collect()
@@ -140,10 +167,20 @@ macro_rules! classes {
 
 classes! {
     Summary {
-        from: public, to: public, updated_at: public, counts: part, hours: part, billing: part, failures: part,
-        message_types: part, funnel: part, fallback: part, bots: words, tags: words, channels: words,
-        truncated: public,
-        folded: part,
+        from: public, to: public, tz: public, updated_at: public, counts: part, reached: part, latency: part,
+        hours: part, heat: part, spend: part, billing: part, failures: part, message_types: part, funnel: part,
+        fallback: part, bots: words, tags: part, bots_table: part, campaigns: part, templates: part,
+        countries: part, channels: words, truncated: public, folded: part, previous: part,
+    }
+    Reached { messages: public, reached: public, read: public, clicked: public, failed: public, by_channel: words }
+    LatencyRow {
+        from: public, to: public, channel: words, count: public, p50_ms: public, p90_ms: public, p99_ms: public,
+    }
+    LeagueRow { name: words, sent: public, reached: public, read: public, clicked: public, failed: public }
+    HeatCell { weekday: public, hour: public, status: words, count: public }
+    Spend { currency: public, spent: public, per_reached: public, forecast: public, unpriced: public, rows: part }
+    SpendRow {
+        country: words, channel: words, category: words, messages: public, price: public, amount: public,
     }
     Folded { kind: public, most: public, days: public }
     DayCount { day: public, channel: words, status: words, count: public }
@@ -390,7 +427,17 @@ mod tests {
                 count: 123_456_789_012,
             }],
             bots: vec!["919812345678".to_owned()],
-            tags: vec!["plain".to_owned(), "t919812345678".to_owned()],
+            tags: vec![
+                LeagueRow {
+                    name: "plain".to_owned(),
+                    sent: 1_000_000,
+                    ..LeagueRow::default()
+                },
+                LeagueRow {
+                    name: "t919812345678".to_owned(),
+                    ..LeagueRow::default()
+                },
+            ],
             ..Summary::default()
         };
         let shown = serde_json::to_value(summary.for_viewer(&VIEWER)).unwrap();
@@ -405,7 +452,8 @@ mod tests {
             json!([{"channel": "SMS", "reason": "no route to *********678", "count": 123_456_789_012_u64}])
         );
         assert_eq!(shown["bots"], json!(["*********678"]));
-        assert_eq!(shown["tags"], json!(["plain", "t*********678"]));
+        assert_eq!(shown["tags"][0]["sent"], 1_000_000);
+        assert_eq!(shown["tags"][1]["name"], "t*********678");
     }
 
     #[test]

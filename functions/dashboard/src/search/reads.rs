@@ -10,7 +10,7 @@ use webhook_ingest::{
     },
     events_table::{
         index::RECIPIENT_INDEX,
-        item::{CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECIPIENT, STATUS, number_at},
+        item::{self, CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECIPIENT, STATUS, number_at},
     },
     links::{
         self, LinkKey, Linked,
@@ -24,10 +24,7 @@ use super::{
     answer::{Found, FoundKind},
     asked::MIN_LOCAL_DIGITS,
 };
-use crate::{
-    refusal::{self, Refusal},
-    timeline,
-};
+use crate::refusal::{self, Refusal};
 
 /// Events of a message that determine its state in a list: one query.
 const EVENTS: i32 = 200;
@@ -170,7 +167,7 @@ impl Search {
         if items.is_empty() {
             return Ok(None);
         }
-        let updates: Vec<StatusUpdate> = items.iter().filter_map(timeline::status_update).collect();
+        let updates: Vec<StatusUpdate> = items.iter().filter_map(item::status_update).collect();
         let legs = state::legs(&updates);
         let times = items.iter().filter_map(|item| number_at(item, EVENT_TIME));
         let recipient = items.iter().find_map(|item| item.get(RECIPIENT)?.as_s().ok());

@@ -3,6 +3,7 @@
 
 mod compare;
 mod identity;
+mod step;
 mod value;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ pub use crate::event::names::*;
 pub(crate) use self::value::check_length;
 pub use self::{
     compare::{Content, differences},
+    step::{status_update, step},
     value::size,
 };
 use self::{
@@ -48,6 +50,8 @@ pub const MAX_ITEM_BYTES: usize = 400 * 1024;
 pub struct Arrival {
     /// Epoch milliseconds.
     pub at: EpochMillis,
+    /// When it is stored, epoch milliseconds, if it waited in a queue.
+    pub stored_at: Option<EpochMillis>,
     /// Days until the item expires; 0 keeps it forever.
     pub retention_days: u32,
     /// An event that arrives more than this many hours after it happened is late.
@@ -119,6 +123,9 @@ pub fn build(mut event: Event, arrival: Arrival) -> Result<NewItem, Unreadable> 
     put(STATUS, text(event.status.as_str()));
     put(EVENT_TIME, number(at));
     put(RECEIVED_AT, number(arrival.at));
+    if let Some(stored_at) = arrival.stored_at {
+        put(STORED_AT, number(stored_at));
+    }
     put(PROVIDER, text(event.provider));
     put(FORMAT, text(event.format.as_str()));
     if let Some(recipient) = event.recipient {
@@ -241,6 +248,7 @@ mod tests {
 
     fn arrival(at: EpochMillis) -> Arrival {
         Arrival {
+            stored_at: None,
             at,
             retention_days: 180,
             late_after_hours: 72,

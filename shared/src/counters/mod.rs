@@ -3,8 +3,9 @@
 //!
 //! | `series` | `period` | content |
 //! |---|---|---|
-//! | `<generation>#<scope>` | `day#2026-11-21#<slot>` | counters of that UTC day of the event time |
-//! | `<generation>#<scope>` | `hour#2026-11-21T10#<slot>` | counters of that hour, statuses only |
+//! | `<generation>#<scope>` | `day#2026-11-21#<slot>` | counters of that UTC day |
+//! | `<generation>#<scope>` | `hour#2026-11-21T10:15#<slot>` | the same counters of the quarter of an hour that begins then |
+//! | `<generation>#league#<kind>` | `day#2026-11-21#<name>#<slot>` | progress of the messages of a name, see [`league`] |
 //! | `<generation>#names` | `day#2026-11-21#<page>` | the names that this day counts separately |
 //! | `<generation>#seen#minute#<minute>` | `-` | markers of the events that arrived in that minute and are counted |
 //! | `<generation>#seen#ten#<ten seconds>` | `-` | markers of ten seconds of a busy minute |
@@ -14,13 +15,29 @@
 //! | `person#<id>` | `-` | other ids of the person, see [`links`](crate::links) |
 //! | `generation` | `-` | the generation that is read, and the one that is being built |
 //!
-//! A scope is `all`, `bot=B`, `tag=T` or `bot=B&tag=T`. The channel is a part of each counter's name. The
-//! reader adds up the slots of a day or hour. An earlier version wrote items without a slot; they are still
-//! read, but no longer written.
+//! A scope is `all`, `bot=B`, `tag=T`, `bot=B&tag=T`, `campaign=C`, `template=T` or `country=IN`. The channel is a part
+//! of each counter's name. Counters of events have the time of the event; those of messages have the time of the
+//! message's first event. Every time zone of today begins its days at a quarter of a UTC hour.
+//!
+//! The reader adds up the slots of a period. Earlier versions wrote items without a slot, and items of whole hours
+//! (`hour#2026-11-21T10#<slot>`) with statuses only; they are still read, but no longer written.
+//!
+//! A count can be negative for a moment: a message that counts as failed and then arrives is counted as reached by
+//! two transactions. Sums over the slots of a period are never negative for long.
+
+mod counter;
+pub mod latency;
+pub mod league;
+mod scope;
 
 use aws_sdk_dynamodb::{Client, error::SdkError, operation::get_item::GetItemError, types::AttributeValue};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
+pub use self::{
+    counter::{Charged, Counter, Progress},
+    latency::Interval,
+    scope::Scope,
+};
 use crate::{
     event::{Channel, EpochMillis, Status, key, time},
     events_table::item::number_at,
@@ -63,8 +80,14 @@ pub const REBUILD_SLOT: u8 = 9;
 pub const SERIES_LIVE_DAYS: i64 = 400;
 /// The status that counts the opens of e-mails by machines. The events' own status is `opened`.
 pub const OPENED_BY_MACHINE: &str = "opened_by_machine";
+/// In [`Counter::Charge`]: people without a known country.
+pub const NO_COUNTRY: &str = "-";
+/// In [`Counter::Charge`]: messages without a kind of conversation.
+pub const NO_CATEGORY: &str = "-";
 /// Counter of all names beyond the limits: bots, tags, statuses, types, reasons and categories.
 pub const OTHER: &str = "other";
+/// A quarter of an hour, in milliseconds.
+pub const QUARTER_MS: EpochMillis = 900_000;
 /// Counter of all channels beyond the limit.
 pub const OTHER_CHANNEL: &str = "OTHER";
 
@@ -95,11 +118,19 @@ pub enum Names {
     Reasons,
     /// Prices: channel, category, whether it is billable, and status.
     Prices,
+    /// Campaigns. Each has its own series.
+    Campaigns,
+    /// Templates. Each has its own series.
+    Templates,
+    /// Countries. Each has its own series.
+    Countries,
+    /// What a provider may charge for: channel, country, category, and whether it was sent or delivered.
+    Charges,
 }
 
 impl Names {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Channels,
         Self::Bots,
         Self::Tags,
@@ -108,6 +139,10 @@ impl Names {
         Self::MessageTypes,
         Self::Reasons,
         Self::Prices,
+        Self::Campaigns,
+        Self::Templates,
+        Self::Countries,
+        Self::Charges,
     ];
 
     /// The attribute (SS) for these names in a page of names.
@@ -121,6 +156,10 @@ impl Names {
             Self::MessageTypes => "message_types",
             Self::Reasons => "reasons",
             Self::Prices => "prices",
+            Self::Campaigns => "campaigns",
+            Self::Templates => "templates",
+            Self::Countries => "countries",
+            Self::Charges => "charges",
         }
     }
 
@@ -128,10 +167,13 @@ impl Names {
     pub fn most(self) -> usize {
         match self {
             Self::Channels => 30,
-            Self::Bots => 200,
+            Self::Bots | Self::Campaigns | Self::Templates => 200,
+            // More than there are.
+            Self::Countries => 300,
             Self::Tags | Self::Pairs => 1_000,
             Self::Statuses | Self::MessageTypes => 50,
             Self::Reasons | Self::Prices => 100,
+            Self::Charges => 150,
         }
     }
 
@@ -139,34 +181,14 @@ impl Names {
     pub fn most_bytes(self) -> usize {
         match self {
             Self::Channels => 800,
-            Self::Bots => 10_000,
+            Self::Bots | Self::Campaigns | Self::Templates => 10_000,
+            Self::Countries => 1_000,
+            Self::Charges => 6_000,
             Self::Tags => 50_000,
             Self::Statuses | Self::MessageTypes => 3_000,
             Self::Pairs | Self::Reasons => 16_000,
             Self::Prices => 5_000,
         }
-    }
-}
-
-/// The events that a series counts.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Scope {
-    /// Only events of this bot.
-    pub bot: Option<String>,
-    /// Only events with this tag.
-    pub tag: Option<String>,
-}
-
-impl Scope {
-    /// The partition key of this scope's counters.
-    pub fn series(&self, generation: &str) -> String {
-        let scope = match (&self.bot, &self.tag) {
-            (None, None) => "all".to_owned(),
-            (Some(bot), None) => format!("bot={}", escaped(bot)),
-            (None, Some(tag)) => format!("tag={}", escaped(tag)),
-            (Some(bot), Some(tag)) => format!("bot={}&tag={}", escaped(bot), escaped(tag)),
-        };
-        format!("{generation}#{scope}")
     }
 }
 
@@ -250,33 +272,47 @@ pub fn day(day: &str, slot: u8) -> String {
     format!("day#{day}#{slot}")
 }
 
-/// The sort key of an hour, `2026-11-21T10`.
-pub fn hour(hour: &str, slot: u8) -> String {
-    format!("hour#{hour}#{slot}")
+/// The sort key of a quarter of an hour, `2026-11-21T10:15`.
+pub fn quarter(quarter: &str, slot: u8) -> String {
+    format!("hour#{quarter}#{slot}")
 }
 
-/// The first and last sort key of whole days, for days and for pages of names.
+/// The first and last sort key of whole days: for days, for pages of names and for league tables.
 pub fn days(from: &str, to: &str) -> (String, String) {
-    (format!("day#{from}"), format!("day#{to}#~"))
+    // `$` is the next character after `#`.
+    (format!("day#{from}"), format!("day#{to}$"))
 }
 
-/// The first and last sort key of the hours of whole days.
-pub fn hours(from: &str, to: &str) -> (String, String) {
-    (format!("hour#{from}T00"), format!("hour#{to}T23#~"))
+/// The first and last sort key of the quarters from one UTC time (inclusive) to another (exclusive), epoch
+/// milliseconds. The first hour is whole, since items of earlier versions have the hour only.
+pub fn quarters(from: EpochMillis, to: EpochMillis) -> (String, String) {
+    let hour = quarter_of(from);
+    let hour = hour.split_once(':').map_or(hour.as_str(), |(hour, _)| hour);
+    (format!("hour#{hour}"), format!("hour#{}$", quarter_of(to - 1)))
 }
 
-/// The day or hour in a sort key.
+/// The day, hour or quarter in a sort key.
 pub fn moment(period: &str) -> Option<&str> {
     period.split('#').nth(1)
 }
 
-/// The UTC hour of a time, `2026-11-21T10`.
-pub fn hour_of(at: EpochMillis) -> String {
-    format!(
-        "{}T{:02}",
-        time::utc_day(at),
-        at.div_euclid(3_600_000).rem_euclid(24)
-    )
+/// When a quarter (`2026-11-21T10:15`), or an hour of an earlier version (`2026-11-21T10`), begins: epoch
+/// milliseconds.
+pub fn began(quarter: &str) -> Option<EpochMillis> {
+    let (hour, minute) = quarter.split_once(':').unwrap_or((quarter, "00"));
+    let at: jiff::Timestamp = format!("{hour}:{minute}:00Z").parse().ok()?;
+    Some(at.as_millisecond())
+}
+
+/// The UTC quarter of an hour of a time, `2026-11-21T10:15`.
+pub fn quarter_of(at: EpochMillis) -> String {
+    let quarter = quarter_of_day(at);
+    format!("{}T{:02}:{:02}", time::utc_day(at), quarter / 4, quarter % 4 * 15)
+}
+
+/// The quarter of the UTC day of a time, 0 to 95.
+pub fn quarter_of_day(at: EpochMillis) -> u8 {
+    u8::try_from(at.div_euclid(QUARTER_MS).rem_euclid(96)).unwrap_or_default()
 }
 
 /// Whether a channel always has its own counters.
@@ -287,169 +323,6 @@ pub fn is_listed_channel(channel: &str) -> bool {
 /// Whether a status always has its own counters.
 pub fn is_listed_status(status: &str) -> bool {
     status == OPENED_BY_MACHINE || !matches!(Status::from_word(status), Ok(Status::Other(_)) | Err(_))
-}
-
-/// One counter. Every counter has a channel.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Counter {
-    /// Events of a status.
-    Status {
-        /// The event's channel.
-        channel: String,
-        /// The event's status.
-        status: String,
-    },
-    /// Events with a price.
-    Billing {
-        /// The event's channel.
-        channel: String,
-        /// The provider's word for the kind of conversation.
-        category: String,
-        /// Whether the provider charges for it.
-        billable: bool,
-        /// The event's status.
-        status: String,
-    },
-    /// Messages that failed, were not sent or were blocked.
-    Failure {
-        /// The event's channel.
-        channel: String,
-        /// The provider's text, with redacted phone numbers.
-        reason: String,
-    },
-    /// Events by message type.
-    Kind {
-        /// The event's channel.
-        channel: String,
-        /// The provider's word for the type.
-        message_type: String,
-    },
-}
-
-impl Counter {
-    /// The counter's attribute name.
-    pub fn name(&self) -> String {
-        match self {
-            Self::Status { channel, status } => join("s", &[channel, status]),
-            Self::Billing {
-                channel,
-                category,
-                billable,
-                status,
-            } => join(
-                "b",
-                &[channel, category, if *billable { "1" } else { "0" }, status],
-            ),
-            Self::Failure { channel, reason } => join("f", &[channel, reason]),
-            Self::Kind {
-                channel,
-                message_type,
-            } => join("t", &[channel, message_type]),
-        }
-    }
-
-    /// Parses an attribute's name. `None` if it is not a counter.
-    pub fn parse(name: &str) -> Option<Self> {
-        let parts: Vec<String> = name.split('|').map(unescaped).collect();
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        Some(match *parts.as_slice() {
-            ["s", channel, status] => Self::Status {
-                channel: channel.into(),
-                status: status.into(),
-            },
-            ["b", channel, category, billable, status] => Self::Billing {
-                channel: channel.into(),
-                category: category.into(),
-                billable: billable == "1",
-                status: status.into(),
-            },
-            ["f", channel, reason] => Self::Failure {
-                channel: channel.into(),
-                reason: reason.into(),
-            },
-            ["t", channel, message_type] => Self::Kind {
-                channel: channel.into(),
-                message_type: message_type.into(),
-            },
-            _ => return None,
-        })
-    }
-
-    /// The kind of names that it belongs to. `None` if it always has its own counter.
-    pub fn names(&self) -> Option<Names> {
-        Some(match self {
-            Self::Status { status, .. } if is_listed_status(status) => return None,
-            Self::Status { .. } => Names::Statuses,
-            Self::Billing { .. } => Names::Prices,
-            Self::Failure { .. } => Names::Reasons,
-            Self::Kind { .. } => Names::MessageTypes,
-        })
-    }
-
-    /// The counter that counts instead if the day has no room for this one. Its channel must have its own
-    /// counter, or be [`OTHER_CHANNEL`].
-    #[must_use]
-    pub fn folded(&self) -> Self {
-        let listed = |status: &str| {
-            if is_listed_status(status) {
-                status.to_owned()
-            } else {
-                OTHER.to_owned()
-            }
-        };
-        match self {
-            Self::Status { channel, status } => Self::Status {
-                channel: channel.clone(),
-                status: listed(status),
-            },
-            // Four counters for each channel would be too many.
-            Self::Billing {
-                channel,
-                billable,
-                status,
-                ..
-            } => Self::Billing {
-                channel: if is_listed_channel(channel) {
-                    channel.clone()
-                } else {
-                    OTHER_CHANNEL.to_owned()
-                },
-                category: OTHER.to_owned(),
-                billable: *billable,
-                status: listed(status),
-            },
-            Self::Failure { channel, .. } => Self::Failure {
-                channel: channel.clone(),
-                reason: OTHER.to_owned(),
-            },
-            Self::Kind { channel, .. } => Self::Kind {
-                channel: channel.clone(),
-                message_type: OTHER.to_owned(),
-            },
-        }
-    }
-
-    /// The same counter with another channel.
-    #[must_use]
-    pub fn of_channel(mut self, of: &str) -> Self {
-        match &mut self {
-            Self::Status { channel, .. }
-            | Self::Billing { channel, .. }
-            | Self::Failure { channel, .. }
-            | Self::Kind { channel, .. } => of.clone_into(channel),
-        }
-        self
-    }
-
-    /// The counter's channel.
-    pub fn channel(&self) -> &str {
-        match self {
-            Self::Status { channel, .. }
-            | Self::Billing { channel, .. }
-            | Self::Failure { channel, .. }
-            | Self::Kind { channel, .. } => channel,
-        }
-    }
 }
 
 /// A sender's word as a part of a name or a scope. Ids of people are redacted, since counters outlive the
@@ -487,6 +360,10 @@ mod tests {
                 Counter::Failure { channel: channel.clone(), reason: word.clone() },
                 Counter::Kind { channel: channel.clone(), message_type: word.clone() },
                 Counter::Billing { channel: channel.clone(), category: word.clone(), billable, status: status.clone() },
+                Counter::Journey { channel: channel.clone(), progress: Progress::Reached },
+                Counter::Leg { channel: channel.clone(), progress: Progress::Failed },
+                Counter::Latency { channel: channel.clone(), interval: Interval::FailedFallback, bucket: 57 },
+                Counter::Charge { channel: channel.clone(), country: status.clone(), category: word.clone(), charged: Charged::Sent },
             ] {
                 prop_assert_eq!(Counter::parse(&counter.name()), Some(counter));
             }
@@ -494,10 +371,11 @@ mod tests {
 
         #[test]
         fn different_scopes_have_different_series(bot in ".{0,12}", tag in ".{0,12}") {
-            let both = Scope { bot: Some(bot.clone()), tag: Some(tag.clone()) };
-            let bot = Scope { bot: Some(bot), tag: None };
-            let tag = Scope { bot: None, tag: Some(tag) };
-            let series = [&both, &bot, &tag, &Scope::default()].map(|scope| scope.series("0"));
+            let campaign = Scope { campaign: Some(tag.clone()), ..Scope::default() };
+            let both = Scope { bot: Some(bot.clone()), tag: Some(tag.clone()), ..Scope::default() };
+            let bot = Scope { bot: Some(bot), ..Scope::default() };
+            let tag = Scope { tag: Some(tag), ..Scope::default() };
+            let series = [&both, &bot, &tag, &campaign, &Scope::default()].map(|scope| scope.series("0"));
             for (i, one) in series.iter().enumerate() {
                 prop_assert!(series.iter().skip(i + 1).all(|other| one != other));
             }
@@ -505,9 +383,13 @@ mod tests {
     }
 
     #[test]
-    fn hours_and_markers_are_in_utc() {
-        assert_eq!(hour_of(1_704_876_828_000), "2024-01-10T08");
-        assert_eq!(hour_of(-1), "1969-12-31T23");
+    fn quarters_and_markers_are_in_utc() {
+        assert_eq!(quarter_of(1_704_876_828_000), "2024-01-10T08:45");
+        assert_eq!(quarter_of(-1), "1969-12-31T23:45");
+        assert_eq!(quarter_of_day(1_704_876_828_000), 35);
+        assert_eq!(began("2024-01-10T08:45"), Some(1_704_876_300_000));
+        assert_eq!(began("2024-01-10T08"), Some(1_704_873_600_000));
+        assert_eq!(began("2024-01-10"), None);
         let marker = [0xa3, 0xf0, 0, 0, 0, 0, 0, 0x10];
         assert_eq!(
             markers("0", 1_704_876_828_999, marker, 0),
@@ -540,16 +422,19 @@ mod tests {
         ] {
             assert!(!(&first..=&last).contains(&&period), "{period}");
         }
-        let (first, last) = hours("2026-11-20", "2026-11-21");
+        // From 18:30 to 18:30, a day of India.
+        let (first, last) = quarters(1_795_113_000_000, 1_795_199_400_000);
         for period in [
-            hour("2026-11-20T00", 0),
-            hour("2026-11-21T23", 8),
-            "hour#2026-11-21T23".into(),
+            quarter("2026-11-19T18:30", 0),
+            quarter("2026-11-20T18:15", 8),
+            "hour#2026-11-19T18".into(),
+            "hour#2026-11-20T18#3".into(),
         ] {
             assert!((&first..=&last).contains(&&period), "{period}");
-            assert_eq!(moment(&period).map(str::len), Some(13));
         }
-        assert!(!(&first..=&last).contains(&&hour("2026-11-22T00", 0)));
+        for period in [quarter("2026-11-19T17:45", 9), quarter("2026-11-20T18:30", 0)] {
+            assert!(!(&first..=&last).contains(&&period), "{period}");
+        }
     }
 
     #[test]
@@ -580,7 +465,16 @@ mod tests {
 
     #[test]
     fn other_attributes_are_not_counters() {
-        for name in [SERIES, PERIOD, FOLDED, UPDATED_AT, "bots", "s|RCS", "x|RCS|sent"] {
+        for name in [
+            SERIES,
+            PERIOD,
+            FOLDED,
+            UPDATED_AT,
+            "bots",
+            "s|RCS",
+            "x|RCS|sent",
+            "j|RCS|sent",
+        ] {
             assert_eq!(Counter::parse(name), None, "{name}");
         }
     }

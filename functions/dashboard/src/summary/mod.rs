@@ -1,0 +1,337 @@
+//! The overview, from the counters' table. Its size is limited and depends only on the range and on the names in it.
+//!
+//! Days of UTC are counters of days; days of other zones, hours and the weekly pattern are summed up from quarters of
+//! an hour. A day of a series has at most ten items of 50 KB, usually one of 1 to 3 KB; a quarter has at most ten of 20
+//! KB, usually one of 500 bytes. The names of a range are one page of a query, at most 1 MB, and each league table is at
+//! most [`MAX_LEAGUE_PAGES`] of them.
+
+mod league;
+mod range;
+mod rate_card;
+mod totals;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder, types::AttributeValue};
+use futures::future::try_join_all;
+use webhook_ingest::{
+    counters::{
+        self, Counter, FOLDED, Generations, Names, PERIOD, SERIES, Scope, UPDATED_AT, league as tables,
+    },
+    event::{EpochMillis, time},
+    events_table::item::{Item, number_at},
+};
+
+pub(crate) use self::range::{Range, days};
+pub use self::rate_card::RateCard;
+use self::totals::Totals;
+use crate::{
+    answers::{Folded, HeatCell, HourCount, Summary},
+    refusal::{self, Refusal},
+};
+
+/// For longer ranges there are no hours: a screen has not enough pixels for them.
+const MAX_DAYS_WITH_HOURS: i64 = 31;
+/// The most days of a zone other than UTC, since they are summed up from quarters.
+pub(crate) const MAX_ZONE_DAYS: i64 = 92;
+/// Maximum of names of each kind, those of the latest days.
+const MAX_CHOICES: usize = 2_000;
+/// Maximum pages of a query for a league table. A page has 1 MB.
+const MAX_LEAGUE_PAGES: usize = 4;
+/// Days of quarters that one query reads, while others read the rest.
+const QUARTER_DAYS: i64 = 8;
+
+/// Reads the counters' table.
+pub(crate) struct Counters {
+    client: Client,
+    table: String,
+    rates: Option<RateCard>,
+}
+
+/// What was read for a range.
+struct Read {
+    days: Vec<Item>,
+    quarters: Vec<Item>,
+    /// Days of everything, for the choices of channels.
+    everything: Option<Vec<Item>>,
+    names: Vec<Item>,
+    /// The items of each league table.
+    tables: Vec<Vec<Item>>,
+}
+
+/// The counters of an item, with the beginning of its day or quarter.
+type Dated = (EpochMillis, Counter, i64);
+
+impl Counters {
+    pub(crate) fn new(client: Client, table: String, rates: Option<RateCard>) -> Self {
+        Self { client, table, rates }
+    }
+
+    /// The overview of a range, and of the range before it if `compare` is set.
+    pub(crate) async fn summary(&self, range: &Range, compare: bool) -> Result<Summary, Refusal> {
+        let generations = Generations::read(&self.client, &self.table, false)
+            .await
+            .map_err(|e| refusal::unavailable("the counters' table", &e))?;
+        let generation = generations.current;
+        let before = range.previous();
+        let previous = async {
+            if !compare {
+                return Ok(None);
+            }
+            Ok(Some(self.read_range(&generation, &before).await?))
+        };
+        let (read, previous) = tokio::try_join!(self.read_range(&generation, range), previous)?;
+        let mut summary = self.summed(range, &read);
+        summary.previous = previous.map(|read| {
+            let mut summary = self.summed(&before, &read);
+            summary.heat.clear();
+            Box::new(summary)
+        });
+        Ok(summary)
+    }
+
+    async fn read_range(&self, generation: &str, range: &Range) -> Result<Read, Refusal> {
+        let series = range.scope.series(generation);
+        let everything = Scope::default().series(generation);
+        let (first, last) = range.utc_days();
+        let of_days = || counters::days(&first, &last);
+        let days = async {
+            if !range.is_utc() {
+                return Ok(Vec::new());
+            }
+            self.read(&series, of_days()).await
+        };
+        let quarters = async {
+            let is_short = range.days() <= MAX_DAYS_WITH_HOURS;
+            if range.is_utc() && !is_short {
+                return Ok(Vec::new());
+            }
+            let parts = range.parts(QUARTER_DAYS).into_iter();
+            let parts = parts.map(|(from, to)| self.read(&series, counters::quarters(from, to)));
+            Ok(try_join_all(parts).await?.into_iter().flatten().collect())
+        };
+        // The choices do not depend on the current choice.
+        let choices = async {
+            if series == everything && range.is_utc() {
+                return Ok(None);
+            }
+            self.read(&everything, of_days()).await.map(Some)
+        };
+        let names_series = counters::names(generation);
+        let names = self.newest(&names_series, of_days(), 1);
+        let tables = try_join_all(tables::KINDS.map(|kind| {
+            let series = tables::series(generation, kind);
+            async move { self.newest(&series, of_days(), MAX_LEAGUE_PAGES).await }
+        }));
+        let (days, quarters, everything, names, tables) =
+            tokio::try_join!(days, quarters, choices, names, tables)?;
+        Ok(Read {
+            days,
+            quarters,
+            everything,
+            names,
+            tables,
+        })
+    }
+
+    async fn read(&self, series: &str, range: (String, String)) -> Result<Vec<Item>, Refusal> {
+        self.query(series, range)
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<Item>, _>>()
+            .await
+            .map_err(|e| refusal::unavailable("the counters' table", &e))
+    }
+
+    /// The first pages of a query, latest day first.
+    async fn newest(
+        &self,
+        series: &str,
+        range: (String, String),
+        pages: usize,
+    ) -> Result<Vec<Item>, Refusal> {
+        let query = self.query(series, range).scan_index_forward(false);
+        let mut read = query.into_paginator().send();
+        let mut items = Vec::new();
+        for _ in 0..pages {
+            let Some(page) = read.next().await else { break };
+            let page = page.map_err(|e| refusal::unavailable("the counters' table", &e))?;
+            items.extend(page.items.unwrap_or_default());
+        }
+        Ok(items)
+    }
+
+    fn query(&self, series: &str, (first, last): (String, String)) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("#series = :series AND #period BETWEEN :first AND :last")
+            .expression_attribute_names("#series", SERIES)
+            .expression_attribute_names("#period", PERIOD)
+            .expression_attribute_values(":series", AttributeValue::S(series.to_owned()))
+            .expression_attribute_values(":first", AttributeValue::S(first))
+            .expression_attribute_values(":last", AttributeValue::S(last))
+    }
+
+    fn summed(&self, range: &Range, read: &Read) -> Summary {
+        let instants = range.instants();
+        let choices = read.everything.as_ref().unwrap_or(&read.days);
+        let named = |kind| chosen(&read.names, choices, kind);
+        let mut summary = Summary {
+            from: range.from.to_string(),
+            to: range.to.to_string(),
+            tz: range.zone_name().to_owned(),
+            updated_at: choices.iter().filter_map(|day| number_at(day, UPDATED_AT)).max(),
+            bots: named(Names::Bots),
+            folded: folded(&read.names),
+            ..Summary::default()
+        };
+        let of_kind = |kind: Names| {
+            let mut tables = tables::KINDS.into_iter().zip(&read.tables);
+            let items = tables
+                .find(|(of, _)| *of == kind)
+                .map_or(&[][..], |(_, items)| items.as_slice());
+            league::rows(items, &named(kind), instants)
+        };
+        summary.tags = of_kind(Names::Tags);
+        summary.bots_table = of_kind(Names::Bots);
+        summary.campaigns = of_kind(Names::Campaigns);
+        summary.templates = of_kind(Names::Templates);
+        summary.countries = of_kind(Names::Countries);
+        let channels: BTreeSet<String> = dated(choices)
+            .map(|(_, counter, _)| counter.channel().to_owned())
+            .collect();
+        summary.channels = channels.into_iter().collect();
+        let quarters: Vec<Dated> = dated(&read.quarters)
+            .filter(|(at, ..)| (instants.0..instants.1).contains(at))
+            .collect();
+        let all: Vec<Dated> = if range.is_utc() {
+            dated(&read.days).collect()
+        } else {
+            quarters.clone()
+        };
+        let is_wanted = |counter: &Counter| range.channel.as_deref().is_none_or(|c| c == counter.channel());
+        let mut totals = Totals::new(range);
+        for (at, counter, count) in all.into_iter().filter(|(_, counter, _)| is_wanted(counter)) {
+            totals.add(at, counter, count);
+        }
+        totals.write(&mut summary, self.rates.as_ref(), time::now());
+        let quarters = quarters.into_iter().filter(|(_, counter, _)| is_wanted(counter));
+        by_hour(range, quarters, &mut summary);
+        summary
+    }
+}
+
+/// Adds the hours and the weekly pattern.
+fn by_hour(range: &Range, quarters: impl Iterator<Item = Dated>, summary: &mut Summary) {
+    let mut hours: BTreeMap<(String, String, String), i64> = BTreeMap::new();
+    let mut heat: BTreeMap<(u8, u8, &str), i64> = BTreeMap::new();
+    for (at, counter, count) in quarters {
+        let Counter::Status { channel, status } = counter else {
+            continue;
+        };
+        let Some(local) = range.local(at) else { continue };
+        let engagement = match status.as_str() {
+            "read" | "opened" => Some("read"),
+            "clicked" => Some("clicked"),
+            _ => None,
+        };
+        if let Some(status) = engagement {
+            let weekday = u8::try_from(local.weekday().to_monday_one_offset()).unwrap_or_default();
+            let hour = u8::try_from(local.hour()).unwrap_or_default();
+            *heat.entry((weekday, hour, status)).or_default() += count;
+        }
+        if range.hours && range.days() <= MAX_DAYS_WITH_HOURS {
+            let hour = format!("{}T{:02}", local.date(), local.hour());
+            *hours.entry((hour, channel, status)).or_default() += count;
+        }
+    }
+    summary.hours = hours
+        .into_iter()
+        .map(|((hour, channel, status), count)| HourCount {
+            hour,
+            channel,
+            status,
+            count: unsigned(count),
+        })
+        .collect();
+    summary.heat = heat
+        .into_iter()
+        .map(|((weekday, hour, status), count)| HeatCell {
+            weekday,
+            hour,
+            status: status.to_owned(),
+            count: unsigned(count),
+        })
+        .collect();
+}
+
+/// A sum of counts. It can be negative only for the moment between two transactions.
+fn unsigned(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or_default()
+}
+
+/// The counters of items, with the beginning of the day or quarter.
+fn dated(items: &[Item]) -> impl Iterator<Item = Dated> {
+    items.iter().flat_map(|item| {
+        let period = item.get(PERIOD).and_then(|p| p.as_s().ok());
+        let moment = period
+            .and_then(|period| counters::moment(period))
+            .unwrap_or_default();
+        let at = counters::began(moment).or_else(|| counters::began(&format!("{moment}T00:00")));
+        let counters = item.iter().filter_map(move |(name, value)| {
+            let count = value.as_n().ok()?.parse::<i64>().ok()?;
+            Some((at?, Counter::parse(name)?, count))
+        });
+        counters.collect::<Vec<_>>()
+    })
+}
+
+/// The names of a kind, sorted. Earlier versions stored those of bots and tags in the items of days.
+fn chosen(names: &[Item], days: &[Item], kind: Names) -> Vec<String> {
+    let latest_first = names.iter().chain(days.iter().rev());
+    let mut all = BTreeSet::new();
+    for name in latest_first
+        .filter_map(|item| item.get(kind.attribute())?.as_ss().ok())
+        .flatten()
+    {
+        if all.len() == MAX_CHOICES {
+            break;
+        }
+        all.insert(name);
+    }
+    let mut all: Vec<String> = all.into_iter().cloned().collect();
+    let folds = folded(names).iter().any(|folded| folded.kind == kind.attribute());
+    if folds && !all.iter().any(|name| name == counters::OTHER) {
+        all.push(counters::OTHER.to_owned());
+    }
+    all
+}
+
+/// Kinds of names with more names on some day than are counted separately.
+fn folded(names: &[Item]) -> Vec<Folded> {
+    let of = |page: &Item| -> BTreeSet<(String, String)> {
+        let day = page.get(PERIOD).and_then(|p| p.as_s().ok());
+        let day = day
+            .and_then(|period| counters::moment(period))
+            .unwrap_or_default();
+        let kinds = page
+            .get(FOLDED)
+            .and_then(|v| v.as_ss().ok())
+            .into_iter()
+            .flatten();
+        kinds.map(|kind| (kind.clone(), day.to_owned())).collect()
+    };
+    let folded: BTreeSet<(String, String)> = names.iter().flat_map(of).collect();
+    let days = |kind: Names| folded.iter().filter(|(of, _)| of == kind.attribute()).count();
+    Names::ALL
+        .into_iter()
+        .filter(|kind| days(*kind) > 0)
+        .map(|kind| Folded {
+            kind: kind.attribute().to_owned(),
+            most: kind.most(),
+            days: days(kind),
+        })
+        .collect()
+}

@@ -1,0 +1,144 @@
+//! The range of an overview: days of a time zone.
+
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use webhook_ingest::{
+    counters::{self, Scope},
+    event::EpochMillis,
+};
+
+/// The days and filters of an overview.
+#[derive(Debug, Clone)]
+pub(crate) struct Range {
+    /// First day of the zone.
+    pub(crate) from: Date,
+    /// Last day of the zone.
+    pub(crate) to: Date,
+    pub(crate) zone: TimeZone,
+    pub(crate) scope: Scope,
+    pub(crate) channel: Option<String>,
+    /// Whether the answer has counts of hours.
+    pub(crate) hours: bool,
+}
+
+impl Range {
+    /// Number of days.
+    pub(crate) fn days(&self) -> i64 {
+        days(self.from, self.to)
+    }
+
+    /// Whether the days are UTC days, so that the counters of days suffice.
+    pub(crate) fn is_utc(&self) -> bool {
+        self.zone == TimeZone::UTC
+    }
+
+    /// The name of the zone.
+    pub(crate) fn zone_name(&self) -> &str {
+        self.zone.iana_name().unwrap_or("UTC")
+    }
+
+    /// Beginning and end (exclusive), epoch milliseconds.
+    pub(crate) fn instants(&self) -> (EpochMillis, EpochMillis) {
+        (self.begins(self.from), self.begins(tomorrow(self.to)))
+    }
+
+    /// When a day of the zone begins. A day without midnight begins at its first instant.
+    fn begins(&self, day: Date) -> EpochMillis {
+        let zoned = day.to_zoned(self.zone.clone());
+        zoned.map_or(0, |zoned| zoned.timestamp().as_millisecond())
+    }
+
+    /// The UTC days that overlap the range.
+    pub(crate) fn utc_days(&self) -> (String, String) {
+        let (from, to) = self.instants();
+        let day = |at: EpochMillis| {
+            counters::quarter_of(at)
+                .split_once('T')
+                .map(|(day, _)| day.to_owned())
+                .unwrap_or_default()
+        };
+        (day(from), day(to - 1))
+    }
+
+    /// The equally long range before this one, without hours.
+    pub(crate) fn previous(&self) -> Self {
+        let back = jiff::Span::new().days(self.days());
+        let before = |day: Date| day.checked_sub(back).unwrap_or(day);
+        Self {
+            from: before(self.from),
+            to: before(self.to),
+            hours: false,
+            ..self.clone()
+        }
+    }
+
+    /// The local time of an instant.
+    pub(crate) fn local(&self, at: EpochMillis) -> Option<jiff::civil::DateTime> {
+        let at = Timestamp::from_millisecond(at).ok()?;
+        Some(self.zone.to_datetime(at))
+    }
+
+    /// The parts of the range for concurrent queries, at most this many days each.
+    pub(crate) fn parts(&self, days: i64) -> Vec<(EpochMillis, EpochMillis)> {
+        let mut parts = Vec::new();
+        let mut from = self.from;
+        while from <= self.to {
+            let next = from
+                .checked_add(jiff::Span::new().days(days))
+                .unwrap_or(self.to)
+                .min(tomorrow(self.to));
+            if next <= from {
+                break;
+            }
+            parts.push((self.begins(from), self.begins(next)));
+            from = next;
+        }
+        parts
+    }
+}
+
+/// Number of days from one to another, both included.
+pub(crate) fn days(from: Date, to: Date) -> i64 {
+    i64::from((to - from).get_days()) + 1
+}
+
+fn tomorrow(day: Date) -> Date {
+    day.tomorrow().unwrap_or(day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(zone: &str, from: &str, to: &str) -> Range {
+        Range {
+            from: from.parse().unwrap(),
+            to: to.parse().unwrap(),
+            zone: TimeZone::get(zone).unwrap(),
+            scope: Scope::default(),
+            channel: None,
+            hours: true,
+        }
+    }
+
+    #[test]
+    fn a_day_of_india_begins_at_half_past_six_in_the_evening_of_utc() {
+        let day = range("Asia/Kolkata", "2026-11-20", "2026-11-20");
+        assert_eq!(day.instants(), (1_795_113_000_000, 1_795_199_400_000));
+        assert_eq!(day.utc_days(), ("2026-11-19".into(), "2026-11-20".into()));
+        let before = day.previous();
+        assert_eq!(before.instants(), (1_795_026_600_000, 1_795_113_000_000));
+        assert!(!before.hours && !day.is_utc());
+    }
+
+    #[test]
+    fn parts_cover_a_range_with_a_change_of_clocks() {
+        // Clocks in Berlin went back on 25 October 2026.
+        let days = range("Europe/Berlin", "2026-10-20", "2026-10-29");
+        let parts = days.parts(4);
+        assert_eq!(parts.len(), 3);
+        assert_eq!((parts[0].0, parts[2].1), days.instants());
+        assert!(parts.windows(2).all(|pair| pair[0].1 == pair[1].0));
+        let (from, to) = days.instants();
+        assert_eq!(to - from, (10 * 24 + 1) * 3_600_000);
+    }
+}

@@ -1,0 +1,351 @@
+//! Reads the events of messages from the events table, for the counts of [`progress`](crate::progress).
+//!
+//! A message with events in a batch costs one query, whatever the number of its events: one read unit if they have
+//! less than 4 KB. A message that failed or that is a fallback costs a query of `recipient-index` and one for each
+//! message of the same person within 72 hours. Without that index, a fallback with its own message id is counted as a
+//! message of its own.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use aws_sdk_dynamodb::{
+    Client,
+    operation::query::builders::QueryFluentBuilder,
+    types::{AttributeValue, ReturnConsumedCapacity},
+};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use tokio::time::{Instant, timeout_at};
+use webhook_ingest::{
+    event::{
+        Attribute,
+        journey::{self, LINK_WINDOW_MS, Step},
+    },
+    events_table::{
+        index::RECIPIENT_INDEX,
+        item::{
+            self, CHANNEL, EVENT_TIME, FORMAT, Item, MESSAGE_ID, RECEIVED_AT, RECIPIENT, STATUS, STATUS_KEY,
+            STORED_AT, number_at,
+        },
+    },
+    operations::{clients, dynamodb},
+};
+
+use crate::{
+    backoff::Backoff,
+    progress::{MessageEvent, may_have_others},
+};
+
+/// The attributes that the counts of messages need.
+pub(crate) const ATTRIBUTES: [&str; 18] = [
+    MESSAGE_ID,
+    STATUS_KEY,
+    CHANNEL,
+    STATUS,
+    EVENT_TIME,
+    RECEIVED_AT,
+    STORED_AT,
+    RECIPIENT,
+    FORMAT,
+    Attribute::BotId.name(),
+    Attribute::Tags.name(),
+    Attribute::Campaign.name(),
+    Attribute::RequestId.name(),
+    Attribute::CallbackData.name(),
+    Attribute::InReplyTo.name(),
+    Attribute::LastChannel.name(),
+    Attribute::Pricing.name(),
+    Attribute::OpenedBy.name(),
+];
+
+/// The most events of a message that are read, in the order of their keys. The counts of a message with more events
+/// are those of these events.
+const MAX_EVENTS: usize = 100;
+/// The most entries of a person that are read to find the other messages of a journey.
+const MAX_ENTRIES: i32 = 200;
+/// The most other messages of a person that are read, those with the nearest entries.
+const MAX_OTHERS: usize = 20;
+/// The most concurrent queries.
+const IN_FLIGHT: usize = 32;
+
+/// Reads messages. Cheap to clone.
+#[derive(Clone)]
+pub struct Messages {
+    client: Client,
+    table: String,
+    lacks_index: Arc<AtomicBool>,
+}
+
+/// Events of messages.
+#[derive(Default)]
+pub struct KnownMessages {
+    events: HashMap<String, Vec<Item>>,
+    /// The other messages of a message's journey.
+    others: HashMap<String, BTreeSet<String>>,
+    /// Read units that the table reported.
+    pub(crate) read_units: f64,
+}
+
+impl KnownMessages {
+    /// The messages whose events are all among these, without those of their journeys.
+    pub fn among(items: &[Item]) -> Self {
+        let text = |item: &Item, name: &str| item.get(name)?.as_s().ok().cloned();
+        let mut events: HashMap<String, Vec<Item>> = HashMap::new();
+        for item in items {
+            if let Some(id) = text(item, MESSAGE_ID) {
+                events.entry(id).or_default().push(item.clone());
+            }
+        }
+        for of_message in events.values_mut() {
+            // As a query returns them.
+            of_message.sort_by_key(|item| text(item, STATUS_KEY));
+            of_message.truncate(MAX_EVENTS);
+        }
+        Self {
+            events,
+            ..Self::default()
+        }
+    }
+
+    /// The events of a message and of the messages of its journey.
+    pub(crate) fn journey(&self, id: &str) -> Vec<&Item> {
+        let others = self.others.get(id).into_iter().flatten();
+        let ids = others.map(String::as_str).chain([id]);
+        ids.filter_map(|id| self.events.get(id)).flatten().collect()
+    }
+
+    /// The events of a message.
+    pub(crate) fn message(&self, id: &str) -> &[Item] {
+        self.events.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    fn parsed(&self, id: &str) -> Vec<MessageEvent<'_>> {
+        self.message(id).iter().filter_map(MessageEvent::of).collect()
+    }
+}
+
+impl Messages {
+    /// Wraps the events table with this name.
+    pub fn new(client: Client, table: String) -> Self {
+        Self {
+            client,
+            table,
+            lacks_index: Arc::default(),
+        }
+    }
+
+    /// Reads the messages of these events, the messages that belong to their journeys, and the messages that replies
+    /// answer.
+    ///
+    /// # Errors
+    /// Why the table did not answer in time.
+    pub(crate) async fn read(&self, events: &[&Item], until: Instant) -> Result<KnownMessages, String> {
+        let steps: Vec<Step<'_>> = events.iter().filter_map(|event| item::step(event)).collect();
+        let own: BTreeSet<String> = steps
+            .iter()
+            .filter(|step| !step.is_incoming())
+            .map(|step| step.message_id.to_owned())
+            .collect();
+        let mut known = KnownMessages::default();
+        self.add(&mut known, own.iter().cloned().collect(), until).await?;
+        self.complete(&mut known, &steps, own, until).await?;
+        Ok(known)
+    }
+
+    /// Reads what belongs to events whose own messages are known: the other messages of their journeys, and the messages
+    /// that replies answer.
+    pub(crate) async fn complete(
+        &self,
+        known: &mut KnownMessages,
+        steps: &[Step<'_>],
+        own: BTreeSet<String>,
+        until: Instant,
+    ) -> Result<(), String> {
+        let answered = steps.iter().filter_map(|step| step.in_reply_to);
+        let unread = answered.filter(|id| !id.is_empty() && !known.events.contains_key(*id));
+        let unread = unread.map(str::to_owned).collect();
+        self.add(known, unread, until).await?;
+        self.join(known, own, until).await
+    }
+
+    async fn join(
+        &self,
+        known: &mut KnownMessages,
+        own: BTreeSet<String>,
+        until: Instant,
+    ) -> Result<(), String> {
+        if self.lacks_index.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let failed = own.into_iter().filter(|id| may_have_others(&known.parsed(id)));
+        let failed: Vec<(String, Person)> = failed
+            .filter_map(|id| Some((id.clone(), Person::of(known.message(&id))?)))
+            .collect();
+        let units = Mutex::new(0.0);
+        let candidates: Vec<(String, Vec<String>)> = stream::iter(failed)
+            .map(|(id, person)| {
+                let units = &units;
+                async move {
+                    let nearby = self.nearby(&id, &person, units, until).await?;
+                    Ok::<_, String>((id, nearby))
+                }
+            })
+            .buffer_unordered(IN_FLIGHT)
+            .try_collect()
+            .await?;
+        known.read_units += units.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let unread = candidates.iter().flat_map(|(_, ids)| ids);
+        let unread = unread.filter(|id| !known.events.contains_key(*id)).cloned();
+        self.add(known, unread.collect(), until).await?;
+        for (id, ids) in candidates {
+            let others = of_one_journey(known, &id, &ids);
+            known.others.insert(id, others);
+        }
+        Ok(())
+    }
+
+    async fn add(
+        &self,
+        known: &mut KnownMessages,
+        ids: HashSet<String>,
+        until: Instant,
+    ) -> Result<(), String> {
+        let mut calls = stream::iter(ids)
+            .map(|id| async move {
+                let query = self
+                    .query()
+                    .consistent_read(true)
+                    .key_condition_expression("#key = :key")
+                    .expression_attribute_names("#key", MESSAGE_ID)
+                    .expression_attribute_values(":key", AttributeValue::S(id.clone()))
+                    .limit(i32::try_from(MAX_EVENTS).unwrap_or(i32::MAX));
+                let (items, units) = self.send(with_attributes(query), until).await?;
+                Ok::<_, String>((id, items, units))
+            })
+            .buffer_unordered(IN_FLIGHT);
+        while let Some((id, items, units)) = calls.try_next().await? {
+            known.read_units += units;
+            known.events.insert(id, items);
+        }
+        Ok(())
+    }
+
+    /// The ids of other messages of a person, those with the nearest entries first.
+    async fn nearby(
+        &self,
+        id: &str,
+        person: &Person,
+        all_units: &Mutex<f64>,
+        until: Instant,
+    ) -> Result<Vec<String>, String> {
+        let time = |at: i64| AttributeValue::N(at.to_string());
+        let query = self
+            .query()
+            .index_name(RECIPIENT_INDEX)
+            .key_condition_expression("#key = :key AND #time BETWEEN :from AND :to")
+            .expression_attribute_names("#key", RECIPIENT)
+            .expression_attribute_names("#time", EVENT_TIME)
+            .expression_attribute_values(":key", AttributeValue::S(person.id.clone()))
+            .expression_attribute_values(":from", time(person.first.saturating_sub(LINK_WINDOW_MS)))
+            .expression_attribute_values(":to", time(person.last.saturating_add(LINK_WINDOW_MS)))
+            .projection_expression("message_id, #time")
+            .limit(MAX_ENTRIES);
+        let (mut entries, units) = self.send(query, until).await?;
+        *all_units.lock().unwrap_or_else(PoisonError::into_inner) += units;
+        let distance = |entry: &Item| {
+            let at = number_at(entry, EVENT_TIME).unwrap_or_default();
+            (at - person.first).abs().min((at - person.last).abs())
+        };
+        entries.sort_by_key(distance);
+        let mut ids: Vec<String> = Vec::new();
+        for entry in &entries {
+            let other = entry.get(MESSAGE_ID).and_then(|other| other.as_s().ok());
+            if let Some(other) = other.filter(|other| *other != id && !ids.contains(other)) {
+                ids.push(other.clone());
+                if ids.len() == MAX_OTHERS {
+                    break;
+                }
+            }
+        }
+        Ok(ids)
+    }
+
+    fn query(&self) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+    }
+
+    /// Returns the items of one page and the read units.
+    async fn send(&self, query: QueryFluentBuilder, until: Instant) -> Result<(Vec<Item>, f64), String> {
+        let mut backoff = Backoff::until(until);
+        loop {
+            let why = match timeout_at(until, query.clone().send()).await {
+                Ok(Ok(answer)) => {
+                    let units = answer.consumed_capacity.and_then(|units| units.capacity_units);
+                    return Ok((answer.items.unwrap_or_default(), units.unwrap_or_default()));
+                }
+                Ok(Err(error)) if dynamodb::lacks_index(&error) => {
+                    self.lacks_index.store(true, Ordering::Relaxed);
+                    return Ok((Vec::new(), 0.0));
+                }
+                Ok(Err(error)) => clients::failure(&error).to_owned(),
+                Err(_) => return Err("there was no time left".to_owned()),
+            };
+            backoff.pause(why).await?;
+        }
+    }
+}
+
+fn with_attributes(query: QueryFluentBuilder) -> QueryFluentBuilder {
+    let placeholders: Vec<String> = (0..ATTRIBUTES.len()).map(|index| format!("#{index}")).collect();
+    let names = placeholders.iter().zip(ATTRIBUTES);
+    names
+        .fold(query, |query, (placeholder, name)| {
+            query.expression_attribute_names(placeholder, name)
+        })
+        .projection_expression(placeholders.join(","))
+}
+
+/// The person of a message, and the time of its events.
+struct Person {
+    id: String,
+    first: i64,
+    last: i64,
+}
+
+impl Person {
+    fn of(events: &[Item]) -> Option<Self> {
+        let times = || events.iter().filter_map(|event| number_at(event, EVENT_TIME));
+        let person = |event: &Item| event.get(RECIPIENT)?.as_s().ok().cloned();
+        Some(Self {
+            id: events.iter().find_map(person)?,
+            first: times().min()?,
+            last: times().max()?,
+        })
+    }
+}
+
+/// Those of the messages that belong to the journey of a message.
+fn of_one_journey(known: &KnownMessages, id: &str, others: &[String]) -> BTreeSet<String> {
+    let ids = others.iter().map(String::as_str).chain([id]);
+    let mut steps: Vec<Step<'_>> = ids
+        .flat_map(|id| known.message(id))
+        .filter_map(item::step)
+        .filter(|step| !step.is_incoming())
+        .collect();
+    steps.sort_by_key(|step| step.update.at);
+    let journeys = journey::journeys(&steps);
+    let own = journeys
+        .into_iter()
+        .find(|journey| journey.legs.iter().any(|leg| leg.message_id == id));
+    let legs = own.into_iter().flat_map(|journey| journey.legs);
+    legs.map(|leg| leg.message_id)
+        .filter(|other| other != id)
+        .collect()
+}

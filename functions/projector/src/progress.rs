@@ -1,0 +1,289 @@
+//! The counts of messages: how far they got, how long that took, and what they may cost. They are a function of a
+//! *set* of events, those of a message and of the messages that continued it. An event adds the difference between
+//! the set with it and the set before it. The sum over all events does not depend on the order of their delivery.
+//!
+//! The order of the events of a set is that of their arrival. An event must be in the table before an event that
+//! arrived later is counted, so events are counted some seconds after their arrival. An event that is stored later than
+//! that, and not by `redrive`, can make the counts of its message wrong by one until the next rebuild.
+
+use std::collections::BTreeMap;
+
+use webhook_ingest::{
+    counters::{
+        self, Charged, Counter, Interval, NO_CATEGORY, NO_COUNTRY, OTHER_CHANNEL, Progress, QUARTER_MS,
+        is_listed_channel, latency,
+    },
+    event::{Attribute, EpochMillis, Status, journey::Step, state},
+    events_table::item::{self, Item, RECEIVED_AT, STATUS_KEY, STORED_AT, number_at},
+};
+
+use crate::{
+    counter_delta::{Subject, price},
+    dimensions::Dimensions,
+};
+
+/// One event of a message.
+pub(crate) struct MessageEvent<'i> {
+    pub(crate) step: Step<'i>,
+    item: &'i Item,
+    /// When it was stored, and its key.
+    order: (EpochMillis, &'i str, &'i str),
+}
+
+impl<'i> MessageEvent<'i> {
+    /// `None` if the item is not an event.
+    pub(crate) fn of(item: &'i Item) -> Option<Self> {
+        let step = item::step(item)?;
+        let status_key = item.get(STATUS_KEY)?.as_s().ok()?;
+        let stored_at = number_at(item, STORED_AT).or_else(|| number_at(item, RECEIVED_AT))?;
+        Some(Self {
+            order: (stored_at, step.message_id, status_key),
+            step,
+            item,
+        })
+    }
+
+    fn has(&self, status: &Status) -> bool {
+        self.step.update.status == *status
+    }
+
+    fn is_before(&self, other: &Self) -> bool {
+        self.order < other.order
+    }
+}
+
+/// What is counted for a quarter of an hour (epoch milliseconds of its beginning) and these values.
+type Counted = (EpochMillis, Dimensions, Count);
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Count {
+    In(Counter),
+    League(Progress),
+}
+
+/// The counts that an event adds to those of the events before it. `events` are those of its message and of messages
+/// that belong to it, in any order, with or without the event itself.
+pub(crate) fn added<'e>(event: &'e MessageEvent<'e>, events: &'e [MessageEvent<'e>]) -> Vec<(Subject, i64)> {
+    let mut before: Vec<&MessageEvent<'_>> = events.iter().filter(|other| other.is_before(event)).collect();
+    let mut counts = counted(&before)
+        .into_iter()
+        .map(|counted| (counted, -1))
+        .collect::<BTreeMap<Counted, i64>>();
+    before.push(event);
+    for counted in counted(&before) {
+        *counts.entry(counted).or_default() += 1;
+    }
+    let mut subjects: BTreeMap<(EpochMillis, Dimensions, i64), Subject> = BTreeMap::new();
+    for ((at, dimensions, count), change) in counts {
+        if change == 0 {
+            continue;
+        }
+        let subject = subjects
+            .entry((at, dimensions.clone(), change))
+            .or_insert_with(|| Subject::at(at, dimensions));
+        match count {
+            Count::In(counter) => subject.counters.push(counter),
+            Count::League(progress) => subject.league.push(progress),
+        }
+    }
+    subjects
+        .into_iter()
+        .map(|((_, _, change), subject)| (subject, change))
+        .collect()
+}
+
+/// The counts of a set of events. Each is 1.
+fn counted(events: &[&MessageEvent<'_>]) -> Vec<Counted> {
+    let mut events: Vec<&MessageEvent<'_>> = events
+        .iter()
+        .copied()
+        .filter(|event| !event.step.is_incoming())
+        .collect();
+    // The values of the earliest event apply, whatever arrived first.
+    events.sort_by_key(|event| (event.step.update.at, event.order.1, event.order.2));
+    let is_message = |event: &&MessageEvent<'_>| state::is_progress(&event.step.update.status);
+    if !events.iter().any(is_message) {
+        return Vec::new();
+    }
+    let updates: Vec<_> = events.iter().map(|event| event.step.update.clone()).collect();
+    let legs = state::legs(&updates);
+    let (Some(first), Some(present), Some(last)) = (legs.first(), state::present(&legs), legs.last()) else {
+        return Vec::new();
+    };
+    let mut dimensions = Dimensions::default();
+    for event in &events {
+        dimensions.inherit(&Dimensions::of(event.item));
+    }
+    let clicked = |channel: Option<&str>| {
+        let mut taps = events.iter().filter(|event| event.has(&Status::Clicked));
+        taps.any(|tap| channel.is_none_or(|channel| tap.step.update.channel.as_str() == channel))
+    };
+    let mut counts = Counts {
+        dimensions: &dimensions,
+        all: Vec::new(),
+    };
+    let whole = progress(&present.state, clicked(None));
+    for progress in whole {
+        let leg = match progress {
+            Progress::Messages => first,
+            Progress::Failed => last,
+            Progress::Reached | Progress::Read | Progress::Clicked => present,
+        };
+        let channel = counters::word(leg.channel.as_str());
+        counts.add(first.began, Counter::Journey { channel, progress });
+        counts
+            .all
+            .push((quarter(first.began), dimensions.clone(), Count::League(progress)));
+    }
+    for leg in &legs {
+        let channel = leg.channel.as_str();
+        for progress in progress(&leg.state, clicked(Some(channel))) {
+            let channel = counters::word(channel);
+            counts.add(first.began, Counter::Leg { channel, progress });
+        }
+        let of_leg: Vec<&MessageEvent<'_>> = events
+            .iter()
+            .copied()
+            .filter(|event| event.step.update.channel == leg.channel)
+            .collect();
+        charges(&of_leg, &leg.state, first.began, &mut counts);
+        latencies(&of_leg, &mut counts);
+    }
+    fallback(&events, first.channel.as_str(), &mut counts);
+    counts.all.sort_unstable();
+    counts.all.dedup();
+    counts.all
+}
+
+struct Counts<'d> {
+    dimensions: &'d Dimensions,
+    all: Vec<Counted>,
+}
+
+impl Counts<'_> {
+    fn add(&mut self, at: EpochMillis, counter: Counter) {
+        self.all
+            .push((quarter(at), self.dimensions.clone(), Count::In(counter)));
+    }
+
+    fn add_latency(&mut self, channel: &str, interval: Interval, from: EpochMillis, to: EpochMillis) {
+        // Latencies have some hundred counters for each channel, so only listed channels have their own.
+        let channel = if is_listed_channel(channel) {
+            channel
+        } else {
+            OTHER_CHANNEL
+        };
+        let counter = Counter::Latency {
+            channel: channel.to_owned(),
+            interval,
+            bucket: latency::bucket(to.saturating_sub(from)),
+        };
+        self.add(from.max(to), counter);
+    }
+}
+
+fn quarter(at: EpochMillis) -> EpochMillis {
+    at.div_euclid(QUARTER_MS).saturating_mul(QUARTER_MS)
+}
+
+/// The steps that a message or a leg in this state reached.
+fn progress(reached: &str, clicked: bool) -> Vec<Progress> {
+    let mut steps = vec![Progress::Messages];
+    match reached {
+        "read" => steps.extend([Progress::Reached, Progress::Read]),
+        "delivered" => steps.push(Progress::Reached),
+        failed if state::is_failure(failed) => steps.push(Progress::Failed),
+        _ => {}
+    }
+    if clicked {
+        steps.push(Progress::Clicked);
+    }
+    steps
+}
+
+/// What a provider may charge for a message on one channel.
+fn charges(leg: &[&MessageEvent<'_>], reached: &str, at: EpochMillis, counts: &mut Counts<'_>) {
+    let prices: Vec<(Option<String>, bool)> = leg.iter().filter_map(|event| price(event.item)).collect();
+    // Providers repeat the price in each event. One event that says so is enough for a free message.
+    if prices.iter().any(|(_, billable)| !billable) {
+        return;
+    }
+    let Some(event) = leg.first() else { return };
+    let has_arrived = matches!(reached, "delivered" | "read");
+    let was_sent = has_arrived || leg.iter().any(|event| event.has(&Status::Sent));
+    let category = prices.into_iter().find_map(|(category, _)| category);
+    let country = counts.dimensions.country.clone();
+    let charge = |charged| Counter::Charge {
+        channel: counters::word(event.step.update.channel.as_str()),
+        country: country.clone().unwrap_or_else(|| NO_COUNTRY.to_owned()),
+        category: category.clone().unwrap_or_else(|| NO_CATEGORY.to_owned()),
+        charged,
+    };
+    if was_sent {
+        counts.add(at, charge(Charged::Sent));
+    }
+    if has_arrived {
+        counts.add(at, charge(Charged::Delivered));
+    }
+}
+
+/// The times between the events of one channel.
+fn latencies(leg: &[&MessageEvent<'_>], counts: &mut Counts<'_>) {
+    let first = |statuses: &[Status]| {
+        let of = leg
+            .iter()
+            .filter(|event| statuses.contains(&event.step.update.status));
+        of.map(|event| event.step.update.at).min()
+    };
+    let Some(channel) = leg.first().map(|event| event.step.update.channel.as_str()) else {
+        return;
+    };
+    let Some(delivered) = first(&[Status::Delivered]) else {
+        return;
+    };
+    if let Some(sent) = first(&[Status::Sent]) {
+        counts.add_latency(channel, Interval::SentDelivered, sent, delivered);
+    }
+    if let Some(read) = first(&[Status::Read, Status::Opened]) {
+        counts.add_latency(channel, Interval::DeliveredRead, delivered, read);
+    }
+}
+
+/// The time from the failure on the first channel to the message on the next one.
+fn fallback(events: &[&MessageEvent<'_>], first: &str, counts: &mut Counts<'_>) {
+    let is_first = |event: &MessageEvent<'_>| event.step.update.channel.as_str() == first;
+    let failures = events
+        .iter()
+        .filter(|event| is_first(event) && state::is_failure(event.step.update.status.as_str()));
+    let sent = events
+        .iter()
+        .filter(|event| !is_first(event) && event.has(&Status::Sent));
+    let failed = failures.map(|event| event.step.update.at).min();
+    if let (Some(failed), Some(next)) = (
+        failed,
+        sent.min_by_key(|event| (event.step.update.at, event.order)),
+    ) {
+        let (channel, at) = (next.step.update.channel.as_str(), next.step.update.at);
+        counts.add_latency(channel, Interval::FailedFallback, failed, at);
+    }
+}
+
+/// Whether other messages may belong to the message with these events: one that failed has perhaps a fallback, and a
+/// fallback has a message that failed.
+pub(crate) fn may_have_others(events: &[MessageEvent<'_>]) -> bool {
+    let channels = events.iter().map(|event| &event.step.update.channel);
+    let is_continued = |event: &MessageEvent<'_>| {
+        let last = event.item.get(Attribute::LastChannel.name());
+        last.and_then(|last| last.as_s().ok())
+            .is_some_and(|last| !last.is_empty() && *last != event.step.update.channel.as_str())
+    };
+    events.iter().any(|event| {
+        !event.step.is_incoming()
+            && (state::is_failure(event.step.update.status.as_str()) || is_continued(event))
+    }) || channels
+        .clone()
+        .any(|channel| Some(channel) != channels.clone().next())
+}
+
+#[cfg(test)]
+mod tests;
