@@ -1,5 +1,5 @@
 //! `get`: prints the timeline of a message, or the latest events of a person: a phone number, a user id or an
-//! e-mail address, and the ids that are linked to it.
+//! e-mail address, and the ids that are linked to it. Other texts are searched for, as on the page.
 
 use std::fmt::Write as _;
 
@@ -13,36 +13,87 @@ use webhook_ingest::event::person;
 
 use crate::{function_url, target::Target};
 
-/// Calls the dashboard's API in this process and formats the response.
+/// Calls the dashboard's API in this process and formats the response. A text that is neither a message id nor a
+/// complete id of a person is searched for, and several results are listed.
 ///
 /// # Errors
-/// If no message and no number is found, or the table does not answer.
+/// If nothing is found, or the table does not answer.
 pub async fn timeline(target: &Target, name: &str) -> anyhow::Result<String> {
     let config = DashboardConfig::of_terminal(target.storage.clone(), target.rollups_table.clone());
     let dashboard = Dashboard::start(&config, &target.aws).await?;
-    if let Ok(message) = get(&dashboard, &format!("/api/messages/{}", encoded(name))).await? {
-        return Ok(without_control_characters(&formatted(&message)));
+    if let Some(shown) = known(&dashboard, name).await? {
+        return Ok(without_control_characters(&shown));
     }
-    if let Some(id) = person::parse(name) {
-        let answer = get(&dashboard, &format!("/api/recipients/{}", encoded(&id))).await?;
-        let answer = answer.map_err(|missing| anyhow!("no message has this id, and {missing}"))?;
-        let events = answer
-            .get("events")
-            .and_then(Value::as_array)
-            .context("the response has no events")?;
-        if !events.is_empty() {
-            let ids = answer.get("ids").and_then(Value::as_array);
-            let ids: Vec<&str> = ids.into_iter().flatten().filter_map(Value::as_str).collect();
-            return Ok(without_control_characters(&list(&ids.join(", "), events)));
+    let missing = || anyhow!("nothing is stored for {name}: no message, person, request id or callback data");
+    let answer = get(&dashboard, "/api/search", &format!("q={}", encoded(name))).await?;
+    let answer = answer.map_err(|_| missing())?;
+    let found = answer.get("found").and_then(Value::as_array).map(Vec::as_slice);
+    let shown = match found.unwrap_or_default() {
+        [] => None,
+        [one] => match ["message_id", "recipient"]
+            .iter()
+            .find_map(|name| one.get(*name)?.as_str())
+        {
+            Some(only) => known(&dashboard, only).await?,
+            None => Some(results(&answer, std::slice::from_ref(one))),
+        },
+        several => Some(results(&answer, several)),
+    };
+    Ok(without_control_characters(&shown.ok_or_else(missing)?))
+}
+
+/// The timeline of a message with this id, or the latest events of this person.
+async fn known(dashboard: &Dashboard, name: &str) -> anyhow::Result<Option<String>> {
+    if let Ok(message) = get(dashboard, &format!("/api/messages/{}", encoded(name)), "").await? {
+        return Ok(Some(formatted(&message)));
+    }
+    let Some(id) = person::parse(name) else {
+        return Ok(None);
+    };
+    let answer = get(dashboard, &format!("/api/recipients/{}", encoded(&id)), "").await?;
+    let answer = answer.map_err(|missing| anyhow!("no message has this id, and {missing}"))?;
+    let events = answer
+        .get("events")
+        .and_then(Value::as_array)
+        .context("the response has no events")?;
+    let ids = answer.get("ids").and_then(Value::as_array);
+    let ids: Vec<&str> = ids.into_iter().flatten().filter_map(Value::as_str).collect();
+    Ok((!events.is_empty()).then(|| list(&ids.join(", "), events)))
+}
+
+/// The results of a search, one on a line.
+fn results(answer: &Value, found: &[Value]) -> String {
+    let mut out = String::new();
+    for entry in found {
+        let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
+        let at = entry.get("event_time").and_then(Value::as_i64);
+        let _ = writeln!(
+            out,
+            "{:<9} {:<20}  {:<10} {}",
+            text("kind"),
+            at.map(utc).unwrap_or_default(),
+            text("state"),
+            [text("message_id"), text("name"), text("recipient")]
+                .join(" ")
+                .trim()
+        );
+    }
+    match answer.get("left_out").and_then(Value::as_u64) {
+        Some(left_out @ 1..) => {
+            let _ = writeln!(out, "… and {left_out} more");
         }
+        _ if answer.get("truncated").and_then(Value::as_bool) == Some(true) => {
+            let _ = writeln!(out, "… and possibly more");
+        }
+        _ => {}
     }
-    bail!("nothing is stored for {name}: no message has this id, and no event has this person");
+    out
 }
 
 /// The response; the inner error is what a 404 says.
-async fn get(dashboard: &Dashboard, path: &str) -> anyhow::Result<Result<Value, String>> {
+async fn get(dashboard: &Dashboard, path: &str, query: &str) -> anyhow::Result<Result<Value, String>> {
     let here = std::net::Ipv4Addr::LOCALHOST.into();
-    let event = function_url::event(&Method::GET, path, "", &HeaderMap::new(), b"", here).to_string();
+    let event = function_url::event(&Method::GET, path, query, &HeaderMap::new(), b"", here).to_string();
     let request =
         lambda_http::request::from_str(&event)?.with_lambda_context(lambda_runtime::Context::default());
     let response = dashboard.clone().handle(request).await;

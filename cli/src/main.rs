@@ -25,7 +25,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use webhook_ingest::dead_letters::DeadLetters;
 use webhook_ingest::{
     event::time,
-    operations::{config::environment, logging},
+    operations::{
+        config::{Reader, environment},
+        logging,
+    },
 };
 
 /// Receives RCS, SMS and WhatsApp webhooks, stores their events and shows the messages' states.
@@ -54,9 +57,9 @@ enum Command {
         #[arg(long, env = "WEBHOOK_AUTH", hide_env_values = true)]
         auth: Option<String>,
     },
-    /// Print the timeline of a message, or the latest events of a person.
+    /// Print the timeline of a message, or the latest events of a person; search by what a customer's system knows.
     Get {
-        /// Message id, phone number, whatsapp:<user id> or mailto:<address>.
+        /// Message id, phone number, its last digits, whatsapp:<user id>, mailto:<address>, request id or callback data.
         name: String,
     },
     /// Manage the dashboard's counters.
@@ -302,7 +305,11 @@ async fn rebuild(data: &Path) -> anyhow::Result<()> {
     let rollups = Rollups::new(target.aws.dynamodb, target.rollups_table);
     let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{human_pos} events read")?);
     let progress = |events| bar.set_position(events);
-    let rebuilt = rebuild::rebuild(&rollups, &target.storage.events_table, progress).await?;
+    let mut reader = Reader::new(environment);
+    let search_index = reader.search_index();
+    let search_index = reader.finish(search_index)?;
+    let events = &target.storage.events_table;
+    let rebuilt = rebuild::rebuild_for(&rollups, events, search_index, progress).await?;
     bar.finish_and_clear();
     stdout::print_line(format_args!(
         "counted {} events again; removed {} old counters and dedup markers",

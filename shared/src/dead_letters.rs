@@ -138,6 +138,7 @@ impl DeadLetter {
                     "detail": message.detail,
                     "function": message.function,
                     "received_at": message.received_at,
+                    "bot": message.body.bot(),
                     "encoding": encoding,
                     "body": body,
                 })

@@ -10,7 +10,15 @@
     reason = "an unexpected result must fail the test"
 )]
 
-use std::{collections::BTreeMap, fs, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use aws_sdk_dynamodb::types::{
     AttributeValue, BatchStatementErrorCodeEnum, BatchStatementRequest, Capacity, ReturnConsumedCapacity,
@@ -19,6 +27,7 @@ use integration_tests::{
     command::options,
     fixtures,
     function::{self, Function},
+    proxy::Treatment,
     root, simulated,
     stack::Stack,
 };
@@ -305,6 +314,81 @@ async fn counting_consumes_the_estimated_write_units() {
     }
 }
 
+/// Each item of a lookup has at most 1 KB, so each write is one unit, and a read half a unit.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_search_consumes_the_estimated_units() {
+    const BATCH: usize = 58;
+    let items = items("2000");
+    let stack = Stack::start().await;
+    stack.storage.put_all(items.clone()).await;
+    let written = Arc::new(AtomicUsize::new(0));
+    let count = written.clone();
+    stack.table.decide(move |call| {
+        if call.operation == "UpdateItem" && call.mentions("find#") {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        Treatment::Pass
+    });
+    let projector = stack.function("projector", &[]).await;
+    for records in stack.stream().chunks(BATCH) {
+        let reply = projector.invoke(&json!({ "Records": records })).await;
+        assert_eq!(reply.payload["batchItemFailures"], json!([]));
+    }
+    let events = items.len() as f64;
+    let writes = written.load(Ordering::Relaxed) as f64 / events;
+    let reads: usize = items.chunks(BATCH).map(lookups).sum();
+    let reads = 0.5 * reads as f64 / events;
+    let mut bytes = 0;
+    for item in stack.storage.rollup_items().await {
+        if item["series"].as_s().unwrap().starts_with("find#") {
+            assert!(item::size(&item) <= 1024, "one unit: {item:?}");
+            bytes += item::size(&item) + 100;
+        }
+    }
+    let measured = [writes, reads, bytes as f64 / events];
+    let estimated = [
+        usage::LOOKUP_WRITE_UNITS_PER_EVENT,
+        usage::LOOKUP_READ_UNITS_PER_EVENT,
+        // Kept forever, the bill includes a year.
+        1e9 * usage::lookups_gb(1.0, 0) * 730.0 / 24.0 / 365.0,
+    ];
+    let is_close = measured
+        .iter()
+        .zip(estimated)
+        .all(|(measured, estimated)| (measured / estimated - 1.0).abs() < 0.05);
+    assert!(
+        is_close,
+        "write units, read units, bytes: {measured:?}, estimated {estimated:?}"
+    );
+}
+
+/// The number of lookups of some events.
+fn lookups(items: &[Item]) -> usize {
+    let mut keys = BTreeSet::new();
+    for item in items {
+        let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
+        let id = text("message_id").unwrap();
+        let further = item
+            .get("identities")
+            .and_then(|list| list.as_l().ok())
+            .into_iter()
+            .flatten();
+        let people = text("recipient")
+            .into_iter()
+            .chain(further.filter_map(|id| id.as_s().ok()));
+        let numbers = people.filter(|id| id.len() >= 4 && id.bytes().all(|byte| byte.is_ascii_digit()));
+        keys.extend(numbers.map(|number| ("digits", number.as_str(), String::new(), String::new())));
+        for name in ["request_id", "callback_data"] {
+            if let Some(value) = text(name).filter(|value| !value.trim().is_empty() && *value != id) {
+                let day = webhook_ingest::event::time::utc_day(item::number_at(item, "event_time").unwrap());
+                // One of eight slots of a day.
+                keys.insert((name, value.as_str(), day, id.clone()));
+            }
+        }
+    }
+    keys.len()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_logs_the_estimated_number_of_bytes() {
     const REQUESTS: usize = 20;
@@ -401,6 +485,8 @@ fn the_command_and_the_template_have_the_same_defaults() {
         assert_eq!(default(index), "lean");
     }
     assert_eq!(options.indexes, IndexContent::Lean);
+    assert_eq!(default("SearchIndex"), "\"true\"");
+    assert!(!options.no_search_index);
     assert_eq!(default("EventsTableClass"), "STANDARD");
     assert_eq!(options.table_class, TableClass::Standard);
 }
@@ -444,6 +530,12 @@ fn a_bill_is_the_sum_of_its_parts_and_follows_the_options() {
     let without = with(&["--no-recipient-index", "--no-day-index"]);
     let indexes = part(&all, "storage: day-index") + part(&all, "storage: recipient-index");
     close(all.usd - without.usd, 2.0 * 6.25 + indexes);
+    let unsearched = with(&["--no-search-index"]);
+    let lookups = part(&all, "storage: the lookups") * (1.0 + 0.2 / 0.25);
+    close(
+        all.usd - unsearched.usd,
+        part(&all, "search: writes of lookups") + part(&all, "search: reads of lookups") + lookups,
+    );
     let whole = with(&["--indexes", "whole"]);
     close(
         part(&whole, "storage: day-index"),
@@ -563,8 +655,9 @@ fn services_cost_what_their_pages_say() {
 }
 
 /// The rows of the table in docs/costs.md: a name, and options.
-const ROWS: [(&str, &[&str]); 5] = [
+const ROWS: [(&str, &[&str]); 6] = [
     ("defaults", &[]),
+    ("`SearchIndex=false`", &["--no-search-index"]),
     (
         "`EventsTableClass=STANDARD_INFREQUENT_ACCESS`",
         &["--table-class", "infrequent-access"],
@@ -577,9 +670,10 @@ const ROWS: [(&str, &[&str]); 5] = [
     ),
 ];
 /// No index, a week, and the smallest functions.
-const LEAST: [&str; 6] = [
+const LEAST: [&str; 7] = [
     "--no-recipient-index",
     "--no-day-index",
+    "--no-search-index",
     "--retention-days",
     "7",
     "--memory",
@@ -624,6 +718,7 @@ fn the_documentation_shows_what_the_command_prints() {
         ("receivers", "receivers:"),
         ("events, writes of the table and both indexes", "events:"),
         ("counters", "counters:"),
+        ("search", "search:"),
         ("storage, with recovery", "storage:"),
         ("dashboard", "dashboard:"),
         ("queues", "queues:"),
@@ -676,7 +771,7 @@ fn the_command_prints_a_table_or_json() {
     assert!(table.contains("https://aws.amazon.com/dynamodb/pricing/on-demand/"));
     let json: Value = serde_json::from_str(&run(&["--json"])).unwrap();
     assert_eq!(json["events"], 1_000_000);
-    assert_eq!(json["lines"].as_array().unwrap().len(), 26);
+    assert_eq!(json["lines"].as_array().unwrap().len(), 29);
     let refused = Command::new(function::command())
         .args(["cost", "--events-per-month", "1.5"])
         .output()

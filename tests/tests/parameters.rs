@@ -67,7 +67,7 @@ async fn every_documented_path_rejects_unknown_and_repeated_parameters() {
             operations += 1;
         }
     }
-    assert_eq!(operations, 11);
+    assert_eq!(operations, 12);
     server.stop().await;
 }
 

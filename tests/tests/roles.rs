@@ -124,7 +124,10 @@ async fn each_role_has_its_permissions() {
         let (sees, redrives) = (role != "viewer", role == "operator");
         let answer = sign_in(&dashboard, password).await;
         let may = json!({"see_numbers": sees, "redrive": redrives, "discard": redrives});
-        assert_eq!(answer.json(), json!({"role": role, "sign_in": true, "may": may}));
+        assert_eq!(
+            answer.json(),
+            json!({"role": role, "sign_in": true, "may": may, "bot_names": {}})
+        );
         assert_eq!(answer.cookies().len(), 1);
         for part in [
             "__Host-session=",

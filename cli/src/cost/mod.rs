@@ -84,6 +84,9 @@ pub struct Options {
     /// Leave out day-index (list of a day's events).
     #[arg(long)]
     pub no_day_index: bool,
+    /// `SearchIndex`: leave out the lookups of the search (by last digits, request id and callback data).
+    #[arg(long)]
+    pub no_search_index: bool,
     /// Content of the indexes.
     #[arg(long, value_enum, default_value_t = IndexContent::Lean)]
     pub indexes: IndexContent,

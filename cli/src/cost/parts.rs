@@ -13,6 +13,9 @@ pub(super) fn lines(options: &Options, events: f64) -> Vec<Line> {
     let mut lines = receivers(options, events);
     lines.extend(table(options, events));
     lines.extend(counters(options, events, counted));
+    if !options.no_search_index {
+        lines.extend(search(events));
+    }
     lines.extend(storage(options, events));
     lines.extend(dashboard(options));
     lines.extend(operation(options, events, counted));
@@ -148,6 +151,22 @@ fn counters(options: &Options, events: f64, counted: Projection) -> Vec<Line> {
     ]
 }
 
+/// The lookups of the search. The calls of `projector` take a few milliseconds more, which cost less than a cent.
+fn search(events: f64) -> Vec<Line> {
+    vec![
+        line(
+            "search: writes of lookups",
+            events * usage::LOOKUP_WRITE_UNITS_PER_EVENT / 1e6,
+            prices::DYNAMODB_WRITES,
+        ),
+        line(
+            "search: reads of lookups",
+            events * usage::LOOKUP_READ_UNITS_PER_EVENT / 1e6,
+            prices::DYNAMODB_READS,
+        ),
+    ]
+}
+
 fn storage(options: &Options, events: f64) -> Vec<Line> {
     let price = match options.table_class {
         TableClass::Standard => prices::DYNAMODB_STORAGE,
@@ -157,6 +176,11 @@ fn storage(options: &Options, events: f64) -> Vec<Line> {
     let of_index = |lean: f64| match options.indexes {
         IndexContent::Lean => gb(lean),
         IndexContent::Whole => gb(usage::ITEM_BYTES),
+    };
+    let lookups = if options.no_search_index {
+        0.0
+    } else {
+        usage::lookups_gb(events, options.retention_days)
     };
     let (items, counters) = (gb(usage::ITEM_BYTES), usage::rollups_gb(events));
     let mut lines = vec![line("storage: the table", items, price)];
@@ -169,9 +193,12 @@ fn storage(options: &Options, events: f64) -> Vec<Line> {
         lines.push(line("storage: day-index", gb, price));
     }
     lines.push(line("storage: the counters", counters, prices::DYNAMODB_STORAGE));
+    if !options.no_search_index {
+        lines.push(line("storage: the lookups", lookups, prices::DYNAMODB_STORAGE));
+    }
     lines.push(line(
         "storage: point-in-time recovery",
-        items + counters,
+        items + counters + lookups,
         prices::DYNAMODB_RECOVERY,
     ));
     lines

@@ -15,6 +15,15 @@ pub const ITEM_BYTES: f64 = 424.0;
 pub const RECIPIENT_ENTRY_BYTES: f64 = 124.0;
 /// The same for an entry of a lean `day-index`.
 pub const DAY_ENTRY_BYTES: f64 = 149.0;
+/// Lookups of the search that an event writes: those of its message and of its person, unless an earlier event wrote
+/// them. Each takes one unit. Measured on simulated events.
+pub const LOOKUP_WRITE_UNITS_PER_EVENT: f64 = 0.64;
+/// Read units for the lookups of an event, if `projector` remembers none of them. Measured on simulated events.
+pub const LOOKUP_READ_UNITS_PER_EVENT: f64 = 0.70;
+/// Bytes of the lookups of an event, [`STORED_BESIDE`] included. Measured on simulated events.
+const LOOKUP_BYTES_PER_EVENT: f64 = 111.0;
+/// Days that lookups live longer than their events.
+const LOOKUP_SLACK_DAYS: f64 = 7.0;
 /// Bytes that `DynamoDB` adds to each item of a table or index for storage:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
 pub const STORED_BESIDE: f64 = 100.0;
@@ -133,6 +142,16 @@ pub fn stored_logs_gb(logged_gb: f64, days: u32) -> f64 {
 /// Gigabytes of the counters' table.
 pub fn rollups_gb(events: f64) -> f64 {
     COUNTERS_GB + events / DAYS_PER_MONTH * MARKER_DAYS * MARKER_BYTES / 1e9
+}
+
+/// Gigabytes of the lookups of the search, for events that are kept for this many days.
+pub fn lookups_gb(events: f64, days: u32) -> f64 {
+    let days = if days == 0 {
+        365.0
+    } else {
+        f64::from(days) + LOOKUP_SLACK_DAYS
+    };
+    events * days / DAYS_PER_MONTH * LOOKUP_BYTES_PER_EVENT / 1e9
 }
 
 /// Share of a core that a function with this memory has.

@@ -1,11 +1,17 @@
-//! Searches the counters' table for a person, and deletes the links of the person's ids. Names of
+//! Searches the counters' table for a person, and deletes the links of the person's ids and the lookups that lead to the
+//! person or to its messages. Names of
 //! counters contain values from providers: bots, tags, statuses, types, reasons. `projector` redacts
 //! ids of people in them; counters of earlier versions may contain some, and `rollups rebuild`
 //! replaces those counters.
 
 use anyhow::Context as _;
-use aws_sdk_dynamodb::types::AttributeValue;
-use webhook_ingest::{counters, events_table::item::Item, links, personal::redact};
+use aws_sdk_dynamodb::{operation::delete_item::DeleteItemError, types::AttributeValue};
+use webhook_ingest::{
+    counters,
+    events_table::item::Item,
+    links::{self, LinkKey, Linked, lookups},
+    personal::redact,
+};
 
 use super::person::Person;
 use crate::target::Target;
@@ -20,10 +26,19 @@ pub struct Counters {
     pub read: usize,
     /// Counters that contain an id of the person.
     pub found: usize,
-    /// Ids whose links name the person.
-    pub linked: Vec<String>,
+    /// Links and lookups that name the person or its messages.
+    pub linked: Vec<Link>,
     /// The first names in these items, redacted.
     pub names: Vec<String>,
+}
+
+/// An item with ids of a person or of its messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Its key.
+    pub key: LinkKey,
+    /// The ids to delete; `None` for all, because the key names the person.
+    pub own: Option<Vec<String>>,
 }
 
 /// Reads the whole table.
@@ -50,32 +65,40 @@ pub(super) async fn find(target: &Target, person: &Person) -> anyhow::Result<Cou
     Ok(counters)
 }
 
-/// Deletes the person from the links: an own id's item, and the own ids in the items of others. Deleting again
-/// succeeds.
-pub(super) async fn unlink(target: &Target, person: &Person, linked: &[String]) -> anyhow::Result<()> {
-    let own = person.all_ids();
+/// Deletes the person from the links and lookups: the items whose key names the person, and the person's ids in other
+/// items. Deleting again succeeds.
+pub(super) async fn unlink(target: &Target, linked: &[Link]) -> anyhow::Result<()> {
     let (client, table) = (&target.aws.dynamodb, &target.rollups_table);
-    for id in linked {
+    for Link { key, own } in linked {
         let failed = "the counters' table did not accept the deletion of a link";
-        if own.contains(id) {
-            client
-                .delete_item()
-                .table_name(table)
-                .set_key(Some(links::key(id)))
-                .send()
-                .await
-                .context(failed)?;
-        } else {
+        let mut delete = client
+            .delete_item()
+            .table_name(table)
+            .set_key(Some(key.attributes()));
+        if let Some(own) = own {
             client
                 .update_item()
                 .table_name(table)
-                .set_key(Some(links::key(id)))
+                .set_key(Some(key.attributes()))
                 .update_expression("DELETE #ids :own")
                 .expression_attribute_names("#ids", links::IDS)
                 .expression_attribute_values(":own", AttributeValue::Ss(own.clone()))
                 .send()
                 .await
                 .context(failed)?;
+            delete = delete
+                .condition_expression("attribute_not_exists(#ids)")
+                .expression_attribute_names("#ids", links::IDS);
+        }
+        match delete.send().await {
+            // Ids of others are left.
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(DeleteItemError::is_conditional_check_failed_exception) => {}
+            result => {
+                result.context(failed)?;
+            }
         }
     }
     Ok(())
@@ -83,11 +106,8 @@ pub(super) async fn unlink(target: &Target, person: &Person, linked: &[String]) 
 
 impl Counters {
     fn add(&mut self, person: &Person, item: &Item) {
-        if let Some((id, linked)) = links::of_item(item) {
-            let own = person.all_ids();
-            if own.iter().any(|own| own == id || linked.ids.contains(own)) {
-                self.linked.push(id.to_owned());
-            }
+        if let Some((key, linked)) = links::of_item(item) {
+            self.linked.extend(link(person, key, linked));
             return;
         }
         let named: Vec<&str> = item
@@ -104,6 +124,28 @@ impl Counters {
             }
         }
     }
+}
+
+/// What to delete of an item with links; `None` if it does not name the person.
+fn link(person: &Person, key: LinkKey, linked: Linked) -> Option<Link> {
+    let own = person.all_ids();
+    let names_person = match (key.person(), lookups::value(&key)) {
+        (Some(id), _) => own.iter().any(|own| own == id),
+        (None, Some(value)) => person.is_named_in(value),
+        (None, None) => false,
+    };
+    let is_own = |id: &String| match lookups::value(&key) {
+        Some(_) => {
+            let (recipient, message_id) = lookups::parts(id);
+            person.has_id_in(recipient) || person.is_named_in(message_id)
+        }
+        None if key.is_lookup() => person.has_id_in(id),
+        None => own.contains(id),
+    };
+    let ids: Vec<String> = linked.ids.into_iter().filter(|id| is_own(id)).collect();
+    let own = (!names_person).then_some(ids);
+    let is_foreign = own.as_ref().is_some_and(Vec::is_empty);
+    (!is_foreign).then_some(Link { key, own })
 }
 
 /// The texts of an attribute. Numeric values are skipped: they are counts and times.

@@ -26,7 +26,7 @@ use webhook_ingest::{links, operations::config::environment};
 
 use self::queue_messages::Queue;
 pub use self::{
-    counters::Counters,
+    counters::{Counters, Link},
     person::{MatchReason, Person},
     queue_messages::FoundMessages,
     record::{Entry, KEY, RECORD, Step},
@@ -278,7 +278,7 @@ impl Erasure<'_> {
         deleted.map_err(|error| ("the events", error))?;
         // Last: another run needs them if this one fails.
         if let Ok(counters) = &report.counters {
-            counters::unlink(self.target, self.person, &counters.linked)
+            counters::unlink(self.target, &counters.linked)
                 .await
                 .map_err(|error| ("the links", error))?;
         }

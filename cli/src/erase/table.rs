@@ -126,8 +126,13 @@ fn found(found: &FoundMessages, queue: &str, f: &mut fmt::Formatter<'_>) -> fmt:
 
 impl Counters {
     fn summary(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.linked.is_empty() {
-            writeln!(f, "links: {} ids are linked with the person", self.linked.len())?;
+        let lookups = self.linked.iter().filter(|link| link.key.is_lookup()).count();
+        let links = self.linked.len() - lookups;
+        if links > 0 {
+            writeln!(f, "links: {links} ids are linked with the person")?;
+        }
+        if lookups > 0 {
+            writeln!(f, "search: {lookups} lookups lead to the person or its messages")?;
         }
         if self.found == 0 {
             return writeln!(f, "counters: none of {} items names the person", self.read);

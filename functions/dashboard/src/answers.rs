@@ -449,6 +449,8 @@ pub(crate) struct Session {
     /// Whether this dashboard has a sign-in.
     pub(crate) sign_in: bool,
     pub(crate) may: Permissions,
+    /// Names of bots, by the values of `bot_id` and by the names of the counters.
+    pub(crate) bot_names: BTreeMap<String, String>,
 }
 
 /// A dead letter that was sent to the retry queue.

@@ -14,6 +14,7 @@ use crate::{
     refusal::Refusal,
     respond::ForCaller,
     roles::{self, AccessRole, Permissions},
+    search::asked::Term,
     tokens::{self, TokenCipher},
 };
 
@@ -120,6 +121,18 @@ impl Caller {
             return self.require_numbers("your role cannot search for people");
         }
         Ok(())
+    }
+
+    /// The term of a search. A viewer may search only for texts that cannot name a person, and for a message's token.
+    pub(crate) fn search_term(&self, term: Term) -> Result<Term, Refusal> {
+        let token = term.text().filter(|text| tokens::is_token(text));
+        if let Some(id) = token.and_then(|token| self.cipher.as_ref()?.decrypt(token)) {
+            return Ok(Term::of_message(id));
+        }
+        if term.could_name_person() {
+            self.require_numbers("your role cannot search for people")?;
+        }
+        Ok(term)
     }
 
     /// The cursor of a request. Viewers may not send one: with a forged cursor they could search for numbers.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use webhook_ingest::operations::config::{ConfigError, Hidden, Reader, StorageConfig};
 
-use crate::{roles::AccessRole, summary::RateCard};
+use crate::{bot_names::BotNames, roles::AccessRole, summary::RateCard};
 
 /// Configuration of the dashboard.
 #[derive(Debug, Clone)]
@@ -21,6 +21,10 @@ pub struct DashboardConfig {
     pub role: AccessRole,
     /// `DASHBOARD_REDRIVE` (`false`): whether the function may change the queues.
     pub redrive: bool,
+    /// `SEARCH_INDEX` (`true`): whether `projector` writes lookups for the search.
+    pub search_index: bool,
+    /// `BOT_NAMES`: names of bots, by their ids.
+    pub bot_names: BotNames,
     /// `RATE_CARD`: the prices of messages, see [`RateCard`].
     pub rate_card: Option<RateCard>,
     /// `DASHBOARD_ACCESS` (`AWS_IAM`): `SIGN_IN` if the URL is public; then `DASHBOARD_AUTH` is required.
@@ -37,6 +41,8 @@ impl DashboardConfig {
             auth_refresh: Duration::ZERO,
             role: AccessRole::Operator,
             redrive: false,
+            search_index: true,
+            bot_names: BotNames::default(),
             rate_card: None,
             public: false,
         }
@@ -66,6 +72,8 @@ impl DashboardConfig {
             auth_refresh: Duration::from_secs(reader.number("AUTH_REFRESH_SECONDS", 300, 1, 86_400)),
             role: reader.choice("DASHBOARD_ROLE", &roles, AccessRole::Agent),
             redrive: reader.choice("DASHBOARD_REDRIVE", &[("false", false), ("true", true)], false),
+            search_index: reader.search_index(),
+            bot_names: reader.parsed("BOT_NAMES", BotNames::parse).unwrap_or_default(),
             rate_card: reader.parsed("RATE_CARD", RateCard::parse),
             public,
         };

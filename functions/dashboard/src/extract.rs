@@ -156,7 +156,13 @@ fn parse<T: DeserializeOwned>(query: &str) -> Result<Query<T>, Refusal> {
     let asked = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(
         form_urlencoded::parse(query.as_bytes()),
     ))
-    .map_err(|error| Refusal::BadRequest(format!("{} {}", error.path(), error.inner())))?;
+    .map_err(|error| {
+        let path = error.path().to_string();
+        // A missing parameter has no path.
+        let path = Some(path).filter(|path| path != ".");
+        let path = path.map(|path| path + " ").unwrap_or_default();
+        Refusal::BadRequest(format!("{path}{}", error.inner()))
+    })?;
     Ok(Query { asked, pairs })
 }
 

@@ -22,6 +22,7 @@ use crate::{
     },
     refusal::Refusal,
     respond::{ForCaller, ListResponse, NoBody, Table, WithCookie},
+    search::{answer::SearchResult, asked::SearchQuery},
     sign_in::{self, Password},
     timeline,
 };
@@ -137,6 +138,18 @@ pub(crate) async fn events(
     }
     let page = parts.table.events(&list, asked.limit.page(cursor)).await?;
     Ok(ListResponse::Json(caller.respond(answer(page))))
+}
+
+pub(crate) async fn search(
+    State(parts): Shared,
+    caller: Caller,
+    query: Query<SearchQuery>,
+) -> Result<ForCaller<SearchResult>, Refusal> {
+    let SearchQuery { q, limit } = query.asked;
+    let term = caller.search_term(q)?;
+    let with_people = caller.may.see_numbers;
+    let result = parts.search.find(&term, limit.0, with_people).await?;
+    Ok(caller.respond(result))
 }
 
 pub(crate) async fn summary(

@@ -6,7 +6,7 @@
 //! permissions, `access` has passwords and sessions, `ended_sessions` stores sessions that were ended, and
 //! `rate_limit` counts failed sign-ins.
 //!
-//! `table`, `days` and `summary` query DynamoDB. `merge` merges partitions of an index, `entries` gets the items of index
+//! `table`, `days`, `summary` and `search` query DynamoDB. `merge` merges partitions of an index, `entries` gets the items of index
 //! entries, `reader` fills a page with them, `filter` has the conditions for them, `known_hours` the
 //! hours that they can skip, and `cursor` encodes positions.
 //! `events_query` and `zones` have the parameters of a list of events. `timeline` computes states and journeys from
@@ -18,6 +18,7 @@ mod access;
 mod answers;
 mod api;
 mod assets;
+mod bot_names;
 mod bounds;
 mod caller;
 mod config;
@@ -43,6 +44,7 @@ mod refusal;
 mod respond;
 mod roles;
 mod routes;
+mod search;
 mod sign_in;
 mod sizes;
 mod summary;
@@ -60,6 +62,7 @@ use webhook_ingest::{
 };
 
 pub use access::AccessError;
+pub use bot_names::BotNames;
 pub use config::DashboardConfig;
 pub use csv::escape_formulas;
 pub use redaction::without_numbers;
@@ -79,10 +82,12 @@ struct AppState {
     table: table::EventsTable,
     counters: summary::Counters,
     people: people::People,
+    search: search::Search,
     queues: queues::Queues,
     attempts: rate_limit::Attempts,
     sessions: ended_sessions::Sessions,
     sign_in: Option<RefreshingSecret<access::SignIn>>,
+    bot_names: bot_names::BotNames,
     /// Role of callers if there is no sign-in.
     role: AccessRole,
     /// Whether the function may change the queues.
@@ -110,6 +115,12 @@ impl Dashboard {
             ),
             counters: summary::Counters::new(dynamodb.clone(), rollups.clone(), config.rate_card.clone()),
             people: people::People::new(dynamodb.clone(), rollups.clone()),
+            search: search::Search::new(
+                dynamodb.clone(),
+                config.storage.events_table.clone(),
+                rollups.clone(),
+                config.search_index,
+            ),
             queues: queues::Queues::new(
                 aws.sqs.clone(),
                 &config.storage,
@@ -118,6 +129,7 @@ impl Dashboard {
             attempts: rate_limit::Attempts::new(dynamodb.clone(), rollups.clone()),
             sessions: ended_sessions::Sessions::new(dynamodb.clone(), rollups.clone()),
             sign_in,
+            bot_names: config.bot_names.clone(),
             role: config.role,
             redrive: config.redrive,
         });

@@ -95,6 +95,17 @@ fn documented() -> ApiRouter<Arc<AppState>> {
             ),
         )
         .api_route(
+            "/api/search",
+            get_with(
+                handlers::search,
+                summary(
+                    "Messages, people, campaigns and tags by what a customer's system knows of them. Links from digits, \
+                     requests and callback data exist some seconds after their event. 403 if the role may not search for \
+                     this text.",
+                ),
+            ),
+        )
+        .api_route(
             "/api/summary",
             get_with(
                 handlers::summary,

@@ -31,10 +31,12 @@ impl Example for Password {
 
 /// The session of a role.
 pub(crate) fn session(parts: &AppState, role: AccessRole) -> Session {
+    let may = roles::permissions(role, parts.redrive);
     Session {
         role,
         sign_in: parts.sign_in.is_some(),
-        may: roles::permissions(role, parts.redrive),
+        may,
+        bot_names: parts.bot_names.shown(may.see_numbers),
     }
 }
 

@@ -4,7 +4,7 @@
 //! an event adds, `names` the names that a day counts separately, `dedup_markers` the events that were
 //! counted before. [`rollups`] counts every event once, and [`rebuild`] counts the whole table again. A
 //! record that cannot be counted goes to the dead-letter queue, so that it does not block later records.
-//! `links` links the ids of a person.
+//! `links` links the ids of a person, and writes the lookups of the search.
 //! Counters only grow: events that expire or are erased stay counted.
 
 mod backoff;
@@ -46,7 +46,7 @@ use webhook_ingest::{
 
 use crate::{
     counter_delta::CounterDelta,
-    links::LinkWriter,
+    links::{LinkWriter, Written},
     messages::Messages,
     rollups::{Counted, NotCounted, Rollups},
 };
@@ -85,7 +85,7 @@ pub struct Projector {
 struct Batch {
     /// The events, each with the index of its record.
     events: Vec<(usize, Item)>,
-    /// The links between the ids of people that the events name.
+    /// The links between the ids of people that the events name, and the lookups of the search.
     links: Links,
     /// Records that cannot be counted, by index, with the reason.
     uncountable: BTreeMap<usize, String>,
@@ -109,6 +109,8 @@ struct BatchLine {
     conflicts: usize,
     #[serde(skip_serializing_if = "is_zero")]
     links: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    lookups: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     failed_from: Option<usize>,
     duration_ms: f64,
@@ -136,6 +138,13 @@ impl Projector {
         }
     }
 
+    /// The same projector without the lookups of the search.
+    #[must_use]
+    pub fn without_search_index(mut self) -> Self {
+        self.links = self.links.without_search_index();
+        self
+    }
+
     /// Counts new events. The response names the first record that could not be counted yet. Lambda delivers
     /// again from this record; events that were counted are not counted twice. A record that can never be
     /// counted is sent to the dead-letter queue and skipped.
@@ -156,15 +165,15 @@ impl Projector {
             None => (Counted::default(), Some(0)),
         };
         // The whole batch comes again without its links; its events are not counted again.
-        let (links, failed) = match self.links.write(std::mem::take(&mut batch.links), until).await {
+        let (written, failed) = match self.links.write(std::mem::take(&mut batch.links), until).await {
             Ok(written) => (written, failed),
             Err(why) => {
                 tracing::error!(
                     function = FUNCTION,
                     why,
-                    "links of people were not written; the batch comes again"
+                    "links were not written; the batch comes again"
                 );
-                (0, Some(0).filter(|_| !batch.events.is_empty()))
+                (Written::default(), Some(0).filter(|_| !batch.events.is_empty()))
             }
         };
         let failed = failed.and_then(|index| indexes.get(index).copied());
@@ -192,7 +201,8 @@ impl Projector {
             read_units,
             transactions: counted.transactions,
             conflicts: counted.conflicts,
-            links,
+            links: written.links,
+            lookups: written.lookups,
             failed_from: failed,
             duration_ms: metrics::milliseconds(started.elapsed()),
         };

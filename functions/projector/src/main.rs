@@ -24,6 +24,11 @@ fn main() -> ExitCode {
             config.dead_letter_queue_url,
             &aws,
         );
+        let projector = if config.search_index {
+            projector
+        } else {
+            projector.without_search_index()
+        };
         metrics::start(config.stack_name);
         lambda_runtime::run(service_fn(move |event: LambdaEvent<StreamEvent>| {
             let projector = projector.clone();

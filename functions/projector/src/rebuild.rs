@@ -72,7 +72,8 @@ pub struct Rebuilt {
     pub removed: u64,
 }
 
-/// Counts every event of a table again, and then switches to the new counters. `progress` gets the number of
+/// Counts every event of a table again, and then switches to the new counters. Writes missing links, and the missing
+/// lookups of the search. `progress` gets the number of
 /// events that were counted so far.
 ///
 /// # Errors
@@ -83,10 +84,23 @@ pub async fn rebuild(
     events_table: &str,
     progress: impl Fn(u64),
 ) -> anyhow::Result<Rebuilt> {
+    rebuild_for(rollups, events_table, true, progress).await
+}
+
+/// The same, with or without the lookups of the search.
+///
+/// # Errors
+/// As above.
+pub async fn rebuild_for(
+    rollups: &Rollups,
+    events_table: &str,
+    search_index: bool,
+    progress: impl Fn(u64),
+) -> anyhow::Result<Rebuilt> {
     let (client, table) = rollups.parts();
     let lease = Lease::take(client, table).await?;
     let recounted = tokio::select! {
-        recounted = recount(rollups, events_table, lease.generation(), progress) => recounted,
+        recounted = recount(rollups, events_table, lease.generation(), search_index, progress) => recounted,
         lost = lease.keep() => Err(lost),
     };
     let mut rebuilt = match recounted {
@@ -105,6 +119,7 @@ async fn recount(
     rollups: &Rollups,
     events_table: &str,
     generation: &str,
+    search_index: bool,
     progress: impl Fn(u64),
 ) -> anyhow::Result<Rebuilt> {
     let (client, _) = rollups.parts();
@@ -117,7 +132,10 @@ async fn recount(
     }
     drop(sender);
     let mut sum = Sum::new(rollups, generation);
-    let links = LinkWriter::new(client.clone(), rollups.parts().1.to_owned());
+    let mut links = LinkWriter::new(client.clone(), rollups.parts().1.to_owned());
+    if !search_index {
+        links = links.without_search_index();
+    }
     while let Some(Page {
         items,
         deltas,

@@ -46,6 +46,7 @@ pub enum Challenge {
 #[derive(Clone, Copy)]
 pub struct Verified<'a> {
     body: &'a [u8],
+    bot: Option<&'a str>,
 }
 
 impl<'a> Verified<'a> {
@@ -54,48 +55,67 @@ impl<'a> Verified<'a> {
         self.body
     }
 
+    /// The bot that the URL of the request names.
+    pub fn bot(self) -> Option<&'a str> {
+        self.bot
+    }
+
+    /// The same body of a request whose URL names this bot.
+    pub(crate) fn with_bot(self, bot: Option<&'a str>) -> Self {
+        Self { bot, ..self }
+    }
+
     /// A copy that outlives the request.
     pub fn to_body(self) -> VerifiedBody {
-        VerifiedBody(self.body.to_vec())
+        VerifiedBody::part_of(self, self.body.to_vec())
     }
 
     /// A body for unit tests.
     #[cfg(test)]
     pub(crate) fn in_test(body: &'a [u8]) -> Self {
-        Self { body }
+        Self { body, bot: None }
     }
 }
 
 /// A verified body that outlives its request. Queue messages carry it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct VerifiedBody(Vec<u8>);
+pub struct VerifiedBody {
+    body: Vec<u8>,
+    bot: Option<String>,
+}
 
 impl VerifiedBody {
     /// The body.
     pub fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.body
     }
 
     /// The body, for a parser.
     pub fn verified(&self) -> Verified<'_> {
-        Verified { body: &self.0 }
+        Verified {
+            body: &self.body,
+            bot: self.bot.as_deref(),
+        }
     }
 
     /// A body with some records of a verified body.
-    pub(crate) fn part_of(_: Verified<'_>, records: Vec<u8>) -> Self {
-        Self(records)
+    pub(crate) fn part_of(whole: Verified<'_>, records: Vec<u8>) -> Self {
+        Self {
+            body: records,
+            bot: whole.bot.map(str::to_owned),
+        }
     }
 
     /// The body of a message from one of our queues. It was verified before it was queued, and the queues'
     /// policies restrict who may write.
-    pub(crate) fn from_queue(body: Vec<u8>) -> Self {
-        Self(body)
+    pub(crate) fn from_queue(body: Vec<u8>, bot: Option<String>) -> Self {
+        Self { body, bot }
     }
 }
 
 impl fmt::Debug for VerifiedBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "VerifiedBody({} bytes)", self.0.len())
+        write!(f, "VerifiedBody({} bytes)", self.body.len())
     }
 }
 
@@ -150,6 +170,9 @@ impl Policy {
     /// [`Refusal`] if no scheme is satisfied: the class of the scheme that came closest.
     pub fn verify<'a>(&self, request: Unverified<'a>, now: EpochMillis) -> Result<Verified<'a>, Refusal> {
         self.check(request, now)?;
-        Ok(Verified { body: request.body })
+        Ok(Verified {
+            body: request.body,
+            bot: None,
+        })
     }
 }

@@ -9,6 +9,7 @@ pub mod opens;
 pub mod person;
 pub mod state;
 pub mod time;
+pub mod url_bot;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -403,6 +404,8 @@ pub struct Event {
     /// Which recipient of the message the event is about, if the provider gives several recipients one message
     /// id. Part of the key, and not stored otherwise.
     pub addressee: Option<String>,
+    /// The bot that the URL of the request names, see [`url_bot`]. Not a part of the record.
+    pub url_bot: Option<String>,
     /// The listed attributes that are not empty.
     pub attributes: BTreeMap<Attribute, Value>,
     /// All unlisted fields of the record, under the provider's names.

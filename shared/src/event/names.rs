@@ -29,6 +29,8 @@ pub const LATE: &str = "late";
 /// True if the record has no usable time, or a time more than 48 hours after its arrival. `event_time` is
 /// then the arrival, and the record keeps the sender's value (BOOL).
 pub const UNDATED: &str = "undated";
+/// True if `bot_id` is not in the record: the URL of the request named it, see [`url_bot`](super::url_bot) (BOOL).
+pub const BOT_FROM_URL: &str = "bot_from_url";
 /// See [`Event::extra`](super::Event::extra) (M).
 pub const EXTRA: &str = "extra";
 /// See [`Event::as_sent`](super::Event::as_sent) (M).

@@ -14,7 +14,7 @@ use crate::{
         Challenge, Policy, PolicyError, RefreshingSecret, Refusal, Unverified, Verdict, Verified,
         VerifiedBody,
     },
-    event::{EpochMillis, time},
+    event::{EpochMillis, time, url_bot},
     http::{
         function_url::RawQuery,
         response::{Answer, Statuses},
@@ -225,9 +225,9 @@ impl Parts {
             Some(Challenge::Refused(refusal)) => return refused(refusal),
             None => {}
         }
-        // Without the secrets: a query with nothing else is a check, and nothing else of it is kept.
+        // Without the secrets: a query with nothing else, or only a bot, is a check.
         let parameters = form::without(&query, policy.secret_parameters());
-        if is_in_query && parameters.is_empty() {
+        if is_in_query && form::without(&parameters, &[url_bot::PARAMETER.to_owned()]).is_empty() {
             return (Answer::Checked, none);
         }
         if is_unknown_form {
@@ -238,7 +238,10 @@ impl Parts {
                 let parameters = VerifiedBody::part_of(verified, parameters.into_bytes());
                 self.ingest(parameters.verified(), now, started).await
             }
-            Ok(verified) => self.ingest(verified, now, started).await,
+            Ok(verified) => {
+                let bot = form::value(&parameters, url_bot::PARAMETER).filter(|bot| url_bot::is_valid(bot));
+                self.ingest(verified.with_bot(bot.as_deref()), now, started).await
+            }
             Err(refusal) => refused(refusal),
         }
     }

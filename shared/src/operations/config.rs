@@ -122,6 +122,8 @@ pub struct RollupsConfig {
     pub rollups_table: String,
     /// `DEAD_LETTER_QUEUE_URL`.
     pub dead_letter_queue_url: String,
+    /// `SEARCH_INDEX` (`true`): whether lookups for the search are written.
+    pub search_index: bool,
     /// `TLS_ROOTS` (`amazon`).
     pub roots: Roots,
     /// `STACK_NAME` (`netcore-webhooks`): the dimension of the metrics.
@@ -139,6 +141,7 @@ impl RollupsConfig {
             events_table: reader.text("EVENTS_TABLE"),
             rollups_table: reader.text("ROLLUPS_TABLE"),
             dead_letter_queue_url: reader.url("DEAD_LETTER_QUEUE_URL"),
+            search_index: reader.search_index(),
             roots: reader.roots(),
             stack_name: reader.stack_name(),
         };
@@ -260,6 +263,11 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             self.faults.push(format!("{name} must be {allowed}"));
         }
         status
+    }
+
+    /// Reads `SEARCH_INDEX`.
+    pub fn search_index(&mut self) -> bool {
+        self.choice("SEARCH_INDEX", &[("true", true), ("false", false)], true)
     }
 
     /// Reads `TLS_ROOTS`.

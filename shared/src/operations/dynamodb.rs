@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
     operation::batch_get_item::BatchGetItemError,
-    types::{AttributeValue, KeysAndAttributes},
+    types::{AttributeValue, KeysAndAttributes, builders::KeysAndAttributesBuilder},
 };
 
 /// An item, or its key.
@@ -44,6 +44,27 @@ pub async fn batch_read(
             request = request.expression_attribute_names(placeholder, *name);
         }
     }
+    send(client, table, request).await
+}
+
+/// Reads the items of up to 100 keys with one call, eventually consistent, which costs half. The items can be those of
+/// a moment ago.
+///
+/// # Errors
+/// If the table does not answer.
+pub async fn batch_look(
+    client: &Client,
+    table: &str,
+    keys: Vec<Attributes>,
+) -> Result<BatchRead, SdkError<BatchGetItemError, HttpResponse>> {
+    send(client, table, KeysAndAttributes::builder().set_keys(Some(keys))).await
+}
+
+async fn send(
+    client: &Client,
+    table: &str,
+    request: KeysAndAttributesBuilder,
+) -> Result<BatchRead, SdkError<BatchGetItemError, HttpResponse>> {
     let request = request.build().map_err(SdkError::construction_failure)?;
     let answer = client
         .batch_get_item()

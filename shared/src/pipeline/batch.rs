@@ -91,7 +91,9 @@ impl<'a> Batch<'a> {
         let text = self.record(position);
         item::check_length(text)?;
         let envelope = envelope(self.layout.envelope(position));
-        provider::read_within(self.layout.formats(position), text, envelope)
+        let mut event = provider::read_within(self.layout.formats(position), text, envelope)?;
+        event.url_bot = self.verified.bot().map(str::to_owned);
+        Ok(event)
     }
 
     /// The content of the record at a position, for a comparison with a stored item. `around` is

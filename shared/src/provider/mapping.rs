@@ -297,6 +297,7 @@ impl<'a> Draft<'a> {
             recipient: self.recipient,
             event_id: self.event_id.filter(|id| !id.is_empty()),
             addressee,
+            url_bot: None,
             attributes: self.attributes,
             extra,
             as_sent: self.as_sent,

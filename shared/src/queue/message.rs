@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     auth::{Verified, VerifiedBody},
-    event::{EpochMillis, key},
+    event::{EpochMillis, key, url_bot},
     operations::config::MAX_BODY_BYTES,
     record,
 };
@@ -105,6 +105,14 @@ impl Body {
             Self::StreamRecord(record) => record,
         }
     }
+
+    /// The bot that the URL of the request named.
+    pub fn bot(&self) -> Option<&str> {
+        match self {
+            Self::Webhook(body) => body.verified().bot(),
+            Self::StreamRecord(_) => None,
+        }
+    }
 }
 
 impl From<VerifiedBody> for Body {
@@ -141,6 +149,9 @@ struct Envelope {
     detail: String,
     function: String,
     received_at: EpochMillis,
+    /// The bot that the URL of the request named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bot: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     encoding: Option<Encoding>,
     #[serde(default, flatten, skip_serializing_if = "Option::is_none")]
@@ -222,6 +233,7 @@ impl QueueMessage {
             detail: self.detail.clone(),
             function: self.function.clone(),
             received_at: self.received_at,
+            bot: self.body.bot().map(str::to_owned),
             encoding,
             part,
             body,
@@ -297,7 +309,10 @@ impl QueueMessage {
         };
         let body = match written.reason {
             Reason::Uncountable => Body::StreamRecord(body),
-            _ => Body::Webhook(VerifiedBody::from_queue(body)),
+            _ => Body::Webhook(VerifiedBody::from_queue(
+                body,
+                written.bot.filter(|bot| url_bot::is_valid(bot)),
+            )),
         };
         Ok(Self {
             reason: written.reason,
@@ -366,7 +381,7 @@ mod tests {
             detail: "it differs in remarks".into(),
             function: "event-webhook".into(),
             received_at: 1_704_876_828_000,
-            body: VerifiedBody::from_queue(body).into(),
+            body: VerifiedBody::from_queue(body, None).into(),
         }
     }
 

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use webhook_ingest::{
     event::Attribute,
     events_table::item::{
-        AS_SENT, CHANNEL, DAY_SHARD, ENVELOPE, EVENT_TIME, EXPIRES_AT, EXTRA, FORMAT, LATE, MESSAGE_ID,
-        PROVIDER, RECEIVED_AT, RECIPIENT, STATUS, STATUS_KEY, STORED_AT, UNDATED, VERBATIM,
+        AS_SENT, BOT_FROM_URL, CHANNEL, DAY_SHARD, ENVELOPE, EVENT_TIME, EXPIRES_AT, EXTRA, FORMAT, LATE,
+        MESSAGE_ID, PROVIDER, RECEIVED_AT, RECIPIENT, STATUS, STATUS_KEY, STORED_AT, UNDATED, VERBATIM,
     },
 };
 
@@ -39,7 +39,7 @@ enum Class {
 }
 
 /// Classes of the known attributes. Other attributes are redacted completely.
-const ATTRIBUTES: [(&str, Class); 34] = [
+const ATTRIBUTES: [(&str, Class); 35] = [
     (MESSAGE_ID, Class::Id(TOKEN)),
     (RECIPIENT, Class::Person),
     (CHANNEL, Class::Words),
@@ -52,6 +52,7 @@ const ATTRIBUTES: [(&str, Class); 34] = [
     (EXPIRES_AT, Class::Figure),
     (LATE, Class::Figure),
     (UNDATED, Class::Figure),
+    (BOT_FROM_URL, Class::Figure),
     (Attribute::BotId.name(), Class::Words),
     (Attribute::RequestId.name(), Class::Words),
     (Attribute::CallbackData.name(), Class::Words),

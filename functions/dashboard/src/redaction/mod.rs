@@ -16,6 +16,7 @@ use crate::{
         Fallback, Folded, Funnel, HeatCell, HourCount, JourneyLeg, LatencyRow, LeagueRow, Message, Outcome,
         PersonEvents, PersonJourney, Reached, Session, Spend, SpendRow, Summary, TypeCount,
     },
+    search::answer::{Found, SearchResult},
     tokens::TokenCipher,
 };
 
@@ -200,8 +201,48 @@ classes! {
         body_bytes: public, body: withheld, encoding: withheld, truncated: withheld, part: public, parts: public,
         letter: words,
     }
-    Session { role: public, sign_in: public, may: public }
+    Session { role: public, sign_in: public, may: public, bot_names: public }
     PersonJourney { journey: part, outcome: part, events: public }
+}
+
+impl ForViewer for SearchResult {
+    fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
+        let Self {
+            found,
+            left_out,
+            truncated,
+            searched,
+        } = self;
+        Self {
+            found: found.for_viewer(viewer),
+            left_out,
+            truncated,
+            searched,
+        }
+    }
+}
+
+impl ForViewer for Found {
+    fn for_viewer(self, viewer: &Viewer<'_>) -> Self {
+        let Self {
+            kind,
+            message_id,
+            token: _,
+            recipient,
+            state,
+            event_time,
+            name,
+        } = self;
+        Self {
+            kind,
+            token: message_id.as_deref().and_then(|id| viewer.token(id)),
+            message_id: message_id.as_deref().map(redacted_id),
+            recipient: class::person(recipient, viewer),
+            state: class::words(state, viewer),
+            event_time,
+            name: class::words(name, viewer),
+        }
+    }
 }
 
 impl ForViewer for JourneyLeg {

@@ -40,6 +40,7 @@ impl<'a> Content<'a> {
             recipient: text_at(RECIPIENT),
             attributes: Attribute::ALL
                 .into_iter()
+                .filter(|attribute| super::is_of_record(item, *attribute))
                 .filter_map(|attribute| Some((attribute, exact(item.get(attribute.name())?))))
                 .collect(),
             identities: VecDeque::new(),

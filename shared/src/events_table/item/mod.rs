@@ -140,6 +140,14 @@ pub fn build(mut event: Event, arrival: Arrival) -> Result<NewItem, Unreadable> 
             number(arrival.at / 1000 + i64::from(arrival.retention_days) * 86_400),
         );
     }
+    // The record's own bot wins.
+    let url_bot = event
+        .url_bot
+        .filter(|_| !event.attributes.contains_key(&Attribute::BotId));
+    if let Some(bot) = url_bot {
+        put(Attribute::BotId.name(), AttributeValue::S(bot));
+        put(BOT_FROM_URL, AttributeValue::Bool(true));
+    }
     for (attribute, value) in event.attributes {
         put(attribute.name(), to_attribute(value, 1));
     }
@@ -171,6 +179,7 @@ pub fn event(item: &Item) -> Option<Event> {
         _ => Map::new(),
     };
     let undated = item.contains_key(UNDATED);
+    let is_of_record = |attribute: Attribute| is_of_record(item, attribute);
     let format = Format::by_name(&text_at(FORMAT)?)?;
     Some(Event {
         format: format.name,
@@ -182,8 +191,10 @@ pub fn event(item: &Item) -> Option<Event> {
         recipient: text_at(RECIPIENT),
         event_id: None,
         addressee: None,
+        url_bot: text_at(Attribute::BotId.name()).filter(|_| !is_of_record(Attribute::BotId)),
         attributes: Attribute::ALL
             .into_iter()
+            .filter(|a| is_of_record(*a))
             .filter_map(|a| Some((a, from_attribute(item.get(a.name())?))))
             .collect(),
         extra: map_at(EXTRA),
@@ -191,6 +202,11 @@ pub fn event(item: &Item) -> Option<Event> {
         envelope: item.get(ENVELOPE).map_or(Value::Null, from_attribute),
         verbatim: text_at(VERBATIM),
     })
+}
+
+/// Whether an attribute of an item is a part of the provider's record.
+fn is_of_record(item: &Item, attribute: Attribute) -> bool {
+    attribute != Attribute::BotId || !item.contains_key(BOT_FROM_URL)
 }
 
 /// An item as a JSON object with the same names.

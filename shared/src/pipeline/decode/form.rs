@@ -64,6 +64,13 @@ pub fn without(parameters: &str, names: &[String]) -> String {
     others.join("&")
 }
 
+/// The decoded value of the first parameter with this name.
+pub fn value(parameters: &str, name: &str) -> Option<String> {
+    let mut named = parts(parameters.as_bytes()).map(split);
+    let (_, value) = named.find(|(other, _)| decoded(other) == name)?;
+    Some(decoded(value))
+}
+
 fn parts(parameters: &[u8]) -> impl Iterator<Item = &[u8]> {
     let parameters = parameters.trim_ascii();
     parameters
