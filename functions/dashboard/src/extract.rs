@@ -263,7 +263,8 @@ mod tests {
 
     #[test]
     fn an_unknown_or_repeated_parameter_is_refused_with_the_known_ones() {
-        let takes = "this path takes from, to, bot, tag, channel";
+        let takes =
+            "this path takes from, to, bot, tag, channel, campaign, template, country, tz, compare, hours";
         for (query, expected) in [
             ("form=2026-11-21", format!("unknown parameter \"form\"; {takes}")),
             (

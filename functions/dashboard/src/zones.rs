@@ -71,7 +71,9 @@ impl TryFrom<String> for Moment {
         let text = text.replace(' ', "+");
         let kind = if text.len() == "2026-11-21".len() {
             text.parse().map(Kind::Day)
-        } else if text.len() > "2026-11-21T10:15:00.000000000+05:30".len() {
+        } else if !("2026-11-21T10:15".len().."2026-11-21T10:15:00.000000000+05:30".len() + 1)
+            .contains(&text.len())
+        {
             return Err(WRONG);
         } else {
             let at = text.parse().map(Kind::At);

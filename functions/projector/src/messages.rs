@@ -1,4 +1,4 @@
-//! Reads the events of messages from the events table, for the counts of [`progress`](crate::progress).
+//! Reads the events of messages from the events table, for the counts of messages.
 //!
 //! A message with events in a batch costs one query, whatever the number of its events: one read unit if they have
 //! less than 4 KB. A message that failed or that is a fallback costs a query of `recipient-index` and one for each

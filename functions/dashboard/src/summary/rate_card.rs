@@ -64,7 +64,7 @@ impl RateCard {
     /// Parses the variable.
     ///
     /// # Errors
-    /// [`RateCardError`] says what is wrong.
+    /// The error says what is wrong.
     pub fn parse(text: &str) -> Result<Self, RateCardError> {
         let mut card: Self = serde_json::from_str(text)
             .map_err(|error| RateCardError(format!("is not a rate card: {error}")))?;
