@@ -159,23 +159,27 @@ impl Projector {
         let records = event.payload.records;
         let mut batch = Batch::of(&records);
         let until = ends - RESERVE.min(left);
+        // Before the counts, which can take the whole time. Half of the time remains for them.
+        let links_until = Instant::now() + until.saturating_duration_since(Instant::now()) / 2;
+        let written = self
+            .links
+            .write(std::mem::take(&mut batch.links), links_until)
+            .await;
         let (deltas, indexes, read_units) = self.deltas(&batch.events, until).await;
-        let (counted, failed) = match &deltas {
+        let (counted, mut failed) = match &deltas {
             Some(deltas) => self.count(deltas, until).await,
             None => (Counted::default(), Some(0)),
         };
         // The whole batch comes again without its links; its events are not counted again.
-        let (written, failed) = match self.links.write(std::mem::take(&mut batch.links), until).await {
-            Ok(written) => (written, failed),
-            Err(why) => {
-                tracing::error!(
-                    function = FUNCTION,
-                    why,
-                    "links were not written; the batch comes again"
-                );
-                (Written::default(), Some(0).filter(|_| !batch.events.is_empty()))
-            }
-        };
+        let written = written.unwrap_or_else(|why| {
+            tracing::error!(
+                function = FUNCTION,
+                why,
+                "links were not written; the batch comes again"
+            );
+            failed = Some(0).filter(|_| !batch.events.is_empty());
+            Written::default()
+        });
         let failed = failed.and_then(|index| indexes.get(index).copied());
         for refused in &counted.uncountable {
             if let Some(index) = indexes.get(refused.index) {

@@ -74,7 +74,7 @@ async fn a_failing_table_causes_a_retry_from_the_failed_record() {
             _ => Pass,
         });
         let reply = projector
-            .invoke_within(&json!({ "Records": records }), std::time::Duration::from_secs(10))
+            .invoke_within(&json!({ "Records": records }), std::time::Duration::from_secs(20))
             .await;
         let failures = reply.payload["batchItemFailures"].as_array().unwrap();
         assert_eq!(failures.len(), 1, "{}", reply.payload);
