@@ -346,7 +346,11 @@ async fn responses_match_the_published_schema() {
         ("/api/messages/{message_id}", "/api/messages/m-2"),
         ("/api/recipients/{number}", "/api/recipients/910000000002"),
         ("/api/events", "/api/events?day=2025-06-15"),
-        ("/api/summary", "/api/summary?from=2025-06-01&to=2025-06-30"),
+        (
+            "/api/summary",
+            "/api/summary?from=2025-06-01&to=2025-06-30&compare=true",
+        ),
+        ("/api/search", "/api/search?q=m-2"),
         ("/api/dead-letters", "/api/dead-letters"),
         ("/api/session", "/api/session"),
         ("/healthz", "/healthz"),
