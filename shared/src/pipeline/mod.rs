@@ -63,8 +63,9 @@ pub enum Ingested {
     },
 }
 
-/// Records that arrived longer ago waited in a queue: a request takes less.
-const WAITED_MS: EpochMillis = 10_000;
+/// Records that arrived longer ago waited in a queue: a request begins to store them sooner. Shorter than the time
+/// after which `projector` counts an event, so that it sees the events of a message in the order of storing.
+const WAITED_MS: EpochMillis = 1_500;
 
 impl Pipeline {
     /// Creates the clients for the configured table and queues.
