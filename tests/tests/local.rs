@@ -147,6 +147,9 @@ async fn a_folder_stores_each_item_once_and_is_not_read_at_startup() {
         .map(|index| 1_795_000_000_000 + index * 1000)
         .collect();
     assert_eq!(times, expected);
+    // The counters and the lookups of the search are in the same file.
+    let rollups = server.storage().rollup_items().await;
+    let stored = stored + rollups.iter().map(item::size).sum::<usize>();
     // Free pages of the file do not count.
     server.storage().instance.purge().await.unwrap();
     server.stop().await;
