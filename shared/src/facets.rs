@@ -17,6 +17,8 @@ const LONGEST_REASON: usize = 160;
 const NO_REASON: &str = "no reason given";
 /// The longest metadata of a tap that is parsed for a template, in bytes. Netcore's have 200.
 const LONGEST_METADATA: usize = 4_096;
+/// The most characters of a template's code. Longer ones are not codes.
+const LONGEST_CODE: usize = 200;
 
 /// The bot or business number.
 pub fn bot(item: &Item) -> Option<String> {
@@ -28,9 +30,15 @@ pub fn campaign(item: &Item) -> Option<String> {
     word(item, Attribute::Campaign)
 }
 
-/// The message type, in lower case: providers write `Text`, `text` and `TEXT`.
+/// The message type.
 pub fn message_type(item: &Item) -> Option<String> {
-    word(item, Attribute::MessageType).map(|word| word.to_lowercase())
+    text(item, Attribute::MessageType.name()).and_then(type_of)
+}
+
+/// A provider's word for a message type, in lower case: providers write `Text`, `text` and `TEXT`.
+pub fn type_of(word: &str) -> Option<String> {
+    let word = counters::word(&word.to_lowercase());
+    (!word.is_empty()).then_some(word)
 }
 
 /// The tags, not sorted.
@@ -79,7 +87,7 @@ pub fn template(item: &Item) -> Option<String> {
         _ => return None,
     };
     let template = counters::word(&code);
-    (!template.is_empty()).then_some(template)
+    (!template.is_empty() && code.chars().count() <= LONGEST_CODE).then_some(template)
 }
 
 fn word(item: &Item, attribute: Attribute) -> Option<String> {
@@ -122,7 +130,8 @@ mod tests {
         assert_eq!(bot(&item).unwrap(), "*********678");
         assert_eq!(campaign(&item).unwrap(), "Diwali");
         assert_eq!(message_type(&item).unwrap(), "text");
-        assert_eq!(tags(&item), ["b", "a ******* **678"]);
+        // The last digits of the longest run stay, see `phone::redact`.
+        assert_eq!(tags(&item), ["b", "a ****123 *****"]);
         let reason = reason(&item).unwrap();
         assert!(reason.starts_with("to *********678 xxx"), "{reason}");
         assert_eq!(reason.chars().count(), 160);
@@ -154,7 +163,8 @@ mod tests {
             "[",
             r#"{"templateCode":7}"#,
             r#"{"templateCode":" "}"#,
-            &format!(r#"{{"templateCode":"{}"}}"#, "x".repeat(5_000)),
+            &format!(r#"{{"templateCode":"{}"}}"#, "x".repeat(201)),
+            &format!(r#"{{"templateCode":"temp_new","x":"{}"}}"#, "x".repeat(5_000)),
         ] {
             assert_eq!(tap(none), None, "{none:.40}");
         }

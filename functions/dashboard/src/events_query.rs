@@ -212,7 +212,10 @@ impl EventsQuery {
             tag: word(&self.tag),
             campaign: word(&self.campaign),
             template: word(&self.template),
-            message_type: word(&self.message_type).map(|word| word.to_lowercase()),
+            message_type: self
+                .message_type
+                .as_deref()
+                .map(|word| facets::type_of(word).unwrap_or_default()),
             reason: self.reason.as_deref().map(facets::reason_of),
             country: self.country.map(|country| country.0.to_string()),
         })

@@ -6,9 +6,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest as _, Sha256};
 use webhook_ingest::{
     counters::{self, Counter, Progress},
-    event::{Attribute, EpochMillis, Status, state, time},
+    event::{Attribute, EpochMillis, Status, time},
     events_table::item::{CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECEIVED_AT, STATUS, STATUS_KEY, number_at},
-    personal,
+    facets,
 };
 
 use crate::{
@@ -24,8 +24,6 @@ pub(crate) const ATTRIBUTES: [&str; 3] = [
     Attribute::Click.name(),
 ];
 
-/// The most characters of a reason. A longer one is cut.
-const LONGEST_REASON: usize = 160;
 /// The most items of counts that one delta changes. A transaction has 100 items, and markers need some of them.
 const MAX_ITEMS: usize = 80;
 
@@ -137,16 +135,16 @@ impl CounterDelta {
             }
         }
         let mut subject = Subject::at(number_at(item, EVENT_TIME)?, dimensions);
-        if let Some(message_type) = text(Attribute::MessageType.name()).and_then(message_type) {
+        if let Some(message_type) = facets::message_type(item).filter(|word| !is_status(word)) {
             subject.counters.push(Counter::Kind {
                 channel: channel.clone(),
                 message_type,
             });
         }
-        if state::is_failure(&status) {
+        if let Some(reason) = facets::reason(item) {
             subject.counters.push(Counter::Failure {
                 channel: channel.clone(),
-                reason: reason(text(Attribute::Remarks.name()).unwrap_or_default()),
+                reason,
             });
         }
         if let Some((category, billable)) = price(item) {
@@ -197,12 +195,9 @@ impl Identity {
     }
 }
 
-/// The type of a message in lower case, so that `Text` and `TEXT` are one. Some gateways write the status into this
-/// field; that is not a type.
-fn message_type(word: &str) -> Option<String> {
-    let is_status = Status::from_word(word).is_ok_and(|status| !matches!(status, Status::Other(_)));
-    let word = counters::word(&word.to_lowercase());
-    (!word.is_empty() && !is_status).then_some(word)
+/// Some gateways write the status into the field of the message type.
+fn is_status(word: &str) -> bool {
+    Status::from_word(word).is_ok_and(|status| !matches!(status, Status::Other(_)))
 }
 
 /// Eight bytes are enough: a busy second has some thousand events, so a collision happens once in 10¹³
@@ -217,19 +212,6 @@ fn marker(message_id: &str, status_key: &str) -> [u8; 8] {
 
 fn first_bytes(digest: &[u8]) -> [u8; 8] {
     digest.first_chunk().copied().unwrap_or_default()
-}
-
-/// The provider's text with redacted ids of people, since counters outlive the events.
-fn reason(remarks: &str) -> String {
-    let text: String = personal::redact(remarks.trim())
-        .chars()
-        .take(LONGEST_REASON)
-        .collect();
-    if text.is_empty() {
-        "no reason given".to_owned()
-    } else {
-        text
-    }
 }
 
 /// The kind of conversation, and whether the provider charges for it; `None` if the event has no price.

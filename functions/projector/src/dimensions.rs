@@ -1,17 +1,13 @@
 //! The values by which events and messages are counted.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use webhook_ingest::{
-    counters,
-    event::Attribute,
     events_table::item::{Item, RECIPIENT},
+    facets,
 };
 
 /// The most different tags of an event or a message that are counted. Each tag of a period needs four items of a
 /// transaction's 100, and one of a league table.
 const MAX_TAGS: usize = 15;
-/// The most characters of a template's code. Longer ones are not codes.
-const MAX_TEMPLATE_CHARS: usize = 200;
 
 /// The values by which an event or a message is counted. Contains no phone numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,16 +27,14 @@ pub struct Dimensions {
 impl Dimensions {
     /// The values that an event has itself.
     pub(crate) fn of(item: &Item) -> Self {
-        let text = |name: &str| item.get(name)?.as_s().ok().map(String::as_str);
-        let word = |name: &str| text(name).map(counters::word).filter(|word| !word.is_empty());
+        let recipient = item.get(RECIPIENT).and_then(|recipient| recipient.as_s().ok());
+        let country = recipient.and_then(|recipient| phone_country::country(recipient));
         let mut dimensions = Self {
-            bot: word(Attribute::BotId.name()),
-            tags: tags(item),
-            campaign: word(Attribute::Campaign.name()),
-            template: template(item),
-            country: text(RECIPIENT)
-                .and_then(phone_country::country)
-                .map(|country| country.as_str().to_owned()),
+            bot: facets::bot(item),
+            tags: facets::tags(item),
+            campaign: facets::campaign(item),
+            template: facets::template(item),
+            country: country.map(|country| country.as_str().to_owned()),
         };
         dimensions.limit();
         dimensions
@@ -78,34 +72,10 @@ impl Dimensions {
     }
 }
 
-fn tags(item: &Item) -> Vec<String> {
-    let tags: Vec<&String> = match item.get(Attribute::Tags.name()) {
-        Some(AttributeValue::L(list)) => list.iter().filter_map(|tag| tag.as_s().ok()).collect(),
-        Some(AttributeValue::S(tag)) => vec![tag],
-        _ => Vec::new(),
-    };
-    let mut tags: Vec<String> = tags.into_iter().map(|tag| counters::word(tag)).collect();
-    tags.retain(|tag| !tag.is_empty());
-    tags
-}
-
-/// Netcore's metadata of a tap is JSON text with the code of the message's template (`templateCode`).
-fn template(item: &Item) -> Option<String> {
-    let click = item.get(Attribute::Click.name())?.as_m().ok()?;
-    let code = match click.get("metadata")? {
-        AttributeValue::S(text) => {
-            let metadata: serde_json::Value = serde_json::from_str(text).ok()?;
-            metadata.get("templateCode")?.as_str()?.to_owned()
-        }
-        AttributeValue::M(metadata) => metadata.get("templateCode")?.as_s().ok()?.clone(),
-        _ => return None,
-    };
-    let is_code = !code.trim().is_empty() && code.chars().count() <= MAX_TEMPLATE_CHARS;
-    is_code.then(|| counters::word(&code))
-}
-
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::types::AttributeValue;
+
     use super::*;
 
     fn text(t: &str) -> AttributeValue {
@@ -126,20 +96,6 @@ mod tests {
         let mut all = Dimensions::of(&many);
         all.inherit(&Dimensions::of(&tagged(vec!["a"])));
         assert_eq!((all.tags.len(), all.tags[0].as_str()), (15, "a"));
-    }
-
-    #[test]
-    fn a_tap_of_netcore_names_its_template() {
-        let metadata =
-            r#"{"msgId":"api-337-918983190458-f1","templateCode":"temp_new_promo","suggestionIndex":0}"#;
-        let click = AttributeValue::M(Item::from([("metadata".into(), text(metadata))]));
-        let of = |click: AttributeValue| Dimensions::of(&Item::from([("click".into(), click)])).template;
-        assert_eq!(of(click).as_deref(), Some("temp_new_promo"));
-        for other in ["", "{", "[]", r#"{"templateCode":7}"#, r#"{"templateCode":" "}"#] {
-            let click = AttributeValue::M(Item::from([("metadata".into(), text(other))]));
-            assert_eq!(of(click), None, "{other}");
-        }
-        assert_eq!(of(text("x")), None);
     }
 
     #[test]
