@@ -1,11 +1,11 @@
 //! Deletes events in batches, and retries those that the table leaves unprocessed.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
+use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
 use futures::{StreamExt as _, TryStreamExt as _};
-use webhook_ingest::events_table::item;
+use webhook_ingest::events_table::read::{EventKey, key_attributes};
 
 use crate::target::Target;
 
@@ -18,7 +18,7 @@ const TRIES: u32 = 10;
 /// Deletes items by key. Deleting a missing item succeeds, so the call is idempotent.
 pub(super) async fn all(
     target: &Target,
-    keys: &[(String, String)],
+    keys: &[EventKey],
     deleted: impl Fn(usize) + Copy,
 ) -> anyhow::Result<()> {
     futures::stream::iter(keys.chunks(BATCH))
@@ -32,7 +32,7 @@ pub(super) async fn all(
         .await
 }
 
-async fn batch(target: &Target, keys: &[(String, String)]) -> anyhow::Result<()> {
+async fn batch(target: &Target, keys: &[EventKey]) -> anyhow::Result<()> {
     let table = &target.storage.events_table;
     let mut wanted: Vec<WriteRequest> = keys.iter().map(request).collect::<Result<_, _>>()?;
     let mut pause = Duration::from_millis(50);
@@ -63,11 +63,9 @@ async fn batch(target: &Target, keys: &[(String, String)]) -> anyhow::Result<()>
     );
 }
 
-fn request((id, status): &(String, String)) -> anyhow::Result<WriteRequest> {
-    let key = HashMap::from([
-        (item::MESSAGE_ID.to_owned(), AttributeValue::S(id.clone())),
-        (item::STATUS_KEY.to_owned(), AttributeValue::S(status.clone())),
-    ]);
-    let delete = DeleteRequest::builder().set_key(Some(key)).build()?;
+fn request(key: &EventKey) -> anyhow::Result<WriteRequest> {
+    let delete = DeleteRequest::builder()
+        .set_key(Some(key_attributes(key)))
+        .build()?;
     Ok(WriteRequest::builder().delete_request(delete).build())
 }

@@ -6,11 +6,10 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap, HashSet, VecDeque},
-    time::Duration,
+    collections::{BinaryHeap, VecDeque},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use aws_sdk_dynamodb::{
     Client, config::http::HttpResponse, error::SdkError, operation::query::QueryError, types::AttributeValue,
 };
@@ -19,6 +18,7 @@ use webhook_ingest::{
     events_table::{
         index::{DAY_INDEX, day_partitions},
         item::{DAY_SHARD, EVENT_TIME, Item, MESSAGE_ID, STATUS_KEY, number_at},
+        read::{self, EventKey, ReadError, event_key},
     },
     operations::dynamodb,
 };
@@ -30,9 +30,6 @@ const ITEMS_OF_CALL: usize = 50;
 const CALLS: usize = 4;
 /// Calls in a row that may return nothing, because the table is throttled. The pauses between them add up to 25 s.
 const FRUITLESS_CALLS: u32 = 10;
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-
-type Key = (String, String);
 
 /// Why the index was not read.
 pub(super) enum IndexError {
@@ -53,7 +50,7 @@ impl From<SdkError<QueryError, HttpResponse>> for IndexError {
 /// A partition of the index, and its entries that are read and not returned yet.
 struct Partition {
     name: String,
-    entries: VecDeque<(i64, Key)>,
+    entries: VecDeque<(i64, EventKey)>,
     next: Option<Item>,
     is_read: bool,
 }
@@ -107,7 +104,7 @@ impl<'c> Entries<'c> {
     }
 
     /// The next keys; empty at the end of the day.
-    async fn next_keys(&mut self) -> Result<Vec<Key>, IndexError> {
+    async fn next_keys(&mut self) -> Result<Vec<EventKey>, IndexError> {
         let mut keys = Vec::with_capacity(ITEMS_OF_CALL);
         while keys.len() < ITEMS_OF_CALL {
             let Some(Reverse((_, _, index))) = self.heads.pop() else {
@@ -165,7 +162,7 @@ impl Partition {
             self.entries.extend(
                 entries
                     .iter()
-                    .filter_map(|entry| Some((number_at(entry, EVENT_TIME)?, key(entry)?))),
+                    .filter_map(|entry| Some((number_at(entry, EVENT_TIME)?, event_key(entry)?))),
             );
             self.next = answer.last_evaluated_key;
             self.is_read = self.next.is_none();
@@ -175,43 +172,13 @@ impl Partition {
 }
 
 /// The items of these keys, in this order. An event that is deleted meanwhile has no item.
-async fn get(client: &Client, table: &str, keys: Vec<Key>) -> anyhow::Result<Vec<Item>> {
-    let mut found: HashMap<Key, Item> = HashMap::new();
-    // An event that is deleted and stored again can have two entries.
-    let unique: HashSet<&Key> = keys.iter().collect();
-    let mut wanted: Vec<Item> = unique.into_iter().map(item_key).collect();
-    let (mut fruitless, mut pause) = (0, FIRST_PAUSE);
-    while !wanted.is_empty() {
-        let read = dynamodb::batch_read(client, table, wanted, None)
-            .await
-            .context("the events table does not answer")?;
-        let is_fruitless = read.items.is_empty();
-        found.extend(
-            read.items
-                .into_iter()
-                .filter_map(|item| Some((key(&item)?, item))),
-        );
-        wanted = read.unprocessed;
-        if !wanted.is_empty() && is_fruitless {
-            fruitless += 1;
-            if fruitless == FRUITLESS_CALLS {
-                bail!("the events table is throttled; run the same command again to continue");
-            }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+async fn get(client: &Client, table: &str, keys: Vec<EventKey>) -> anyhow::Result<Vec<Item>> {
+    let read = read::events(client, table, &keys, None, FRUITLESS_CALLS).await;
+    let mut found = read.map_err(|error| match error {
+        ReadError::Throttled => {
+            anyhow::anyhow!("the events table is throttled; run the same command again to continue")
         }
-    }
+        failed @ ReadError::Failed(_) => failed.into(),
+    })?;
     Ok(keys.iter().filter_map(|key| found.remove(key)).collect())
-}
-
-fn key(item: &Item) -> Option<Key> {
-    let text = |name: &str| item.get(name)?.as_s().ok().cloned();
-    Some((text(MESSAGE_ID)?, text(STATUS_KEY)?))
-}
-
-fn item_key((message_id, status_key): &Key) -> Item {
-    Item::from([
-        (MESSAGE_ID.to_owned(), AttributeValue::S(message_id.clone())),
-        (STATUS_KEY.to_owned(), AttributeValue::S(status_key.clone())),
-    ])
 }

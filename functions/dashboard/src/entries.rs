@@ -1,13 +1,10 @@
 //! Items of index entries. An index may contain only keys, so every list gets its items from the table.
 
-use std::{collections::HashMap, time::Duration};
-
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_sdk_dynamodb::Client;
 use futures::{StreamExt as _, stream};
-use tokio::time::sleep;
-use webhook_ingest::{
-    events_table::item::{EVENT_TIME, Item, MESSAGE_ID, STATUS_KEY},
-    operations::dynamodb,
+use webhook_ingest::events_table::{
+    item::{EVENT_TIME, Item, MESSAGE_ID, STATUS_KEY},
+    read::{self, EventKey},
 };
 
 use crate::{
@@ -26,10 +23,6 @@ const CALLS: usize = 4;
 /// Calls in a row that may return nothing, because the table is throttled. The pauses between them add up to
 /// 0.75 s.
 const FRUITLESS_CALLS: u32 = 5;
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-
-/// Message id and status key of an item.
-pub(crate) type Key = (String, String);
 
 /// Items of the first index entries, in the same order.
 pub(crate) struct Taken {
@@ -43,7 +36,7 @@ pub(crate) struct Taken {
 pub(crate) async fn items(
     client: &Client,
     table: &str,
-    keys: &[Key],
+    keys: &[EventKey],
     attributes: Option<&[&str]>,
     is_wanted: impl Fn(&Item) -> bool,
     budget: &mut SizeBudget,
@@ -72,51 +65,15 @@ pub(crate) async fn items(
     Ok(taken)
 }
 
-/// The items of at most [`ITEMS_OF_CALL`] keys. Reads with strong consistency: an index may be ahead of a
-/// replica of the table.
+/// The items of at most [`ITEMS_OF_CALL`] keys, in their order.
 async fn get(
     client: &Client,
     table: &str,
-    keys: &[Key],
+    keys: &[EventKey],
     attributes: Option<&[&str]>,
 ) -> Result<Vec<Option<Item>>, Refusal> {
-    let mut found: HashMap<Key, Item> = HashMap::new();
-    let mut wanted: Vec<Item> = keys.iter().map(item_key).collect();
-    let (mut fruitless, mut pause) = (0, FIRST_PAUSE);
-    loop {
-        let read = dynamodb::batch_read(client, table, wanted, attributes)
-            .await
-            .map_err(|e| refusal::of_get(&e))?;
-        let before = found.len();
-        found.extend(
-            read.items
-                .into_iter()
-                .filter_map(|item| Some((key(&item)?, item))),
-        );
-        if read.unprocessed.is_empty() {
-            return Ok(keys.iter().map(|key| found.remove(key)).collect());
-        }
-        wanted = read.unprocessed;
-        if found.len() == before {
-            fruitless += 1;
-            if fruitless == FRUITLESS_CALLS {
-                return Err(refusal::throttled());
-            }
-            sleep(pause).await;
-            pause *= 2;
-        }
-    }
-}
-
-/// The key of an item or an entry.
-pub(crate) fn key(item: &Item) -> Option<Key> {
-    let text = |name: &str| item.get(name)?.as_s().ok().cloned();
-    Some((text(MESSAGE_ID)?, text(STATUS_KEY)?))
-}
-
-fn item_key((message_id, status_key): &Key) -> Item {
-    Item::from([
-        (MESSAGE_ID.to_owned(), AttributeValue::S(message_id.clone())),
-        (STATUS_KEY.to_owned(), AttributeValue::S(status_key.clone())),
-    ])
+    let mut found = read::events(client, table, keys, attributes, FRUITLESS_CALLS)
+        .await
+        .map_err(|error| refusal::of_read(&error))?;
+    Ok(keys.iter().map(|key| found.remove(key)).collect())
 }

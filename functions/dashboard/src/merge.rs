@@ -12,10 +12,13 @@ use std::{
 use aws_sdk_dynamodb::{operation::query::builders::QueryFluentBuilder, types::AttributeValue};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
-use webhook_ingest::events_table::item::{EVENT_TIME, Item, MESSAGE_ID, STATUS_KEY, number_at};
+use webhook_ingest::events_table::{
+    item::{EVENT_TIME, Item, number_at},
+    read::{EventKey, event_key, key_attributes},
+};
 
 use crate::{
-    entries::{KEYS, Key},
+    entries::KEYS,
     refusal::{self, Refusal},
 };
 
@@ -47,7 +50,7 @@ pub(crate) struct Position {
     /// Number of the partition. The ones before it have no more entries of this time.
     pub(crate) partition: usize,
     /// Message id and status key of the last entry of this time in this partition that was read.
-    pub(crate) after: Option<Key>,
+    pub(crate) after: Option<EventKey>,
 }
 
 /// Limits for reading, and what is used of them.
@@ -106,22 +109,21 @@ pub(crate) struct Entry {
     index: usize,
     at: i64,
     /// Message id and status key.
-    pub(crate) key: Key,
+    pub(crate) key: EventKey,
 }
 
 impl Entry {
     fn read(index: usize, item: &Item) -> Option<Self> {
-        let text = |name: &str| item.get(name)?.as_s().ok().cloned();
         Some(Self {
             index,
             at: number_at(item, EVENT_TIME)?,
-            key: (text(MESSAGE_ID)?, text(STATUS_KEY)?),
+            key: event_key(item)?,
         })
     }
 }
 
 /// Time and key of an entry.
-type Read = (i64, Key);
+type Read = (i64, EventKey);
 
 struct Partition {
     number: usize,
@@ -312,13 +314,13 @@ impl<Q: Fn() -> QueryFluentBuilder> Merge<Q> {
 
     fn query(&self, partition: &Partition) -> QueryFluentBuilder {
         let key = self.source.key;
-        let start = partition.start.as_ref().map(|(at, (id, status_key))| {
-            Item::from([
+        let start = partition.start.as_ref().map(|(at, event)| {
+            let mut start = key_attributes(event);
+            start.extend([
                 (key.to_owned(), AttributeValue::S(partition.value.clone())),
                 (EVENT_TIME.to_owned(), AttributeValue::N(at.to_string())),
-                (MESSAGE_ID.to_owned(), AttributeValue::S(id.clone())),
-                (STATUS_KEY.to_owned(), AttributeValue::S(status_key.clone())),
-            ])
+            ]);
+            start
         });
         // The names of KEYS are defined by the projection.
         (self.source.query)()

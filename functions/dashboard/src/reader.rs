@@ -1,7 +1,7 @@
 //! Reads the items of a merged list until a page is full.
 
 use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder};
-use webhook_ingest::events_table::item::Item;
+use webhook_ingest::events_table::{item::Item, read::EventKey};
 
 use crate::{
     entries,
@@ -71,7 +71,7 @@ impl<'a> PageReader<'a> {
             }
             self.budget.items = self.budget.items.saturating_sub(entries.len());
             self.candidates = (self.candidates * 2).min(MAX_CANDIDATES);
-            let keys: Vec<entries::Key> = entries.iter().map(|entry| entry.key.clone()).collect();
+            let keys: Vec<EventKey> = entries.iter().map(|entry| entry.key.clone()).collect();
             let filter = self.filter;
             let taken = entries::items(
                 self.client,

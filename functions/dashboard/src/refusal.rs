@@ -7,14 +7,17 @@ use aide::{
 };
 use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
-    operation::{batch_get_item::BatchGetItemError, query::QueryError},
+    operation::query::QueryError,
 };
 use axum::{
     Json,
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
-use webhook_ingest::operations::{clients, dynamodb};
+use webhook_ingest::{
+    events_table::read::ReadError,
+    operations::{clients, dynamodb},
+};
 
 use crate::answers::Fault;
 
@@ -106,15 +109,15 @@ pub(crate) fn of_query(error: &QueryFault) -> Refusal {
     unavailable(EVENTS, error)
 }
 
-/// The error for items of the events table that could not be read.
-pub(crate) fn of_get(error: &SdkError<BatchGetItemError>) -> Refusal {
-    unavailable(EVENTS, error)
-}
-
-/// The error for items that the events table left out of its answers for too long.
-pub(crate) fn throttled() -> Refusal {
-    tracing::error!(table = EVENTS, "a table left keys unprocessed");
-    no_answer(EVENTS)
+/// The error for items of the events table that were not read.
+pub(crate) fn of_read(error: &ReadError) -> Refusal {
+    match error {
+        ReadError::Failed(error) => unavailable(EVENTS, error),
+        ReadError::Throttled => {
+            tracing::error!(table = EVENTS, "a table left keys unprocessed");
+            no_answer(EVENTS)
+        }
+    }
 }
 
 /// The error for a table that does not answer. Logs the reason.

@@ -16,6 +16,7 @@ use webhook_ingest::{
             CHANNEL, EVENT_TIME, FORMAT, Item, MESSAGE_ID, RECIPIENT, STATUS, STATUS_KEY, number_at, size,
             step,
         },
+        read::{EventKey, event_key, key_attributes},
     },
     operations::dynamodb,
 };
@@ -112,7 +113,7 @@ impl EventsTable {
         }
         let mut start = match cursor {
             None => None,
-            Some(cursor) => Some(event_key(id, cursor::read::<String>(cursor)?)),
+            Some(cursor) => Some(key_attributes(&(id.to_owned(), cursor::read::<String>(cursor)?))),
         };
         let mut budget = SizeBudget {
             entries: MAX_EVENTS,
@@ -210,7 +211,7 @@ impl EventsTable {
         attributes: Option<&[&str]>,
         budget: &mut SizeBudget,
     ) -> Result<Vec<Item>, Refusal> {
-        let keys: Vec<entries::Key> = entries.iter().filter_map(entries::key).collect();
+        let keys: Vec<EventKey> = entries.iter().filter_map(event_key).collect();
         let taken = entries::items(
             &self.client,
             &self.name,
@@ -332,14 +333,6 @@ fn name(item: &Item) -> (Option<&str>, Option<&str>) {
 fn reduce(item: &mut Item) {
     let is_failure = text(item, STATUS).is_some_and(state::is_failure);
     item.retain(|name, _| FOLDED.contains(&name.as_str()) || is_failure && name == Attribute::Remarks.name());
-}
-
-/// The key of an event in the table.
-fn event_key(message_id: &str, status_key: String) -> Item {
-    Item::from([
-        (MESSAGE_ID.to_owned(), AttributeValue::S(message_id.to_owned())),
-        (STATUS_KEY.to_owned(), AttributeValue::S(status_key)),
-    ])
 }
 
 fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {

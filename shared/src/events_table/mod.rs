@@ -3,6 +3,7 @@
 pub mod index;
 mod insert;
 pub mod item;
+pub mod read;
 pub mod rejected;
 
 use aws_sdk_dynamodb::{
