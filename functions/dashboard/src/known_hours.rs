@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_sdk_dynamodb::Client;
 use webhook_ingest::{
-    counters::{self, FOLDED, Generations, Names, PERIOD, SERIES, Scope, UPDATED_AT},
+    counters::{self, FOLDED, Generations, Names, PERIOD, Scope, UPDATED_AT},
     event::time,
     events_table::item::{Item, number_at},
 };
@@ -122,29 +122,17 @@ impl<'a> KnownHours<'a> {
     }
 
     /// An attribute of the items of a series; `None` if they are too many, or if the table does not answer.
-    async fn read(&self, series: &str, (first, last): (String, String), name: &str) -> Option<Vec<Item>> {
+    async fn read(&self, series: &str, range: (String, String), name: &str) -> Option<Vec<Item>> {
+        let query = counters::query(self.client, self.table, series, range)
+            .projection_expression("#wanted")
+            .expression_attribute_names("#wanted", name);
+        let mut read = query.into_paginator().send();
         let mut items = Vec::new();
-        let mut start = None;
         for _ in 0..MAX_PAGES {
-            let answer = self
-                .client
-                .query()
-                .table_name(self.table)
-                .key_condition_expression("#series = :series AND #period BETWEEN :first AND :last")
-                .projection_expression("#wanted")
-                .expression_attribute_names("#series", SERIES)
-                .expression_attribute_names("#period", PERIOD)
-                .expression_attribute_names("#wanted", name)
-                .expression_attribute_values(":series", AttributeValue::S(series.to_owned()))
-                .expression_attribute_values(":first", AttributeValue::S(first.clone()))
-                .expression_attribute_values(":last", AttributeValue::S(last.clone()))
-                .set_exclusive_start_key(start)
-                .send()
-                .await;
-            let answer = answer.inspect_err(|_| not_readable()).ok()?;
-            items.extend(answer.items.unwrap_or_default());
-            start = answer.last_evaluated_key;
-            if start.is_none() {
+            let page = read.next().await?.inspect_err(|_| not_readable()).ok()?;
+            let is_last = page.last_evaluated_key.is_none();
+            items.extend(page.items.unwrap_or_default());
+            if is_last {
                 return Some(items);
             }
         }

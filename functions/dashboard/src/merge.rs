@@ -12,9 +12,12 @@ use std::{
 use aws_sdk_dynamodb::{operation::query::builders::QueryFluentBuilder, types::AttributeValue};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
-use webhook_ingest::events_table::{
-    item::{EVENT_TIME, Item, number_at},
-    read::{EventKey, event_key, key_attributes},
+use webhook_ingest::{
+    events_table::{
+        item::{EVENT_TIME, Item, number_at},
+        read::{EventKey, event_key, key_attributes},
+    },
+    operations::dynamodb,
 };
 
 use crate::{
@@ -356,11 +359,10 @@ fn rest(order: Order, span: Span, number: usize, from: Option<&Position>) -> (Sp
     (rest, after.map(|key| (from.at, key)))
 }
 
-/// A query that returns only the keys of entries: other attributes may not be in the index.
+/// A new query that returns only the keys of entries: other attributes may not be in the index.
 pub(crate) fn with_keys(query: QueryFluentBuilder) -> QueryFluentBuilder {
-    let names = KEYS.map(|name| format!("#{name}"));
-    let query = query.projection_expression(names.join(", "));
-    KEYS.into_iter().fold(query, |query, name| {
-        query.expression_attribute_names(format!("#{name}"), name)
-    })
+    let (projection, names) = dynamodb::projection(KEYS);
+    query
+        .projection_expression(projection)
+        .set_expression_attribute_names(Some(names))
 }

@@ -3,7 +3,7 @@
 //! A message with events in a batch costs one query, whatever the number of its events: one read unit if they have
 //! less than 4 KB. A message that failed or that is a fallback costs a query of `recipient-index` and one for each
 //! message of the same person within 72 hours. Without that index, a fallback with its own message id is counted as a
-//! message of its own.
+//! separate message.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -214,17 +214,22 @@ impl Messages {
         ids: HashSet<String>,
         until: Instant,
     ) -> Result<(), String> {
+        let (projection, names) = dynamodb::projection(ATTRIBUTES);
+        let query = self
+            .query()
+            .consistent_read(true)
+            .projection_expression(projection)
+            .set_expression_attribute_names(Some(names))
+            .key_condition_expression(format!("#{MESSAGE_ID} = :id"))
+            .limit(i32::try_from(MAX_EVENTS).unwrap_or(i32::MAX));
         let mut calls = stream::iter(ids)
-            .map(|id| async move {
-                let query = self
-                    .query()
-                    .consistent_read(true)
-                    .key_condition_expression("#key = :key")
-                    .expression_attribute_names("#key", MESSAGE_ID)
-                    .expression_attribute_values(":key", AttributeValue::S(id.clone()))
-                    .limit(i32::try_from(MAX_EVENTS).unwrap_or(i32::MAX));
-                let (items, units) = self.send(with_attributes(query), until).await?;
-                Ok::<_, String>((id, items, units))
+            .map(|id| {
+                let query = query.clone();
+                async move {
+                    let query = query.expression_attribute_values(":id", AttributeValue::S(id.clone()));
+                    let (items, units) = self.send(query, until).await?;
+                    Ok::<_, String>((id, items, units))
+                }
             })
             .buffer_unordered(IN_FLIGHT);
         while let Some((id, items, units)) = calls.try_next().await? {
@@ -300,16 +305,6 @@ impl Messages {
             backoff.pause(why).await?;
         }
     }
-}
-
-fn with_attributes(query: QueryFluentBuilder) -> QueryFluentBuilder {
-    let placeholders: Vec<String> = (0..ATTRIBUTES.len()).map(|index| format!("#{index}")).collect();
-    let names = placeholders.iter().zip(ATTRIBUTES);
-    names
-        .fold(query, |query, (placeholder, name)| {
-            query.expression_attribute_names(placeholder, name)
-        })
-        .projection_expression(placeholders.join(","))
 }
 
 /// The person of a message, and the time of its events.

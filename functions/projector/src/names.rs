@@ -197,18 +197,10 @@ impl Registry {
     }
 
     async fn read(&self, generation: &str, day: &str) -> Result<Day, String> {
-        let (first, last) = counters::days(day, day);
-        let pages: Vec<Item> = self
-            .client
-            .query()
-            .table_name(&self.table)
+        let series = counters::names(generation);
+        let query = counters::query(&self.client, &self.table, &series, counters::days(day, day));
+        let pages: Vec<Item> = query
             .consistent_read(true)
-            .key_condition_expression("#series = :series AND #period BETWEEN :first AND :last")
-            .expression_attribute_names("#series", SERIES)
-            .expression_attribute_names("#period", PERIOD)
-            .expression_attribute_values(":series", AttributeValue::S(counters::names(generation)))
-            .expression_attribute_values(":first", AttributeValue::S(first))
-            .expression_attribute_values(":last", AttributeValue::S(last))
             .into_paginator()
             .items()
             .send()

@@ -26,6 +26,7 @@ use webhook_ingest::{
         rejected,
     },
     links::{self, Links},
+    operations::dynamodb,
 };
 
 use crate::{
@@ -203,22 +204,19 @@ fn message_id(item: &Item) -> Option<&str> {
 /// Scans a segment of the events table. A scan returns the events of a message one after the other.
 async fn read(client: &Client, table: &str, segment: i32, pages: &mpsc::Sender<Page>) -> anyhow::Result<()> {
     let messages = Messages::new(client.clone(), table.to_owned());
-    let mut scan = client
-        .scan()
-        .table_name(table)
-        .consistent_read(true)
-        .limit(PAGE_ITEMS);
     let attributes: BTreeSet<&str> = ATTRIBUTES
         .into_iter()
         .chain(messages::ATTRIBUTES)
         .chain(links::ATTRIBUTES)
         .collect();
-    let names: Vec<String> = (0..attributes.len()).map(|index| format!("#{index}")).collect();
-    for (placeholder, name) in names.iter().zip(attributes) {
-        scan = scan.expression_attribute_names(placeholder, name);
-    }
-    let mut read = scan
-        .projection_expression(names.join(","))
+    let (projection, names) = dynamodb::projection(attributes);
+    let mut read = client
+        .scan()
+        .table_name(table)
+        .consistent_read(true)
+        .limit(PAGE_ITEMS)
+        .projection_expression(projection)
+        .set_expression_attribute_names(Some(names))
         .segment(segment)
         .total_segments(SEGMENTS)
         .into_paginator()

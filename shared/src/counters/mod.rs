@@ -30,7 +30,12 @@ pub mod latency;
 pub mod league;
 mod scope;
 
-use aws_sdk_dynamodb::{Client, error::SdkError, operation::get_item::GetItemError, types::AttributeValue};
+use aws_sdk_dynamodb::{
+    Client,
+    error::SdkError,
+    operation::{get_item::GetItemError, query::builders::QueryFluentBuilder},
+    types::AttributeValue,
+};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 pub use self::{
@@ -228,6 +233,24 @@ impl Generations {
             next: text(NEXT).filter(|_| !is_dead),
         })
     }
+}
+
+/// The query for the items of a series in a range of sort keys, both included.
+pub fn query(
+    client: &Client,
+    table: &str,
+    series: &str,
+    (first, last): (String, String),
+) -> QueryFluentBuilder {
+    client
+        .query()
+        .table_name(table)
+        .key_condition_expression("#series = :series AND #period BETWEEN :first AND :last")
+        .expression_attribute_names("#series", SERIES)
+        .expression_attribute_names("#period", PERIOD)
+        .expression_attribute_values(":series", AttributeValue::S(series.to_owned()))
+        .expression_attribute_values(":first", AttributeValue::S(first))
+        .expression_attribute_values(":last", AttributeValue::S(last))
 }
 
 /// The partition key of the item of an event's marker, at one level of its path. Level 0 is the item of the

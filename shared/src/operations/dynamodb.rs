@@ -22,6 +22,17 @@ pub struct BatchRead {
     pub unprocessed: Vec<Attributes>,
 }
 
+/// A projection expression for these attributes, and the names of its placeholders: `#` and the attribute's name. The
+/// names can be reserved words.
+pub fn projection<'n>(attributes: impl IntoIterator<Item = &'n str>) -> (String, HashMap<String, String>) {
+    let names: HashMap<String, String> = attributes
+        .into_iter()
+        .map(|name| (format!("#{name}"), name.to_owned()))
+        .collect();
+    let placeholders: Vec<&str> = names.keys().map(String::as_str).collect();
+    (placeholders.join(", "), names)
+}
+
 /// Reads the items of up to 100 keys with one call and strong consistency. `None`
 /// reads all attributes:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
@@ -38,11 +49,10 @@ pub async fn batch_read(
         .set_keys(Some(keys))
         .consistent_read(true);
     if let Some(attributes) = attributes {
-        let names: Vec<String> = attributes.iter().map(|name| format!("#{name}")).collect();
-        request = request.projection_expression(names.join(", "));
-        for (placeholder, name) in names.into_iter().zip(attributes) {
-            request = request.expression_attribute_names(placeholder, *name);
-        }
+        let (projection, names) = projection(attributes.iter().copied());
+        request = request
+            .projection_expression(projection)
+            .set_expression_attribute_names(Some(names));
     }
     send(client, table, request).await
 }

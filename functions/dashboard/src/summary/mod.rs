@@ -12,12 +12,10 @@ mod totals;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder, types::AttributeValue};
+use aws_sdk_dynamodb::Client;
 use futures::future::try_join_all;
 use webhook_ingest::{
-    counters::{
-        self, Counter, FOLDED, Generations, Names, PERIOD, SERIES, Scope, UPDATED_AT, league as tables,
-    },
+    counters::{self, Counter, FOLDED, Generations, Names, PERIOD, Scope, UPDATED_AT, league as tables},
     event::{EpochMillis, time},
     events_table::item::{Item, number_at},
 };
@@ -135,7 +133,7 @@ impl Counters {
     }
 
     async fn read(&self, series: &str, range: (String, String)) -> Result<Vec<Item>, Refusal> {
-        self.query(series, range)
+        counters::query(&self.client, &self.table, series, range)
             .into_paginator()
             .items()
             .send()
@@ -151,7 +149,7 @@ impl Counters {
         range: (String, String),
         pages: usize,
     ) -> Result<Vec<Item>, Refusal> {
-        let query = self.query(series, range).scan_index_forward(false);
+        let query = counters::query(&self.client, &self.table, series, range).scan_index_forward(false);
         let mut read = query.into_paginator().send();
         let mut items = Vec::new();
         for _ in 0..pages {
@@ -160,18 +158,6 @@ impl Counters {
             items.extend(page.items.unwrap_or_default());
         }
         Ok(items)
-    }
-
-    fn query(&self, series: &str, (first, last): (String, String)) -> QueryFluentBuilder {
-        self.client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("#series = :series AND #period BETWEEN :first AND :last")
-            .expression_attribute_names("#series", SERIES)
-            .expression_attribute_names("#period", PERIOD)
-            .expression_attribute_values(":series", AttributeValue::S(series.to_owned()))
-            .expression_attribute_values(":first", AttributeValue::S(first))
-            .expression_attribute_values(":last", AttributeValue::S(last))
     }
 
     fn summed(&self, range: &Range, read: &Read) -> Summary {
