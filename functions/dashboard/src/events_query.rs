@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use webhook_ingest::{
     counters,
-    event::{Channel, Status, time},
+    event::{Channel, Status},
     facets,
 };
 
@@ -166,14 +166,13 @@ impl EventsQuery {
     fn span(&self) -> Result<(Span, (Date, Date)), Refusal> {
         let zone = self.tz.clone().unwrap_or_default();
         let beyond = || Refusal::BadRequest("the range is beyond the calendar".into());
-        let today = zone.day_of(time::now()).ok_or_else(beyond)?;
         if self.day.is_some() && (self.from.is_some() || self.to.is_some()) {
             return Err(Refusal::BadRequest("use day, or from and to, not both".into()));
         }
         let last = match (self.day, self.to) {
             (Some(day), _) => day.date(),
             (None, Some(to)) => to.day(&zone).ok_or_else(beyond)?,
-            (None, None) => today,
+            (None, None) => zone.today(),
         };
         let first = self
             .from

@@ -316,11 +316,6 @@ impl Day {
     pub(crate) fn date(self) -> jiff::civil::Date {
         self.0
     }
-
-    fn or_today_in(day: Option<Self>, zone: &jiff::tz::TimeZone) -> jiff::civil::Date {
-        let today = || jiff::Timestamp::now().to_zoned(zone.clone()).date();
-        day.map_or_else(today, |day| day.0)
-    }
 }
 
 impl SummaryQuery {
@@ -331,18 +326,14 @@ impl SummaryQuery {
 
     /// The range and its filters.
     pub(crate) fn range(&self) -> Result<Range, Refusal> {
-        let zone = self.tz.clone().map_or(jiff::tz::TimeZone::UTC, |zone| zone.0);
-        let to = Day::or_today_in(self.to, &zone);
+        let zone = self.tz.clone().unwrap_or_default();
+        let to = self.to.map_or_else(|| zone.today(), Day::date);
         let back = jiff::Span::new().days(DAYS - 1);
         let from = match self.from {
-            Some(from) => from.0,
+            Some(from) => from.date(),
             None => to.checked_sub(back).unwrap_or(to),
         };
-        let most = if zone == jiff::tz::TimeZone::UTC {
-            MAX_DAYS
-        } else {
-            MAX_ZONE_DAYS
-        };
+        let most = if zone.is_utc() { MAX_DAYS } else { MAX_ZONE_DAYS };
         if !(1..=most).contains(&days(from, to)) {
             return Err(Refusal::BadRequest(format!(
                 "from must not be after to, and the range at most {MAX_DAYS} days, or {MAX_ZONE_DAYS} in a time zone \
@@ -372,6 +363,7 @@ impl SummaryQuery {
                 .as_deref()
                 .map(|word| counters::word(Channel::from_word(word).as_str())),
             hours: self.hours != Some(Switch::False),
+            heat: true,
         })
     }
 }

@@ -33,10 +33,29 @@ impl TryFrom<String> for Zone {
 }
 
 impl Zone {
+    /// Whether its days are UTC days.
+    pub(crate) fn is_utc(&self) -> bool {
+        self.0 == TimeZone::UTC
+    }
+
+    /// The IANA name.
+    pub(crate) fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
+    }
+
+    /// The current day.
+    pub(crate) fn today(&self) -> Date {
+        Timestamp::now().to_zoned(self.0.clone()).date()
+    }
+
+    /// The local time of an instant, epoch milliseconds.
+    pub(crate) fn local(&self, at: i64) -> Option<DateTime> {
+        Some(self.0.to_datetime(Timestamp::from_millisecond(at).ok()?))
+    }
+
     /// The day of a time, epoch milliseconds.
     pub(crate) fn day_of(&self, at: i64) -> Option<Date> {
-        let at = Timestamp::from_millisecond(at).ok()?;
-        Some(self.0.to_datetime(at).date())
+        self.local(at).map(DateTime::date)
     }
 
     /// The first millisecond of a day.

@@ -80,11 +80,7 @@ impl Counters {
         };
         let (read, previous) = tokio::try_join!(self.read_range(&generation, range), previous)?;
         let mut summary = self.summed(range, &read);
-        summary.previous = previous.map(|read| {
-            let mut summary = self.summed(&before, &read);
-            summary.heat.clear();
-            Box::new(summary)
-        });
+        summary.previous = previous.map(|read| Box::new(self.summed(&before, &read)));
         Ok(summary)
     }
 
@@ -94,14 +90,14 @@ impl Counters {
         let (first, last) = range.utc_days();
         let of_days = || counters::days(&first, &last);
         let days = async {
-            if !range.is_utc() {
+            if !range.zone.is_utc() {
                 return Ok(Vec::new());
             }
             self.read(&series, of_days()).await
         };
         let quarters = async {
-            let is_short = range.days() <= MAX_DAYS_WITH_HOURS;
-            if range.is_utc() && !is_short {
+            let has_pattern = (range.hours || range.heat) && range.days() <= MAX_DAYS_WITH_HOURS;
+            if range.zone.is_utc() && !has_pattern {
                 return Ok(Vec::new());
             }
             let parts = range.parts(QUARTER_DAYS).into_iter();
@@ -110,7 +106,7 @@ impl Counters {
         };
         // The choices do not depend on the current choice.
         let choices = async {
-            if series == everything && range.is_utc() {
+            if series == everything && range.zone.is_utc() {
                 return Ok(None);
             }
             self.read(&everything, of_days()).await.map(Some)
@@ -167,7 +163,7 @@ impl Counters {
         let mut summary = Summary {
             from: range.from.to_string(),
             to: range.to.to_string(),
-            tz: range.zone_name().to_owned(),
+            tz: range.zone.name().to_owned(),
             updated_at: choices.iter().filter_map(|day| number_at(day, UPDATED_AT)).max(),
             bots: named(Names::Bots),
             folded: folded(&read.names),
@@ -192,7 +188,7 @@ impl Counters {
         let quarters: Vec<Dated> = dated(&read.quarters)
             .filter(|(at, ..)| (instants.0..instants.1).contains(at))
             .collect();
-        let all: Vec<Dated> = if range.is_utc() {
+        let all: Vec<Dated> = if range.zone.is_utc() {
             dated(&read.days).collect()
         } else {
             quarters.clone()
@@ -217,13 +213,15 @@ fn by_hour(range: &Range, quarters: impl Iterator<Item = Dated>, summary: &mut S
         let Counter::Status { channel, status } = counter else {
             continue;
         };
-        let Some(local) = range.local(at) else { continue };
+        let Some(local) = range.zone.local(at) else {
+            continue;
+        };
         let engagement = match status.as_str() {
             "read" | "opened" => Some("read"),
             "clicked" => Some("clicked"),
             _ => None,
         };
-        if let Some(status) = engagement {
+        if let Some(status) = engagement.filter(|_| range.heat) {
             let weekday = u8::try_from(local.weekday().to_monday_one_offset()).unwrap_or_default();
             let hour = u8::try_from(local.hour()).unwrap_or_default();
             *heat.entry((weekday, hour, status)).or_default() += count;

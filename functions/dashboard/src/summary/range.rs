@@ -1,10 +1,12 @@
 //! The range of an overview: days of a time zone.
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::civil::Date;
 use webhook_ingest::{
-    counters::{self, Scope},
-    event::EpochMillis,
+    counters::Scope,
+    event::{EpochMillis, time},
 };
+
+use crate::zones::Zone;
 
 /// The days and filters of an overview.
 #[derive(Debug, Clone)]
@@ -13,27 +15,19 @@ pub(crate) struct Range {
     pub(crate) from: Date,
     /// Last day of the zone.
     pub(crate) to: Date,
-    pub(crate) zone: TimeZone,
+    pub(crate) zone: Zone,
     pub(crate) scope: Scope,
     pub(crate) channel: Option<String>,
     /// Whether the answer has counts of hours.
     pub(crate) hours: bool,
+    /// Whether the answer has the weekly pattern.
+    pub(crate) heat: bool,
 }
 
 impl Range {
     /// Number of days.
     pub(crate) fn days(&self) -> i64 {
         days(self.from, self.to)
-    }
-
-    /// Whether the days are UTC days, so that the counters of days suffice.
-    pub(crate) fn is_utc(&self) -> bool {
-        self.zone == TimeZone::UTC
-    }
-
-    /// The name of the zone.
-    pub(crate) fn zone_name(&self) -> &str {
-        self.zone.iana_name().unwrap_or("UTC")
     }
 
     /// Beginning and end (exclusive), epoch milliseconds.
@@ -43,23 +37,16 @@ impl Range {
 
     /// When a day of the zone begins. A day without midnight begins at its first instant.
     fn begins(&self, day: Date) -> EpochMillis {
-        let zoned = day.to_zoned(self.zone.clone());
-        zoned.map_or(0, |zoned| zoned.timestamp().as_millisecond())
+        self.zone.start_of(day).unwrap_or_default()
     }
 
     /// The UTC days that overlap the range.
     pub(crate) fn utc_days(&self) -> (String, String) {
         let (from, to) = self.instants();
-        let day = |at: EpochMillis| {
-            counters::quarter_of(at)
-                .split_once('T')
-                .map(|(day, _)| day.to_owned())
-                .unwrap_or_default()
-        };
-        (day(from), day(to - 1))
+        (time::utc_day(from), time::utc_day(to - 1))
     }
 
-    /// The equally long range before this one, without hours.
+    /// The equally long range before this one, without hours and weekly pattern.
     pub(crate) fn previous(&self) -> Self {
         let back = jiff::Span::new().days(self.days());
         let before = |day: Date| day.checked_sub(back).unwrap_or(day);
@@ -67,14 +54,9 @@ impl Range {
             from: before(self.from),
             to: before(self.to),
             hours: false,
+            heat: false,
             ..self.clone()
         }
-    }
-
-    /// The local time of an instant.
-    pub(crate) fn local(&self, at: EpochMillis) -> Option<jiff::civil::DateTime> {
-        let at = Timestamp::from_millisecond(at).ok()?;
-        Some(self.zone.to_datetime(at))
     }
 
     /// The parts of the range for concurrent queries, at most this many days each.
@@ -113,10 +95,11 @@ mod tests {
         Range {
             from: from.parse().unwrap(),
             to: to.parse().unwrap(),
-            zone: TimeZone::get(zone).unwrap(),
+            zone: Zone::try_from(zone.to_owned()).unwrap(),
             scope: Scope::default(),
             channel: None,
             hours: true,
+            heat: true,
         }
     }
 
@@ -127,7 +110,7 @@ mod tests {
         assert_eq!(day.utc_days(), ("2026-11-19".into(), "2026-11-20".into()));
         let before = day.previous();
         assert_eq!(before.instants(), (1_795_026_600_000, 1_795_113_000_000));
-        assert!(!before.hours && !day.is_utc());
+        assert!(!before.hours && !before.heat && !day.zone.is_utc());
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl<'r> Totals<'r> {
     /// Adds a counter of a day or of a quarter of an hour.
     pub(super) fn add(&mut self, at: EpochMillis, counter: Counter, count: i64) {
         if let Counter::Status { channel, status } = &counter
-            && let Some(local) = self.range.local(at)
+            && let Some(local) = self.range.zone.local(at)
         {
             let day = (local.date().to_string(), channel.clone(), status.clone());
             *self.days.entry(day).or_default() += count;
