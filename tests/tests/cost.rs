@@ -265,9 +265,10 @@ async fn an_overview_consumes_the_estimated_read_units() {
 /// The counts of events and of their messages.
 fn deltas(items: &[Item]) -> Vec<CounterDelta> {
     let known = KnownMessages::among(items);
+    let messages = known.parsed();
     items
         .iter()
-        .flat_map(|item| CounterDelta::all(item, &known))
+        .flat_map(|item| CounterDelta::all(item, &messages))
         .collect()
 }
 
@@ -290,12 +291,13 @@ async fn counting_consumes_the_estimated_write_units() {
             item.insert("received_at".to_owned(), AttributeValue::N(at.to_string()));
         }
         let known = KnownMessages::among(&items);
+        let messages = known.parsed();
         let batches: Vec<Vec<CounterDelta>> = taken
             .chunks(batch)
             .map(|items| {
                 items
                     .iter()
-                    .flat_map(|item| CounterDelta::all(item, &known))
+                    .flat_map(|item| CounterDelta::all(item, &messages))
                     .collect()
             })
             .collect();

@@ -13,7 +13,7 @@ use webhook_ingest::{
 
 use crate::{
     dimensions::Dimensions,
-    messages::KnownMessages,
+    messages::ParsedMessages,
     progress::{self, MessageEvent},
 };
 
@@ -85,12 +85,17 @@ impl Subject {
 impl CounterDelta {
     /// The counts of an event itself, without those of its message. `None` if the item is not an event.
     pub fn of(item: &Item) -> Option<Self> {
-        Self::of_event(item, &KnownMessages::default())
+        Self::of_event(item, &ParsedMessages::default())
+    }
+
+    /// Whether an item has the attributes of an event.
+    pub(crate) fn is_event(item: &Item) -> bool {
+        Required::of(item).is_some()
     }
 
     /// The counts that an event adds: its own, and those of its message, in as few parts as transactions allow. Empty if
     /// the item is not an event.
-    pub fn all(item: &Item, known: &KnownMessages) -> Vec<Self> {
+    pub fn all(item: &Item, known: &ParsedMessages<'_>) -> Vec<Self> {
         let Some(mut first) = Self::of_event(item, known) else {
             return Vec::new();
         };
@@ -98,8 +103,7 @@ impl CounterDelta {
             return vec![first];
         };
         let journey = known.journey(event.step.message_id);
-        let events: Vec<MessageEvent<'_>> = journey.into_iter().filter_map(MessageEvent::of).collect();
-        let mut rest = progress::added(&event, &events).into_iter().peekable();
+        let mut rest = progress::added(&event, &journey).into_iter().peekable();
         let mut used = first
             .counts
             .iter()
@@ -120,21 +124,20 @@ impl CounterDelta {
         deltas
     }
 
-    fn of_event(item: &Item, known: &KnownMessages) -> Option<Self> {
-        let text = |name: &str| item.get(name)?.as_s().ok().map(String::as_str);
-        let (message_id, status_key) = (text(MESSAGE_ID)?, text(STATUS_KEY)?);
-        let channel = counters::word(text(CHANNEL)?);
-        let status = match (text(STATUS)?, text(Attribute::OpenedBy.name())) {
+    fn of_event(item: &Item, known: &ParsedMessages<'_>) -> Option<Self> {
+        let event = Required::of(item)?;
+        let channel = counters::word(event.channel);
+        let status = match (event.status, text(item, Attribute::OpenedBy.name())) {
             (status, Some(_)) if status == Status::Opened.as_str() => counters::OPENED_BY_MACHINE.to_owned(),
             (status, _) => counters::word(status),
         };
         let mut dimensions = Dimensions::of(item);
-        if let Some(answered) = text(Attribute::InReplyTo.name()) {
+        if let Some(answered) = text(item, Attribute::InReplyTo.name()) {
             for event in known.message(answered) {
-                dimensions.inherit(&Dimensions::of(event));
+                dimensions.inherit(&event.dimensions);
             }
         }
-        let mut subject = Subject::at(number_at(item, EVENT_TIME)?, dimensions);
+        let mut subject = Subject::at(event.at, dimensions);
         if let Some(message_type) = facets::message_type(item).filter(|word| !is_status(word)) {
             subject.counters.push(Counter::Kind {
                 channel: channel.clone(),
@@ -147,11 +150,11 @@ impl CounterDelta {
                 reason,
             });
         }
-        if let Some((category, billable)) = price(item) {
+        if let Some(price) = Price::of(item) {
             subject.counters.push(Counter::Billing {
                 channel: channel.clone(),
-                category: category.unwrap_or_else(|| "uncategorised".to_owned()),
-                billable,
+                category: price.category.unwrap_or_else(|| "uncategorised".to_owned()),
+                billable: price.billable,
                 status: status.clone(),
             });
         }
@@ -159,13 +162,40 @@ impl CounterDelta {
         subject.counters.sort_unstable();
         Some(Self {
             identity: Identity {
-                received_at: number_at(item, RECEIVED_AT)?,
-                marker: marker(message_id, status_key),
+                received_at: event.received_at,
+                marker: marker(event.message_id, event.status_key),
             },
             counts: vec![(subject, 1)],
             is_event: true,
         })
     }
+}
+
+/// The attributes that every event has.
+struct Required<'i> {
+    message_id: &'i str,
+    status_key: &'i str,
+    channel: &'i str,
+    status: &'i str,
+    at: EpochMillis,
+    received_at: EpochMillis,
+}
+
+impl<'i> Required<'i> {
+    fn of(item: &'i Item) -> Option<Self> {
+        Some(Self {
+            message_id: text(item, MESSAGE_ID)?,
+            status_key: text(item, STATUS_KEY)?,
+            channel: text(item, CHANNEL)?,
+            status: text(item, STATUS)?,
+            at: number_at(item, EVENT_TIME)?,
+            received_at: number_at(item, RECEIVED_AT)?,
+        })
+    }
+}
+
+fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
+    item.get(name)?.as_s().ok().map(String::as_str)
 }
 
 /// Moves counts until the items of a delta are used up. A delta gets at least one.
@@ -214,20 +244,30 @@ fn first_bytes(digest: &[u8]) -> [u8; 8] {
     digest.first_chunk().copied().unwrap_or_default()
 }
 
-/// The kind of conversation, and whether the provider charges for it; `None` if the event has no price.
-pub(crate) fn price(item: &Item) -> Option<(Option<String>, bool)> {
-    let pricing = item.get(Attribute::Pricing.name())?.as_m().ok()?;
-    let billable = match pricing.get("billable") {
-        Some(AttributeValue::Bool(b)) => *b,
-        Some(AttributeValue::S(text)) => text.eq_ignore_ascii_case("true") || text == "1",
-        Some(AttributeValue::N(number)) => number == "1",
-        _ => return None,
-    };
-    let category = pricing.get("category").and_then(|c| c.as_s().ok());
-    Some((
-        category.filter(|c| !c.is_empty()).map(|c| counters::word(c)),
-        billable,
-    ))
+/// The price of an event.
+pub(crate) struct Price {
+    /// The provider's word for the kind of conversation.
+    pub(crate) category: Option<String>,
+    /// Whether the provider charges for it.
+    pub(crate) billable: bool,
+}
+
+impl Price {
+    /// `None` if the event has no price.
+    pub(crate) fn of(item: &Item) -> Option<Self> {
+        let pricing = item.get(Attribute::Pricing.name())?.as_m().ok()?;
+        let billable = match pricing.get("billable") {
+            Some(AttributeValue::Bool(b)) => *b,
+            Some(AttributeValue::S(text)) => text.eq_ignore_ascii_case("true") || text == "1",
+            Some(AttributeValue::N(number)) => number == "1",
+            _ => return None,
+        };
+        let category = text(pricing, "category").filter(|category| !category.is_empty());
+        Some(Self {
+            category: category.map(counters::word),
+            billable,
+        })
+    }
 }
 
 #[cfg(test)]

@@ -240,8 +240,9 @@ impl Projector {
                 return (None, events.iter().map(|(index, _)| *index).collect(), 0.0);
             }
         };
+        let messages = known.parsed();
         let of_events = events.iter().flat_map(|(index, item)| {
-            let deltas = CounterDelta::all(item, &known).into_iter();
+            let deltas = CounterDelta::all(item, &messages).into_iter();
             deltas.map(|delta| (delta, *index))
         });
         let (deltas, indexes) = of_events.unzip();
@@ -340,17 +341,18 @@ impl Batch {
         let mut batch = Self::default();
         for (index, record) in records.iter().enumerate() {
             match event_name(record) {
-                Some("INSERT") => {
-                    let item = image(record);
-                    if let Some(item) = item.clone().filter(|item| CounterDelta::of(item).is_some()) {
+                Some("INSERT") => match image(record) {
+                    Some(item) if CounterDelta::is_event(&item) => {
                         batch.links.add(&item);
                         batch.events.push((index, item));
-                    } else if !item.as_ref().is_some_and(rejected::is_marker) {
+                    }
+                    Some(item) if rejected::is_marker(&item) => {}
+                    _ => {
                         let why =
                             "the record is not an event: a key, a channel, a status or a time is missing";
                         batch.uncountable.insert(index, why.to_owned());
                     }
-                }
+                },
                 // Events never change, and counted events stay counted.
                 Some("MODIFY" | "REMOVE") => {}
                 _ => {

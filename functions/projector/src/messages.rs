@@ -111,20 +111,41 @@ impl KnownMessages {
         }
     }
 
-    /// The events of a message and of the messages of its journey.
-    pub(crate) fn journey(&self, id: &str) -> Vec<&Item> {
-        let others = self.others.get(id).into_iter().flatten();
-        let ids = others.map(String::as_str).chain([id]);
-        ids.filter_map(|id| self.events.get(id)).flatten().collect()
+    /// The same messages, with each event parsed once.
+    pub fn parsed(&self) -> ParsedMessages<'_> {
+        let events = self.events.iter();
+        let events =
+            events.map(|(id, items)| (id.as_str(), items.iter().filter_map(MessageEvent::of).collect()));
+        ParsedMessages {
+            events: events.collect(),
+            others: Some(&self.others),
+        }
     }
 
     /// The events of a message.
-    pub(crate) fn message(&self, id: &str) -> &[Item] {
+    fn message(&self, id: &str) -> &[Item] {
         self.events.get(id).map_or(&[], Vec::as_slice)
     }
+}
 
-    fn parsed(&self, id: &str) -> Vec<MessageEvent<'_>> {
-        self.message(id).iter().filter_map(MessageEvent::of).collect()
+/// Parsed events of messages.
+#[derive(Default)]
+pub struct ParsedMessages<'k> {
+    events: HashMap<&'k str, Vec<MessageEvent<'k>>>,
+    others: Option<&'k HashMap<String, BTreeSet<String>>>,
+}
+
+impl<'k> ParsedMessages<'k> {
+    /// The events of a message and of the messages of its journey.
+    pub(crate) fn journey(&self, id: &str) -> Vec<&MessageEvent<'k>> {
+        let others = self.others.and_then(|others| others.get(id));
+        let others = others.into_iter().flatten().map(String::as_str);
+        others.chain([id]).flat_map(|id| self.message(id)).collect()
+    }
+
+    /// The events of a message.
+    pub(crate) fn message(&self, id: &str) -> &[MessageEvent<'k>] {
+        self.events.get(id).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -181,7 +202,7 @@ impl Messages {
         if self.lacks_index.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let failed = own.into_iter().filter(|id| may_have_others(&known.parsed(id)));
+        let failed = own.into_iter().filter(|id| may_have_others(known.message(id)));
         let failed: Vec<(String, Person)> = failed
             .filter_map(|id| Some((id.clone(), Person::of(known.message(&id))?)))
             .collect();

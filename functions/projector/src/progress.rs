@@ -18,14 +18,15 @@ use webhook_ingest::{
 };
 
 use crate::{
-    counter_delta::{Subject, price},
+    counter_delta::{Price, Subject},
     dimensions::Dimensions,
 };
 
 /// One event of a message.
 pub(crate) struct MessageEvent<'i> {
     pub(crate) step: Step<'i>,
-    item: &'i Item,
+    pub(crate) dimensions: Dimensions,
+    price: Option<Price>,
     /// When it was stored, and its key.
     order: (EpochMillis, &'i str, &'i str),
 }
@@ -39,7 +40,8 @@ impl<'i> MessageEvent<'i> {
         Some(Self {
             order: (stored_at, step.message_id, status_key),
             step,
-            item,
+            dimensions: Dimensions::of(item),
+            price: Price::of(item),
         })
     }
 
@@ -63,8 +65,9 @@ enum Count {
 
 /// The counts that an event adds to those of the events before it. `events` are those of its message and of messages
 /// that belong to it, in any order, with or without the event itself.
-pub(crate) fn added<'e>(event: &'e MessageEvent<'e>, events: &'e [MessageEvent<'e>]) -> Vec<(Subject, i64)> {
-    let mut before: Vec<&MessageEvent<'_>> = events.iter().filter(|other| other.is_before(event)).collect();
+pub(crate) fn added(event: &MessageEvent<'_>, events: &[&MessageEvent<'_>]) -> Vec<(Subject, i64)> {
+    let earlier = events.iter().copied().filter(|other| other.is_before(event));
+    let mut before: Vec<&MessageEvent<'_>> = earlier.collect();
     let mut counts = counted(&before)
         .into_iter()
         .map(|counted| (counted, -1))
@@ -112,7 +115,7 @@ fn counted(events: &[&MessageEvent<'_>]) -> Vec<Counted> {
     };
     let mut dimensions = Dimensions::default();
     for event in &events {
-        dimensions.inherit(&Dimensions::of(event.item));
+        dimensions.inherit(&event.dimensions);
     }
     let clicked = |channel: Option<&str>| {
         let mut taps = events.iter().filter(|event| event.has(&Status::Clicked));
@@ -203,15 +206,15 @@ fn progress(reached: &str, clicked: bool) -> Vec<Progress> {
 
 /// What a provider may charge for a message on one channel.
 fn charges(leg: &[&MessageEvent<'_>], reached: &str, at: EpochMillis, counts: &mut Counts<'_>) {
-    let prices: Vec<(Option<String>, bool)> = leg.iter().filter_map(|event| price(event.item)).collect();
+    let prices = || leg.iter().filter_map(|event| event.price.as_ref());
     // Providers repeat the price in each event. One event that says so is enough for a free message.
-    if prices.iter().any(|(_, billable)| !billable) {
+    if prices().any(|price| !price.billable) {
         return;
     }
     let Some(event) = leg.first() else { return };
     let has_arrived = matches!(reached, "delivered" | "read");
     let was_sent = has_arrived || leg.iter().any(|event| event.has(&Status::Sent));
-    let category = prices.into_iter().find_map(|(category, _)| category);
+    let category = prices().find_map(|price| price.category.clone());
     let country = counts.dimensions.country.clone();
     let charge = |charged| Counter::Charge {
         channel: counters::word(event.step.update.channel.as_str()),
@@ -270,19 +273,21 @@ fn fallback(events: &[&MessageEvent<'_>], first: &str, counts: &mut Counts<'_>) 
 
 /// Whether other messages may belong to the message with these events: one that failed has perhaps a fallback, and a
 /// fallback has a message that failed.
-pub(crate) fn may_have_others(events: &[MessageEvent<'_>]) -> bool {
-    let channels = events.iter().map(|event| &event.step.update.channel);
-    let is_continued = |event: &MessageEvent<'_>| {
-        let last = event.item.get(Attribute::LastChannel.name());
+pub(crate) fn may_have_others(events: &[Item]) -> bool {
+    let steps: Vec<(&Item, Step<'_>)> = events
+        .iter()
+        .filter_map(|item| Some((item, item::step(item)?)))
+        .collect();
+    let is_continued = |item: &Item, step: &Step<'_>| {
+        let last = item.get(Attribute::LastChannel.name());
         last.and_then(|last| last.as_s().ok())
-            .is_some_and(|last| !last.is_empty() && *last != event.step.update.channel.as_str())
+            .is_some_and(|last| !last.is_empty() && *last != step.update.channel.as_str())
     };
-    events.iter().any(|event| {
-        !event.step.is_incoming()
-            && (state::is_failure(event.step.update.status.as_str()) || is_continued(event))
-    }) || channels
-        .clone()
-        .any(|channel| Some(channel) != channels.clone().next())
+    let first = steps.first().map(|(_, step)| &step.update.channel);
+    steps.iter().any(|(item, step)| {
+        let is_failure = state::is_failure(step.update.status.as_str());
+        !step.is_incoming() && (is_failure || is_continued(item, step)) || Some(&step.update.channel) != first
+    })
 }
 
 #[cfg(test)]

@@ -186,11 +186,12 @@ impl Page {
             .await
             .map_err(anyhow::Error::msg)
             .context("the events table could not be read")?;
+        let messages = known.parsed();
         Ok(Self {
             items: items.len(),
             deltas: items
                 .iter()
-                .flat_map(|item| CounterDelta::all(item, &known))
+                .flat_map(|item| CounterDelta::all(item, &messages))
                 .collect(),
             links,
         })
