@@ -11,6 +11,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::cast_precision_loss,
+    clippy::indexing_slicing,
     reason = "a benchmark that cannot run must fail"
 )]
 

@@ -94,13 +94,6 @@ export function days(from, to) {
   return Array.from({ length: Math.max(0, daysIn(from, to)) }, (_, index) => dayPlus(from, index));
 }
 
-/** Whether a search text looks like a phone number and not like an id. */
-export const looksLikeNumber = (text) => /^[\d+\s-]+$/.test(text) && /\d/.test(text);
-
-/** Whether a search text looks like a person: a number, an e-mail address, a WhatsApp user id, or one of these with its kind. */
-export const looksLikePerson = (text) =>
-  looksLikeNumber(text) || /^(whatsapp|mailto|tel):\S+$/i.test(text) || /^[^\s@]+@[^\s@]+$/.test(text) || /^[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]+$/.test(text);
-
 /** What kind of id names a person. */
 export const personKind = (id) => {
   if (id.startsWith("mailto:")) return "E-mail address";

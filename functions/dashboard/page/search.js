@@ -1,9 +1,9 @@
 // The search: one field for everything that a customer's system knows. Shows what was found, and of which kind.
 
-import { ApiError, get, latest } from "./api.js";
+import { get, latest } from "./api.js";
 import { fill, h, untrusted } from "./dom.js";
 import { messageLink, numberLink } from "./events.js";
-import { looksLikePerson, plural, when } from "./format.js";
+import { plural, when } from "./format.js";
 import { eventsHash } from "./links.js";
 import { empty, into } from "./states.js";
 import { chip } from "./status.js";
@@ -26,23 +26,12 @@ export function mount({ main, signal, replace, announce }) {
   const body = h("div", { class: "results" });
   fill(main, h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Search")), body);
 
-  /** Without the search, the form of a text decides between a person and a message. */
-  const byForm = (text) => replace(looksLikePerson(text) ? "number" : "message", text);
-
-  const ask = (text) => async (inner) => {
-    try {
-      return await get("api/search", { q: text, limit: LIMIT }, { signal: inner });
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return null;
-      throw error;
-    }
-  };
+  const ask = (text) => (inner) => get("api/search", { q: text, limit: LIMIT }, { signal: inner });
 
   return {
     update({ id }) {
       fill(body);
       into(body, "the search", run, ask(id), (answer) => {
-        if (!answer) return byForm(id);
         const [only] = answer.found;
         if (answer.found.length === 1 && (only.kind === "message" || !leftOut(answer))) {
           if (only.kind === "recipient" && openable(only.recipient)) return replace("number", only.recipient);

@@ -37,21 +37,9 @@ pub(crate) struct KnownHours<'a> {
 impl<'a> KnownHours<'a> {
     /// The counters for a filter; `None` if it has no tag and no bot, or if nothing was counted recently.
     pub(crate) async fn of(client: &'a Client, table: &'a str, filter: &EventFilter) -> Option<Self> {
-        let (kind, scope) = match (&filter.tag, &filter.bot) {
-            (Some(tag), _) => (
-                Names::Tags,
-                Scope {
-                    tag: Some(tag.clone()),
-                    ..Scope::default()
-                },
-            ),
-            (None, Some(bot)) => (
-                Names::Bots,
-                Scope {
-                    bot: Some(bot.clone()),
-                    ..Scope::default()
-                },
-            ),
+        let (kind, name) = match (&filter.tag, &filter.bot) {
+            (Some(tag), _) => (Names::Tags, tag),
+            (None, Some(bot)) => (Names::Bots, bot),
             (None, None) => return None,
         };
         if table.is_empty() {
@@ -62,7 +50,7 @@ impl<'a> KnownHours<'a> {
         let mut known = Self {
             client,
             table,
-            series: scope.series(&generation),
+            series: Scope::of(kind, name).series(&generation),
             generation,
             kind,
             counted_to: 0,

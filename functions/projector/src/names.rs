@@ -429,52 +429,29 @@ fn entry(subject: &Subject, mut has: impl FnMut(Names, &str) -> bool) -> Entry {
     let values = &subject.dimensions;
     let bot = values.bot.as_ref().map(|bot| word(Names::Bots, bot));
     let tags: BTreeSet<String> = values.tags.iter().map(|tag| word(Names::Tags, tag)).collect();
-    let campaign = values.campaign.as_ref().map(|name| word(Names::Campaigns, name));
-    let template = values.template.as_ref().map(|name| word(Names::Templates, name));
-    let country = values.country.as_ref().map(|name| word(Names::Countries, name));
-    let rows = [
-        (Names::Bots, &bot),
-        (Names::Campaigns, &campaign),
-        (Names::Templates, &template),
-        (Names::Countries, &country),
+    let single = [
+        (Names::Campaigns, &values.campaign),
+        (Names::Templates, &values.template),
+        (Names::Countries, &values.country),
     ];
-    let rows = rows
+    let single = single
         .into_iter()
-        .filter_map(|(kind, name)| Some((kind, name.clone()?)));
-    let rows = rows
+        .filter_map(|(kind, name)| Some((kind, word(kind, name.as_ref()?))));
+    let rows: BTreeSet<(Names, String)> = single
+        .chain(bot.iter().map(|bot| (Names::Bots, bot.clone())))
         .chain(tags.iter().map(|tag| (Names::Tags, tag.clone())))
         .collect();
-    let mut scopes = BTreeSet::from([Scope::default()]);
-    for tag in tags {
+    let of_rows = rows.iter().map(|(kind, name)| Scope::of(*kind, name));
+    let mut scopes: BTreeSet<Scope> = of_rows.chain([Scope::default()]).collect();
+    for tag in tags.iter().filter(|_| bot.is_some()) {
         let pair = Scope {
             bot: bot.clone(),
-            tag: Some(tag.clone()),
-            ..Scope::default()
+            ..Scope::of(Names::Tags, tag)
         };
-        if bot.is_some() && has(Names::Pairs, &digest(&pair)) {
+        if has(Names::Pairs, &digest(&pair)) {
             scopes.insert(pair);
         }
-        scopes.insert(Scope {
-            tag: Some(tag),
-            ..Scope::default()
-        });
     }
-    scopes.insert(Scope {
-        bot,
-        ..Scope::default()
-    });
-    scopes.insert(Scope {
-        campaign,
-        ..Scope::default()
-    });
-    scopes.insert(Scope {
-        template,
-        ..Scope::default()
-    });
-    scopes.insert(Scope {
-        country,
-        ..Scope::default()
-    });
     Entry {
         day: subject.day.clone(),
         quarter: subject.quarter.clone(),

@@ -1,6 +1,6 @@
 //! The series of counters: which events a series counts.
 
-use super::escaped;
+use super::{Names, escaped};
 
 /// The events that a series counts. Only a bot and a tag are combined.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -18,6 +18,27 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// Only events with a name of a kind. Everything, for a kind without series.
+    pub fn of(kind: Names, name: &str) -> Self {
+        let mut scope = Self::default();
+        let part = match kind {
+            Names::Bots => &mut scope.bot,
+            Names::Tags => &mut scope.tag,
+            Names::Campaigns => &mut scope.campaign,
+            Names::Templates => &mut scope.template,
+            Names::Countries => &mut scope.country,
+            Names::Channels
+            | Names::Pairs
+            | Names::Statuses
+            | Names::MessageTypes
+            | Names::Reasons
+            | Names::Prices
+            | Names::Charges => return scope,
+        };
+        *part = Some(name.to_owned());
+        scope
+    }
+
     /// The partition key of this scope's counters.
     pub fn series(&self, generation: &str) -> String {
         let parts: Vec<String> = [
