@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     counters,
     event::{Attribute, state},
-    events_table::item::{Item, STATUS},
+    events_table::item::{Item, STATUS, text_at},
     personal,
 };
 
@@ -32,7 +32,7 @@ pub fn campaign(item: &Item) -> Option<String> {
 
 /// The message type.
 pub fn message_type(item: &Item) -> Option<String> {
-    text(item, Attribute::MessageType.name()).and_then(type_of)
+    text_at(item, Attribute::MessageType.name()).and_then(type_of)
 }
 
 /// A provider's word for a message type, in lower case: providers write `Text`, `text` and `TEXT`.
@@ -57,8 +57,8 @@ pub fn tags(item: &Item) -> Vec<String> {
 
 /// The reason, if the event is a failure.
 pub fn reason(item: &Item) -> Option<String> {
-    let is_failure = text(item, STATUS).is_some_and(state::is_failure);
-    is_failure.then(|| reason_of(text(item, Attribute::Remarks.name()).unwrap_or_default()))
+    let is_failure = text_at(item, STATUS).is_some_and(state::is_failure);
+    is_failure.then(|| reason_of(text_at(item, Attribute::Remarks.name()).unwrap_or_default()))
 }
 
 /// The reason in the provider's text.
@@ -91,12 +91,8 @@ pub fn template(item: &Item) -> Option<String> {
 }
 
 fn word(item: &Item, attribute: Attribute) -> Option<String> {
-    let word = counters::word(text(item, attribute.name())?);
+    let word = counters::word(text_at(item, attribute.name())?);
     (!word.is_empty()).then_some(word)
-}
-
-fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
-    item.get(name)?.as_s().ok().map(String::as_str)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use webhook_ingest::{
         index::RECIPIENT_INDEX,
         item::{
             CHANNEL, EVENT_TIME, FORMAT, Item, MESSAGE_ID, RECIPIENT, STATUS, STATUS_KEY, number_at, size,
-            step,
+            step, text_at,
         },
         read::{EventKey, event_key, key_attributes},
     },
@@ -138,7 +138,7 @@ impl EventsTable {
             }
         }
         if is_full || start.is_some() {
-            let last = read.items.last().and_then(|item| text(item, STATUS_KEY));
+            let last = read.items.last().and_then(|item| text_at(item, STATUS_KEY));
             read.cursor = last.map(|key| cursor::write(&key));
         }
         Ok(read)
@@ -227,7 +227,7 @@ impl EventsTable {
 
     /// Events that are related to a message. Empty if the table has no recipient index.
     pub(crate) async fn related(&self, id: &str, events: &[Item]) -> Result<RelatedEvents, Refusal> {
-        let Some(number) = events.iter().find_map(|item| text(item, RECIPIENT)) else {
+        let Some(number) = events.iter().find_map(|item| text_at(item, RECIPIENT)) else {
             return Ok(RelatedEvents::default());
         };
         let times = || events.iter().filter_map(|item| number_at(item, EVENT_TIME));
@@ -242,7 +242,7 @@ impl EventsTable {
         match answer {
             Ok(answer) => {
                 let mut entries = answer.items.unwrap_or_default();
-                entries.retain(|entry| text(entry, MESSAGE_ID) != Some(id));
+                entries.retain(|entry| text_at(entry, MESSAGE_ID) != Some(id));
                 let mut budget = NEARBY;
                 let items = self.items(&entries, None, &mut budget).await?;
                 Ok(related(id, events, items))
@@ -272,14 +272,14 @@ impl EventsTable {
             let query = self.near(id, first.saturating_sub(LINK_WINDOW_MS), first);
             query.scan_index_forward(false)
         });
-        let of_part: BTreeSet<_> = part.items.iter().map(name).collect();
+        let of_part: BTreeSet<_> = part.items.iter().map(event_key).collect();
         let mut neighbors = Vec::new();
         // One budget for all ids.
         let mut budget = NEARBY;
         for query in newer.chain(older) {
             let answer = query.send().await.map_err(|e| refusal::of_query(&e))?;
             let mut entries = answer.items.unwrap_or_default();
-            entries.retain(|entry| !of_part.contains(&name(entry)));
+            entries.retain(|entry| !of_part.contains(&event_key(entry)));
             neighbors.extend(self.items(&entries, Some(&JOURNEY), &mut budget).await?);
         }
         Ok(neighbors)
@@ -314,27 +314,18 @@ fn related(id: &str, own: &[Item], candidates: Vec<Item>) -> RelatedEvents {
         .partition(|item| step(item).is_some_and(|step| journey::continues(&own, &step)));
     let ids: BTreeSet<&str> = linked
         .iter()
-        .filter_map(|item| text(item, MESSAGE_ID))
+        .filter_map(|item| text_at(item, MESSAGE_ID))
         .chain([id])
         .collect();
     let answers = others
         .into_iter()
-        .filter(|item| text(item, Attribute::InReplyTo.name()).is_some_and(|to| ids.contains(to)))
+        .filter(|item| text_at(item, Attribute::InReplyTo.name()).is_some_and(|to| ids.contains(to)))
         .collect();
     RelatedEvents { linked, answers }
 }
 
-/// The key of an event.
-fn name(item: &Item) -> (Option<&str>, Option<&str>) {
-    (text(item, MESSAGE_ID), text(item, STATUS_KEY))
-}
-
 /// Removes all attributes except those that determine the state, and the reason of a failure.
 fn reduce(item: &mut Item) {
-    let is_failure = text(item, STATUS).is_some_and(state::is_failure);
+    let is_failure = text_at(item, STATUS).is_some_and(state::is_failure);
     item.retain(|name, _| FOLDED.contains(&name.as_str()) || is_failure && name == Attribute::Remarks.name());
-}
-
-fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
-    item.get(name)?.as_s().ok().map(String::as_str)
 }

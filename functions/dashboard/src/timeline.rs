@@ -7,7 +7,7 @@ use webhook_ingest::{
     },
     events_table::item::{
         CHANNEL, EVENT_TIME, Item, MESSAGE_ID, PROVIDER, RECIPIENT, STATUS, number_at, status_update, step,
-        to_json,
+        text_at, to_json,
     },
 };
 
@@ -47,7 +47,7 @@ pub(crate) fn size(item: &Item) -> usize {
 pub(crate) fn size_with_outcome(item: &Item) -> usize {
     let named = [MESSAGE_ID, CHANNEL, STATUS]
         .iter()
-        .filter_map(|name| text(item, name));
+        .filter_map(|name| text_at(item, name));
     let words: usize = named
         .map(|text| sizes::delivered(&serde_json::Value::from(text).to_string()))
         .sum();
@@ -187,8 +187,4 @@ fn outcome(leg: &MessageLeg) -> Outcome {
 /// The bytes of an answer that a leg takes.
 fn size_of_leg(leg: &JourneyLeg) -> usize {
     serde_json::to_string(leg).map_or(usize::MAX, |text| sizes::delivered(&text) + 1)
-}
-
-fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
-    item.get(name)?.as_s().ok().map(String::as_str)
 }

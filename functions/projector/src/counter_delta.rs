@@ -7,7 +7,9 @@ use sha2::{Digest as _, Sha256};
 use webhook_ingest::{
     counters::{self, Counter, Progress},
     event::{Attribute, EpochMillis, Status, time},
-    events_table::item::{CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECEIVED_AT, STATUS, STATUS_KEY, number_at},
+    events_table::item::{
+        CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECEIVED_AT, STATUS, STATUS_KEY, number_at, text_at,
+    },
     facets,
 };
 
@@ -127,12 +129,12 @@ impl CounterDelta {
     fn of_event(item: &Item, known: &ParsedMessages<'_>) -> Option<Self> {
         let event = Required::of(item)?;
         let channel = counters::word(event.channel);
-        let status = match (event.status, text(item, Attribute::OpenedBy.name())) {
+        let status = match (event.status, text_at(item, Attribute::OpenedBy.name())) {
             (status, Some(_)) if status == Status::Opened.as_str() => counters::OPENED_BY_MACHINE.to_owned(),
             (status, _) => counters::word(status),
         };
         let mut dimensions = Dimensions::of(item);
-        if let Some(answered) = text(item, Attribute::InReplyTo.name()) {
+        if let Some(answered) = text_at(item, Attribute::InReplyTo.name()) {
             for event in known.message(answered) {
                 dimensions.inherit(&event.dimensions);
             }
@@ -184,18 +186,14 @@ struct Required<'i> {
 impl<'i> Required<'i> {
     fn of(item: &'i Item) -> Option<Self> {
         Some(Self {
-            message_id: text(item, MESSAGE_ID)?,
-            status_key: text(item, STATUS_KEY)?,
-            channel: text(item, CHANNEL)?,
-            status: text(item, STATUS)?,
+            message_id: text_at(item, MESSAGE_ID)?,
+            status_key: text_at(item, STATUS_KEY)?,
+            channel: text_at(item, CHANNEL)?,
+            status: text_at(item, STATUS)?,
             at: number_at(item, EVENT_TIME)?,
             received_at: number_at(item, RECEIVED_AT)?,
         })
     }
-}
-
-fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
-    item.get(name)?.as_s().ok().map(String::as_str)
 }
 
 /// Moves counts until the items of a delta are used up. A delta gets at least one.
@@ -262,7 +260,7 @@ impl Price {
             Some(AttributeValue::N(number)) => number == "1",
             _ => return None,
         };
-        let category = text(pricing, "category").filter(|category| !category.is_empty());
+        let category = text_at(pricing, "category").filter(|category| !category.is_empty());
         Some(Self {
             category: category.map(counters::word),
             billable,

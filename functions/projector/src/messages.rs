@@ -29,7 +29,7 @@ use webhook_ingest::{
         index::RECIPIENT_INDEX,
         item::{
             self, CHANNEL, EVENT_TIME, FORMAT, Item, MESSAGE_ID, RECEIVED_AT, RECIPIENT, STATUS, STATUS_KEY,
-            STORED_AT, number_at,
+            STORED_AT, number_at, text_at,
         },
     },
     operations::{clients, dynamodb},
@@ -93,16 +93,15 @@ pub struct KnownMessages {
 impl KnownMessages {
     /// The messages whose events are all among these, without those of their journeys.
     pub fn among(items: &[Item]) -> Self {
-        let text = |item: &Item, name: &str| item.get(name)?.as_s().ok().cloned();
         let mut events: HashMap<String, Vec<Item>> = HashMap::new();
         for item in items {
-            if let Some(id) = text(item, MESSAGE_ID) {
-                events.entry(id).or_default().push(item.clone());
+            if let Some(id) = text_at(item, MESSAGE_ID) {
+                events.entry(id.to_owned()).or_default().push(item.clone());
             }
         }
         for of_message in events.values_mut() {
             // As a query returns them.
-            of_message.sort_by_key(|item| text(item, STATUS_KEY));
+            of_message.sort_by(|one, other| text_at(one, STATUS_KEY).cmp(&text_at(other, STATUS_KEY)));
             of_message.truncate(MAX_EVENTS);
         }
         Self {

@@ -199,7 +199,7 @@ impl Page {
 }
 
 fn message_id(item: &Item) -> Option<&str> {
-    item.get(MESSAGE_ID)?.as_s().ok().map(String::as_str)
+    item::text_at(item, MESSAGE_ID)
 }
 
 /// Scans a segment of the events table. A scan returns the events of a message one after the other.

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::{
 use tokio::time::sleep;
 
 use crate::{
-    events_table::item::{Item, MESSAGE_ID, STATUS_KEY},
+    events_table::item::{Item, MESSAGE_ID, STATUS_KEY, text_at},
     operations::dynamodb,
 };
 
@@ -24,7 +24,7 @@ pub type EventKey = (String, String);
 
 /// The key of an item or of an entry of an index.
 pub fn event_key(item: &Item) -> Option<EventKey> {
-    let text = |name: &str| item.get(name)?.as_s().ok().cloned();
+    let text = |name| text_at(item, name).map(str::to_owned);
     Some((text(MESSAGE_ID)?, text(STATUS_KEY)?))
 }
 

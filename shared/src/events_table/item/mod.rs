@@ -221,6 +221,11 @@ pub fn number_at(item: &Item, name: &str) -> Option<i64> {
     item.get(name)?.as_n().ok()?.parse().ok()
 }
 
+/// A text attribute.
+pub fn text_at<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
+    item.get(name)?.as_s().ok().map(String::as_str)
+}
+
 fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
