@@ -1,8 +1,8 @@
 // An overview with every field of the API, with literal figures, for tests of the panels.
 
 const DAY = 86_400_000;
-const today = new Date().toISOString().slice(0, 10);
-const dayBefore = (days) => new Date(Date.parse(`${today}T00:00:00Z`) - days * DAY).toISOString().slice(0, 10);
+const dayBefore = (day, days) => new Date(Date.parse(`${day}T00:00:00Z`) - days * DAY).toISOString().slice(0, 10);
+const today = () => new Date().toISOString().slice(0, 10);
 
 const row = (name, sent, reached, read, clicked, failed) => ({ name, sent, reached, read, clicked, failed });
 
@@ -21,16 +21,16 @@ const common = {
   folded: [],
 };
 
-/** The response for the last 30 days in a time zone. */
-export const insight = (tz = "Asia/Kolkata", { from = dayBefore(29), to = today } = {}) => ({
+/** The response for a range, by default 30 days, in a time zone: its counts are those of the 30 days up to the last day. */
+export const insight = (tz = "Asia/Kolkata", { to = today(), from = dayBefore(to, 29) } = {}) => ({
   ...common,
   from,
   to,
   tz,
   counts: Array.from({ length: 30 }, (_, index) => [
-    { day: dayBefore(29 - index), channel: "RCS", status: "sent", count: 40 + (index % 7) * 5 },
-    { day: dayBefore(29 - index), channel: "RCS", status: "delivered", count: 36 + (index % 7) * 4 },
-    { day: dayBefore(29 - index), channel: "RCS", status: "failed", count: 1 + (index % 3) },
+    { day: dayBefore(to, 29 - index), channel: "RCS", status: "sent", count: 40 + (index % 7) * 5 },
+    { day: dayBefore(to, 29 - index), channel: "RCS", status: "delivered", count: 36 + (index % 7) * 4 },
+    { day: dayBefore(to, 29 - index), channel: "RCS", status: "failed", count: 1 + (index % 3) },
   ]).flat(),
   hours: [],
   funnel: [funnel("RCS", 1600, 1280, 640, 96, 240, 70, 0), funnel("SMS", 310, 270, 0, 12, 25, 0, 0), funnel("WHATSAPP", 90, 88, 60, 9, 2, 0, 0)],
@@ -56,9 +56,9 @@ export const insight = (tz = "Asia/Kolkata", { from = dayBefore(29), to = today 
   },
   previous: {
     ...common,
-    from: dayBefore(59),
-    to: dayBefore(30),
-    counts: [{ day: dayBefore(30), channel: "RCS", status: "sent", count: 1600 }],
+    from: dayBefore(to, 59),
+    to: dayBefore(to, 30),
+    counts: [{ day: dayBefore(to, 30), channel: "RCS", status: "sent", count: 1600 }],
     funnel: [funnel("RCS", 800, 700, 320, 40, 80, 20, 0)],
     fallback: { attempts: 820, fell_back: 100, delivered: 80, failed: 10, clicked: 2 },
     reached: { messages: 1000, reached: 900, failed: 60, by_channel: { RCS: 800, SMS: 100 } },
