@@ -6,6 +6,11 @@
     clippy::unwrap_used,
     reason = "an unexpected result must fail the test"
 )]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::float_cmp,
+    reason = "figures of tests are small, and their expected values are literals"
+)]
 
 mod api;
 mod bad_input;
