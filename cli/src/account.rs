@@ -69,7 +69,7 @@ impl fmt::Display for Failed {
 
 impl std::error::Error for Failed {}
 
-/// A stack in CloudFormation.
+/// A stack in `CloudFormation`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stack {
     /// Such as `UPDATE_COMPLETE`.
@@ -83,7 +83,7 @@ impl Stack {
     /// The stack with this name; `None` if there is none.
     ///
     /// # Errors
-    /// If CloudFormation does not answer or refuses the call.
+    /// If `CloudFormation` does not answer or refuses the call.
     pub(crate) async fn find(config: &SdkConfig, name: &str) -> Result<Option<Self>, Failed> {
         const ACTION: &str = "cloudformation:DescribeStacks";
         let client = aws_sdk_cloudformation::Client::new(config);
@@ -115,7 +115,7 @@ impl Stack {
     /// An output of a stack that must exist.
     ///
     /// # Errors
-    /// If the stack or the output does not exist, or CloudFormation does not answer.
+    /// If the stack or the output does not exist, or `CloudFormation` does not answer.
     pub(crate) async fn output(config: &SdkConfig, stack: &str, name: &str) -> anyhow::Result<String> {
         let Some(found) = Self::find(config, stack).await? else {
             bail!("there is no stack {stack} in {}", region_of(config));

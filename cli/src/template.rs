@@ -58,7 +58,7 @@ impl Template {
     }
 }
 
-/// A scalar as CloudFormation passes it on.
+/// A scalar as `CloudFormation` passes it on.
 fn text(node: &Yaml<'_>) -> Option<String> {
     node.as_str()
         .map(str::to_owned)

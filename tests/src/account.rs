@@ -1,5 +1,5 @@
 //! A stand-in for the services of an AWS account, for commands that call more than tables and queues. It speaks their
-//! protocols: JSON (SSM, DynamoDB, SQS), query and XML (STS, CloudFormation, SNS), REST (Lambda) and CBOR (CloudWatch).
+//! protocols: JSON (SSM, DynamoDB, SQS), query and XML (STS, `CloudFormation`, SNS), REST (Lambda) and CBOR (`CloudWatch`).
 //! SSM stores parameters; the other operations return what the test says.
 
 use std::{
@@ -41,9 +41,12 @@ pub struct Parameter {
     pub key: Option<String>,
 }
 
+/// Computes the reply to a request.
+type Answer = Box<dyn FnMut(&Value) -> Reply + Send>;
+
 #[derive(Default)]
 struct Services {
-    replies: BTreeMap<String, Reply>,
+    answers: BTreeMap<String, Answer>,
     parameters: BTreeMap<String, Parameter>,
     calls: Vec<String>,
 }
@@ -90,8 +93,13 @@ impl Account {
 
     /// From now on, an operation replies so. Also for operations of SSM.
     pub fn replies(&self, operation: &str, reply: Reply) {
+        self.answers(operation, move |_| reply.clone());
+    }
+
+    /// From now on, an operation with a JSON protocol replies to each request as computed.
+    pub fn answers(&self, operation: &str, answer: impl FnMut(&Value) -> Reply + Send + 'static) {
         let mut services = self.services.lock().unwrap();
-        services.replies.insert(operation.to_owned(), reply);
+        services.answers.insert(operation.to_owned(), Box::new(answer));
     }
 
     /// Writes a parameter.
@@ -136,10 +144,11 @@ async fn answer(
     let reply = {
         let mut services = services.lock().unwrap();
         services.calls.push(operation.clone());
-        match (services.replies.get(&operation).cloned(), operation.as_str()) {
-            (Some(reply), _) => reply,
-            (None, "PutParameter") => put(&mut services, &serde_json::from_slice(&body).unwrap()),
-            (None, "GetParameter") => get(&services, &serde_json::from_slice(&body).unwrap()),
+        let request = serde_json::from_slice(&body).unwrap_or_default();
+        match (services.answers.get_mut(&operation), operation.as_str()) {
+            (Some(answer), _) => answer(&request),
+            (None, "PutParameter") => put(&mut services, &request),
+            (None, "GetParameter") => get(&services, &request),
             (None, _) => Reply::Error("UnknownOperationException"),
         }
     };
@@ -275,23 +284,25 @@ fn failure(protocol: Protocol, code: &'static str) -> Response {
 /// The members of a structure in the query protocol: an element of a list is a `member`.
 fn xml(value: &Value) -> String {
     match value {
-        Value::Object(members) => members
-            .iter()
-            .map(|(name, value)| format!("<{name}>{}</{name}>", xml(value)))
-            .collect(),
-        Value::Array(elements) => elements
-            .iter()
-            .map(|element| format!("<member>{}</member>", xml(element)))
-            .collect(),
+        Value::Object(members) => {
+            let members = members.iter().map(|(name, value)| element(name, value));
+            members.collect()
+        }
+        Value::Array(elements) => elements.iter().map(|value| element("member", value)).collect(),
         Value::String(text) => text.replace('&', "&amp;").replace('<', "&lt;"),
         other => other.to_string(),
     }
 }
 
+fn element(name: &str, value: &Value) -> String {
+    format!("<{name}>{}</{name}>", xml(value))
+}
+
 /// RFC 8949. `{"$seconds": n}` is a timestamp: tag 1.
 fn cbor(value: &Value, out: &mut Vec<u8>) {
     let head = |major: u8, length: usize, out: &mut Vec<u8>| {
-        out.push((major << 5) | 26);
+        // A length of four bytes.
+        out.push((major << 5) | 0b11010);
         out.extend(u32::try_from(length).unwrap().to_be_bytes());
     };
     match value {
@@ -307,7 +318,9 @@ fn cbor(value: &Value, out: &mut Vec<u8>) {
         }
         Value::Array(elements) => {
             head(4, elements.len(), out);
-            elements.iter().for_each(|element| cbor(element, out));
+            for element in elements {
+                cbor(element, out);
+            }
         }
         Value::Object(members) if members.contains_key("$seconds") => {
             out.push(0xc1);

@@ -93,7 +93,7 @@ pub(super) fn receivers(template: &Template, parameters: &Parameters<'_>) -> Che
     Check::ok(CHECK, "Receivers", names.join(", "))
 }
 
-/// Whether CloudFormation can deploy the stack in its present state.
+/// Whether `CloudFormation` can deploy the stack in its present state.
 pub(super) fn state(name: &str, stack: Option<&Stack>) -> Check {
     const CHECK: &str = "stack";
     let Some(stack) = stack else {

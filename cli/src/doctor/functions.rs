@@ -11,9 +11,13 @@ const CHECK: &str = "event-source";
 pub(super) async fn mappings(config: &SdkConfig, stack: &Stack, name: &str) -> Vec<Check> {
     let client = aws_sdk_lambda::Client::new(config);
     let mut checks = Vec::new();
-    for (function, output) in [
-        ("projector", "EventsTableStreamArn"),
-        ("redrive", "RetryQueueArn"),
+    for (function, output, action) in [
+        (
+            "projector",
+            "EventsTableStreamArn",
+            "deploy the stack again; a stream that was disabled and enabled has another ARN",
+        ),
+        ("redrive", "RetryQueueArn", "deploy the stack again"),
     ] {
         let function = format!("{name}-{function}");
         let source = stack.outputs.get(output).map_or("", String::as_str);

@@ -3,7 +3,7 @@
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::{
     primitives::DateTime,
-    types::{Dimension, Statistic},
+    types::{Datapoint, Dimension, Statistic},
 };
 use aws_sdk_dynamodb::types::{
     ContinuousBackupsDescription, IndexStatus, PointInTimeRecoveryStatus, TableDescription, TableStatus,
@@ -102,7 +102,7 @@ fn state(name: &str, table: Table, description: Option<&TableDescription>) -> Ch
     }
     let streams = description
         .stream_specification()
-        .is_some_and(|stream| stream.stream_enabled());
+        .is_some_and(aws_sdk_dynamodb::types::StreamSpecification::stream_enabled);
     if table == Table::Events && !streams {
         return Check::failed(
             TABLE,
@@ -254,7 +254,7 @@ async fn age(config: &SdkConfig, url: &str) -> Check {
     let newest = points
         .iter()
         .max_by_key(|point| point.timestamp().map_or(0, DateTime::secs));
-    match newest.and_then(|point| point.maximum()) {
+    match newest.and_then(Datapoint::maximum) {
         Some(seconds) if seconds > OLD => Check::warning(
             AGE,
             name,

@@ -29,6 +29,7 @@ const MAX_SECRET_BYTES: u64 = 4096;
 
 /// The sender, and where to store its policy.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct Options {
     /// Who sends the webhooks.
     #[arg(long, value_enum, default_value_t = Sender::Netcore)]
@@ -42,7 +43,7 @@ pub struct Options {
     /// File with a secret to use instead of a new one; - reads standard input.
     #[arg(long, value_name = "FILE")]
     pub secret_file: Option<PathBuf>,
-    /// Store the policy in this SSM parameter, as SecureString; without a name, in the one of the stack.
+    /// Store the policy in this SSM parameter, encrypted; without a name, in the one of the stack.
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
     pub ssm: Option<String>,
     /// Stack whose parameter --ssm uses.

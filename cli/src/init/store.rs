@@ -8,7 +8,7 @@ use aws_sdk_ssm::{
     types::{Parameter, ParameterType},
 };
 use serde_json::Value;
-use webhook_ingest::auth::Policy;
+use webhook_ingest::{auth::Policy, event::time};
 
 use super::plan::Stored;
 use crate::account::{Failed, region_of};
@@ -116,22 +116,19 @@ async fn described(client: &Client, name: &str) -> String {
     let Ok(Some(parameter)) = get(client, name).await else {
         return name.to_owned();
     };
-    let mut shown = format!(
-        "{name} ({}, version {}",
-        parameter.r#type().map_or("unknown type", ParameterType::as_str),
+    let kind = parameter.r#type().map_or("unknown type", ParameterType::as_str);
+    let day = parameter
+        .last_modified_date()
+        .map(|at| time::utc_day(at.secs().saturating_mul(1000)))
+        .unwrap_or_default();
+    let accepts = match policy_of(name, &parameter) {
+        Ok(policy) => format!("accepts {}", schemes(&policy)),
+        Err(_) => "not a valid policy".to_owned(),
+    };
+    format!(
+        "{name} ({kind}, version {} of {day}, {accepts})",
         parameter.version()
-    );
-    if let Some(at) = parameter.last_modified_date() {
-        shown.push_str(&format!(
-            " of {}",
-            webhook_ingest::event::time::utc_day(at.secs().saturating_mul(1000))
-        ));
-    }
-    match policy_of(name, &parameter) {
-        Ok(policy) => shown.push_str(&format!(", accepts {})", schemes(&policy))),
-        Err(_) => shown.push_str(", not a valid policy)"),
-    }
-    shown
+    )
 }
 
 /// The schemes of a valid policy, without secrets: `header x-netcore-token, meta`.

@@ -35,7 +35,7 @@ const MAX_FAILURES: u32 = 30;
 /// The source, and what to do with its events.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Stack in AWS; default: EVENTS_TABLE, or the local instance.
+    /// Stack in AWS; default: the table that the environment names, or the local instance.
     #[arg(long)]
     pub stack: Option<String>,
     /// Region of the stack; default: the one of the environment.
@@ -84,14 +84,16 @@ pub struct Summary {
 impl Summary {
     /// A line for people, with the option that continues.
     pub fn line(&self, forwards: bool) -> String {
-        let mut line = format!("{} events", self.events);
-        if forwards {
-            line.push_str(&format!(", {} accepted, {} refused", self.accepted, self.refused));
-        }
-        if let Some(last) = self.last.and_then(|last| Timestamp::from_second(last).ok()) {
-            line.push_str(&format!("; continue with --since {last}"));
-        }
-        line
+        let posted = if forwards {
+            format!(", {} accepted, {} refused", self.accepted, self.refused)
+        } else {
+            String::new()
+        };
+        let last = self.last.and_then(|last| Timestamp::from_second(last).ok());
+        let again = last
+            .map(|last| format!("; continue with --since {last}"))
+            .unwrap_or_default();
+        format!("{} events{posted}{again}", self.events)
     }
 }
 
@@ -224,10 +226,10 @@ impl Listener<'_> {
                 self.summary.refused += 1;
             }
             if !self.options.json {
-                line.push_str(&match outcome {
-                    Outcome::Answered(status) => format!("  → {status}"),
-                    Outcome::Silent => "  → no answer".to_owned(),
-                });
+                line = match outcome {
+                    Outcome::Answered(status) => format!("{line}  → {status}"),
+                    Outcome::Silent => format!("{line}  → no answer"),
+                };
             }
         }
         stdout::print_line(line)?;

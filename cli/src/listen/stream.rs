@@ -128,13 +128,12 @@ impl Stream {
         if let Some(last) = last {
             position.last = Some(last.to_owned());
         }
-        match page.next_shard_iterator {
-            Some(next) => position.iterator = next,
-            None => {
-                self.open.remove(shard);
-                self.ended.insert(shard.to_owned());
-                self.has_orphans = true;
-            }
+        if let Some(next) = page.next_shard_iterator {
+            position.iterator = next;
+        } else {
+            self.open.remove(shard);
+            self.ended.insert(shard.to_owned());
+            self.has_orphans = true;
         }
         Ok(records)
     }

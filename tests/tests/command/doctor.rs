@@ -209,6 +209,7 @@ async fn a_healthy_stack_has_no_problem_and_nothing_is_stored_by_the_checks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn each_fault_of_a_stack_is_found() {
     let healthy = Healthy::start().await;
     let account = &healthy.account;

@@ -12,6 +12,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use integration_tests::{
+    account::{Account, Reply},
     command::{TIMEOUT, Workdir, eventually},
     function,
 };
@@ -24,7 +25,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::event;
+use super::event;
 
 /// A program that keeps the events that it gets.
 struct Program {
@@ -82,8 +83,16 @@ struct Listen {
 impl Listen {
     /// Returns when it listens.
     async fn start(workdir: &Workdir, arguments: &[&str]) -> Self {
+        Self::start_with(workdir, arguments, &[]).await
+    }
+
+    /// The same with these environment variables.
+    async fn start_with(workdir: &Workdir, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = workdir.command(&function::command());
-        command.arg("listen").args(arguments);
+        command
+            .arg("listen")
+            .args(arguments)
+            .envs(environment.iter().copied());
         let mut child = command.spawn().unwrap();
         let mut errors = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
@@ -324,4 +333,102 @@ async fn a_wrong_source_or_destination_is_an_error() {
         .await
         .error();
     assert!(error.contains("a URL of this machine"), "{error}");
+}
+
+/// A stream with the shards of this list; the part before the dot is the parent.
+fn shards(account: &Account, shards: &'static [&'static str]) {
+    let shards: Vec<Value> = shards
+        .iter()
+        .map(|id| match id.rsplit_once('.') {
+            Some((parent, _)) => json!({"ShardId": id, "ParentShardId": parent}),
+            None => json!({"ShardId": id}),
+        })
+        .collect();
+    account.outputs(
+        "DescribeStream",
+        json!({"StreamDescription": {"StreamStatus": "ENABLED", "Shards": shards}}),
+    );
+}
+
+fn record(id: &str, number: &str) -> Value {
+    let text = |text: &str| json!({ "S": text });
+    json!({"eventID": format!("e-{id}"), "eventName": "INSERT", "dynamodb": {
+        "SequenceNumber": number, "ApproximateCreationDateTime": 1_795_252_800,
+        "NewImage": {
+            "message_id": text(id), "status_key": text("RCS#sent"), "channel": text("RCS"), "status": text("sent"),
+            "event_time": {"N": "1795252800000"}, "tags": {"L": [text("t")]},
+        },
+    }})
+}
+
+/// `a.1` splits while the command reads it; the position in `a.1.2` expires, and a call is throttled.
+#[tokio::test(flavor = "multi_thread")]
+async fn children_of_a_shard_are_read_from_their_beginning_and_no_position_is_lost() {
+    let workdir = Workdir::new();
+    let account = Account::start().await;
+    account.outputs(
+        "DescribeTable",
+        json!({"Table": {"LatestStreamArn": "arn:aws:dynamodb:ap-south-1:1:table/t/stream/s"}}),
+    );
+    shards(&account, &["a", "a.1"]);
+    // An iterator contains the shard, the kind of the position, and how often it was read.
+    account.answers("GetShardIterator", |request| {
+        let text = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
+        let iterator = [
+            text("ShardId"),
+            text("ShardIteratorType"),
+            text("SequenceNumber"),
+            "0".to_owned(),
+        ]
+        .join("/");
+        Reply::Output(json!({"ShardIterator": iterator}))
+    });
+    let mut throttled = false;
+    account.answers("GetRecords", move |request| {
+        let page = |records: &[Value], next: Option<&str>| {
+            Reply::Output(json!({"Records": records, "NextShardIterator": next}))
+        };
+        match request["ShardIterator"].as_str().unwrap() {
+            "a.1/LATEST//0" => page(&[record("m-1", "100000000000000000001")], Some("a.1/LATEST//1")),
+            "a.1/LATEST//1" => page(&[record("m-2", "100000000000000000002")], None),
+            "a.1.1/TRIM_HORIZON//0" if !throttled => {
+                throttled = true;
+                Reply::Error("LimitExceededException")
+            }
+            "a.1.1/TRIM_HORIZON//0" => page(&[record("m-3", "100000000000000000003")], Some("a.1.1/idle")),
+            "a.1.2/TRIM_HORIZON//0" => page(&[record("m-4", "100000000000000000004")], Some("a.1.2/old")),
+            "a.1.2/old" => Reply::Error("ExpiredIteratorException"),
+            "a.1.2/AFTER_SEQUENCE_NUMBER/100000000000000000004/0" => {
+                page(&[record("m-5", "100000000000000000005")], Some("a.1.2/idle"))
+            }
+            idle if idle.ends_with("/idle") => page(&[], Some(idle)),
+            other => panic!("an unexpected position: {other}"),
+        }
+    });
+    let environment = [&account.environment()[..], &[("EVENTS_TABLE", "t")]].concat();
+    let mut listen = Listen::start_with(&workdir, &["--json"], &environment).await;
+    shards(&account, &["a", "a.1", "a.1.1", "a.1.2"]);
+    let mut lines = BufReader::new(listen.child.stdout.take().unwrap()).lines();
+    let mut shown = Vec::new();
+    for _ in 0..5 {
+        let line = timeout(TIMEOUT, lines.next_line())
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+        let event: Value = serde_json::from_str(&line).unwrap();
+        shown.push(event["message_id"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(shown[..2], ["m-1", "m-2"], "a parent before its children");
+    shown.sort();
+    assert_eq!(shown, ["m-1", "m-2", "m-3", "m-4", "m-5"]);
+    let (_, summary) = listen.interrupt().await;
+    assert!(
+        summary.contains("5 events; continue with --since 2026-11-21T09:20:00Z"),
+        "{summary}"
+    );
+
+    account.replies("GetRecords", Reply::Error("AccessDeniedException"));
+    let error = workdir.run_with(&["listen"], &environment).await.error();
+    assert!(error.contains("right dynamodb:GetRecords is missing"), "{error}");
 }
