@@ -10,8 +10,12 @@
 mod closed_pipe;
 mod dead_letters;
 mod formats;
+mod interrupt;
+mod json;
+mod manual;
 mod serve;
 mod sign_and_get;
+mod terminal;
 
 use integration_tests::fixtures::{self, with};
 use serde_json::{Value, json};
