@@ -17,6 +17,7 @@ pub mod manual;
 mod private;
 pub mod progress;
 mod quantities;
+pub mod restore;
 mod retry_poller;
 pub mod serve;
 pub mod sign;

@@ -16,12 +16,15 @@ use netcore_webhooks::{
     formats::Formats,
     get,
     local::LocalOptions,
-    manual, progress,
+    manual, progress, restore,
     serve::{Options, POLICY, Server},
     sign, simulate, stdout,
     target::{Needs, Target},
 };
-use projector::{rebuild, rollups::Rollups};
+use projector::{
+    rebuild::{self, Scope},
+    rollups::Rollups,
+};
 use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use webhook_ingest::dead_letters::DeadLetters;
@@ -76,6 +79,8 @@ enum Command {
     Erase(erase::Options),
     /// Write the events of a range of days to files for analysis, one file a day.
     Export(export::Options),
+    /// Copy the events of a restored table into the events table, and count again.
+    Restore(restore::Options),
     /// Print the monthly AWS bill, by part.
     Cost(cost::Options),
     /// Print what each function takes, with examples, and how it answers its senders.
@@ -219,6 +224,14 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             }
         }
         Command::Export(options) => print(&export::run(&options, &data).await?, options.json),
+        Command::Restore(options) => {
+            let report = Box::pin(restore::run(&options, &data)).await?;
+            let printed = print(&report, options.json);
+            match report.refused() {
+                0 => printed,
+                refused => anyhow::bail!("{} refused {refused} items; the others are copied", report.to),
+            }
+        }
         Command::Cost(options) => {
             let json = options.json;
             print(&cost::bill(&options), json)
@@ -370,7 +383,11 @@ async fn rebuild(data: &Path, json: bool) -> anyhow::Result<()> {
     let search_index = reader.search_index();
     let search_index = reader.finish(search_index)?;
     let events = &target.storage.events_table;
-    let rebuilt = rebuild::rebuild_for(&rollups, events, search_index, counted).await?;
+    let scope = Scope {
+        search_index,
+        copied: None,
+    };
+    let rebuilt = rebuild::rebuild_for(&rollups, events, scope, counted).await?;
     bar.finish_and_clear();
     if json {
         return stdout::print_json(&serde_json::json!({

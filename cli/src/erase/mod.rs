@@ -7,6 +7,7 @@
 
 mod counters;
 mod delete;
+mod erasures;
 mod files;
 mod json;
 mod person;
@@ -25,9 +26,11 @@ use clap::Args;
 use indicatif::ProgressBar;
 use webhook_ingest::{links, operations::config::environment};
 
+pub(crate) use self::person::{identities, is_shared};
 use self::queue_messages::Queue;
 pub use self::{
     counters::{Counters, Link},
+    erasures::Erasures,
     person::{MatchReason, Person},
     queue_messages::FoundMessages,
     record::{Entry, KEY, RECORD, Step},

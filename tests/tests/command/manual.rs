@@ -22,15 +22,15 @@ async fn completions_know_every_command() {
         for command in &commands {
             assert!(script.contains(command), "{shell}: {command}");
         }
-        for option in ["events-per-month", "numbers"] {
+        for option in ["write-units", "nobody-erased", "events-per-month"] {
             assert!(script.contains(option), "{shell}: {option}");
         }
         if shell == "bash" {
             workdir.write("script", &script);
             // The function that bash calls when a user types the beginning of a command and the tab key.
             let complete = "source ./script && set -- $(complete -p netcore-webhooks) && \
-                 while [ $1 != -F ]; do shift; done && COMP_WORDS=(netcore-webhooks rol) COMP_CWORD=1 && \
-                 $2 netcore-webhooks rol netcore-webhooks; echo ${COMPREPLY[@]}";
+                 while [ $1 != -F ]; do shift; done && COMP_WORDS=(netcore-webhooks res) COMP_CWORD=1 && \
+                 $2 netcore-webhooks res netcore-webhooks; echo ${COMPREPLY[@]}";
             let output = StdCommand::new("bash")
                 .args(["-c", complete])
                 .current_dir(workdir.path())
@@ -39,7 +39,7 @@ async fn completions_know_every_command() {
             let printed = String::from_utf8(output.stdout).unwrap();
             assert_eq!(
                 printed.trim(),
-                "rollups",
+                "restore",
                 "{}",
                 String::from_utf8_lossy(&output.stderr)
             );
@@ -53,13 +53,13 @@ async fn there_is_a_page_for_every_command() {
     let workdir = Workdir::new();
     let page = workdir.run(&["man"]).await.ok();
     assert!(page.contains(".TH netcore-webhooks 1"), "{page}");
-    assert!(page.contains("rollups"), "{page}");
+    assert!(page.contains("restore"), "{page}");
     assert_eq!(workdir.run(&["man", "--output", "pages"]).await.ok(), "");
     for command in commands(&workdir).await {
         let page = workdir.path().join(format!("pages/netcore-webhooks-{command}.1"));
         let text = fs::read_to_string(page).unwrap_or_else(|error| panic!("{command}: {error}"));
         assert!(text.contains(".SH"), "{command}");
     }
-    let export = workdir.read("pages/netcore-webhooks-export.1");
-    assert!(export.contains("numbers"), "{export}");
+    let restore = workdir.read("pages/netcore-webhooks-restore.1");
+    assert!(restore.contains("write\\-units"), "{restore}");
 }
