@@ -1,12 +1,5 @@
 //! The contract of stored data: what earlier versions wrote is read by this one. tests/fixtures/stored has the items
 //! of each version, as it wrote them, and the bodies that it got.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

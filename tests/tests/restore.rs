@@ -1,11 +1,4 @@
 //! The command `restore`: it copies what is missing and nothing else, whatever fails meanwhile.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 use std::collections::BTreeMap;
 

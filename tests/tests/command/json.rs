@@ -3,7 +3,7 @@
 use integration_tests::command::{ServeProcess, Workdir};
 use serde_json::{Map, Value, json};
 
-use crate::event;
+use super::event;
 
 /// The value with each text, number and flag replaced by the name of its type, and lists cut to their first element.
 fn shape(value: &Value) -> Value {

@@ -8,7 +8,7 @@ use webhook_ingest::{
     provider::{self, netcore_events},
 };
 
-use crate::{Counts, assert_same, counted, deliver, recount};
+use super::{Counts, assert_same, counted, deliver, recount};
 
 /// Events that arrived so many days ago.
 fn arrived(days: i64, records: &[Value]) -> Vec<Item> {
