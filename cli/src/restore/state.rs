@@ -75,7 +75,7 @@ impl State {
     /// If another restore is running or was interrupted, or the folder cannot be written.
     pub(super) fn open(data: &Path, job: Job) -> anyhow::Result<Self> {
         let open = || -> std::io::Result<File> {
-            fs::create_dir_all(data)?;
+            private::folder(data, &["restore"])?;
             private::append(&data.join(LOCK))
         };
         let lock = open().with_context(|| format!("{} cannot be written", data.display()))?;
