@@ -14,7 +14,10 @@ use tokio::time::Instant;
 
 use crate::{
     event::EpochMillis,
-    operations::clients::{self, Cause},
+    operations::{
+        clients::{self, Cause},
+        metrics,
+    },
 };
 
 /// A text with secrets, such as a policy, that may be stored outside the variable.
@@ -105,7 +108,7 @@ impl<P: SecretText> RefreshingSecret<P> {
     }
 
     /// The policy in force at `now`. Fetches it if a refresh is due. If that fails, the last valid policy
-    /// stays in force and the failure is logged.
+    /// stays in force, and the failure is logged and counted.
     pub async fn current(&self, now: EpochMillis) -> Arc<P> {
         if !matches!(self.source, SecretSource::Variable)
             && let Ok(mut due) = self.due.try_lock()
@@ -114,6 +117,7 @@ impl<P: SecretText> RefreshingSecret<P> {
             *due = match self.refresh().await {
                 Ok(()) => now.saturating_add(self.refresh_ms),
                 Err(error) => {
+                    metrics::policy_refresh_failure();
                     tracing::error!(%error, "the policy could not be refreshed; the last one stays in force");
                     now.saturating_add(RETRY_AFTER_MS.min(self.refresh_ms))
                 }
