@@ -41,7 +41,7 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 /// initialization after ten seconds:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>
 const TIMEOUT_AT_START: Duration = Duration::from_secs(8);
-/// The longest delay before a start tries again after its service was throttled. SSM answers 40 requests a
+/// The longest delay before a start tries again after its service was throttled or did not answer. SSM answers 40 requests a
 /// second by default, and a burst of requests starts hundreds of execution environments at once:
 /// <https://docs.aws.amazon.com/general/latest/gr/ssm.html>
 const START_RETRY: Duration = Duration::from_secs(1);
@@ -142,31 +142,35 @@ impl<P: SecretText> RefreshingSecret<P> {
 /// Why a text was not fetched.
 struct Fault {
     why: String,
-    is_throttling: bool,
+    /// Whether a later try may succeed.
+    may_pass: bool,
 }
 
 impl From<String> for Fault {
     fn from(why: String) -> Self {
-        Self {
-            why,
-            is_throttling: false,
-        }
+        Self { why, may_pass: false }
     }
 }
 
 impl SecretSource {
-    /// Fetches the text, and tries again while the service is throttled.
+    /// Fetches the text, and tries again while the service is throttled or does not answer.
     async fn fetch_at_start(&self) -> Result<Option<String>, String> {
         let until = Instant::now() + TIMEOUT_AT_START;
+        let mut earlier = None;
         loop {
             let fault = match self.fetch(until - Instant::now()).await {
                 Ok(text) => return Ok(text),
                 Err(fault) => fault,
             };
             let delay = START_RETRY.mul_f32(f32::midpoint(fastrand::f32(), 1.0));
-            if !fault.is_throttling || Instant::now() + delay >= until {
+            if !fault.may_pass {
                 return Err(fault.why);
             }
+            if Instant::now() + delay >= until {
+                // The last try may have ended only because the time was over.
+                return Err(earlier.unwrap_or(fault.why));
+            }
+            earlier = Some(fault.why);
             tokio::time::sleep(delay).await;
         }
     }
@@ -197,11 +201,13 @@ impl SecretSource {
                 Err("the parameter or secret contains no text".to_owned().into())
             }
             Ok(fetched) => fetched,
-            Err(_) => Err(format!(
-                "the parameter or secret was not received within {} ms; is its service reachable?",
-                timeout.as_millis()
-            )
-            .into()),
+            Err(_) => Err(Fault {
+                why: format!(
+                    "the parameter or secret was not received within {} ms; is its service reachable?",
+                    timeout.as_millis()
+                ),
+                may_pass: true,
+            }),
         }
     }
 }
@@ -210,7 +216,7 @@ fn fault<E: ProvideErrorMetadata>(kind: &str, name: &str, error: &SdkError<E, Ht
     let why = clients::failure(error);
     Fault {
         why: format!("{kind} {name} could not be read: {why}"),
-        is_throttling: clients::cause(error) == Cause::Throttled,
+        may_pass: clients::cause(error) != Cause::Caller,
     }
 }
 
@@ -368,18 +374,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_start_waits_until_the_store_is_no_longer_throttled() {
-        let ssm = Ssm::start(Store::Throttles);
-        let config = ssm.config().await;
-        let start = RefreshingSecret::<Text>::start("ssm:/auth", REFRESH, &config, NOW);
-        let recover = async {
-            while ssm.asked() < 2 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            ssm.does(Store::Holds("held"));
-        };
-        let (live, ()) = tokio::join!(start, recover);
-        assert_eq!(*live.unwrap().current(NOW).await, text("held"));
+    async fn a_start_waits_until_the_store_answers() {
+        for fault in [Store::Throttles, Store::Breaks] {
+            let ssm = Ssm::start(fault);
+            let config = ssm.config().await;
+            let start = RefreshingSecret::<Text>::start("ssm:/auth", REFRESH, &config, NOW);
+            let recover = async {
+                while ssm.asked() < 2 {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                ssm.does(Store::Holds("held"));
+            };
+            let (live, ()) = tokio::join!(start, recover);
+            assert_eq!(*live.unwrap().current(NOW).await, text("held"), "{fault:?}");
+        }
 
         // Another fault ends the start at once.
         let ssm = Ssm::start(Store::Refuses);
