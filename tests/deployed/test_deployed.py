@@ -7,6 +7,7 @@ import subprocess
 from base64 import b64encode
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import unquote
@@ -19,6 +20,7 @@ from stack import AUTH_PARAMETER, RECEIVERS, SIGN_IN_PARAMETER, STACK, eventuall
 from version_01 import with_unqualified_urls
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
+EXAMPLES = Path(__file__).parents[2] / "infra" / "examples"
 GRAFANA = Path(__file__).parents[2] / "infra" / "grafana"
 SAMPLES = Path(__file__).parents[1] / "src" / "samples.rs"
 NOTHING = {"received": 0, "stored": 0, "duplicates": 0, "queued": 0, "dead_lettered": 0}
@@ -546,6 +548,38 @@ def test_each_alarm_is_raised_by_its_cause(stack):
         assert stack.post("event-webhook", events("forged"), token="guessed").status == 401
     assert alarms.extract()["Unauthorised"] == 11
     assert alarms.is_on("unauthorised")
+
+
+@contextmanager
+def example(stack, name, **parameters):
+    """The outputs of a stack of an example, which is deleted at the end."""
+    cloudformation, text = stack.client("cloudformation"), (EXAMPLES / name).read_text()
+    there = f"example-{name.split('.')[0]}"
+    cloudformation.create_stack(StackName=there, TemplateBody=text, Capabilities=["CAPABILITY_IAM"], Parameters=[
+        {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()])
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=there, WaiterConfig={"Delay": 1})
+    outputs = cloudformation.describe_stacks(StackName=there)["Stacks"][0].get("Outputs", [])
+    yield {entry["OutputKey"]: entry["OutputValue"] for entry in outputs}
+    cloudformation.delete_stack(StackName=there)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=there, WaiterConfig={"Delay": 1})
+
+
+def test_a_domain_of_its_own_reaches_the_alias(stack):
+    certificate = "arn:aws:acm:eu-west-1:000000000000:certificate/0d3b4f1e-1111-2222-3333-444455556666"
+    with example(stack, "domain-http-api.yaml", StackName=STACK, DomainName="webhooks.example.com", CertificateArn=certificate,
+                 AlarmTopicArn=stack.outputs["AlarmTopicArn"]) as outputs:
+        assert outputs["EventWebhookUrl"] == "https://webhooks.example.com/event-webhook"
+        for token, status in [(stack.token, 200), ("guessed", 401)]:
+            told = stack.call(outputs["EventWebhookUrl"], path="/event-webhook", headers={"x-netcore-token": token}, body=events("domain"))
+            assert told.status == status, told
+        assert len(stack.events_of("domain-0")) == 1
+
+
+def test_cloudfront_and_waf_deploy(stack):
+    """As far as the emulator goes: the distribution and the web ACL are created, and no request passes them."""
+    host = stack.url("event-webhook").removeprefix("https://").removesuffix("/")
+    with example(stack, "cloudfront-waf.yaml", ReceiverHost=host, SenderToken="s" * 32, OriginToken="o" * 32) as outputs:
+        assert outputs["Url"].startswith("https://")
 
 
 def test_failures_of_the_fan_out_raise_an_alarm(stack):
