@@ -12,9 +12,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use netcore_webhooks::{
     cost,
     dead_letters::{self, Selection},
-    erase, export,
+    doctor, erase, export,
     formats::Formats,
-    get,
+    get, init, listen,
     local::LocalOptions,
     serve::{Options, POLICY, Server},
     sign, simulate, stdout,
@@ -81,6 +81,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make a secret and the policy for a sender, and store it in SSM if asked.
+    Init(init::Options),
+    /// Check the account before a deployment and the stack after it. Exit code 1: a check failed; 2: one was not possible.
+    Doctor(doctor::Options),
+    /// Print the events that a stack stores, and post them to a URL on this machine.
+    Listen(listen::Options),
     /// Manage the messages in the dead-letter queue.
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
@@ -141,7 +147,10 @@ fn main() -> ExitCode {
     match runtime.block_on(run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if stdout::is_closed_pipe(&error) => ExitCode::from(stdout::CLOSED_PIPE),
-        Err(error) => failed(&error),
+        Err(error) => match error.downcast_ref::<doctor::Ended>() {
+            Some(ended) => ExitCode::from(ended.0),
+            None => failed(&error),
+        },
     }
 }
 
@@ -201,8 +210,48 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
                 stdout::print(formats)
             }
         }
+        Command::Init(options) => {
+            let report = init::run(&options).await?;
+            if options.json {
+                stdout::print_line(serde_json::to_string_pretty(&report)?)
+            } else {
+                stdout::print(report)
+            }
+        }
+        Command::Doctor(options) => doctor(&options).await,
+        Command::Listen(options) => listen(&options, &data).await,
         Command::DeadLetters(command) => dead_letters(&data, command).await,
     }
+}
+
+async fn doctor(options: &doctor::Options) -> anyhow::Result<()> {
+    let report = doctor::run(options).await?;
+    if options.json {
+        stdout::print_line(serde_json::to_string_pretty(&report.checks)?)?;
+    } else {
+        stdout::print(&report)?;
+    }
+    match report.exit_code() {
+        0 => Ok(()),
+        code => Err(doctor::Ended(code).into()),
+    }
+}
+
+/// Messages for people go to standard error: standard output has only events.
+#[expect(clippy::print_stderr, reason = "see above")]
+async fn listen(options: &listen::Options, data: &Path) -> anyhow::Result<()> {
+    let signals = StopSignals::listen()?;
+    let mut summary = listen::Summary::default();
+    let mut is_ready = false;
+    let ready = || {
+        is_ready = true;
+        eprintln!("listening; Ctrl-C stops");
+    };
+    let ended = listen::run(options, data, &mut summary, signals.received(), ready).await;
+    if is_ready {
+        eprintln!("{}", summary.line(options.forward_to.is_some()));
+    }
+    ended
 }
 
 async fn simulate(options: simulate::Options, data: &Path) -> anyhow::Result<()> {
@@ -276,7 +325,7 @@ fn sample(auth: &str, base: &str) -> String {
     sign::line(&headers, &body, &url)
 }
 
-/// The signals that end `serve`: SIGTERM of a supervisor, and SIGINT of Ctrl-C.
+/// The signals that end `serve` and `listen`: SIGTERM of a supervisor, and SIGINT of Ctrl-C.
 struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
@@ -285,7 +334,7 @@ struct StopSignals {
 impl StopSignals {
     /// From now on, the signals no longer end the process.
     fn listen() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("the signals that end `serve` cannot be received");
+        let listen = |kind| signal(kind).context("the signals that end the command cannot be received");
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,

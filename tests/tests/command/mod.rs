@@ -2,7 +2,10 @@
 
 mod closed_pipe;
 mod dead_letters;
+mod doctor;
 mod formats;
+mod init;
+mod listen;
 mod serve;
 mod sign_and_get;
 
