@@ -2,7 +2,6 @@
 
 use std::iter::Peekable;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest as _, Sha256};
 use webhook_ingest::{
     counters::{self, Counter, Progress},
@@ -10,7 +9,7 @@ use webhook_ingest::{
     events_table::item::{
         CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECEIVED_AT, STATUS, STATUS_KEY, number_at, text_at,
     },
-    facets,
+    facets::{self, Price, UNCATEGORISED},
 };
 
 use crate::{
@@ -155,7 +154,7 @@ impl CounterDelta {
         if let Some(price) = Price::of(item) {
             subject.counters.push(Counter::Billing {
                 channel: channel.clone(),
-                category: price.category.unwrap_or_else(|| "uncategorised".to_owned()),
+                category: price.category.unwrap_or_else(|| UNCATEGORISED.to_owned()),
                 billable: price.billable,
                 status: status.clone(),
             });
@@ -242,34 +241,10 @@ fn first_bytes(digest: &[u8]) -> [u8; 8] {
     digest.first_chunk().copied().unwrap_or_default()
 }
 
-/// The price of an event.
-pub(crate) struct Price {
-    /// The provider's word for the kind of conversation.
-    pub(crate) category: Option<String>,
-    /// Whether the provider charges for it.
-    pub(crate) billable: bool,
-}
-
-impl Price {
-    /// `None` if the event has no price.
-    pub(crate) fn of(item: &Item) -> Option<Self> {
-        let pricing = item.get(Attribute::Pricing.name())?.as_m().ok()?;
-        let billable = match pricing.get("billable") {
-            Some(AttributeValue::Bool(b)) => *b,
-            Some(AttributeValue::S(text)) => text.eq_ignore_ascii_case("true") || text == "1",
-            Some(AttributeValue::N(number)) => number == "1",
-            _ => return None,
-        };
-        let category = text_at(pricing, "category").filter(|category| !category.is_empty());
-        Some(Self {
-            category: category.map(counters::word),
-            billable,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::types::AttributeValue;
+
     use super::*;
 
     fn item(extra: &[(&str, AttributeValue)]) -> Item {

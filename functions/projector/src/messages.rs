@@ -38,7 +38,7 @@ use webhook_ingest::{
 use crate::{backoff::Backoff, progress::MessageEvent, related::may_have_others};
 
 /// The attributes that the counts of messages need.
-pub(crate) const ATTRIBUTES: [&str; 18] = [
+pub(crate) const ATTRIBUTES: [&str; 19] = [
     MESSAGE_ID,
     STATUS_KEY,
     CHANNEL,
@@ -57,6 +57,8 @@ pub(crate) const ATTRIBUTES: [&str; 18] = [
     Attribute::LastChannel.name(),
     Attribute::Pricing.name(),
     Attribute::OpenedBy.name(),
+    // It names the template.
+    Attribute::Click.name(),
 ];
 
 /// The most events of a message that are read, in the order of their keys. The counts of a message with more events

@@ -20,10 +20,11 @@ use webhook_ingest::{
     },
     event::{EpochMillis, Status, journey::Step, state},
     events_table::item::{self, Item},
+    facets::Price,
 };
 
 use crate::{
-    counter_delta::{Price, Subject},
+    counter_delta::Subject,
     dimensions::Dimensions,
     related::{self, Order, Related},
 };

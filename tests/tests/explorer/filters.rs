@@ -38,6 +38,14 @@ async fn every_filter_lists_the_events_of_a_recount() {
             "&status=opened_by_machine,read",
             Box::new(|row| row.status == "read" || machines.contains(&row.key)),
         ),
+        (
+            "&status=opened_by_person",
+            Box::new(|row| row.status == "opened" && !machines.contains(&row.key)),
+        ),
+        (
+            "&status=opened_by_person,opened_by_machine",
+            Box::new(|row| row.status == "opened"),
+        ),
         ("&status=bounced", Box::new(|_| false)),
         ("&channel=sms", Box::new(|row| row.channel == "SMS")),
         ("&channel=sms,viber", Box::new(|row| row.channel != "RCS")),
@@ -53,6 +61,49 @@ async fn every_filter_lists_the_events_of_a_recount() {
         ("&type=text", Box::new(|row| row.message_type != "Carousel")),
         ("&country=us", Box::new(|row| row.country == Some("US"))),
         ("&country=IN", Box::new(|row| row.country == Some("IN"))),
+        ("&country=-", Box::new(|row| row.country.is_none())),
+        (
+            "&category=marketing",
+            Box::new(|row| category(row) == Some("marketing")),
+        ),
+        (
+            "&category=uncategorised",
+            Box::new(|row| row.price == Some((None, true))),
+        ),
+        ("&category=-", Box::new(|row| category(row).is_none())),
+        (
+            "&billable=false",
+            Box::new(|row| row.price == Some((Some("marketing"), false))),
+        ),
+        ("&billable=unknown", Box::new(|row| row.price.is_none())),
+        (
+            "&billable=true,unknown&category=-",
+            Box::new(|row| category(row).is_none()),
+        ),
+        (
+            "&billable=true&category=marketing&channel=SMS",
+            Box::new(|row| row.price == Some((Some("marketing"), true)) && row.channel == "SMS"),
+        ),
+        ("&hour=23", Box::new(|row| hour_of(row.at, 0) == 23)),
+        // 2026-03-29 is a Sunday.
+        (
+            "&weekday=7",
+            Box::new(|row| (BEGIN + 5_400_000..BEGIN + 91_800_000).contains(&row.at)),
+        ),
+        (
+            "&weekday=1&hour=4&tz=Asia/Kolkata",
+            // 04:00 in India is 22:30 of the day before.
+            Box::new(|row| (BEGIN + 86_400_000..BEGIN + 90_000_000).contains(&row.at)),
+        ),
+        (
+            "&hour=4&tz=Asia/Kolkata&status=sent,read",
+            Box::new(|row| hour_of(row.at, 330) == 4 && matches!(row.status, "sent" | "read")),
+        ),
+        (
+            "&weekday=7&hour=3&tz=Europe/Berlin",
+            // The clocks go from 02:00 to 03:00, at 01:00 UTC.
+            Box::new(|row| (BEGIN + 9_000_000..BEGIN + 12_600_000).contains(&row.at)),
+        ),
         ("&reason=not%20RCS", Box::new(move |row| reason(row, "not RCS"))),
         (
             "&reason=no%20reason%20given",
@@ -93,10 +144,30 @@ async fn every_filter_lists_the_events_of_a_recount() {
         )
         .await;
     }
+    // Counters leave hours out, but no event.
+    count(&stack).await;
+    for (filter, is_wanted) in &cases {
+        check(&dashboard, &rows, &format!("{all}{filter}"), &[200], is_wanted).await;
+    }
+    let skipped = page(
+        &dashboard,
+        &format!("{all}&reason=not%20RCS&limit=1&order=oldest"),
+    )
+    .await;
+    assert!(skipped["skipped_hours"].as_i64().unwrap() > 3, "{skipped}");
     // 2026-03-28T22:30Z to two hours later.
     let part = "from=2026-03-28T22:30&to=2026-03-29T00:30";
     let is_in_part = |row: &Row| row.at < BEGIN + 7_200_000;
     check(&dashboard, &rows, part, &[1, 6], is_in_part).await;
+}
+
+fn category(row: &Row) -> Option<&'static str> {
+    row.price.and_then(|(category, _)| category)
+}
+
+/// The hour of the day, so many minutes ahead of UTC.
+fn hour_of(at: i64, minutes: i64) -> i64 {
+    (at + minutes * 60_000).div_euclid(3_600_000).rem_euclid(24)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -210,6 +281,9 @@ async fn an_invalid_filter_is_named_in_the_error() {
             "country=India",
             "country must be two letters of ISO 3166-1, such as IN",
         ),
+        ("weekday=8", "weekday must be a number from 1 (Monday) to 7"),
+        ("hour=24", "hour must be a number from 0 to 23"),
+        ("billable=maybe", "billable must be true or false or unknown"),
         ("order=random", "order must be newest or oldest"),
         ("status=,sent", "status has no letters"),
         (
@@ -254,6 +328,7 @@ async fn a_viewer_filters_without_numbers() {
         "bot=+91%2098123%2045678",
         "type=919812345678",
         "template=919812345678",
+        "category=919812345678",
         "status=sent,x919812345678",
         "cursor=x",
     ] {

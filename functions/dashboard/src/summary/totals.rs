@@ -210,11 +210,17 @@ fn events(summary: &mut Summary, totals: BTreeMap<Counter, i64>) {
         .sort_by_key(|kind| std::cmp::Reverse(kind.count));
     summary.billing = prices
         .into_iter()
-        .map(|((category, billable), statuses)| BillingCount {
-            category,
-            billable,
-            count: statuses.values().sum(),
-            messages: statuses.into_values().max().unwrap_or_default(),
+        .map(|((category, billable), statuses)| {
+            let count = statuses.values().sum();
+            let most = statuses.into_iter().max_by_key(|(_, count)| *count);
+            let (status, messages) = most.unwrap_or_default();
+            BillingCount {
+                category,
+                billable,
+                count,
+                messages,
+                status,
+            }
         })
         .collect();
     summary.fallback = fallback(&funnels);
