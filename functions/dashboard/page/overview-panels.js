@@ -109,6 +109,9 @@ const STEP_NAMES = { sent: "Sent", delivered: "Delivered", read: "Read", failed:
 
 /** The events of the later step of a time. */
 const LATER = { delivered: STEPS.delivered, read: STEPS.read, fallback: STEPS.sent };
+/** The same for e-mails, which a machine opens only if they arrived. */
+const LATER_EMAIL = { ...LATER, delivered: "delivered,opened_by_machine" };
+const later = ({ channel, to }) => (channel === "EMAIL" ? LATER_EMAIL : LATER)[to];
 
 /** Times between two steps: the middle, and what 90 and 99 of 100 messages needed at most. */
 export function latency(summary, filters, announce) {
@@ -129,7 +132,7 @@ export function latency(summary, filters, announce) {
       columns: [
         { label: "Step", value: (row) => `${step(row.from)} to ${step(row.to)}` },
         { label: "Channel", value: (row) => row.channel, cell: (row) => badge(row.channel) },
-        { label: "Messages", numeric: true, value: (row) => row.count, cell: (row) => linked(row.channel !== "OTHER" && LATER[row.to] && eventsHash(filters, { channel: row.channel, status: LATER[row.to] }), row.count, null, `Lists the events of the later step. Those of a message without “${step(row.from)}” are not counted here.`) },
+        { label: "Messages", numeric: true, value: (row) => row.count, cell: (row) => linked(row.channel !== "OTHER" && later(row) && eventsHash(filters, { channel: row.channel, status: later(row) }), row.count, null, `Lists the events of the later step. Those of a message without “${step(row.from)}” are not counted here.`) },
         { label: "Half", unit: "ms", numeric: true, value: (row) => row.p50_ms, cell: (row) => [time("p50_ms")(row), " ", changed(row.p50_ms, before(row)?.p50_ms)] },
         { label: "90 %", unit: "ms", numeric: true, value: (row) => row.p90_ms, cell: time("p90_ms") },
         { label: "99 %", unit: "ms", numeric: true, value: (row) => row.p99_ms, cell: time("p99_ms") },
@@ -197,7 +200,7 @@ export function spend(summary, filters, announce) {
   const amount = price(money.currency);
   const link = ({ country, channel, category, per }) =>
     filters && per && country !== "other" && category !== "other" && channel !== "OTHER" && eventsHash(filters, { country, channel, status: per, category: category || "-", billable: category ? "true" : "true,unknown" });
-  const listing = ({ per }) => `Lists the events “${status(per ?? "").label}” of this range. The messages are counted by the time of their first event.`;
+  const listing = ({ per }) => `Lists the events “${status(per ?? "").label}” of this range. A message whose later event proves this counts without it, and messages are counted by the time of their first event.`;
   const before = summary.previous?.spend;
   const item = (key, label, value, last) => value !== null && value !== undefined && h("div", { "data-kpi": key }, h("dt", null, label), h("dd", null, h("data", { value, class: "big" }, amount(value)), " ", changed(value, last)));
   return panel(

@@ -147,13 +147,16 @@ impl EventFilter {
         let none = Inherited::default();
         let from = inherited.unwrap_or(&none);
         self.matches_itself(item)
-            && matches(&self.bot, facets::bot(item).as_ref().or(from.bot.as_ref()))
             && matches(
-                &self.campaign,
+                self.bot.as_ref(),
+                facets::bot(item).as_ref().or(from.bot.as_ref()),
+            )
+            && matches(
+                self.campaign.as_ref(),
                 facets::campaign(item).as_ref().or(from.campaign.as_ref()),
             )
             && matches(
-                &self.template,
+                self.template.as_ref(),
                 facets::template(item).as_ref().or(from.template.as_ref()),
             )
             && self.matches_country(country_of(item).as_ref().or(from.country.as_ref()))
@@ -188,14 +191,20 @@ impl EventFilter {
 
     /// The conditions on values that a reply does not inherit.
     fn matches_itself(&self, item: &Item) -> bool {
-        matches(&self.message_type, facets::message_type(item).as_ref())
-            && matches(&self.reason, facets::reason(item).as_ref())
+        self.matches_type(facets::message_type(item).as_deref())
+            && matches(self.reason.as_ref(), facets::reason(item).as_ref())
             && self.matches_price(Price::of(item).as_ref())
             && (!self.wants_one_kind_of_open() || self.has_status(&counted_status(item)))
     }
 
+    /// A long type that was counted ends with a digest in letters of both cases.
+    fn matches_type(&self, message_type: Option<&str>) -> bool {
+        let wanted = self.message_type.as_deref();
+        wanted.is_none_or(|wanted| message_type.is_some_and(|word| word.eq_ignore_ascii_case(wanted)))
+    }
+
     fn matches_country(&self, country: Option<&String>) -> bool {
-        match &self.country {
+        match self.country.as_ref() {
             Some(wanted) if wanted == NO_COUNTRY => country.is_none(),
             wanted => matches(wanted, country),
         }
@@ -228,8 +237,8 @@ impl EventFilter {
     }
 }
 
-fn matches(wanted: &Option<String>, value: Option<&String>) -> bool {
-    wanted.is_none() || wanted.as_ref() == value
+fn matches(wanted: Option<&String>, value: Option<&String>) -> bool {
+    wanted.is_none() || wanted == value
 }
 
 /// The status as it is counted.

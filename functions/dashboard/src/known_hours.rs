@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_dynamodb::Client;
 use webhook_ingest::{
     counters::{
-        self, Counter, Generations, NO_CATEGORY, NO_COUNTRY, Names, OTHER, OTHER_CHANNEL, PERIOD, Scope,
-        UPDATED_AT,
+        self, Counter, Generations, NO_CATEGORY, NO_COUNTRY, Names, OTHER, OTHER_CHANNEL, PERIOD, Quantity,
+        Scope, UPDATED_AT,
     },
     event::{Status, time},
     events_table::item::{Item, number_at},
+    facets::UNCATEGORISED,
 };
 
 use crate::{
@@ -223,24 +224,27 @@ impl<'a> KnownHours<'a> {
     }
 }
 
+/// A condition that counters of a kind fulfill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Condition {
+    Status,
+    Reason,
+    MessageType,
+    Price,
+}
+
 /// The conditions of a filter that some counters fulfill.
 #[derive(Debug, Default)]
-struct Fulfilled {
-    status: bool,
-    reason: bool,
-    message_type: bool,
-    price: bool,
-}
+struct Fulfilled(BTreeSet<Condition>);
 
 impl Fulfilled {
     fn add(&mut self, filter: &EventFilter, item: &Item, only_statuses: bool) {
+        // Message types are compared without case, see `EventFilter`.
         let is = |wanted: &Option<String>, name: &str| {
-            wanted
-                .as_deref()
-                .is_none_or(|wanted| wanted == name || name == OTHER)
+            let wanted = wanted.as_deref();
+            wanted.is_none_or(|wanted| wanted.eq_ignore_ascii_case(name) || name == OTHER)
         };
-        for counter in item.keys().filter_map(|name| Counter::parse(name)) {
-            let channel = counter.channel();
+        for Counter { channel, quantity } in item.keys().filter_map(|name| Counter::parse(name)) {
             let is_of_channel = filter.channels.is_empty()
                 || channel == OTHER_CHANNEL
                 || filter
@@ -250,30 +254,35 @@ impl Fulfilled {
             if !is_of_channel {
                 continue;
             }
-            match &counter {
-                Counter::Status { status, .. } => {
-                    self.status |= filter.has_status(status) || status == OTHER;
+            let (condition, is_fulfilled) = match &quantity {
+                Quantity::Status(status) => (Condition::Status, filter.has_status(status) || status == OTHER),
+                Quantity::Failure(reason) => (Condition::Reason, is(&filter.reason, reason)),
+                Quantity::Kind(message_type) => {
+                    (Condition::MessageType, is(&filter.message_type, message_type))
                 }
-                Counter::Failure { reason, .. } => self.reason |= is(&filter.reason, reason),
-                Counter::Kind { message_type, .. } => {
-                    self.message_type |= is(&filter.message_type, message_type)
-                }
-                Counter::Billing {
+                Quantity::Billing {
                     category, billable, ..
                 } => {
+                    let wants_none = filter.category.as_deref() == Some(NO_CATEGORY);
+                    let is_of_category =
+                        is(&filter.category, category) || (wants_none && category == UNCATEGORISED);
                     let word = if *billable { "true" } else { "false" };
-                    self.price |= is(&filter.category, category)
-                        && (filter.billable.is_empty()
-                            || filter.billable.iter().any(|wanted| wanted == word));
+                    let is_wanted =
+                        filter.billable.is_empty() || filter.billable.iter().any(|wanted| wanted == word);
+                    (Condition::Price, is_of_category && is_wanted)
                 }
-                Counter::Leg { .. }
-                | Counter::Journey { .. }
-                | Counter::Latency { .. }
-                | Counter::Charge { .. } => {}
+                Quantity::Leg(_)
+                | Quantity::Journey(_)
+                | Quantity::Latency { .. }
+                | Quantity::Charge { .. } => continue,
+            };
+            if is_fulfilled {
+                self.0.insert(condition);
             }
         }
         if only_statuses {
-            (self.reason, self.message_type, self.price) = (true, true, true);
+            self.0
+                .extend([Condition::Reason, Condition::MessageType, Condition::Price]);
         }
     }
 
@@ -285,10 +294,14 @@ impl Fulfilled {
         let may_lack_a_price = filter.billable.iter().any(|word| word == UNKNOWN)
             || (filter.billable.is_empty()
                 && filter.category.as_deref().is_none_or(|word| word == NO_CATEGORY));
-        self.status
-            && (self.reason || filter.reason.is_none())
-            && (self.message_type || !has_type)
-            && (self.price || may_lack_a_price)
+        [
+            (Condition::Status, true),
+            (Condition::Reason, filter.reason.is_some()),
+            (Condition::MessageType, has_type),
+            (Condition::Price, !may_lack_a_price),
+        ]
+        .iter()
+        .all(|(condition, is_wanted)| !is_wanted || self.0.contains(condition))
     }
 }
 

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use webhook_ingest::{
     counters::{
         self, Charged, Counter, Interval, NO_CATEGORY, NO_COUNTRY, OTHER_CHANNEL, Progress, QUARTER_MS,
-        is_listed_channel, latency,
+        Quantity, is_listed_channel, latency,
     },
     event::{EpochMillis, Status, journey::Step, state},
     events_table::item::{self, Item},
@@ -187,7 +187,7 @@ fn counted(events: &[&MessageEvent<'_>]) -> Vec<Counted> {
             Progress::Reached | Progress::Read | Progress::Clicked => present,
         };
         let channel = counters::word(leg.channel.as_str());
-        counts.add(first.began, Counter::Journey { channel, progress });
+        counts.add(first.began, Quantity::Journey(progress).on(channel));
         counts
             .all
             .push((quarter(first.began), dimensions.clone(), Count::League(progress)));
@@ -196,7 +196,7 @@ fn counted(events: &[&MessageEvent<'_>]) -> Vec<Counted> {
         let channel = leg.channel.as_str();
         for progress in progress(&leg.state, clicked(Some(channel))) {
             let channel = counters::word(channel);
-            counts.add(first.began, Counter::Leg { channel, progress });
+            counts.add(first.began, Quantity::Leg(progress).on(channel));
         }
         let of_leg: Vec<&MessageEvent<'_>> = events
             .iter()
@@ -230,12 +230,11 @@ impl Counts<'_> {
         } else {
             OTHER_CHANNEL
         };
-        let counter = Counter::Latency {
-            channel: channel.to_owned(),
+        let latency = Quantity::Latency {
             interval,
             bucket: latency::bucket(to.saturating_sub(from)),
         };
-        self.add(from.max(to), counter);
+        self.add(from.max(to), latency.on(channel));
     }
 }
 
@@ -270,11 +269,13 @@ fn charges(leg: &[&MessageEvent<'_>], reached: &str, at: EpochMillis, counts: &m
     let was_sent = has_arrived || leg.iter().any(|event| event.has(&Status::Sent));
     let category = prices().find_map(|price| price.category.clone());
     let country = counts.dimensions.country.clone();
-    let charge = |charged| Counter::Charge {
-        channel: counters::word(event.step.update.channel.as_str()),
-        country: country.clone().unwrap_or_else(|| NO_COUNTRY.to_owned()),
-        category: category.clone().unwrap_or_else(|| NO_CATEGORY.to_owned()),
-        charged,
+    let charge = |charged| {
+        let charge = Quantity::Charge {
+            country: country.clone().unwrap_or_else(|| NO_COUNTRY.to_owned()),
+            category: category.clone().unwrap_or_else(|| NO_CATEGORY.to_owned()),
+            charged,
+        };
+        charge.on(counters::word(event.step.update.channel.as_str()))
     };
     if was_sent {
         counts.add(at, charge(Charged::Sent));

@@ -114,11 +114,11 @@ impl RateCard {
                 spend.unpriced += count(counts, Charged::Sent);
                 continue;
             };
-            let charged = match rate.per {
+            let basis = match rate.per {
                 Per::Sent => Charged::Sent,
                 Per::Delivered => Charged::Delivered,
             };
-            let messages = count(counts, charged);
+            let messages = count(counts, basis);
             #[expect(clippy::cast_precision_loss, reason = "exact below 9 * 10^15 messages")]
             let amount = messages as f64 * rate.price;
             total += amount;
@@ -131,7 +131,7 @@ impl RateCard {
                     category.clone()
                 },
                 messages,
-                per: charged.as_str(),
+                per: basis.as_str(),
                 price: rate.price,
                 amount: rounded(amount),
             });
