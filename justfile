@@ -19,7 +19,7 @@ check:
 
 # Run all tests, or those of one file: just test redrive
 test file="":
-    cargo test --workspace --locked {{ if file == "" { "" } else { "--test " + file } }}
+    cargo test --workspace --locked {{ if file == "" { "" } else { "--test '*' " + file + "::" } }}
 
 # Test the page in Chromium
 browser:

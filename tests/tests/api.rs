@@ -1,10 +1,4 @@
 //! The JSON API over HTTP: messages, the events of a phone number, and dead letters.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 use std::time::Duration;
 

@@ -1,14 +1,6 @@
 //! The real binaries on a Lambda Runtime API: responses, startup errors, logs, metrics, and what must never
 //! be logged.
 
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;

@@ -1,10 +1,4 @@
 //! The bot in a receiver's URL, `…/?bot=732`, and names of bots.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 use http::Method;
 use integration_tests::{

@@ -1,9 +1,4 @@
 //! Responses of the dashboard are compressed if the request accepts it, as Lambda delivers them: bytes in base64.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 use std::io::Read as _;
 

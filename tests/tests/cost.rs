@@ -1,14 +1,5 @@
 //! The assumptions of `cost` match measurements: write units, sizes, counters, log lines and alarms.
 //! docs/costs.md shows its output.
-#![allow(
-    clippy::cast_precision_loss,
-    clippy::expect_used,
-    clippy::float_cmp,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,15 +1,6 @@
 //! With any input, every event is in the totals, no item of the counters' table grows large, and the cost of
 //! counting stays the same.
 
-#![allow(
-    clippy::cast_precision_loss,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::too_many_lines,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,

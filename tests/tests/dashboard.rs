@@ -1,10 +1,4 @@
 //! The dashboard: its counts, its complete lists, and its responses against the published schema.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 use std::time::Duration;
 

@@ -1,12 +1,6 @@
 //! Every event is stored once, for any number of posts, in any order and through any number of processes.
 //! Each costs one write and no read.
 
-#![allow(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;

@@ -1,12 +1,5 @@
 //! The command `export` on tables without an index, with faults, and with many, large and strange events.
 //! `tests/export` reads its files with `DuckDB`.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 

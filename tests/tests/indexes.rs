@@ -1,12 +1,5 @@
 //! The dashboard and the commands on tables with lean indexes, with the whole indexes of an earlier version, and
 //! without indexes.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 use std::{collections::BTreeSet, fs};
 

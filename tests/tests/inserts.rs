@@ -1,12 +1,6 @@
 //! Events of one body are inserted 25 at a time, with every promise of a single put: each event is stored
 //! once, a duplicate is distinguished from a conflict, and one event's fault does not affect the others.
 
-#![allow(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "this is all tests, helpers included"
-)]
-
 use std::collections::BTreeMap;
 
 use integration_tests::{

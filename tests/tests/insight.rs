@@ -1,11 +1,5 @@
 //! The figures of messages in `/api/summary`: people reached, times, league tables, days of a time zone, comparison and
 //! money, against an independent recount of simulated messages that arrive shuffled and repeated.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 use std::collections::{BTreeMap, BTreeSet};
 

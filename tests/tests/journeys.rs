@@ -1,10 +1,4 @@
 //! Journeys in the API. The page displays them and computes nothing.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 use integration_tests::{fixtures::with, server::Server};
 use serde_json::{Value, json};

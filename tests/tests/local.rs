@@ -1,11 +1,4 @@
 //! The embedded servers and their folder: access, contents of the files, and deletion.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 use std::{
     fs::{self, Permissions},

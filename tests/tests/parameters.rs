@@ -1,10 +1,4 @@
 //! Query parameters of the dashboard. A path accepts exactly the documented ones.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 use std::collections::BTreeSet;
 

@@ -1,10 +1,4 @@
 //! People without numbers: links between their ids, lists over all of them, and their erasure.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 use std::{collections::BTreeSet, fs, time::Duration};
 

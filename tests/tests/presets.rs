@@ -1,12 +1,6 @@
 //! Presets, handshakes and tokens in a URL, over the real function: the sender is accepted, everybody else gets
 //! the same refusal, and no log line contains a secret.
 
-#![allow(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
-
 use std::collections::BTreeSet;
 
 use http::Method;

@@ -1,10 +1,5 @@
 //! A receiver needs entries in several places besides its row in `RECEIVERS`. These tests name each missing
 //! place.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 use std::path::Path;
 

@@ -1,12 +1,6 @@
 //! The binary `redrive` on SQS events. It stores queued events, reports only the messages to retry, survives
 //! outages, and immediately dead-letters what can never be stored.
 
-#![allow(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},

@@ -1,14 +1,6 @@
 //! Rejected requests are cheap and visible by class: all are counted, and samples are logged. Source
 //! addresses may be IPv6. A table with another schema loses no event.
 
-#![allow(
-    clippy::cast_precision_loss,
-    clippy::float_cmp,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Instant,

@@ -1,10 +1,4 @@
 //! Access to the dashboard: sign-in, sessions, and what each role sees.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,10 +1,4 @@
 //! The search, end to end: events through the receivers and `projector`, and their removal by `erase`.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,13 +1,6 @@
 //! Reports by GET and as a form, checks, and the answers that each sender understands. A rejected body is kept
 //! once, however often it arrives.
 
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
-
 use std::time::Duration;
 
 use http::Method;

@@ -1,12 +1,5 @@
 //! `simulate` against a real local server: it reconciles, finds differences, and sends what the providers
 //! document.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

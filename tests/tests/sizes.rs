@@ -1,11 +1,5 @@
 //! Limits of the dashboard: no response exceeds Lambda's limit, no request reads a whole busy day, and an
 //! action on one dead letter does not affect the others.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 use std::{
     collections::BTreeSet,

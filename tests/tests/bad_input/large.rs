@@ -10,7 +10,7 @@ use integration_tests::{
 use serde_json::{Value, json};
 use webhook_ingest::queue::message::Reason::{Malformed, Unreadable};
 
-use crate::{event, rebuilt};
+use super::{event, rebuilt};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_records_are_stored_or_queued_and_then_stored() {

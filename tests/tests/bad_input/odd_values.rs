@@ -6,7 +6,7 @@ use integration_tests::{fixtures::percent_encoded, server::Server};
 use serde_json::{Value, json};
 use webhook_ingest::{event::time, events_table::item};
 
-use crate::{event, nested, open_event, rebuilt};
+use super::{event, nested, open_event, rebuilt};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ids_are_stored_unchanged() {

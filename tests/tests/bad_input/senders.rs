@@ -11,7 +11,7 @@ use integration_tests::{
 use serde_json::{Value, json};
 use webhook_ingest::{auth::Policy, event::time};
 
-use crate::event;
+use super::event;
 
 const FOUR_SCHEMES: &str = r#"{"accept":[
     {"type":"hmac","header":"x-webhook-signature","algorithm":"sha256","encoding":"hex","prefix":"sha256=","secrets":["the-new-secret-of-the-tests","the-old-secret-of-the-tests"]},

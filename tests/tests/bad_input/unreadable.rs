@@ -10,7 +10,7 @@ use webhook_ingest::{
     queue::message::Reason::{self, Malformed, Unreadable},
 };
 
-use crate::{event, nested, open_event, rebuilt};
+use super::{event, nested, open_event, rebuilt};
 
 /// Bodies without a readable record, and the reasons of their dead letters.
 #[rustfmt::skip]

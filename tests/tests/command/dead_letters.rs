@@ -8,7 +8,7 @@ use integration_tests::{
 use serde_json::{Value, json};
 use webhook_ingest::queue::message::{Body, QueueMessage, Reason};
 
-use crate::event;
+use super::event;
 
 /// When the dead letters arrived.
 const ARRIVED: i64 = 1_704_876_828_000;

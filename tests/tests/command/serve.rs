@@ -21,7 +21,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::event;
+use super::event;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn serve_prints_its_urls_and_a_working_request() {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use integration_tests::command::Workdir;
 use serde_json::{Value, json};
 
-use crate::event;
+use super::event;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sign_prints_a_line_that_is_accepted() {

@@ -8,7 +8,7 @@ use integration_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::{assert_same, counted, deliver, recount, shuffled, store};
+use super::{assert_same, counted, deliver, recount, shuffled, store};
 
 /// Delivers batches concurrently, one to each projector at a time.
 async fn deliver_at_once(projectors: &[Function], batches: &[Vec<Value>]) {

@@ -16,7 +16,7 @@ use webhook_ingest::{
     provider::{self, netcore_events},
 };
 
-use crate::{Counts, assert_same, counted, deliver, recount, store};
+use super::{Counts, assert_same, counted, deliver, recount, store};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rebuild_recounts_the_table_while_events_arrive() {

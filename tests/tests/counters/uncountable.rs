@@ -6,7 +6,7 @@ use projector::rebuild::rebuild;
 use serde_json::{Value, json};
 use webhook_ingest::event::time;
 
-use crate::{Counts, assert_same, counted, deliver, recount, store};
+use super::{Counts, assert_same, counted, deliver, recount, store};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_uncountable_record_is_dead_lettered_and_blocks_nothing() {

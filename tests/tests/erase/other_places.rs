@@ -21,7 +21,7 @@ use webhook_ingest::{
     queue::message::Reason,
 };
 
-use crate::{Setup, a_person, bodies, formatted, record};
+use super::{Setup, a_person, bodies, formatted, record};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_persons_records_are_removed_from_the_queues() {

@@ -11,7 +11,7 @@ use netcore_webhooks::erase::MatchReason;
 use serde_json::Value;
 use webhook_ingest::events_table::item;
 
-use crate::{Setup, a_person, formatted, other, text};
+use super::{Setup, a_person, formatted, other, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_directions_of_one_person_are_erased_and_nothing_else() {

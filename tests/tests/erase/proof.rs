@@ -9,7 +9,7 @@ use netcore_webhooks::erase::{KEY, RECORD};
 use serde_json::Value;
 use webhook_ingest::events_table::item;
 
-use crate::{Setup, a_person, formatted, other, record, text};
+use super::{Setup, a_person, formatted, other, record, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_record_proves_the_erasure_without_phone_numbers() {

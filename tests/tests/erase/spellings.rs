@@ -17,7 +17,7 @@ use proptest::{
 };
 use webhook_ingest::events_table::item::{self, Item};
 
-use crate::{Setup, a_person, other, record};
+use super::{Setup, a_person, other, record};
 
 /// The number in many spellings.
 fn spellings(number: &str) -> Vec<String> {

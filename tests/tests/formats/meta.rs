@@ -6,7 +6,7 @@ use integration_tests::{server::Server, storage::rebuilt};
 use serde_json::{Value, json};
 use webhook_ingest::events_table::item;
 
-use crate::wild::check;
+use super::wild::check;
 
 /// The records of a body: the elements of the lists in each change, and changes without such lists.
 fn records(body: &Value) -> Vec<Value> {

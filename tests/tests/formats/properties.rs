@@ -13,7 +13,7 @@ use webhook_ingest::{
     provider,
 };
 
-use crate::record_of;
+use super::record_of;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]

@@ -15,7 +15,7 @@ use webhook_ingest::{
     events_table::item::{self, Item},
 };
 
-use crate::record_of;
+use super::record_of;
 
 /// File, channel, status, recipient, event time and message id of every sample.
 const EVENTS: &str = "

@@ -8,7 +8,7 @@ use integration_tests::{
 use serde_json::{Value, json};
 use webhook_ingest::events_table::item;
 
-use crate::record_in;
+use super::record_in;
 
 /// Undocumented bodies that providers send: `(name, function, body, "channel status recipient event-time")`.
 /// Each has one record with the message id `m`.

@@ -10,7 +10,7 @@ use integration_tests::{fixtures::percent_encoded, server::Server, storage::rebu
 use serde_json::Value;
 use webhook_ingest::events_table::item::{self, Item};
 
-use crate::record_in;
+use super::record_in;
 
 /// The events of a folder's files, one line each, blanks between the words: function, file, message id, status,
 /// recipient, channel, event time in milliseconds. `-` stands for a recipient or time that the record does not

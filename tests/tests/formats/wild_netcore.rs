@@ -14,7 +14,7 @@ use webhook_ingest::{
     queue::message::Reason,
 };
 
-use crate::wild::{check, plain};
+use super::wild::{check, plain};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn netcores_emails() {

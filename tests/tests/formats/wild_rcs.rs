@@ -5,7 +5,7 @@ use integration_tests::{fixtures::with, server::Server, storage::rebuilt};
 use serde_json::{Value, json};
 use webhook_ingest::events_table::item;
 
-use crate::wild::{check, plain};
+use super::wild::{check, plain};
 
 /// The record in a Pub/Sub push, or the body itself.
 fn pushed(body: &Value) -> Vec<Value> {

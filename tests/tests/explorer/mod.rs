@@ -1,11 +1,4 @@
 //! Lists of events over a range: filters, orders, cursors, limits and costs.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 mod filters;
 mod limits;

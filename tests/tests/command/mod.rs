@@ -1,11 +1,4 @@
 //! The command as users run it: the real binary, its output, its exit codes and its files.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 mod closed_pipe;
 mod dead_letters;

@@ -1,12 +1,5 @@
 //! Every known body, from HTTP to the table and back. Each becomes the documented event, and the provider's
 //! record can be rebuilt from its item.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 mod meta;
 mod properties;

@@ -1,12 +1,5 @@
 //! The counters, compared with an independent recount of the events. Repeated, split, shuffled, concurrent or
 //! failed deliveries count every event once.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 mod deliveries;
 mod rebuild;

@@ -1,13 +1,6 @@
 //! Memory of a function. A 6 MB body of any content fits into 128 MB, even unoptimized, because the function
 //! holds it only once.
 
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
-
 use std::{collections::BTreeSet, io::Write as _, time::Duration};
 
 use aws_sdk_sqs::types::Message;

@@ -1,12 +1,5 @@
 //! Bad input. Each body gets its documented response, and everything authenticated is kept byte for byte, in
 //! the table or as a dead letter.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 mod large;
 mod odd_values;

@@ -1,12 +1,6 @@
 //! Faults of tables and queues. Every response is in time, and every acknowledged event is in the table, in
 //! the retry queue or in the dead-letter queue.
 
-#![allow(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,

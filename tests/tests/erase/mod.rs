@@ -1,12 +1,5 @@
 //! `erase` on a real table with simulated people. Both directions of one person are deleted, and nothing of
 //! the others.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "an unexpected result must fail the test"
-)]
 
 mod other_places;
 mod people;
