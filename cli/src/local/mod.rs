@@ -41,6 +41,7 @@ const FILES: &[&str] = &[
     "erasure",
     "lock",
     "queues.",
+    "restore",
     "running.json",
     "tables.sqlite",
     "webhook-auth.json",
@@ -162,6 +163,7 @@ impl RunningInstance {
             ("RETRY_QUEUE_URL", self.retry_queue_url.clone()),
             ("DEAD_LETTER_QUEUE_URL", self.dead_letter_queue_url.clone()),
             ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.clone()),
+            ("AWS_ENDPOINT_URL_DYNAMODB_STREAMS", self.dynamodb.clone()),
             ("AWS_ENDPOINT_URL_SQS", self.sqs.clone()),
             ("AWS_REGION", "local".into()),
             // AWS CLI 1 and boto3 read only this one.
@@ -201,8 +203,10 @@ impl Local {
             tokio::task::spawn_blocking(move || tables::open(folder.as_deref(), options.indexes)).await??;
         let journal = data.map(Journal::start).transpose()?;
         let journal = Arc::new(journal.map(Mutex::new));
+        let stream = Stream::new(engine.clone());
         let (dynamodb, mut tasks) = tables::start(
-            engine.clone(),
+            engine,
+            stream.clone(),
             journal.clone(),
             access_key.clone(),
             stopped.clone(),
@@ -226,13 +230,13 @@ impl Local {
         Ok(Self {
             instance,
             uncounted,
-            stream: Stream(engine),
+            stream,
             stop,
             tasks,
         })
     }
 
-    /// All unread records of the events table's stream, in order, in the format in which Lambda
+    /// All records of the events table's stream, in order, in the format in which Lambda
     /// delivers them.
     ///
     /// # Errors
@@ -250,6 +254,15 @@ impl Local {
             }
             position = next;
         }
+    }
+
+    /// Creates a table with the keys of the events table, without indexes and stream, as DynamoDB restores one. It lasts
+    /// as long as the servers' storage; nothing sweeps its expired items.
+    ///
+    /// # Errors
+    /// If it exists.
+    pub fn create_restored_table(&self, name: &str) -> anyhow::Result<()> {
+        self.stream.create_restored_table(name)
     }
 
     /// Finishes the requests in progress and stops the servers.

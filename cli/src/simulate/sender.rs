@@ -3,23 +3,20 @@
 
 use std::{
     collections::BTreeMap,
+    pin::pin,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail};
-use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
 use webhook_ingest::{
     auth::{Policy, RefreshingSecret},
     event::time,
 };
+
+use crate::http_client::{self, HttpClient};
 
 use super::{
     responses::{Outcome, Response, SendResult},
@@ -37,20 +34,14 @@ const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
 /// Posts bodies.
 pub(super) struct Sender {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: HttpClient,
     policy: RefreshingSecret<Policy>,
 }
 
 impl Sender {
     pub(super) fn new(policy: RefreshingSecret<Policy>) -> anyhow::Result<Self> {
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-            .context("this machine has no trusted root certificates")?
-            .https_or_http()
-            .enable_http1()
-            .build();
         Ok(Self {
-            client: Client::builder(TokioExecutor::new()).build(connector),
+            client: http_client::client()?,
             policy,
         })
     }
@@ -71,7 +62,7 @@ impl Sender {
         }
     }
 
-    /// Posts all bodies, `parallel` concurrently, at most `rate` events a second.
+    /// Posts all bodies, `parallel` concurrently, at most `rate` events a second, until `stop` is ready.
     ///
     /// # Errors
     /// If a receiver answers 401, 403 or 404: every other request would also fail.
@@ -80,6 +71,7 @@ impl Sender {
         posts: &[Post],
         urls: &BTreeMap<&'static str, String>,
         pace: (usize, Option<f64>),
+        stop: impl Future<Output = ()>,
         posted: impl Fn(usize),
     ) -> anyhow::Result<SendResult> {
         let (parallel, rate) = pace;
@@ -100,7 +92,16 @@ impl Sender {
             })
             .buffer_unordered(parallel.max(1));
         let mut sent = SendResult::default();
-        while let Some((post, outcome)) = outcomes.next().await {
+        let mut stop = pin!(stop);
+        loop {
+            let next = tokio::select! {
+                () = &mut stop => {
+                    sent.is_interrupted = true;
+                    break;
+                }
+                next = outcomes.next() => next,
+            };
+            let Some((post, outcome)) = next else { break };
             let outcome = outcome?;
             sent.add(post, outcome);
             posted(post.records);
