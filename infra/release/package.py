@@ -86,7 +86,7 @@ def add(archive, name, data, mode=0o644):
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.create_system = 3
     entry.external_attr = (0o100000 | mode) << 16
-    archive.writestr(entry, data, compresslevel=9)
+    archive.writestr(entry, data)
 
 
 def main(binaries, architecture, folder):
