@@ -438,9 +438,9 @@ fn parameter_store(policy: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
-        let answer = json!({"Parameter": {"Name": "/auth", "Value": policy}}).to_string();
+        let policy = json!({"Parameter": {"Name": "/auth", "Value": policy}}).to_string();
         let refused = r#"{"__type":"AccessDeniedException"}"#.to_owned();
-        let mut answers = vec![(200, answer)].into_iter();
+        let mut answers = vec![(200, policy)].into_iter();
         for stream in listener.incoming() {
             let mut stream = BufReader::new(stream.unwrap());
             let (mut line, mut length) = (String::new(), 0);
