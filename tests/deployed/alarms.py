@@ -14,8 +14,10 @@ OPERATORS = {"GreaterThanThreshold": lambda value, limit: value > limit, "LessTh
 
 
 class Alarms:
+    """Its time stands still, so that no period ends between a value and the alarm on it."""
+
     def __init__(self, stack):
-        self.stack = stack
+        self.stack, self.now = stack, time.time()
         self.cloudwatch = stack.client("cloudwatch")
         # Number of log lines of each function that were read.
         self.read = {}
@@ -23,7 +25,7 @@ class Alarms:
     def put(self, namespace, metric, dimensions, value, age=0):
         """Sends one value. `age`: seconds before now."""
         self.cloudwatch.put_metric_data(Namespace=namespace, MetricData=[{
-            "MetricName": metric, "Value": value, "Timestamp": datetime.fromtimestamp(time.time() - age, timezone.utc),
+            "MetricName": metric, "Value": value, "Timestamp": datetime.fromtimestamp(self.now - age, timezone.utc),
             "Dimensions": [{"Name": name, "Value": text} for name, text in dimensions.items()]}])
 
     def lines(self):
@@ -64,7 +66,7 @@ class Alarms:
         alarm = self.definition(name)
         period, periods = alarm["Period"], alarm["EvaluationPeriods"]
         # The current period, and those before it.
-        last = (time.time() + later) // period
+        last = (self.now + later) // period
         first = last - periods + 1
         points = self.cloudwatch.get_metric_statistics(
             Namespace=alarm["Namespace"], MetricName=alarm["MetricName"], Dimensions=alarm["Dimensions"], Period=period,
