@@ -6,7 +6,6 @@ use std::{
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -14,6 +13,7 @@ use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
+use serde::Serialize;
 use webhook_ingest::{
     dead_letters::{Content, DeadLetter, DeadLetters, Filter},
     event::{EpochMillis, time},
@@ -69,26 +69,59 @@ pub struct Exported {
     pub deleted: usize,
 }
 
-/// One line of `list`, with ids of people redacted.
-pub fn row(dead_letter: &DeadLetter, now: EpochMillis) -> String {
-    let age =
-        Duration::from_millis(u64::try_from(now.saturating_sub(dead_letter.sent_at)).unwrap_or_default());
-    let (reason, function, bytes, detail) = match &dead_letter.content {
-        Content::Message(message) => (
-            message.reason.as_str(),
-            message.function.as_str(),
-            message.body.bytes().len(),
-            message.detail.as_str(),
-        ),
-        Content::Unreadable { why, .. } => ("foreign", "-", 0, why.as_str()),
-    };
-    let minutes = age.as_secs() / 60;
-    let age = format!("{}h{:02}m", minutes / 60, minutes % 60);
-    format!(
-        "{:<8}  {age:>7}  {reason:<10}  {function:<16}  {bytes:>9}  {}",
-        dead_letter.id.get(..8).unwrap_or(&dead_letter.id),
-        personal::redact(detail)
-    )
+/// One line of `list`, with ids of people redacted. docs/reference.md describes its JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// Its id, of which a prefix selects it.
+    pub id: String,
+    /// When it was sent to the queue, epoch milliseconds.
+    pub sent_at: EpochMillis,
+    /// The reason, or `foreign` for a message that no function of this version wrote.
+    pub reason: &'static str,
+    /// The function that sent it; `None` for a foreign one.
+    pub function: Option<String>,
+    /// Size of the body; 0 for a foreign one.
+    pub bytes: usize,
+    /// What is wrong.
+    pub detail: String,
+}
+
+impl Row {
+    /// The row of a dead letter.
+    pub fn of(dead_letter: &DeadLetter) -> Self {
+        let (reason, function, bytes, detail) = match &dead_letter.content {
+            Content::Message(message) => (
+                message.reason.as_str(),
+                Some(message.function.clone()),
+                message.body.bytes().len(),
+                message.detail.as_str(),
+            ),
+            Content::Unreadable { why, .. } => ("foreign", None, 0, why.as_str()),
+        };
+        Self {
+            id: dead_letter.id.clone(),
+            sent_at: dead_letter.sent_at,
+            reason,
+            function,
+            bytes,
+            detail: personal::redact(detail).into_owned(),
+        }
+    }
+
+    /// The row as a line of the table.
+    pub fn line(&self, now: EpochMillis) -> String {
+        let age = now.saturating_sub(self.sent_at);
+        let minutes = u64::try_from(age).unwrap_or_default() / 60_000;
+        let age = format!("{}h{:02}m", minutes / 60, minutes % 60);
+        format!(
+            "{:<8}  {age:>7}  {:<10}  {:<16}  {:>9}  {}",
+            self.id.get(..8).unwrap_or(&self.id),
+            self.reason,
+            self.function.as_deref().unwrap_or("-"),
+            self.bytes,
+            self.detail
+        )
+    }
 }
 
 /// Writes dead letters to a file, one JSON object per line. With `remove`, then deletes them from the queue.

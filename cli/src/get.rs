@@ -1,51 +1,76 @@
 //! `get`: prints the timeline of a message, or the latest events of a person: a phone number, a user id or an
 //! e-mail address, and the ids that are linked to it. Other texts are searched for, as on the page.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use anyhow::{Context as _, anyhow, bail};
 use dashboard::{Dashboard, DashboardConfig};
 use http::{HeaderMap, Method};
 use jiff::Timestamp;
 use lambda_http::{Body, RequestExt as _};
+use serde::Serialize;
 use serde_json::Value;
 use webhook_ingest::event::person;
 
 use crate::{function_url, target::Target};
 
-/// Calls the dashboard's API in this process and formats the response. A text that is neither a message id nor a
-/// complete id of a person is searched for, and several results are listed.
+/// What a text names: the response of the dashboard's API. The JSON names its kind.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// A message: `/api/messages/{message_id}`.
+    Message(Value),
+    /// The latest events of a person: `/api/recipients/{id}`.
+    Person(Value),
+    /// Results of a search: `/api/search`.
+    Search(Value),
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::Message(message) => formatted(message),
+            Self::Person(person) => list(person),
+            Self::Search(answer) => results(answer),
+        };
+        f.write_str(&without_control_characters(&text))
+    }
+}
+
+/// Calls the dashboard's API in this process. A text that is neither a message id nor a complete id of a person is
+/// searched for.
 ///
 /// # Errors
 /// If nothing is found, or the table does not answer.
-pub async fn timeline(target: &Target, name: &str) -> anyhow::Result<String> {
+pub async fn find(target: &Target, name: &str) -> anyhow::Result<Found> {
     let config = DashboardConfig::of_terminal(target.storage.clone(), target.rollups_table.clone());
     let dashboard = Dashboard::start(&config, &target.aws).await?;
-    if let Some(shown) = known(&dashboard, name).await? {
-        return Ok(without_control_characters(&shown));
+    if let Some(found) = known(&dashboard, name).await? {
+        return Ok(found);
     }
     let missing = || anyhow!("nothing is stored for {name}: no message, person, request id or callback data");
     let answer = get(&dashboard, "/api/search", &format!("q={}", encoded(name))).await?;
     let answer = answer.map_err(|_| missing())?;
     let found = answer.get("found").and_then(Value::as_array).map(Vec::as_slice);
-    let shown = match found.unwrap_or_default() {
-        [] => None,
-        [one] => match ["message_id", "recipient"]
-            .iter()
-            .find_map(|name| one.get(*name)?.as_str())
-        {
-            Some(only) => known(&dashboard, only).await?,
-            None => Some(results(&answer, std::slice::from_ref(one))),
-        },
-        several => Some(results(&answer, several)),
-    };
-    Ok(without_control_characters(&shown.ok_or_else(missing)?))
+    match found.unwrap_or_default() {
+        [] => Err(missing()),
+        [one] => {
+            let only = ["message_id", "recipient"]
+                .iter()
+                .find_map(|name| one.get(*name)?.as_str());
+            match only {
+                Some(only) => known(&dashboard, only).await?.ok_or_else(missing),
+                None => Ok(Found::Search(answer)),
+            }
+        }
+        _ => Ok(Found::Search(answer)),
+    }
 }
 
 /// The timeline of a message with this id, or the latest events of this person.
-async fn known(dashboard: &Dashboard, name: &str) -> anyhow::Result<Option<String>> {
+async fn known(dashboard: &Dashboard, name: &str) -> anyhow::Result<Option<Found>> {
     if let Ok(message) = get(dashboard, &format!("/api/messages/{}", encoded(name)), "").await? {
-        return Ok(Some(formatted(&message)));
+        return Ok(Some(Found::Message(message)));
     }
     let Some(id) = person::parse(name) else {
         return Ok(None);
@@ -56,15 +81,15 @@ async fn known(dashboard: &Dashboard, name: &str) -> anyhow::Result<Option<Strin
         .get("events")
         .and_then(Value::as_array)
         .context("the response has no events")?;
-    let ids = answer.get("ids").and_then(Value::as_array);
-    let ids: Vec<&str> = ids.into_iter().flatten().filter_map(Value::as_str).collect();
-    Ok((!events.is_empty()).then(|| list(&ids.join(", "), events)))
+    let is_empty = events.is_empty();
+    Ok((!is_empty).then_some(Found::Person(answer)))
 }
 
 /// The results of a search, one on a line.
-fn results(answer: &Value, found: &[Value]) -> String {
+fn results(answer: &Value) -> String {
     let mut out = String::new();
-    for entry in found {
+    let found = answer.get("found").and_then(Value::as_array);
+    for entry in found.into_iter().flatten() {
         let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
         let at = entry.get("event_time").and_then(Value::as_i64);
         let _ = writeln!(
@@ -189,9 +214,12 @@ fn people(message: &Value) -> Vec<&str> {
     ids
 }
 
-fn list(ids: &str, events: &[Value]) -> String {
-    let mut out = format!("latest events of {ids}, the newest first\n\n");
-    for event in events {
+fn list(person: &Value) -> String {
+    let ids = person.get("ids").and_then(Value::as_array);
+    let ids: Vec<&str> = ids.into_iter().flatten().filter_map(Value::as_str).collect();
+    let mut out = format!("latest events of {}, the newest first\n\n", ids.join(", "));
+    let events = person.get("events").and_then(Value::as_array);
+    for event in events.into_iter().flatten() {
         let id = event.get("message_id").and_then(Value::as_str).unwrap_or("-");
         let _ = writeln!(out, "  {}  {id}", row(event));
     }

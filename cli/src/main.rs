@@ -1,14 +1,14 @@
 //! The command `netcore-webhooks`.
 
 use std::{
+    fmt::Display,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use netcore_webhooks::{
     cost,
     dead_letters::{self, Selection},
@@ -16,11 +16,16 @@ use netcore_webhooks::{
     formats::Formats,
     get, init, listen,
     local::LocalOptions,
+    manual, progress, restore,
     serve::{Options, POLICY, Server},
     sign, simulate, stdout,
     target::{Needs, Target},
 };
-use projector::{rebuild, rollups::Rollups};
+use projector::{
+    rebuild::{self, Scope},
+    rollups::Rollups,
+};
+use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use webhook_ingest::dead_letters::DeadLetters;
 use webhook_ingest::{
@@ -61,6 +66,9 @@ enum Command {
     Get {
         /// Message id, phone number, its last digits, whatsapp:<user id>, mailto:<address>, request id or callback data.
         name: String,
+        /// Print the response of the API as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Manage the dashboard's counters.
     #[command(subcommand)]
@@ -71,6 +79,8 @@ enum Command {
     Erase(erase::Options),
     /// Write the events of a range of days to files for analysis, one file a day.
     Export(export::Options),
+    /// Copy the events of a restored table into the events table, and count again.
+    Restore(restore::Options),
     /// Print the monthly AWS bill, by part.
     Cost(cost::Options),
     /// Print what each function takes, with examples, and how it answers its senders.
@@ -90,6 +100,17 @@ enum Command {
     /// Manage the messages in the dead-letter queue.
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page in roff, or write the pages of all commands to a folder.
+    Man {
+        /// Folder for the pages.
+        #[arg(long, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
 }
 
 #[derive(clap::Args)]
@@ -105,13 +126,23 @@ struct Serve {
 #[derive(Subcommand)]
 enum Counters {
     /// Count all events of the table again; readers use the previous counters until it is complete.
-    Rebuild,
+    Rebuild {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Subcommand)]
 enum DeadLettersCommand {
     /// Print one line for each dead letter, with phone numbers redacted.
-    List(Selection),
+    List {
+        #[command(flatten)]
+        filter: Selection,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Print dead letters with their bodies, as JSON.
     Show(Selection),
     /// Send dead letters to the retry queue; the function `redrive` then stores them.
@@ -137,6 +168,9 @@ enum DeadLettersCommand {
     },
 }
 
+/// Exit status after Ctrl-C, as a shell reports a process that SIGINT killed.
+const INTERRUPTED: u8 = 128 + 2;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start_terminal("warn,webhook_ingest=info,redrive=info,dynoxide=error");
@@ -147,6 +181,7 @@ fn main() -> ExitCode {
     match runtime.block_on(run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if stdout::is_closed_pipe(&error) => ExitCode::from(stdout::CLOSED_PIPE),
+        Err(error) if error.is::<simulate::Interrupted>() => ExitCode::from(INTERRUPTED),
         Err(error) => match error.downcast_ref::<doctor::Ended>() {
             Some(ended) => ExitCode::from(ended.0),
             None => failed(&error),
@@ -176,51 +211,62 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             };
             stdout::print_line(sign::curl_line(&file, &auth, &url).await?)
         }
-        Command::Get { name } => {
+        Command::Get { name, json } => {
             let target = Target::find(&data, Needs::Table).await?;
-            stdout::print(get::timeline(&target, &name).await?)
+            print(&get::find(&target, &name).await?, json)
         }
-        Command::Rollups(Counters::Rebuild) => rebuild(&data).await,
+        Command::Rollups(Counters::Rebuild { json }) => rebuild(&data, json).await,
         Command::Simulate(options) => simulate(options, &data).await,
         Command::Erase(options) => {
-            let report = erase::run(&options, &data, |found| stdout::print(found)).await?;
-            report.done.map_or(Ok(()), stdout::print)
+            let show = |found: &erase::Report| {
+                if options.json {
+                    stdout::print_json_line(&found.to_json())
+                } else {
+                    stdout::print(found)
+                }
+            };
+            let report = erase::run(&options, &data, show).await?;
+            match report.done {
+                None => Ok(()),
+                Some(done) if options.json => stdout::print_json_line(&done.to_json()),
+                Some(done) => stdout::print(done),
+            }
         }
-        Command::Export(options) => {
-            let report = export::run(&options, &data).await?;
-            if options.json {
-                stdout::print_line(serde_json::to_string_pretty(&report)?)
-            } else {
-                stdout::print(report)
+        Command::Export(options) => print(&export::run(&options, &data).await?, options.json),
+        Command::Restore(options) => {
+            let report = Box::pin(restore::run(&options, &data)).await?;
+            let printed = print(&report, options.json);
+            match report.refused() {
+                0 => printed,
+                refused => anyhow::bail!("{} refused {refused} items; the others are copied", report.to),
             }
         }
         Command::Cost(options) => {
-            let bill = cost::bill(&options);
-            if options.json {
-                stdout::print_line(serde_json::to_string_pretty(&bill)?)
-            } else {
-                stdout::print(bill)
-            }
+            let json = options.json;
+            print(&cost::bill(&options), json)
         }
-        Command::Formats { function, json } => {
-            let formats = Formats::of(function.as_deref())?;
-            if json {
-                stdout::print_line(serde_json::to_string_pretty(&formats)?)
-            } else {
-                stdout::print(formats)
-            }
-        }
-        Command::Init(options) => {
-            let report = init::run(&options).await?;
-            if options.json {
-                stdout::print_line(serde_json::to_string_pretty(&report)?)
-            } else {
-                stdout::print(report)
-            }
-        }
+        Command::Formats { function, json } => print(&Formats::of(function.as_deref())?, json),
+        Command::Init(options) => print(&init::run(&options).await?, options.json),
         Command::Doctor(options) => doctor(&options).await,
         Command::Listen(options) => listen(&options, &data).await,
         Command::DeadLetters(command) => dead_letters(&data, command).await,
+        Command::Completions { shell } => {
+            let script = manual::completions(Cli::command(), shell);
+            stdout::print(String::from_utf8_lossy(&script))
+        }
+        Command::Man { output: None } => {
+            stdout::print(String::from_utf8_lossy(&manual::page(Cli::command())?))
+        }
+        Command::Man { output: Some(folder) } => manual::pages(Cli::command(), &folder),
+    }
+}
+
+/// Prints a result as a text or as JSON.
+fn print<T: Display + Serialize>(result: &T, json: bool) -> anyhow::Result<()> {
+    if json {
+        stdout::print_json(result)
+    } else {
+        stdout::print(result)
     }
 }
 
@@ -255,10 +301,31 @@ async fn listen(options: &listen::Options, data: &Path) -> anyhow::Result<()> {
 }
 
 async fn simulate(options: simulate::Options, data: &Path) -> anyhow::Result<()> {
+    let json = options.json;
     let simulation = simulate::Simulation::prepare(options, data).await?;
-    let sent = simulation.send().await?;
-    let report = simulation.reconcile(sent).await?;
-    let printed = stdout::print(&report);
+    // From now on, Ctrl-C no longer ends the process at once: the report says how to repeat the simulation.
+    let mut interrupts = signal(SignalKind::interrupt()).context("Ctrl-C cannot be received")?;
+    let interrupted = |report: simulate::Interrupted| {
+        print(&report, json)?;
+        Err(report.into())
+    };
+    let stop = async {
+        interrupts.recv().await;
+    };
+    let sent = simulation.send_until(stop).await?;
+    if sent.is_interrupted {
+        return interrupted(simulation.interrupted("sending", &sent));
+    }
+    let partial = simulation.interrupted("reading back", &sent);
+    let report = tokio::select! {
+        report = simulation.reconcile(sent) => report?,
+        _ = interrupts.recv() => return interrupted(partial),
+    };
+    let printed = if json {
+        stdout::print_json(&simulate::Summary::from(&report))
+    } else {
+        stdout::print(&report)
+    };
     match report.differences().len() {
         0 => printed,
         n => anyhow::bail!("stored and sent events differ in {n} points"),
@@ -349,17 +416,28 @@ impl StopSignals {
     }
 }
 
-async fn rebuild(data: &Path) -> anyhow::Result<()> {
+async fn rebuild(data: &Path, json: bool) -> anyhow::Result<()> {
     let target = Target::find(data, Needs::Counters).await?;
     let rollups = Rollups::new(target.aws.dynamodb, target.rollups_table);
-    let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{human_pos} events read")?);
-    let progress = |events| bar.set_position(events);
+    let bar = progress::bar(None, "{human_pos} events read");
+    let counted = |events| bar.set_position(events);
     let mut reader = Reader::new(environment);
     let search_index = reader.search_index();
     let search_index = reader.finish(search_index)?;
     let events = &target.storage.events_table;
-    let rebuilt = rebuild::rebuild_for(&rollups, events, search_index, progress).await?;
+    let scope = Scope {
+        search_index,
+        copied: None,
+    };
+    let rebuilt = rebuild::rebuild_for(&rollups, events, scope, counted).await?;
     bar.finish_and_clear();
+    if json {
+        return stdout::print_json(&serde_json::json!({
+            "events": rebuilt.events,
+            "skipped": rebuilt.skipped,
+            "removed": rebuilt.removed,
+        }));
+    }
     stdout::print_line(format_args!(
         "counted {} events again; removed {} old counters and dedup markers",
         rebuilt.events, rebuilt.removed
@@ -378,23 +456,27 @@ async fn dead_letters(data: &Path, command: DeadLettersCommand) -> anyhow::Resul
     let table = target.events_table();
     let queue = DeadLetters::new(target.aws.sqs, &target.storage).with_table(table);
     match command {
-        DeadLettersCommand::List(filter) => {
+        DeadLettersCommand::List { filter, json } => {
             let found = queue.hold(&filter.into()).await?;
             queue.release(&found).await;
+            let rows: Vec<dead_letters::Row> = found.iter().map(dead_letters::Row::of).collect();
+            if json {
+                return stdout::print_json(&rows);
+            }
             let now = time::now();
             stdout::print_line(format_args!(
                 "{:<8}  {:>7}  {:<10}  {:<16}  {:>9}  detail",
                 "id", "age", "reason", "function", "bytes"
             ))?;
-            for dead_letter in &found {
-                stdout::print_line(dead_letters::row(dead_letter, now))?;
+            for row in &rows {
+                stdout::print_line(row.line(now))?;
             }
         }
         DeadLettersCommand::Show(filter) => {
             let found = queue.hold(&filter.into()).await?;
             queue.release(&found).await;
             for dead_letter in &found {
-                stdout::print_line(serde_json::to_string_pretty(&dead_letter.to_json())?)?;
+                stdout::print_json(&dead_letter.to_json())?;
             }
         }
         DeadLettersCommand::Redrive(filter) => {

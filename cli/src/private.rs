@@ -54,6 +54,17 @@ pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
     create(path)?.write_all(text.as_bytes())
 }
 
+/// Replaces a file at once: a reader or a crash finds the old content or the new one.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = Path::new(&part);
+    let mut out = create(part)?;
+    out.write_all(content)?;
+    out.sync_all()?;
+    fs::rename(part, path)
+}
+
 fn owned(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let file = options.mode(FILE).open(path)?;
     // The mode above applies only to new files.

@@ -10,7 +10,7 @@ use netcore_webhooks::{
 };
 use projector::rollups::Rollups;
 use serde_json::Value;
-use webhook_ingest::{operations::clients::Timeouts, queue::MAX_ENTRIES};
+use webhook_ingest::{events_table::item::Item, operations::clients::Timeouts, queue::MAX_ENTRIES};
 
 use crate::{
     fixtures,
@@ -76,6 +76,13 @@ impl Stack {
             queues,
             backend,
         }
+    }
+
+    /// Creates a table with these items, as DynamoDB restores one: without indexes and stream.
+    pub async fn restored_table(&self, name: &str, items: Vec<Item>) {
+        let local = self.backend.local();
+        local.create_restored_table(name).expect("a new table");
+        self.storage.put_all_into(name, items).await;
     }
 
     /// Finishes the requests in progress and stops.

@@ -134,6 +134,11 @@ impl Storage {
 
     /// Puts items into the events table, 25 per call.
     pub async fn put_all(&self, items: Vec<Item>) {
+        self.put_all_into(&self.instance.events_table, items).await;
+    }
+
+    /// Puts items into a table, 25 per call.
+    pub async fn put_all_into(&self, table: &str, items: Vec<Item>) {
         for batch in items.chunks(25) {
             let writes = batch.iter().map(|item| {
                 let put = PutRequest::builder().set_item(Some(item.clone())).build();
@@ -141,10 +146,16 @@ impl Storage {
                 WriteRequest::builder().put_request(put).build()
             });
             let write = self.aws.dynamodb.batch_write_item();
-            let write = write.request_items(&self.instance.events_table, writes.collect());
+            let write = write.request_items(table, writes.collect());
             let written = write.send().await.expect("the table is writable");
             assert!(written.unprocessed_items().is_none_or(HashMap::is_empty));
         }
+    }
+
+    /// Every item of another table, by key.
+    pub async fn items_in(&self, table: &str) -> BTreeMap<Key, Item> {
+        let items = self.scan(table).await;
+        items.into_iter().map(|item| (key(&item), item)).collect()
     }
 
     /// Puts an item into the counters' table.

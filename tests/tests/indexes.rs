@@ -339,8 +339,14 @@ async fn without_an_index_only_its_list_is_missing() {
     let instance = serde_json::to_string(&stack.instance).unwrap();
     fs::write(folder.path().join(INSTANCE_FILE), instance).unwrap();
     let target = Target::find(folder.path(), Needs::Table).await.unwrap();
-    assert!(get::timeline(&target, id).await.unwrap().contains(id.as_str()));
-    let error = get::timeline(&target, number).await.unwrap_err().to_string();
+    assert!(
+        get::find(&target, id)
+            .await
+            .unwrap()
+            .to_string()
+            .contains(id.as_str())
+    );
+    let error = get::find(&target, number).await.unwrap_err().to_string();
     assert!(error.contains("the table has no index for this list"), "{error}");
 
     let erase = async |arguments: &[&str]| erase::run(&options(arguments), folder.path(), |_| Ok(())).await;

@@ -217,14 +217,14 @@ async fn one_person_is_found_under_every_id() {
     let folder = folder(&server);
     let target = Target::find(folder.path(), Needs::Table).await.unwrap();
     for id in ["+91 98123 45678", "IN.13491208655302741918", "anna@b.example"] {
-        let shown = get::timeline(&target, id).await.unwrap();
+        let shown = get::find(&target, id).await.unwrap().to_string();
         assert!(
             shown.contains(NUMBER) && shown.contains(USER) && shown.contains(FORMER),
             "{shown}"
         );
         assert!(shown.contains("sms-5") && shown.contains("old-0"), "{shown}");
     }
-    let shown = get::timeline(&target, "both").await.unwrap();
+    let shown = get::find(&target, "both").await.unwrap().to_string();
     assert!(shown.contains(&format!("recipient {NUMBER}, {USER}")), "{shown}");
 
     for bad in ["mailto:nobody", "x:919812345678 y", "nobody@"] {

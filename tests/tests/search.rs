@@ -203,20 +203,20 @@ async fn get_finds_the_same(server: &Server, id: &str) {
     let folder = folder(&server.stack.instance);
     let target = Target::find(folder.path(), Needs::Table).await.unwrap();
     for text in ["order 4711", "api-337-919812345678-3c90%2Fb6%201"] {
-        let shown = get::timeline(&target, text).await.unwrap();
+        let shown = get::find(&target, text).await.unwrap().to_string();
         assert!(
             shown.contains(&format!("message   {id}")) && shown.contains("delivered"),
             "{shown}"
         );
     }
-    let shown = get::timeline(&target, "800005678").await.unwrap();
+    let shown = get::find(&target, "800005678").await.unwrap().to_string();
     assert!(shown.contains("latest events of 919800005678"), "{shown}");
-    let shown = get::timeline(&target, "req-77").await.unwrap();
+    let shown = get::find(&target, "req-77").await.unwrap().to_string();
     assert!(
         shown.contains(id) && shown.contains("m-2") && shown.contains("request"),
         "{shown}"
     );
-    let error = get::timeline(&target, "req-78").await.unwrap_err().to_string();
+    let error = get::find(&target, "req-78").await.unwrap_err().to_string();
     assert!(error.contains("nothing is stored for req-78"), "{error}");
 }
 

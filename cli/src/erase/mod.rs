@@ -7,7 +7,9 @@
 
 mod counters;
 mod delete;
+mod erasures;
 mod files;
+mod json;
 mod person;
 mod queue_messages;
 mod record;
@@ -21,18 +23,23 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use webhook_ingest::{links, operations::config::environment};
 
+pub(crate) use self::person::{identities, is_shared};
 use self::queue_messages::Queue;
 pub use self::{
     counters::{Counters, Link},
+    erasures::Erasures,
     person::{MatchReason, Person},
     queue_messages::FoundMessages,
     record::{Entry, KEY, RECORD, Step},
     search::{Trace, Traces},
 };
-use crate::target::{Needs, Target};
+use crate::{
+    progress,
+    target::{Needs, Target},
+};
 
 /// The person, and how to search.
 #[derive(Debug, Clone, Args)]
@@ -60,6 +67,9 @@ pub struct Options {
     /// File for the record; default: erasures.jsonl in the data folder.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+    /// Print JSON: a line with what was found, and with --yes a line with what was deleted.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Result of the search and of the deletion.
@@ -308,7 +318,9 @@ async fn queues(data: &Path, needed: bool) -> anyhow::Result<Option<Target>> {
 
 /// A progress bar; visible only on a terminal.
 fn bar(what: &'static str, length: u64) -> ProgressBar {
-    let bar = ProgressBar::new(length).with_prefix(what);
-    let style = ProgressStyle::with_template("{prefix:<9} {bar:40} {human_pos}/{human_len} events");
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    progress::bar(
+        Some(length),
+        "{prefix:<9} {bar:40} {human_pos}/{human_len} events",
+    )
+    .with_prefix(what)
 }

@@ -201,7 +201,7 @@ impl Person {
     ///
     /// # Errors
     /// If the ids are too many to search for together: some hundred million bytes.
-    pub(super) fn add_ids(&mut self, ids: impl IntoIterator<Item = String>) -> anyhow::Result<bool> {
+    pub(crate) fn add_ids(&mut self, ids: impl IntoIterator<Item = String>) -> anyhow::Result<bool> {
         let known = self.ids.len();
         self.ids.extend(ids);
         if self.ids.len() == known {
@@ -273,7 +273,7 @@ impl Person {
 }
 
 /// The further ids of the person that an item names.
-pub(super) fn identities(item: &Item) -> impl Iterator<Item = &str> {
+pub(crate) fn identities(item: &Item) -> impl Iterator<Item = &str> {
     let list = item.get(Attribute::Identities.name()).and_then(|v| v.as_l().ok());
     list.into_iter()
         .flatten()
@@ -281,7 +281,7 @@ pub(super) fn identities(item: &Item) -> impl Iterator<Item = &str> {
 }
 
 /// Whether an item's message may have other recipients, so that its id names nobody: an e-mail.
-pub(super) fn is_shared(item: &Item) -> bool {
+pub(crate) fn is_shared(item: &Item) -> bool {
     let recipient = item.get(RECIPIENT).and_then(|v| v.as_s().ok());
     recipient.is_some_and(|recipient| is_address(recipient))
 }

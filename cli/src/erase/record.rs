@@ -61,6 +61,7 @@ pub struct Entry {
 impl Entry {
     /// The entry `begun`, with all counts 0.
     pub(super) fn new(data: &Path, person: &Person) -> anyhow::Result<Self> {
+        let key = key(data)?;
         Ok(Self {
             at: now(),
             run: hex::encode(random::<8>()?),
@@ -68,7 +69,7 @@ impl Entry {
             recipients: person
                 .all_ids()
                 .iter()
-                .map(|id| digest(data, id))
+                .map(|id| digest(&key, id))
                 .collect::<Result<_, _>>()?,
             thorough: false,
             events: 0,
@@ -94,21 +95,30 @@ fn random<const BYTES: usize>() -> anyhow::Result<[u8; BYTES]> {
 }
 
 /// Keyed digest of an id. It stays the same as long as the key is kept.
-fn digest(data: &Path, id: &str) -> anyhow::Result<String> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key(data)?).context("the key has an invalid length")?;
+pub(super) fn digest(key: &[u8], id: &str) -> anyhow::Result<String> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).context("the key has an invalid length")?;
     mac.update(id.as_bytes());
     Ok(hex::encode(mac.finalize().into_bytes()))
+}
+
+/// The key of an earlier erasure; `None` if there was none.
+pub(super) fn kept_key(data: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    let file = data.join(KEY);
+    let Ok(kept) = fs::read_to_string(&file) else {
+        return Ok(None);
+    };
+    let key = hex::decode(kept.trim()).with_context(|| format!("{} is damaged", file.display()))?;
+    ensure!(key.len() >= 16, "{} is damaged", file.display());
+    Ok(Some(key))
 }
 
 /// A digest without a key could be reversed, because all phone numbers can be tried. The key is
 /// created at the first erasure; store it apart from the record.
 fn key(data: &Path) -> anyhow::Result<Vec<u8>> {
-    let file = data.join(KEY);
-    if let Ok(kept) = fs::read_to_string(&file) {
-        let key = hex::decode(kept.trim()).with_context(|| format!("{} is damaged", file.display()))?;
-        ensure!(key.len() >= 16, "{} is damaged", file.display());
+    if let Some(key) = kept_key(data)? {
         return Ok(key);
     }
+    let file = data.join(KEY);
     let key = random::<32>()?;
     fs::create_dir_all(data).with_context(|| format!("{} cannot be created", data.display()))?;
     let mut out = OpenOptions::new()

@@ -147,12 +147,8 @@ impl Folder {
 
     fn write_list(&self) -> anyhow::Result<()> {
         let file = self.path.join(LIST);
-        let part = self.path.join(format!("{LIST}{PART}"));
         let write = || -> anyhow::Result<()> {
-            let mut out = private::create(&part)?;
-            serde_json::to_writer_pretty(&mut out, &self.list)?;
-            out.sync_all()?;
-            Ok(fs::rename(&part, &file)?)
+            Ok(private::replace(&file, &serde_json::to_vec_pretty(&self.list)?)?)
         };
         write().with_context(|| format!("{} cannot be written", file.display()))
     }

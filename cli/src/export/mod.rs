@@ -22,7 +22,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
 use futures::{Stream, TryStreamExt as _};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use webhook_ingest::{event::time, events_table::item::Item};
@@ -35,7 +35,10 @@ use self::{
     index::{Entries, IndexError},
     key::MessageKey,
 };
-use crate::target::{Needs, Target};
+use crate::{
+    progress,
+    target::{Needs, Target},
+};
 
 /// Version of the columns.
 const VERSION: u32 = 1;
@@ -141,8 +144,7 @@ pub async fn run(options: &Options, data: &Path) -> anyhow::Result<Report> {
         .filter(|day| options.again || !is_finished(day))
         .cloned()
         .collect();
-    let bar = ProgressBar::new_spinner()
-        .with_style(ProgressStyle::with_template("{human_pos} events written, {msg}")?);
+    let bar = progress::bar(None, "{human_pos} events written, {msg}");
     let mut export = Export {
         options,
         key: MessageKey::of_folder(data)?,

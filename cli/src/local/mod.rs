@@ -41,6 +41,7 @@ const FILES: &[&str] = &[
     "erasure",
     "lock",
     "queues.",
+    "restore",
     "running.json",
     "tables.sqlite",
     "webhook-auth.json",
@@ -253,6 +254,15 @@ impl Local {
             }
             position = next;
         }
+    }
+
+    /// Creates a table with the keys of the events table, without indexes and stream, as DynamoDB restores one. It lasts
+    /// as long as the servers' storage; nothing sweeps its expired items.
+    ///
+    /// # Errors
+    /// If it exists.
+    pub fn create_restored_table(&self, name: &str) -> anyhow::Result<()> {
+        self.stream.create_restored_table(name)
     }
 
     /// Finishes the requests in progress and stops the servers.

@@ -21,6 +21,7 @@ use serde_json::Value;
 use super::{
     EVENTS_TABLE,
     engine::{Engine, finished},
+    tables,
 };
 
 /// As in AWS, an unread record expires after a day; dedup markers expire later.
@@ -62,6 +63,11 @@ impl Stream {
             engine,
             counted: Arc::new(AtomicI64::new(BEGINNING)),
         }
+    }
+
+    /// See [`super::Local::create_restored_table`].
+    pub(super) fn create_restored_table(&self, name: &str) -> anyhow::Result<()> {
+        self.engine.with(|storage| tables::create_restored(storage, name))
     }
 
     /// See [`after`]. Blocks.

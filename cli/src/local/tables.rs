@@ -288,6 +288,16 @@ fn create(storage: &Storage, table: Value, expires: &str) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// See [`super::Local::create_restored_table`].
+pub(super) fn create_restored(storage: &Storage, name: &str) -> anyhow::Result<()> {
+    let mut table = events(Indexes::Missing);
+    if let Some(table) = table.as_object_mut() {
+        table.insert("TableName".to_owned(), name.into());
+        table.remove("StreamSpecification");
+    }
+    create(storage, table, item::EXPIRES_AT)
+}
+
 /// As `template.yaml` has it.
 fn events(indexes: Indexes) -> Value {
     let index = |name: &str, partition: &str, lean: Value| {

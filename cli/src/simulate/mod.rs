@@ -4,6 +4,7 @@
 mod email;
 mod event;
 mod gateway;
+mod interrupted;
 mod meta;
 mod netcore;
 mod options;
@@ -16,6 +17,7 @@ mod report;
 mod responses;
 mod sender;
 mod sms;
+mod summary;
 mod traffic;
 mod whatsapp;
 
@@ -26,21 +28,24 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use webhook_ingest::{
     auth::{Policy, RefreshingSecret},
     event::{EpochMillis, time},
 };
 
 pub use event::{Envelope, PostFormat, SimulatedEvent};
+pub use interrupted::Interrupted;
 pub use options::Options;
 pub use providers::formats;
 pub use reconciliation::Reconciliation;
 pub use report::Report;
 pub use responses::{Counts, SendResult};
+pub use summary::Summary;
 pub use traffic::{Expected, Post};
 
 use crate::{
+    progress,
     serve::POLICY,
     target::{Needs, Target},
 };
@@ -154,12 +159,25 @@ impl Simulation {
     /// # Errors
     /// If a receiver refuses the policy.
     pub async fn send(&self) -> anyhow::Result<SendResult> {
+        self.send_until(std::future::pending()).await
+    }
+
+    /// The report if the simulation ends now.
+    pub fn interrupted(&self, phase: &'static str, sent: &SendResult) -> Interrupted {
+        Interrupted::new(phase, self.seed, self.until, self.workload.posts.len(), sent)
+    }
+
+    /// Posts all requests, or stops when `stop` is ready: requests in progress are then cancelled.
+    ///
+    /// # Errors
+    /// If a receiver refuses the policy.
+    pub async fn send_until(&self, stop: impl Future<Output = ()>) -> anyhow::Result<SendResult> {
         let records: usize = self.workload.posts.iter().map(|post| post.records).sum();
         let bar = bar("sending", "records", records);
         let pace = (self.options.parallel, self.options.rate);
         let sent = self
             .sender
-            .send(&self.workload.posts, &self.receivers.urls, pace, |n| {
+            .send(&self.workload.posts, &self.receivers.urls, pace, stop, |n| {
                 bar.inc(n as u64);
             })
             .await;
@@ -217,8 +235,8 @@ fn random_seed() -> anyhow::Result<u64> {
 
 /// A progress bar; visible only on a terminal.
 fn bar(what: &'static str, of: &'static str, length: usize) -> ProgressBar {
-    let bar = ProgressBar::new(length as u64).with_prefix(what).with_message(of);
-    let style =
-        ProgressStyle::with_template("{prefix:<12} {bar:40} {human_pos}/{human_len} {msg}, {eta} left");
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    let template = "{prefix:<12} {bar:40} {human_pos}/{human_len} {msg}, {eta} left";
+    progress::bar(Some(length as u64), template)
+        .with_prefix(what)
+        .with_message(of)
 }

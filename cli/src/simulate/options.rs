@@ -56,6 +56,9 @@ pub struct Options {
     /// Policy, or a reference to it; default: the policy of the local instance.
     #[arg(long, env = "WEBHOOK_AUTH", hide_env_values = true)]
     pub auth: Option<String>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 impl Options {

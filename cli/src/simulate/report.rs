@@ -71,12 +71,7 @@ impl fmt::Display for Report {
         for ((function, status), count) in &sent.answers {
             writeln!(f, "              {function:<16} {status}  {count}")?;
         }
-        let c = sent.counts;
-        writeln!(
-            f,
-            "answers     received {}, stored {}, duplicates {}, queued {}, dead-lettered {}",
-            c.received, c.stored, c.duplicates, c.queued, c.dead_lettered
-        )?;
+        writeln!(f, "answers     {}", sent.counts)?;
         if self.tried_twice() > 0 {
             writeln!(
                 f,
@@ -100,12 +95,7 @@ impl fmt::Display for Report {
         for (id, why) in &self.examples {
             writeln!(f, "look at     {id}  {why}")?;
         }
-        writeln!(
-            f,
-            "repeat      --seed {} --until {}",
-            self.seed,
-            jiff::Timestamp::from_millisecond(self.until).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
-        )?;
+        writeln!(f, "repeat      --seed {} --until {}", self.seed, iso(self.until))?;
         self.verdict(f)
     }
 }
@@ -128,6 +118,13 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// A time in ISO 8601, as `--until` takes it.
+pub(super) fn iso(at: i64) -> String {
+    jiff::Timestamp::from_millisecond(at)
+        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        .to_string()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rounded figure is enough")]

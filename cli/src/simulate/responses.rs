@@ -1,15 +1,15 @@
 //! Compares the receivers' responses with the expected ones, and sums their counts.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use bytes::Bytes;
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::traffic::{Expected, Post};
 
 /// Counts in the responses.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Records received.
     pub received: usize,
@@ -23,11 +23,25 @@ pub struct Counts {
     pub dead_lettered: usize,
 }
 
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "received {}, stored {}, duplicates {}, queued {}, dead-lettered {}",
+            self.received, self.stored, self.duplicates, self.queued, self.dead_lettered
+        )
+    }
+}
+
 /// Result of sending.
 #[derive(Debug, Default)]
 pub struct SendResult {
     /// Sums of all responses.
     pub counts: Counts,
+    /// Requests that were answered completely, or given up.
+    pub finished: usize,
+    /// Whether the sending was stopped.
+    pub is_interrupted: bool,
     /// Number of requests by function and status code.
     pub answers: BTreeMap<(&'static str, u16), usize>,
     /// Records of bodies that were sent again, because the result of the first try is unknown.
@@ -94,6 +108,7 @@ impl Outcome {
 
 impl SendResult {
     pub(super) fn add(&mut self, post: &Post, outcome: Outcome) {
+        self.finished += 1;
         let all = &mut self.counts;
         let new = outcome.counts;
         all.received += new.received;

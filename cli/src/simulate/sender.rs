@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    pin::pin,
     time::{Duration, Instant},
 };
 
@@ -61,7 +62,7 @@ impl Sender {
         }
     }
 
-    /// Posts all bodies, `parallel` concurrently, at most `rate` events a second.
+    /// Posts all bodies, `parallel` concurrently, at most `rate` events a second, until `stop` is ready.
     ///
     /// # Errors
     /// If a receiver answers 401, 403 or 404: every other request would also fail.
@@ -70,6 +71,7 @@ impl Sender {
         posts: &[Post],
         urls: &BTreeMap<&'static str, String>,
         pace: (usize, Option<f64>),
+        stop: impl Future<Output = ()>,
         posted: impl Fn(usize),
     ) -> anyhow::Result<SendResult> {
         let (parallel, rate) = pace;
@@ -90,7 +92,16 @@ impl Sender {
             })
             .buffer_unordered(parallel.max(1));
         let mut sent = SendResult::default();
-        while let Some((post, outcome)) = outcomes.next().await {
+        let mut stop = pin!(stop);
+        loop {
+            let next = tokio::select! {
+                () = &mut stop => {
+                    sent.is_interrupted = true;
+                    break;
+                }
+                next = outcomes.next() => next,
+            };
+            let Some((post, outcome)) = next else { break };
             let outcome = outcome?;
             sent.add(post, outcome);
             posted(post.records);

@@ -167,7 +167,9 @@ fn info() -> Info {
         title: "netcore-webhooks".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         description: Some(
-            "Events and states of RCS, SMS and WhatsApp messages. Times are epoch milliseconds, days are UTC."
+            "Events and states of RCS, SMS and WhatsApp messages. Times are epoch milliseconds, days are UTC. Later \
+             versions add fields, parameters and paths, but do not rename or remove them or change their types: ignore \
+             fields that you do not know."
                 .to_owned(),
         ),
         license: Some(License {

@@ -7,7 +7,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    ops::Range,
+    ops::{Range, RangeInclusive},
     time::Duration,
 };
 
@@ -20,7 +20,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use webhook_ingest::{
     counters::{PERIOD, SERIES},
-    event::{journey::Step, time},
+    event::{EpochMillis, journey::Step, time},
     events_table::{
         item::{self, Item, MESSAGE_ID},
         rejected,
@@ -85,23 +85,43 @@ pub async fn rebuild(
     events_table: &str,
     progress: impl Fn(u64),
 ) -> anyhow::Result<Rebuilt> {
-    rebuild_for(rollups, events_table, true, progress).await
+    rebuild_for(rollups, events_table, Scope::default(), progress).await
 }
 
-/// The same, with or without the lookups of the search.
+/// What a rebuild does beside counting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// Whether it writes the lookups of the search.
+    pub search_index: bool,
+    /// Arrival times (epoch milliseconds) between which events were copied into the table less than a day ago. The
+    /// stream may bring these events, however old they are, so they are marked before they are counted.
+    pub copied: Option<RangeInclusive<EpochMillis>>,
+}
+
+impl Default for Scope {
+    /// With the lookups, and without copied events.
+    fn default() -> Self {
+        Self {
+            search_index: true,
+            copied: None,
+        }
+    }
+}
+
+/// The same with a [`Scope`].
 ///
 /// # Errors
 /// As above.
 pub async fn rebuild_for(
     rollups: &Rollups,
     events_table: &str,
-    search_index: bool,
+    scope: Scope,
     progress: impl Fn(u64),
 ) -> anyhow::Result<Rebuilt> {
     let (client, table) = rollups.parts();
     let lease = Lease::take(client, table).await?;
     let recounted = tokio::select! {
-        recounted = recount(rollups, events_table, lease.generation(), search_index, progress) => recounted,
+        recounted = recount(rollups, events_table, lease.generation(), scope, progress) => recounted,
         lost = lease.keep() => Err(lost),
     };
     let mut rebuilt = match recounted {
@@ -120,7 +140,7 @@ async fn recount(
     rollups: &Rollups,
     events_table: &str,
     generation: &str,
-    search_index: bool,
+    scope: Scope,
     progress: impl Fn(u64),
 ) -> anyhow::Result<Rebuilt> {
     let (client, _) = rollups.parts();
@@ -132,9 +152,9 @@ async fn recount(
         readers.spawn(async move { read(&client, &table, segment, &sender).await });
     }
     drop(sender);
-    let mut sum = Sum::new(rollups, generation);
+    let mut sum = Sum::new(rollups, generation, scope.copied);
     let mut links = LinkWriter::new(client.clone(), rollups.parts().1.to_owned());
-    if !search_index {
+    if !scope.search_index {
         links = links.without_search_index();
     }
     while let Some(Page {
@@ -260,6 +280,8 @@ async fn read(client: &Client, table: &str, segment: i32, pages: &mpsc::Sender<P
 struct Sum<'r> {
     rollups: &'r Rollups,
     generation: &'r str,
+    /// See [`Scope::copied`].
+    copied: Option<RangeInclusive<EpochMillis>>,
     /// Indices in `counts`.
     subjects: HashMap<Subject, usize>,
     counts: Vec<i64>,
@@ -271,10 +293,11 @@ struct Sum<'r> {
 }
 
 impl<'r> Sum<'r> {
-    fn new(rollups: &'r Rollups, generation: &'r str) -> Self {
+    fn new(rollups: &'r Rollups, generation: &'r str, copied: Option<RangeInclusive<EpochMillis>>) -> Self {
         Self {
             rollups,
             generation,
+            copied,
             subjects: HashMap::new(),
             counts: Vec::new(),
             recent: Vec::new(),
@@ -293,7 +316,12 @@ impl<'r> Sum<'r> {
                 }
                 self.changes.push((index, count));
             }
-            if delta.identity.received_at < oldest {
+            let received_at = delta.identity.received_at;
+            let is_copied = self
+                .copied
+                .as_ref()
+                .is_some_and(|range| range.contains(&received_at));
+            if received_at < oldest && !is_copied {
                 self.count(from..self.changes.len());
                 self.changes.truncate(from);
             } else {

@@ -36,8 +36,13 @@ async fn a_command_ends_quietly_if_nothing_reads_its_output() {
     assert_eq!(serving.post("event-webhook", &body).await.status, 200);
     assert_eq!(serving.post("event-webhook", "junk").await.status, 400);
     workdir.write("body.json", &body);
-    let all: [&[&str]; 14] = [
+    let all: [&[&str]; 19] = [
         &["get", "m-1"],
+        &["get", "m-1", "--json"],
+        &["dead-letters", "list", "--json"],
+        &["rollups", "rebuild", "--json"],
+        &["completions", "bash"],
+        &["man"],
         &["sign", "body.json"],
         &["formats"],
         &["formats", "rcs-callback", "--json"],

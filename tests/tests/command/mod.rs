@@ -5,9 +5,13 @@ mod dead_letters;
 mod doctor;
 mod formats;
 mod init;
+mod interrupt;
+mod json;
 mod listen;
+mod manual;
 mod serve;
 mod sign_and_get;
+mod terminal;
 
 use integration_tests::fixtures::{self, with};
 use serde_json::{Value, json};

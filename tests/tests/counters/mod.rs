@@ -3,6 +3,7 @@
 
 mod deliveries;
 mod rebuild;
+mod restore;
 mod uncountable;
 
 use std::collections::{BTreeMap, BTreeSet};
