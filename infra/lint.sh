@@ -34,11 +34,12 @@ PYTHON
 }
 
 echo "== shellcheck"
-"$venv/bin/shellcheck" .ci/run infra/*.sh tests/*/run fuzz/run
+"$venv/bin/shellcheck" .ci/run infra/*.sh infra/release/*.sh tests/*/run fuzz/run
 echo "== workflows"
 "$venv-workflows/bin/check-jsonschema" --builtin-schema vendor.github-workflows .github/workflows/*.yml infra/examples/*.yml
 echo "== cfn-lint"
-"$venv/bin/cfn-lint" template.yaml infra/examples/*.yaml
+infra/release/package.py --template >"$scratch/packaged.yaml"
+"$venv/bin/cfn-lint" template.yaml "$scratch/packaged.yaml" infra/examples/*.yaml
 # Once more with the loops expanded: cfn-lint applies Globals to nothing in a loop, and knows one list of receivers.
 for receivers in "" RcsCallback; do
   "$venv/bin/python" infra/expand.py template.yaml "$scratch/expanded.json" ${receivers:+"$receivers"}
