@@ -227,13 +227,14 @@ fn list(person: &Value) -> String {
 }
 
 /// Providers choose ids, channels and texts: control characters must not reach the terminal.
-fn without_control_characters(text: &str) -> String {
+pub(crate) fn without_control_characters(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
         .collect()
 }
 
-fn row(event: &Value) -> String {
+/// Time, channel, status and detail of an event.
+pub(crate) fn row(event: &Value) -> String {
     let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
     let at = event
         .get("event_time")

@@ -3,14 +3,20 @@
 //! [`serve`] runs every function on the embedded servers of [`local`], and [`function_url`] builds
 //! events in the format of function URLs. [`sign`], [`get`], [`simulate`], [`cost`], [`erase`],
 //! [`export`], [`formats`] and [`dead_letters`] are commands; [`target`] finds their table and queues.
+//! [`init`] and [`doctor`] prepare and check a deployment in an AWS account, [`listen`] shows its events.
 
+mod account;
 pub mod cost;
 pub mod dead_letters;
+pub mod doctor;
 pub mod erase;
 pub mod export;
 pub mod formats;
 pub mod function_url;
 pub mod get;
+mod http_client;
+pub mod init;
+pub mod listen;
 mod listener;
 pub mod local;
 pub mod manual;
@@ -25,3 +31,4 @@ pub mod simulate;
 pub mod stdout;
 mod stream_poller;
 pub mod target;
+mod template;

@@ -12,9 +12,9 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use netcore_webhooks::{
     cost,
     dead_letters::{self, Selection},
-    erase, export,
+    doctor, erase, export,
     formats::Formats,
-    get,
+    get, init, listen,
     local::LocalOptions,
     manual, progress, restore,
     serve::{Options, POLICY, Server},
@@ -91,6 +91,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make a secret and the policy for a sender, and store it in SSM if asked.
+    Init(init::Options),
+    /// Check the account before a deployment and the stack after it. Exit code 1: a check failed; 2: one was not possible.
+    Doctor(doctor::Options),
+    /// Print the events that a stack stores, and post them to a URL on this machine.
+    Listen(listen::Options),
     /// Manage the messages in the dead-letter queue.
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
@@ -176,7 +182,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if stdout::is_closed_pipe(&error) => ExitCode::from(stdout::CLOSED_PIPE),
         Err(error) if error.is::<simulate::Interrupted>() => ExitCode::from(INTERRUPTED),
-        Err(error) => failed(&error),
+        Err(error) => match error.downcast_ref::<doctor::Ended>() {
+            Some(ended) => ExitCode::from(ended.0),
+            None => failed(&error),
+        },
     }
 }
 
@@ -237,6 +246,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             print(&cost::bill(&options), json)
         }
         Command::Formats { function, json } => print(&Formats::of(function.as_deref())?, json),
+        Command::Init(options) => print(&init::run(&options).await?, options.json),
+        Command::Doctor(options) => doctor(&options).await,
+        Command::Listen(options) => listen(&options, &data).await,
         Command::DeadLetters(command) => dead_letters(&data, command).await,
         Command::Completions { shell } => {
             let script = manual::completions(Cli::command(), shell);
@@ -256,6 +268,36 @@ fn print<T: Display + Serialize>(result: &T, json: bool) -> anyhow::Result<()> {
     } else {
         stdout::print(result)
     }
+}
+
+async fn doctor(options: &doctor::Options) -> anyhow::Result<()> {
+    let report = doctor::run(options).await?;
+    if options.json {
+        stdout::print_json(&report.checks)?;
+    } else {
+        stdout::print(&report)?;
+    }
+    match report.exit_code() {
+        0 => Ok(()),
+        code => Err(doctor::Ended(code).into()),
+    }
+}
+
+/// Messages for people go to standard error: standard output has only events.
+#[expect(clippy::print_stderr, reason = "see above")]
+async fn listen(options: &listen::Options, data: &Path) -> anyhow::Result<()> {
+    let signals = StopSignals::listen()?;
+    let mut summary = listen::Summary::default();
+    let mut is_ready = false;
+    let ready = || {
+        is_ready = true;
+        eprintln!("listening; Ctrl-C stops");
+    };
+    let ended = listen::run(options, data, &mut summary, signals.received(), ready).await;
+    if is_ready {
+        eprintln!("{}", summary.line(options.forward_to.is_some()));
+    }
+    ended
 }
 
 async fn simulate(options: simulate::Options, data: &Path) -> anyhow::Result<()> {
@@ -350,7 +392,7 @@ fn sample(auth: &str, base: &str) -> String {
     sign::line(&headers, &body, &url)
 }
 
-/// The signals that end `serve`: SIGTERM of a supervisor, and SIGINT of Ctrl-C.
+/// The signals that end `serve` and `listen`: SIGTERM of a supervisor, and SIGINT of Ctrl-C.
 struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
@@ -359,7 +401,7 @@ struct StopSignals {
 impl StopSignals {
     /// From now on, the signals no longer end the process.
     fn listen() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("the signals that end `serve` cannot be received");
+        let listen = |kind| signal(kind).context("the signals that end the command cannot be received");
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,

@@ -44,7 +44,8 @@ pub(crate) async fn run(
         instance.dead_letter_queue_url.clone(),
         &aws,
     );
-    // The stream contains only records that earlier runs did not count.
+    // After a stop, the stream contains only records that are not counted. After a crash, `projector` reads the newest
+    // counted ones again and finds their dedup markers.
     let mut position = BEGINNING;
     loop {
         let pause = match poll(&projector, &stream, &mut position).await {
@@ -60,10 +61,12 @@ pub(crate) async fn run(
             () = sleep(pause) => {}
         }
     }
+    if let Ok(Err(error)) = spawn_blocking(move || stream.purge()).await {
+        tracing::warn!(%error, "counted records stay in the stream");
+    }
 }
 
-/// Passes one batch to `projector`. After it is counted, advances the position and removes the batch
-/// from the stream. Returns the number of records.
+/// Passes one batch to `projector`. After it is counted, advances the position. Returns the number of records.
 async fn poll(projector: &Projector, stream: &Stream, position: &mut Position) -> anyhow::Result<usize> {
     let (read, at) = (stream.clone(), *position);
     let (records, next) = spawn_blocking(move || read.after(at, BATCH)).await??;
@@ -76,8 +79,8 @@ async fn poll(projector: &Projector, stream: &Stream, position: &mut Position) -
         anyhow::ensure!(counted, "a batch was not counted; it will be repeated");
     }
     *position = next;
-    let trimmed = stream.clone();
-    spawn_blocking(move || trimmed.trim(next)).await??;
+    let counted = stream.clone();
+    spawn_blocking(move || counted.counted(next)).await??;
     Ok(records.len())
 }
 

@@ -43,7 +43,7 @@ async fn measure(binary: &Path) {
     let stack = Stack::start().await;
     let arguments = ["--messages", "3000", "--days", "1", "--fallback", "0.1"];
     stack.storage.put_all(simulated::items(&arguments, 7)).await;
-    let projector = Function::measured(binary, stack.instance.environment()).await;
+    let projector = Function::measured_with_output(binary, stack.instance.environment()).await;
     let records: Vec<Value> = stack.stream();
     let mut batches = records.chunks(BATCH).take(BATCHES);
     // The first invocation pays for connections.

@@ -57,6 +57,15 @@ impl Function {
         Self::run(binary, "measured", environment, false).await
     }
 
+    /// The same with recorded output, for a function whose lines contain figures.
+    ///
+    /// # Panics
+    /// If it does not exist.
+    pub async fn measured_with_output(binary: &Path, environment: Vec<(&str, String)>) -> Self {
+        assert!(binary.exists(), "build {} first", binary.display());
+        Self::run(binary, "measured", environment, true).await
+    }
+
     async fn run(binary: &Path, name: &str, environment: Vec<(&str, String)>, recorded: bool) -> Self {
         let output = || if recorded { Stdio::piped() } else { Stdio::null() };
         let api = RuntimeApi::start().await.expect("a free port");

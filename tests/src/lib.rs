@@ -8,7 +8,7 @@
 //!   address. For thousands of requests.
 //!
 //! Both return an [`answer::Answer`]. [`storage::Storage`] reads and writes tables and queues past the proxies.
-//! [`samples`] and [`fixtures`] contain the bodies. [`command`] runs the command.
+//! [`samples`] and [`fixtures`] contain the bodies. [`command`] runs the command, [`account`] stands for the services of an AWS account.
 
 #![allow(
     clippy::expect_used,
@@ -19,6 +19,7 @@
     reason = "a helper that fails fails its test"
 )]
 
+pub mod account;
 pub mod answer;
 pub mod command;
 pub mod fixtures;

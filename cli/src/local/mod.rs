@@ -163,6 +163,7 @@ impl RunningInstance {
             ("RETRY_QUEUE_URL", self.retry_queue_url.clone()),
             ("DEAD_LETTER_QUEUE_URL", self.dead_letter_queue_url.clone()),
             ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.clone()),
+            ("AWS_ENDPOINT_URL_DYNAMODB_STREAMS", self.dynamodb.clone()),
             ("AWS_ENDPOINT_URL_SQS", self.sqs.clone()),
             ("AWS_REGION", "local".into()),
             // AWS CLI 1 and boto3 read only this one.
@@ -202,8 +203,10 @@ impl Local {
             tokio::task::spawn_blocking(move || tables::open(folder.as_deref(), options.indexes)).await??;
         let journal = data.map(Journal::start).transpose()?;
         let journal = Arc::new(journal.map(Mutex::new));
+        let stream = Stream::new(engine.clone());
         let (dynamodb, mut tasks) = tables::start(
-            engine.clone(),
+            engine,
+            stream.clone(),
             journal.clone(),
             access_key.clone(),
             stopped.clone(),
@@ -227,13 +230,13 @@ impl Local {
         Ok(Self {
             instance,
             uncounted,
-            stream: Stream(engine),
+            stream,
             stop,
             tasks,
         })
     }
 
-    /// All unread records of the events table's stream, in order, in the format in which Lambda
+    /// All records of the events table's stream, in order, in the format in which Lambda
     /// delivers them.
     ///
     /// # Errors
@@ -260,7 +263,7 @@ impl Local {
     /// If it exists.
     pub fn create_restored_table(&self, name: &str) -> anyhow::Result<()> {
         self.stream
-            .0
+            .engine()
             .with(|storage| tables::create_restored(storage, name))
     }
 

@@ -1,4 +1,10 @@
-//! The events table's stream in the embedded DynamoDB: indexed, read, and trimmed to unread records.
+//! The events table's stream in the embedded DynamoDB: indexed, read, and trimmed to unread records and the newest
+//! ones, which other readers can still read.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
 use anyhow::Context as _;
 use dynoxide::{
@@ -9,7 +15,7 @@ use dynoxide::{
     storage::Storage,
     streams::shard_id,
 };
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 use serde_json::Value;
 
 use super::{
@@ -21,6 +27,8 @@ use super::{
 const MAX_AGE: &str = "-1 day";
 /// Maximum of records that one step removes, so that requests do not wait long.
 const RECORDS_PER_STEP: u32 = 1000;
+/// Newest records that stay after they are counted, for other readers such as `listen`.
+const KEPT: u32 = 10_000;
 /// Keys of a record without content, see [`trim`].
 const EMPTY: &str = "{}";
 
@@ -42,18 +50,62 @@ pub(crate) const BEGINNING: Position = 0;
 
 /// The events table's stream.
 #[derive(Clone)]
-pub(crate) struct Stream(pub(super) Engine);
+pub(crate) struct Stream {
+    engine: Engine,
+    /// The records up to this position are counted.
+    counted: Arc<AtomicI64>,
+}
 
 impl Stream {
-    /// See [`after`]. Blocks.
-    pub(crate) fn after(&self, position: Position, limit: usize) -> anyhow::Result<(Vec<Value>, Position)> {
-        self.0.with(|storage| after(storage, position, limit))
+    pub(super) fn new(engine: Engine) -> Self {
+        Self {
+            engine,
+            counted: Arc::new(AtomicI64::new(BEGINNING)),
+        }
     }
 
-    /// See [`trim`]. Blocks.
-    pub(crate) fn trim(&self, read: Position) -> anyhow::Result<()> {
-        self.0.with(|storage| trim(storage.conn(), read))
+    /// The tables that the stream belongs to.
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
     }
+
+    /// See [`after`]. Blocks.
+    pub(crate) fn after(&self, position: Position, limit: usize) -> anyhow::Result<(Vec<Value>, Position)> {
+        self.engine.with(|storage| after(storage, position, limit))
+    }
+
+    /// Marks the records up to a position as counted, and removes the older ones of them. Blocks.
+    pub(crate) fn counted(&self, position: Position) -> anyhow::Result<()> {
+        self.counted.store(position, Ordering::SeqCst);
+        self.engine.with(|storage| {
+            let connection = storage.conn();
+            match oldest_kept(connection)? {
+                Some(kept) => trim(connection, kept.min(position)),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// Removes all records that are counted. Returns whether the stream is now empty. Blocks.
+    pub(crate) fn purge(&self) -> anyhow::Result<bool> {
+        let counted = self.counted.load(Ordering::SeqCst);
+        self.engine.with(|storage| {
+            trim(storage.conn(), counted)?;
+            is_drained(storage.conn())
+        })
+    }
+}
+
+/// The position before the newest [`KEPT`] records; `None` if there are no older ones.
+fn oldest_kept(connection: &Connection) -> anyhow::Result<Option<Position>> {
+    let number = "CAST(sequence_number AS INTEGER)";
+    let sql = format!(
+        "SELECT {number} FROM _stream_records WHERE table_name = ?1 ORDER BY {number} DESC LIMIT 1 OFFSET ?2"
+    );
+    Ok(connection
+        .prepare_cached(&sql)?
+        .query_row((EVENTS_TABLE, KEPT), |row| row.get(0))
+        .optional()?)
 }
 
 /// Records after a position, in the format in which Lambda delivers them, and the next position.
@@ -84,7 +136,7 @@ pub(super) fn after(
 
 /// Removes the records up to the position `read`. The last one stays without its content: the number
 /// of the next record is one more than the highest, even if the clock was set back.
-pub(super) fn trim(connection: &Connection, read: Position) -> anyhow::Result<()> {
+fn trim(connection: &Connection, read: Position) -> anyhow::Result<()> {
     let number = "CAST(sequence_number AS INTEGER)";
     connection.execute(
         &format!(
@@ -113,7 +165,7 @@ pub(super) fn expire(connection: &Connection) -> anyhow::Result<bool> {
 }
 
 /// Whether all records were read and trimmed.
-pub(super) fn is_drained(connection: &Connection) -> anyhow::Result<bool> {
+fn is_drained(connection: &Connection) -> anyhow::Result<bool> {
     let left: bool = connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM _stream_records WHERE table_name = ?1 AND keys_json <> ?2)",
         [EVENTS_TABLE, EMPTY],

@@ -29,7 +29,7 @@ use super::{
     journal::Journal,
     layout, listen,
     names::{keys_of, quoted},
-    stream,
+    stream::{self, Stream},
 };
 use crate::{
     listener::{Limits, read, serve, until_stopped},
@@ -107,6 +107,7 @@ fn connection(file: &Path) -> anyhow::Result<Storage> {
 /// Serves the tables and removes expired items. Returns the URL and the tasks.
 pub(super) async fn start(
     engine: Engine,
+    stream: Stream,
     journal: Arc<Option<Mutex<Journal>>>,
     access_key: AccessKey,
     stopped: watch::Receiver<bool>,
@@ -123,6 +124,7 @@ pub(super) async fn start(
     };
     let app = Router::new().fallback(handle).with_state(Arc::new(Server {
         engine,
+        stream,
         journal,
         access_key,
     }));
@@ -132,6 +134,7 @@ pub(super) async fn start(
 
 struct Server {
     engine: Engine,
+    stream: Stream,
     /// The queues' journal; a purge also compacts it.
     journal: Arc<Option<Mutex<Journal>>>,
     access_key: AccessKey,
@@ -186,9 +189,8 @@ async fn purge(state: &Server) -> anyhow::Result<Purged> {
     const PAUSE: Duration = Duration::from_millis(100);
     let mut stream_drained = false;
     for _ in 0..CHECKS {
-        let engine = state.engine.clone();
-        let check = move || engine.with(|storage| stream::is_drained(storage.conn()));
-        stream_drained = tokio::task::spawn_blocking(check).await??;
+        let stream = state.stream.clone();
+        stream_drained = tokio::task::spawn_blocking(move || stream.purge()).await??;
         if stream_drained {
             break;
         }

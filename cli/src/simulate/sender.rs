@@ -8,19 +8,15 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
 use webhook_ingest::{
     auth::{Policy, RefreshingSecret},
     event::time,
 };
+
+use crate::http_client::{self, HttpClient};
 
 use super::{
     responses::{Outcome, Response, SendResult},
@@ -38,20 +34,14 @@ const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
 /// Posts bodies.
 pub(super) struct Sender {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: HttpClient,
     policy: RefreshingSecret<Policy>,
 }
 
 impl Sender {
     pub(super) fn new(policy: RefreshingSecret<Policy>) -> anyhow::Result<Self> {
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-            .context("this machine has no trusted root certificates")?
-            .https_or_http()
-            .enable_http1()
-            .build();
         Ok(Self {
-            client: Client::builder(TokioExecutor::new()).build(connector),
+            client: http_client::client()?,
             policy,
         })
     }

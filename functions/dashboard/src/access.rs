@@ -76,6 +76,14 @@ impl fmt::Display for AccessError {
 
 impl std::error::Error for AccessError {}
 
+/// Checks a text for `DASHBOARD_AUTH` as the start of the dashboard does.
+///
+/// # Errors
+/// Says why the text is invalid. Contains no secret.
+pub fn check_passwords(text: &str) -> Result<(), AccessError> {
+    SignIn::parse(text).map(drop)
+}
+
 impl SecretText for SignIn {
     type Error = AccessError;
 

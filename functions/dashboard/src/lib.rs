@@ -61,7 +61,7 @@ use webhook_ingest::{
     auth::RefreshingSecret, event::time, events_table::EventsTable, operations::clients::Aws,
 };
 
-pub use access::AccessError;
+pub use access::{AccessError, check_passwords};
 pub use bot_names::BotNames;
 pub use config::DashboardConfig;
 pub use csv::escape_formulas;

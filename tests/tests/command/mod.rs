@@ -2,9 +2,12 @@
 
 mod closed_pipe;
 mod dead_letters;
+mod doctor;
 mod formats;
+mod init;
 mod interrupt;
 mod json;
+mod listen;
 mod manual;
 mod serve;
 mod sign_and_get;

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Deploys this package, version @VERSION@ for @ARCHITECTURE@, or updates a stack to it. Needs only AWS CLI.
+#
+# Usage: ./deploy.sh STACK [PARAMETER=VALUE…]
+#
+# Example: ./deploy.sh netcore-webhooks AlarmEmail=oncall@example.com
+# Parameters that are not named keep the values of the last deployment. template.yaml describes all of them.
+#
+# CODE_BUCKET: the bucket for the functions (default netcore-webhooks-<account>-<region>, which is created).
+# AWS_REGION, AWS_PROFILE and so on: as for AWS CLI.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+if [ $# -eq 0 ] || [[ ! $1 =~ ^[A-Za-z][A-Za-z0-9-]*$ ]]; then
+  sed -n '2,/^set/p' "$(basename "$0")" | sed '$d; s/^# \{0,1\}//'
+  exit 2
+fi
+stack=$1
+shift
+# A function's name has at most 64 characters, and is the stack's name with up to 17 more.
+if [ ${#stack} -gt 47 ]; then
+  echo "the name of the stack has ${#stack} characters; 47 are possible, because the names of the functions begin with it" >&2
+  exit 2
+fi
+for parameter in "$@"; do
+  if [[ ! $parameter =~ ^[A-Za-z0-9]+= ]]; then
+    echo "$parameter is not PARAMETER=VALUE" >&2
+    exit 2
+  fi
+done
+
+command -v aws >/dev/null || { echo "AWS CLI is needed: https://aws.amazon.com/cli/" >&2; exit 1; }
+region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}
+if [ -z "$region" ]; then
+  echo "no region is configured: set AWS_REGION" >&2
+  exit 1
+fi
+# AWS CLI 1 does not read AWS_REGION.
+export AWS_DEFAULT_REGION=$region
+account=$(aws sts get-caller-identity --query Account --output text)
+bucket=${CODE_BUCKET:-netcore-webhooks-$account-$region}
+prefix=netcore-webhooks/@VERSION@/@ARCHITECTURE@/
+
+if ! aws s3api head-bucket --bucket "$bucket" >/dev/null 2>&1; then
+  echo "creating the bucket $bucket"
+  # us-east-1 is the only region that must not be named.
+  if [ "$region" = us-east-1 ]; then
+    aws s3api create-bucket --bucket "$bucket" >/dev/null
+  else
+    aws s3api create-bucket --bucket "$bucket" --create-bucket-configuration "LocationConstraint=$region" >/dev/null
+  fi
+  aws s3api put-public-access-block --bucket "$bucket" --public-access-block-configuration \
+    BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true
+fi
+
+for file in functions/*.zip; do
+  echo "uploading $file to s3://$bucket/$prefix"
+  aws s3 cp --only-show-errors "$file" "s3://$bucket/$prefix$(basename "$file")"
+done
+
+echo "deploying the stack $stack in $region"
+aws cloudformation deploy --stack-name "$stack" --template-file template.yaml \
+  --s3-bucket "$bucket" --s3-prefix "netcore-webhooks/templates" \
+  --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
+  --parameter-overrides "CodeBucket=$bucket" "CodePrefix=$prefix" "$@"
+aws cloudformation describe-stacks --stack-name "$stack" --query 'Stacks[0].Outputs[].[OutputKey,OutputValue]' --output text

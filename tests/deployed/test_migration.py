@@ -1,0 +1,119 @@
+"""The steps of MIGRATING.md: a stack of the template of 0.1, with what 0.1 stored, is updated, used, and taken back.
+
+template-0.1.yaml is the template of the tag v0.1.0, unchanged. Its functions run the binaries of today, because only resources
+are compared here; tests/tests/contract.rs reads the items of 0.1 with the code of today."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from stack import LOOPS, REGION, STACK, TOKEN_HEADER, policy
+
+TESTS = Path(__file__).parents[1]
+STORED = json.loads((TESTS / "fixtures" / "stored" / "0.1.0-first.json").read_text())
+# Its roles are changed like those of the stack of the other tests, because the name begins with that stack's.
+NAME = f"{STACK}-of-0-1"
+PARAMETER = f"/{NAME}/auth"
+TOKEN = "a-token-of-the-stack-of-0-1"
+RECEIVERS = ["event-webhook", "fallback-sms", "incoming-webhook", "delivery-status", "rcs-callback"]
+# What a user of 0.1 has set.
+SET = ["Architecture=x86_64", "RedriveConcurrency=0", "AckBudgetMs=8000", f"WebhookAuthParameter={PARAMETER}"]
+
+
+def deploy(stack, template, *parameters):
+    """Deploys a template to the stack and returns its outputs."""
+    code, output = stack.sam(
+        "deploy", *LOOPS, "--template-file", str(template), "--stack-name", NAME, "--region", REGION, "--resolve-s3",
+        "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar",
+        *(["--parameter-overrides", *parameters] if parameters else []))
+    assert code == 0, output
+    stack.allow_batches()
+    (found,) = stack.client("cloudformation").describe_stacks(StackName=NAME)["Stacks"]
+    return {entry["OutputKey"]: entry["OutputValue"] for entry in found["Outputs"]}
+
+
+def old_template(stack):
+    """The template of 0.1 with built functions instead of source folders."""
+    template = (Path(__file__).with_name("template-0.1.yaml")).read_text()
+    built = re.sub(r"CodeUri: functions/([a-z-]+)",
+                   lambda found: "CodeUri: " + "".join(word.capitalize() for word in found[1].split("-")) + "Function", template)
+    target = stack.build / "template-0.1.yaml"
+    target.write_text(built)
+    return target
+
+
+def post(stack, outputs, function, body):
+    url = outputs["".join(word.capitalize() for word in function.split("-")) + "Url"]
+    return stack.call(url, headers={TOKEN_HEADER: TOKEN}, body=body)
+
+
+def sent(name):
+    return json.dumps([{"message_id": name, "mobile": "919000000009", "status": "Sent", "channel": "RCS", "event_time": 1767225600}]).encode()
+
+
+@pytest.fixture(scope="module")
+def old(stack):
+    """Outputs of the stack of 0.1, with its data."""
+    stack.client("ssm").put_parameter(Name=PARAMETER, Type="SecureString", Value=policy([TOKEN], ["another-secret-of-the-stack"]))
+    outputs = deploy(stack, old_template(stack), *SET)
+    tables = stack.client("dynamodb")
+    for table, items in [("EventsTableName", STORED["events"]), ("RollupsTableName", STORED["counters"])]:
+        for item in items:
+            tables.put_item(TableName=outputs[table], Item=item)
+    return outputs
+
+
+def stored(stack, outputs):
+    """The items of 0.1 that the events table has, in the order of their keys."""
+    stack.outputs = outputs
+    keys = {(item["message_id"]["S"], item["status_key"]["S"]) for item in STORED["events"]}
+    found = [item for item in stack.items() if (item["message_id"]["S"], item["status_key"]["S"]) in keys]
+    return sorted(found, key=lambda item: (item["message_id"]["S"], item["status_key"]["S"]))
+
+
+EXPECTED = sorted(STORED["events"], key=lambda item: (item["message_id"]["S"], item["status_key"]["S"]))
+
+
+def test_the_template_of_0_1_deploys(stack, old):
+    assert stored(stack, old) == EXPECTED
+    assert post(stack, old, "event-webhook", sent("before-the-update")).json()["stored"] == 1
+
+
+def test_an_update_from_0_1_keeps_urls_tables_and_data(stack, old):
+    outputs = deploy(stack, stack.build / "template.yaml")
+    # MIGRATING.md: the CloudWatch dashboard is optional.
+    kept = [name for name in old if name not in ("RetryQueueUrl", "RetryQueueArn", "OperatorDashboardUrl")]
+    assert {name: outputs.get(name) for name in kept} == {name: old[name] for name in kept}
+    # MIGRATING.md: the name of the retry queue has a part of the stack's id.
+    assert outputs["RetryQueueUrl"] != old["RetryQueueUrl"]
+    assert stored(stack, outputs) == EXPECTED
+
+    for function in RECEIVERS:
+        assert stack.call(outputs["".join(word.capitalize() for word in function.split("-")) + "Url"], "GET").status == 200
+    assert post(stack, outputs, "event-webhook", sent("before-the-update")).json()["duplicates"] == 1
+    assert post(stack, outputs, "event-webhook", sent("after-the-update")).json()["stored"] == 1
+    # What 0.1 stored is a duplicate, not a second event.
+    body = next(each["body"] for each in STORED["posted"] if each["function"] == "delivery-status")
+    answered = post(stack, outputs, "delivery-status", body.encode()).json()
+    assert (answered["stored"], answered["duplicates"]) == (0, answered["received"])
+
+
+def test_back_to_0_1_keeps_urls_tables_and_data(stack, old):
+    outputs = deploy(stack, old_template(stack))
+    names = ["EventsTableName", "RollupsTableName", "DeadLetterQueueUrl", "EventWebhookUrl", "DeliveryStatusUrl", "DashboardUrl"]
+    assert {name: outputs[name] for name in names} == {name: old[name] for name in names}
+    assert stored(stack, outputs) == EXPECTED
+    assert post(stack, outputs, "event-webhook", sent("after-the-update")).json()["duplicates"] == 1
+
+
+def test_the_data_of_a_deleted_stack_is_kept(stack, old):
+    """ProtectData is true by default."""
+    code, output = stack.sam("delete", "--stack-name", NAME, "--region", REGION, "--no-prompts")
+    assert code == 0, output
+    assert stored(stack, old) == EXPECTED
+    tables = stack.client("dynamodb")
+    for table in ["EventsTableName", "RollupsTableName"]:
+        tables.update_table(TableName=old[table], DeletionProtectionEnabled=False)
+        tables.delete_table(TableName=old[table])
