@@ -13,8 +13,9 @@ use hyper_util::{
 };
 use tokio::time::timeout;
 
-/// Largest response that [`send`] returns, in bytes; receivers answer with a few hundred.
-const MAX_RESPONSE_BYTES: usize = 64 * 1024;
+/// Largest response that [`send`] returns, in bytes. Receivers answer with a few hundred, and a hundred alarms take
+/// some 200 KB.
+const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 
 /// A client that keeps its connections.
 pub(crate) type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;

@@ -1,5 +1,5 @@
 //! A stand-in for the services of an AWS account, for commands that call more than tables and queues. It speaks their
-//! protocols: JSON (SSM, DynamoDB, SQS), query and XML (STS, `CloudFormation`, SNS), REST (Lambda) and CBOR (`CloudWatch`).
+//! protocols: JSON (SSM, DynamoDB, SQS, `CloudWatch`), query and XML (STS, `CloudFormation`, SNS), and REST (Lambda).
 //! SSM stores parameters; the other operations return what the test says.
 
 use std::{
@@ -130,7 +130,6 @@ enum Protocol {
     Json,
     Query,
     Rest,
-    Cbor,
 }
 
 async fn answer(
@@ -163,9 +162,6 @@ fn operation(method: &Method, path: &str, headers: &HeaderMap, body: &[u8]) -> (
     if let Some(target) = headers.get("x-amz-target") {
         let name = target.to_str().unwrap().rsplit('.').next().unwrap();
         return (Protocol::Json, name.to_owned());
-    }
-    if let Some((_, name)) = path.split_once("/operation/") {
-        return (Protocol::Cbor, name.to_owned());
     }
     let rest = match path.trim_end_matches('/') {
         "/2016-08-19/account-settings" => Some("GetAccountSettings"),
@@ -231,19 +227,6 @@ fn success(protocol: Protocol, operation: &str, output: &Value) -> Response {
             );
             (ok, [("content-type", "text/xml")], text).into_response()
         }
-        Protocol::Cbor => {
-            let mut bytes = Vec::new();
-            cbor(output, &mut bytes);
-            (
-                ok,
-                [
-                    ("smithy-protocol", "rpc-v2-cbor"),
-                    ("content-type", "application/cbor"),
-                ],
-                bytes,
-            )
-                .into_response()
-        }
     }
 }
 
@@ -265,19 +248,6 @@ fn failure(protocol: Protocol, code: &'static str) -> Response {
             );
             (bad, [("content-type", "text/xml")], text).into_response()
         }
-        Protocol::Cbor => {
-            let mut bytes = Vec::new();
-            cbor(&json!({"__type": code, "message": message}), &mut bytes);
-            (
-                bad,
-                [
-                    ("smithy-protocol", "rpc-v2-cbor"),
-                    ("content-type", "application/cbor"),
-                ],
-                bytes,
-            )
-                .into_response()
-        }
     }
 }
 
@@ -296,42 +266,4 @@ fn xml(value: &Value) -> String {
 
 fn element(name: &str, value: &Value) -> String {
     format!("<{name}>{}</{name}>", xml(value))
-}
-
-/// RFC 8949. `{"$seconds": n}` is a timestamp: tag 1.
-fn cbor(value: &Value, out: &mut Vec<u8>) {
-    let head = |major: u8, length: usize, out: &mut Vec<u8>| {
-        // A length of four bytes.
-        out.push((major << 5) | 0b11010);
-        out.extend(u32::try_from(length).unwrap().to_be_bytes());
-    };
-    match value {
-        Value::Null => out.push(0xf6),
-        Value::Bool(flag) => out.push(if *flag { 0xf5 } else { 0xf4 }),
-        Value::Number(number) => {
-            out.push(0xfb);
-            out.extend(number.as_f64().unwrap().to_be_bytes());
-        }
-        Value::String(text) => {
-            head(3, text.len(), out);
-            out.extend(text.as_bytes());
-        }
-        Value::Array(elements) => {
-            head(4, elements.len(), out);
-            for element in elements {
-                cbor(element, out);
-            }
-        }
-        Value::Object(members) if members.contains_key("$seconds") => {
-            out.push(0xc1);
-            cbor(&members["$seconds"], out);
-        }
-        Value::Object(members) => {
-            head(5, members.len(), out);
-            for (name, member) in members {
-                cbor(&json!(name), out);
-                cbor(member, out);
-            }
-        }
-    }
 }

@@ -1,9 +1,9 @@
 //! Checks of the alarms: their states, and whether anybody receives them.
 
 use aws_config::SdkConfig;
-use aws_sdk_cloudwatch::types::StateValue;
+use serde_json::{Value, json};
 
-use super::check::Check;
+use super::{check::Check, cloudwatch::CloudWatch};
 use crate::account::{Failed, Stack};
 
 const SUBSCRIPTION: &str = "alarm-subscription";
@@ -66,8 +66,8 @@ pub(super) async fn subscription(config: &SdkConfig, stack: &Stack) -> Check {
 }
 
 /// Alarms in the state `ALARM`.
-pub(super) async fn alarms(config: &SdkConfig, stack: &str) -> Check {
-    match states(config, stack).await {
+pub(super) async fn alarms(cloudwatch: &CloudWatch<'_>, stack: &str) -> Check {
+    match states(cloudwatch, stack).await {
         Err(failed) => Check::refused(ALARMS, stack, &failed),
         Ok(alarms) => judged(stack, &alarms),
     }
@@ -80,9 +80,22 @@ struct Alarm {
     notifies: bool,
 }
 
+impl Alarm {
+    fn of(alarm: &Value) -> Self {
+        let text = |name: &str| alarm.get(name).and_then(Value::as_str).unwrap_or_default();
+        let actions = alarm.get("AlarmActions").and_then(Value::as_array);
+        Self {
+            name: text("AlarmName").to_owned(),
+            is_raised: text("StateValue") == "ALARM",
+            notifies: alarm.get("ActionsEnabled") != Some(&Value::Bool(false))
+                && actions.is_some_and(|actions| !actions.is_empty()),
+        }
+    }
+}
+
 /// Finds the alarms by the stack's resources: another stack's name can begin in the same way.
-async fn states(config: &SdkConfig, stack: &str) -> Result<Vec<Alarm>, Failed> {
-    let client = aws_sdk_cloudformation::Client::new(config);
+async fn states(cloudwatch: &CloudWatch<'_>, stack: &str) -> Result<Vec<Alarm>, Failed> {
+    let client = aws_sdk_cloudformation::Client::new(cloudwatch.config);
     let mut pages = client
         .list_stack_resources()
         .stack_name(stack)
@@ -99,28 +112,14 @@ async fn states(config: &SdkConfig, stack: &str) -> Result<Vec<Alarm>, Failed> {
                 .filter_map(|resource| resource.physical_resource_id),
         );
     }
-    let client = aws_sdk_cloudwatch::Client::new(config);
     let mut alarms = Vec::new();
     for names in names.chunks(NAMES_PER_CALL) {
-        let request = client
-            .describe_alarms()
-            .set_alarm_names(Some(names.to_vec()))
-            .max_records(100);
-        let answer = request
-            .send()
-            .await
-            .map_err(|error| Failed::new("cloudwatch:DescribeAlarms", &error))?;
-        alarms.extend(
-            answer
-                .metric_alarms
-                .unwrap_or_default()
-                .into_iter()
-                .map(|alarm| Alarm {
-                    is_raised: alarm.state_value == Some(StateValue::Alarm),
-                    notifies: alarm.actions_enabled != Some(false) && !alarm.alarm_actions().is_empty(),
-                    name: alarm.alarm_name.unwrap_or_default(),
-                }),
-        );
+        let input = json!({"AlarmNames": names, "MaxRecords": NAMES_PER_CALL});
+        let output = cloudwatch
+            .call("DescribeAlarms", "cloudwatch:DescribeAlarms", &input)
+            .await?;
+        let found = output.get("MetricAlarms").and_then(Value::as_array);
+        alarms.extend(found.into_iter().flatten().map(Alarm::of));
     }
     Ok(alarms)
 }

@@ -3,6 +3,7 @@
 mod account;
 mod alarms;
 mod check;
+mod cloudwatch;
 mod functions;
 mod policy;
 mod prices;
@@ -20,7 +21,7 @@ use webhook_ingest::auth::Policy;
 
 pub use check::{Check, Outcome, Report};
 
-use self::{storage::Table, urls::Urls};
+use self::{cloudwatch::CloudWatch, storage::Table, urls::Urls};
 use crate::{
     account::{Stack, configuration},
     http_client,
@@ -184,6 +185,10 @@ impl<'d> Doctor<'d> {
             policy: self.policy,
             client: self.client,
         };
+        let cloudwatch = move || CloudWatch {
+            config: self.config,
+            client: self.client,
+        };
         let mut checks = Vec::new();
         for receiver in self.deployed(stack).into_iter().take(MAX_RECEIVERS) {
             checks.push(within("url", async move { urls().receiver(&receiver).await }).boxed());
@@ -192,7 +197,12 @@ impl<'d> Doctor<'d> {
         for table in [Table::Events, Table::Rollups] {
             checks.push(within("table", storage::table(self.config, stack, table)).boxed());
         }
-        checks.push(within("queue-depth", storage::queues(self.config, stack)).boxed());
+        checks.push(
+            within("queue-depth", async move {
+                storage::queues(&cloudwatch(), stack).await
+            })
+            .boxed(),
+        );
         checks.push(within("event-source", functions::mappings(self.config, stack, name)).boxed());
         checks.push(
             within("alarm-subscription", async {
@@ -201,10 +211,9 @@ impl<'d> Doctor<'d> {
             .boxed(),
         );
         checks.push(
-            within(
-                "alarms",
-                async move { vec![alarms::alarms(self.config, name).await] },
-            )
+            within("alarms", async move {
+                vec![alarms::alarms(&cloudwatch(), name).await]
+            })
             .boxed(),
         );
         checks

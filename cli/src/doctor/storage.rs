@@ -1,18 +1,15 @@
 //! Checks of the deployed tables and queues.
 
 use aws_config::SdkConfig;
-use aws_sdk_cloudwatch::{
-    primitives::DateTime,
-    types::{Datapoint, Dimension, Statistic},
-};
 use aws_sdk_dynamodb::types::{
     ContinuousBackupsDescription, IndexStatus, PointInTimeRecoveryStatus, TableDescription, TableStatus,
     TimeToLiveStatus,
 };
 use aws_sdk_sqs::types::QueueAttributeName;
+use serde_json::{Value, json};
 use webhook_ingest::event::time;
 
-use super::check::Check;
+use super::{check::Check, cloudwatch::CloudWatch};
 use crate::account::{Failed, Stack};
 
 const TABLE: &str = "table";
@@ -174,7 +171,7 @@ fn recovery(name: &str, backups: Option<&ContinuousBackupsDescription>) -> Check
 }
 
 /// Depth of both queues, and the age of the oldest message in the retry queue.
-pub(super) async fn queues(config: &SdkConfig, stack: &Stack) -> Vec<Check> {
+pub(super) async fn queues(cloudwatch: &CloudWatch<'_>, stack: &Stack) -> Vec<Check> {
     let mut checks = Vec::new();
     for (output, action) in [
         (
@@ -190,10 +187,10 @@ pub(super) async fn queues(config: &SdkConfig, stack: &Stack) -> Vec<Check> {
             checks.push(missing(DEPTH, output));
             continue;
         };
-        checks.push(depth(config, url, action).await);
+        checks.push(depth(cloudwatch.config, url, action).await);
     }
     if let Some(url) = stack.outputs.get("RetryQueueUrl") {
-        checks.push(age(config, url).await);
+        checks.push(age(cloudwatch, url).await);
     }
     checks
 }
@@ -229,32 +226,32 @@ async fn depth(config: &SdkConfig, url: &str, action: &str) -> Check {
     }
 }
 
-async fn age(config: &SdkConfig, url: &str) -> Check {
+async fn age(cloudwatch: &CloudWatch<'_>, url: &str) -> Check {
     let name = queue_name(url);
     let now = time::now() / 1000;
-    let client = aws_sdk_cloudwatch::Client::new(config);
-    let answer = client
-        .get_metric_statistics()
-        .namespace("AWS/SQS")
-        .metric_name("ApproximateAgeOfOldestMessage")
-        .dimensions(Dimension::builder().name("QueueName").value(name).build())
-        .start_time(DateTime::from_secs(now - METRIC_SECONDS))
-        .end_time(DateTime::from_secs(now))
-        .period(60)
-        .statistics(Statistic::Maximum)
-        .send()
+    let input = json!({
+        "Namespace": "AWS/SQS",
+        "MetricName": "ApproximateAgeOfOldestMessage",
+        "Dimensions": [{"Name": "QueueName", "Value": name}],
+        "StartTime": now - METRIC_SECONDS,
+        "EndTime": now,
+        "Period": 60,
+        "Statistics": ["Maximum"],
+    });
+    let answer = cloudwatch
+        .call("GetMetricStatistics", "cloudwatch:GetMetricStatistics", &input)
         .await;
-    let points = match answer {
-        Ok(answer) => answer.datapoints.unwrap_or_default(),
-        Err(error) => {
-            let failed = Failed::new("cloudwatch:GetMetricStatistics", &error);
-            return Check::refused(AGE, name, &failed);
-        }
+    let output = match answer {
+        Ok(output) => output,
+        Err(failed) => return Check::refused(AGE, name, &failed),
     };
-    let newest = points
-        .iter()
-        .max_by_key(|point| point.timestamp().map_or(0, DateTime::secs));
-    match newest.and_then(Datapoint::maximum) {
+    let number = |point: &Value, name: &str| point.get(name).and_then(Value::as_f64);
+    let points = output.get("Datapoints").and_then(Value::as_array);
+    let newest = points.into_iter().flatten().max_by(|one, other| {
+        let at = |point: &Value| number(point, "Timestamp").unwrap_or_default();
+        at(one).total_cmp(&at(other))
+    });
+    match newest.and_then(|point| number(point, "Maximum")) {
         Some(seconds) if seconds > OLD => Check::warning(
             AGE,
             name,

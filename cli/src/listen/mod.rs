@@ -60,12 +60,16 @@ pub struct Options {
 
 /// Parses a time, or a duration before now.
 fn since(text: &str) -> Result<Timestamp, String> {
+    since_at(text, Timestamp::now())
+}
+
+fn since_at(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let wrong = || "expected a time such as 2026-11-21T09:20:00Z, or a duration such as 10m or 2h".to_owned();
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);
     }
     let duration: SignedDuration = text.parse().map_err(|_| wrong())?;
-    Timestamp::now().checked_sub(duration).map_err(|_| wrong())
+    now.checked_sub(duration).map_err(|_| wrong())
 }
 
 /// What happened to the events of a run.
@@ -257,11 +261,12 @@ mod tests {
 
     #[test]
     fn a_start_is_a_time_or_a_duration() {
-        let at: Timestamp = "2026-11-21T09:20:00Z".parse().unwrap();
-        assert_eq!(since("2026-11-21T09:20:00Z"), Ok(at));
-        let age = |text: &str| Timestamp::now().duration_since(since(text).unwrap()).as_secs();
-        assert!((600..660).contains(&age("10m")));
-        assert!((7200..7260).contains(&age("2h")));
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let now = at("2026-11-21T09:20:00Z");
+        let since = |text: &str| since_at(text, now);
+        assert_eq!(since("2026-11-20T10:00:00Z"), Ok(at("2026-11-20T10:00:00Z")));
+        assert_eq!(since("10m"), Ok(at("2026-11-21T09:10:00Z")));
+        assert_eq!(since("2h"), Ok(at("2026-11-21T07:20:00Z")));
         for wrong in ["", "yesterday", "10"] {
             assert!(since(wrong).is_err(), "{wrong}");
         }

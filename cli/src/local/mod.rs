@@ -262,9 +262,7 @@ impl Local {
     /// # Errors
     /// If it exists.
     pub fn create_restored_table(&self, name: &str) -> anyhow::Result<()> {
-        self.stream
-            .engine()
-            .with(|storage| tables::create_restored(storage, name))
+        self.stream.create_restored_table(name)
     }
 
     /// Finishes the requests in progress and stops the servers.

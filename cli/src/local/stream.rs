@@ -21,6 +21,7 @@ use serde_json::Value;
 use super::{
     EVENTS_TABLE,
     engine::{Engine, finished},
+    tables,
 };
 
 /// As in AWS, an unread record expires after a day; dedup markers expire later.
@@ -64,9 +65,9 @@ impl Stream {
         }
     }
 
-    /// The tables that the stream belongs to.
-    pub(super) fn engine(&self) -> &Engine {
-        &self.engine
+    /// See [`super::Local::create_restored_table`].
+    pub(super) fn create_restored_table(&self, name: &str) -> anyhow::Result<()> {
+        self.engine.with(|storage| tables::create_restored(storage, name))
     }
 
     /// See [`after`]. Blocks.

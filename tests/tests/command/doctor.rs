@@ -67,9 +67,12 @@ impl Healthy {
         account.outputs("GetQueueAttributes", json!({"Attributes": {
             "ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "0", "ApproximateNumberOfMessagesDelayed": "0",
         }}));
-        account.outputs("GetMetricStatistics", json!({"Datapoints": [
-            {"Timestamp": {"$seconds": 1_795_219_200}, "Maximum": 7200.0}, {"Timestamp": {"$seconds": 1_795_219_260}, "Maximum": 0.0},
-        ]}));
+        account.outputs(
+            "GetMetricStatistics",
+            json!({"Datapoints": [
+                {"Timestamp": 1_795_219_200, "Maximum": 7200.0}, {"Timestamp": 1_795_219_260, "Maximum": 0.0},
+            ]}),
+        );
         account.outputs(
             "ListSubscriptionsByTopic",
             json!({"Subscriptions": [{"SubscriptionArn": "arn:aws:sns:ap-south-1:1:t:2"}]}),
@@ -274,7 +277,7 @@ async fn each_fault_of_a_stack_is_found() {
         ("GetQueueAttributes", depth, "queue-depth", "warning"),
         (
             "GetMetricStatistics",
-            json!({"Datapoints": [{"Timestamp": {"$seconds": 1_795_219_200}, "Maximum": 3601.0}]}),
+            json!({"Datapoints": [{"Timestamp": 1_795_219_200, "Maximum": 3601.0}]}),
             "queue-age",
             "warning",
         ),
