@@ -273,7 +273,7 @@ fn print<T: Display + Serialize>(result: &T, json: bool) -> anyhow::Result<()> {
 async fn doctor(options: &doctor::Options) -> anyhow::Result<()> {
     let report = doctor::run(options).await?;
     if options.json {
-        stdout::print_line(serde_json::to_string_pretty(&report.checks)?)?;
+        stdout::print_json(&report.checks)?;
     } else {
         stdout::print(&report)?;
     }
