@@ -708,7 +708,8 @@ def test_only_listed_receivers_are_deployed(stack):
         assert function in shown and f"/aws/lambda/{STACK}-{function}:*" in rights
         assert stack.call(stack.url(function), "GET").status == 200
     listed = next(widget for widget in json.loads(shown)["widgets"] if widget["type"] == "alarm")["properties"]["alarms"]
-    assert {arn.rsplit(":", 1)[1] for arn in listed} <= set(alarms)
+    # These two depend on parameters, and the dashboard names them anyway: its text can depend on Receivers only.
+    assert {arn.rsplit(":", 1)[1] for arn in listed} - set(alarms) == {f"{STACK}-silence", f"{STACK}-fan-out"}
     assert stack.post("event-webhook", events("fewer")).json() == answer(received=1, stored=1)
 
 
