@@ -3,7 +3,9 @@
 
 Each public URL has both required permissions, no policy has a wildcard resource,
 no variable contains a secret, the code emits every metric of our namespace with this stack as
-its dimension, the stream's consumer skips no record, indexes of existing stacks stay, ProtectData keeps tables and queues, and every alarm names a section of the runbook.
+its dimension, the stream's consumer skips no record, indexes and URLs of existing stacks stay, ProtectData keeps tables and
+queues, and every alarm names a section of the runbook. Each receiver has a URL on its alias, whose version changes with
+every parameter of the function. Missing data raise the alarm on silence. A new account can make the stack.
 The lists of functions, in the roles and in the dashboard, name all functions and no others.
 All of this holds for all receivers together, for the default of Receivers, and for each receiver alone.
 
@@ -56,6 +58,17 @@ OBJECTS = re.compile(r"\$\{AnalyticsBucket\.Arn\}/[a-z]+/\*")
 FUNCTION_METRICS = ["Errors", "Throttles", "ConcurrentExecutions"]
 # The three free dashboards of an account have at most this many metrics: https://aws.amazon.com/cloudwatch/pricing/
 MAX_METRICS = 50
+# What X-Ray accepts only for all resources.
+TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+# AWS documents it for CodeDeploy's role; GradualDeployment only.
+DEPLOYMENTS = "arn:${AWS::Partition}:iam::aws:policy/service-role/AWSCodeDeployRoleForLambdaLimited"
+# What Lambda does not keep in a version.
+UNVERSIONED = {"ReservedConcurrentExecutions", "Tags"}
+# The longest description of a version:
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html
+MAX_DESCRIPTION = 256
+# CloudWatch's longest alarm in seconds, with periods under an hour and with longer ones.
+MAX_SHORT_PERIODS, MAX_LONG_PERIODS = 86_400, 604_800
 # The dimensions of our metrics.
 DIMENSIONS = {"Stack": "${AWS::StackName}"}
 SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSPHRASE|CREDENTIAL|PRIVATE|API_?KEY|AUTH$")
@@ -63,6 +76,8 @@ SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSPHRASE|CREDENTIAL|PRIVATE|A
 
 # Without this, every transform logs that its metrics were not published.
 logging.getLogger("samtranslator.metrics.metrics").setLevel(logging.ERROR)
+# And this, that a toggle of AWS's own is not known here.
+logging.getLogger("samtranslator.feature_toggle.feature_toggle").setLevel(logging.ERROR)
 
 
 class NoManagedPolicies:
@@ -70,13 +85,13 @@ class NoManagedPolicies:
         return {}
 
 
-def transformed(template):
+def transformed(template, parameters=None):
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             # The transform accepts only uploaded code.
             resource.setdefault("Properties", {})["CodeUri"] = "s3://bucket/code.zip"
     template.get("Globals", {}).get("Function", {}).pop("CodeUri", None)
-    return transform(template, {}, NoManagedPolicies())
+    return transform(template, parameters or {}, NoManagedPolicies())
 
 
 def of_type(resources, *types):
@@ -107,11 +122,13 @@ def function_urls(resources, problems):
     if not urls:
         problems.append("there is no function URL")
     for name, url in urls:
-        function = ref(url["TargetFunctionArn"])
+        # A function, or the alias of one: each has its own permissions.
+        target = ref(url["TargetFunctionArn"])
+        function = ref(resources[target]["Properties"]["FunctionName"]) if resources[target]["Type"] == "AWS::Lambda::Alias" else target
         guards = [GUARDS[v] for v in variables(resources[function]["Properties"]) if v in GUARDS]
         for auth_type, condition in authentication(url["AuthType"]):
-            for_all = [p for p in permissions if ref(p["FunctionName"]) == function and p["Principal"] == "*"
-                       and p["Condition"] in (None, condition)]
+            for_all = [p for p in permissions if ref(p["FunctionName"]) == target and p["Principal"] == "*"
+                       and p["Condition"] in (None, condition, resources[name].get("Condition"))]
             through_url = any(p["Action"] == "lambda:InvokeFunctionUrl" and p.get("FunctionUrlAuthType") == "NONE"
                               for p in for_all)
             invoke = any(p["Action"] == "lambda:InvokeFunction" and p.get("InvokedViaFunctionUrl") is True
@@ -153,9 +170,13 @@ def strings(value):
 
 
 def least_privilege(resources, problems):
+    boundary = {"Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
     for name, role in of_type(resources, "AWS::IAM::Role"):
         for arn in role.get("ManagedPolicyArns", []):
-            problems.append(f"{name}: the managed policy {arn} may have wildcards, which cannot be checked")
+            if (name, plain(arn)) != ("DeploymentRole", DEPLOYMENTS):
+                problems.append(f"{name}: the managed policy {arn} may have wildcards, which cannot be checked")
+        if role.get("PermissionsBoundary") != boundary:
+            problems.append(f"{name}: PermissionsBoundary does not limit it")
     for name, statement in statements(resources):
         if not isinstance(statement, dict) or "Effect" not in statement:
             problems.append(f"{name}: a statement behind an intrinsic function cannot be checked")
@@ -169,6 +190,8 @@ def least_privilege(resources, problems):
             if "*" in action or "?" in action:
                 problems.append(f"{name}: wildcard action {action}")
         for text in strings(statement.get("Resource", "*")):
+            if set(actions) <= TRACES and text == "*":
+                continue
             if ("*" in text or "?" in text) and not (LOG_STREAMS.fullmatch(text) or OBJECTS.fullmatch(text)):
                 problems.append(f"{name}: wildcard resource {text} for {', '.join(actions)}")
 
@@ -305,12 +328,22 @@ def indexes(template, resources, problems):
 
 def data_protection(template, problems):
     """ProtectData must keep every queue and table that may contain the only copy of an event."""
-    policy = {"Fn::If": ["ProtectsData", "Retain", "Delete"]}
+    # RetainExceptOnCreate: a failed creation leaves nothing, if it may delete the tables.
+    policies = {"DeletionPolicy": {"Fn::If": ["ProtectsData", "RetainExceptOnCreate", "Delete"]},
+                "UpdateReplacePolicy": {"Fn::If": ["ProtectsData", "Retain", "Delete"]}}
     for name in ["EventsTable", "RollupsTable", "RetryQueue", "DeadLetterQueue"]:
         resource = template["Resources"][name]
-        for attribute in ["DeletionPolicy", "UpdateReplacePolicy"]:
+        for attribute, policy in policies.items():
             if resource.get(attribute) != policy:
                 problems.append(f"{name}: ProtectData does not decide its {attribute}")
+        lock = {"Fn::If": ["LocksTables", True, False]}
+        if resource["Type"] == "AWS::DynamoDB::Table" and resource["Properties"].get("DeletionProtectionEnabled") != lock:
+            problems.append(f"{name}: ProtectData does not decide its deletion protection")
+    parameter, conditions = template["Parameters"]["ProtectData"], template["Conditions"]
+    if parameter["Default"] != "retain" or {"Ref": "ProtectData"} not in conditions["LocksTables"]["Fn::Equals"] or "true" not in conditions["LocksTables"]["Fn::Equals"]:
+        problems.append("ProtectData: the failed creation of a new stack must leave nothing")
+    if "true" not in parameter["AllowedValues"]:
+        problems.append("ProtectData: existing stacks have the value true")
 
 
 def runbook(resources, problems):
@@ -412,6 +445,117 @@ def references(template, resources, problems):
             visit(value, name)
 
 
+def parameters_of(template, value):
+    """The parameters that a value depends on, also through conditions."""
+    found, values = set(), [value]
+    while values:
+        value = values.pop()
+        if isinstance(value, list):
+            values += value
+        if not isinstance(value, dict):
+            continue
+        for key, argument in value.items():
+            values.append(argument)
+            if key in ("Ref", "Condition"):
+                values.append(template.get("Conditions", {}).get(argument) if key == "Condition" else None)
+                found |= {argument} & set(template["Parameters"])
+            elif key == "Fn::If":
+                values.append(template.get("Conditions", {}).get(argument[0]))
+            elif key == "Fn::Sub":
+                text = argument[0] if isinstance(argument, list) else argument
+                found |= set(re.findall(r"\$\{(\w+)\}", text)) & set(template["Parameters"])
+    return found
+
+
+def longest(template, value):
+    """The length of the longest text of a value: a text, a parameter, an Fn::If or an Fn::Sub of these."""
+    if isinstance(value, str):
+        return len(value)
+    [(function, argument)] = value.items()
+    if function == "Ref":
+        parameter = template["Parameters"][argument]
+        if "AllowedValues" in parameter:
+            return max(len(str(allowed)) for allowed in parameter["AllowedValues"])
+        return parameter["MaxLength"] if "MaxLength" in parameter else len(str(parameter["MaxValue"]))
+    if function == "Fn::If":
+        return max(longest(template, branch) for branch in argument[1:])
+    text, variables = argument if isinstance(argument, list) else (argument, {})
+    names = re.findall(r"\$\{(\w+)\}", text)
+    return len(re.sub(r"\$\{\w+\}", "", text)) + sum(longest(template, variables.get(name, {"Ref": name})) for name in names)
+
+
+def aliases(template, resources, wanted, problems):
+    """Each receiver's URL belongs to its alias, whose version is published when anything of the function changes. The URL
+    of an earlier stack stays, with the logical id that it has there.
+    """
+    for name in wanted:
+        alias = resources.get(f"{name}FunctionAliaslive", {}).get("Properties")
+        if not alias:
+            problems.append(f"{name}: has no alias live")
+            continue
+        version = resources[alias["FunctionVersion"]["Fn::GetAtt"][0]]
+        if (version.get("DeletionPolicy"), version.get("UpdateReplacePolicy")) != ("Retain", "Retain"):
+            problems.append(f"{name}: an update deletes the version that a rollback needs")
+        function = {key: value for key, value in resources[f"{name}Function"]["Properties"].items() if key not in UNVERSIONED}
+        used, described = parameters_of(template, function), parameters_of(template, version["Properties"].get("Description"))
+        for parameter in sorted(used - described):
+            problems.append(f"{name}: a change of {parameter} publishes no version")
+        for parameter in sorted(described - used):
+            problems.append(f"{name}: a change of {parameter} publishes a version that is the same, which Lambda refuses")
+        if described and longest(template, version["Properties"]["Description"]) > MAX_DESCRIPTION:
+            problems.append(f"{name}: the description of a version may have more than {MAX_DESCRIPTION} characters")
+        live = resources.get(f"{name}LiveUrl", {}).get("Properties", {}).get("TargetFunctionArn")
+        if live != {"Ref": f"{name}FunctionAliaslive"}:
+            problems.append(f"{name}: its URL does not belong to the alias")
+        earlier = resources.get(f"{name}FunctionUrl", {})
+        if (earlier.get("Condition"), earlier.get("Properties", {}).get("TargetFunctionArn")) != ("KeepsUnqualifiedUrls", {"Ref": f"{name}Function"}):
+            problems.append(f"{name}: an update replaces the URL of an earlier stack")
+    if template["Parameters"]["UnqualifiedUrls"]["Default"] != "true":
+        problems.append("UnqualifiedUrls: the update of an earlier stack deletes its URLs")
+
+
+def gradual(template, resources, wanted, problems):
+    """GradualDeployment moves each alias with CodeDeploy, and existing alarms stop it."""
+    changed = transformed(template, {"GradualDeployment": "true"})["Resources"]
+    for name in wanted:
+        if "CodeDeployLambdaAliasUpdate" not in changed.get(f"{name}FunctionAliaslive", {}).get("UpdatePolicy", {}):
+            problems.append(f"{name}: GradualDeployment does not move its alias")
+            continue
+        group = changed[f"{name}FunctionDeploymentGroup"]["Properties"]
+        alarms = [ref(alarm["Name"]) for alarm in group.get("AlarmConfiguration", {}).get("Alarms", [])]
+        if f"{name}UnavailableAlarm" not in alarms or not set(alarms) <= set(resources) or len(alarms) > 10:
+            problems.append(f"{name}: the alarms {alarms} do not stop its deployment")
+    if "CodeDeployServiceRole" in changed:
+        problems.append("GradualDeployment must use DeploymentRole")
+
+
+def silence(template, resources, problems):
+    """A metric without data raises the alarm on silence, and CloudWatch accepts its time."""
+    alarm = resources.get("SilenceAlarm", {}).get("Properties", {})
+    wanted = {"MetricName": "Stored", "Statistic": "Sum", "Threshold": 1, "ComparisonOperator": "LessThanThreshold",
+              "TreatMissingData": "breaching", "AlarmActions": [{"Ref": "AlarmTopic"}]}
+    for name, value in wanted.items():
+        if alarm.get(name) != value:
+            problems.append(f"SilenceAlarm: {name} must be {value}")
+    periods = template["Mappings"]["Silence"]
+    allowed = [str(minutes) for minutes in template["Parameters"]["SilenceAfterMinutes"]["AllowedValues"]]
+    if allowed != list(periods):
+        problems.append("SilenceAfterMinutes: its values are not those of the mapping Silence")
+    for minutes, row in periods.items():
+        seconds = row["Period"] * row["Periods"]
+        if minutes != "0" and seconds != int(minutes) * 60:
+            problems.append(f"Silence: {row} is not {minutes} minutes")
+        if seconds > (MAX_SHORT_PERIODS if row["Period"] < 3600 else MAX_LONG_PERIODS):
+            problems.append(f"Silence: CloudWatch does not accept {row}")
+
+
+def new_accounts(template, problems):
+    """Lambda refuses any reservation in an account with a quota of 100 or less."""
+    for name in ["ReceiverConcurrency", "DashboardConcurrency"]:
+        if template["Parameters"][name]["Default"] != 0:
+            problems.append(f"{name}: a new account refuses the default")
+
+
 def receivers(template, resources, wanted, problems):
     """There is one function with WEBHOOK_AUTH for each name in the list, and each has an output with its URL."""
     found = {name.removesuffix("Function"): function for name, function in of_type(resources, "AWS::Lambda::Function")
@@ -422,7 +566,7 @@ def receivers(template, resources, wanted, problems):
         words = plain(function["FunctionName"]).removeprefix("${AWS::StackName}-").split("-")
         if "".join(word.capitalize() for word in words) != name:
             problems.append(f"{name}: its function is named {plain(function['FunctionName'])}")
-        if template["Outputs"].get(f"{name}Url", {}).get("Value") != {"Fn::GetAtt": [f"{name}FunctionUrl", "FunctionUrl"]}:
+        if template["Outputs"].get(f"{name}Url", {}).get("Value") != {"Fn::GetAtt": [f"{name}LiveUrl", "FunctionUrl"]}:
             problems.append(f"{name}: no output with its URL")
 
 
@@ -443,6 +587,7 @@ def check(template, wanted, known):
     dashboard(resources, problems)
     references(expanded, resources, problems)
     receivers(expanded, resources, wanted, problems)
+    aliases(expanded, resources, wanted, problems)
     return problems, resources
 
 
@@ -455,6 +600,10 @@ def main():
     default = template["Parameters"]["Receivers"]["Default"].split(",")
     try:
         problems, resources = check(template, everyone, known)
+        # These do not depend on the list.
+        gradual(expand(template, everyone), resources, everyone, problems)
+        silence(template, resources, problems)
+        new_accounts(template, problems)
         for some in [default, *([one] for one in everyone)] if not problems else []:
             problems += [f"{problem} (Receivers={','.join(some)})" for problem in check(template, some, known)[0]]
     except ValueError as error:

@@ -5,11 +5,16 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 venv=${INFRA_VENV:-.local/infra-venv}
-if ! cmp -s infra/requirements.txt "$venv/installed.txt"; then
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check -r infra/requirements.txt
-  cp infra/requirements.txt "$venv/installed.txt"
-fi
+environment() { # folder, requirements
+  if ! cmp -s "infra/$2" "$1/installed.txt"; then
+    python3 -m venv "$1"
+    "$1/bin/pip" install --quiet --disable-pip-version-check -r "infra/$2"
+    cp "infra/$2" "$1/installed.txt"
+  fi
+}
+environment "$venv" requirements.txt
+# Separate, because the SAM CLI needs other versions of the same libraries.
+environment "$venv-workflows" requirements-workflows.txt
 
 export AWS_DEFAULT_REGION=${AWS_DEFAULT_REGION:-eu-west-1}
 export SAM_CLI_TELEMETRY=0
@@ -29,9 +34,12 @@ PYTHON
 }
 
 echo "== shellcheck"
-"$venv/bin/shellcheck" .ci/run infra/*.sh tests/*/run fuzz/run
+"$venv/bin/shellcheck" .ci/run infra/*.sh infra/release/*.sh tests/*/run fuzz/run
+echo "== workflows"
+"$venv-workflows/bin/check-jsonschema" --builtin-schema vendor.github-workflows .github/workflows/*.yml infra/examples/*.yml
 echo "== cfn-lint"
-"$venv/bin/cfn-lint" template.yaml infra/examples/*.yaml
+infra/release/package.py --template >"$scratch/packaged.yaml"
+"$venv/bin/cfn-lint" template.yaml "$scratch/packaged.yaml" infra/examples/*.yaml
 # Once more with the loops expanded: cfn-lint applies Globals to nothing in a loop, and knows one list of receivers.
 for receivers in "" RcsCallback; do
   "$venv/bin/python" infra/expand.py template.yaml "$scratch/expanded.json" ${receivers:+"$receivers"}
@@ -54,6 +62,8 @@ Analytics "false" "true"
 CloudWatchDashboard "false" "true"
 DashboardAccess AWS_IAM SIGN_IN
 DashboardRedrive "false" "true"
+GradualDeployment "false" "true"
+Tracing "false" "true"
 PARAMETERS
 # And with its loops expanded: checkov cannot read them.
 "$venv/bin/python" infra/expand.py "$scratch/template.yaml" "$scratch/expanded.json"

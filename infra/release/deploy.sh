@@ -58,9 +58,15 @@ for file in functions/*.zip; do
   aws s3 cp --only-show-errors "$file" "s3://$bucket/$prefix$(basename "$file")"
 done
 
+new=()
+if ! aws cloudformation describe-stacks --stack-name "$stack" >/dev/null 2>&1; then
+  # Nobody knows the addresses that version 0.1 had.
+  new=(UnqualifiedUrls=false)
+fi
+
 echo "deploying the stack $stack in $region"
 aws cloudformation deploy --stack-name "$stack" --template-file template.yaml \
   --s3-bucket "$bucket" --s3-prefix "netcore-webhooks/templates" \
   --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
-  --parameter-overrides "CodeBucket=$bucket" "CodePrefix=$prefix" "$@"
+  --parameter-overrides "CodeBucket=$bucket" "CodePrefix=$prefix" ${new[@]+"${new[@]}"} "$@"
 aws cloudformation describe-stacks --stack-name "$stack" --query 'Stacks[0].Outputs[].[OutputKey,OutputValue]' --output text

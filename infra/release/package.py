@@ -4,6 +4,7 @@
 Usage: package.py BINARIES ARCHITECTURE FOLDER
        package.py --version     prints the version of the workspace
        package.py --changes     prints the section of this version in CHANGELOG.md
+       package.py --template    prints the template of the package for arm64
 
 BINARIES has a folder per function with the binary `bootstrap`, as `cargo lambda build` writes it.
 FOLDER receives netcore-webhooks-<version>-aws-<architecture>.zip. The same binaries give the same bytes.
@@ -86,7 +87,7 @@ def add(archive, name, data, mode=0o644):
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.create_system = 3
     entry.external_attr = (0o100000 | mode) << 16
-    archive.writestr(entry, data, compresslevel=9)
+    archive.writestr(entry, data)
 
 
 def main(binaries, architecture, folder):
@@ -117,6 +118,8 @@ if __name__ == "__main__":
         print(version())
     elif sys.argv[1:] == ["--changes"]:
         print(changes())
+    elif sys.argv[1:] == ["--template"]:
+        print(packaged((ROOT / "template.yaml").read_text(), "arm64")[0], end="")
     elif len(sys.argv) != 4 or sys.argv[2] not in ("arm64", "x86_64"):
         sys.exit(__doc__)
     else:

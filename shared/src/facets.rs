@@ -15,6 +15,8 @@ use crate::{
 const LONGEST_REASON: usize = 160;
 /// The reason of a failure without a text.
 const NO_REASON: &str = "no reason given";
+/// The category of a price without one.
+pub const UNCATEGORISED: &str = "uncategorised";
 /// The longest metadata of a tap that is parsed for a template, in bytes. Netcore's have 200.
 const LONGEST_METADATA: usize = 4_096;
 /// The most characters of a template's code. Longer ones are not codes.
@@ -88,6 +90,33 @@ pub fn template(item: &Item) -> Option<String> {
     };
     let template = counters::word(&code);
     (!template.is_empty() && code.chars().count() <= LONGEST_CODE).then_some(template)
+}
+
+/// The price of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Price {
+    /// The provider's word for the kind of conversation.
+    pub category: Option<String>,
+    /// Whether the provider charges for it.
+    pub billable: bool,
+}
+
+impl Price {
+    /// `None` if the event has no price.
+    pub fn of(item: &Item) -> Option<Self> {
+        let pricing = item.get(Attribute::Pricing.name())?.as_m().ok()?;
+        let billable = match pricing.get("billable") {
+            Some(AttributeValue::Bool(b)) => *b,
+            Some(AttributeValue::S(text)) => text.eq_ignore_ascii_case("true") || text == "1",
+            Some(AttributeValue::N(number)) => number == "1",
+            _ => return None,
+        };
+        let category = text_at(pricing, "category").filter(|category| !category.is_empty());
+        Some(Self {
+            category: category.map(counters::word),
+            billable,
+        })
+    }
 }
 
 fn word(item: &Item, attribute: Attribute) -> Option<String> {

@@ -8,7 +8,8 @@ import { start } from "./lib/instance.js";
 import { folderOf, screenshots } from "./lib/screenshots.js";
 
 const begun = Date.now();
-const instance = await start();
+const RATE_CARD = JSON.stringify({ currency: "INR", rates: [{ price: 0.2 }, { channel: "SMS", price: 0.12, per: "sent" }, { channel: "WHATSAPP", category: "marketing", price: 0.88 }] });
+const instance = await start({ environment: { RATE_CARD } });
 let code = 1;
 try {
   const [option, folder] = process.argv.slice(2);

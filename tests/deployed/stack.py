@@ -36,7 +36,6 @@ SIGNATURE_HEADER = "x-webhook-signature"
 PARAMETERS = {
     "Architecture": "x86_64",
     "Receivers": ",".join(RECEIVERS),
-    "ProtectData": "false",
     "RedriveConcurrency": "0",
     "ProjectorWindowSeconds": "0",
     "RecipientIndex": "true",
@@ -324,14 +323,29 @@ class Stack:
         return taken
 
     def change_environment(self, function, **variables):
-        """Sets variables of a deployed function; None removes one. Returns the previous values."""
+        """Sets variables of a deployed function; None removes one. A receiver's alias gets a version with them. Returns
+        the previous values."""
         functions = self.client("lambda")
         name = f"{STACK}-{function}"
         environment = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
         before = {key: environment.get(key) for key in variables}
         environment = {key: value for key, value in (environment | variables).items() if value is not None}
         functions.update_function_configuration(FunctionName=name, Environment={"Variables": environment})
+        if self.alias(function):
+            self.move_alias(function, functions.publish_version(FunctionName=name)["Version"])
         return before
+
+    def alias(self, function):
+        """The version that a receiver's alias points to; None for the other functions."""
+        functions = self.client("lambda")
+        try:
+            return functions.get_alias(FunctionName=f"{STACK}-{function}", Name="live")["FunctionVersion"]
+        except functions.exceptions.ResourceNotFoundException:
+            return None
+
+    def move_alias(self, function, version):
+        """As docs/operate.md rolls back."""
+        self.client("lambda").update_alias(FunctionName=f"{STACK}-{function}", Name="live", FunctionVersion=version)
 
     def functions(self):
         """Names of the stack's functions without the stack's name."""

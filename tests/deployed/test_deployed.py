@@ -7,6 +7,7 @@ import subprocess
 from base64 import b64encode
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import unquote
@@ -14,9 +15,11 @@ from urllib.parse import unquote
 import pytest
 
 import check as grafana
+from alarms import Alarms
 from stack import AUTH_PARAMETER, RECEIVERS, SIGN_IN_PARAMETER, STACK, eventually
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
+EXAMPLES = Path(__file__).parents[2] / "infra" / "examples"
 GRAFANA = Path(__file__).parents[2] / "infra" / "grafana"
 SAMPLES = Path(__file__).parents[1] / "src" / "samples.rs"
 NOTHING = {"received": 0, "stored": 0, "duplicates": 0, "queued": 0, "dead_lettered": 0}
@@ -73,13 +76,67 @@ def answer(**counts):
     return NOTHING | counts
 
 
-def test_the_template_deploys(stack):
+def left(stack):
+    """What exists of the stack, by kind."""
+    look = {
+        "functions": lambda: stack.client("lambda").list_functions()["Functions"],
+        "event sources": lambda: stack.client("lambda").list_event_source_mappings()["EventSourceMappings"],
+        "tables": lambda: stack.client("dynamodb").list_tables()["TableNames"],
+        "queues": lambda: stack.client("sqs").list_queues().get("QueueUrls", []),
+        "log groups": lambda: stack.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"],
+        "alarms": lambda: stack.client("cloudwatch").describe_alarms()["MetricAlarms"],
+        "dashboards": lambda: stack.client("cloudwatch").list_dashboards()["DashboardEntries"],
+        "topics": lambda: stack.client("sns").list_topics()["Topics"],
+        "roles": stack.roles,
+    }
+    return {name: found for name, look in look.items() if (found := look())}
+
+
+def test_a_failed_creation_leaves_nothing(stack):
+    """With the default of ProtectData. A second URL of the dashboard fails after tables, queues and functions exist."""
     stack.put_policy([stack.token], [stack.secret])
     stack.package()
+    broken = stack.scratch / "broken.yaml"
+    second = "\nResources:\n  SecondUrl:\n    Type: AWS::Lambda::Url\n    Properties: {TargetFunctionArn: !Ref DashboardFunction, AuthType: AWS_IAM}\n"
+    packaged = (stack.scratch / "packaged.yaml").read_text()
+    assert packaged.count("\nResources:\n") == 1
+    broken.write_text(packaged.replace("\nResources:\n", second))
+    code, output = stack.deploy(broken)
+    assert code != 0, output
+    pages = stack.client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=STACK)
+    told = [(event["LogicalResourceId"], event["ResourceStatus"]) for page in pages for event in page["StackEvents"]]
+    assert {("EventsTable", status) for status in ["CREATE_COMPLETE", "DELETE_COMPLETE"]} <= set(told)
+    assert told.index(("EventsTable", "DELETE_COMPLETE")) < told.index(("EventsTable", "CREATE_COMPLETE")), "the newest is first"
+    assert left(stack) == {}
+    # Not `sam delete`, which would also delete the uploaded binaries.
+    stack.client("cloudformation").delete_stack(StackName=STACK)
+    stack.client("cloudformation").get_waiter("stack_delete_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1})
+
+
+def test_the_template_deploys(stack):
     code, output = stack.deploy()
     assert code == 0, output
-    assert all(stack.url(function).startswith("https://") for function in RECEIVERS.values())
+    for name, function in RECEIVERS.items():
+        assert stack.alias(function) == "1"
+        assert stack.outputs[f"{name}UrlUnqualified"] != stack.url(function)
     assert stack.items() == []
+
+
+def test_a_new_stack_is_silent_until_its_first_event(stack):
+    alarms = Alarms(stack)
+    assert alarms.is_on("silence")
+    # Through both URLs, with the same policy, into the same table.
+    for url, result in [(stack.outputs["EventWebhookUrlUnqualified"], "stored"), (stack.url("event-webhook"), "duplicates")]:
+        told = stack.call(url, headers={"x-netcore-token": stack.token}, body=events("both-urls"))
+        assert (told.status, told.json()) == (200, answer(received=1, **{result: 1}))
+    definition = alarms.definition("silence")
+    assert definition["Period"] * definition["EvaluationPeriods"] == 3 * 24 * 3600
+    assert alarms.extract()["Stored"] == 1
+    assert not alarms.is_on("silence")
+    assert not alarms.is_on("silence", later=70 * 3600)
+    assert alarms.is_on("silence", later=73 * 3600)
+    for name in ["dead-letters", "new-dead-letters", "old-dead-letters", "policy", "projector-behind", "unauthorised"]:
+        assert not alarms.is_on(name), name
 
 
 @pytest.mark.parametrize("function", RECEIVERS.values())
@@ -90,13 +147,19 @@ def test_every_url_responds_to_get(stack, function):
     assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
+def keys(items):
+    """Message id and status key of each item."""
+    return {(item["message_id"]["S"], item["status_key"]["S"]) for item in items}
+
+
 def test_every_sample_is_stored_once(stack):
+    before = keys(stack.items())
     for function, name, body in samples():
         answered = stack.post(function, body)
         assert (answered.status, answered.json()) == (200, answer(received=1, stored=1)), name
     expected = sample_keys()
     assert set(expected) == {name for _, name, _ in samples()}
-    assert {(item["message_id"]["S"], item["status_key"]["S"]) for item in stack.items()} == set(expected.values())
+    assert keys(stack.items()) - before == set(expected.values())
 
 
 def test_repeated_samples_are_duplicates(stack):
@@ -366,8 +429,9 @@ def test_the_index_of_an_earlier_stack_becomes_lean(stack):
 def test_alarms_and_log_lines_have_the_same_dimension(stack):
     alarms = stack.client("cloudwatch").describe_alarms()["MetricAlarms"]
     alarms = {alarm["MetricName"]: alarm["Dimensions"] for alarm in alarms if alarm.get("Namespace") == "NetcoreWebhooks"}
-    assert set(alarms) == {"RetryAge", "TableRejections", "TableThrottles", "TimeToAnswer", "Unauthorised"}
-    assert list(alarms.values()) == [[{"Name": "Stack", "Value": STACK}]] * 5
+    assert set(alarms) == {"PolicyRefreshFailures", "RetryAge", "Stored", "TableRejections", "TableThrottles", "TimeToAnswer",
+                           "Unauthorised"}
+    assert list(alarms.values()) == [[{"Name": "Stack", "Value": STACK}]] * 7
 
     emitted = {}
     for function in ["event-webhook", "redrive", "projector"]:
@@ -398,6 +462,127 @@ def test_an_update_keeps_the_data(stack):
     days = (int(item["expires_at"]["N"]) - int(item["received_at"]["N"]) / 1000) / 86400
     assert 6.9 < days < 7.1
     eventually(lambda: counted(stack), lambda found: found == recounted(stack))
+
+
+def test_a_receiver_is_rolled_back_with_one_command(stack):
+    """As in docs/operate.md: the version before has the parameters of before. A URL without the alias has the newest."""
+    newest = stack.alias("event-webhook")
+    versions = stack.client("lambda").list_versions_by_function(FunctionName=f"{STACK}-event-webhook")["Versions"]
+    assert versions[-1]["Version"] == newest
+    assert versions[-1]["Description"] == f"{AUTH_PARAMETER} info 10 8000 6291456 7 72 256 x86_64 false  "
+    stack.move_alias("event-webhook", versions[-2]["Version"])
+
+    def kept_days(url, name):
+        told = stack.call(url, headers={"x-netcore-token": stack.token}, body=events(name))
+        assert told.json() == answer(received=1, stored=1)
+        [item] = stack.events_of(f"{name}-0")
+        return round((int(item["expires_at"]["N"]) - int(item["received_at"]["N"]) / 1000) / 86400)
+
+    assert kept_days(stack.url("event-webhook"), "rolled-back") == 180
+    assert kept_days(stack.outputs["EventWebhookUrlUnqualified"], "not-rolled-back") == 7
+    stack.move_alias("event-webhook", newest)
+    assert kept_days(stack.url("event-webhook"), "rolled-forward") == 7
+
+
+def test_each_alarm_is_raised_by_its_cause(stack):
+    alarms = Alarms(stack)
+    # The lines of the tests before.
+    alarms.lines()
+    # An invalid policy. Its receivers use the last one; AuthRefreshSeconds is 10 here.
+    assert not alarms.is_on("policy")
+    stack.client("ssm").put_parameter(Name=AUTH_PARAMETER, Type="SecureString", Overwrite=True, Value='{"accept":')
+
+    def failures():
+        assert stack.post("event-webhook", events("policy")).status == 200
+        return sum(value for name, value in alarms.lines() if name == "PolicyRefreshFailures")
+
+    failed = eventually(failures, lambda count: count > 0)
+    stack.put_policy([stack.token], [stack.secret])
+    alarms.put("NetcoreWebhooks", "PolicyRefreshFailures", {"Stack": STACK}, failed)
+    assert not alarms.is_on("policy"), "one failure may be a throttled request"
+    # Ten minutes cannot pass here: the same failure, as if it had come before.
+    alarms.put("NetcoreWebhooks", "PolicyRefreshFailures", {"Stack": STACK}, failed, age=600)
+    assert alarms.is_on("policy")
+    assert not alarms.is_on("policy", later=1800)
+
+    # A dead letter, and later a second while the first lies there. SQS's metrics are sent by the test.
+    assert not alarms.is_on("dead-letters") and not alarms.is_on("new-dead-letters")
+    for number, name in enumerate(["first", "second"], 1):
+        assert stack.post("event-webhook", f"not JSON: {name}".encode()).status == 400
+        assert stack.depth("DeadLetterQueueUrl") == number
+        alarms.measure("DeadLetterQueueUrl", sent=1)
+        assert alarms.is_on("dead-letters") and alarms.is_on("new-dead-letters")
+        # Five minutes later only the alarm on new ones is off, so that it can be raised again.
+        assert not alarms.is_on("new-dead-letters", later=300)
+    assert alarms.definition("new-dead-letters").get("OKActions", []) == []
+    # Ages that cannot pass here.
+    queue = {"QueueName": stack.outputs["DeadLetterQueueUrl"].rsplit("/", 1)[1]}
+    alarms.put("AWS/SQS", "ApproximateAgeOfOldestMessage", queue, 9 * 86_400)
+    assert not alarms.is_on("old-dead-letters")
+    alarms.put("AWS/SQS", "ApproximateAgeOfOldestMessage", queue, 11 * 86_400)
+    assert alarms.is_on("old-dead-letters")
+    assert len(stack.take("DeadLetterQueueUrl")) == 2
+
+    for age in range(3):
+        assert not alarms.is_on("projector-behind")
+        alarms.put("AWS/Lambda", "IteratorAge", {"FunctionName": f"{STACK}-projector"}, 700_000, age=60 * age)
+    assert alarms.is_on("projector-behind")
+
+    assert not alarms.is_on("unauthorised")
+    for _ in range(11):
+        assert stack.post("event-webhook", events("forged"), token="guessed").status == 401
+    assert alarms.extract()["Unauthorised"] == 11
+    assert alarms.is_on("unauthorised")
+
+
+@contextmanager
+def example(stack, name, **parameters):
+    """The outputs of a stack of an example, which is deleted at the end."""
+    cloudformation, text = stack.client("cloudformation"), (EXAMPLES / name).read_text()
+    there = f"example-{name.split('.')[0]}"
+    cloudformation.create_stack(StackName=there, TemplateBody=text, Capabilities=["CAPABILITY_IAM"], Parameters=[
+        {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()])
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=there, WaiterConfig={"Delay": 1})
+    outputs = cloudformation.describe_stacks(StackName=there)["Stacks"][0].get("Outputs", [])
+    yield {entry["OutputKey"]: entry["OutputValue"] for entry in outputs}
+    cloudformation.delete_stack(StackName=there)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=there, WaiterConfig={"Delay": 1})
+
+
+def test_a_domain_of_its_own_reaches_the_alias(stack):
+    certificate = "arn:aws:acm:eu-west-1:000000000000:certificate/0d3b4f1e-1111-2222-3333-444455556666"
+    with example(stack, "domain-http-api.yaml", StackName=STACK, DomainName="webhooks.example.com", CertificateArn=certificate,
+                 AlarmTopicArn=stack.outputs["AlarmTopicArn"]) as outputs:
+        assert outputs["EventWebhookUrl"] == "https://webhooks.example.com/event-webhook"
+        for token, status in [(stack.token, 200), ("guessed", 401)]:
+            told = stack.call(outputs["EventWebhookUrl"], path="/event-webhook", headers={"x-netcore-token": token}, body=events("domain"))
+            assert told.status == status, told
+        assert len(stack.events_of("domain-0")) == 1
+
+
+def test_cloudfront_and_waf_deploy(stack):
+    """As far as the emulator goes: the distribution and the web ACL are created, and no request passes them."""
+    host = stack.url("event-webhook").removeprefix("https://").removesuffix("/")
+    with example(stack, "cloudfront-waf.yaml", ReceiverHost=host, SenderToken="s" * 32, OriginToken="o" * 32) as outputs:
+        assert outputs["Url"].startswith("https://")
+
+
+def test_failures_of_the_fan_out_raise_an_alarm(stack):
+    before = dict(stack.outputs)
+    code, output = stack.deploy(FanOut="true", SilenceAfterMinutes="15")
+    assert code == 0, output
+    alarms = Alarms(stack)
+    assert not alarms.is_on("fan-out")
+    # The emulator's pipe reads no stream; a failed batch is sent by the test.
+    stack.client("sqs").send_message(QueueUrl=stack.outputs["FanOutFailuresUrl"], MessageBody="{}")
+    alarms.measure("FanOutFailuresUrl")
+    assert alarms.is_on("fan-out")
+    assert alarms.definition("silence")["EvaluationPeriods"] == 15
+    code, output = stack.deploy(FanOut="false", SilenceAfterMinutes="0")
+    assert code == 0, output
+    names = [alarm["AlarmName"] for alarm in alarms.cloudwatch.describe_alarms()["MetricAlarms"]]
+    assert f"{STACK}-fan-out" not in names and f"{STACK}-silence" not in names
+    assert stack.outputs == before
 
 
 def sign_in(stack, password):
@@ -506,7 +691,7 @@ def test_only_listed_receivers_are_deployed(stack):
 
     assert stack.functions() == sorted([*kept, "redrive", "projector", "dashboard"])
     assert stack.outputs == {name: value for name, value in before.items()
-                             if name.removesuffix("Url") not in gone}
+                             if name.removesuffix("Unqualified").removesuffix("Url") not in gone}
     groups = stack.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]
     assert {group["logGroupName"].removeprefix("/aws/lambda/") for group in groups} == names
     alarms = [alarm["AlarmName"] for alarm in stack.client("cloudwatch").describe_alarms()["MetricAlarms"]]
@@ -527,23 +712,30 @@ def test_only_listed_receivers_are_deployed(stack):
     assert stack.post("event-webhook", events("fewer")).json() == answer(received=1, stored=1)
 
 
-def test_deleting_the_stack_leaves_nothing(stack):
+def test_unqualified_urls_are_deleted_only_on_demand(stack):
+    url = stack.outputs["EventWebhookUrlUnqualified"]
+    assert stack.call(url, "GET").status == 200
+    live = stack.url("event-webhook")
+    code, output = stack.deploy(stack.build / "template.yaml", UnqualifiedUrls="false")
+    assert code == 0, output
+    assert stack.call(url, "GET").status in (403, 404)
+    assert (stack.url("event-webhook"), stack.call(live, "GET").status) == (live, 200)
+    assert not [name for name in stack.outputs if name.endswith("UrlUnqualified")]
+
+
+def test_deleting_the_stack_keeps_the_data_and_nothing_else(stack):
+    items, dynamodb, sqs = sorted(stack.items(), key=str), stack.client("dynamodb"), stack.client("sqs")
+    tables = {stack.outputs["EventsTableName"], stack.outputs["RollupsTableName"]}
+    queues = {stack.outputs["RetryQueueUrl"], stack.outputs["DeadLetterQueueUrl"]}
     code, output = stack.delete()
     assert code == 0, output
-
-    def left():
-        look = {
-            "functions": lambda: stack.client("lambda").list_functions()["Functions"],
-            "event sources": lambda: stack.client("lambda").list_event_source_mappings()["EventSourceMappings"],
-            "tables": lambda: stack.client("dynamodb").list_tables()["TableNames"],
-            "queues": lambda: stack.client("sqs").list_queues().get("QueueUrls", []),
-            "log groups": lambda: stack.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"],
-            "alarms": lambda: stack.client("cloudwatch").describe_alarms()["MetricAlarms"],
-            "dashboards": lambda: stack.client("cloudwatch").list_dashboards()["DashboardEntries"],
-            "topics": lambda: stack.client("sns").list_topics()["Topics"],
-            "roles": stack.roles,
-        }
-        return {name: found for name, look in look.items() if (found := look())}
-
-    eventually(left, lambda found: not found, seconds=30)
+    kept = eventually(lambda: left(stack), lambda found: set(found) == {"tables", "queues"}, seconds=30)
+    assert (set(kept["tables"]), set(kept["queues"])) == (tables, queues)
+    assert len(items) > 90 and sorted(stack.items(), key=str) == items
     assert stack.call(stack.url("event-webhook"), "GET").status in (403, 404)
+    # As in docs/operate.md.
+    for table in tables:
+        dynamodb.delete_table(TableName=table)
+    for queue in queues:
+        sqs.delete_queue(QueueUrl=queue)
+    assert left(stack) == {}

@@ -1,7 +1,13 @@
 //! The real binaries on a Lambda Runtime API: responses, startup errors, logs, metrics, and what must never
 //! be logged.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpListener,
+    thread,
+    time::Duration,
+};
 
 use futures::future::join_all;
 use http::Method;
@@ -399,7 +405,7 @@ async fn metrics_have_the_documented_names_dimension_and_values() {
         ])
     );
     // Other tests cover the rest: `counters` the metrics of projector, `refusals` and `inserts` those of the
-    // table and of redrive.
+    // table and of redrive, and the test below that of the policy.
     for name in [
         "Projected",
         "Replayed",
@@ -409,7 +415,12 @@ async fn metrics_have_the_documented_names_dimension_and_values() {
     ] {
         metrics.insert(name.to_owned(), 0.0);
     }
-    for name in ["TableRejections", "TableThrottles", "RefusedBatches"] {
+    for name in [
+        "TableRejections",
+        "TableThrottles",
+        "RefusedBatches",
+        "PolicyRefreshFailures",
+    ] {
         metrics.insert(name.to_owned(), 0.0);
     }
     let documented = documented_metrics();
@@ -420,6 +431,61 @@ async fn metrics_have_the_documented_names_dimension_and_values() {
     let normal = metrics::NORMAL.map(|name| (name, "normal"));
     let trouble = metrics::TROUBLE.map(|name| (name, "trouble"));
     assert_eq!(documented, normal.into_iter().chain(trouble).collect());
+}
+
+/// A parameter store that returns the policy once, and then refuses. Returns its URL.
+fn parameter_store(policy: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let parameter = json!({"Parameter": {"Name": "/auth", "Value": policy}}).to_string();
+        let refused = r#"{"__type":"AccessDeniedException"}"#.to_owned();
+        let mut answers = vec![(200, parameter)].into_iter();
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let (mut line, mut length) = (String::new(), 0);
+            while stream.read_line(&mut line).unwrap() > 2 {
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                line.clear();
+            }
+            stream.read_exact(&mut vec![0; length]).unwrap();
+            let (status, body) = answers.next().unwrap_or_else(|| (400, refused.clone()));
+            let head = format!(
+                "HTTP/1.1 {status} _\r\ncontent-type: application/x-amz-json-1.1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            stream.get_mut().write_all((head + &body).as_bytes()).unwrap();
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_that_cannot_be_refreshed_is_counted_and_stays_in_force() {
+    let stack = Stack::start().await;
+    let store = parameter_store(AUTH);
+    let receiver = stack
+        .function(
+            "event-webhook",
+            &[
+                ("WEBHOOK_AUTH", "ssm:/auth"),
+                ("AWS_ENDPOINT_URL_SSM", &store),
+                ("AUTH_REFRESH_SECONDS", "1"),
+            ],
+        )
+        .await;
+    let batch = post(&body(&events(0, 1)));
+    while counted(&receiver, "netcore-webhooks").get("PolicyRefreshFailures") < Some(&2.0) {
+        receiver.ok(&batch).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let error = receiver.line(|line| line["level"] == "ERROR").await;
+    assert_eq!(
+        error["message"],
+        "the policy could not be refreshed; the last one stays in force"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -65,6 +65,46 @@ fn journeys(events: &[SimulatedEvent]) -> Vec<Journey<'_>> {
     journeys.into_values().collect()
 }
 
+/// RCS messages that arrive after their fallback SMS did, although no failure is reported. Every third one is read.
+fn late_deliveries(events: &[SimulatedEvent]) -> Vec<SimulatedEvent> {
+    let of = |function: &str| events.iter().find(|event| event.function == function).unwrap();
+    let mut late = Vec::new();
+    for number in 0..15 {
+        let began = UNTIL - 2 * 86_400_000 + number * 1_000_000;
+        let steps = [
+            ("RCS", "sent", 0),
+            ("SMS", "sent", 60_000),
+            ("SMS", "delivered", 64_000),
+            ("RCS", "delivered", 300_000),
+            ("RCS", "read", 360_000),
+        ];
+        let steps = steps.iter().take(if number % 3 == 0 { 5 } else { 4 });
+        late.extend(steps.map(|(channel, status, after)| {
+            let (function, last_channel) = match *channel {
+                "SMS" => ("fallback-sms", "RCS"),
+                _ => ("event-webhook", ""),
+            };
+            let (message_id, at) = (format!("late-{channel}-{number}"), began + after);
+            let recipient = format!("9198765{number:05}");
+            let record = json!({
+                "message_id": message_id, "channel": channel, "status": status, "event_time": at / 1_000,
+                "mobile": recipient, "requestid": format!("late-{number}"), "last_channel": last_channel, "tags": [],
+            });
+            SimulatedEvent {
+                function,
+                record,
+                message_id,
+                channel,
+                status,
+                at,
+                recipient,
+                ..of(function).clone()
+            }
+        }));
+    }
+    late
+}
+
 fn is_outgoing(event: &SimulatedEvent) -> bool {
     ["event-webhook", "fallback-sms", "delivery-status"].contains(&event.function)
 }
@@ -76,6 +116,7 @@ async fn posted() -> (Server, Vec<SimulatedEvent>) {
     let workload = Workload::generate(&options(&arguments), 12, UNTIL).unwrap();
     let mut events: Vec<SimulatedEvent> = workload.events.into_iter().filter(is_outgoing).collect();
     assert!(events.len() > 500, "{}", events.len());
+    events.extend(late_deliveries(&events));
     let ordered = events.clone();
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     for index in (1..events.len()).rev() {

@@ -46,8 +46,8 @@ const CPU_PER_PUT: f64 = 0.113;
 const PROJECTOR_CPU_PER_EVENT: f64 = 0.019;
 /// The same per invocation of `projector`: assumed.
 const PROJECTOR_CPU_PER_INVOCATION: f64 = 0.5;
-/// Alarms in template.yaml.
-pub const ALARMS: f64 = 19.0;
+/// Alarms that template.yaml creates by default.
+pub const ALARMS: f64 = 23.0;
 /// Dashboards of CloudWatch that template.yaml creates by default.
 pub const DASHBOARDS: f64 = 0.0;
 

@@ -6,6 +6,7 @@ import { SIGN_IN, get, remove } from "./api.js";
 import { fill, h } from "./dom.js";
 import { zone } from "./format.js";
 import { hashOf } from "./links.js";
+import { suggest, viewOf } from "./palette.js";
 import { failed, loading } from "./states.js";
 
 const VIEWS = {
@@ -24,6 +25,7 @@ const ROLES = { viewer: "Viewer", agent: "Agent", operator: "Operator" };
 const main = document.getElementById("main");
 const search = document.getElementById("search");
 const field = document.getElementById("q");
+const views = document.getElementById("views");
 const account = document.getElementById("account");
 const announcer = document.getElementById("announcer");
 
@@ -130,7 +132,7 @@ function startSession(answer) {
   search.hidden = false;
   // Enabled only now: the first view sets the field, and would delete typed text.
   field.disabled = false;
-  document.getElementById("views").hidden = false;
+  views.hidden = false;
   fill(
     account,
     h("span", { class: "role", title: session.may.see_numbers ? "Sees numbers" : "Numbers are redacted" }, ROLES[session.role] ?? session.role),
@@ -160,7 +162,7 @@ async function showSignIn() {
   current = null;
   fill(account);
   search.hidden = true;
-  document.getElementById("views").hidden = true;
+  views.hidden = true;
   document.title = "Sign in · netcore-webhooks";
   const signIn = await import("./sign-in.js");
   signIn.show({
@@ -202,8 +204,14 @@ document.getElementById("skip").addEventListener("click", (event) => {
 search.addEventListener("submit", (event) => {
   event.preventDefault();
   const text = field.value.trim();
-  if (text) go("search", text);
+  const hash = viewOf(text, views);
+  if (hash) {
+    field.value = "";
+    if (location.hash === hash) show();
+    else location.hash = hash;
+  } else if (text) go("search", text);
 });
+suggest(field, views);
 document.getElementById("zone").textContent = ` (${zone()})`;
 
 start();

@@ -4,7 +4,7 @@ import { address, get, latest, now } from "./api.js";
 import { fill, h } from "./dom.js";
 import { row } from "./events.js";
 import { csvLink } from "./files.js";
-import { dayPlus, plural, when } from "./format.js";
+import { WEEKDAYS, dayPlus, plural, when } from "./format.js";
 import { savedMenu } from "./saved.js";
 import { empty, failed, into } from "./states.js";
 import { CHANNELS, ORDER, STATUSES, STEPS, channelName } from "./status.js";
@@ -16,7 +16,13 @@ const MAX_ROWS = 2000;
 /** Groups of statuses that the overview counts together. */
 const GROUPS = [["Did not arrive", STEPS.unreached], ["Read or opened", STEPS.read], ["Failed, bounced or expired", STEPS.failed], ["Not sent", STEPS.not_sent]];
 /** Filters with a text: parameter, label, and an example. */
-const TEXTS = [["tag", "Tag", ""], ["bot", "Bot", ""], ["campaign", "Campaign", ""], ["template", "Template", ""], ["reason", "Reason", ""], ["type", "Message type", ""], ["country", "Country", "IN"]];
+const TEXTS = [["tag", "Tag", ""], ["bot", "Bot", ""], ["campaign", "Campaign", ""], ["template", "Template", ""], ["reason", "Reason", ""], ["type", "Message type", ""], ["country", "Country", "IN"], ["category", "Price category", ""]];
+/** Filters with a choice besides channel and status: parameter, label, and the options after "All". */
+const CHOICES = [
+  ["billable", "Price", [["true", "Billable"], ["false", "Free"], ["unknown", "No price"], ["true,unknown", "Not free"]]],
+  ["weekday", "Weekday", WEEKDAYS.map((name, index) => [String(index + 1), name])],
+  ["hour", "Hour", Array.from({ length: 24 }, (_, hour) => [String(hour), `${hour}:00–${hour}:59`])],
+];
 const TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2})?$/;
 
 export const title = () => "Events";
@@ -30,6 +36,8 @@ export function mount({ main, signal, session, go, announce }) {
   let given = {};
   let cursor = null;
   let count = 0;
+  /** Hours that were not read, because the counters know no such event in them. */
+  let skipped = 0;
 
   const form = h("form", { class: "filters", "aria-label": "Filters" });
   const formLabel = h("summary", null, "Filters");
@@ -61,6 +69,7 @@ export function mount({ main, signal, session, go, announce }) {
     add("channel", "Channel", select("channel", [["", "All"], ...CHANNELS.map((name) => [name, channelName(name)])])),
     add("status", "Status", select("status", [["", "All"], ...ORDER.map((word) => [word, STATUSES[word].label]), ...GROUPS.map(([text, value]) => [value, text])])),
     TEXTS.filter(([name]) => session.may.see_numbers || name !== "country").map(([name, label, example]) => add(name, label, h("input", { id: name, autocomplete: "off", spellcheck: "false", placeholder: example }))),
+    CHOICES.map(([name, label, options]) => add(name, label, select(name, [["", "All"], ...options]))),
     add("order", "Order", select("order", [["", "Newest first"], ["oldest", "Oldest first"]])),
     h("button", { type: "submit", class: "primary" }, "Show"),
     h("button", { type: "button", onclick: () => go("events", { tz: filters.tz }) }, "Clear"),
@@ -75,7 +84,7 @@ export function mount({ main, signal, session, go, announce }) {
     event.preventDefault();
     submit();
   });
-  for (const name of ["channel", "status", "order"]) controls.get(name).addEventListener("change", submit);
+  for (const name of ["channel", "status", "order", ...CHOICES.map(([name]) => name)]) controls.get(name).addEventListener("change", submit);
 
   /** A day in a field for times: its first or its last minute. */
   const boundary = (time, name) => (time?.includes("T") ? time : `${time}T${name === "from" ? "00:00" : "23:59"}`);
@@ -85,7 +94,7 @@ export function mount({ main, signal, session, go, announce }) {
     const today = dayIn(now(), tz);
     const time = (text, other) => (TIME.test(text ?? "") ? text : other);
     const to = time(parameters.to, today);
-    const names = ["channel", "status", "order", ...TEXTS.map(([name]) => name)];
+    const names = ["channel", "status", "order", "exhaustive", ...[...TEXTS, ...CHOICES].map(([name]) => name)];
     return { from: time(parameters.from, dayPlus(to.slice(0, 10), -6)), to, tz, ...Object.fromEntries(names.map((name) => [name, parameters[name] ?? ""])) };
   }
 
@@ -103,6 +112,7 @@ export function mount({ main, signal, session, go, announce }) {
   async function first() {
     cursor = null;
     count = 0;
+    skipped = 0;
     fill(list);
     fill(more);
     fill(body);
@@ -132,20 +142,22 @@ export function mount({ main, signal, session, go, announce }) {
   function append(answer) {
     list.append(...answer.events.map((event) => row(event)));
     count += answer.events.length;
+    skipped += answer.skipped_hours ?? 0;
     cursor = answer.cursor;
   }
 
   function draw(answer) {
     const searched = Number.isFinite(answer.searched_to) ? [" Searched up to ", when(answer.searched_to), "."] : null;
+    const unread = skipped > 0 && h("p", { class: "muted" }, `By the counters, ${plural(skipped, "hour")} of this range have no such event, and were not read. `, h("button", { type: "button", class: "link", onclick: () => go("events", { ...given, exhaustive: "true" }) }, "Read all hours"));
     if (!count && cursor === null) {
-      fill(body, empty("No events match", h("p", null, "There are no events with these filters in this range."), h("p", { class: "tools" }, h("button", { type: "button", onclick: () => go("events", { tz: filters.tz }) }, "Remove the filters"))));
+      fill(body, empty("No events match", h("p", null, "There are no events with these filters in this range."), unread, h("p", { class: "tools" }, h("button", { type: "button", onclick: () => go("events", { tz: filters.tz }) }, "Remove the filters"))));
       return;
     }
     if (!list.isConnected) fill(body, list, more);
     const state = `${plural(count, "event")}${cursor === null && !answer.truncated ? "" : " so far"}.`;
     if (cursor === null) {
       const end = answer.truncated ? " There are more, which your role cannot page through. Choose a shorter range." : " These are all.";
-      fill(more, h("p", { class: "end muted", tabindex: "-1" }, state, end));
+      fill(more, h("p", { class: "end muted", tabindex: "-1" }, state, end), unread);
     } else if (count >= MAX_ROWS) {
       fill(more, h("p", { class: "end muted", tabindex: "-1" }, state, " Download the CSV file for more, or choose a shorter range."));
     } else {

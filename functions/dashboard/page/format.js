@@ -13,6 +13,9 @@ const localDate = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const utcDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
 const utcDayShort = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
 
+/** Names of the weekdays; Monday is the first, as in ISO 8601. 5 January 2026 is a Monday. */
+export const WEEKDAYS = Array.from({ length: 7 }, (_, index) => new Intl.DateTimeFormat(undefined, { weekday: "long", timeZone: "UTC" }).format(Date.UTC(2026, 0, 5 + index)));
+
 /** Numbers from here on are rounded; the tooltip has the exact number. */
 const LARGE = 100_000;
 

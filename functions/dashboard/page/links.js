@@ -11,5 +11,8 @@ export function hashOf(name, parameters = {}) {
   return `#/${name}${text ? `?${text}` : ""}`;
 }
 
+/** The status of the list for a counted status: opens by machines are counted separately. */
+export const listed = (word) => (word === "opened" ? "opened_by_person" : word);
+
 /** The address of the events that a figure counts: the overview's filters, and what the figure adds. */
 export const eventsHash = (filters, more = {}) => hashOf("events", { ...Object.fromEntries(SHARED.map((name) => [name, filters[name]])), ...more });

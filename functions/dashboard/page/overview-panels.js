@@ -3,9 +3,9 @@
 import { h, plain, put, untrusted } from "./dom.js";
 import { figure, number, percent, plural, shortDuration } from "./format.js";
 import { changed } from "./overview-headline.js";
-import { eventsHash } from "./links.js";
+import { eventsHash, listed } from "./links.js";
 import { meaningOf } from "./reasons.js";
-import { CHANNELS, READ_REPORTED, STEPS, badge, channelName, chip, tone } from "./status.js";
+import { CHANNELS, READ_REPORTED, STEPS, badge, channelName, chip, status, tone } from "./status.js";
 import { dataTable } from "./tables.js";
 import { texts } from "./texts/all.js";
 
@@ -36,7 +36,8 @@ export function bar(value, max, word) {
   return h("span", { class: "bar", "aria-hidden": "true" }, filled);
 }
 
-const linked = (href, value, props) => h("a", { href }, figure(value, props));
+/** A figure as a link to its events. A title says what is listed if that is not exactly what is counted. */
+const linked = (href, value, props, title) => (href ? h("a", { href, title }, figure(value, props)) : figure(value, props));
 
 const CHANNELS_AT_FIRST = 4;
 
@@ -93,19 +94,27 @@ export function fallback(summary, filters) {
   const { attempts, fell_back: fellBack, delivered, failed: lost, clicked } = summary.fallback;
   if (!fellBack) return panel(name, h("p", null, attempts ? `None of ${plural(attempts, "RCS message")} fell back to SMS.` : "No RCS message in this range."));
   const open = Math.max(0, fellBack - delivered - lost);
+  const of = (channel, step) => eventsHash(filters, { channel, status: STEPS[step] });
+  // A difference has no events.
   const rows = [["Sent as SMS", fellBack, "sent"], ["Delivered", delivered, "delivered"], ["Failed", lost, "failed"], ["No report yet", open, "other"], ["Clicks", clicked, "clicked"]];
   const max = Math.max(...rows.map(([, value]) => value));
   return panel(
     name,
-    h("p", null, `${percent(fellBack, attempts)} of ${plural(attempts, "RCS message")} fell back to SMS; ${percent(delivered, fellBack)} of those were delivered.`),
-    rowsTable("Fallback results", ["Result", "Messages", "Of those sent"], rows.map(([label, value, word], index) => [label, figure(value), index ? percent(value, fellBack) : "", bar(value, max, word)])),
+    h("p", null, `${percent(fellBack, attempts)} of `, linked(of("RCS", "attempts"), attempts), ` RCS ${attempts === 1 ? "message" : "messages"} fell back to SMS; ${percent(delivered, fellBack)} of those were delivered.`),
+    rowsTable("Fallback results", ["Result", "Messages", "Of those sent"], rows.map(([label, value, word], index) => [label, linked(STEPS[word] && of("SMS", word), value), index ? percent(value, fellBack) : "", bar(value, max, word)])),
   );
 }
 
 const STEP_NAMES = { sent: "Sent", delivered: "Delivered", read: "Read", failed: "Failed", fallback: "Fallback" };
 
+/** The events of the later step of a time. */
+const LATER = { delivered: STEPS.delivered, read: STEPS.read, fallback: STEPS.sent };
+/** The same for e-mails, which a machine opens only if they arrived. */
+const LATER_EMAIL = { ...LATER, delivered: "delivered,opened_by_machine" };
+const later = ({ channel, to }) => (channel === "EMAIL" ? LATER_EMAIL : LATER)[to];
+
 /** Times between two steps: the middle, and what 90 and 99 of 100 messages needed at most. */
-export function latency(summary, announce) {
+export function latency(summary, filters, announce) {
   if (!summary.latency) return null;
   const name = "Time between steps";
   const rows = summary.latency.filter(({ count }) => count > 0);
@@ -123,7 +132,7 @@ export function latency(summary, announce) {
       columns: [
         { label: "Step", value: (row) => `${step(row.from)} to ${step(row.to)}` },
         { label: "Channel", value: (row) => row.channel, cell: (row) => badge(row.channel) },
-        { label: "Messages", numeric: true, value: (row) => row.count, cell: (row) => figure(row.count) },
+        { label: "Messages", numeric: true, value: (row) => row.count, cell: (row) => linked(row.channel !== "OTHER" && later(row) && eventsHash(filters, { channel: row.channel, status: later(row) }), row.count, null, `Lists the events of the later step. Those of a message without “${step(row.from)}” are not counted here.`) },
         { label: "Half", unit: "ms", numeric: true, value: (row) => row.p50_ms, cell: (row) => [time("p50_ms")(row), " ", changed(row.p50_ms, before(row)?.p50_ms)] },
         { label: "90 %", unit: "ms", numeric: true, value: (row) => row.p90_ms, cell: time("p90_ms") },
         { label: "99 %", unit: "ms", numeric: true, value: (row) => row.p99_ms, cell: time("p99_ms") },
@@ -158,10 +167,12 @@ export function reasons(summary, filters, announce) {
   );
 }
 
-export function billing(summary, announce) {
+export function billing(summary, filters, announce) {
   const name = "Billable by category";
   if (!summary.billing.length) return null;
   const rows = [...summary.billing].sort((a, b) => Number(b.billable) - Number(a.billable) || b.messages - a.messages);
+  const link = ({ category, billable }, more) => category !== "other" && eventsHash(filters, { category, billable, ...more });
+  const messages = (entry) => linked(entry.status && entry.status !== "other" && link(entry, { status: listed(entry.status) }), entry.messages, null, `Lists the events “${plain(status(entry.status ?? "").label, 40)}” with this price, one for each message.`);
   return panel(
     name,
     dataTable({
@@ -172,20 +183,24 @@ export function billing(summary, announce) {
       columns: [
         { label: "Category", value: (entry) => entry.category || "No category", cell: (entry) => (entry.category ? untrusted(entry.category, { max: 80 }) : "No category") },
         { label: "Billed", value: (entry) => (entry.billable ? "Billable" : "Free") },
-        { label: "Messages", numeric: true, value: (entry) => entry.messages, cell: (entry) => figure(entry.messages) },
-        { label: "Events with a price", numeric: true, value: (entry) => entry.count, cell: (entry) => figure(entry.count) },
+        { label: "Messages", numeric: true, value: (entry) => entry.messages, cell: messages },
+        { label: "Events with a price", numeric: true, value: (entry) => entry.count, cell: (entry) => linked(link(entry), entry.count) },
       ],
     }),
     h("p", { class: "footnote" }, "Several events of one message carry its price, so the number of messages is an estimate."),
   );
 }
 
-/** What the messages cost; null without a rate card. */
-export function spend(summary, announce) {
+/** What the messages cost; null without a rate card. Without filters, for a role that may not search by country, the
+    figures are no links. */
+export function spend(summary, filters, announce) {
   const { spend: money } = summary;
   if (!money) return null;
   const name = "Spend";
   const amount = price(money.currency);
+  const link = ({ country, channel, category, per }) =>
+    filters && per && country !== "other" && category !== "other" && channel !== "OTHER" && eventsHash(filters, { country, channel, status: per, category: category || "-", billable: category ? "true" : "true,unknown" });
+  const listing = ({ per }) => `Lists the events “${status(per ?? "").label}” of this range. A message whose later event proves this counts without it, and messages are counted by the time of their first event.`;
   const before = summary.previous?.spend;
   const item = (key, label, value, last) => value !== null && value !== undefined && h("div", { "data-kpi": key }, h("dt", null, label), h("dd", null, h("data", { value, class: "big" }, amount(value)), " ", changed(value, last)));
   return panel(
@@ -204,7 +219,7 @@ export function spend(summary, announce) {
           { label: "Country", value: (row) => row.country || "Unknown", cell: (row) => untrusted(countryName(row.country), { max: 60 }) },
           { label: "Channel", value: (row) => row.channel, cell: (row) => badge(row.channel) },
           { label: "Category", value: (row) => row.category || "–", cell: (row) => untrusted(row.category || "–", { max: 60 }) },
-          { label: "Messages", numeric: true, value: (row) => row.messages, cell: (row) => figure(row.messages) },
+          { label: "Messages", numeric: true, value: (row) => row.messages, cell: (row) => linked(link(row), row.messages, null, listing(row)) },
           { label: "Price", numeric: true, value: (row) => row.price, cell: (row) => amount(row.price) },
           { label: "Amount", numeric: true, value: (row) => row.amount, cell: (row) => amount(row.amount) },
         ],

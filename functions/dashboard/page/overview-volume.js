@@ -5,7 +5,7 @@ import { now } from "./api.js";
 import { lines } from "./charts.js";
 import { fill, h, plain } from "./dom.js";
 import { dayName, dayNameShort, days, daysIn, number, plural } from "./format.js";
-import { eventsHash } from "./links.js";
+import { eventsHash, listed } from "./links.js";
 import { collapsed, panel } from "./overview-panels.js";
 import { byHeight, mostFrequent } from "./series.js";
 import { inOrder, status } from "./status.js";
@@ -57,10 +57,11 @@ export function volume(summary, filters, { signal, announce }) {
       });
     return box;
   };
-  const link = (key) => eventsHash(filters, hourly ? { from: `${key}:00`, to: `${nextHour(key)}:00` } : { from: key, to: key });
+  const link = (key, status) => eventsHash(filters, { ...(hourly ? { from: `${key}:00`, to: `${nextHour(key)}:00` } : { from: key, to: key }), status });
+  const cell = (key, word, count) => (count > 0 && word !== "other" ? h("a", { href: link(key, listed(word)) }, number(count)) : number(count));
   const columns = [
     { label: hourly ? "Hour" : "Day", value: (index) => (hourly ? `${keys[index].replace("T", " ")}:00` : keys[index]), cell: (index) => h("a", { href: link(keys[index]) }, hourly ? `${keys[index].replace("T", " ")}:00` : keys[index]) },
-    ...words.map((word) => ({ label: label(word), numeric: true, value: (index) => series[word][index], cell: (index) => number(series[word][index]) })),
+    ...words.map((word) => ({ label: label(word), numeric: true, value: (index) => series[word][index], cell: (index) => cell(keys[index], word, series[word][index]) })),
   ];
   return panel(
     "Volume over time",

@@ -35,8 +35,9 @@ export const FAILURES = ["failed", "not_sent", "blocked", "bounced", "dropped", 
 
 /** The statuses that each step of an overview counts, for links to its events. */
 export const STEPS = {
-  sent: "sent", delivered: "delivered", read: "read,opened", clicked: "clicked", received: "received",
+  sent: "sent", delivered: "delivered", read: "read,opened_by_person", clicked: "clicked", received: "received",
   failed: "failed,bounced,expired,revoked", not_sent: "not_sent,dropped,invalid", blocked: "blocked", unreached: FAILURES.join(","),
+  attempts: "sent,not_sent,dropped,invalid,blocked",
 };
 
 /** Whether a channel can report that a person read a message: SMS cannot. */

@@ -131,8 +131,7 @@ pub(crate) struct Events {
     /// The time up to which the range is read, in the order of the list, epoch milliseconds. Null if all of it is. A
     /// page can end before it is full, because reading is limited.
     pub(crate) searched_to: Option<i64>,
-    /// Hours of the range that were not read for this page, because the counters know no event of the tag or bot in
-    /// them. Use `exhaustive=true` to read them: counters can lack events.
+    /// Hours of the range that were not read for this page, because the counters know no matching event in them. Use `exhaustive=true` to read them: counters can lack events.
     #[serde(skip_serializing_if = "is_zero")]
     #[schemars(default)]
     pub(crate) skipped_hours: u32,
@@ -283,6 +282,8 @@ pub(crate) struct SpendRow {
     pub(crate) category: String,
     /// Messages that the rate applies to: sent or delivered ones.
     pub(crate) messages: u64,
+    /// `sent` or `delivered`: what the rate is for.
+    pub(crate) per: &'static str,
     pub(crate) price: f64,
     pub(crate) amount: f64,
 }
@@ -323,8 +324,10 @@ pub(crate) struct BillingCount {
     pub(crate) category: String,
     pub(crate) billable: bool,
     pub(crate) count: u64,
-    /// Minimum number of messages: providers repeat the price in every event of a message.
+    /// Minimum number of messages, because providers repeat the price in every event: the number of events of `status`.
     pub(crate) messages: u64,
+    /// The status with the most of these events.
+    pub(crate) status: String,
 }
 
 /// Messages that were not delivered.

@@ -7,7 +7,7 @@ use crate::{answers::Event, sizes, timeline};
 
 /// The attributes to read: the columns, the last part of an event's key for the cursor, and what a filter reads
 /// besides them.
-pub(crate) const ATTRIBUTES: [&str; 20] = [
+pub(crate) const ATTRIBUTES: [&str; 21] = [
     "event_time",
     "received_at",
     "message_id",
@@ -28,11 +28,12 @@ pub(crate) const ATTRIBUTES: [&str; 20] = [
     "opened_by",
     "status_key",
     "click",
+    "pricing",
 ];
 
-/// The columns: all attributes except the last two.
+/// The columns: all attributes except the last three.
 const COLUMNS: [&str; 18] = {
-    let [columns @ .., _, _] = ATTRIBUTES;
+    let [columns @ .., _, _, _] = ATTRIBUTES;
     columns
 };
 
@@ -187,6 +188,6 @@ mod tests {
     #[test]
     fn a_table_reads_its_columns_and_the_key() {
         assert_eq!(ATTRIBUTES[..18], COLUMNS);
-        assert_eq!(ATTRIBUTES[18..], ["status_key", "click"]);
+        assert_eq!(ATTRIBUTES[18..], ["status_key", "click", "pricing"]);
     }
 }

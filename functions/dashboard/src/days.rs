@@ -18,9 +18,10 @@ use webhook_ingest::{
 };
 
 use crate::{
+    clock::Clock,
     cursor,
     filter::EventFilter,
-    known_hours::{KnownHours, QUERIES_OF_DAY},
+    known_hours::KnownHours,
     merge::{Merge, Order, Position, Source, Span, with_keys},
     pages::{Page, PageRequest},
     reader::PageReader,
@@ -45,7 +46,9 @@ pub(crate) struct EventList {
     pub(crate) default_span: Span,
     pub(crate) order: Order,
     pub(crate) filter: EventFilter,
-    /// Whether to read also the hours in which, by the counters, no event of the filter's tag or bot happened.
+    /// Only these hours of the week.
+    pub(crate) clock: Clock,
+    /// Whether to read also the hours in which, by the counters, no event of the filter happened.
     pub(crate) is_exhaustive: bool,
 }
 
@@ -83,7 +86,7 @@ impl EventList {
             Order::Newest => "newest",
             Order::Oldest => "oldest",
         };
-        format!("{order}-{}", self.filter.digest())
+        format!("{order}-{}{}", self.filter.digest(), self.clock.name())
     }
 
     /// The range, and the position of the cursor.
@@ -117,10 +120,10 @@ pub(crate) struct Tables<'a> {
 pub(crate) async fn page(tables: Tables<'_>, list: &EventList, page: PageRequest) -> Result<Page, Refusal> {
     let (span, position) = list.start(page.cursor.as_deref())?;
     let mut reader = PageReader::new(tables.client, tables.events, &page).with_filter(&list.filter);
-    let known_hours = if list.is_exhaustive {
+    let mut known_hours = if list.is_exhaustive {
         None
     } else {
-        KnownHours::of(tables.client, tables.counters, &list.filter).await
+        KnownHours::of(tables.client, tables.counters, &list.filter, list.order, span).await
     };
     let mut skipped_hours = 0;
     let mut next = None;
@@ -129,12 +132,10 @@ pub(crate) async fn page(tables: Tables<'_>, list: &EventList, page: PageRequest
             next = Some(day.first(list.order));
             break;
         }
-        let (mut parts, skipped) = match &known_hours {
-            Some(hours) => {
-                reader.budget.count_queries(QUERIES_OF_DAY);
-                hours.parts(&day.date, day.span).await
-            }
-            None => (vec![day.span], 0),
+        let parts = list.clock.parts(day.span);
+        let (mut parts, skipped) = match &mut known_hours {
+            Some(hours) => hours.restrict(parts, &mut reader.budget).await,
+            None => (parts, 0),
         };
         skipped_hours += skipped;
         if list.order == Order::Newest {

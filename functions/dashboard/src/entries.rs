@@ -8,6 +8,7 @@ use webhook_ingest::events_table::{
 };
 
 use crate::{
+    answered::Selection,
     refusal::{self, Refusal},
     sizes::SizeBudget,
 };
@@ -38,7 +39,7 @@ pub(crate) async fn items(
     table: &str,
     keys: &[EventKey],
     attributes: Option<&[&str]>,
-    is_wanted: impl Fn(&Item) -> bool,
+    mut selection: Option<&mut Selection<'_>>,
     budget: &mut SizeBudget,
     size: fn(&Item) -> usize,
 ) -> Result<Taken, Refusal> {
@@ -52,8 +53,12 @@ pub(crate) async fn items(
         entries: 0,
     };
     while let Some(found) = calls.next().await {
-        for item in found? {
-            if let Some(item) = item.filter(&is_wanted) {
+        let mut found = found?;
+        if let Some(selection) = selection.as_deref_mut() {
+            selection.keep(&mut found).await?;
+        }
+        for item in found {
+            if let Some(item) = item {
                 if !budget.take(size(&item)) {
                     return Ok(taken);
                 }

@@ -5,15 +5,16 @@ use phone_country::Country;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use webhook_ingest::{
-    counters,
+    counters::{self, NO_COUNTRY},
     event::{Channel, Status},
     facets,
 };
 
 use crate::{
+    clock::{Clock, Hour, Weekday},
     days::{EventList, MAX_RANGE_MS},
     extract::{OrEmpty, filled, read},
-    filter::EventFilter,
+    filter::{BILLABLE, EventFilter},
     merge::{Order, Span},
     params::{Day, Format, Limit, Switch},
     refusal::Refusal,
@@ -49,8 +50,8 @@ pub(crate) struct EventsQuery {
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "String")]
     pub(crate) channel: Option<String>,
-    /// `sent`, `delivered`, … or another word; several with commas between them, at most 20. `opened_by_machine` is
-    /// the part of `opened` that machines did.
+    /// `sent`, `delivered`, … or another word; several with commas between them, at most 20. `opened_by_machine` and
+    /// `opened_by_person` are parts of `opened`.
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "String")]
     pub(crate) status: Option<String>,
@@ -66,7 +67,7 @@ pub(crate) struct EventsQuery {
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "String")]
     pub(crate) campaign: Option<String>,
-    /// Only taps on messages of this template.
+    /// Only taps on messages of this template, and replies to them.
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "String")]
     pub(crate) template: Option<String>,
@@ -78,16 +79,34 @@ pub(crate) struct EventsQuery {
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "String")]
     pub(crate) reason: Option<String>,
-    /// Only events of numbers of this country: two letters of ISO 3166-1, such as `IN`. Not for roles that see no
-    /// numbers.
+    /// Only events of numbers of this country: two letters of ISO 3166-1, such as `IN`; `-` for ids without a known
+    /// country. Not for roles that see no numbers.
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "OrEmpty<CountryCode>")]
     pub(crate) country: Option<CountryCode>,
+    /// Only events whose price has this category, as in `/api/summary`; `uncategorised` for prices without a category,
+    /// `-` also for events without a price.
+    #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "String")]
+    pub(crate) category: Option<String>,
+    /// Whether the provider charges, by the price in the event: `true`, `false`, or `unknown` for events without a price;
+    /// several with commas between them.
+    #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "String", extend("pattern" = "^((true|false|unknown)(,(true|false|unknown))*)?$"))]
+    billable: Option<String>,
+    /// Only events on this weekday of the time zone: 1 (Monday) to 7.
+    #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "OrEmpty<Weekday>")]
+    weekday: Option<Weekday>,
+    /// Only events in this hour of the day of the time zone: 0 to 23. Only matching hours are read.
+    #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "OrEmpty<Hour>")]
+    hour: Option<Hour>,
     /// `newest` first (default) or `oldest` first.
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "OrEmpty<OrderWord>")]
     order: Option<OrderWord>,
-    /// `true` reads also the hours in which, by the counters, no event of the tag or bot happened; default `false`.
+    /// `true` reads also the hours in which, by the counters, no matching event happened; default `false`.
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "OrEmpty<Switch>")]
     exhaustive: Option<Switch>,
@@ -106,16 +125,21 @@ pub(crate) struct EventsQuery {
     pub(crate) format: Option<Format>,
 }
 
-/// A country.
+/// A country, or none.
 #[derive(Debug, Clone, Copy, JsonSchema)]
 #[schemars(inline)]
-pub(crate) struct CountryCode(#[schemars(with = "String", extend("pattern" = "^[A-Za-z]{2}$"))] Country);
+pub(crate) struct CountryCode(
+    #[schemars(with = "String", extend("pattern" = "^([A-Za-z]{2}|-)$"))] Option<Country>,
+);
 
 impl TryFrom<String> for CountryCode {
     type Error = phone_country::NotACountry;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse().map(Self)
+        if text == NO_COUNTRY {
+            return Ok(Self(None));
+        }
+        text.parse().map(|country| Self(Some(country)))
     }
 }
 
@@ -157,6 +181,11 @@ impl EventsQuery {
                 Some(OrderWord::Oldest) => Order::Oldest,
             },
             filter: self.filter()?,
+            clock: Clock {
+                weekday: self.weekday,
+                hour: self.hour,
+                zone: self.tz.clone().unwrap_or_default(),
+            },
             is_exhaustive: self.exhaustive == Some(Switch::True),
         };
         Ok((events, name))
@@ -216,7 +245,15 @@ impl EventsQuery {
                 .as_deref()
                 .map(|word| facets::type_of(word).unwrap_or_default()),
             reason: self.reason.as_deref().map(facets::reason_of),
-            country: self.country.map(|country| country.0.to_string()),
+            country: self.country.map(|CountryCode(country)| {
+                country.map_or_else(|| NO_COUNTRY.to_owned(), |country| country.to_string())
+            }),
+            category: word(&self.category),
+            billable: words("billable", self.billable.as_deref(), |word| {
+                let is_known = BILLABLE.contains(&word);
+                let wrong = || Refusal::BadRequest(format!("billable must be {}", BILLABLE.join(" or ")));
+                is_known.then(|| word.to_owned()).ok_or_else(wrong)
+            })?,
         })
     }
 }

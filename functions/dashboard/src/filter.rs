@@ -6,16 +6,23 @@ use phone_country::{Country, country};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use webhook_ingest::{
-    counters,
+    counters::{self, NO_CATEGORY, NO_COUNTRY},
     event::{Attribute, Status, state},
-    events_table::item::{CHANNEL, Item, RECIPIENT, STATUS},
-    facets,
+    events_table::item::{CHANNEL, Item, RECIPIENT, STATUS, text_at},
+    facets::{self, Price, UNCATEGORISED},
 };
+
+/// The part of `opened` that a person did.
+const OPENED_BY_PERSON: &str = "opened_by_person";
+/// Words for whether the provider charges, by the price in the event.
+pub(crate) const BILLABLE: [&str; 3] = ["true", "false", UNKNOWN];
+/// The event has no price.
+pub(crate) const UNKNOWN: &str = "unknown";
 
 /// Events of a list. A condition that is `None` or empty is fulfilled by every event.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct EventFilter {
-    /// One of these statuses, as counted: `opened_by_machine` is a part of `opened`.
+    /// One of these statuses. `opened_by_machine` and `opened_by_person` are parts of `opened`.
     pub(crate) statuses: Vec<String>,
     pub(crate) channels: Vec<String>,
     pub(crate) bot: Option<String>,
@@ -24,12 +31,28 @@ pub(crate) struct EventFilter {
     pub(crate) template: Option<String>,
     pub(crate) message_type: Option<String>,
     pub(crate) reason: Option<String>,
-    /// Two letters.
+    /// Two letters, or [`NO_COUNTRY`].
     pub(crate) country: Option<String>,
+    /// The category of the price: [`UNCATEGORISED`] for a price without one, [`NO_CATEGORY`] for events without one.
+    pub(crate) category: Option<String>,
+    /// Some of [`BILLABLE`].
+    pub(crate) billable: Vec<String>,
+}
+
+/// The values that a reply has from the message that it answers.
+#[derive(Debug, Default)]
+pub(crate) struct Inherited {
+    bot: Option<String>,
+    campaign: Option<String>,
+    template: Option<String>,
+    country: Option<String>,
+    /// Whether the message has the tag of the filter.
+    has_tag: bool,
 }
 
 impl EventFilter {
-    /// The stored statuses of the events; empty for all. Only failures have a reason, and only taps a template.
+    /// The stored statuses of the events; empty for all. Only failures have a reason, and only taps a template, which a
+    /// reply to their message inherits.
     pub(crate) fn stored_statuses(&self) -> Vec<Status> {
         let failures = || {
             Status::LISTED
@@ -40,16 +63,26 @@ impl EventFilter {
             return failures().collect();
         }
         if self.statuses.is_empty() && self.template.is_some() {
-            return vec![Status::Clicked];
+            return vec![Status::Clicked, Status::Received];
         }
         let words = self.statuses.iter().map(|word| match word.as_str() {
-            counters::OPENED_BY_MACHINE => Ok(Status::Opened),
+            counters::OPENED_BY_MACHINE | OPENED_BY_PERSON => Ok(Status::Opened),
             word => Status::from_word(word),
         });
         let mut statuses: Vec<Status> = words.filter_map(Result::ok).collect();
         statuses.sort();
         statuses.dedup();
         statuses
+    }
+
+    /// Whether events of a counted status fulfill the condition on the status.
+    pub(crate) fn has_status(&self, counted: &str) -> bool {
+        self.statuses.is_empty()
+            || self.statuses.iter().any(|word| match word.as_str() {
+                OPENED_BY_PERSON => counted == Status::Opened.as_str(),
+                "opened" => counted == word || counted == counters::OPENED_BY_MACHINE,
+                word => counted == counters::word(word),
+            })
     }
 
     /// Adds the conditions that the index can check to a query.
@@ -82,50 +115,116 @@ impl EventFilter {
 
     /// Whether the index does not check all conditions.
     pub(crate) fn needs_items(&self) -> bool {
-        let Self {
-            bot,
-            tag,
-            campaign,
-            template,
-            message_type,
-            reason,
-            country,
-            ..
-        } = self;
-        self.only_machines()
-            || [bot, tag, campaign, template, message_type, reason, country]
+        self.needs_message()
+            || self.wants_one_kind_of_open()
+            || [&self.message_type, &self.reason, &self.category]
                 .iter()
                 .any(|condition| condition.is_some())
+            || !self.billable.is_empty()
     }
 
-    fn only_machines(&self) -> bool {
+    /// Whether there is a condition on a value that a reply inherits.
+    fn needs_message(&self) -> bool {
+        [
+            &self.bot,
+            &self.tag,
+            &self.campaign,
+            &self.template,
+            &self.country,
+        ]
+        .iter()
+        .any(|condition| condition.is_some())
+    }
+
+    fn wants_one_kind_of_open(&self) -> bool {
         let has = |word: &str| self.statuses.iter().any(|status| status == word);
-        has(counters::OPENED_BY_MACHINE) && !has(Status::Opened.as_str())
+        (has(counters::OPENED_BY_MACHINE) != has(OPENED_BY_PERSON)) && !has(Status::Opened.as_str())
     }
 
     /// Whether an event fulfills the conditions that the index does not check. Words are compared as they are counted:
     /// with redacted numbers, and message types in lower case.
-    pub(crate) fn matches(&self, item: &Item) -> bool {
-        let is = |wanted: &Option<String>, value: fn(&Item) -> Option<String>| {
-            wanted.is_none() || wanted.as_ref() == value(item).as_ref()
-        };
-        is(&self.bot, facets::bot)
-            && is(&self.campaign, facets::campaign)
-            && is(&self.template, facets::template)
-            && is(&self.message_type, facets::message_type)
-            && is(&self.reason, facets::reason)
-            && is(&self.country, country_of)
+    pub(crate) fn matches(&self, item: &Item, inherited: Option<&Inherited>) -> bool {
+        let none = Inherited::default();
+        let from = inherited.unwrap_or(&none);
+        self.matches_itself(item)
+            && matches(
+                self.bot.as_ref(),
+                facets::bot(item).as_ref().or(from.bot.as_ref()),
+            )
+            && matches(
+                self.campaign.as_ref(),
+                facets::campaign(item).as_ref().or(from.campaign.as_ref()),
+            )
+            && matches(
+                self.template.as_ref(),
+                facets::template(item).as_ref().or(from.template.as_ref()),
+            )
+            && self.matches_country(country_of(item).as_ref().or(from.country.as_ref()))
             && self
                 .tag
                 .as_ref()
-                .is_none_or(|tag| facets::tags(item).contains(tag))
-            && self.is_by_machine_if_asked(item)
+                .is_none_or(|tag| from.has_tag || facets::tags(item).contains(tag))
     }
 
-    fn is_by_machine_if_asked(&self, item: &Item) -> bool {
-        let is_open = item.get(STATUS).and_then(|status| status.as_s().ok())
-            == Some(&Status::Opened.as_str().to_owned());
-        !self.only_machines() || !is_open || item.contains_key(Attribute::OpenedBy.name())
+    /// The message that an event answers, if the event can fulfill the conditions only with the values of that message.
+    pub(crate) fn answered<'i>(&self, item: &'i Item) -> Option<&'i str> {
+        let answered = text_at(item, Attribute::InReplyTo.name()).filter(|id| !id.is_empty())?;
+        let may_match = self.needs_message() && self.matches_itself(item) && !self.matches(item, None);
+        may_match.then_some(answered)
+    }
+
+    /// What a reply inherits from the message with these events, as it is counted: each value of the first event that
+    /// has one, and all tags.
+    pub(crate) fn inherited(&self, events: &[Item]) -> Inherited {
+        let first = |value: fn(&Item) -> Option<String>| events.iter().find_map(value);
+        Inherited {
+            bot: first(facets::bot),
+            campaign: first(facets::campaign),
+            template: first(facets::template),
+            country: first(country_of),
+            has_tag: self
+                .tag
+                .as_ref()
+                .is_some_and(|tag| events.iter().any(|event| facets::tags(event).contains(tag))),
+        }
+    }
+
+    /// The conditions on values that a reply does not inherit.
+    fn matches_itself(&self, item: &Item) -> bool {
+        self.matches_type(facets::message_type(item).as_deref())
+            && matches(self.reason.as_ref(), facets::reason(item).as_ref())
+            && self.matches_price(Price::of(item).as_ref())
+            && (!self.wants_one_kind_of_open() || self.has_status(&counted_status(item)))
+    }
+
+    /// A long type that was counted ends with a digest in letters of both cases.
+    fn matches_type(&self, message_type: Option<&str>) -> bool {
+        let wanted = self.message_type.as_deref();
+        wanted.is_none_or(|wanted| message_type.is_some_and(|word| word.eq_ignore_ascii_case(wanted)))
+    }
+
+    fn matches_country(&self, country: Option<&String>) -> bool {
+        match self.country.as_ref() {
+            Some(wanted) if wanted == NO_COUNTRY => country.is_none(),
+            wanted => matches(wanted, country),
+        }
+    }
+
+    fn matches_price(&self, price: Option<&Price>) -> bool {
+        let billable = match price {
+            None => UNKNOWN,
+            Some(price) if price.billable => "true",
+            Some(_) => "false",
+        };
+        let is_of_category = match (&self.category, price) {
+            (None, _) => true,
+            (Some(wanted), None) => wanted == NO_CATEGORY,
+            (Some(wanted), Some(price)) => match &price.category {
+                Some(category) => category == wanted,
+                None => wanted == UNCATEGORISED || wanted == NO_CATEGORY,
+            },
+        };
+        is_of_category && (self.billable.is_empty() || self.billable.iter().any(|word| word == billable))
     }
 
     /// Digest of the filter, to recognize a cursor of another list.
@@ -135,6 +234,20 @@ impl EventFilter {
         // 66 bits.
         digest.truncate(11);
         digest
+    }
+}
+
+fn matches(wanted: Option<&String>, value: Option<&String>) -> bool {
+    wanted.is_none() || wanted == value
+}
+
+/// The status as it is counted.
+fn counted_status(item: &Item) -> String {
+    let status = text_at(item, STATUS).unwrap_or_default();
+    if status == Status::Opened.as_str() && item.contains_key(Attribute::OpenedBy.name()) {
+        counters::OPENED_BY_MACHINE.to_owned()
+    } else {
+        counters::word(status)
     }
 }
 

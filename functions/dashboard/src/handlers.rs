@@ -123,6 +123,7 @@ pub(crate) async fn events(
         &asked.template,
         &asked.message_type,
         &asked.reason,
+        &asked.category,
     ])?;
     if asked.country.is_some() {
         // The numbers of a small country have few digits besides those that a viewer sees.

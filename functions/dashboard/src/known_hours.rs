@@ -1,64 +1,109 @@
-//! Hours in which, by the counters, no event of a tag or bot happened. A list leaves them out, and says so: counters can
+//! Hours in which, by the counters, no event of a filter happened. A list leaves them out, and says so: counters can
 //! lack events, so a caller can ask for all hours.
+//!
+//! The counters of a tag, a campaign, a template, a bot or a country are a series; without one of them, those of
+//! everything tell in which hours a reason, a message type or a price occurred.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::Client;
 use webhook_ingest::{
-    counters::{self, FOLDED, Generations, Names, PERIOD, Scope, UPDATED_AT},
-    event::time,
+    counters::{
+        self, Counter, Generations, NO_CATEGORY, NO_COUNTRY, Names, OTHER, OTHER_CHANNEL, PERIOD, Quantity,
+        Scope, UPDATED_AT,
+    },
+    event::{Status, time},
     events_table::item::{Item, number_at},
+    facets::UNCATEGORISED,
 };
 
-use crate::{filter::EventFilter, merge::Span};
+use crate::{
+    filter::{EventFilter, UNKNOWN},
+    merge::{Order, ReadBudget, Span},
+};
 
 const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
 /// Counters are at most some minutes behind. Events in this time before the last count are read in any case.
 const LAG_MS: i64 = HOUR_MS;
 /// The most parts of a day, because each takes a query for each shard.
 const MAX_PARTS: usize = 6;
-/// The most pages of a query, of 1 MB each. A day with more counters is read whole.
+/// The most pages of a query, of 1 MB each. Beyond, all hours are read.
 const MAX_PAGES: usize = 4;
-/// Queries for a day, for the budget of a page.
-pub(crate) const QUERIES_OF_DAY: usize = 2;
+/// The first and the most days whose counters one query reads. A list that is full after a day does not need those of a
+/// year.
+const FIRST_DAYS: i64 = 4;
+const MAX_DAYS: i64 = 64;
 
-/// The counters of a filter's tag or bot.
+/// The counters for a filter.
 pub(crate) struct KnownHours<'a> {
     client: &'a Client,
     table: &'a str,
-    generation: String,
-    series: String,
-    /// The names of this kind may be counted together on a day, and then say nothing about a tag or bot.
-    kind: Names,
+    filter: &'a EventFilter,
+    order: Order,
+    /// The days of the list, in days since 1970.
+    first: i64,
+    last: i64,
+    /// The series of the filter, and the one of the names that are counted together.
+    series: Vec<String>,
     /// Events before this time are counted, epoch milliseconds.
     counted_to: i64,
+    block: Option<Block>,
+    next_days: i64,
+}
+
+/// Neighboring days, in days since 1970.
+struct Block {
+    first: i64,
+    last: i64,
+    /// The days with matching counters; `None` if the counters did not answer.
+    days: Option<BTreeSet<String>>,
 }
 
 impl<'a> KnownHours<'a> {
-    /// The counters for a filter; `None` if it has no tag and no bot, or if nothing was counted recently.
-    pub(crate) async fn of(client: &'a Client, table: &'a str, filter: &EventFilter) -> Option<Self> {
-        let (kind, name) = match (&filter.tag, &filter.bot) {
-            (Some(tag), _) => (Names::Tags, tag),
-            (None, Some(bot)) => (Names::Bots, bot),
-            (None, None) => return None,
-        };
-        if table.is_empty() {
+    /// The counters for a list; `None` if the index checks all conditions, or if nothing was counted recently.
+    pub(crate) async fn of(
+        client: &'a Client,
+        table: &'a str,
+        filter: &'a EventFilter,
+        order: Order,
+        span: Span,
+    ) -> Option<Self> {
+        if table.is_empty() || !filter.needs_items() {
             return None;
         }
         let generation = Generations::read(client, table, false).await;
         let generation = generation.inspect_err(|_| not_readable()).ok()?.current;
+        let of_kinds = [
+            (Names::Tags, &filter.tag),
+            (Names::Campaigns, &filter.campaign),
+            (Names::Templates, &filter.template),
+            (Names::Bots, &filter.bot),
+            (Names::Countries, &filter.country),
+        ];
+        let mut of_kinds = of_kinds
+            .into_iter()
+            .filter_map(|(kind, name)| Some((kind, name.as_ref().filter(|name| *name != NO_COUNTRY)?)));
+        let scopes = match of_kinds.next() {
+            Some((kind, name)) => BTreeSet::from([Scope::of(kind, name), Scope::of(kind, OTHER)]),
+            None => BTreeSet::from([Scope::default()]),
+        };
         let mut known = Self {
             client,
             table,
-            series: Scope::of(kind, name).series(&generation),
-            generation,
-            kind,
+            filter,
+            order,
+            first: span.from.div_euclid(DAY_MS),
+            last: span.to.div_euclid(DAY_MS),
+            series: scopes.iter().map(|scope| scope.series(&generation)).collect(),
             counted_to: 0,
+            block: None,
+            next_days: FIRST_DAYS,
         };
         let now = time::now();
-        let days = counters::days(&time::utc_day(now - 24 * HOUR_MS), &time::utc_day(now));
-        let everything = Scope::default().series(&known.generation);
-        let counted = known.read(&everything, days, UPDATED_AT).await?;
+        let days = counters::days(&time::utc_day(now - DAY_MS), &time::utc_day(now));
+        let everything = Scope::default().series(&generation);
+        let counted = known.read(&everything, days).await?;
         let last = counted
             .iter()
             .filter_map(|day| number_at(day, UPDATED_AT))
@@ -67,54 +112,105 @@ impl<'a> KnownHours<'a> {
         Some(known)
     }
 
-    /// The parts of a UTC day that must be read, ascending, and the number of hours that are left out.
-    pub(crate) async fn parts(&self, day: &str, whole: Span) -> (Vec<Span>, u32) {
-        let all = (vec![whole], 0);
-        let names = counters::names(&self.generation);
-        let names = self.read(&names, counters::days(day, day), FOLDED);
-        let hours = (format!("hour#{day}T00"), format!("hour#{day}T23~"));
-        let (Some(names), Some(hours)) = futures::join!(names, self.read(&self.series, hours, PERIOD)) else {
-            return all;
+    /// Those of some parts of a UTC day that must be read, ascending, and the number of hours that are left out.
+    pub(crate) async fn restrict(&mut self, parts: Vec<Span>, budget: &mut ReadBudget) -> (Vec<Span>, u32) {
+        let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
+            return (parts, 0);
         };
-        let is_folded = |page: &Item| {
-            let kinds = page.get(FOLDED).and_then(|kinds| kinds.as_ss().ok());
-            kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind == self.kind.attribute()))
+        let whole = Span {
+            from: first.from,
+            to: last.to,
         };
-        if names.iter().any(is_folded) {
-            return all;
+        let number = whole.from.div_euclid(DAY_MS);
+        if self
+            .block
+            .as_ref()
+            .is_none_or(|block| !(block.first..=block.last).contains(&number))
+        {
+            self.block = Some(self.days_from(number, budget).await);
         }
-        // `2026-11-21T10`, or a part of that hour.
-        let hour_of = |item: &Item| {
-            counters::moment(item.get(PERIOD)?.as_s().ok()?)?
-                .get(11..13)?
-                .parse()
-                .ok()
+        let days = self.block.as_ref().and_then(|block| block.days.as_ref());
+        let Some(days) = days else {
+            return (parts, 0);
         };
-        let counted: BTreeSet<i64> = hours.iter().filter_map(hour_of).collect();
-        let start = whole.from.div_euclid(24 * HOUR_MS) * 24 * HOUR_MS;
-        let hours: Vec<(bool, Span)> = (0..24)
-            .map(|hour| {
-                let from = start + hour * HOUR_MS;
-                let to = from + HOUR_MS - 1;
-                (
-                    counted.contains(&hour) || to >= self.counted_to,
-                    Span {
-                        from: from.max(whole.from),
-                        to: to.min(whole.to),
-                    },
-                )
-            })
-            .filter(|(_, span)| span.from <= span.to)
+        let counted = if days.contains(&time::utc_day(whole.from)) {
+            let range = counters::quarters(whole.from, whole.to + 1);
+            match self.matching(range, budget).await {
+                Some(hours) => hours,
+                None => return (parts, 0),
+            }
+        } else {
+            BTreeSet::new()
+        };
+        // `2026-11-21T10:15` to the hour since 1970.
+        let counted: BTreeSet<i64> = counted
+            .iter()
+            .filter_map(|moment| Some(counters::began(moment)?.div_euclid(HOUR_MS)))
             .collect();
-        parts_of(&hours)
+        let mut left = (Vec::new(), 0);
+        for part in parts {
+            let hours: Vec<(bool, Span)> = (part.from.div_euclid(HOUR_MS)..=part.to.div_euclid(HOUR_MS))
+                .map(|hour| {
+                    let (from, to) = (hour * HOUR_MS, hour * HOUR_MS + HOUR_MS - 1);
+                    let is_needed = counted.contains(&hour) || to >= self.counted_to;
+                    let span = Span {
+                        from: from.max(part.from),
+                        to: to.min(part.to),
+                    };
+                    (is_needed, span)
+                })
+                .collect();
+            let (parts, skipped) = parts_of(&hours);
+            left.0.extend(parts);
+            left.1 += skipped;
+        }
+        left
     }
 
-    /// An attribute of the items of a series; `None` if they are too many, or if the table does not answer.
-    async fn read(&self, series: &str, range: (String, String), name: &str) -> Option<Vec<Item>> {
-        let query = counters::query(self.client, self.table, series, range)
-            .projection_expression("#wanted")
-            .expression_attribute_names("#wanted", name);
-        let mut read = query.into_paginator().send();
+    /// The counters of a day and of some that follow in the order of the list.
+    async fn days_from(&mut self, day: i64, budget: &mut ReadBudget) -> Block {
+        let more = self.next_days - 1;
+        self.next_days = (self.next_days * 2).min(MAX_DAYS);
+        let (first, last) = match self.order {
+            Order::Newest => ((day - more).max(self.first), day),
+            Order::Oldest => (day, (day + more).min(self.last)),
+        };
+        let name = |day: i64| time::utc_day(day.saturating_mul(DAY_MS));
+        let days = self
+            .matching(counters::days(&name(first), &name(last)), budget)
+            .await;
+        Block { first, last, days }
+    }
+
+    /// The days or quarters with counters that fulfill the conditions; `None` if the counters do not answer.
+    async fn matching(&self, range: (String, String), budget: &mut ReadBudget) -> Option<BTreeSet<String>> {
+        budget.count_queries(self.series.len());
+        let read = self.series.iter().map(|series| self.read(series, range.clone()));
+        let items = futures::future::join_all(read).await;
+        let items = items.into_iter().collect::<Option<Vec<Vec<Item>>>>()?;
+        // The slots of a period together.
+        let mut moments: BTreeMap<String, Fulfilled> = BTreeMap::new();
+        for item in items.iter().flatten() {
+            let period = item.get(PERIOD).and_then(|period| period.as_s().ok());
+            let Some(moment) = period.and_then(|period| counters::moment(period)) else {
+                continue;
+            };
+            let fulfilled = moments.entry(moment.to_owned()).or_default();
+            // Earlier versions counted only statuses in whole hours.
+            let only_statuses = moment.contains('T') && !moment.contains(':');
+            fulfilled.add(self.filter, item, only_statuses);
+        }
+        let moments = moments
+            .into_iter()
+            .filter(|(_, fulfilled)| fulfilled.all(self.filter));
+        Some(moments.map(|(moment, _)| moment).collect())
+    }
+
+    /// The items of a series; `None` if they are too many, or if the table does not answer.
+    async fn read(&self, series: &str, range: (String, String)) -> Option<Vec<Item>> {
+        let mut read = counters::query(self.client, self.table, series, range)
+            .into_paginator()
+            .send();
         let mut items = Vec::new();
         for _ in 0..MAX_PAGES {
             let page = read.next().await?.inspect_err(|_| not_readable()).ok()?;
@@ -125,6 +221,87 @@ impl<'a> KnownHours<'a> {
             }
         }
         None
+    }
+}
+
+/// A condition that counters of a kind fulfill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Condition {
+    Status,
+    Reason,
+    MessageType,
+    Price,
+}
+
+/// The conditions of a filter that some counters fulfill.
+#[derive(Debug, Default)]
+struct Fulfilled(BTreeSet<Condition>);
+
+impl Fulfilled {
+    fn add(&mut self, filter: &EventFilter, item: &Item, only_statuses: bool) {
+        // Message types are compared without case, see `EventFilter`.
+        let is = |wanted: &Option<String>, name: &str| {
+            let wanted = wanted.as_deref();
+            wanted.is_none_or(|wanted| wanted.eq_ignore_ascii_case(name) || name == OTHER)
+        };
+        for Counter { channel, quantity } in item.keys().filter_map(|name| Counter::parse(name)) {
+            let is_of_channel = filter.channels.is_empty()
+                || channel == OTHER_CHANNEL
+                || filter
+                    .channels
+                    .iter()
+                    .any(|wanted| counters::word(wanted) == channel);
+            if !is_of_channel {
+                continue;
+            }
+            let (condition, is_fulfilled) = match &quantity {
+                Quantity::Status(status) => (Condition::Status, filter.has_status(status) || status == OTHER),
+                Quantity::Failure(reason) => (Condition::Reason, is(&filter.reason, reason)),
+                Quantity::Kind(message_type) => {
+                    (Condition::MessageType, is(&filter.message_type, message_type))
+                }
+                Quantity::Billing {
+                    category, billable, ..
+                } => {
+                    let wants_none = filter.category.as_deref() == Some(NO_CATEGORY);
+                    let is_of_category =
+                        is(&filter.category, category) || (wants_none && category == UNCATEGORISED);
+                    let word = if *billable { "true" } else { "false" };
+                    let is_wanted =
+                        filter.billable.is_empty() || filter.billable.iter().any(|wanted| wanted == word);
+                    (Condition::Price, is_of_category && is_wanted)
+                }
+                Quantity::Leg(_)
+                | Quantity::Journey(_)
+                | Quantity::Latency { .. }
+                | Quantity::Charge { .. } => continue,
+            };
+            if is_fulfilled {
+                self.0.insert(condition);
+            }
+        }
+        if only_statuses {
+            self.0
+                .extend([Condition::Reason, Condition::MessageType, Condition::Price]);
+        }
+    }
+
+    fn all(&self, filter: &EventFilter) -> bool {
+        // A type that is a status is not counted, and neither is an event without a price.
+        let has_type = filter.message_type.as_deref().is_some_and(|word| {
+            Status::from_word(word).is_ok_and(|status| matches!(status, Status::Other(_)))
+        });
+        let may_lack_a_price = filter.billable.iter().any(|word| word == UNKNOWN)
+            || (filter.billable.is_empty()
+                && filter.category.as_deref().is_none_or(|word| word == NO_CATEGORY));
+        [
+            (Condition::Status, true),
+            (Condition::Reason, filter.reason.is_some()),
+            (Condition::MessageType, has_type),
+            (Condition::Price, !may_lack_a_price),
+        ]
+        .iter()
+        .all(|(condition, is_wanted)| !is_wanted || self.0.contains(condition))
     }
 }
 

@@ -15,12 +15,14 @@
 //! shortens an overview. `assets` serves the page's files, and `csv` writes lists for spreadsheets.
 
 mod access;
+mod answered;
 mod answers;
 mod api;
 mod assets;
 mod bot_names;
 mod bounds;
 mod caller;
+mod clock;
 mod config;
 mod csv;
 mod cursor;

@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder};
 use webhook_ingest::events_table::{item::Item, read::EventKey};
 
 use crate::{
+    answered::Selection,
     entries,
     filter::EventFilter,
     merge::{Merge, ReadBudget},
@@ -23,7 +24,7 @@ pub(crate) struct PageReader<'a> {
     table: &'a str,
     page: &'a PageRequest,
     /// Conditions that the index does not check.
-    filter: Option<&'a EventFilter>,
+    selection: Option<Selection<'a>>,
     left: SizeBudget,
     candidates: usize,
     pub(crate) budget: ReadBudget,
@@ -36,7 +37,7 @@ impl<'a> PageReader<'a> {
             client,
             table,
             page,
-            filter: None,
+            selection: None,
             left: page.budget,
             candidates: FIRST_CANDIDATES,
             budget: ReadBudget::new(page.limits),
@@ -45,7 +46,8 @@ impl<'a> PageReader<'a> {
     }
 
     pub(crate) fn with_filter(mut self, filter: &'a EventFilter) -> Self {
-        self.filter = filter.needs_items().then_some(filter);
+        let selection = || Selection::new(self.client, self.table, filter);
+        self.selection = filter.needs_items().then(selection);
         self
     }
 
@@ -61,7 +63,7 @@ impl<'a> PageReader<'a> {
         Q: Fn() -> QueryFluentBuilder,
     {
         while self.left.entries > 0 && !self.budget.is_spent() {
-            let most = match self.filter {
+            let most = match self.selection {
                 Some(_) => self.candidates,
                 None => self.left.entries.min(MAX_AT_ONCE),
             };
@@ -72,18 +74,20 @@ impl<'a> PageReader<'a> {
             self.budget.items = self.budget.items.saturating_sub(entries.len());
             self.candidates = (self.candidates * 2).min(MAX_CANDIDATES);
             let keys: Vec<EventKey> = entries.iter().map(|entry| entry.key.clone()).collect();
-            let filter = self.filter;
             let taken = entries::items(
                 self.client,
                 self.table,
                 &keys,
                 self.page.attributes,
-                |item| filter.is_none_or(|filter| filter.matches(item)),
+                self.selection.as_mut(),
                 &mut self.left,
                 self.page.size,
             )
             .await?;
             self.items.extend(taken.items);
+            if let Some(selection) = &mut self.selection {
+                self.budget.count_queries(selection.take_queries());
+            }
             let is_full = taken.entries < entries.len();
             list.take(entries, taken.entries);
             if is_full {

@@ -212,16 +212,7 @@ impl EventsTable {
         budget: &mut SizeBudget,
     ) -> Result<Vec<Item>, Refusal> {
         let keys: Vec<EventKey> = entries.iter().filter_map(event_key).collect();
-        let taken = entries::items(
-            &self.client,
-            &self.name,
-            &keys,
-            attributes,
-            |_| true,
-            budget,
-            size,
-        )
-        .await?;
+        let taken = entries::items(&self.client, &self.name, &keys, attributes, None, budget, size).await?;
         Ok(taken.items)
     }
 

@@ -2,15 +2,14 @@
 
 use std::iter::Peekable;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest as _, Sha256};
 use webhook_ingest::{
-    counters::{self, Counter, Progress},
+    counters::{self, Counter, Progress, Quantity},
     event::{Attribute, EpochMillis, Status, time},
     events_table::item::{
         CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECEIVED_AT, STATUS, STATUS_KEY, number_at, text_at,
     },
-    facets,
+    facets::{self, Price, UNCATEGORISED},
 };
 
 use crate::{
@@ -141,26 +140,20 @@ impl CounterDelta {
         }
         let mut subject = Subject::at(event.at, dimensions);
         if let Some(message_type) = facets::message_type(item).filter(|word| !is_status(word)) {
-            subject.counters.push(Counter::Kind {
-                channel: channel.clone(),
-                message_type,
-            });
+            subject.counters.push(Quantity::Kind(message_type).on(&channel));
         }
         if let Some(reason) = facets::reason(item) {
-            subject.counters.push(Counter::Failure {
-                channel: channel.clone(),
-                reason,
-            });
+            subject.counters.push(Quantity::Failure(reason).on(&channel));
         }
         if let Some(price) = Price::of(item) {
-            subject.counters.push(Counter::Billing {
-                channel: channel.clone(),
-                category: price.category.unwrap_or_else(|| "uncategorised".to_owned()),
+            let billing = Quantity::Billing {
+                category: price.category.unwrap_or_else(|| UNCATEGORISED.to_owned()),
                 billable: price.billable,
                 status: status.clone(),
-            });
+            };
+            subject.counters.push(billing.on(&channel));
         }
-        subject.counters.push(Counter::Status { channel, status });
+        subject.counters.push(Quantity::Status(status).on(channel));
         subject.counters.sort_unstable();
         Some(Self {
             identity: Identity {
@@ -242,34 +235,10 @@ fn first_bytes(digest: &[u8]) -> [u8; 8] {
     digest.first_chunk().copied().unwrap_or_default()
 }
 
-/// The price of an event.
-pub(crate) struct Price {
-    /// The provider's word for the kind of conversation.
-    pub(crate) category: Option<String>,
-    /// Whether the provider charges for it.
-    pub(crate) billable: bool,
-}
-
-impl Price {
-    /// `None` if the event has no price.
-    pub(crate) fn of(item: &Item) -> Option<Self> {
-        let pricing = item.get(Attribute::Pricing.name())?.as_m().ok()?;
-        let billable = match pricing.get("billable") {
-            Some(AttributeValue::Bool(b)) => *b,
-            Some(AttributeValue::S(text)) => text.eq_ignore_ascii_case("true") || text == "1",
-            Some(AttributeValue::N(number)) => number == "1",
-            _ => return None,
-        };
-        let category = text_at(pricing, "category").filter(|category| !category.is_empty());
-        Some(Self {
-            category: category.map(counters::word),
-            billable,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::types::AttributeValue;
+
     use super::*;
 
     fn item(extra: &[(&str, AttributeValue)]) -> Item {
@@ -300,10 +269,7 @@ mod tests {
     }
 
     fn status(status: &str) -> Counter {
-        Counter::Status {
-            channel: "RCS".into(),
-            status: status.into(),
-        }
+        Quantity::Status(status.into()).on("RCS")
     }
 
     #[test]
@@ -313,10 +279,7 @@ mod tests {
             subject.counters,
             [
                 status("failed"),
-                Counter::Failure {
-                    channel: "RCS".into(),
-                    reason: "*********291 is not reachable".into()
-                }
+                Quantity::Failure("*********291 is not reachable".into()).on("RCS")
             ]
         );
         assert_eq!(
@@ -347,10 +310,7 @@ mod tests {
             subject(&bounced).counters,
             [
                 status("bounced"),
-                Counter::Failure {
-                    channel: "RCS".into(),
-                    reason: "smtp;550 5.1.1 <***> unknown".into()
-                }
+                Quantity::Failure("smtp;550 5.1.1 <***> unknown".into()).on("RCS")
             ]
         );
     }
@@ -359,8 +319,8 @@ mod tests {
     fn spellings_of_a_type_are_one_and_a_status_is_none() {
         let types = |word: &str| -> Vec<String> {
             let counters = subject(&item(&[("message_type", text(word))])).counters;
-            let types = counters.into_iter().filter_map(|counter| match counter {
-                Counter::Kind { message_type, .. } => Some(message_type),
+            let types = counters.into_iter().filter_map(|counter| match counter.quantity {
+                Quantity::Kind(message_type) => Some(message_type),
                 _ => None,
             });
             types.collect()
@@ -407,12 +367,12 @@ mod tests {
                 ("category".into(), text("marketing")),
             ]));
             let counters = subject(&item(&[("pricing", pricing)])).counters;
-            assert!(counters.contains(&Counter::Billing {
-                channel: "RCS".into(),
+            let billing = Quantity::Billing {
                 category: "marketing".into(),
                 billable: expected,
                 status: "failed".into(),
-            }));
+            };
+            assert!(counters.contains(&billing.on("RCS")));
         }
     }
 

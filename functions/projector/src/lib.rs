@@ -18,6 +18,7 @@ pub mod messages;
 mod names;
 mod progress;
 pub mod rebuild;
+mod related;
 pub mod rollups;
 
 use std::{collections::BTreeMap, time::Duration};

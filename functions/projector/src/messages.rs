@@ -1,9 +1,9 @@
 //! Reads the events of messages from the events table, for the counts of messages.
 //!
 //! A message with events in a batch costs one query, whatever the number of its events: one read unit if they have
-//! less than 4 KB. A message that failed or that is a fallback costs a query of `recipient-index` and one for each
-//! message of the same person within 72 hours. Without that index, a fallback with its own message id is counted as a
-//! separate message.
+//! less than 4 KB. A message that failed, that is a fallback or that was not delivered promptly
+//! ([`related`](crate::related)) costs a query of `recipient-index` and one for each message of the same person within
+//! 72 hours. Without that index, a fallback with its own message id is counted as a separate message.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -35,13 +35,10 @@ use webhook_ingest::{
     operations::{clients, dynamodb},
 };
 
-use crate::{
-    backoff::Backoff,
-    progress::{MessageEvent, may_have_others},
-};
+use crate::{backoff::Backoff, progress::MessageEvent, related::may_have_others};
 
 /// The attributes that the counts of messages need.
-pub(crate) const ATTRIBUTES: [&str; 18] = [
+pub(crate) const ATTRIBUTES: [&str; 19] = [
     MESSAGE_ID,
     STATUS_KEY,
     CHANNEL,
@@ -60,6 +57,8 @@ pub(crate) const ATTRIBUTES: [&str; 18] = [
     Attribute::LastChannel.name(),
     Attribute::Pricing.name(),
     Attribute::OpenedBy.name(),
+    // It names the template.
+    Attribute::Click.name(),
 ];
 
 /// The most events of a message that are read, in the order of their keys. The counts of a message with more events
@@ -201,12 +200,12 @@ impl Messages {
         if self.lacks_index.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let failed = own.into_iter().filter(|id| may_have_others(known.message(id)));
-        let failed: Vec<(String, Person)> = failed
+        let related = own.into_iter().filter(|id| may_have_others(known.message(id)));
+        let related: Vec<(String, Person)> = related
             .filter_map(|id| Some((id.clone(), Person::of(known.message(&id))?)))
             .collect();
         let units = Mutex::new(0.0);
-        let candidates: Vec<(String, Vec<String>)> = stream::iter(failed)
+        let candidates: Vec<(String, Vec<String>)> = stream::iter(related)
             .map(|(id, person)| {
                 let units = &units;
                 async move {

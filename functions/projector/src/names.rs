@@ -409,7 +409,7 @@ impl<'d> NewNames<'d> {
 /// The entry of a subject, if `has` returns whether a name is registered.
 fn entry(subject: &Subject, mut has: impl FnMut(Names, &str) -> bool) -> Entry {
     let mut counter = |counter: &Counter| {
-        let channel = counter.channel();
+        let channel = counter.channel.as_str();
         if !is_listed_channel(channel) && channel != OTHER_CHANNEL && !has(Names::Channels, channel) {
             return counter.clone().of_channel(OTHER_CHANNEL).folded();
         }

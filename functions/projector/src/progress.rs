@@ -1,25 +1,32 @@
 //! The counts of messages: how far they got, how long that took, and what they may cost. They are a function of a
 //! *set* of events, those of a message and of the messages that continued it. An event adds the difference between
-//! the set with it and the set before it. The sum over all events does not depend on the order of their delivery.
+//! the set with it and what the events before it have counted. The sum over all events does not depend on the order of
+//! their delivery.
+//!
+//! Reading the messages that belong to another one costs reads, so an event sees them only if there may be some
+//! ([`related`](crate::related)); otherwise it counts its own message as if it were alone. An event that sees them
+//! knows what the events before it have counted without seeing them, and corrects it.
 //!
 //! The order of the events of a set is that of their arrival. An event must be in the table before an event that
 //! arrived later is counted, so events are counted some seconds after their arrival. An event that is stored later than
 //! that, and not by `redrive`, can make the counts of its message wrong by one until the next rebuild.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use webhook_ingest::{
     counters::{
         self, Charged, Counter, Interval, NO_CATEGORY, NO_COUNTRY, OTHER_CHANNEL, Progress, QUARTER_MS,
-        is_listed_channel, latency,
+        Quantity, is_listed_channel, latency,
     },
-    event::{Attribute, EpochMillis, Status, journey::Step, state},
-    events_table::item::{self, Item, RECEIVED_AT, STATUS_KEY, STORED_AT, number_at},
+    event::{EpochMillis, Status, journey::Step, state},
+    events_table::item::{self, Item},
+    facets::Price,
 };
 
 use crate::{
-    counter_delta::{Price, Subject},
+    counter_delta::Subject,
     dimensions::Dimensions,
+    related::{self, Order, Related},
 };
 
 /// One event of a message.
@@ -27,19 +34,17 @@ pub(crate) struct MessageEvent<'i> {
     pub(crate) step: Step<'i>,
     pub(crate) dimensions: Dimensions,
     price: Option<Price>,
-    /// When it was stored, and its key.
-    order: (EpochMillis, &'i str, &'i str),
+    last_channel: Option<&'i str>,
+    order: Order<'i>,
 }
 
 impl<'i> MessageEvent<'i> {
     /// `None` if the item is not an event.
     pub(crate) fn of(item: &'i Item) -> Option<Self> {
-        let step = item::step(item)?;
-        let status_key = item.get(STATUS_KEY)?.as_s().ok()?;
-        let stored_at = number_at(item, STORED_AT).or_else(|| number_at(item, RECEIVED_AT))?;
         Some(Self {
-            order: (stored_at, step.message_id, status_key),
-            step,
+            order: related::order(item)?,
+            step: item::step(item)?,
+            last_channel: related::last_channel(item),
             dimensions: Dimensions::of(item),
             price: Price::of(item),
         })
@@ -68,31 +73,80 @@ enum Count {
 pub(crate) fn added(event: &MessageEvent<'_>, events: &[&MessageEvent<'_>]) -> Vec<(Subject, i64)> {
     let earlier = events.iter().copied().filter(|other| other.is_before(event));
     let mut before: Vec<&MessageEvent<'_>> = earlier.collect();
-    let mut counts = counted(&before)
-        .into_iter()
-        .map(|counted| (counted, -1))
-        .collect::<BTreeMap<Counted, i64>>();
-    before.push(event);
-    for counted in counted(&before) {
-        *counts.entry(counted).or_default() += 1;
-    }
-    let mut subjects: BTreeMap<(EpochMillis, Dimensions, i64), Subject> = BTreeMap::new();
-    for ((at, dimensions, count), change) in counts {
-        if change == 0 {
-            continue;
+    before.sort_by_key(|event| event.order);
+    let mut with_it = before.clone();
+    with_it.push(event);
+    let mut changes = Changes::default();
+    if seen(&with_it) == with_it.len() {
+        changes.add(&with_it, 1);
+        let (whole, alone) = before.split_at(seen(&before));
+        changes.add(whole, -1);
+        // Messages that were counted alone since then.
+        let ids: BTreeSet<&str> = alone.iter().map(|event| event.step.message_id).collect();
+        for id in ids {
+            changes.add(&of_message(id, &before), -1);
+            changes.add(&of_message(id, whole), 1);
         }
-        let subject = subjects
-            .entry((at, dimensions.clone(), change))
-            .or_insert_with(|| Subject::at(at, dimensions));
-        match count {
-            Count::In(counter) => subject.counters.push(counter),
-            Count::League(progress) => subject.league.push(progress),
+    } else {
+        let id = event.step.message_id;
+        changes.add(&of_message(id, &with_it), 1);
+        changes.add(&of_message(id, &before), -1);
+    }
+    changes.subjects()
+}
+
+fn of_message<'e, 'i>(id: &str, events: &[&'e MessageEvent<'i>]) -> Vec<&'e MessageEvent<'i>> {
+    let of = events.iter().copied().filter(|event| event.step.message_id == id);
+    of.collect()
+}
+
+/// The number of events, in their order, up to the last one that saw the other messages. Together they have counted
+/// their set.
+fn seen(events: &[&MessageEvent<'_>]) -> usize {
+    let mut messages: BTreeMap<&str, Related<'_>> = BTreeMap::new();
+    let mut seen = 0;
+    for (index, event) in events.iter().enumerate() {
+        let related = messages.entry(event.step.message_id).or_default();
+        let sees_others = related.add(&event.step, event.order.0, event.last_channel);
+        // An incoming event counts no message.
+        if sees_others && !event.step.is_incoming() {
+            seen = index + 1;
         }
     }
-    subjects
-        .into_iter()
-        .map(|((_, _, change), subject)| (subject, change))
-        .collect()
+    seen
+}
+
+/// Changes of counts.
+#[derive(Default)]
+struct Changes(BTreeMap<Counted, i64>);
+
+impl Changes {
+    /// Adds the counts of a set of events so many times.
+    fn add(&mut self, events: &[&MessageEvent<'_>], times: i64) {
+        for counted in counted(events) {
+            *self.0.entry(counted).or_default() += times;
+        }
+    }
+
+    fn subjects(self) -> Vec<(Subject, i64)> {
+        let mut subjects: BTreeMap<(EpochMillis, Dimensions, i64), Subject> = BTreeMap::new();
+        for ((at, dimensions, count), change) in self.0 {
+            if change == 0 {
+                continue;
+            }
+            let subject = subjects
+                .entry((at, dimensions.clone(), change))
+                .or_insert_with(|| Subject::at(at, dimensions));
+            match count {
+                Count::In(counter) => subject.counters.push(counter),
+                Count::League(progress) => subject.league.push(progress),
+            }
+        }
+        let subjects = subjects.into_iter();
+        subjects
+            .map(|((_, _, change), subject)| (subject, change))
+            .collect()
+    }
 }
 
 /// The counts of a set of events. Each is 1.
@@ -133,7 +187,7 @@ fn counted(events: &[&MessageEvent<'_>]) -> Vec<Counted> {
             Progress::Reached | Progress::Read | Progress::Clicked => present,
         };
         let channel = counters::word(leg.channel.as_str());
-        counts.add(first.began, Counter::Journey { channel, progress });
+        counts.add(first.began, Quantity::Journey(progress).on(channel));
         counts
             .all
             .push((quarter(first.began), dimensions.clone(), Count::League(progress)));
@@ -142,7 +196,7 @@ fn counted(events: &[&MessageEvent<'_>]) -> Vec<Counted> {
         let channel = leg.channel.as_str();
         for progress in progress(&leg.state, clicked(Some(channel))) {
             let channel = counters::word(channel);
-            counts.add(first.began, Counter::Leg { channel, progress });
+            counts.add(first.began, Quantity::Leg(progress).on(channel));
         }
         let of_leg: Vec<&MessageEvent<'_>> = events
             .iter()
@@ -176,12 +230,11 @@ impl Counts<'_> {
         } else {
             OTHER_CHANNEL
         };
-        let counter = Counter::Latency {
-            channel: channel.to_owned(),
+        let latency = Quantity::Latency {
             interval,
             bucket: latency::bucket(to.saturating_sub(from)),
         };
-        self.add(from.max(to), counter);
+        self.add(from.max(to), latency.on(channel));
     }
 }
 
@@ -216,11 +269,13 @@ fn charges(leg: &[&MessageEvent<'_>], reached: &str, at: EpochMillis, counts: &m
     let was_sent = has_arrived || leg.iter().any(|event| event.has(&Status::Sent));
     let category = prices().find_map(|price| price.category.clone());
     let country = counts.dimensions.country.clone();
-    let charge = |charged| Counter::Charge {
-        channel: counters::word(event.step.update.channel.as_str()),
-        country: country.clone().unwrap_or_else(|| NO_COUNTRY.to_owned()),
-        category: category.clone().unwrap_or_else(|| NO_CATEGORY.to_owned()),
-        charged,
+    let charge = |charged| {
+        let charge = Quantity::Charge {
+            country: country.clone().unwrap_or_else(|| NO_COUNTRY.to_owned()),
+            category: category.clone().unwrap_or_else(|| NO_CATEGORY.to_owned()),
+            charged,
+        };
+        charge.on(counters::word(event.step.update.channel.as_str()))
     };
     if was_sent {
         counts.add(at, charge(Charged::Sent));
@@ -269,25 +324,6 @@ fn fallback(events: &[&MessageEvent<'_>], first: &str, counts: &mut Counts<'_>) 
         let (channel, at) = (next.step.update.channel.as_str(), next.step.update.at);
         counts.add_latency(channel, Interval::FailedFallback, failed, at);
     }
-}
-
-/// Whether other messages may belong to the message with these events: one that failed has perhaps a fallback, and a
-/// fallback has a message that failed.
-pub(crate) fn may_have_others(events: &[Item]) -> bool {
-    let steps: Vec<(&Item, Step<'_>)> = events
-        .iter()
-        .filter_map(|item| Some((item, item::step(item)?)))
-        .collect();
-    let is_continued = |item: &Item, step: &Step<'_>| {
-        let last = item.get(Attribute::LastChannel.name());
-        last.and_then(|last| last.as_s().ok())
-            .is_some_and(|last| !last.is_empty() && *last != step.update.channel.as_str())
-    };
-    let first = steps.first().map(|(_, step)| &step.update.channel);
-    steps.iter().any(|(item, step)| {
-        let is_failure = state::is_failure(step.update.status.as_str());
-        !step.is_incoming() && (is_failure || is_continued(item, step)) || Some(&step.update.channel) != first
-    })
 }
 
 #[cfg(test)]

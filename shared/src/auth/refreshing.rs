@@ -14,7 +14,10 @@ use tokio::time::Instant;
 
 use crate::{
     event::EpochMillis,
-    operations::clients::{self, Cause},
+    operations::{
+        clients::{self, Cause},
+        metrics,
+    },
 };
 
 /// A text with secrets, such as a policy, that may be stored outside the variable.
@@ -38,7 +41,7 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 /// initialization after ten seconds:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>
 const TIMEOUT_AT_START: Duration = Duration::from_secs(8);
-/// The longest delay before a start tries again after its service was throttled. SSM answers 40 requests a
+/// The longest delay before a start tries again after its service was throttled or did not answer. SSM answers 40 requests a
 /// second by default, and a burst of requests starts hundreds of execution environments at once:
 /// <https://docs.aws.amazon.com/general/latest/gr/ssm.html>
 const START_RETRY: Duration = Duration::from_secs(1);
@@ -105,7 +108,7 @@ impl<P: SecretText> RefreshingSecret<P> {
     }
 
     /// The policy in force at `now`. Fetches it if a refresh is due. If that fails, the last valid policy
-    /// stays in force and the failure is logged.
+    /// stays in force, and the failure is logged and counted.
     pub async fn current(&self, now: EpochMillis) -> Arc<P> {
         if !matches!(self.source, SecretSource::Variable)
             && let Ok(mut due) = self.due.try_lock()
@@ -114,6 +117,7 @@ impl<P: SecretText> RefreshingSecret<P> {
             *due = match self.refresh().await {
                 Ok(()) => now.saturating_add(self.refresh_ms),
                 Err(error) => {
+                    metrics::policy_refresh_failure();
                     tracing::error!(%error, "the policy could not be refreshed; the last one stays in force");
                     now.saturating_add(RETRY_AFTER_MS.min(self.refresh_ms))
                 }
@@ -138,31 +142,35 @@ impl<P: SecretText> RefreshingSecret<P> {
 /// Why a text was not fetched.
 struct Fault {
     why: String,
-    is_throttling: bool,
+    /// Whether a later try may succeed.
+    may_pass: bool,
 }
 
 impl From<String> for Fault {
     fn from(why: String) -> Self {
-        Self {
-            why,
-            is_throttling: false,
-        }
+        Self { why, may_pass: false }
     }
 }
 
 impl SecretSource {
-    /// Fetches the text, and tries again while the service is throttled.
+    /// Fetches the text, and tries again while the service is throttled or does not answer.
     async fn fetch_at_start(&self) -> Result<Option<String>, String> {
         let until = Instant::now() + TIMEOUT_AT_START;
+        let mut earlier = None;
         loop {
             let fault = match self.fetch(until - Instant::now()).await {
                 Ok(text) => return Ok(text),
                 Err(fault) => fault,
             };
             let delay = START_RETRY.mul_f32(f32::midpoint(fastrand::f32(), 1.0));
-            if !fault.is_throttling || Instant::now() + delay >= until {
+            if !fault.may_pass {
                 return Err(fault.why);
             }
+            if Instant::now() + delay >= until {
+                // The last try may have ended only because the time was over.
+                return Err(earlier.unwrap_or(fault.why));
+            }
+            earlier = Some(fault.why);
             tokio::time::sleep(delay).await;
         }
     }
@@ -193,11 +201,13 @@ impl SecretSource {
                 Err("the parameter or secret contains no text".to_owned().into())
             }
             Ok(fetched) => fetched,
-            Err(_) => Err(format!(
-                "the parameter or secret was not received within {} ms; is its service reachable?",
-                timeout.as_millis()
-            )
-            .into()),
+            Err(_) => Err(Fault {
+                why: format!(
+                    "the parameter or secret was not received within {} ms; is its service reachable?",
+                    timeout.as_millis()
+                ),
+                may_pass: true,
+            }),
         }
     }
 }
@@ -206,7 +216,7 @@ fn fault<E: ProvideErrorMetadata>(kind: &str, name: &str, error: &SdkError<E, Ht
     let why = clients::failure(error);
     Fault {
         why: format!("{kind} {name} could not be read: {why}"),
-        is_throttling: clients::cause(error) == Cause::Throttled,
+        may_pass: clients::cause(error) != Cause::Caller,
     }
 }
 
@@ -364,18 +374,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_start_waits_until_the_store_is_no_longer_throttled() {
-        let ssm = Ssm::start(Store::Throttles);
-        let config = ssm.config().await;
-        let start = RefreshingSecret::<Text>::start("ssm:/auth", REFRESH, &config, NOW);
-        let recover = async {
-            while ssm.asked() < 2 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            ssm.does(Store::Holds("held"));
-        };
-        let (live, ()) = tokio::join!(start, recover);
-        assert_eq!(*live.unwrap().current(NOW).await, text("held"));
+    async fn a_start_waits_until_the_store_answers() {
+        for fault in [Store::Throttles, Store::Breaks] {
+            let ssm = Ssm::start(fault);
+            let config = ssm.config().await;
+            let start = RefreshingSecret::<Text>::start("ssm:/auth", REFRESH, &config, NOW);
+            let recover = async {
+                while ssm.asked() < 2 {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                ssm.does(Store::Holds("held"));
+            };
+            let (live, ()) = tokio::join!(start, recover);
+            assert_eq!(*live.unwrap().current(NOW).await, text("held"), "{fault:?}");
+        }
 
         // Another fault ends the start at once.
         let ssm = Ssm::start(Store::Refuses);

@@ -65,20 +65,22 @@ impl Charged {
     }
 }
 
-/// One counter. Every counter has a channel.
+/// One counter: a quantity on a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Counter {
+pub struct Counter {
+    /// The channel.
+    pub channel: String,
+    /// What is counted.
+    pub quantity: Quantity,
+}
+
+/// What a counter counts on its channel.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Quantity {
     /// Events of a status.
-    Status {
-        /// The event's channel.
-        channel: String,
-        /// The event's status.
-        status: String,
-    },
+    Status(String),
     /// Events with a price.
     Billing {
-        /// The event's channel.
-        channel: String,
         /// The provider's word for the kind of conversation.
         category: String,
         /// Whether the provider charges for it.
@@ -86,40 +88,18 @@ pub enum Counter {
         /// The event's status.
         status: String,
     },
-    /// Events of a failure.
-    Failure {
-        /// The event's channel.
-        channel: String,
-        /// The provider's text, with redacted phone numbers.
-        reason: String,
-    },
-    /// Events by message type.
-    Kind {
-        /// The event's channel.
-        channel: String,
-        /// The provider's word for the type, in lower case.
-        message_type: String,
-    },
-    /// Messages on one channel. A message that continued on another channel counts on both.
-    Leg {
-        /// The channel.
-        channel: String,
-        /// How far the message got on the channel.
-        progress: Progress,
-    },
-    /// Messages, each once, whatever channels it took. The channel is the first one for `messages`, the last one
-    /// for `failed`, and the one on which the message got furthest for the other steps.
-    Journey {
-        /// The channel.
-        channel: String,
-        /// How far the message got.
-        progress: Progress,
-    },
+    /// Events of a failure, by the provider's text, with redacted phone numbers.
+    Failure(String),
+    /// Events by message type: the provider's word, in lower case.
+    Kind(String),
+    /// Messages on one channel, by how far they got on it. A message that continued on another channel counts on both.
+    Leg(Progress),
+    /// Messages, each once, whatever channels it took, by how far they got. The channel is the first one for
+    /// `messages`, the last one for `failed`, and the one on which the message got furthest for the other steps.
+    Journey(Progress),
     /// Messages by the time between two of their events, see [`latency`](super::latency). Counted under the
-    /// time of the later event.
+    /// time of the later event, whose channel it is.
     Latency {
-        /// The channel of the later event.
-        channel: String,
         /// The two events.
         interval: Interval,
         /// The bucket of the time between them.
@@ -127,8 +107,6 @@ pub enum Counter {
     },
     /// Messages that a provider may charge for: not those that it declares free.
     Charge {
-        /// The channel.
-        channel: String,
         /// The person's country, ISO 3166-1 alpha-2, or [`NO_COUNTRY`](super::NO_COUNTRY).
         country: String,
         /// The provider's word for the kind of conversation, or [`NO_CATEGORY`](super::NO_CATEGORY).
@@ -138,13 +116,23 @@ pub enum Counter {
     },
 }
 
+impl Quantity {
+    /// The counter of this quantity on a channel.
+    pub fn on(self, channel: impl Into<String>) -> Counter {
+        Counter {
+            channel: channel.into(),
+            quantity: self,
+        }
+    }
+}
+
 impl Counter {
     /// The counter's attribute name.
     pub fn name(&self) -> String {
-        match self {
-            Self::Status { channel, status } => join("s", &[channel, status]),
-            Self::Billing {
-                channel,
+        let channel = &self.channel;
+        match &self.quantity {
+            Quantity::Status(status) => join("s", &[channel, status]),
+            Quantity::Billing {
                 category,
                 billable,
                 status,
@@ -152,20 +140,14 @@ impl Counter {
                 "b",
                 &[channel, category, if *billable { "1" } else { "0" }, status],
             ),
-            Self::Failure { channel, reason } => join("f", &[channel, reason]),
-            Self::Kind {
-                channel,
-                message_type,
-            } => join("t", &[channel, message_type]),
-            Self::Leg { channel, progress } => join("l", &[channel, progress.as_str()]),
-            Self::Journey { channel, progress } => join("j", &[channel, progress.as_str()]),
-            Self::Latency {
-                channel,
-                interval,
-                bucket,
-            } => join("d", &[channel, interval.as_str(), &bucket.to_string()]),
-            Self::Charge {
-                channel,
+            Quantity::Failure(reason) => join("f", &[channel, reason]),
+            Quantity::Kind(message_type) => join("t", &[channel, message_type]),
+            Quantity::Leg(progress) => join("l", &[channel, progress.as_str()]),
+            Quantity::Journey(progress) => join("j", &[channel, progress.as_str()]),
+            Quantity::Latency { interval, bucket } => {
+                join("d", &[channel, interval.as_str(), &bucket.to_string()])
+            }
+            Quantity::Charge {
                 country,
                 category,
                 charged,
@@ -177,60 +159,46 @@ impl Counter {
     pub fn parse(name: &str) -> Option<Self> {
         let parts: Vec<String> = name.split('|').map(unescaped).collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        Some(match *parts.as_slice() {
-            ["s", channel, status] => Self::Status {
-                channel: channel.into(),
-                status: status.into(),
+        let [letter, channel, parts @ ..] = parts.as_slice() else {
+            return None;
+        };
+        let quantity = match (*letter, parts) {
+            ("s", [status]) => Quantity::Status((*status).to_owned()),
+            ("b", [category, billable, status]) => Quantity::Billing {
+                category: (*category).to_owned(),
+                billable: *billable == "1",
+                status: (*status).to_owned(),
             },
-            ["b", channel, category, billable, status] => Self::Billing {
-                channel: channel.into(),
-                category: category.into(),
-                billable: billable == "1",
-                status: status.into(),
-            },
-            ["f", channel, reason] => Self::Failure {
-                channel: channel.into(),
-                reason: reason.into(),
-            },
-            ["t", channel, message_type] => Self::Kind {
-                channel: channel.into(),
-                message_type: message_type.into(),
-            },
-            ["l", channel, progress] => Self::Leg {
-                channel: channel.into(),
-                progress: Progress::parse(progress)?,
-            },
-            ["j", channel, progress] => Self::Journey {
-                channel: channel.into(),
-                progress: Progress::parse(progress)?,
-            },
-            ["d", channel, interval, bucket] => Self::Latency {
-                channel: channel.into(),
+            ("f", [reason]) => Quantity::Failure((*reason).to_owned()),
+            ("t", [message_type]) => Quantity::Kind((*message_type).to_owned()),
+            ("l", [progress]) => Quantity::Leg(Progress::parse(progress)?),
+            ("j", [progress]) => Quantity::Journey(Progress::parse(progress)?),
+            ("d", [interval, bucket]) => Quantity::Latency {
                 interval: Interval::parse(interval)?,
                 bucket: bucket.parse().ok()?,
             },
-            ["c", channel, country, category, charged] => Self::Charge {
-                channel: channel.into(),
-                country: country.into(),
-                category: category.into(),
+            ("c", [country, category, charged]) => Quantity::Charge {
+                country: (*country).to_owned(),
+                category: (*category).to_owned(),
                 charged: [Charged::Sent, Charged::Delivered]
                     .into_iter()
-                    .find(|known| known.as_str() == charged)?,
+                    .find(|known| known.as_str() == *charged)?,
             },
             _ => return None,
-        })
+        };
+        Some(quantity.on(*channel))
     }
 
     /// The kind of names that it belongs to. `None` if it always has its own counter.
     pub fn names(&self) -> Option<Names> {
-        Some(match self {
-            Self::Status { status, .. } if is_listed_status(status) => return None,
-            Self::Leg { .. } | Self::Journey { .. } | Self::Latency { .. } => return None,
-            Self::Status { .. } => Names::Statuses,
-            Self::Billing { .. } => Names::Prices,
-            Self::Failure { .. } => Names::Reasons,
-            Self::Kind { .. } => Names::MessageTypes,
-            Self::Charge { .. } => Names::Charges,
+        Some(match &self.quantity {
+            Quantity::Status(status) if is_listed_status(status) => return None,
+            Quantity::Leg(_) | Quantity::Journey(_) | Quantity::Latency { .. } => return None,
+            Quantity::Status(_) => Names::Statuses,
+            Quantity::Billing { .. } => Names::Prices,
+            Quantity::Failure(_) => Names::Reasons,
+            Quantity::Kind(_) => Names::MessageTypes,
+            Quantity::Charge { .. } => Names::Charges,
         })
     }
 
@@ -245,79 +213,90 @@ impl Counter {
                 OTHER.to_owned()
             }
         };
-        // Several counters for each channel would be too many.
-        let listed_channel = |channel: &str| {
-            if is_listed_channel(channel) {
-                channel.to_owned()
-            } else {
-                OTHER_CHANNEL.to_owned()
+        let channel = match self.quantity {
+            // Several counters for each channel would be too many.
+            Quantity::Billing { .. } | Quantity::Charge { .. } if !is_listed_channel(&self.channel) => {
+                OTHER_CHANNEL
             }
+            _ => &self.channel,
         };
-        match self {
-            Self::Status { channel, status } => Self::Status {
-                channel: channel.clone(),
-                status: listed(status),
-            },
-            Self::Billing {
-                channel,
-                billable,
-                status,
-                ..
-            } => Self::Billing {
-                channel: listed_channel(channel),
+        let quantity = match &self.quantity {
+            Quantity::Status(status) => Quantity::Status(listed(status)),
+            Quantity::Billing { billable, status, .. } => Quantity::Billing {
                 category: OTHER.to_owned(),
                 billable: *billable,
                 status: listed(status),
             },
-            Self::Failure { channel, .. } => Self::Failure {
-                channel: channel.clone(),
-                reason: OTHER.to_owned(),
-            },
-            Self::Kind { channel, .. } => Self::Kind {
-                channel: channel.clone(),
-                message_type: OTHER.to_owned(),
-            },
-            Self::Charge { channel, charged, .. } => Self::Charge {
-                channel: listed_channel(channel),
+            Quantity::Failure(_) => Quantity::Failure(OTHER.to_owned()),
+            Quantity::Kind(_) => Quantity::Kind(OTHER.to_owned()),
+            Quantity::Charge { charged, .. } => Quantity::Charge {
                 country: OTHER.to_owned(),
                 category: OTHER.to_owned(),
                 charged: *charged,
             },
-            Self::Leg { .. } | Self::Journey { .. } | Self::Latency { .. } => self.clone(),
-        }
+            of_messages @ (Quantity::Leg(_) | Quantity::Journey(_) | Quantity::Latency { .. }) => {
+                of_messages.clone()
+            }
+        };
+        quantity.on(channel)
     }
 
     /// The same counter with another channel.
     #[must_use]
-    pub fn of_channel(mut self, of: &str) -> Self {
-        of.clone_into(self.channel_mut());
-        self
+    pub fn of_channel(self, channel: &str) -> Self {
+        self.quantity.on(channel)
     }
+}
 
-    fn channel_mut(&mut self) -> &mut String {
-        match self {
-            Self::Status { channel, .. }
-            | Self::Billing { channel, .. }
-            | Self::Failure { channel, .. }
-            | Self::Kind { channel, .. }
-            | Self::Leg { channel, .. }
-            | Self::Journey { channel, .. }
-            | Self::Latency { channel, .. }
-            | Self::Charge { channel, .. } => channel,
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// The counter's channel.
-    pub fn channel(&self) -> &str {
-        match self {
-            Self::Status { channel, .. }
-            | Self::Billing { channel, .. }
-            | Self::Failure { channel, .. }
-            | Self::Kind { channel, .. }
-            | Self::Leg { channel, .. }
-            | Self::Journey { channel, .. }
-            | Self::Latency { channel, .. }
-            | Self::Charge { channel, .. } => channel,
+    /// The names are stored: a table keeps them for ever.
+    #[test]
+    fn names_stay_as_they_are_stored() {
+        let text = |text: &str| text.to_owned();
+        for (quantity, name) in [
+            (Quantity::Status(text("not_sent")), "s|RCS|not_sent"),
+            (
+                Quantity::Billing {
+                    category: text("a|b"),
+                    billable: true,
+                    status: text("sent"),
+                },
+                "b|RCS|a%7Cb|1|sent",
+            ),
+            (
+                Quantity::Billing {
+                    category: text("utility"),
+                    billable: false,
+                    status: text("read"),
+                },
+                "b|RCS|utility|0|read",
+            ),
+            (Quantity::Failure(text("no RCS, 100%")), "f|RCS|no RCS, 100%25"),
+            (Quantity::Kind(text("carousel")), "t|RCS|carousel"),
+            (Quantity::Leg(Progress::Failed), "l|RCS|failed"),
+            (Quantity::Journey(Progress::Messages), "j|RCS|messages"),
+            (
+                Quantity::Latency {
+                    interval: Interval::DeliveredRead,
+                    bucket: 57,
+                },
+                "d|RCS|dr|57",
+            ),
+            (
+                Quantity::Charge {
+                    country: text("IN"),
+                    category: text("-"),
+                    charged: Charged::Delivered,
+                },
+                "c|RCS|IN|-|delivered",
+            ),
+        ] {
+            let counter = quantity.on("RCS");
+            assert_eq!(counter.name(), name);
+            assert_eq!(Counter::parse(name), Some(counter));
         }
     }
 }

@@ -39,7 +39,7 @@ use aws_sdk_dynamodb::{
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 pub use self::{
-    counter::{Charged, Counter, Progress},
+    counter::{Charged, Counter, Progress, Quantity},
     latency::Interval,
     scope::Scope,
 };
@@ -85,9 +85,9 @@ pub const REBUILD_SLOT: u8 = 9;
 pub const SERIES_LIVE_DAYS: i64 = 400;
 /// The status that counts the opens of e-mails by machines. The events' own status is `opened`.
 pub const OPENED_BY_MACHINE: &str = "opened_by_machine";
-/// In [`Counter::Charge`]: people without a known country.
+/// In [`Quantity::Charge`]: people without a known country.
 pub const NO_COUNTRY: &str = "-";
-/// In [`Counter::Charge`]: messages without a kind of conversation.
+/// In [`Quantity::Charge`]: messages without a kind of conversation.
 pub const NO_CATEGORY: &str = "-";
 /// Counter of all names beyond the limits: bots, tags, statuses, types, reasons and categories.
 pub const OTHER: &str = "other";
@@ -378,16 +378,17 @@ mod tests {
     proptest! {
         #[test]
         fn parsing_a_counter_name_inverts_writing_it(channel in ".{1,20}", word in ".{1,20}", status in ".{1,20}", billable: bool) {
-            for counter in [
-                Counter::Status { channel: channel.clone(), status: status.clone() },
-                Counter::Failure { channel: channel.clone(), reason: word.clone() },
-                Counter::Kind { channel: channel.clone(), message_type: word.clone() },
-                Counter::Billing { channel: channel.clone(), category: word.clone(), billable, status: status.clone() },
-                Counter::Journey { channel: channel.clone(), progress: Progress::Reached },
-                Counter::Leg { channel: channel.clone(), progress: Progress::Failed },
-                Counter::Latency { channel: channel.clone(), interval: Interval::FailedFallback, bucket: 57 },
-                Counter::Charge { channel: channel.clone(), country: status.clone(), category: word.clone(), charged: Charged::Sent },
+            for quantity in [
+                Quantity::Status(status.clone()),
+                Quantity::Failure(word.clone()),
+                Quantity::Kind(word.clone()),
+                Quantity::Billing { category: word.clone(), billable, status: status.clone() },
+                Quantity::Journey(Progress::Reached),
+                Quantity::Leg(Progress::Failed),
+                Quantity::Latency { interval: Interval::FailedFallback, bucket: 57 },
+                Quantity::Charge { country: status.clone(), category: word.clone(), charged: Charged::Sent },
             ] {
+                let counter = quantity.on(&channel);
                 prop_assert_eq!(Counter::parse(&counter.name()), Some(counter));
             }
         }
@@ -469,18 +470,17 @@ mod tests {
 
     #[test]
     fn folding_keeps_listed_words() {
-        let status = |channel: &str, status: &str| Counter::Status {
-            channel: channel.into(),
-            status: status.into(),
-        };
+        let status = |channel: &str, status: &str| Quantity::Status(status.into()).on(channel);
         assert_eq!(status("RCS", "template_paused").folded(), status("RCS", "other"));
         assert_eq!(status("RCS", "failed").folded(), status("RCS", "failed"));
         assert_eq!(status("RCS", "failed").names(), None);
-        let price = |channel: &str, category: &str| Counter::Billing {
-            channel: channel.into(),
-            category: category.into(),
-            billable: true,
-            status: "sent".into(),
+        let price = |channel: &str, category: &str| {
+            let billing = Quantity::Billing {
+                category: category.into(),
+                billable: true,
+                status: "sent".into(),
+            };
+            billing.on(channel)
         };
         assert_eq!(price("SMS", "promo").folded(), price("SMS", "other"));
         assert_eq!(price("VIBER", "promo").folded(), price("OTHER", "other"));

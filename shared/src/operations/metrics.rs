@@ -36,7 +36,7 @@ pub const NORMAL: [&str; 7] = [
 ];
 
 /// The metrics that a stack emits only while something is wrong.
-pub const TROUBLE: [&str; 13] = [
+pub const TROUBLE: [&str; 14] = [
     "Conflicts",
     "Queued",
     "DeadLettered",
@@ -50,6 +50,7 @@ pub const TROUBLE: [&str; 13] = [
     TABLE_REJECTIONS,
     TABLE_THROTTLES,
     REFUSED_BATCHES,
+    POLICY_REFRESH_FAILURES,
 ];
 
 /// Milliseconds from the start of an authenticated request to its response.
@@ -70,14 +71,18 @@ const TABLE_THROTTLES: &str = "TableThrottles";
 /// times the CPU.
 const REFUSED_BATCHES: &str = "RefusedBatches";
 
+/// Tries to read the policy again that failed. The last policy stays in force, so nothing else shows it before the
+/// next start of the function, which needs a policy.
+const POLICY_REFRESH_FAILURES: &str = "PolicyRefreshFailures";
+
 /// The name of the stack, if lines are written for CloudWatch.
 static STACK: OnceLock<String> = OnceLock::new();
 
-/// Results of writes since the last line. The next line of the process contains them, whichever request it
-/// belongs to.
+/// What happened since the last line. The next line of the process contains it, whichever request it belongs to.
 static REJECTIONS: AtomicUsize = AtomicUsize::new(0);
 static THROTTLES: AtomicUsize = AtomicUsize::new(0);
 static REFUSED: AtomicUsize = AtomicUsize::new(0);
+static REFRESH_FAILURES: AtomicUsize = AtomicUsize::new(0);
 
 /// Writes the lines of this process for CloudWatch, with metrics of this stack. Without this call, the lines
 /// are `tracing` events without metrics.
@@ -99,6 +104,11 @@ pub fn table_throttles(n: usize) {
 /// Counts a batch of inserts that DynamoDB refused as a whole.
 pub fn refused_batch() {
     REFUSED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Counts a refresh of the policy that failed.
+pub fn policy_refresh_failure() {
+    REFRESH_FAILURES.fetch_add(1, Ordering::Relaxed);
 }
 
 /// The metrics of one line.
@@ -140,12 +150,13 @@ impl Metrics {
         self.0.push(Metric { name, value });
     }
 
-    /// Moves the results of writes into these metrics.
-    fn take_table_counts(&mut self) {
+    /// Moves the counts of the process into these metrics.
+    fn take_counts(&mut self) {
         for (name, count) in [
             (TABLE_REJECTIONS, &REJECTIONS),
             (TABLE_THROTTLES, &THROTTLES),
             (REFUSED_BATCHES, &REFUSED),
+            (POLICY_REFRESH_FAILURES, &REFRESH_FAILURES),
         ] {
             self.count(name, count.swap(0, Ordering::Relaxed));
         }
@@ -165,7 +176,7 @@ pub fn is_zero(n: &usize) -> bool {
 /// Writes a line: `properties` are its fields besides the metrics, or `None` if only the metrics are of
 /// interest. `message` is the kind of line.
 pub fn write(message: &'static str, properties: Option<&impl Serialize>, mut metrics: Metrics) {
-    metrics.take_table_counts();
+    metrics.take_counts();
     if let Some(stack) = STACK.get() {
         let line = Line::new(message, properties, &metrics, stack, time::now());
         if let Err(error) = line.write() {

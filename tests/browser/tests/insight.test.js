@@ -50,7 +50,7 @@ test("every figure is a link to its events, with the filters", async (t) => {
   assert.deepEqual(await linkOf(page.locator('[data-kpi="sent"] a')), { ...range, status: "sent" });
   assert.deepEqual(await linkOf(page.locator('[data-part="failed"] a')), { ...range, status: "failed,not_sent,blocked,bounced,dropped,invalid,expired,revoked" });
   const funnel = page.getByRole("table", { name: "WhatsApp", exact: true });
-  assert.deepEqual(await linkOf(funnel.locator('a:has([data-step="read"])')), { ...range, channel: "WHATSAPP", status: "read,opened" });
+  assert.deepEqual(await linkOf(funnel.locator('a:has([data-step="read"])')), { ...range, channel: "WHATSAPP", status: "read,opened_by_person" });
   const reason = panel(page, "Why messages were not delivered").getByRole("row", { name: /Operator rejected/ });
   assert.deepEqual(await linkOf(reason.getByRole("link")), { ...range, channel: "SMS", reason: "Operator rejected the message" });
   assert.deepEqual(await linkOf(panel(page, "Message types").getByRole("link")), { ...range, channel: "RCS", type: "template" });

@@ -169,7 +169,7 @@ test("every control is reachable by keyboard, with visible focus and no trap", a
     });
     const wanted = await page.evaluate(() => {
       for (const element of document.querySelectorAll("[data-stop]")) delete element.dataset.stop;
-      const all = [...document.querySelectorAll("a[href], button, input, select, summary, [tabindex='0']")].filter((element) => element.checkVisibility() && !element.disabled);
+      const all = [...document.querySelectorAll("a[href], button, input, select, summary, [tabindex='0']")].filter((element) => element.checkVisibility() && !element.disabled && element.tabIndex >= 0);
       all.forEach((element, index) => { element.dataset.stop = index; });
       return all.length;
     });

@@ -24,7 +24,7 @@ async function searching(t, answer, hash = "") {
 }
 
 const find = async (page, text) => {
-  await page.getByRole("searchbox").fill(text);
+  await page.getByRole("combobox", { name: /^Search/ }).fill(text);
   await page.keyboard.press("Enter");
 };
 
@@ -36,7 +36,7 @@ test("the key / goes to the field, but is typed into a field", async (t) => {
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Nothing found" }).waitFor();
   assert.deepEqual(asked, ["a/b"]);
-  await expect(page.getByRole("searchbox")).toHaveValue("a/b");
+  await expect(page.getByRole("combobox", { name: /^Search/ })).toHaveValue("a/b");
 });
 
 test("results are grouped by what they are, with the number that is left out", async (t) => {
@@ -80,4 +80,23 @@ test("a refused search is explained", async (t) => {
   const { page } = await searching(t, { status: 403, json: { error: "your role cannot search numbers" } });
   await find(page, "919000000101");
   await page.getByRole("alert").getByText("Your role cannot search numbers.").waitFor();
+});
+
+test("the field offers the views and saved views, and opens them by name", async (t) => {
+  const { page, asked } = await searching(t, { found: [] }, "#/overview");
+  await page.evaluate(() => localStorage.setItem("netcore-webhooks.views", JSON.stringify([{ name: "Failed SMS", hash: "#/events?channel=SMS&status=failed" }])));
+  await page.keyboard.press("/");
+  await expect(page.locator("datalist option")).toHaveCount(5);
+  assert.deepEqual(await page.locator("datalist option").evaluateAll((options) => options.map(({ value }) => value)), ["Go to Overview", "Go to Events", "Go to Live", "Go to Dead letters", "Go to Failed SMS"]);
+  await page.keyboard.type("go to failed sms");
+  await page.keyboard.press("Enter");
+  await heading(page, "Events").waitFor();
+  await expect(page).toHaveURL(/#\/events\?channel=SMS&status=failed/);
+  await page.keyboard.press("/");
+  await page.keyboard.type("Go to Dead letters");
+  await page.keyboard.press("Enter");
+  await heading(page, "Dead letters").waitFor();
+  assert.deepEqual(asked, []);
+  await find(page, "Events");
+  await expect.poll(() => asked).toEqual(["Events"]);
 });

@@ -85,7 +85,7 @@ test("a viewer sees no phone number and opens a message without its id", async (
   assert.ok(!(await page.content()).includes(journey.number));
   assert.ok(!page.url().includes(journey.number));
 
-  await page.getByRole("searchbox").fill(journey.number);
+  await page.getByRole("combobox", { name: /^Search/ }).fill(journey.number);
   await page.getByRole("button", { name: "Find" }).click();
   await page.getByText(/Your role cannot search for people\.$/).waitFor();
 

@@ -11,7 +11,7 @@ const open = browser();
 const instance = { base, auth: process.env.WEBHOOK_AUTH };
 
 const find = async (page, text) => {
-  await page.getByRole("searchbox").fill(text);
+  await page.getByRole("combobox", { name: /^Search/ }).fill(text);
   await page.keyboard.press("Enter");
 };
 
@@ -162,7 +162,7 @@ test("text typed into the search while the page starts is kept", async (t) => {
     await route.continue();
   });
   await page.reload({ waitUntil: "commit" });
-  const field = page.getByRole("searchbox");
+  const field = page.getByRole("combobox", { name: /^Search/ });
   await field.fill(digits.id);
   await figuresShown(page);
   await expect(field).toHaveValue(digits.id);

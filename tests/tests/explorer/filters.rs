@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// All events.
+const ALL: &str = "from=2026-03-28&to=2026-03-30";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_filter_lists_the_events_of_a_recount() {
     let stack = Stack::start().await;
@@ -12,7 +15,6 @@ async fn every_filter_lists_the_events_of_a_recount() {
         .await;
     let dashboard = stack.function("dashboard", &[]).await;
     let reason = |row: &Row, text: &str| matches!(row.status, "failed" | "not_sent") && row.remarks == text;
-    let all = "from=2026-03-28&to=2026-03-30";
     let machines: BTreeSet<&Key> = rows
         .iter()
         .filter(|(_, item)| item.contains_key("opened_by"))
@@ -37,6 +39,14 @@ async fn every_filter_lists_the_events_of_a_recount() {
         (
             "&status=opened_by_machine,read",
             Box::new(|row| row.status == "read" || machines.contains(&row.key)),
+        ),
+        (
+            "&status=opened_by_person",
+            Box::new(|row| row.status == "opened" && !machines.contains(&row.key)),
+        ),
+        (
+            "&status=opened_by_person,opened_by_machine",
+            Box::new(|row| row.status == "opened"),
         ),
         ("&status=bounced", Box::new(|_| false)),
         ("&channel=sms", Box::new(|row| row.channel == "SMS")),
@@ -81,22 +91,107 @@ async fn every_filter_lists_the_events_of_a_recount() {
             }),
         ),
     ];
-    for (filter, is_wanted) in &cases {
-        let found = rows.iter().filter(|(row, _)| is_wanted(row)).count();
-        assert!(found > 0 || filter.contains("bounced"), "{filter} is no test");
-        check(
-            &dashboard,
-            &rows,
-            &format!("{all}{filter}"),
-            &[23, 200],
-            is_wanted,
-        )
-        .await;
-    }
+    check_cases(&stack, &dashboard, &rows, &cases).await;
     // 2026-03-28T22:30Z to two hours later.
     let part = "from=2026-03-28T22:30&to=2026-03-29T00:30";
     let is_in_part = |row: &Row| row.at < BEGIN + 7_200_000;
     check(&dashboard, &rows, part, &[1, 6], is_in_part).await;
+}
+
+/// Checks lists of all events with filters: without counters, and with counters, which leave hours out, but no event.
+async fn check_cases(
+    stack: &Stack,
+    dashboard: &Function,
+    rows: &[(Row, Item)],
+    cases: &[(&str, Condition<'_>)],
+) {
+    for is_counted in [false, true] {
+        if is_counted {
+            count(stack).await;
+        }
+        for (filter, is_wanted) in cases {
+            let found = rows.iter().filter(|(row, _)| is_wanted(row)).count();
+            assert!(found > 0 || filter.contains("bounced"), "{filter} is no test");
+            let limits: &[usize] = if is_counted { &[200] } else { &[23, 200] };
+            check(dashboard, rows, &format!("{ALL}{filter}"), limits, is_wanted).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn filters_by_price_and_by_hour_list_the_events_of_a_recount() {
+    let stack = Stack::start().await;
+    let rows = rows();
+    stack
+        .storage
+        .put_all(rows.iter().map(|(_, item)| item.clone()).collect())
+        .await;
+    let dashboard = stack.function("dashboard", &[]).await;
+    let cases: Vec<(&str, Condition<'_>)> = vec![
+        ("&country=-", Box::new(|row| row.country.is_none())),
+        (
+            "&category=marketing",
+            Box::new(|row| category(row) == Some("marketing")),
+        ),
+        (
+            "&category=uncategorised",
+            Box::new(|row| row.price == Some((None, true))),
+        ),
+        ("&category=-", Box::new(|row| category(row).is_none())),
+        (
+            "&billable=false",
+            Box::new(|row| row.price == Some((Some("marketing"), false))),
+        ),
+        ("&billable=unknown", Box::new(|row| row.price.is_none())),
+        (
+            "&billable=true,unknown&category=-",
+            Box::new(|row| category(row).is_none()),
+        ),
+        (
+            "&billable=true&category=-",
+            Box::new(|row| row.price == Some((None, true))),
+        ),
+        (
+            "&billable=true&category=marketing&channel=SMS",
+            Box::new(|row| row.price == Some((Some("marketing"), true)) && row.channel == "SMS"),
+        ),
+        ("&hour=23", Box::new(|row| hour_of(row.at, 0) == 23)),
+        // 2026-03-29 is a Sunday.
+        (
+            "&weekday=7",
+            Box::new(|row| (BEGIN + 5_400_000..BEGIN + 91_800_000).contains(&row.at)),
+        ),
+        (
+            "&weekday=1&hour=4&tz=Asia/Kolkata",
+            // 04:00 in India is 22:30 of the day before.
+            Box::new(|row| (BEGIN + 86_400_000..BEGIN + 90_000_000).contains(&row.at)),
+        ),
+        (
+            "&hour=4&tz=Asia/Kolkata&status=sent,read",
+            Box::new(|row| hour_of(row.at, 330) == 4 && matches!(row.status, "sent" | "read")),
+        ),
+        (
+            "&weekday=7&hour=3&tz=Europe/Berlin",
+            // The clocks go from 02:00 to 03:00, at 01:00 UTC.
+            Box::new(|row| (BEGIN + 9_000_000..BEGIN + 12_600_000).contains(&row.at)),
+        ),
+    ];
+    check_cases(&stack, &dashboard, &rows, &cases).await;
+    let skipped = page(
+        &dashboard,
+        &format!("{ALL}&category=utility&limit=1&order=oldest"),
+    )
+    .await;
+    assert!(skipped["skipped_hours"].as_i64().unwrap() > 3, "{skipped}");
+}
+
+fn category(row: &Row) -> Option<&'static str> {
+    row.price.and_then(|(category, _)| category)
+}
+
+/// The hour of the day, so many minutes ahead of UTC.
+fn hour_of(at: i64, minutes: i64) -> i64 {
+    (at + minutes * 60_000).div_euclid(3_600_000).rem_euclid(24)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -210,6 +305,9 @@ async fn an_invalid_filter_is_named_in_the_error() {
             "country=India",
             "country must be two letters of ISO 3166-1, such as IN",
         ),
+        ("weekday=8", "weekday must be a number from 1 (Monday) to 7"),
+        ("hour=24", "hour must be a number from 0 to 23"),
+        ("billable=maybe", "billable must be true or false or unknown"),
         ("order=random", "order must be newest or oldest"),
         ("status=,sent", "status has no letters"),
         (
@@ -254,6 +352,7 @@ async fn a_viewer_filters_without_numbers() {
         "bot=+91%2098123%2045678",
         "type=919812345678",
         "template=919812345678",
+        "category=919812345678",
         "status=sent,x919812345678",
         "cursor=x",
     ] {

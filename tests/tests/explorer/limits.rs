@@ -176,10 +176,9 @@ async fn hours_without_a_tag_are_skipped_and_the_response_says_so() {
     let both = || vec!["m-830".to_owned(), "m-200".to_owned()];
 
     // Nothing is counted recently, so the counters say nothing.
-    stack
-        .storage
-        .put_rollup(counted("0#tag=rare", "hour#2026-03-29T03#0"))
-        .await;
+    for period in ["day#2026-03-29#0", "hour#2026-03-29T03#0"] {
+        stack.storage.put_rollup(counted("0#tag=rare", period)).await;
+    }
     assert_eq!(found(&page(&dashboard, query).await), (both(), None));
 
     let now = webhook_ingest::event::time::now();
@@ -227,7 +226,7 @@ async fn hours_without_a_tag_are_skipped_and_the_response_says_so() {
         assert_eq!(ids, both());
     }
 
-    // Counters that do not answer hide nothing, and neither does a day with more tags than are counted.
+    // Counters that do not answer hide nothing, and neither do tags that are counted together.
     stack.table.decide(|call| {
         if call.mentions("tag=rare") {
             Treatment::Throttle
@@ -237,10 +236,58 @@ async fn hours_without_a_tag_are_skipped_and_the_response_says_so() {
     });
     assert_eq!(found(&page(&dashboard, query).await), (both(), None));
     stack.table.decide(|_| Treatment::Pass);
-    let mut names = counted("0#names", "day#2026-03-29#0000");
-    names.insert("folded".into(), AttributeValue::Ss(vec!["tags".into()]));
-    stack.storage.put_rollup(names).await;
-    assert_eq!(found(&page(&dashboard, query).await), (both(), None));
+    for period in ["day#2026-03-29#0", "hour#2026-03-29T20:15#0"] {
+        stack.storage.put_rollup(counted("0#tag=other", period)).await;
+    }
+    assert_eq!(found(&page(&dashboard, query).await), (both(), Some(20)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rare_campaign_of_thirty_days_takes_queries_for_its_hours() {
+    let stack = Stack::start().await;
+    let first = 1_772_323_200_000_i64;
+    let items: Vec<Item> = (0..1_200_i64)
+        .map(|index| {
+            // 40 a day, from 2026-03-01 to 2026-03-30.
+            let at = first + index * 2_160_000;
+            let mut item = built(&format!("m-{index}"), "RCS", "sent", at, &json!({}));
+            let campaign = if [170, 820].contains(&index) {
+                "rare"
+            } else {
+                "common"
+            };
+            item.insert("campaign".into(), text(campaign));
+            item
+        })
+        .collect();
+    stack.storage.put_all(items).await;
+    count(&stack).await;
+    let dashboard = stack.function("dashboard", &[]).await;
+    let query = "from=2026-03-01&to=2026-03-30&campaign=rare";
+    for (more, most_queries, most_items) in [
+        // 60 shards for each of 30 days, in two pages, and every event is a candidate.
+        ("&exhaustive=true", 2_000, 30),
+        // Three queries find the last count and the days, each day takes one for its hours and 60 for the shards, and
+        // each kind of counters has two series.
+        ("", 150, 2),
+    ] {
+        stack.table.reset_counts();
+        let pages = pages(&dashboard, &format!("{query}{more}")).await;
+        let ids: Vec<String> = keys(&pages).into_iter().map(|(_, key)| key.0).collect();
+        assert_eq!(ids, ["m-820", "m-170"]);
+        let calls = (stack.table.calls("Query"), stack.table.calls("BatchGetItem"));
+        println!(
+            "{query}{more}: {calls:?} queries and reads of items, {} pages",
+            pages.len()
+        );
+        assert!(
+            calls.0 <= most_queries && calls.1 <= most_items,
+            "{more}: {calls:?}"
+        );
+        assert_eq!(calls.0 > 1_800, !more.is_empty(), "{more}: {calls:?}");
+    }
+    let skipped = page(&dashboard, query).await["skipped_hours"].as_i64().unwrap();
+    assert_eq!(skipped, 30 * 24 - 2);
 }
 
 async fn check_first(dashboard: &Function, query: &str, id: &str) {

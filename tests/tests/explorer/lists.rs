@@ -69,6 +69,8 @@ async fn a_cursor_belongs_to_one_list() {
         ("status=sent", 200),
         ("day=2026-03-29&status=sent&order=oldest", 400),
         ("day=2026-03-29&status=sent&tag=x", 400),
+        ("day=2026-03-29&status=sent&hour=23", 400),
+        ("day=2026-03-29&status=sent&billable=true", 400),
         ("day=2026-03-29&status=delivered", 400),
         ("day=2026-03-29", 400),
         ("day=2026-03-30&status=sent", 400),

@@ -3,6 +3,7 @@
 mod filters;
 mod limits;
 mod lists;
+mod replies;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -17,8 +18,10 @@ use integration_tests::{
     stack::Stack,
     storage::{Key, key, text},
 };
+use projector::rebuild::rebuild;
 use serde_json::{Value, json};
 use webhook_ingest::{
+    event::time,
     events_table::item::{self, Arrival, Item},
     provider::{self, netcore_events},
 };
@@ -42,6 +45,8 @@ struct Row {
     message_type: &'static str,
     remarks: String,
     country: Option<&'static str>,
+    /// The category of the price, and whether the provider charges.
+    price: Option<(Option<&'static str>, bool)>,
 }
 
 type Condition<'a> = Box<dyn Fn(&Row) -> bool + 'a>;
@@ -106,6 +111,13 @@ fn rows() -> Vec<(Row, Item)> {
                     String::new()
                 },
                 country,
+                price: [
+                    None,
+                    Some((Some("marketing"), true)),
+                    Some((Some("marketing"), false)),
+                    Some((None, true)),
+                    Some((Some("utility"), true)),
+                ][pick(5, 23)],
             };
             let mut item = built(
                 &format!("m-{index}"),
@@ -119,6 +131,11 @@ fn rows() -> Vec<(Row, Item)> {
             item.insert("recipient".into(), text(number));
             if let Some(campaign) = row.campaign {
                 item.insert("campaign".into(), text(campaign));
+            }
+            if let Some((category, billable)) = row.price {
+                let mut price = HashMap::from([("billable".to_owned(), AttributeValue::Bool(billable))]);
+                price.extend(category.map(|category| ("category".to_owned(), text(category))));
+                item.insert("pricing".into(), AttributeValue::M(price));
             }
             if let Some(template) = row.template {
                 let metadata = json!({"templateCode": template, "msgId": "m"}).to_string();
@@ -139,6 +156,24 @@ fn rows() -> Vec<(Row, Item)> {
             (row, item)
         })
         .collect()
+}
+
+/// Counts all events, as if the last one had been counted just now.
+async fn count(stack: &Stack) {
+    let rollups = stack.rollups().await;
+    rebuild(&rollups, &stack.instance.events_table, |_| ())
+        .await
+        .unwrap();
+    let current = rollups.generations().await.unwrap().current;
+    let now = time::now();
+    stack
+        .storage
+        .put_rollup(Item::from([
+            ("series".to_owned(), text(format!("{current}#all"))),
+            ("period".to_owned(), text(format!("day#{}#0", time::utc_day(now)))),
+            ("updated_at".to_owned(), AttributeValue::N(now.to_string())),
+        ]))
+        .await;
 }
 
 async fn ask(dashboard: &Function, query: &str) -> Answer {

@@ -180,12 +180,13 @@ classes! {
     HeatCell { weekday: public, hour: public, status: words, count: public }
     Spend { currency: public, spent: public, per_reached: public, forecast: public, unpriced: public, rows: part }
     SpendRow {
-        country: words, channel: words, category: words, messages: public, price: public, amount: public,
+        country: words, channel: words, category: words, messages: public, per: public, price: public,
+        amount: public,
     }
     Folded { kind: public, most: public, days: public }
     DayCount { day: public, channel: words, status: words, count: public }
     HourCount { hour: public, channel: words, status: words, count: public }
-    BillingCount { category: words, billable: public, count: public, messages: public }
+    BillingCount { category: words, billable: public, count: public, messages: public, status: words }
     FailureCount { channel: words, reason: words, count: public }
     TypeCount { channel: words, message_type: words, count: public }
     Funnel {

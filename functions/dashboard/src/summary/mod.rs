@@ -15,7 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_dynamodb::Client;
 use futures::future::try_join_all;
 use webhook_ingest::{
-    counters::{self, Counter, FOLDED, Generations, Names, PERIOD, Scope, UPDATED_AT, league as tables},
+    counters::{
+        self, Counter, FOLDED, Generations, Names, PERIOD, Quantity, Scope, UPDATED_AT, league as tables,
+    },
     event::{EpochMillis, time},
     events_table::item::{Item, number_at},
 };
@@ -181,9 +183,7 @@ impl Counters {
         summary.campaigns = of_kind(Names::Campaigns);
         summary.templates = of_kind(Names::Templates);
         summary.countries = of_kind(Names::Countries);
-        let channels: BTreeSet<String> = dated(choices)
-            .map(|(_, counter, _)| counter.channel().to_owned())
-            .collect();
+        let channels: BTreeSet<String> = dated(choices).map(|(_, counter, _)| counter.channel).collect();
         summary.channels = channels.into_iter().collect();
         let quarters: Vec<Dated> = dated(&read.quarters)
             .filter(|(at, ..)| (instants.0..instants.1).contains(at))
@@ -193,7 +193,7 @@ impl Counters {
         } else {
             quarters.clone()
         };
-        let is_wanted = |counter: &Counter| range.channel.as_deref().is_none_or(|c| c == counter.channel());
+        let is_wanted = |counter: &Counter| range.channel.as_deref().is_none_or(|c| c == counter.channel);
         let mut totals = Totals::new(range);
         for (at, counter, count) in all.into_iter().filter(|(_, counter, _)| is_wanted(counter)) {
             totals.add(at, counter, count);
@@ -210,7 +210,11 @@ fn by_hour(range: &Range, quarters: impl Iterator<Item = Dated>, summary: &mut S
     let mut hours: BTreeMap<(String, String, String), i64> = BTreeMap::new();
     let mut heat: BTreeMap<(u8, u8, &str), i64> = BTreeMap::new();
     for (at, counter, count) in quarters {
-        let Counter::Status { channel, status } = counter else {
+        let Counter {
+            channel,
+            quantity: Quantity::Status(status),
+        } = counter
+        else {
             continue;
         };
         let Some(local) = range.zone.local(at) else {

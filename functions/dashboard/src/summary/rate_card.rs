@@ -114,10 +114,11 @@ impl RateCard {
                 spend.unpriced += count(counts, Charged::Sent);
                 continue;
             };
-            let messages = match rate.per {
-                Per::Sent => count(counts, Charged::Sent),
-                Per::Delivered => count(counts, Charged::Delivered),
+            let basis = match rate.per {
+                Per::Sent => Charged::Sent,
+                Per::Delivered => Charged::Delivered,
             };
+            let messages = count(counts, basis);
             #[expect(clippy::cast_precision_loss, reason = "exact below 9 * 10^15 messages")]
             let amount = messages as f64 * rate.price;
             total += amount;
@@ -130,6 +131,7 @@ impl RateCard {
                     category.clone()
                 },
                 messages,
+                per: basis.as_str(),
                 price: rate.price,
                 amount: rounded(amount),
             });

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use webhook_ingest::{
-    counters::{Charged, Counter, Interval, Progress, latency},
+    counters::{Charged, Counter, Interval, Progress, Quantity, latency},
     event::{Channel, EpochMillis},
 };
 
@@ -33,10 +33,10 @@ impl<'r> Totals<'r> {
 
     /// Adds a counter of a day or of a quarter of an hour.
     pub(super) fn add(&mut self, at: EpochMillis, counter: Counter, count: i64) {
-        if let Counter::Status { channel, status } = &counter
+        if let Quantity::Status(status) = &counter.quantity
             && let Some(local) = self.range.zone.local(at)
         {
-            let day = (local.date().to_string(), channel.clone(), status.clone());
+            let day = (local.date().to_string(), counter.channel.clone(), status.clone());
             *self.days.entry(day).or_default() += count;
         }
         *self.counters.entry(counter).or_default() += count;
@@ -75,10 +75,10 @@ impl<'r> Totals<'r> {
 fn reached(totals: &BTreeMap<Counter, i64>, of_channel: bool) -> Reached {
     let mut sums: BTreeMap<Progress, i64> = BTreeMap::new();
     let mut by_channel: BTreeMap<String, i64> = BTreeMap::new();
-    for (counter, count) in totals {
-        let (channel, progress) = match counter {
-            Counter::Journey { channel, progress } if !of_channel => (channel, *progress),
-            Counter::Leg { channel, progress } if of_channel => (channel, *progress),
+    for (Counter { channel, quantity }, count) in totals {
+        let progress = match quantity {
+            Quantity::Journey(progress) if !of_channel => *progress,
+            Quantity::Leg(progress) if of_channel => *progress,
             _ => continue,
         };
         *sums.entry(progress).or_default() += count;
@@ -103,13 +103,8 @@ fn reached(totals: &BTreeMap<Counter, i64>, of_channel: bool) -> Reached {
 
 fn latencies(totals: &BTreeMap<Counter, i64>) -> Vec<LatencyRow> {
     let mut histograms: BTreeMap<(Interval, &str), BTreeMap<u8, i64>> = BTreeMap::new();
-    for (counter, count) in totals {
-        if let Counter::Latency {
-            channel,
-            interval,
-            bucket,
-        } = counter
-        {
+    for (Counter { channel, quantity }, count) in totals {
+        if let Quantity::Latency { interval, bucket } = quantity {
             let histogram = histograms.entry((*interval, channel)).or_default();
             *histogram.entry(*bucket).or_default() += count;
         }
@@ -143,13 +138,12 @@ fn latencies(totals: &BTreeMap<Counter, i64>) -> Vec<LatencyRow> {
 
 fn charges(totals: &BTreeMap<Counter, i64>) -> BTreeMap<(String, String, String), BTreeMap<Charged, u64>> {
     let mut charges: BTreeMap<(String, String, String), BTreeMap<Charged, u64>> = BTreeMap::new();
-    for (counter, count) in totals {
-        if let Counter::Charge {
-            channel,
+    for (Counter { channel, quantity }, count) in totals {
+        if let Quantity::Charge {
             country,
             category,
             charged,
-        } = counter
+        } = quantity
         {
             let key = (country.clone(), channel.clone(), category.clone());
             *charges.entry(key).or_default().entry(*charged).or_default() += unsigned(*count);
@@ -162,20 +156,19 @@ fn charges(totals: &BTreeMap<Counter, i64>) -> BTreeMap<(String, String, String)
 fn events(summary: &mut Summary, totals: BTreeMap<Counter, i64>) {
     let mut funnels: BTreeMap<String, Funnel> = BTreeMap::new();
     let mut prices: BTreeMap<(String, bool), BTreeMap<String, u64>> = BTreeMap::new();
-    for (counter, count) in totals {
+    for (Counter { channel, quantity }, count) in totals {
         let count = unsigned(count);
-        match counter {
-            Counter::Status { channel, status } => {
+        match quantity {
+            Quantity::Status(status) => {
                 let funnel = funnels.entry(channel).or_default();
                 if let Some(step) = step(funnel, &status) {
                     *step += count;
                 }
             }
-            Counter::Billing {
+            Quantity::Billing {
                 category,
                 billable,
                 status,
-                ..
             } => {
                 *prices
                     .entry((category, billable))
@@ -183,23 +176,17 @@ fn events(summary: &mut Summary, totals: BTreeMap<Counter, i64>) {
                     .entry(status)
                     .or_default() += count;
             }
-            Counter::Failure { channel, reason } => summary.failures.push(FailureCount {
+            Quantity::Failure(reason) => summary.failures.push(FailureCount {
                 channel,
                 reason,
                 count,
             }),
-            Counter::Kind {
-                channel,
-                message_type,
-            } => summary.message_types.push(TypeCount {
+            Quantity::Kind(message_type) => summary.message_types.push(TypeCount {
                 channel,
                 message_type,
                 count,
             }),
-            Counter::Leg { .. }
-            | Counter::Journey { .. }
-            | Counter::Latency { .. }
-            | Counter::Charge { .. } => {}
+            Quantity::Leg(_) | Quantity::Journey(_) | Quantity::Latency { .. } | Quantity::Charge { .. } => {}
         }
     }
     summary
@@ -210,11 +197,17 @@ fn events(summary: &mut Summary, totals: BTreeMap<Counter, i64>) {
         .sort_by_key(|kind| std::cmp::Reverse(kind.count));
     summary.billing = prices
         .into_iter()
-        .map(|((category, billable), statuses)| BillingCount {
-            category,
-            billable,
-            count: statuses.values().sum(),
-            messages: statuses.into_values().max().unwrap_or_default(),
+        .map(|((category, billable), statuses)| {
+            let count = statuses.values().sum();
+            let most = statuses.into_iter().max_by_key(|(_, count)| *count);
+            let (status, messages) = most.unwrap_or_default();
+            BillingCount {
+                category,
+                billable,
+                count,
+                messages,
+                status,
+            }
         })
         .collect();
     summary.fallback = fallback(&funnels);
