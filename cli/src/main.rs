@@ -173,7 +173,8 @@ const INTERRUPTED: u8 = 128 + 2;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::start_terminal("warn,webhook_ingest=info,redrive=info,dynoxide=error");
+    // aws_config warns that a machine outside EC2 has no metadata service; the commands say what is missing.
+    logging::start_terminal("warn,webhook_ingest=info,redrive=info,dynoxide=error,aws_config=error");
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
