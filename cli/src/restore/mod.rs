@@ -75,7 +75,7 @@ pub struct Options {
 /// Copies what is missing, and then counts again. The same command continues an interrupted run.
 ///
 /// # Errors
-/// If a table has other keys or does not answer for [`pace::PATIENCE`], or nothing says who was erased. What was
+/// If a table has other keys or does not answer for five minutes, or nothing says who was erased. What was
 /// copied stays; run the same command again to continue.
 pub async fn run(options: &Options, data: &Path) -> anyhow::Result<Report> {
     let needs = if options.to.is_some() {

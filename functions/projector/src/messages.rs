@@ -2,7 +2,7 @@
 //!
 //! A message with events in a batch costs one query, whatever the number of its events: one read unit if they have
 //! less than 4 KB. A message that failed, that is a fallback or that was not delivered promptly
-//! ([`related`](crate::related)) costs a query of `recipient-index` and one for each message of the same person within
+//! (module `related`) costs a query of `recipient-index` and one for each message of the same person within
 //! 72 hours. Without that index, a fallback with its own message id is counted as a separate message.
 
 use std::{
