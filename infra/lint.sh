@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lints template.yaml, the examples and the shell scripts with pinned tools in a separate virtual environment.
+# Lints template.yaml, the examples, the Containerfile and the shell scripts with pinned tools in a separate virtual environment.
 # INFRA_VENV is its folder (default .local/infra-venv); the first run downloads the tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -35,6 +35,8 @@ PYTHON
 
 echo "== shellcheck"
 "$venv/bin/shellcheck" .ci/run infra/*.sh infra/release/*.sh tests/*/run fuzz/run
+echo "== hadolint"
+"$venv/bin/hadolint" Containerfile
 echo "== workflows"
 "$venv-workflows/bin/check-jsonschema" --builtin-schema vendor.github-workflows .github/workflows/*.yml infra/examples/*.yml
 echo "== cfn-lint"
