@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use anyhow::bail;
 use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ssm::types::Parameter;
 use webhook_ingest::operations::clients::{Aws, Roots, Timeouts, failure};
 
 /// Timeouts of a call that a person waits for.
@@ -89,7 +90,7 @@ impl Stack {
         let client = aws_sdk_cloudformation::Client::new(config);
         let answer = match client.describe_stacks().stack_name(name).send().await {
             Ok(answer) => answer,
-            // CloudFormation has no code of its own for a stack that does not exist:
+            // A stack that does not exist has the general code of invalid requests:
             // https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
             Err(error) if error.code() == Some("ValidationError") => return Ok(None),
             Err(error) => return Err(Failed::new(ACTION, &error)),
@@ -124,6 +125,25 @@ impl Stack {
             Some(value) => Ok(value.clone()),
             None => bail!("the stack {stack} has no output {name}; is it a stack of netcore-webhooks?"),
         }
+    }
+}
+
+/// A parameter of SSM with its decrypted value; `None` if it does not exist.
+///
+/// # Errors
+/// If SSM does not answer or refuses the call.
+pub(crate) async fn parameter(config: &SdkConfig, name: &str) -> Result<Option<Parameter>, Failed> {
+    let client = aws_sdk_ssm::Client::new(config);
+    match client
+        .get_parameter()
+        .name(name)
+        .with_decryption(true)
+        .send()
+        .await
+    {
+        Ok(answer) => Ok(answer.parameter),
+        Err(error) if error.code() == Some("ParameterNotFound") => Ok(None),
+        Err(error) => Err(Failed::new("ssm:GetParameter", &error)),
     }
 }
 

@@ -1,11 +1,13 @@
 //! Files and folders with personal data and secrets: only their owner may read them.
 
 use std::{
-    fs::{self, File, OpenOptions, Permissions},
+    fs::{self, File, OpenOptions, Permissions, TryLockError},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
 };
+
+use anyhow::{Context as _, bail};
 
 const FILE: u32 = 0o600;
 const FOLDER: u32 = 0o700;
@@ -37,6 +39,25 @@ pub(crate) fn folder(path: &Path, ours: &[&str]) -> io::Result<()> {
         fs::set_permissions(path, Permissions::from_mode(FOLDER))?;
     }
     Ok(())
+}
+
+/// Locks a folder that [`folder`] prepares, with a file of it, until the returned file is dropped.
+///
+/// # Errors
+/// `busy` if another process holds the lock; or if the folder cannot be written.
+pub(crate) fn lock(path: &Path, ours: &[&str], name: &str, busy: &str) -> anyhow::Result<File> {
+    let open = || -> io::Result<File> {
+        folder(path, ours)?;
+        append(&path.join(name))
+    };
+    let lock = open().with_context(|| format!("{} cannot be written", path.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => bail!("{busy}"),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("{} cannot be locked", path.display()))
+        }
+    }
 }
 
 /// Opens or creates a file for appending, readable only by the owner.

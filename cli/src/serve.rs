@@ -155,15 +155,11 @@ impl Server {
 
 /// Locks the folder: two instances in one folder would overwrite each other's queues.
 fn lock(folder: &Path) -> anyhow::Result<fs::File> {
-    private::folder(folder, &[]).with_context(|| format!("{} cannot be created", folder.display()))?;
-    let lock = private::create(&folder.join("lock"))?;
-    lock.try_lock().with_context(|| {
-        format!(
-            "another instance uses the folder {}; choose another --data",
-            folder.display()
-        )
-    })?;
-    Ok(lock)
+    let busy = format!(
+        "another instance uses the folder {}; choose another --data",
+        folder.display()
+    );
+    private::lock(folder, &[], "lock", &busy)
 }
 
 async fn functions(local: &Local, auth: &str, open: bool) -> anyhow::Result<(Functions, StorageConfig)> {

@@ -6,7 +6,11 @@ use serde_json::Value;
 use webhook_ingest::auth::Policy;
 
 use super::check::Check;
-use crate::{account::Failed, init::store::schemes, template::Parameters};
+use crate::{
+    account::{Failed, parameter},
+    init::store::schemes,
+    template::Parameters,
+};
 
 const POLICY: &str = "policy";
 const PASSWORDS: &str = "dashboard-passwords";
@@ -131,31 +135,13 @@ async fn fetch(
             ))),
         };
     }
-    let client = aws_sdk_ssm::Client::new(config);
-    match client
-        .get_parameter()
-        .name(name)
-        .with_decryption(true)
-        .send()
-        .await
-    {
-        Ok(answer) => {
-            let parameter = answer
-                .parameter
-                .unwrap_or_else(|| aws_sdk_ssm::types::Parameter::builder().build());
-            Ok(Found {
-                at: name.to_owned(),
-                is_plain: parameter.r#type() != Some(&ParameterType::SecureString),
-                text: parameter.value.unwrap_or_default(),
-            })
-        }
-        Err(error) if error.code() == Some("ParameterNotFound") => {
-            Err(Box::new(Check::failed(check, name, "does not exist", create)))
-        }
-        Err(error) => Err(Box::new(Check::refused(
-            check,
-            name,
-            &Failed::new("ssm:GetParameter", &error),
-        ))),
+    match parameter(config, name).await {
+        Ok(Some(parameter)) => Ok(Found {
+            at: name.to_owned(),
+            is_plain: parameter.r#type() != Some(&ParameterType::SecureString),
+            text: parameter.value.unwrap_or_default(),
+        }),
+        Ok(None) => Err(Box::new(Check::failed(check, name, "does not exist", create))),
+        Err(failed) => Err(Box::new(Check::refused(check, name, &failed))),
     }
 }

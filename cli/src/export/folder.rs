@@ -5,11 +5,11 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -66,16 +66,8 @@ impl Folder {
     /// Creates or opens a folder, and removes the unfinished files of an interrupted run.
     pub(super) fn open(path: &Path, settings: Settings) -> anyhow::Result<Self> {
         let extension = format!(".{}", settings.format.extension());
-        let open = || -> std::io::Result<File> {
-            private::folder(path, &[LIST, LOCK])?;
-            private::append(&path.join(LOCK))
-        };
-        let lock = open().with_context(|| format!("{} cannot be written", path.display()))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => bail!("another export writes to {}", path.display()),
-            Err(TryLockError::Error(error)) => return Err(error).context("the folder cannot be locked"),
-        }
+        let busy = format!("another export writes to {}", path.display());
+        let lock = private::lock(path, &[LIST, LOCK], LOCK, &busy)?;
         let file = path.join(LIST);
         let list = if file.exists() {
             let text =

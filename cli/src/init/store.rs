@@ -11,7 +11,7 @@ use serde_json::Value;
 use webhook_ingest::{auth::Policy, event::time};
 
 use super::plan::Stored;
-use crate::account::{Failed, region_of};
+use crate::account::{Failed, parameter, region_of};
 
 /// The largest value of a standard parameter, in bytes:
 /// <https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html>
@@ -43,7 +43,7 @@ pub(super) async fn store(
     let mut accept = Vec::new();
     let mut policy = serde_json::Map::new();
     if existing == Existing::Add
-        && let Some(parameter) = get(&client, name).await?
+        && let Some(parameter) = get(config, name).await?
     {
         policy = policy_of(name, &parameter)?;
         match policy.remove("accept") {
@@ -76,7 +76,7 @@ pub(super) async fn store(
         Err(error) if error.code() == Some("ParameterAlreadyExists") => {
             bail!(
                 "{} exists and was not changed. --add keeps its secrets valid and adds this one; --overwrite replaces it, and its senders are refused",
-                described(&client, name).await
+                described(config, name).await
             )
         }
         Err(error) => Err(Failed::new("ssm:PutParameter", &error))
@@ -85,19 +85,10 @@ pub(super) async fn store(
 }
 
 /// The parameter with its value; `None` if it does not exist.
-async fn get(client: &Client, name: &str) -> anyhow::Result<Option<Parameter>> {
-    match client
-        .get_parameter()
-        .name(name)
-        .with_decryption(true)
-        .send()
+async fn get(config: &SdkConfig, name: &str) -> anyhow::Result<Option<Parameter>> {
+    parameter(config, name)
         .await
-    {
-        Ok(answer) => Ok(answer.parameter),
-        Err(error) if error.code() == Some("ParameterNotFound") => Ok(None),
-        Err(error) => Err(Failed::new("ssm:GetParameter", &error))
-            .with_context(|| format!("the policy in {name} could not be read")),
-    }
+        .with_context(|| format!("the policy in {name} could not be read"))
 }
 
 /// The policy of a parameter. serde's error could quote a secret.
@@ -112,8 +103,8 @@ fn policy_of(name: &str, parameter: &Parameter) -> anyhow::Result<serde_json::Ma
 }
 
 /// Type, version, age and schemes of a parameter, as far as the caller may read them.
-async fn described(client: &Client, name: &str) -> String {
-    let Ok(Some(parameter)) = get(client, name).await else {
+async fn described(config: &SdkConfig, name: &str) -> String {
+    let Ok(Some(parameter)) = get(config, name).await else {
         return name.to_owned();
     };
     let kind = parameter.r#type().map_or("unknown type", ParameterType::as_str);

@@ -5,13 +5,13 @@
 //! then counted as already there.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     ops::RangeInclusive,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 use webhook_ingest::{event::EpochMillis, events_table::read::EventKey};
 
@@ -74,16 +74,8 @@ impl State {
     /// # Errors
     /// If another restore is running or was interrupted, or the folder cannot be written.
     pub(super) fn open(data: &Path, job: Job) -> anyhow::Result<Self> {
-        let open = || -> std::io::Result<File> {
-            private::folder(data, &["restore"])?;
-            private::append(&data.join(LOCK))
-        };
-        let lock = open().with_context(|| format!("{} cannot be written", data.display()))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => bail!("another restore uses the data folder {}", data.display()),
-            Err(TryLockError::Error(error)) => return Err(error).context("the folder cannot be locked"),
-        }
+        let busy = format!("another restore uses the data folder {}", data.display());
+        let lock = private::lock(data, &["restore"], LOCK, &busy)?;
         let file = data.join(STATE);
         let kept = file.exists().then(|| read(&file)).transpose()?;
         let is_resumed = kept.is_some();

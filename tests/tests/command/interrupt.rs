@@ -11,11 +11,15 @@ use integration_tests::{
 use serde_json::Value;
 use tokio::{process::Child, time::timeout};
 
+/// Presses Ctrl-C, and returns the output of the command, which ends with status 130.
 async fn interrupt(child: Child) -> Output {
     let id = child.id().unwrap().to_string();
     let kill = std::process::Command::new("kill").args(["-INT", &id]).status();
     assert!(kill.unwrap().success());
-    timeout(TIMEOUT, child.wait_with_output()).await.unwrap().unwrap()
+    let output = timeout(TIMEOUT, child.wait_with_output()).await.unwrap().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{errors}");
+    output
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,12 +47,6 @@ async fn an_interrupted_simulation_says_its_seed_and_can_be_repeated() {
     let storage = workdir.storage().await;
     eventually(async || storage.count().await, |stored| *stored > 1).await;
     let output = interrupt(child).await;
-    assert_eq!(
-        output.status.code(),
-        Some(130),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
     assert!(
         output.stderr.is_empty(),
         "{}",
@@ -101,7 +99,6 @@ async fn an_interrupted_simulation_says_its_seed_and_can_be_repeated() {
     let before = storage.count().await;
     eventually(async || storage.count().await, |stored| *stored > before).await;
     let output = interrupt(child).await;
-    assert_eq!(output.status.code(), Some(130));
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(printed.starts_with("interrupted while sending: "), "{printed}");
     assert!(printed.contains("\nrepeat      --seed "), "{printed}");
@@ -132,12 +129,6 @@ async fn an_interruption_while_reading_back_says_so() {
     let child = command.spawn().unwrap();
     server.stack.table.until_in_progress(1).await;
     let output = interrupt(child).await;
-    assert_eq!(
-        output.status.code(),
-        Some(130),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(
         printed.starts_with("interrupted while reading back: "),

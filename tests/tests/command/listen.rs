@@ -104,6 +104,22 @@ impl Listen {
         Self { child, errors }
     }
 
+    /// The ids of the next messages on its standard output, which is JSON.
+    async fn shown(&mut self, messages: usize) -> Vec<String> {
+        let mut lines = BufReader::new(self.child.stdout.take().unwrap()).lines();
+        let mut shown = Vec::new();
+        for _ in 0..messages {
+            let line = timeout(TIMEOUT, lines.next_line())
+                .await
+                .unwrap()
+                .unwrap()
+                .unwrap();
+            let event: Value = serde_json::from_str(&line).unwrap();
+            shown.push(event["message_id"].as_str().unwrap().to_owned());
+        }
+        shown
+    }
+
     /// Presses Ctrl-C; its standard output and its last messages.
     async fn interrupt(mut self) -> (String, String) {
         let id = self.child.id().unwrap().to_string();
@@ -250,17 +266,7 @@ async fn a_filter_selects_and_json_has_an_event_per_line() {
         event("m-4", &json!({"status": "Read", "tags": ["other", "diwali"]})),
     ]);
     serve.post("event-webhook", &events.to_string()).await;
-    let mut lines = BufReader::new(listen.child.stdout.take().unwrap()).lines();
-    let mut shown = Vec::new();
-    for _ in 0..2 {
-        let line = timeout(TIMEOUT, lines.next_line())
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap();
-        let event: Value = serde_json::from_str(&line).unwrap();
-        shown.push(event["message_id"].as_str().unwrap().to_owned());
-    }
+    let mut shown = listen.shown(2).await;
     shown.sort();
     assert_eq!(shown, ["m-1", "m-4"]);
     let (_, summary) = listen.interrupt().await;
@@ -408,17 +414,7 @@ async fn children_of_a_shard_are_read_from_their_beginning_and_no_position_is_lo
     let environment = [&account.environment()[..], &[("EVENTS_TABLE", "t")]].concat();
     let mut listen = Listen::start_with(&workdir, &["--json"], &environment).await;
     shards(&account, &["a", "a.1", "a.1.1", "a.1.2"]);
-    let mut lines = BufReader::new(listen.child.stdout.take().unwrap()).lines();
-    let mut shown = Vec::new();
-    for _ in 0..5 {
-        let line = timeout(TIMEOUT, lines.next_line())
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap();
-        let event: Value = serde_json::from_str(&line).unwrap();
-        shown.push(event["message_id"].as_str().unwrap().to_owned());
-    }
+    let mut shown = listen.shown(5).await;
     assert_eq!(shown[..2], ["m-1", "m-2"], "a parent before its children");
     shown.sort();
     assert_eq!(shown, ["m-1", "m-2", "m-3", "m-4", "m-5"]);

@@ -7,12 +7,7 @@ const ALL: &str = "from=2026-03-28&to=2026-03-30";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_filter_lists_the_events_of_a_recount() {
-    let stack = Stack::start().await;
-    let rows = rows();
-    stack
-        .storage
-        .put_all(rows.iter().map(|(_, item)| item.clone()).collect())
-        .await;
+    let (stack, rows) = stack_with_events().await;
     let dashboard = stack.function("dashboard", &[]).await;
     let reason = |row: &Row, text: &str| matches!(row.status, "failed" | "not_sent") && row.remarks == text;
     let machines: BTreeSet<&Key> = rows
@@ -120,12 +115,7 @@ async fn check_cases(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn filters_by_price_and_by_hour_list_the_events_of_a_recount() {
-    let stack = Stack::start().await;
-    let rows = rows();
-    stack
-        .storage
-        .put_all(rows.iter().map(|(_, item)| item.clone()).collect())
-        .await;
+    let (stack, rows) = stack_with_events().await;
     let dashboard = stack.function("dashboard", &[]).await;
     let cases: Vec<(&str, Condition<'_>)> = vec![
         ("&country=-", Box::new(|row| row.country.is_none())),
@@ -196,12 +186,7 @@ fn hour_of(at: i64, minutes: i64) -> i64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ranges_are_of_the_time_zone() {
-    let stack = Stack::start().await;
-    let rows = rows();
-    stack
-        .storage
-        .put_all(rows.iter().map(|(_, item)| item.clone()).collect())
-        .await;
+    let (stack, rows) = stack_with_events().await;
     let dashboard = stack.function("dashboard", &[]).await;
     for (query, from, to) in [
         // 2026-03-29T00:00Z to the day after.
@@ -326,12 +311,7 @@ async fn an_invalid_filter_is_named_in_the_error() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_viewer_filters_without_numbers() {
-    let stack = Stack::start().await;
-    let rows = rows();
-    stack
-        .storage
-        .put_all(rows.iter().map(|(_, item)| item.clone()).collect())
-        .await;
+    let (stack, _) = stack_with_events().await;
     let viewer = stack.function("dashboard", &[("DASHBOARD_ROLE", "viewer")]).await;
     let list = page(
         &viewer,

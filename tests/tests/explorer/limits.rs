@@ -124,12 +124,7 @@ async fn a_search_for_a_rare_tag_ends_and_says_how_far_it_looked() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_that_does_not_answer_is_an_error_and_loses_no_event() {
-    let stack = Stack::start().await;
-    let rows = rows();
-    stack
-        .storage
-        .put_all(rows.iter().map(|(_, item)| item.clone()).collect())
-        .await;
+    let (stack, rows) = stack_with_events().await;
     let dashboard = stack.function("dashboard", &[]).await;
     // One shard of many is throttled.
     stack.table.decide(|call| match shard_of(call.body).as_deref() {

@@ -4,12 +4,7 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_of_a_range_has_a_line_for_each_event() {
-    let stack = Stack::start().await;
-    let rows = rows();
-    stack
-        .storage
-        .put_all(rows.iter().map(|(_, item)| item.clone()).collect())
-        .await;
+    let (stack, rows) = stack_with_events().await;
     let dashboard = stack.function("dashboard", &[]).await;
     for (filter, is_wanted) in [
         ("", (|_| true) as fn(&Row) -> bool),
@@ -49,12 +44,7 @@ async fn a_table_of_a_range_has_a_line_for_each_event() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cursor_belongs_to_one_list() {
-    let stack = Stack::start().await;
-    let rows = rows();
-    stack
-        .storage
-        .put_all(rows.iter().map(|(_, item)| item.clone()).collect())
-        .await;
+    let (stack, _) = stack_with_events().await;
     let dashboard = stack.function("dashboard", &[]).await;
     let of = "day=2026-03-29&status=sent&limit=5";
     let cursor = page(&dashboard, of).await["cursor"].as_str().unwrap().to_owned();
@@ -115,12 +105,7 @@ async fn events_of_one_time_with_the_longest_ids_are_listed_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_values_are_words_and_forged_cursors_are_refused() {
-    let stack = Stack::start().await;
-    let rows = rows();
-    stack
-        .storage
-        .put_all(rows.iter().map(|(_, item)| item.clone()).collect())
-        .await;
+    let (stack, _) = stack_with_events().await;
     let dashboard = stack.function("dashboard", &[]).await;
     for value in [
         "%00",

@@ -158,6 +158,15 @@ fn rows() -> Vec<(Row, Item)> {
         .collect()
 }
 
+/// A stack with these events.
+async fn stack_with_events() -> (Stack, Vec<(Row, Item)>) {
+    let stack = Stack::start().await;
+    let rows = rows();
+    let items = rows.iter().map(|(_, item)| item.clone());
+    stack.storage.put_all(items.collect()).await;
+    (stack, rows)
+}
+
 /// Counts all events, as if the last one had been counted just now.
 async fn count(stack: &Stack) {
     let rollups = stack.rollups().await;
