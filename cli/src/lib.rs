@@ -2,11 +2,12 @@
 //!
 //! [`serve`] runs every function on the embedded servers of [`local`], and [`function_url`] builds
 //! events in the format of function URLs. [`sign`], [`get`], [`simulate`], [`cost`], [`erase`],
-//! [`export`], [`formats`] and [`dead_letters`] are commands; [`target`] finds their table and queues.
+//! [`restore`], [`export`], [`formats`] and [`dead_letters`] are commands; [`target`] finds their table and queues.
 //! [`init`] and [`doctor`] prepare and check a deployment in an AWS account, [`listen`] shows its events.
 
 mod account;
 pub mod cost;
+pub mod counting;
 pub mod dead_letters;
 pub mod doctor;
 pub mod erase;
@@ -21,7 +22,7 @@ mod listener;
 pub mod local;
 pub mod manual;
 mod private;
-pub mod progress;
+mod progress;
 mod quantities;
 pub mod restore;
 mod retry_poller;

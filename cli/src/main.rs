@@ -11,29 +11,23 @@ use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use netcore_webhooks::{
     cost,
+    counting::Counting,
     dead_letters::{self, Selection},
     doctor, erase, export,
     formats::Formats,
     get, init, listen,
     local::LocalOptions,
-    manual, progress, restore,
+    manual, restore,
     serve::{Options, POLICY, Server},
     sign, simulate, stdout,
     target::{Needs, Target},
-};
-use projector::{
-    rebuild::{self, Scope},
-    rollups::Rollups,
 };
 use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use webhook_ingest::dead_letters::DeadLetters;
 use webhook_ingest::{
     event::time,
-    operations::{
-        config::{Reader, environment},
-        logging,
-    },
+    operations::{config::environment, logging},
 };
 
 /// Receives RCS, SMS and WhatsApp webhooks, stores their events and shows the messages' states.
@@ -419,19 +413,7 @@ impl StopSignals {
 
 async fn rebuild(data: &Path, json: bool) -> anyhow::Result<()> {
     let target = Target::find(data, Needs::Counters).await?;
-    let rollups = Rollups::new(target.aws.dynamodb, target.rollups_table);
-    let bar = progress::bar(None, "{human_pos} events read");
-    let counted = |events| bar.set_position(events);
-    let mut reader = Reader::new(environment);
-    let search_index = reader.search_index();
-    let search_index = reader.finish(search_index)?;
-    let events = &target.storage.events_table;
-    let scope = Scope {
-        search_index,
-        copied: None,
-    };
-    let rebuilt = rebuild::rebuild_for(&rollups, events, scope, counted).await?;
-    bar.finish_and_clear();
+    let rebuilt = Counting::prepare(&target)?.run(None).await?;
     if json {
         return stdout::print_json(&serde_json::json!({
             "events": rebuilt.events,

@@ -1,4 +1,4 @@
-//! Files and folders with personal data and secrets: only their owner may read them.
+//! Files and folders with personal data and secrets: only their owner may read them. Random bytes for secrets.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions, TryLockError},
@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 
 const FILE: u32 = 0o600;
 const FOLDER: u32 = 0o700;
@@ -58,6 +58,35 @@ pub(crate) fn lock(path: &Path, ours: &[&str], name: &str, busy: &str) -> anyhow
             Err(error).with_context(|| format!("{} cannot be locked", path.display()))
         }
     }
+}
+
+/// Bytes of the system's random number generator.
+///
+/// # Errors
+/// If the generator fails.
+pub(crate) fn random<const BYTES: usize>() -> anyhow::Result<[u8; BYTES]> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| anyhow!("the system's random number generator failed: {error}"))?;
+    Ok(bytes)
+}
+
+/// Makes a random key of 256 bits and keeps it in a file, hexadecimal. Creates the folder if it is missing.
+///
+/// # Errors
+/// If the file exists or cannot be written.
+pub(crate) fn new_key(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let key = random::<32>()?;
+    let write = || {
+        if let Some(folder) = file.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let mut out = owned(OpenOptions::new().create_new(true).write(true), file)?;
+        writeln!(out, "{}", hex::encode(key))?;
+        out.sync_all()
+    };
+    write().with_context(|| format!("{} cannot be written", file.display()))?;
+    Ok(key.to_vec())
 }
 
 /// Opens or creates a file for appending, readable only by the owner.

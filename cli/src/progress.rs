@@ -5,8 +5,8 @@ use std::env;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A bar of this length, or a spinner. Invisible unless standard error is a terminal, and with `TERM=dumb`.
-pub fn bar(length: Option<u64>, template: &str) -> ProgressBar {
+/// A bar of this length, or a spinner. Hidden if standard error is not a terminal, or with `TERM=dumb`.
+pub(crate) fn bar(length: Option<u64>, template: &str) -> ProgressBar {
     // `indicatif` itself checks only for a terminal.
     let target = if env::var_os("TERM").is_some_and(|term| term == "dumb") {
         ProgressDrawTarget::hidden()

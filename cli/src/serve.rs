@@ -207,9 +207,7 @@ fn policy(data: Option<&Path>) -> anyhow::Result<String> {
     if let Some(kept) = file.as_ref().filter(|file| file.exists()) {
         return fs::read_to_string(kept).with_context(|| format!("{} cannot be read", kept.display()));
     }
-    let mut token = [0_u8; 24];
-    getrandom::fill(&mut token)
-        .map_err(|e| anyhow::anyhow!("the system's random number generator failed: {e}"))?;
+    let token = private::random::<24>()?;
     let policy = serde_json::json!({
         "accept": [{"type": "header", "name": "x-netcore-token", "values": [hex::encode(token)]}],
     })

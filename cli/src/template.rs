@@ -83,7 +83,7 @@ impl<'t> Parameters<'t> {
         let given = given.iter().map(|text| {
             let (name, value) = text
                 .split_once('=')
-                .with_context(|| "--parameter-overrides takes NAME=VALUE".to_owned())?;
+                .context("--parameter-overrides takes NAME=VALUE")?;
             anyhow::ensure!(template.has(name), "template.yaml has no parameter {name}");
             Ok((name.to_owned(), value.to_owned()))
         });

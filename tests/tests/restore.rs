@@ -213,7 +213,7 @@ async fn a_killed_run_is_continued_and_loses_nothing() {
         .collect();
     let refused = workdir.run_with(&other, &environment).await.error();
     assert!(
-        refused.contains("is no events table: its keys are series and period"),
+        refused.contains("is not an events table: its keys are series and period"),
         "{refused}"
     );
 

@@ -13,6 +13,8 @@ use crate::{
 const FUNCTION_NAME_CHARS: usize = 64;
 /// Executions that cannot be reserved: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html>
 const UNRESERVED: u64 = 100;
+const CONCURRENCY: &str = "concurrency";
+const EXECUTIONS: &str = "concurrent executions of the account";
 /// Functions of every stack.
 const OTHER_FUNCTIONS: [&str; 3] = ["Redrive", "Projector", "Dashboard"];
 
@@ -136,27 +138,25 @@ pub(super) fn state(name: &str, stack: Option<&Stack>) -> Check {
 /// Whether Lambda can reserve the executions that the parameters ask for.
 pub(super) async fn concurrency(
     config: &SdkConfig,
-    stack: Option<&Stack>,
-    template: &Template,
+    deployed: Option<&Parameters<'_>>,
     parameters: &Parameters<'_>,
 ) -> Check {
-    const CHECK: &str = "concurrency";
-    const SUBJECT: &str = "concurrent executions of the account";
     let client = aws_sdk_lambda::Client::new(config);
     let limit = match client.get_account_settings().send().await {
         Ok(answer) => answer.account_limit,
         Err(error) => {
-            return Check::refused(CHECK, SUBJECT, &Failed::new("lambda:GetAccountSettings", &error));
+            return Check::refused(
+                CONCURRENCY,
+                EXECUTIONS,
+                &Failed::new("lambda:GetAccountSettings", &error),
+            );
         }
     };
     let Some(limit) = limit else {
-        return Check::not_checked(CHECK, SUBJECT, "Lambda named no limit");
+        return Check::not_checked(CONCURRENCY, EXECUTIONS, "Lambda returned no limit");
     };
     // A deployed stack holds its reservations already.
-    let held = stack.map_or(0, |stack| {
-        Parameters::new(template, stack.parameters.clone(), &[]).map_or(0, |deployed| reserved(&deployed))
-    });
-    judged(CHECK, SUBJECT, &limit, held, parameters)
+    judged(&limit, deployed.map_or(0, reserved), parameters)
 }
 
 /// Executions that a stack with these parameters reserves.
@@ -167,13 +167,7 @@ fn reserved(parameters: &Parameters<'_>) -> u64 {
         .saturating_add(parameters.number("DashboardConcurrency"))
 }
 
-fn judged(
-    check: &'static str,
-    subject: &str,
-    limit: &AccountLimit,
-    held: u64,
-    parameters: &Parameters<'_>,
-) -> Check {
+fn judged(limit: &AccountLimit, held: u64, parameters: &Parameters<'_>) -> Check {
     let all = u64::try_from(limit.concurrent_executions()).unwrap_or(0);
     let unreserved = limit.unreserved_concurrent_executions().unwrap_or_default();
     let free = u64::try_from(unreserved)
@@ -192,21 +186,21 @@ fn judged(
             format!("set ReceiverConcurrency to at most {each} for {receivers} receivers")
         };
         return Check::failed(
-            check,
-            subject,
+            CONCURRENCY,
+            EXECUTIONS,
             format!("{found}, and Lambda keeps {UNRESERVED}"),
             format!("{lower}, or request an increase in Service Quotas"),
         );
     }
     if all < UNRESERVED {
         return Check::warning(
-            check,
-            subject,
+            CONCURRENCY,
+            EXECUTIONS,
             found,
             "request an increase in Service Quotas: more simultaneous requests are throttled",
         );
     }
-    Check::ok(check, subject, found)
+    Check::ok(CONCURRENCY, EXECUTIONS, found)
 }
 
 #[cfg(test)]
@@ -256,7 +250,7 @@ mod tests {
                 .concurrent_executions(all)
                 .unreserved_concurrent_executions(unreserved)
                 .build();
-            let check = judged("concurrency", "", &limit, held, parameters);
+            let check = judged(&limit, held, parameters);
             (check.result, check.action.unwrap_or_default())
         };
         assert_eq!(judge(1000, 960, 0, &default).0, Outcome::Ok);

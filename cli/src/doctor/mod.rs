@@ -33,7 +33,7 @@ use crate::{
 const WITHIN: Duration = Duration::from_secs(30);
 /// Checks at the same time.
 const PARALLEL: usize = 8;
-/// Most receivers that are called; the template has nine.
+/// Maximum number of receivers that are called; the template has nine.
 const MAX_RECEIVERS: usize = 50;
 
 /// The stack, and the parameters of its next deployment.
@@ -113,9 +113,13 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     };
     let deployed = stack
         .as_ref()
+        .map(|stack| Parameters::new(&template, stack.parameters.clone(), &[]))
+        .transpose()?;
+    let last = stack
+        .as_ref()
         .map(|stack| stack.parameters.clone())
         .unwrap_or_default();
-    let parameters = Parameters::new(&template, deployed, &options.parameter_overrides)?;
+    let parameters = Parameters::new(&template, last, &options.parameter_overrides)?;
     checks.push(account::name(&options.stack, &template, &parameters));
     checks.push(account::receivers(&template, &parameters));
     let (secret, policy) = timeout(WITHIN, policy::policy(&config, &parameters))
@@ -127,7 +131,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
         config: &config,
         template: &template,
         parameters: &parameters,
-        stack: stack.as_ref(),
+        deployed: stack.as_ref().zip(deployed.as_ref()),
         policy: policy.as_ref(),
         client: &client,
     };
@@ -145,9 +149,10 @@ struct Doctor<'d> {
     options: &'d Options,
     config: &'d SdkConfig,
     template: &'d Template,
+    /// Those of the next deployment.
     parameters: &'d Parameters<'d>,
-    /// `None` before the first deployment.
-    stack: Option<&'d Stack>,
+    /// The deployed stack and its parameters; `None` before the first deployment.
+    deployed: Option<(&'d Stack, &'d Parameters<'d>)>,
     policy: Option<&'d Policy>,
     client: &'d http_client::HttpClient,
 }
@@ -164,25 +169,29 @@ impl<'d> Doctor<'d> {
             })
             .boxed(),
             within("concurrency", async {
-                vec![account::concurrency(self.config, self.stack, self.template, self.parameters).await]
+                let deployed = self.deployed.map(|(_, parameters)| parameters);
+                vec![account::concurrency(self.config, deployed, self.parameters).await]
             })
             .boxed(),
         ];
-        if let Some(stack) = self.stack {
-            checks.extend(self.of_stack(stack));
+        if let Some((stack, parameters)) = self.deployed {
+            checks.extend(self.of_stack(stack, parameters));
         }
         checks
     }
 
     /// The checks of a deployed stack.
-    fn of_stack(&'d self, stack: &'d Stack) -> Vec<BoxFuture<'d, Vec<Check>>> {
+    fn of_stack(&'d self, stack: &'d Stack, deployed: &'d Parameters<'d>) -> Vec<BoxFuture<'d, Vec<Check>>> {
         let name = self.options.stack.as_str();
+        // The policy is that of the next deployment.
+        let is_same = |parameter: &str| deployed.text(parameter) == self.parameters.text(parameter);
+        let is_deployed = is_same("WebhookAuthParameter") && is_same("WebhookAuthSecretArn");
         let urls = move || Urls {
             name,
             stack,
             template: self.template,
-            parameters: self.parameters,
-            policy: self.policy,
+            parameters: deployed,
+            policy: self.policy.filter(|_| is_deployed),
             client: self.client,
         };
         let cloudwatch = move || CloudWatch {
@@ -190,8 +199,8 @@ impl<'d> Doctor<'d> {
             client: self.client,
         };
         let mut checks = Vec::new();
-        for receiver in self.deployed(stack).into_iter().take(MAX_RECEIVERS) {
-            checks.push(within("url", async move { urls().receiver(&receiver).await }).boxed());
+        for receiver in deployed.receivers().into_iter().take(MAX_RECEIVERS) {
+            checks.push(within("url", async move { urls().receiver(receiver).await }).boxed());
         }
         checks.push(within("dashboard-url", async move { vec![urls().dashboard().await] }).boxed());
         for table in [Table::Events, Table::Rollups] {
@@ -217,14 +226,6 @@ impl<'d> Doctor<'d> {
             .boxed(),
         );
         checks
-    }
-
-    /// The receivers of the deployed stack, whatever the next deployment has.
-    fn deployed(&self, stack: &Stack) -> Vec<String> {
-        match Parameters::new(self.template, stack.parameters.clone(), &[]) {
-            Ok(deployed) => deployed.receivers().into_iter().map(str::to_owned).collect(),
-            Err(_) => Vec::new(),
-        }
     }
 }
 

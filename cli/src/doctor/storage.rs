@@ -86,7 +86,7 @@ fn missing(check: &'static str, output: &str) -> Check {
 
 fn state(name: &str, table: Table, description: Option<&TableDescription>) -> Check {
     let Some(description) = description else {
-        return Check::not_checked(TABLE, name, "DynamoDB described nothing");
+        return Check::not_checked(TABLE, name, "DynamoDB returned no description");
     };
     let status = description.table_status();
     if !matches!(status, Some(TableStatus::Active | TableStatus::Updating)) {
@@ -222,7 +222,7 @@ async fn depth(config: &SdkConfig, url: &str, action: &str) -> Check {
     match counts.sum::<Option<u64>>() {
         Some(0) => Check::ok(DEPTH, queue_name(url), "empty"),
         Some(messages) => Check::warning(DEPTH, queue_name(url), format!("{messages} messages"), action),
-        None => Check::not_checked(DEPTH, queue_name(url), "SQS named no number"),
+        None => Check::not_checked(DEPTH, queue_name(url), "SQS returned no number"),
     }
 }
 

@@ -24,12 +24,14 @@ const ADDRESS: &str = "url";
 const WRONG: &str = "url-wrong-signature";
 const RIGHT: &str = "url-right-signature";
 const DASHBOARD: &str = "dashboard-url";
+const FOREIGN_ADDRESS: &str = "403: this machine's address is not in the policy's sources";
 
 /// What the checks of all URLs share.
 pub(super) struct Urls<'u> {
     pub(super) name: &'u str,
     pub(super) stack: &'u Stack,
     pub(super) template: &'u Template,
+    /// Those of the deployed stack.
     pub(super) parameters: &'u Parameters<'u>,
     /// `None` if it could not be read.
     pub(super) policy: Option<&'u Policy>,
@@ -124,11 +126,7 @@ impl Urls<'_> {
                 format!("accepted with {status}: anyone can write events"),
                 "repair the policy; a function reads it again within AuthRefreshSeconds",
             ),
-            Ok((StatusCode::FORBIDDEN, _)) => Check::not_checked(
-                WRONG,
-                subject,
-                "403: this machine's address is not in the policy's sources",
-            ),
+            Ok((StatusCode::FORBIDDEN, _)) => Check::not_checked(WRONG, subject, FOREIGN_ADDRESS),
             Ok((status, _)) => Check::failed(
                 WRONG,
                 subject,
@@ -141,7 +139,11 @@ impl Urls<'_> {
 
     async fn right(&self, subject: &str, url: &str) -> Check {
         let Some(policy) = self.policy else {
-            return Check::not_checked(RIGHT, subject, "the policy could not be read");
+            return Check::not_checked(
+                RIGHT,
+                subject,
+                "the policy of the deployed stack could not be read",
+            );
         };
         let headers = policy.sign(EMPTY, time::now());
         let signed = policy.signed_url(url);
@@ -178,11 +180,9 @@ impl Urls<'_> {
                     ),
                 }
             }
-            Ok((StatusCode::FORBIDDEN, _)) => Check::not_checked(
-                RIGHT,
-                subject,
-                "403: this machine's address is not in the policy's sources",
-            ),
+            Ok((StatusCode::FORBIDDEN, _)) if self.parameters.text("AuthErrorStatus") != "403" => {
+                Check::not_checked(RIGHT, subject, FOREIGN_ADDRESS)
+            }
             Ok((status, _)) => Check::failed(
                 RIGHT,
                 subject,

@@ -1,11 +1,6 @@
 //! The record of erasures: evidence that a given number was erased. It contains no id of a person.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-};
+use std::{fs, io::Write as _, path::Path};
 
 use anyhow::{Context as _, ensure};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -14,6 +9,7 @@ use serde::Serialize;
 use sha2::Sha256;
 
 use super::person::Person;
+use crate::private;
 
 /// File of the record in the data folder.
 pub const RECORD: &str = "erasures.jsonl";
@@ -64,7 +60,7 @@ impl Entry {
         let key = key(data)?;
         Ok(Self {
             at: now(),
-            run: hex::encode(random::<8>()?),
+            run: hex::encode(private::random::<8>()?),
             step: Step::Begun,
             recipients: person
                 .all_ids()
@@ -85,13 +81,6 @@ impl Entry {
 /// Current time, ISO 8601.
 pub(super) fn now() -> String {
     Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-fn random<const BYTES: usize>() -> anyhow::Result<[u8; BYTES]> {
-    let mut bytes = [0_u8; BYTES];
-    getrandom::fill(&mut bytes)
-        .map_err(|e| anyhow::anyhow!("the system's random number generator failed: {e}"))?;
-    Ok(bytes)
 }
 
 /// Keyed digest of an id. It stays the same as long as the key is kept.
@@ -118,18 +107,7 @@ fn key(data: &Path) -> anyhow::Result<Vec<u8>> {
     if let Some(key) = kept_key(data)? {
         return Ok(key);
     }
-    let file = data.join(KEY);
-    let key = random::<32>()?;
-    fs::create_dir_all(data).with_context(|| format!("{} cannot be created", data.display()))?;
-    let mut out = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&file)
-        .with_context(|| format!("{} cannot be written", file.display()))?;
-    writeln!(out, "{}", hex::encode(key))?;
-    out.sync_all()?;
-    Ok(key.to_vec())
+    private::new_key(&data.join(KEY))
 }
 
 /// Opens the record. Called before the first deletion: without a record nothing is deleted.
@@ -137,12 +115,7 @@ pub(super) fn open(file: &Path) -> anyhow::Result<fs::File> {
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).with_context(|| format!("{} cannot be created", folder.display()))?;
     }
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(file)
-        .with_context(|| format!("{} cannot be written", file.display()))
+    private::append(file).with_context(|| format!("{} cannot be written", file.display()))
 }
 
 /// Appends a line and syncs it to disk.

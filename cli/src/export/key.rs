@@ -1,15 +1,12 @@
 //! Keyed digests of message ids. They join the events of a message without its id, which can contain a phone number.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::{ErrorKind, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-};
+use std::{fs, io::ErrorKind, path::Path};
 
 use anyhow::{Context as _, ensure};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+
+use crate::private;
 
 /// File of the key in the data folder.
 pub(super) const FILE: &str = "export-key";
@@ -30,7 +27,7 @@ impl MessageKey {
         let file = data.join(FILE);
         let bytes = match fs::read_to_string(&file) {
             Ok(text) => hex::decode(text.trim()).ok(),
-            Err(error) if error.kind() == ErrorKind::NotFound => Some(create(data, &file)?),
+            Err(error) if error.kind() == ErrorKind::NotFound => Some(private::new_key(&file)?),
             Err(error) => return Err(error).with_context(|| format!("{} cannot be read", file.display())),
         };
         let bytes = bytes.unwrap_or_default();
@@ -50,24 +47,6 @@ impl MessageKey {
     pub(super) fn in_test() -> Self {
         Self(Hmac::new_from_slice(&[7; KEY_BYTES]).unwrap())
     }
-}
-
-fn create(data: &Path, file: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut key = vec![0_u8; KEY_BYTES];
-    getrandom::fill(&mut key)
-        .map_err(|e| anyhow::anyhow!("the system's random number generator failed: {e}"))?;
-    let write = || {
-        fs::create_dir_all(data)?;
-        let mut out = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(file)?;
-        writeln!(out, "{}", hex::encode(&key))?;
-        out.sync_all()
-    };
-    write().with_context(|| format!("{} cannot be written", file.display()))?;
-    Ok(key)
 }
 
 #[cfg(test)]

@@ -8,15 +8,20 @@ use std::{fs, io::Read as _, path::PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use webhook_ingest::auth::Policy;
 
 pub use plan::{Report, Setting, Stored};
 pub use sender::Sender;
 
-use self::{sender::Names, store::Existing};
+use self::{
+    plan::HIDDEN,
+    sender::{Names, Scheme},
+    store::Existing,
+};
 use crate::{
     account::{self, Stack},
+    private,
     template::Template,
 };
 
@@ -24,6 +29,8 @@ use crate::{
 const PARAMETER: &str = "WebhookAuthParameter";
 /// The stack of the documentation.
 pub(crate) const STACK: &str = "netcore-webhooks";
+/// Size of a new secret.
+const SECRET_BYTES: usize = 32;
 /// Longest file with a secret, in bytes.
 const MAX_SECRET_BYTES: u64 = 4096;
 
@@ -81,7 +88,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     );
     let secret = match (&options.secret_file, sender.issues()) {
         (Some(file), _) => read(file)?,
-        (None, None) => sender.secret(&random()?),
+        (None, None) => sender.secret(&private::random()?),
         (None, Some(what)) => bail!(
             "this sender creates the secret: write {what} to a file that only you can read, and pass it with --secret-file FILE (- reads standard input)"
         ),
@@ -90,9 +97,9 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
         header: options.header.as_deref(),
         username: &options.username,
     };
-    let scheme = sender.scheme(&secret, &hex::encode(random()?), &names);
-    let policy = json!({ "accept": [scheme.value] });
-    Policy::parse(&policy.to_string())?;
+    let scheme = sender.scheme(&secret, &hex::encode(private::random::<SECRET_BYTES>()?), &names);
+    let policy = |scheme: &Value| json!({ "accept": [scheme] });
+    Policy::parse(&policy(&scheme.value).to_string())?;
     let template = Template::read()?;
     let mut name = template.default(PARAMETER).to_owned();
     let mut stored = None;
@@ -110,17 +117,23 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
         let key = options.kms_key.as_deref();
         stored = Some(store::store(&config, &name, key, &scheme.value, existing).await?);
     }
-    let report = Report {
-        policy,
-        settings: scheme.settings,
+    let secrets_shown = stored.is_none() || options.show;
+    let shown = shown(sender, scheme, &names, secrets_shown);
+    Ok(Report {
+        policy: policy(&shown.value),
+        settings: shown.settings,
         next: next(options, &template, &name, stored.is_some()),
         stored,
-        secrets_shown: true,
-    };
-    if report.stored.is_some() && !options.show {
-        Ok(report.hidden())
+        secrets_shown,
+    })
+}
+
+/// The scheme for the output: with its secrets, or with a placeholder for each.
+fn shown(sender: Sender, scheme: Scheme, names: &Names<'_>, with_secrets: bool) -> Scheme {
+    if with_secrets {
+        scheme
     } else {
-        Ok(report)
+        sender.scheme(HIDDEN, HIDDEN, names)
     }
 }
 
@@ -179,19 +192,49 @@ fn next(options: &Options, template: &Template, name: &str, is_stored: bool) -> 
 /// A secret from a file or standard input, without the line break at its end.
 fn read(file: &PathBuf) -> anyhow::Result<String> {
     let mut text = String::new();
+    // A byte more shows that it is longer.
     let from = if file.as_os_str() == "-" {
-        std::io::stdin().take(MAX_SECRET_BYTES).read_to_string(&mut text)
+        std::io::stdin()
+            .take(MAX_SECRET_BYTES + 1)
+            .read_to_string(&mut text)
     } else {
-        fs::File::open(file).and_then(|file| file.take(MAX_SECRET_BYTES).read_to_string(&mut text))
+        fs::File::open(file).and_then(|file| file.take(MAX_SECRET_BYTES + 1).read_to_string(&mut text))
     };
-    from.with_context(|| format!("the secret in {} cannot be read", file.display()))?;
+    let bytes = from.with_context(|| format!("the secret in {} cannot be read", file.display()))?;
+    ensure!(
+        bytes as u64 <= MAX_SECRET_BYTES,
+        "the secret in {} has more than {MAX_SECRET_BYTES} bytes",
+        file.display()
+    );
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// 256 bits of the system's random number generator.
-fn random() -> anyhow::Result<[u8; 32]> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| anyhow::anyhow!("the system's random number generator failed: {error}"))?;
-    Ok(bytes)
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum as _;
+
+    use super::*;
+
+    #[test]
+    fn a_hidden_report_of_any_sender_has_no_secret() {
+        let names = Names {
+            header: Some("x-token"),
+            username: "netcore",
+        };
+        for sender in Sender::value_variants() {
+            let scheme = sender.scheme("0123456789abcdef-secret", "0123456789abcdef-verify", &names);
+            let shown = shown(*sender, scheme, &names, false);
+            let report = Report {
+                policy: json!({"accept": [shown.value]}),
+                settings: shown.settings,
+                stored: None,
+                secrets_shown: false,
+                next: Vec::new(),
+            };
+            for output in [report.to_string(), serde_json::to_string(&report).unwrap()] {
+                assert!(!output.contains("0123456789abcdef"), "{sender:?}: {output}");
+                assert!(output.contains(HIDDEN), "{sender:?}: {output}");
+            }
+        }
+    }
 }

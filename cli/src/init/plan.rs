@@ -5,8 +5,8 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-/// Replaces a secret in the output.
-const HIDDEN: &str = "<secret>";
+/// Stands for a secret in the output.
+pub(super) const HIDDEN: &str = "<secret>";
 
 /// A value for a form of the sender.
 #[derive(Debug, Clone, Serialize)]
@@ -15,23 +15,13 @@ pub struct Setting {
     pub field: &'static str,
     /// Its value.
     pub value: String,
-    #[serde(skip)]
-    is_secret: bool,
 }
 
 impl Setting {
-    pub(super) fn open(field: &'static str, value: &str) -> Self {
+    pub(super) fn new(field: &'static str, value: &str) -> Self {
         Self {
             field,
             value: value.to_owned(),
-            is_secret: false,
-        }
-    }
-
-    pub(super) fn secret(field: &'static str, value: &str) -> Self {
-        Self {
-            is_secret: true,
-            ..Self::open(field, value)
         }
     }
 }
@@ -60,37 +50,6 @@ pub struct Report {
     pub secrets_shown: bool,
     /// Commands to run next.
     pub next: Vec<String>,
-}
-
-impl Report {
-    /// The same without secrets.
-    pub(super) fn hidden(mut self) -> Self {
-        hide(&mut self.policy);
-        for setting in &mut self.settings {
-            if setting.is_secret {
-                HIDDEN.clone_into(&mut setting.value);
-            }
-        }
-        self.secrets_shown = false;
-        self
-    }
-}
-
-/// Replaces the values of a scheme's secret fields.
-fn hide(policy: &mut Value) {
-    match policy {
-        Value::Array(elements) => elements.iter_mut().for_each(hide),
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                match name.as_str() {
-                    "secrets" | "values" | "passwords" | "tokens" => *value = vec![HIDDEN].into(),
-                    "verify_token" => *value = HIDDEN.into(),
-                    _ => hide(value),
-                }
-            }
-        }
-        _ => {}
-    }
 }
 
 impl fmt::Display for Report {
@@ -130,39 +89,5 @@ impl fmt::Display for Report {
             writeln!(f, "  {command}")?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::ValueEnum as _;
-    use serde_json::json;
-
-    use super::{
-        super::sender::{Names, Sender},
-        *,
-    };
-
-    #[test]
-    fn a_hidden_report_of_any_sender_has_no_secret() {
-        let names = Names {
-            header: Some("x-token"),
-            username: "netcore",
-        };
-        for sender in Sender::value_variants() {
-            let scheme = sender.scheme("0123456789abcdef-secret", "0123456789abcdef-verify", &names);
-            let report = Report {
-                policy: json!({"accept": [scheme.value]}),
-                settings: scheme.settings,
-                stored: None,
-                secrets_shown: true,
-                next: Vec::new(),
-            };
-            let hidden = report.hidden();
-            for output in [hidden.to_string(), serde_json::to_string(&hidden).unwrap()] {
-                assert!(!output.contains("0123456789abcdef"), "{sender:?}: {output}");
-                assert!(output.contains(HIDDEN), "{sender:?}: {output}");
-            }
-        }
     }
 }

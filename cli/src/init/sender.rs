@@ -37,7 +37,7 @@ pub enum Sender {
     Basic,
     /// Any sender with a bearer token.
     Bearer,
-    /// Any sender that can set only a URL. The secret is then in logs of URLs.
+    /// Any sender that can set only a URL. The secret then appears in logs of URLs.
     Query,
 }
 
@@ -87,8 +87,8 @@ impl Sender {
             Scheme {
                 value: json!({"type": "header", "name": name, "values": [secret]}),
                 settings: vec![
-                    Setting::open("header name", name),
-                    Setting::secret("header value", secret),
+                    Setting::new("header name", name),
+                    Setting::new("header value", secret),
                 ],
             }
         };
@@ -97,16 +97,16 @@ impl Sender {
             Self::Dialog360 | Self::Header => by_header("x-webhook-token"),
             Self::Meta => Scheme {
                 value: json!({"preset": "meta", "secrets": [secret], "verify_token": verify}),
-                settings: vec![Setting::secret("verify token", verify)],
+                settings: vec![Setting::new("verify token", verify)],
             },
             Self::GoogleRbm => preset("google-rbm", secret, Vec::new()),
             Self::Dialog360Partner => preset("360dialog", secret, Vec::new()),
             Self::Svix => preset("svix", secret, Vec::new()),
-            Self::Sinch => preset("sinch", secret, vec![Setting::secret("webhook secret", secret)]),
-            Self::PaytmPi => preset("paytm-pi", secret, vec![Setting::secret("bearer token", secret)]),
+            Self::Sinch => preset("sinch", secret, vec![Setting::new("webhook secret", secret)]),
+            Self::PaytmPi => preset("paytm-pi", secret, vec![Setting::new("bearer token", secret)]),
             Self::StandardWebhooks => Scheme {
                 value: json!({"type": "standard-webhooks", "secrets": [secret]}),
-                settings: vec![Setting::secret("signing secret", secret)],
+                settings: vec![Setting::new("signing secret", secret)],
             },
             Self::Hmac => {
                 let name = header("x-webhook-signature");
@@ -116,26 +116,26 @@ impl Sender {
                         "prefix": "sha256=", "secrets": [secret],
                     }),
                     settings: vec![
-                        Setting::open("signature header", name),
-                        Setting::open("signature", "sha256=<HMAC-SHA256 of the body, hexadecimal>"),
-                        Setting::secret("HMAC secret", secret),
+                        Setting::new("signature header", name),
+                        Setting::new("signature", "sha256=<HMAC-SHA256 of the body, hexadecimal>"),
+                        Setting::new("HMAC secret", secret),
                     ],
                 }
             }
             Self::Basic => Scheme {
                 value: json!({"type": "basic", "username": names.username, "passwords": [secret]}),
                 settings: vec![
-                    Setting::open("user name", names.username),
-                    Setting::secret("password", secret),
+                    Setting::new("user name", names.username),
+                    Setting::new("password", secret),
                 ],
             },
             Self::Bearer => Scheme {
                 value: json!({"type": "bearer", "tokens": [secret]}),
-                settings: vec![Setting::secret("bearer token", secret)],
+                settings: vec![Setting::new("bearer token", secret)],
             },
             Self::Query => Scheme {
                 value: json!({"type": "query", "name": "token", "values": [secret]}),
-                settings: vec![Setting::secret("end of the URL", &format!("?token={secret}"))],
+                settings: vec![Setting::new("end of the URL", &format!("?token={secret}"))],
             },
         }
     }

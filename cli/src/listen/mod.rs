@@ -217,26 +217,25 @@ impl Listener<'_> {
         {
             return Ok(());
         }
-        let mut line = if self.options.json {
-            serde_json::to_string(&event.fields)?
-        } else {
-            event.line()
+        let outcome = match &self.program {
+            Some(program) => Some(program.post(&event.id, &event.fields).await?),
+            None => None,
         };
-        if let Some(program) = &self.program {
-            let outcome = program.post(&event.id, &event.fields).await?;
-            if outcome.is_accepted() {
-                self.summary.accepted += 1;
-            } else {
-                self.summary.refused += 1;
-            }
-            if !self.options.json {
-                line = match outcome {
-                    Outcome::Answered(status) => format!("{line}  → {status}"),
-                    Outcome::Silent => format!("{line}  → no answer"),
-                };
-            }
+        match &outcome {
+            Some(outcome) if outcome.is_accepted() => self.summary.accepted += 1,
+            Some(_) => self.summary.refused += 1,
+            None => {}
         }
-        stdout::print_line(line)?;
+        if self.options.json {
+            stdout::print_json_line(&event.fields)?;
+        } else {
+            let outcome = match outcome {
+                Some(Outcome::Answered(status)) => format!("  → {status}"),
+                Some(Outcome::Silent) => "  → no answer".to_owned(),
+                None => String::new(),
+            };
+            stdout::print_line(event.line() + &outcome)?;
+        }
         self.summary.events += 1;
         self.summary.last = Some(event.stored_at);
         Ok(())

@@ -276,9 +276,7 @@ impl Local {
 
 /// A random text in the format of an access key id.
 fn random() -> anyhow::Result<String> {
-    let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| anyhow::anyhow!("the system's random number generator failed: {error}"))?;
+    let bytes = private::random::<16>()?;
     Ok(format!("LOCAL{}", hex::encode_upper(bytes)))
 }
 

@@ -22,7 +22,7 @@ use webhook_ingest::{
 };
 
 use super::{
-    left_out::{LeftOut, Reason},
+    not_copied::{NotCopied, Reason},
     pace::{Pace, Persistent, Tries},
     people::{Erased, FoundPeople, People},
     report::Counts,
@@ -43,7 +43,7 @@ pub(super) struct Copier {
     /// The table that is written to.
     pub(super) target: Persistent,
     pub(super) pace: Pace,
-    pub(super) left_out: LeftOut,
+    pub(super) not_copied: NotCopied,
     pub(super) bar: ProgressBar,
 }
 
@@ -129,7 +129,7 @@ impl Copier {
                     Put::Exists { is_same } => self.exists(item, is_same, &mut counts)?,
                     Put::Refused(why) => {
                         *counts.refused.entry(why.to_string()).or_default() += 1;
-                        self.left_out.write(item, Reason::Refused(why))?;
+                        self.not_copied.write(item, Reason::Refused(why))?;
                     }
                 }
             }
@@ -217,7 +217,7 @@ impl Copier {
         counts.already_there += 1;
         if !is_same {
             counts.different += 1;
-            self.left_out.write(item, Reason::Different)?;
+            self.not_copied.write(item, Reason::Different)?;
         }
         Ok(())
     }

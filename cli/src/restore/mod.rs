@@ -6,7 +6,7 @@
 //! lookups are in another table; a rebuild derives them from the events.
 
 mod copy;
-mod left_out;
+mod not_copied;
 mod pace;
 mod people;
 mod report;
@@ -22,24 +22,18 @@ use aws_sdk_dynamodb::{
     types::{KeySchemaElement, TableDescription},
 };
 use clap::Args;
-use projector::{
-    rebuild::{Scope, rebuild_for},
-    rollups::Rollups,
-};
-use webhook_ingest::{
-    events_table::item::{MESSAGE_ID, STATUS_KEY},
-    operations::config::{Reader, environment},
-};
+use webhook_ingest::events_table::item::{MESSAGE_ID, STATUS_KEY};
 
 pub use self::report::{Counters, Report};
 use self::{
     copy::Copier,
-    left_out::LeftOut,
+    not_copied::NotCopied,
     pace::{Pace, Persistent},
     people::Erased,
     state::{Job, State},
 };
 use crate::{
+    counting::Counting,
     progress,
     target::{Needs, Target},
 };
@@ -53,7 +47,7 @@ pub struct Options {
     /// Table to write to; default: the stack's events table. The counters are counted again only for that table.
     #[arg(long, value_name = "TABLE")]
     pub to: Option<String>,
-    /// Maximum of the table's write units a second. An event takes one for each KB. Each index takes about as many,
+    /// Maximum of the table's write units per second. An event takes one for each KB. Each index takes about as many,
     /// and the receivers need their share.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub write_units: u32,
@@ -61,7 +55,7 @@ pub struct Options {
     /// erasure are left out. The data folder must contain erasure-key.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
-    /// File with people whose events are left out, one a line, in the spellings of `erase --recipient`.
+    /// File with people whose events are left out, one per line, in the spellings of `erase --recipient`.
     #[arg(long, value_name = "FILE")]
     pub except_people: Option<PathBuf>,
     /// Confirm that nobody was erased since the restored state, if there is no record.
@@ -105,6 +99,11 @@ pub async fn run(options: &Options, data: &Path) -> anyhow::Result<Report> {
     );
     let source = described(&target.aws.dynamodb, &options.from).await?;
     described(&target.aws.dynamodb, &to).await?;
+    let counting = if to == target.storage.events_table {
+        Some(Counting::prepare(&target)?)
+    } else {
+        None
+    };
     let erased = Erased::read(options, data)?;
     let job = Job {
         from: options.from.clone(),
@@ -117,7 +116,7 @@ pub async fn run(options: &Options, data: &Path) -> anyhow::Result<Report> {
         source: Persistent::new(client.clone(), options.from.clone()),
         target: Persistent::new(client, to.clone()),
         pace: Pace::new(options.write_units),
-        left_out: LeftOut::new(data),
+        not_copied: NotCopied::open(data, state.is_resumed)?,
         bar,
     };
     if !state.is_copied() {
@@ -125,14 +124,19 @@ pub async fn run(options: &Options, data: &Path) -> anyhow::Result<Report> {
         copier.copy(&people, &state).await?;
     }
     copier.bar.finish_and_clear();
-    let counters = if to == target.storage.events_table {
-        count_again(&target, &state).await.context(
-            "the events are copied, but they could not be counted; run the same command again to count them",
-        )?
-    } else {
-        Counters::OtherTable
+    let counters = match (counting, state.copied()) {
+        (None, _) => Counters::OtherTable,
+        (Some(_), None) => Counters::Unchanged,
+        (Some(counting), arrivals) => {
+            let rebuilt = counting.run(arrivals).await.context(
+                "the events are copied, but they could not be counted; run the same command again to count them",
+            )?;
+            Counters::Rebuilt {
+                events: rebuilt.events,
+            }
+        }
     };
-    let report = Report::new(&state, counters, erased.source(), copier.left_out.written());
+    let report = Report::new(&state, counters, erased.source(), copier.not_copied.written());
     state.remove()?;
     Ok(report)
 }
@@ -152,31 +156,8 @@ async fn described(client: &Client, table: &str) -> anyhow::Result<TableDescript
         .collect();
     ensure!(
         keys == [MESSAGE_ID, STATUS_KEY],
-        "{table} is no events table: its keys are {}, not {MESSAGE_ID} and {STATUS_KEY}",
+        "{table} is not an events table: its keys are {}, not {MESSAGE_ID} and {STATUS_KEY}",
         keys.join(" and ")
     );
     Ok(described)
-}
-
-/// Counts the whole table again if events were written. The stream may bring the copied events at any time after
-/// this; the rebuild marks them, so that `projector` does not count them once more.
-async fn count_again(target: &Target, state: &State) -> anyhow::Result<Counters> {
-    let Some(copied) = state.copied() else {
-        return Ok(Counters::Unchanged);
-    };
-    let mut reader = Reader::new(environment);
-    let search_index = reader.search_index();
-    let scope = Scope {
-        search_index: reader.finish(search_index)?,
-        copied: Some(copied),
-    };
-    let rollups = Rollups::new(target.aws.dynamodb.clone(), target.rollups_table.clone());
-    let bar = progress::bar(None, "counting: {human_pos} events read");
-    let counted = |events| bar.set_position(events);
-    let rebuilt = rebuild_for(&rollups, &target.storage.events_table, scope, counted).await;
-    bar.finish_and_clear();
-    let rebuilt = rebuilt?;
-    Ok(Counters::Rebuilt {
-        events: rebuilt.events,
-    })
 }

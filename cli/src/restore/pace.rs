@@ -100,12 +100,12 @@ impl Persistent {
         }
     }
 
-    /// The calls, and parts of calls, that were throttled since the last question.
+    /// The calls, and parts of calls, that were throttled since the last call of this function.
     pub(super) fn take_throttled(&self) -> u64 {
         self.throttled.swap(0, Ordering::Relaxed)
     }
 
-    /// The calls that were not answered, or failed in the service, since the last question.
+    /// The calls that were not answered, or failed in the service, since the last call of this function.
     pub(super) fn take_unanswered(&self) -> u64 {
         self.unanswered.swap(0, Ordering::Relaxed)
     }
@@ -165,7 +165,7 @@ impl Persistent {
             return Ok(());
         }
         Err(anyhow!(
-            "the table {} accepted a call not within {} minutes ({why}); run the same command again to continue, if it is throttled with a lower --write-units",
+            "the table {} did not accept a call within {} minutes ({why}); run the same command again to continue, with a lower --write-units if it is throttled",
             self.table,
             PATIENCE.as_secs() / 60
         ))

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use webhook_ingest::{
     event::EpochMillis,
     events_table::item::{Item, MESSAGE_ID, RECEIVED_AT, RECIPIENT, number_at, text_at},
@@ -51,9 +51,17 @@ impl Erased {
         if let Some(file) = &options.except_people {
             let text =
                 fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
-            for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-                let person = Person::new(&[line.to_owned()])
-                    .map_err(|_| anyhow::anyhow!("{}: a line is no id of a person", file.display()))?;
+            for (line, number) in text.lines().map(str::trim).zip(1..) {
+                if line.is_empty() {
+                    continue;
+                }
+                // The error of the id would quote it.
+                let person = Person::new(&[line.to_owned()]).map_err(|_| {
+                    anyhow!(
+                        "{}, line {number}: not a phone number or another id of a person",
+                        file.display()
+                    )
+                })?;
                 erased.listed.extend(person.all_ids());
             }
             ensure!(

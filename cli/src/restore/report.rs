@@ -142,7 +142,11 @@ impl fmt::Display for Report {
             writeln!(f, "refused     {count}: {why}")?;
         }
         if let Some(file) = &self.not_copied {
-            writeln!(f, "            their keys are in {}", file.display())?;
+            writeln!(
+                f,
+                "not copied  the keys of different and refused items are in {}",
+                file.display()
+            )?;
         }
         writeln!(
             f,

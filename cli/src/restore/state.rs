@@ -83,7 +83,7 @@ impl State {
             Some(content) => {
                 ensure!(
                     content.job == job && content.segments.len() == usize::from(SEGMENTS),
-                    "{} is of an interrupted restore from {} to {}: finish it first, or delete the file",
+                    "{} belongs to an interrupted restore from {} to {}: finish it first, or delete the file",
                     file.display(),
                     content.job.from,
                     content.job.to
@@ -184,7 +184,7 @@ fn read(file: &Path) -> anyhow::Result<Content> {
         .with_context(|| format!("{} is damaged; delete it to begin again", file.display()))?;
     ensure!(
         content.version == VERSION,
-        "{} is of another version of this command; delete it to begin again",
+        "{} was written by another version of this command; delete it to begin again",
         file.display()
     );
     Ok(content)

@@ -45,7 +45,7 @@ pub use summary::Summary;
 pub use traffic::{Expected, Post};
 
 use crate::{
-    progress,
+    private, progress,
     serve::POLICY,
     target::{Needs, Target},
 };
@@ -228,9 +228,7 @@ async fn policy(
 
 fn random_seed() -> anyhow::Result<u64> {
     // Short, so that a person can type it.
-    getrandom::u64()
-        .map(|n| n % 1_000_000)
-        .map_err(|e| anyhow::anyhow!("the system's random number generator failed: {e}"))
+    Ok(u64::from_le_bytes(private::random()?) % 1_000_000)
 }
 
 /// A progress bar; visible only on a terminal.

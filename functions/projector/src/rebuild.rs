@@ -85,12 +85,12 @@ pub async fn rebuild(
     events_table: &str,
     progress: impl Fn(u64),
 ) -> anyhow::Result<Rebuilt> {
-    rebuild_for(rollups, events_table, Scope::default(), progress).await
+    rebuild_for(rollups, events_table, Extras::default(), progress).await
 }
 
-/// What a rebuild does beside counting.
+/// What a rebuild does besides counting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scope {
+pub struct Extras {
     /// Whether it writes the lookups of the search.
     pub search_index: bool,
     /// Arrival times (epoch milliseconds) between which events were copied into the table less than a day ago. The
@@ -98,7 +98,7 @@ pub struct Scope {
     pub copied: Option<RangeInclusive<EpochMillis>>,
 }
 
-impl Default for Scope {
+impl Default for Extras {
     /// With the lookups, and without copied events.
     fn default() -> Self {
         Self {
@@ -108,20 +108,20 @@ impl Default for Scope {
     }
 }
 
-/// The same with a [`Scope`].
+/// The same with a [`Extras`].
 ///
 /// # Errors
 /// As above.
 pub async fn rebuild_for(
     rollups: &Rollups,
     events_table: &str,
-    scope: Scope,
+    extras: Extras,
     progress: impl Fn(u64),
 ) -> anyhow::Result<Rebuilt> {
     let (client, table) = rollups.parts();
     let lease = Lease::take(client, table).await?;
     let recounted = tokio::select! {
-        recounted = recount(rollups, events_table, lease.generation(), scope, progress) => recounted,
+        recounted = recount(rollups, events_table, lease.generation(), extras, progress) => recounted,
         lost = lease.keep() => Err(lost),
     };
     let mut rebuilt = match recounted {
@@ -140,7 +140,7 @@ async fn recount(
     rollups: &Rollups,
     events_table: &str,
     generation: &str,
-    scope: Scope,
+    extras: Extras,
     progress: impl Fn(u64),
 ) -> anyhow::Result<Rebuilt> {
     let (client, _) = rollups.parts();
@@ -152,9 +152,9 @@ async fn recount(
         readers.spawn(async move { read(&client, &table, segment, &sender).await });
     }
     drop(sender);
-    let mut sum = Sum::new(rollups, generation, scope.copied);
+    let mut sum = Sum::new(rollups, generation, extras.copied);
     let mut links = LinkWriter::new(client.clone(), rollups.parts().1.to_owned());
-    if !scope.search_index {
+    if !extras.search_index {
         links = links.without_search_index();
     }
     while let Some(Page {
@@ -280,7 +280,7 @@ async fn read(client: &Client, table: &str, segment: i32, pages: &mpsc::Sender<P
 struct Sum<'r> {
     rollups: &'r Rollups,
     generation: &'r str,
-    /// See [`Scope::copied`].
+    /// See [`Extras::copied`].
     copied: Option<RangeInclusive<EpochMillis>>,
     /// Indices in `counts`.
     subjects: HashMap<Subject, usize>,

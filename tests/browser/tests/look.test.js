@@ -27,6 +27,8 @@ const VIEWS = [
     await unfold(page);
   }],
   ["insight", "#/overview?from=2026-01-05&to=2026-01-06", async (page) => {
+    // The figures of the view before are shown until these arrive.
+    await figuresShown(page);
     await page.locator(".reach").waitFor();
     await page.locator(".heat").waitFor({ state: "attached" });
     await unfold(page);

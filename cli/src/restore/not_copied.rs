@@ -2,7 +2,7 @@
 //! and those that it refused. An operator compares them.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::Write as _,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -32,17 +32,25 @@ pub(super) enum Reason {
 }
 
 /// The file. Created with its first line.
-pub(super) struct LeftOut {
+pub(super) struct NotCopied {
     path: PathBuf,
     lines: Mutex<(Option<File>, usize)>,
 }
 
-impl LeftOut {
-    pub(super) fn new(data: &Path) -> Self {
-        Self {
-            path: data.join(FILE),
-            lines: Mutex::new((None, 0)),
+impl NotCopied {
+    /// Removes the file of an earlier restore, unless this one continues it.
+    ///
+    /// # Errors
+    /// If the file cannot be removed.
+    pub(super) fn open(data: &Path, is_resumed: bool) -> anyhow::Result<Self> {
+        let path = data.join(FILE);
+        if !is_resumed && path.exists() {
+            fs::remove_file(&path).with_context(|| format!("{} cannot be removed", path.display()))?;
         }
+        Ok(Self {
+            path,
+            lines: Mutex::new((None, 0)),
+        })
     }
 
     /// Appends the key of an item, unless the run has written [`MAX_LINES`].
@@ -73,9 +81,8 @@ impl LeftOut {
         Ok(())
     }
 
-    /// The file, if this run wrote it.
+    /// The file, if this run or the one that it continues wrote it.
     pub(super) fn written(&self) -> Option<PathBuf> {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.0.is_some().then(|| self.path.clone())
+        self.path.exists().then(|| self.path.clone())
     }
 }
