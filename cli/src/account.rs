@@ -14,7 +14,7 @@ const TIMEOUTS: Timeouts = Timeouts {
     attempt: Duration::from_secs(5),
     attempts: 2,
 };
-/// Error codes of a caller without the right. The protocols of the services have different ones.
+/// Error codes of a caller without the permission. The protocols of the services have different ones.
 const FORBIDDEN: [&str; 5] = [
     "AccessDenied",
     "AccessDeniedException",
@@ -52,7 +52,7 @@ impl Failed {
         }
     }
 
-    /// Whether the caller lacks the right.
+    /// Whether the caller lacks the permission.
     pub(crate) fn is_forbidden(&self) -> bool {
         FORBIDDEN.contains(&self.code.as_str())
     }
@@ -61,7 +61,7 @@ impl Failed {
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_forbidden() {
-            write!(f, "right {} is missing", self.action)
+            write!(f, "permission {} is missing", self.action)
         } else {
             write!(f, "{} failed: {}", self.action, self.code)
         }
@@ -169,9 +169,9 @@ mod tests {
         };
         assert_eq!(
             failed("AccessDeniedException"),
-            "right ssm:GetParameter is missing"
+            "permission ssm:GetParameter is missing"
         );
-        assert_eq!(failed("AccessDenied"), "right ssm:GetParameter is missing");
+        assert_eq!(failed("AccessDenied"), "permission ssm:GetParameter is missing");
         assert_eq!(failed("no connection"), "ssm:GetParameter failed: no connection");
     }
 }

@@ -148,6 +148,7 @@ async fn answer(
             (Some(answer), _) => answer(&request),
             (None, "PutParameter") => put(&mut services, &request),
             (None, "GetParameter") => get(&services, &request),
+            (None, "DescribeParameters") => describe(&services, &request),
             (None, _) => Reply::Error("UnknownOperationException"),
         }
     };
@@ -209,6 +210,20 @@ fn get(services: &Services, request: &Value) -> Reply {
         "Name": name, "Type": parameter.kind, "Value": value, "Version": parameter.version,
         "LastModifiedDate": 1_795_219_200.5, "DataType": "text",
     }}))
+}
+
+fn describe(services: &Services, request: &Value) -> Reply {
+    let filter = &request["ParameterFilters"][0];
+    assert_eq!(
+        (&filter["Key"], &filter["Option"]),
+        (&json!("Name"), &json!("Equals"))
+    );
+    let name = filter["Values"][0].as_str().unwrap();
+    let found = services.parameters.get(name).map(|parameter| {
+        json!({"Name": name, "Type": parameter.kind, "KeyId": parameter.key.as_deref().unwrap_or("alias/aws/ssm")})
+    });
+    let found: Vec<Value> = found.into_iter().collect();
+    Reply::Output(json!({ "Parameters": found }))
 }
 
 fn success(protocol: Protocol, operation: &str, output: &Value) -> Response {

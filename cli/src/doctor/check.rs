@@ -16,7 +16,7 @@ pub enum Outcome {
     Warning,
     /// Does not work.
     Failed,
-    /// Unknown: a right is missing, or nothing answered.
+    /// Unknown: a permission is missing, or nothing answered.
     NotChecked,
 }
 

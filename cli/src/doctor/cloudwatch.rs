@@ -33,7 +33,7 @@ pub(super) struct CloudWatch<'c> {
 }
 
 impl CloudWatch<'_> {
-    /// The output of an operation. `action` is the right that the caller needs.
+    /// The output of an operation. `action` is the permission that the caller needs.
     pub(super) async fn call(
         &self,
         operation: &str,

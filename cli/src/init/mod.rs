@@ -59,7 +59,7 @@ pub struct Options {
     /// Region; default: the one of the environment.
     #[arg(long)]
     pub region: Option<String>,
-    /// KMS key of the SSM parameter; default: the AWS managed key.
+    /// KMS key of the SSM parameter. The default is the key that it has, or for a new one the AWS managed key.
     #[arg(long, value_name = "ARN", requires = "ssm")]
     pub kms_key: Option<String>,
     /// Add the scheme to the policy in SSM. Its other secrets stay valid.

@@ -5,7 +5,7 @@ use aws_config::SdkConfig;
 use aws_sdk_ssm::{
     Client,
     error::ProvideErrorMetadata as _,
-    types::{Parameter, ParameterType},
+    types::{Parameter, ParameterStringFilter, ParameterType},
 };
 use serde_json::Value;
 use webhook_ingest::{auth::Policy, event::time};
@@ -28,7 +28,8 @@ pub(super) enum Existing {
     Add,
 }
 
-/// Stores `{"accept":[scheme]}`, or adds the scheme to the stored policy.
+/// Stores `{"accept":[scheme]}`, or adds the scheme to the stored policy. Without `key`, an existing parameter keeps its
+/// KMS key, and a new one has the AWS managed key.
 ///
 /// # Errors
 /// If the parameter exists and must be kept, or SSM refuses a call. No error contains a secret.
@@ -60,13 +61,20 @@ pub(super) async fn store(
         "the policy has {} bytes, and a standard parameter of SSM at most {MAX_VALUE_BYTES}; remove old secrets from {name}",
         text.len()
     );
+    let key = match (key, existing) {
+        (Some(key), _) => Some(key.to_owned()),
+        (None, Existing::Keep) => None,
+        (None, _) => key_of(&client, name).await.with_context(|| {
+            format!("the KMS key of {name} is unknown; pass it with --kms-key (alias/aws/ssm is the AWS managed key)")
+        })?,
+    };
     let put = client
         .put_parameter()
         .name(name)
         .r#type(ParameterType::SecureString)
         .value(text)
         .overwrite(existing != Existing::Keep)
-        .set_key_id(key.map(str::to_owned));
+        .set_key_id(key);
     match put.send().await {
         Ok(answer) => Ok(Stored {
             parameter: name.to_owned(),
@@ -82,6 +90,28 @@ pub(super) async fn store(
         Err(error) => Err(Failed::new("ssm:PutParameter", &error))
             .with_context(|| format!("the policy was not stored in {name} ({})", region_of(config))),
     }
+}
+
+/// The KMS key of a parameter. Without a key, `PutParameter` would encrypt the new value with the AWS managed key.
+async fn key_of(client: &Client, name: &str) -> anyhow::Result<Option<String>> {
+    let filter = ParameterStringFilter::builder()
+        .key("Name")
+        .option("Equals")
+        .values(name)
+        .build()?;
+    let mut pages = client
+        .describe_parameters()
+        .parameter_filters(filter)
+        .into_paginator()
+        .send();
+    // A page can be empty although a later one is not.
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| Failed::new("ssm:DescribeParameters", &error))?;
+        if let Some(parameter) = page.parameters().first() {
+            return Ok(parameter.key_id.clone());
+        }
+    }
+    Ok(None)
 }
 
 /// The parameter with its value; `None` if it does not exist.

@@ -242,7 +242,7 @@ impl Listener<'_> {
     }
 }
 
-/// Gives up if a right is missing, or after many rounds in which a shard could not be read.
+/// Gives up if a permission is missing, or after many rounds in which a shard could not be read.
 fn tolerate(failures: u32, error: anyhow::Error) -> anyhow::Result<()> {
     let is_forbidden = error.downcast_ref::<Failed>().is_some_and(Failed::is_forbidden);
     if is_forbidden || failures >= MAX_FAILURES {

@@ -3,20 +3,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{bail, ensure};
 use aws_sdk_dynamodbstreams::{
     Client,
-    error::ProvideErrorMetadata as _,
+    error::{ProvideErrorMetadata as _, SdkError},
+    operation::get_shard_iterator::GetShardIteratorError,
     types::{Record, Shard, ShardIteratorType},
 };
+use jiff::Timestamp;
 
 use crate::account::Failed;
 
-/// Most shards of a stream. A table has one for each of its partitions and about four hours of the last day.
+/// Maximum number of shards of a stream. A table has one for each of its partitions and about four hours of the last day.
 const MAX_SHARDS: usize = 10_000;
 /// Records of a page: the most that one call returns.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_GetRecords.html>
 const PAGE: i32 = 1000;
+
+/// The clocks of this machine and of DynamoDB may differ by this many seconds.
+const CLOCK_SKEW: i64 = 60;
 
 /// Where reading starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,18 +32,24 @@ pub(super) enum Start {
     Oldest,
 }
 
+/// Error code of a position whose records were removed from the stream, a day after they were written.
+const TRIMMED: &str = "TrimmedDataAccessException";
+
 /// The position in a shard.
 struct Position {
     iterator: String,
     /// Sequence number of the last record that was read.
     last: Option<String>,
-    start: ShardIteratorType,
+    /// Records written before this time (epoch seconds) are not returned.
+    not_before: i64,
 }
 
 /// The shards of a stream that are being read.
 pub(super) struct Stream {
     client: Client,
     arn: String,
+    /// When reading with [`Start::Now`] began, epoch seconds.
+    began: i64,
     open: BTreeMap<String, Position>,
     /// Shards that are read to their end, or that ended before the start.
     ended: BTreeSet<String>,
@@ -53,6 +64,10 @@ impl Stream {
         let mut stream = Self {
             client,
             arn,
+            began: match start {
+                Start::Now => Timestamp::now().as_second(),
+                Start::Oldest => i64::MIN,
+            },
             open: BTreeMap::new(),
             ended: BTreeSet::new(),
             has_orphans: false,
@@ -97,30 +112,21 @@ impl Stream {
             .limit(PAGE);
         let page = match request.send().await {
             Ok(page) => page,
-            Err(error) => match error.code() {
-                // An iterator is valid for 15 minutes.
-                Some("ExpiredIteratorException") => {
-                    let (last, start) = (position.last.clone(), position.start.clone());
-                    let iterator = self.iterator(shard, last, start).await?;
-                    if let Some(position) = self.open.get_mut(shard) {
-                        position.iterator = iterator;
+            Err(error) => {
+                let after = match error.code() {
+                    // An iterator is valid for 15 minutes.
+                    Some("ExpiredIteratorException") => position.last.clone(),
+                    Some(TRIMMED) => {
+                        warn_of_trimmed_records();
+                        None
                     }
-                    return Ok(Vec::new());
-                }
-                Some("TrimmedDataAccessException") => {
-                    tracing::warn!(
-                        "events of more than a day ago are no longer in the stream; they are left out"
-                    );
-                    let iterator = self.iterator(shard, None, ShardIteratorType::TrimHorizon).await?;
-                    if let Some(position) = self.open.get_mut(shard) {
-                        position.iterator = iterator;
-                    }
-                    return Ok(Vec::new());
-                }
-                _ => return Err(Failed::new(ACTION, &error).into()),
-            },
+                    _ => return Err(Failed::new(ACTION, &error).into()),
+                };
+                self.reopen(shard, after).await?;
+                return Ok(Vec::new());
+            }
         };
-        let records = page.records.unwrap_or_default();
+        let mut records = page.records.unwrap_or_default();
         let last = records
             .iter()
             .rev()
@@ -128,6 +134,8 @@ impl Stream {
         if let Some(last) = last {
             position.last = Some(last.to_owned());
         }
+        let not_before = position.not_before;
+        records.retain(|record| written_at(record).is_none_or(|at| at >= not_before));
         if let Some(next) = page.next_shard_iterator {
             position.iterator = next;
         } else {
@@ -172,27 +180,48 @@ impl Stream {
     }
 
     async fn begin(&mut self, shard: &str, start: ShardIteratorType) -> anyhow::Result<()> {
-        let iterator = self.iterator(shard, None, start.clone()).await?;
+        let iterator = self.iterator(shard, start, None).await;
         let position = Position {
-            iterator,
+            iterator: iterator.map_err(not_started)?,
             last: None,
-            start,
+            not_before: i64::MIN,
         };
         self.open.insert(shard.to_owned(), position);
+        Ok(())
+    }
+
+    /// Continues after a record, or else with the oldest one that the stream still has and that is not older than the
+    /// start.
+    async fn reopen(&mut self, shard: &str, after: Option<String>) -> anyhow::Result<()> {
+        let is_known = after.is_some();
+        let kind = if is_known {
+            ShardIteratorType::AfterSequenceNumber
+        } else {
+            ShardIteratorType::TrimHorizon
+        };
+        let iterator = match self.iterator(shard, kind, after).await {
+            Err(error) if is_known && error.code() == Some(TRIMMED) => {
+                warn_of_trimmed_records();
+                self.iterator(shard, ShardIteratorType::TrimHorizon, None).await
+            }
+            iterator => iterator,
+        };
+        let iterator = iterator.map_err(not_started)?;
+        if let Some(position) = self.open.get_mut(shard) {
+            position.iterator = iterator;
+            if !is_known {
+                position.not_before = self.began.saturating_sub(CLOCK_SKEW);
+            }
+        }
         Ok(())
     }
 
     async fn iterator(
         &self,
         shard: &str,
+        kind: ShardIteratorType,
         after: Option<String>,
-        start: ShardIteratorType,
-    ) -> anyhow::Result<String> {
-        let kind = if after.is_some() {
-            ShardIteratorType::AfterSequenceNumber
-        } else {
-            start
-        };
+    ) -> Result<String, SdkError<GetShardIteratorError>> {
         let answer = self
             .client
             .get_shard_iterator()
@@ -201,9 +230,8 @@ impl Stream {
             .shard_iterator_type(kind)
             .set_sequence_number(after)
             .send()
-            .await
-            .map_err(|error| Failed::new("dynamodb:GetShardIterator", &error))?;
-        answer.shard_iterator.context("the stream returned no position")
+            .await?;
+        Ok(answer.shard_iterator.unwrap_or_default())
     }
 
     /// All shards of the stream.
@@ -233,4 +261,17 @@ impl Stream {
             }
         }
     }
+}
+
+fn warn_of_trimmed_records() {
+    tracing::warn!("events of more than a day ago are no longer in the stream; they are left out");
+}
+
+fn not_started(error: SdkError<GetShardIteratorError>) -> Failed {
+    Failed::new("dynamodb:GetShardIterator", &error)
+}
+
+/// Time of the write, epoch seconds.
+fn written_at(record: &Record) -> Option<i64> {
+    Some(record.dynamodb()?.approximate_creation_date_time()?.secs())
 }

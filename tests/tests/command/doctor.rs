@@ -440,14 +440,14 @@ async fn a_missing_right_or_a_silent_service_stops_no_other_check() {
         assert_eq!(check["result"], "not_checked", "{check}");
         check["found"].as_str().unwrap().to_owned()
     };
-    for (name, right) in [
+    for (name, permission) in [
         ("concurrency", "lambda:GetAccountSettings"),
         ("table", "dynamodb:DescribeTable"),
         ("alarm-subscription", "sns:ListSubscriptionsByTopic"),
         ("alarms", "cloudwatch:DescribeAlarms"),
         ("queue-depth", "sqs:GetQueueAttributes"),
     ] {
-        assert_eq!(found(name), format!("right {right} is missing"));
+        assert_eq!(found(name), format!("permission {permission} is missing"));
     }
     assert_eq!(
         found("table-time-to-live"),

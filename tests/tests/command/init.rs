@@ -155,6 +155,30 @@ async fn ssm_keeps_the_secret_off_the_terminal_and_is_never_overwritten_unasked(
         output.contains("WebhookAuthKeyArn=arn:aws:kms:ap-south-1:1:key/2"),
         "{output}"
     );
+
+    // The parameter keeps its key.
+    for (option, version) in [("--add", 4), ("--overwrite", 5)] {
+        workdir
+            .run_with(&["init", "--ssm", NAME, option], &environment)
+            .await
+            .ok();
+        let kept = account.parameter(NAME).unwrap();
+        assert_eq!(
+            (kept.version, kept.key.as_deref()),
+            (version, Some("arn:aws:kms:ap-south-1:1:key/2"))
+        );
+    }
+    account.replies("DescribeParameters", Reply::Error("AccessDeniedException"));
+    let refused = workdir
+        .run_with(&["init", "--ssm", NAME, "--add"], &environment)
+        .await;
+    let error = refused.error();
+    assert!(
+        error.contains("permission ssm:DescribeParameters is missing")
+            && error.contains("pass it with --kms-key"),
+        "{error}"
+    );
+    assert_eq!(account.parameter(NAME).unwrap().version, 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,7 +216,10 @@ async fn a_missing_right_is_named_without_the_services_text() {
         .run_with(&["init", "--ssm", NAME], &account.environment())
         .await
         .error();
-    assert!(error.contains("right ssm:PutParameter is missing"), "{error}");
+    assert!(
+        error.contains("permission ssm:PutParameter is missing"),
+        "{error}"
+    );
     account.replies("PutParameter", Reply::Error("ValidationException"));
     let error = workdir
         .run_with(&["init", "--ssm", NAME], &account.environment())

@@ -24,6 +24,7 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
+use webhook_ingest::event::time;
 
 use super::event;
 
@@ -367,6 +368,57 @@ fn record(id: &str, number: &str) -> Value {
     }})
 }
 
+/// The position in `a` expires before the first record is read, and the last record of `b` is trimmed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_position_loses_no_event_and_shows_none_of_before_the_start() {
+    let workdir = Workdir::new();
+    let account = Account::start().await;
+    account.outputs(
+        "DescribeTable",
+        json!({"Table": {"LatestStreamArn": "arn:aws:dynamodb:ap-south-1:1:table/t/stream/s"}}),
+    );
+    shards(&account, &["a", "b"]);
+    account.answers("GetShardIterator", |request| {
+        let text = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
+        match text("ShardIteratorType").as_str() {
+            "AFTER_SEQUENCE_NUMBER" => Reply::Error("TrimmedDataAccessException"),
+            kind => Reply::Output(json!({"ShardIterator": format!("{}/{kind}", text("ShardId"))})),
+        }
+    });
+    account.answers("GetRecords", |request| {
+        let now = time::now() / 1000;
+        let written = |id: &str, number: &str, at: i64| {
+            let mut record = record(id, number);
+            record["dynamodb"]["ApproximateCreationDateTime"] = json!(at);
+            record
+        };
+        let page = |records: &[Value], next: &str| {
+            Reply::Output(json!({"Records": records, "NextShardIterator": next}))
+        };
+        match request["ShardIterator"].as_str().unwrap() {
+            "a/LATEST" | "b/old" => Reply::Error("ExpiredIteratorException"),
+            "a/TRIM_HORIZON" => page(
+                &[
+                    written("m-old", "100000000000000000001", now - 3600),
+                    written("m-1", "100000000000000000002", now),
+                ],
+                "a/idle",
+            ),
+            "b/LATEST" => page(&[written("m-2", "100000000000000000003", now)], "b/old"),
+            "b/TRIM_HORIZON" => page(&[written("m-3", "100000000000000000004", now)], "b/idle"),
+            idle if idle.ends_with("/idle") => page(&[], idle),
+            other => panic!("an unexpected position: {other}"),
+        }
+    });
+    let environment = [&account.environment()[..], &[("EVENTS_TABLE", "t")]].concat();
+    let mut listen = Listen::start_with(&workdir, &["--json"], &environment).await;
+    let mut shown = listen.shown(3).await;
+    shown.sort();
+    assert_eq!(shown, ["m-1", "m-2", "m-3"]);
+    let (_, summary) = listen.interrupt().await;
+    assert!(summary.contains("3 events; continue with"), "{summary}");
+}
+
 /// `a.1` splits while the command reads it; the position in `a.1.2` expires, and a call is throttled.
 #[tokio::test(flavor = "multi_thread")]
 async fn children_of_a_shard_are_read_from_their_beginning_and_no_position_is_lost() {
@@ -426,5 +478,8 @@ async fn children_of_a_shard_are_read_from_their_beginning_and_no_position_is_lo
 
     account.replies("GetRecords", Reply::Error("AccessDeniedException"));
     let error = workdir.run_with(&["listen"], &environment).await.error();
-    assert!(error.contains("right dynamodb:GetRecords is missing"), "{error}");
+    assert!(
+        error.contains("permission dynamodb:GetRecords is missing"),
+        "{error}"
+    );
 }
