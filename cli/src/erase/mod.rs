@@ -26,7 +26,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use webhook_ingest::{links, operations::config::environment};
 
-pub(crate) use self::person::{identities, is_shared};
+pub(crate) use self::person::{AnyOf, identities, is_shared};
 use self::queue_messages::Queue;
 pub use self::{
     counters::{Counters, Link},

@@ -9,7 +9,7 @@ use webhook_ingest::{
     event::{Attribute, person},
     events_table::item::{DAY_SHARD, EVENT_TIME, EXPIRES_AT, Item, MESSAGE_ID, RECEIVED_AT, RECIPIENT},
     personal,
-    phone::{Number, redact},
+    phone::{Number, Numbers, redact},
 };
 
 /// A shorter message id matches only if it is the whole text.
@@ -222,25 +222,7 @@ impl Person {
         if text(MESSAGE_ID).is_some_and(|id| self.ids.contains(id) || self.has_id_in(id)) {
             return Some(MatchReason::Message);
         }
-        item.iter()
-            .filter(|(name, _)| !TIMES.contains(&name.as_str()))
-            .any(|(name, value)| self.is_named_in(name) || self.is_mentioned(value))
-            .then_some(MatchReason::Mention)
-    }
-
-    fn is_mentioned(&self, value: &AttributeValue) -> bool {
-        let names = |text: &String| self.is_named_in(text);
-        match value {
-            AttributeValue::S(text) | AttributeValue::N(text) => names(text),
-            AttributeValue::Ss(list) | AttributeValue::Ns(list) => list.iter().any(names),
-            AttributeValue::B(bytes) => self.is_named_in_bytes(bytes.as_ref()),
-            AttributeValue::Bs(list) => list.iter().any(|bytes| self.is_named_in_bytes(bytes.as_ref())),
-            AttributeValue::L(list) => list.iter().any(|value| self.is_mentioned(value)),
-            AttributeValue::M(fields) => fields
-                .iter()
-                .any(|(name, value)| names(name) || self.is_mentioned(value)),
-            _ => false,
-        }
+        any_text(item, &|text| self.is_named_in(text)).then_some(MatchReason::Mention)
     }
 
     /// Whether a text contains a number or another id of the person in any spelling, or the id of a message to or
@@ -269,6 +251,73 @@ impl Person {
         }
         let text = personal::plain(text);
         self.others.iter().any(|id| id.is_in(&text))
+    }
+}
+
+/// Finds out quickly whether an item may belong to one of many people. The time depends on the item, not on how many
+/// they are.
+pub(crate) struct AnyOf {
+    numbers: Numbers,
+    /// Other ids without their kinds, and message ids, in any letter case.
+    words: AhoCorasick,
+    /// Whether an id has letters that are not ASCII, whose case `words` does not ignore.
+    has_other_letters: bool,
+}
+
+impl AnyOf {
+    /// # Errors
+    /// If the ids are too many to search for together: some hundred million bytes.
+    pub(crate) fn new<'p>(people: impl Iterator<Item = &'p Person> + Clone) -> anyhow::Result<Self> {
+        let words = people.clone().flat_map(|person| {
+            let others = person.others.iter().map(|OtherId(id)| person::bare(id));
+            others.chain(person.ids.iter().map(String::as_str))
+        });
+        let words: BTreeSet<&str> = words.collect();
+        Ok(Self {
+            numbers: people.flat_map(|person| person.numbers.iter().cloned()).collect(),
+            has_other_letters: !words.iter().all(|word| word.is_ascii()),
+            words: AhoCorasick::builder()
+                .ascii_case_insensitive(true)
+                .build(words)
+                .context("the people have too many messages")?,
+        })
+    }
+
+    /// False only if [`Person::match_reason`] is `None` for each of them.
+    pub(crate) fn may_match(&self, item: &Item) -> bool {
+        any_text(item, &|text| self.is_in(text))
+    }
+
+    fn is_in(&self, text: &str) -> bool {
+        if self.numbers.are_in(text) || self.words.is_match(text) {
+            return true;
+        }
+        let plain = personal::plain(text);
+        self.words.is_match(plain.as_ref())
+            || (self.has_other_letters && self.words.is_match(&plain.to_lowercase()))
+    }
+}
+
+/// Whether `found` accepts the name or a text of an attribute, at any depth. Times are left out.
+fn any_text(item: &Item, found: &impl Fn(&str) -> bool) -> bool {
+    item.iter()
+        .filter(|(name, _)| !TIMES.contains(&name.as_str()))
+        .any(|(name, value)| found(name) || any_text_in(value, found))
+}
+
+/// The same for a value. Bytes that are not UTF-8 act as separators.
+fn any_text_in(value: &AttributeValue, found: &impl Fn(&str) -> bool) -> bool {
+    let in_bytes = |bytes: &[u8]| found(&String::from_utf8_lossy(bytes));
+    match value {
+        AttributeValue::S(text) | AttributeValue::N(text) => found(text),
+        AttributeValue::Ss(list) | AttributeValue::Ns(list) => list.iter().any(|text| found(text)),
+        AttributeValue::B(bytes) => in_bytes(bytes.as_ref()),
+        AttributeValue::Bs(list) => list.iter().any(|bytes| in_bytes(bytes.as_ref())),
+        AttributeValue::L(list) => list.iter().any(|value| any_text_in(value, found)),
+        AttributeValue::M(fields) => fields
+            .iter()
+            .any(|(name, value)| found(name) || any_text_in(value, found)),
+        _ => false,
     }
 }
 
@@ -385,6 +434,52 @@ mod tests {
         assert!(person.is_named_in("try-1"));
         assert!(!person.is_named_in("7d3f0c6e-2b519"));
         assert!(!person.is_named_in("retry-1 again"));
+    }
+
+    #[test]
+    fn a_quick_check_misses_nobody() {
+        let mut people: Vec<Person> = [
+            "+91 98123 45678",
+            "whatsapp:IN.13491208",
+            "Äda@b.example",
+            "2026112100",
+        ]
+        .map(person)
+        .into();
+        people[0]
+            .add_ids(["7d3f0c6e-2b51".to_owned(), "try-1".to_owned()])
+            .unwrap();
+        let any = AnyOf::new(people.iter()).unwrap();
+        for named in [
+            "call 0091/98123-45678",
+            "from \"IN%2E13491208\"",
+            "<ÄDA&#64;b.example>",
+            "äda@b.example",
+            "{\"msgId\":\"7d3f0c6e-2b51\"}",
+            "try-1",
+            "+20 261-12100",
+        ] {
+            let item = Item::from([(
+                "extra".to_owned(),
+                AttributeValue::L(vec![AttributeValue::M(Item::from([(
+                    named.to_owned(),
+                    AttributeValue::Null(true),
+                )]))]),
+            )]);
+            assert!(
+                people.iter().any(|person| person.match_reason(&item).is_some()),
+                "{named}"
+            );
+            assert!(any.may_match(&item), "{named}");
+        }
+        let other = Item::from([
+            (
+                "remarks".to_owned(),
+                AttributeValue::S("call 0091/98123-45679, ada@b.example".to_owned()),
+            ),
+            (EVENT_TIME.to_owned(), AttributeValue::N("2026112100".to_owned())),
+        ]);
+        assert!(!any.may_match(&other));
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Copier {
     /// If the source does not answer.
     pub(super) async fn find_people(&self, erased: &Erased) -> anyhow::Result<People> {
         if erased.is_empty() {
-            return Ok(People::default());
+            return People::new(erased, Vec::new());
         }
         self.bar.set_prefix("looking for erased people");
         let found: Vec<FoundPeople> = futures::stream::iter(0..SEGMENTS)

@@ -15,9 +15,9 @@ use webhook_ingest::{
 };
 
 use super::Options;
-use crate::erase::{self, Erasures, Person};
+use crate::erase::{self, AnyOf, Erasures, Person};
 
-/// Maximum of people in the file, and of erased people in the source: each event is compared with all of them.
+/// Maximum of people in the file, and of erased people in the source: an event of one of them is compared with all.
 const MAX_PEOPLE: usize = 10_000;
 
 /// Who was erased.
@@ -130,8 +130,10 @@ impl FoundPeople {
 }
 
 /// The people whose events are left out.
-#[derive(Default)]
-pub(super) struct People(Vec<(Person, EpochMillis)>);
+pub(super) struct People {
+    each: Vec<(Person, EpochMillis)>,
+    any: AnyOf,
+}
 
 impl People {
     /// The people of all parts, and those of the file.
@@ -156,14 +158,19 @@ impl People {
             person.add_ids(messages)?;
             Ok((person, until))
         });
-        Ok(Self(people.collect::<anyhow::Result<_>>()?))
+        let each = people.collect::<anyhow::Result<Vec<_>>>()?;
+        let any = AnyOf::new(each.iter().map(|(person, _)| person))?;
+        Ok(Self { each, any })
     }
 
     /// Whether an item belongs to one of them, or mentions one, as `erase` decides it, and arrived before the
     /// erasure.
     pub(super) fn leave_out(&self, item: &Item) -> bool {
+        if !self.any.may_match(item) {
+            return false;
+        }
         let arrived = number_at(item, RECEIVED_AT).unwrap_or_default();
-        self.0
+        self.each
             .iter()
             .any(|(person, until)| arrived <= *until && person.match_reason(item).is_some())
     }

@@ -26,7 +26,7 @@ pub(crate) mod token;
 
 use std::{borrow::Cow, ops::Range};
 
-pub use self::number::Number;
+pub use self::number::{Number, Numbers};
 use self::token::{Kind, Tokens};
 
 /// A span with fewer digits is not a phone number: the shortest subscriber numbers have seven digits.

@@ -1,6 +1,9 @@
 //! Finds one given phone number in texts, in every spelling.
 
-use std::collections::VecDeque;
+use std::{
+    borrow::Borrow,
+    collections::{BTreeSet, VecDeque},
+};
 
 use super::{
     MAX_SEPARATORS, MIN_DIGITS,
@@ -67,31 +70,14 @@ impl Number {
     /// The time is linear in the text. The working memory is 32 digits.
     pub fn is_in(&self, text: &str) -> bool {
         // A digit takes at least one byte.
-        if text.len() < self.0.len() {
-            return false;
-        }
-        let mut reader = Reader::default();
-        let mut tokens = Tokens::from(text, 0);
-        while let Some(token) = tokens.next() {
-            if reader.ends_run(token.kind) {
-                let beyond = tokens.clone().next().map(|token| token.kind);
-                if self.is_last_of(&reader, text, Edge::of(Some(token.kind), beyond)) {
-                    return true;
-                }
-            }
-            reader.read(token);
-        }
-        self.is_last_of(&reader, text, Edge::Free)
+        text.len() >= self.0.len()
+            && any_end_of_run(text, |reader, after| self.is_last_of(reader, text, after))
     }
 
     /// Whether the digits that were read last are this number. `after` describes what follows them.
     fn is_last_of(&self, reader: &Reader, text: &str, after: Edge) -> bool {
         [false, true].into_iter().any(|without_zeros| {
-            let mut digits = reader
-                .digits
-                .iter()
-                .rev()
-                .filter(|digit_at| !(without_zeros && digit_at.in_brackets));
+            let mut digits = reader.kept(without_zeros).rev();
             let last_run = digits.clone().next().map(|digit_at| digit_at.run);
             let mut first = None;
             for digit in self.0.bytes().rev() {
@@ -116,6 +102,78 @@ impl Number {
             })
         })
     }
+}
+
+/// Many numbers that are searched for together: the time depends on the text, not on how many they are.
+#[derive(Debug, Clone, Default)]
+pub struct Numbers {
+    all: BTreeSet<Number>,
+    /// Numbers of digits that occur.
+    lengths: BTreeSet<usize>,
+}
+
+impl Numbers {
+    /// Whether [`Number::is_in`] holds for at least one of them.
+    ///
+    /// ```
+    /// use webhook_ingest::phone::{Number, Numbers};
+    /// let numbers: Numbers = ["+91 98123 45678", "+44 20 7946 0958"].into_iter().filter_map(Number::parse).collect();
+    /// assert!(numbers.are_in("call (0044) 20-7946-0958"));
+    /// assert!(!numbers.are_in("call (0044) 20-7946-0959"));
+    /// ```
+    pub fn are_in(&self, text: &str) -> bool {
+        let least = self.lengths.first();
+        least.is_some_and(|least| text.len() >= *least)
+            && any_end_of_run(text, |reader, after| {
+                self.candidates(reader)
+                    .any(|number| number.is_last_of(reader, text, after))
+            })
+    }
+
+    /// The numbers whose digits were read last.
+    fn candidates(&self, reader: &Reader) -> impl Iterator<Item = &Number> {
+        [false, true].into_iter().flat_map(move |without_zeros| {
+            let digits: String = reader
+                .kept(without_zeros)
+                .map(|digit| char::from(b'0' + digit.digit))
+                .collect();
+            self.lengths.iter().filter_map(move |length| {
+                let last = digits.get(digits.len().checked_sub(*length)?..)?;
+                self.all.get(last)
+            })
+        })
+    }
+}
+
+impl FromIterator<Number> for Numbers {
+    fn from_iter<I: IntoIterator<Item = Number>>(numbers: I) -> Self {
+        let all: BTreeSet<Number> = numbers.into_iter().collect();
+        let lengths = all.iter().map(|number| number.0.len()).collect();
+        Self { all, lengths }
+    }
+}
+
+/// Finds a number by its digits in a set.
+impl Borrow<str> for Number {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whether `found` accepts the end of a run of digits: what was read up to it, and what follows it.
+fn any_end_of_run(text: &str, found: impl Fn(&Reader, Edge) -> bool) -> bool {
+    let mut reader = Reader::default();
+    let mut tokens = Tokens::from(text, 0);
+    while let Some(token) = tokens.next() {
+        if reader.ends_run(token.kind) {
+            let beyond = tokens.clone().next().map(|token| token.kind);
+            if found(&reader, Edge::of(Some(token.kind), beyond)) {
+                return true;
+            }
+        }
+        reader.read(token);
+    }
+    found(&reader, Edge::Free)
 }
 
 /// Log lines must not contain the number.
@@ -230,6 +288,12 @@ impl Reader {
             self.digits.pop_front();
         }
         self.digits.push_back(digit_at);
+    }
+
+    /// The digits, with or without zeros in brackets.
+    fn kept(&self, without_zeros: bool) -> impl DoubleEndedIterator<Item = &SpanDigit> + Clone {
+        let is_kept = move |digit: &&SpanDigit| !(without_zeros && digit.in_brackets);
+        self.digits.iter().filter(is_kept)
     }
 
     /// Called after a single zero behind an opening bracket.
@@ -362,6 +426,26 @@ mod tests {
         ) {
             let text = format!("{prefix}{text}{suffix}");
             prop_assert!(number(&digits).is_in(&text), "{digits} in {text}");
+        }
+
+        #[test]
+        fn many_numbers_are_found_together_as_each_alone(
+            texts in prop::collection::vec(spelt(7..=20), 1..4),
+            wanted in prop::collection::vec((0_usize..4, 0_usize..4, 0_usize..2), 1..5),
+            between in prop::sample::select(vec!["", " ", "-", "x", " (0) ", ", "]),
+        ) {
+            // Whole numbers of the text, and parts of them.
+            let wanted: Vec<Number> = wanted
+                .into_iter()
+                .filter_map(|(which, from, less)| {
+                    let (digits, _) = texts.get(which)?;
+                    Number::parse(digits.get(from..digits.len() - less)?)
+                })
+                .collect();
+            let text = texts.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(between);
+            let each = wanted.iter().any(|number| number.is_in(&text));
+            let together: Numbers = wanted.into_iter().collect();
+            prop_assert_eq!(together.are_in(&text), each, "{:?} in {}", together, text);
         }
 
         #[test]
