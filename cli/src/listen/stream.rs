@@ -182,7 +182,7 @@ impl Stream {
     async fn begin(&mut self, shard: &str, start: ShardIteratorType) -> anyhow::Result<()> {
         let iterator = self.iterator(shard, start, None).await;
         let position = Position {
-            iterator: iterator.map_err(not_started)?,
+            iterator: iterator.map_err(|error| not_started(&error))?,
             last: None,
             not_before: i64::MIN,
         };
@@ -206,7 +206,7 @@ impl Stream {
             }
             iterator => iterator,
         };
-        let iterator = iterator.map_err(not_started)?;
+        let iterator = iterator.map_err(|error| not_started(&error))?;
         if let Some(position) = self.open.get_mut(shard) {
             position.iterator = iterator;
             if !is_known {
@@ -267,8 +267,8 @@ fn warn_of_trimmed_records() {
     tracing::warn!("events of more than a day ago are no longer in the stream; they are left out");
 }
 
-fn not_started(error: SdkError<GetShardIteratorError>) -> Failed {
-    Failed::new("dynamodb:GetShardIterator", &error)
+fn not_started(error: &SdkError<GetShardIteratorError>) -> Failed {
+    Failed::new("dynamodb:GetShardIterator", error)
 }
 
 /// Time of the write, epoch seconds.

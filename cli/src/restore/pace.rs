@@ -14,13 +14,16 @@ use aws_sdk_dynamodb::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
-use tokio::time::{Instant, sleep, sleep_until};
-use webhook_ingest::operations::clients::{self, Cause};
+use tokio::time::{Instant, sleep_until};
+use webhook_ingest::operations::{
+    backoff::Backoff,
+    clients::{self, Cause},
+};
 
 /// How long a call is repeated.
 pub(super) const PATIENCE: Duration = Duration::from_mins(5);
-/// The first pause, and the longest. Each one is twice as long as the one before.
-const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Limits the write units of a second.
 pub(super) struct Pace {
@@ -58,35 +61,19 @@ pub(super) struct Persistent {
     unanswered: AtomicU64,
 }
 
-/// What to do after a failed call.
+/// The tries of one call.
 pub(super) struct Tries {
-    until: Instant,
-    pause: Duration,
+    backoff: Backoff,
     /// Whether an earlier call may have been executed.
     pub(super) is_uncertain: bool,
 }
 
 impl Tries {
     pub(super) fn new() -> Self {
-        let [pause, _] = PAUSES;
         Self {
-            until: Instant::now() + PATIENCE,
-            pause,
+            backoff: Backoff::until(Instant::now() + PATIENCE).with_longest(LONGEST_PAUSE),
             is_uncertain: false,
         }
-    }
-
-    /// Waits before the next try. False after [`PATIENCE`].
-    async fn wait(&mut self) -> bool {
-        if Instant::now() + self.pause >= self.until {
-            return false;
-        }
-        // Between half and the whole pause, so that the writers do not return together.
-        let share = getrandom::u32().map_or(0.5, |n| f64::from(n) / f64::from(u32::MAX));
-        sleep(self.pause.mul_f64(0.5 + share / 2.0)).await;
-        let [_, longest] = PAUSES;
-        self.pause = (self.pause * 2).min(longest);
-        true
     }
 }
 
@@ -161,14 +148,13 @@ impl Persistent {
     }
 
     async fn pause(&self, why: &str, tries: &mut Tries) -> anyhow::Result<()> {
-        if tries.wait().await {
-            return Ok(());
-        }
-        Err(anyhow!(
-            "the table {} did not accept a call within {} minutes ({why}); run the same command again to continue, with a lower --write-units if it is throttled",
-            self.table,
-            PATIENCE.as_secs() / 60
-        ))
+        tries.backoff.pause(why).await.map_err(|why| {
+            anyhow!(
+                "the table {} did not accept a call within {} minutes ({why}); run the same command again to continue, with a lower --write-units if it is throttled",
+                self.table,
+                PATIENCE.as_secs() / 60
+            )
+        })
     }
 }
 

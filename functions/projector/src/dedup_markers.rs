@@ -21,11 +21,10 @@ use webhook_ingest::{
     counters::{EXPIRES_AT, NO_PERIOD, PERIOD, SERIES, VERSION, markers},
     event::EpochMillis,
     events_table::item::{Item, number_at},
-    operations::{clients, dynamodb},
+    operations::{backoff::Backoff, clients, dynamodb},
 };
 
 use crate::{
-    backoff::Backoff,
     chunk::{transact, update},
     counter_delta::Identity,
 };

@@ -7,7 +7,6 @@
 //! `links` links the ids of a person, and writes the lookups of the search.
 //! Counters only grow: events that expire or are erased stay counted.
 
-mod backoff;
 mod chunk;
 pub mod counter_delta;
 mod dedup_markers;

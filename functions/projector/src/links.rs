@@ -14,10 +14,8 @@ use tokio::time::{Instant, timeout_at};
 use webhook_ingest::{
     counters::{EXPIRES_AT, SERIES},
     links::{self, IDS, LinkKey, Linked, Links},
-    operations::{clients, dynamodb},
+    operations::{backoff::Backoff, clients, dynamodb},
 };
-
-use crate::backoff::Backoff;
 
 /// How much longer than the event a link lives, in seconds. So a person's links are written once a week, and not
 /// with every event, which expires a little later than the one before.

@@ -32,10 +32,10 @@ use webhook_ingest::{
             STORED_AT, number_at, text_at,
         },
     },
-    operations::{clients, dynamodb},
+    operations::{backoff::Backoff, clients, dynamodb},
 };
 
-use crate::{backoff::Backoff, progress::MessageEvent, related::may_have_others};
+use crate::{progress::MessageEvent, related::may_have_others};
 
 /// The attributes that the counts of messages need.
 pub(crate) const ATTRIBUTES: [&str; 19] = [

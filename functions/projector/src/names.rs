@@ -22,10 +22,10 @@ use webhook_ingest::{
     },
     event::time,
     events_table::item::Item,
-    operations::{clients, dynamodb},
+    operations::{backoff::Backoff, clients, dynamodb},
 };
 
-use crate::{backoff::Backoff, counter_delta::Subject};
+use crate::counter_delta::Subject;
 
 /// A page with more bytes of names is full. One write adds at most this many bytes.
 const PAGE_BYTES: usize = 16_000;

@@ -26,11 +26,10 @@ use webhook_ingest::{
         rejected,
     },
     links::{self, Links},
-    operations::dynamodb,
+    operations::{backoff::Backoff, dynamodb},
 };
 
 use crate::{
-    backoff::Backoff,
     counter_delta::{ATTRIBUTES, CounterDelta, Identity, Subject},
     lease::Lease,
     links::LinkWriter,

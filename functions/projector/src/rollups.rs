@@ -24,11 +24,10 @@ use tokio::time::Instant;
 use webhook_ingest::{
     counters::{COMMON_SLOT, Generations, NO_PERIOD, PERIOD, REBUILD_SLOT, SERIES, SLOTS, UPDATED_AT},
     event::time,
-    operations::{clients, dynamodb},
+    operations::{backoff::Backoff, clients, dynamodb},
 };
 
 use crate::{
-    backoff::Backoff,
     chunk::{Counts, TransactionSize},
     counter_delta::{CounterDelta, Identity, Subject},
     dedup_markers::{MAX_MARKERS, NewMarkers, Paths},

@@ -1,5 +1,6 @@
 //! Configuration, AWS clients, logs and metrics of all functions.
 
+pub mod backoff;
 pub mod clients;
 pub mod config;
 pub mod dynamodb;
