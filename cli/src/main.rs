@@ -18,7 +18,7 @@ use netcore_webhooks::{
     get, init, listen,
     local::LocalOptions,
     manual, restore,
-    serve::{Options, POLICY, Server},
+    serve::{self, DEFAULT_ADDRESS, Options, POLICY, Server},
     sign, simulate, stdout,
     target::{Needs, Target},
 };
@@ -49,9 +49,9 @@ enum Command {
     Sign {
         /// File to post.
         file: PathBuf,
-        /// URL to post to.
-        #[arg(long, default_value = "http://127.0.0.1:9000/lambda-url/event-webhook/")]
-        url: String,
+        /// URL to post to; default: event-webhook of the local instance.
+        #[arg(long)]
+        url: Option<String>,
         /// Policy, or a reference to it; default: the policy of the local instance.
         #[arg(long, env = "WEBHOOK_AUTH", hide_env_values = true)]
         auth: Option<String>,
@@ -110,7 +110,7 @@ enum Command {
 #[derive(clap::Args)]
 struct Serve {
     /// Address to listen on.
-    #[arg(long, default_value = "127.0.0.1:9000")]
+    #[arg(long, default_value_t = DEFAULT_ADDRESS)]
     listen: SocketAddr,
     /// Keep all data in memory.
     #[arg(long)]
@@ -193,7 +193,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<()> {
     let data = cli.data;
     let default = Serve {
-        listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
+        listen: DEFAULT_ADDRESS,
         memory: false,
     };
     match cli.command.unwrap_or(Command::Serve(default)) {
@@ -204,6 +204,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
                 None => std::fs::read_to_string(data.join(POLICY))
                     .context("no policy: give --auth, or start `netcore-webhooks serve` once to make one")?,
             };
+            let url = url.unwrap_or_else(|| format!("{}/lambda-url/event-webhook/", serve::url(&data)));
             stdout::print_line(sign::curl_line(&file, &auth, &url).await?)
         }
         Command::Get { name, json } => {
@@ -349,7 +350,7 @@ async fn serve(data: &Path, options: Serve) -> anyhow::Result<()> {
 
 /// The addresses of a running instance, for the user and for AWS tools. Ends with the line `ready`.
 fn addresses(server: &Server) -> String {
-    let base = format!("http://{}", server.address);
+    let base = &server.local.instance.url;
     let mut lines = vec!["Receivers".to_owned()];
     for receiver in receivers::RECEIVERS {
         lines.push(format!("  {base}/lambda-url/{}/", receiver.function));
@@ -365,7 +366,7 @@ fn addresses(server: &Server) -> String {
             lines.push(format!("  {name}={value}"));
         }
     }
-    lines.push(format!("Try it\n  {}", sample(&server.auth, &base)));
+    lines.push(format!("Try it\n  {}", sample(&server.auth, base)));
     lines.push("ready\n".to_owned());
     lines.join("\n")
 }

@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     fs,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -32,7 +32,7 @@ use webhook_ingest::{
 use crate::{
     function_url,
     listener::{Limits, is_local_host, read, serve},
-    local::{Local, LocalOptions},
+    local::{Local, LocalOptions, RunningInstance},
     private, retry_poller, stream_poller,
 };
 
@@ -56,6 +56,9 @@ pub struct Options {
     /// Options of the tables and queues.
     pub local: LocalOptions,
 }
+
+/// Address that `serve` listens at by default.
+pub const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9000);
 
 /// A running instance.
 pub struct Server {
@@ -103,10 +106,11 @@ impl Server {
             Some(auth) => auth,
             None => policy(options.data.as_deref())?,
         };
-        let local = Local::start(options.data.as_deref(), options.local).await?;
+        let mut local = Local::start(options.data.as_deref(), options.local).await?;
         let (functions, storage) = functions(&local, &auth, open).await?;
         let app = Router::new().fallback(answer).with_state(Arc::new(functions));
         let address = listener.local_addr()?;
+        local.instance.url = format!("http://{}", reachable(address));
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![
             tokio::spawn(serve(listener, app, Limits::default(), stopped.clone())),
@@ -151,6 +155,26 @@ impl Server {
             let _ = fs::remove_file(folder.join(INSTANCE_FILE));
         }
     }
+}
+
+/// The address at which this machine reaches a listener.
+fn reachable(mut listener: SocketAddr) -> SocketAddr {
+    match listener.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => listener.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => listener.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    listener
+}
+
+/// Base URL of the instance that runs with this data folder, or else the one that `serve` has by default.
+pub fn url(data: &Path) -> String {
+    fs::read_to_string(data.join(INSTANCE_FILE))
+        .ok()
+        .and_then(|text| serde_json::from_str::<RunningInstance>(&text).ok())
+        .map(|instance| instance.url)
+        .filter(|url| !url.is_empty())
+        .unwrap_or_else(|| format!("http://{DEFAULT_ADDRESS}"))
 }
 
 /// Locks the folder: two instances in one folder would overwrite each other's queues.

@@ -102,6 +102,9 @@ pub struct RunningInstance {
     pub retry_queue_url: String,
     /// URL of the dead-letter queue.
     pub dead_letter_queue_url: String,
+    /// Base URL of the functions and the dashboard, without a slash at its end; empty if they are not served.
+    #[serde(default)]
+    pub url: String,
 }
 
 impl RunningInstance {
@@ -222,6 +225,7 @@ impl Local {
             rollups_table: ROLLUPS_TABLE.to_owned(),
             retry_queue_url: String::new(),
             dead_letter_queue_url: String::new(),
+            url: String::new(),
         };
         let aws = instance.aws(Timeouts::background()).await;
         (instance.retry_queue_url, instance.dead_letter_queue_url) =

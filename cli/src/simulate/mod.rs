@@ -46,7 +46,7 @@ pub use traffic::{Expected, Post};
 
 use crate::{
     private, progress,
-    serve::POLICY,
+    serve::{self, POLICY},
     target::{Needs, Target},
 };
 use people::World;
@@ -132,7 +132,10 @@ impl Simulation {
     ///
     /// # Errors
     /// If a receiver does not answer, or the table or the policy is missing.
-    pub async fn prepare(options: Options, data: &Path) -> anyhow::Result<Self> {
+    pub async fn prepare(mut options: Options, data: &Path) -> anyhow::Result<Self> {
+        if options.url.is_empty() {
+            options.url.push(serve::url(data));
+        }
         let target = Target::find(data, Needs::Table).await?;
         let sender = Sender::new(policy(options.auth.as_deref(), data, &target).await?)?;
         let receivers = options.receivers()?;

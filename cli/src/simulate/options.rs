@@ -6,15 +6,16 @@ use receivers::RECEIVERS;
 use webhook_ingest::event::EpochMillis;
 
 use super::{Receivers, providers::formats};
-use crate::quantities::share;
+use crate::{quantities::share, serve::DEFAULT_ADDRESS};
 
 /// Simulates the providers, then checks that every event is stored exactly once. The phone numbers
 /// and e-mail addresses do not exist: `91 0…`, `55 00…` and `…@mail.example`.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// Base URL, with the receivers at /lambda-url/FUNCTION/ below it; or the URL of one function, to
-    /// send only the events of that function; or FUNCTION=URL, which can be repeated.
-    #[arg(long, default_value = "http://127.0.0.1:9000")]
+    /// send only the events of that function; or FUNCTION=URL, which can be repeated. The default is the local
+    /// instance.
+    #[arg(long)]
     pub url: Vec<String>,
     /// Number of messages; each has one to about ten events.
     #[arg(long, default_value_t = 1000, value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000_000))]
@@ -62,8 +63,12 @@ pub struct Options {
 }
 
 impl Options {
+    /// The receivers of the URLs; without URLs, those of an instance at the default address.
     pub(super) fn receivers(&self) -> anyhow::Result<Receivers> {
         let mut receivers = Receivers::default();
+        if self.url.is_empty() {
+            add(&mut receivers, &format!("http://{DEFAULT_ADDRESS}"))?;
+        }
         for url in &self.url {
             add(&mut receivers, url)?;
         }

@@ -154,8 +154,8 @@ async fn erase_prints_a_line_for_what_it_finds_and_one_for_what_it_deletes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_simulation_has_its_shape() {
-    let (workdir, serve) = filled().await;
-    let simulate = ["simulate", "--messages", "30", "--seed", "5", "--url", &serve.url];
+    let (workdir, _serve) = filled().await;
+    let simulate = ["simulate", "--messages", "30", "--seed", "5"];
     let report = parsed(&workdir, &simulate).await;
     assert_eq!(
         shape(&report),
