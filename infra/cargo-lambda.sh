@@ -3,7 +3,7 @@
 # No alarms, no CloudWatch dashboard, no parameters, only partition aws; for these use template.yaml. Run it once per prefix.
 #
 # Usage: infra/cargo-lambda.sh [prefix]        (default netcore-webhooks)
-# First run cargo lambda build --release --arm64, and store the authentication policy in /<prefix>/auth.
+# First build the functions (docs/deploy.md, "Everything, without SAM"), and store the authentication policy in /<prefix>/auth.
 # RECEIVERS: the receivers to deploy, with blanks between them, if not the template's default.
 # For an emulator, set AWS_ENDPOINT_URL and, unless its certificate is Amazon's, TLS_ROOTS=system.
 set -euo pipefail

@@ -5,16 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 venv=${INFRA_VENV:-.local/infra-venv}
-environment() { # folder, requirements
-  if ! cmp -s "infra/$2" "$1/installed.txt"; then
-    python3 -m venv "$1"
-    "$1/bin/pip" install --quiet --disable-pip-version-check -r "infra/$2"
-    cp "infra/$2" "$1/installed.txt"
-  fi
-}
-environment "$venv" requirements.txt
+. infra/python-environment.sh
+environment "$venv" infra/requirements.txt
 # Separate, because the SAM CLI needs other versions of the same libraries.
-environment "$venv-workflows" requirements-workflows.txt
+environment "$venv-workflows" infra/requirements-workflows.txt
 
 export AWS_DEFAULT_REGION=${AWS_DEFAULT_REGION:-eu-west-1}
 export SAM_CLI_TELEMETRY=0

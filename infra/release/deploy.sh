@@ -6,7 +6,8 @@
 # Example: ./deploy.sh netcore-webhooks AlarmEmail=oncall@example.com
 # Parameters that are not named keep the values of the last deployment. template.yaml describes all of them.
 #
-# CODE_BUCKET: the bucket for the functions (default netcore-webhooks-<account>-<region>, which is created).
+# CODE_BUCKET: the bucket of this account for the functions (default netcore-webhooks-<account>-<region>). It is created if
+# it does not exist.
 # AWS_REGION, AWS_PROFILE and so on: as for AWS CLI.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -39,9 +40,33 @@ fi
 export AWS_DEFAULT_REGION=$region
 account=$(aws sts get-caller-identity --query Account --output text)
 bucket=${CODE_BUCKET:-netcore-webhooks-$account-$region}
-prefix=netcore-webhooks/@VERSION@/@ARCHITECTURE@/
+prefix=netcore-webhooks/functions/
+errors=$(mktemp)
+trap 'rm -f "$errors"' EXIT
 
-if ! aws s3api head-bucket --bucket "$bucket" >/dev/null 2>&1; then
+# Before anything is created. A failure of another kind must not be taken for a new stack: UnqualifiedUrls=false would delete
+# the URLs that the senders of a stack of version 0.1 use.
+new=()
+if status=$(aws cloudformation describe-stacks --stack-name "$stack" --query 'Stacks[0].StackStatus' --output text 2>"$errors"); then
+  case $status in
+    # The stack has never had resources, or its creation failed.
+    REVIEW_IN_PROGRESS | ROLLBACK_COMPLETE) new=(UnqualifiedUrls=false) ;;
+  esac
+elif grep -q 'ValidationError.*does not exist' "$errors"; then
+  new=(UnqualifiedUrls=false)
+else
+  cat "$errors" >&2
+  exit 1
+fi
+
+# With the expected owner, a bucket of another account is refused, even if it lets everybody write.
+owner=(--expected-bucket-owner "$account")
+if ! aws s3api head-bucket --bucket "$bucket" "${owner[@]}" >/dev/null 2>"$errors"; then
+  if ! grep -q '(404)' "$errors"; then
+    cat "$errors" >&2
+    echo "the bucket $bucket cannot be used: it must belong to the account $account and be in $region; CODE_BUCKET names another one" >&2
+    exit 1
+  fi
   echo "creating the bucket $bucket"
   # us-east-1 is the only region that must not be named.
   if [ "$region" = us-east-1 ]; then
@@ -49,20 +74,14 @@ if ! aws s3api head-bucket --bucket "$bucket" >/dev/null 2>&1; then
   else
     aws s3api create-bucket --bucket "$bucket" --create-bucket-configuration "LocationConstraint=$region" >/dev/null
   fi
-  aws s3api put-public-access-block --bucket "$bucket" --public-access-block-configuration \
+  aws s3api put-public-access-block --bucket "$bucket" "${owner[@]}" --public-access-block-configuration \
     BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true
 fi
 
 for file in functions/*.zip; do
   echo "uploading $file to s3://$bucket/$prefix"
-  aws s3 cp --only-show-errors "$file" "s3://$bucket/$prefix$(basename "$file")"
+  aws s3api put-object --bucket "$bucket" "${owner[@]}" --key "$prefix$(basename "$file")" --body "$file" >/dev/null
 done
-
-new=()
-if ! aws cloudformation describe-stacks --stack-name "$stack" >/dev/null 2>&1; then
-  # Nobody knows the addresses that version 0.1 had.
-  new=(UnqualifiedUrls=false)
-fi
 
 echo "deploying the stack $stack in $region"
 aws cloudformation deploy --stack-name "$stack" --template-file template.yaml \

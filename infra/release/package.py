@@ -8,8 +8,13 @@ Usage: package.py BINARIES ARCHITECTURE FOLDER
 
 BINARIES has a folder per function with the binary `bootstrap`, as `cargo lambda build` writes it.
 FOLDER receives netcore-webhooks-<version>-aws-<architecture>.zip. The same binaries give the same bytes.
+
+The name of a function's zip contains a hash of it, so that an update replaces exactly the functions whose code differs: with
+the same name, CloudFormation would see no change; with another name of the same code, Lambda would refuse to publish a version.
 """
 
+import hashlib
+import io
 import re
 import sys
 import zipfile
@@ -27,8 +32,8 @@ PARAMETERS = """Parameters:
     ConstraintDescription: CodeBucket must be the name of an S3 bucket.
   CodePrefix:
     Type: String
-    Default: netcore-webhooks/VERSION/ARCHITECTURE/
-    Description: What the keys of the functions in this bucket begin with, such as netcore-webhooks/VERSION/ARCHITECTURE/ for netcore-webhooks/VERSION/ARCHITECTURE/redrive.zip.
+    Default: netcore-webhooks/functions/
+    Description: Beginning of the keys of the functions in this bucket. The rest of a key is the name of the zip in the folder functions of this package.
     AllowedPattern: ^([A-Za-z0-9._-]+/)*$
     ConstraintDescription: CodePrefix must be empty, or end with a slash.
 """
@@ -54,22 +59,28 @@ def replaced(pattern, replacement, text, count):
     return text
 
 
-def packaged(template, architecture):
-    """The template with the locations of zips instead of source folders, and the names of its functions."""
-    receivers = re.findall(r"^      Name: ([a-z-]+)\n      Code: functions/receivers$", template, re.MULTILINE)
-    others = re.findall(r"^      CodeUri: functions/([a-z-]+)$", template, re.MULTILINE)
-    functions = receivers + others
+RECEIVER = r"^      Name: ([a-z-]+)\n      Code: functions/receivers$"
+OTHER = r"^      CodeUri: functions/([a-z-]+)$"
 
-    template = replaced(r"^Parameters:\n", PARAMETERS.replace("VERSION", version()).replace("ARCHITECTURE", architecture), template, 1)
+
+def functions_of(template):
+    return re.findall(RECEIVER, template, re.MULTILINE) + re.findall(OTHER, template, re.MULTILINE)
+
+
+def packaged(template, architecture, names):
+    """The template with the locations of zips instead of source folders. `names`: the zip of each function."""
+    template = replaced(r"^Parameters:\n", PARAMETERS, template, 1)
     template = replaced(
         r"^          CodeUri: !FindInMap \[Functions, !Ref Receiver, Code\]$",
-        '          CodeUri:\n            Bucket: !Ref CodeBucket\n            Key: !Sub ["${CodePrefix}${Name}.zip", { Name: !FindInMap [Functions, !Ref Receiver, Name] }]',
+        '          CodeUri:\n            Bucket: !Ref CodeBucket\n            Key: !Sub ["${CodePrefix}${Code}", { Code: !FindInMap [Functions, !Ref Receiver, Code] }]',
         template, 1)
+    others = len(re.findall(OTHER, template, re.MULTILINE))
     template = replaced(
-        r"^      CodeUri: functions/([a-z-]+)$", r"      CodeUri: { Bucket: !Ref CodeBucket, Key: !Sub '${CodePrefix}\1.zip' }", template, len(others))
-    template = replaced(r"^      Code: functions/receivers\n", "", template, len(receivers))
+        OTHER, lambda found: f"      CodeUri: {{ Bucket: !Ref CodeBucket, Key: !Sub '${{CodePrefix}}{names[found[1]]}' }}", template, others)
+    template = replaced(
+        RECEIVER, lambda found: f"      Name: {found[1]}\n      Code: {names[found[1]]}", template, len(names) - others)
     # Nothing is built from this template.
-    template = replaced(r"^( +)BuildMethod: rust-cargolambda\n\1BuildProperties:\n(?:\1 .*\n)+", "", template, len(others) + 1)
+    template = replaced(r"^( +)BuildMethod: rust-cargolambda\n\1BuildProperties:\n(?:\1 .*\n)+", "", template, others + 1)
     # A resource whose metadata were only those has none.
     template = re.sub(r"^( +)Metadata:\n(?!\1 )", "", template, flags=re.MULTILINE)
     template = replaced(
@@ -79,36 +90,43 @@ def packaged(template, architecture):
         r"Architecture must be arm64 or x86_64\.", f"This package has functions for {architecture}.", template, 1)
     template = replaced(
         r"^    ParameterGroups:\n", "    ParameterGroups:\n      - Label: { default: Code }\n        Parameters: [CodeBucket, CodePrefix]\n", template, 1)
-    return template, functions
+    return template
 
 
-def add(archive, name, data, mode=0o644):
+def add(archive, name, data, mode=0o644, compression=zipfile.ZIP_DEFLATED):
     entry = zipfile.ZipInfo(name, TIME)
-    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.compress_type = compression
     entry.create_system = 3
     entry.external_attr = (0o100000 | mode) << 16
     archive.writestr(entry, data)
 
 
+def zipped(binary):
+    """The zip of a function, as Lambda expects it."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        add(archive, "bootstrap", binary, 0o755)
+    return data.getvalue()
+
+
 def main(binaries, architecture, folder):
-    template, functions = packaged((ROOT / "template.yaml").read_text(), architecture)
+    template = (ROOT / "template.yaml").read_text()
+    zips = {function: zipped((Path(binaries) / function / "bootstrap").read_bytes()) for function in functions_of(template)}
+    names = {function: f"{function}-{hashlib.sha256(data).hexdigest()[:16]}.zip" for function, data in zips.items()}
     name = f"netcore-webhooks-{version()}-aws-{architecture}"
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{name}.zip"
     unfinished = folder / f"{name}.zip.part"
     with zipfile.ZipFile(unfinished, "w") as package:
-        add(package, f"{name}/template.yaml", template)
+        add(package, f"{name}/template.yaml", packaged(template, architecture, names))
         script = (ROOT / "infra" / "release" / "deploy.sh").read_text()
         add(package, f"{name}/deploy.sh", script.replace("@VERSION@", version()).replace("@ARCHITECTURE@", architecture), 0o755)
         for license in ["LICENSE-APACHE", "LICENSE-MIT"]:
             add(package, f"{name}/{license}", (ROOT / license).read_bytes())
-        for function in sorted(functions):
-            inner = unfinished.with_suffix(".function")
-            with zipfile.ZipFile(inner, "w") as archive:
-                add(archive, "bootstrap", (Path(binaries) / function / "bootstrap").read_bytes(), 0o755)
-            add(package, f"{name}/functions/{function}.zip", inner.read_bytes())
-            inner.unlink()
+        for function, data in sorted(zips.items()):
+            # It is compressed already.
+            add(package, f"{name}/functions/{names[function]}", data, compression=zipfile.ZIP_STORED)
     unfinished.rename(target)
     print(target)
 
@@ -119,7 +137,8 @@ if __name__ == "__main__":
     elif sys.argv[1:] == ["--changes"]:
         print(changes())
     elif sys.argv[1:] == ["--template"]:
-        print(packaged((ROOT / "template.yaml").read_text(), "arm64")[0], end="")
+        text = (ROOT / "template.yaml").read_text()
+        print(packaged(text, "arm64", {function: f"{function}-0123456789abcdef.zip" for function in functions_of(text)}), end="")
     elif len(sys.argv) != 4 or sys.argv[2] not in ("arm64", "x86_64"):
         sys.exit(__doc__)
     else:

@@ -70,6 +70,11 @@ def policy(tokens, secrets):
     ]})
 
 
+def logical(function):
+    """The beginning of a function's logical ids and outputs: EventWebhook for event-webhook."""
+    return "".join(word.capitalize() for word in function.split("-"))
+
+
 def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -192,16 +197,32 @@ class Stack:
     def deploy(self, template="packaged.yaml", **parameters):
         """`sam deploy` with the parameters of the last deployment and these; returns exit code and output."""
         self.parameters |= parameters
-        overrides = [f"{name}={value}" for name, value in self.parameters.items()]
-        code, output = self.sam(
-            "deploy", *LOOPS, "--template-file", str(template), "--stack-name", STACK, "--region", REGION, "--resolve-s3",
-            "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar",
-            "--parameter-overrides", *overrides)
+        code, output = self.deploy_to(STACK, template, self.parameters)
         if code == 0:
-            stack = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
-            self.outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in stack["Outputs"]}
+            self.outputs = self.outputs_of(STACK)
+        return code, output
+
+    def deploy_to(self, name, template, parameters):
+        """`sam deploy` of any stack; returns exit code and output."""
+        overrides = [f"{key}={value}" for key, value in parameters.items()]
+        code, output = self.sam(
+            "deploy", *LOOPS, "--template-file", str(template), "--stack-name", name, "--region", REGION, "--resolve-s3",
+            "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar",
+            *(["--parameter-overrides", *overrides] if overrides else []))
+        if code == 0:
             self.allow_batches()
         return code, output
+
+    def described(self, name):
+        """A stack as CloudFormation describes it."""
+        [stack] = self.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        return stack
+
+    def outputs_of(self, name):
+        return {entry["OutputKey"]: entry["OutputValue"] for entry in self.described(name).get("Outputs", [])}
+
+    def parameters_of(self, name):
+        return {entry["ParameterKey"]: entry["ParameterValue"] for entry in self.described(name)["Parameters"]}
 
     def roles(self):
         """Names of the stack's roles."""
@@ -218,8 +239,16 @@ class Stack:
                     statement["Action"] = actions + [f"{action}Batch" for action in actions if action in BATCHES]
                 iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
 
-    def delete(self):
-        return self.sam("delete", "--stack-name", STACK, "--region", REGION, "--no-prompts")
+    def delete(self, name=STACK):
+        """`sam delete`, which also deletes the uploaded binaries."""
+        code, output = self.sam("delete", "--stack-name", name, "--region", REGION, "--no-prompts")
+        assert code == 0, output
+
+    def delete_only(self, name):
+        """Deletes a stack, and not the uploaded binaries."""
+        cloudformation = self.client("cloudformation")
+        cloudformation.delete_stack(StackName=name)
+        cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
 
     def put_policy(self, tokens, secrets):
         self.client("ssm").put_parameter(Name=AUTH_PARAMETER, Type="SecureString", Overwrite=True,
@@ -252,11 +281,14 @@ class Stack:
 
     def url(self, function):
         """A function's URL, from the stack's outputs."""
-        return self.outputs["".join(word.capitalize() for word in function.split("-")) + "Url"]
+        return self.outputs[f"{logical(function)}Url"]
 
     def post(self, function, body, token=None):
         """Posts as Netcore does, with the custom header."""
-        return self.call(self.url(function), headers={TOKEN_HEADER: token or self.token}, body=body)
+        return self.post_to(self.url(function), body, token)
+
+    def post_to(self, url, body, token=None):
+        return self.call(url, headers={TOKEN_HEADER: token or self.token}, body=body)
 
     def post_signed(self, function, body):
         """Posts as a sender with a signature does."""
@@ -275,7 +307,6 @@ class Stack:
         try:
             eventually(lambda: listens(port), bool)
             for function in functions:
-                logical = "".join(word.capitalize() for word in function.split("-")) + "Function"
                 name = f"{STACK}-{function}"
                 variables = self.client("lambda").get_function_configuration(FunctionName=name)["Environment"]["Variables"]
                 environment = os.environ | variables | {
@@ -284,7 +315,7 @@ class Stack:
                     "AWS_LAMBDA_FUNCTION_NAME": function, "AWS_LAMBDA_FUNCTION_VERSION": "1",
                     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
                 }
-                processes.append(subprocess.Popen([self.build / logical / "bootstrap"], env=environment,
+                processes.append(subprocess.Popen([self.build / f"{logical(function)}Function" / "bootstrap"], env=environment,
                                                   stdout=subprocess.DEVNULL))
             yield f"http://127.0.0.1:{port}"
         finally:

@@ -65,4 +65,4 @@ def test_the_state_machine_exports_the_hour_before(stack):
     assert [entry["Target"]["Arn"] for entry in schedule] == [ids["AnalyticsExport"]]
     location = stack.client("glue").get_table(DatabaseName=NAME, Name="changes")["Table"]["Parameters"]
     assert location["storage.location.template"] == f"s3://{ids['AnalyticsBucket']}/events/${{hour}}/"
-    formation.delete_stack(StackName=NAME)
+    stack.delete_only(NAME)

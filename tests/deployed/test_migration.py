@@ -1,4 +1,4 @@
-"""The steps of MIGRATING.md: a stack of the template of 0.1, with what 0.1 stored, is updated, used, and taken back.
+"""The update of MIGRATING.md and the way back: a stack of the template of 0.1, with items that 0.1 stored.
 
 template-0.1.yaml is the template of the tag v0.1.0, unchanged. Its functions run the binaries of today, because only resources
 are compared here; tests/tests/contract.rs reads the items of 0.1 with the code of today."""
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stack import LOOPS, REGION, STACK, TOKEN_HEADER, policy
+from stack import STACK, logical, policy
 
 TESTS = Path(__file__).parents[1]
 STORED = json.loads((TESTS / "fixtures" / "stored" / "0.1.0-first.json").read_text())
@@ -19,34 +19,28 @@ PARAMETER = f"/{NAME}/auth"
 TOKEN = "a-token-of-the-stack-of-0-1"
 RECEIVERS = ["event-webhook", "fallback-sms", "incoming-webhook", "delivery-status", "rcs-callback"]
 # What a user of 0.1 has set.
-SET = ["Architecture=x86_64", "RedriveConcurrency=0", "AckBudgetMs=8000", f"WebhookAuthParameter={PARAMETER}"]
+SET = {"Architecture": "x86_64", "RedriveConcurrency": "0", "AckBudgetMs": "8000", "WebhookAuthParameter": PARAMETER}
 
 
-def deploy(stack, template, *parameters):
+def deploy(stack, template, **parameters):
     """Deploys a template to the stack and returns its outputs."""
-    code, output = stack.sam(
-        "deploy", *LOOPS, "--template-file", str(template), "--stack-name", NAME, "--region", REGION, "--resolve-s3",
-        "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar",
-        *(["--parameter-overrides", *parameters] if parameters else []))
+    code, output = stack.deploy_to(NAME, template, parameters)
     assert code == 0, output
-    stack.allow_batches()
-    (found,) = stack.client("cloudformation").describe_stacks(StackName=NAME)["Stacks"]
-    return {entry["OutputKey"]: entry["OutputValue"] for entry in found["Outputs"]}
+    return stack.outputs_of(NAME)
 
 
 def old_template(stack):
     """The template of 0.1 with built functions instead of source folders."""
     template = (Path(__file__).with_name("template-0.1.yaml")).read_text()
     built = re.sub(r"CodeUri: functions/([a-z-]+)",
-                   lambda found: "CodeUri: " + "".join(word.capitalize() for word in found[1].split("-")) + "Function", template)
+                   lambda found: f"CodeUri: {logical(found[1])}Function", template)
     target = stack.build / "template-0.1.yaml"
     target.write_text(built)
     return target
 
 
 def post(stack, outputs, function, body):
-    url = outputs["".join(word.capitalize() for word in function.split("-")) + "Url"]
-    return stack.call(url, headers={TOKEN_HEADER: TOKEN}, body=body)
+    return stack.post_to(outputs[f"{logical(function)}Url"], body, TOKEN).json()
 
 
 def sent(name):
@@ -57,7 +51,7 @@ def sent(name):
 def old(stack):
     """Outputs of the stack of 0.1, with its data."""
     stack.client("ssm").put_parameter(Name=PARAMETER, Type="SecureString", Value=policy([TOKEN], ["another-secret-of-the-stack"]))
-    outputs = deploy(stack, old_template(stack), *SET)
+    outputs = deploy(stack, old_template(stack), **SET)
     tables = stack.client("dynamodb")
     for table, items in [("EventsTableName", STORED["events"]), ("RollupsTableName", STORED["counters"])]:
         for item in items:
@@ -78,30 +72,33 @@ EXPECTED = sorted(STORED["events"], key=lambda item: (item["message_id"]["S"], i
 
 def test_the_template_of_0_1_deploys(stack, old):
     assert stored(stack, old) == EXPECTED
-    assert post(stack, old, "event-webhook", sent("before-the-update")).json()["stored"] == 1
+    assert post(stack, old, "event-webhook", sent("before-the-update"))["stored"] == 1
 
 
 def test_an_update_from_0_1_keeps_urls_tables_and_data(stack, old):
     outputs = deploy(stack, stack.build / "template.yaml")
     # MIGRATING.md: the CloudWatch dashboard is optional.
-    kept = [name for name in old if name not in ("RetryQueueUrl", "RetryQueueArn", "OperatorDashboardUrl")]
+    names = [name for name in old if name not in ("RetryQueueUrl", "RetryQueueArn", "OperatorDashboardUrl")]
     # Each receiver has a second URL; the first one has another output.
-    receivers = [name for name in kept if name.endswith("Url") and f"{name}Unqualified" in outputs]
+    receivers = [name for name in names if name.endswith("Url") and f"{name}Unqualified" in outputs]
     assert len(receivers) == len(RECEIVERS)
-    assert {name: outputs.get(f"{name}Unqualified" if name in receivers else name) for name in kept} == {name: old[name] for name in kept}
+    assert {name: outputs.get(f"{name}Unqualified" if name in receivers else name) for name in names} == {name: old[name] for name in names}
     assert not {outputs[name] for name in receivers} & set(old.values())
-    # MIGRATING.md: the name of the retry queue has a part of the stack's id.
+    # MIGRATING.md: the name of the retry queue has a part of the stack's id, and these parameters keep their values.
     assert outputs["RetryQueueUrl"] != old["RetryQueueUrl"]
+    kept = {"RecipientIndex": "true", "DayIndex": "true", "ProtectData": "true", "ReceiverConcurrency": "50",
+            "DashboardConcurrency": "10", "MaxReceiveCount": "5"}
+    assert stack.parameters_of(NAME).items() >= kept.items()
     assert stored(stack, outputs) == EXPECTED
 
     for name in receivers:
         assert [stack.call(url, "GET").status for url in (old[name], outputs[name])] == [200, 200]
     for urls in [old, outputs]:
-        assert post(stack, urls, "event-webhook", sent("before-the-update")).json()["duplicates"] == 1
-    assert post(stack, outputs, "event-webhook", sent("after-the-update")).json()["stored"] == 1
+        assert post(stack, urls, "event-webhook", sent("before-the-update"))["duplicates"] == 1
+    assert post(stack, outputs, "event-webhook", sent("after-the-update"))["stored"] == 1
     # What 0.1 stored is a duplicate, not a second event.
     body = next(each["body"] for each in STORED["posted"] if each["function"] == "delivery-status")
-    answered = post(stack, outputs, "delivery-status", body.encode()).json()
+    answered = post(stack, outputs, "delivery-status", body.encode())
     assert (answered["stored"], answered["duplicates"]) == (0, answered["received"])
 
 
@@ -110,13 +107,12 @@ def test_back_to_0_1_keeps_urls_tables_and_data(stack, old):
     names = ["EventsTableName", "RollupsTableName", "DeadLetterQueueUrl", "EventWebhookUrl", "DeliveryStatusUrl", "DashboardUrl"]
     assert {name: outputs[name] for name in names} == {name: old[name] for name in names}
     assert stored(stack, outputs) == EXPECTED
-    assert post(stack, outputs, "event-webhook", sent("after-the-update")).json()["duplicates"] == 1
+    assert post(stack, outputs, "event-webhook", sent("after-the-update"))["duplicates"] == 1
 
 
 def test_the_data_of_a_deleted_stack_is_kept(stack, old):
     """ProtectData is true by default."""
-    code, output = stack.sam("delete", "--stack-name", NAME, "--region", REGION, "--no-prompts")
-    assert code == 0, output
+    stack.delete(NAME)
     assert stored(stack, old) == EXPECTED
     tables = stack.client("dynamodb")
     for table in ["EventsTableName", "RollupsTableName"]:

@@ -225,7 +225,7 @@ fn id_in(body: &str) -> String {
     rest.unwrap().to_owned()
 }
 
-/// The messages whose key differs from the one that a version wrote. The changelog names each kind; a new one needs
+/// The messages whose key differs from the one that a version wrote. MIGRATING.md names each kind; a new one needs
 /// an entry there.
 fn exceptions_of(version: &str) -> BTreeSet<String> {
     let ids: &[&str] = match version {
