@@ -11,7 +11,7 @@ use webhook_ingest::{
         item::{self, Item},
     },
     operations::{
-        clients::{Aws, Timeouts},
+        clients::{Aws, Roots, Timeouts},
         config::{StorageConfig, environment},
     },
 };
@@ -80,7 +80,8 @@ impl Target {
             if needs == Needs::Counters && rollups_table.is_empty() {
                 bail!("ROLLUPS_TABLE is missing");
             }
-            let aws = Aws::from_environment(storage.roots, Timeouts::background()).await;
+            // As AWS CLI does, whatever the functions use: a proxy of the network may inspect TLS.
+            let aws = Aws::from_environment(Roots::System, Timeouts::background()).await;
             return Ok(Self {
                 aws,
                 storage,
