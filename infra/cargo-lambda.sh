@@ -91,7 +91,7 @@ redrive_role=$(role redrive \
 projector_role=$(role projector \
   "$(statement '["dynamodb:DescribeStream","dynamodb:GetRecords","dynamodb:GetShardIterator","dynamodb:ListStreams"]' "\"$stream_arn\"")" \
   "$(statement '"dynamodb:Query"' "[\"$table_arn\",\"$table_arn/index/recipient-index\"]")" \
-  "$(statement '["dynamodb:GetItem","dynamodb:BatchGetItem","dynamodb:Query","dynamodb:UpdateItem"]' "\"$rollups_arn\"")" \
+  "$(statement '["dynamodb:GetItem","dynamodb:BatchGetItem","dynamodb:Query","dynamodb:UpdateItem","dynamodb:PartiQLInsert"]' "\"$rollups_arn\"")" \
   "$(statement '"sqs:SendMessage"' "\"$dead_arn\"")" \
   "$(logs projector)")
 dashboard_role=$(role dashboard \

@@ -39,8 +39,10 @@ pub(crate) fn client() -> anyhow::Result<HttpClient> {
 pub(crate) enum NoResponse {
     /// The URL or a header is invalid.
     Invalid,
-    /// No connection, or it was closed.
+    /// Nobody listens.
     NoConnection,
+    /// The connection was closed before the response.
+    Closed,
     /// Not within the timeout.
     Timeout,
     /// The response is too long or incomplete.
@@ -53,6 +55,7 @@ impl NoResponse {
         match self {
             Self::Invalid => "the URL or a header is invalid",
             Self::NoConnection => "no connection",
+            Self::Closed => "the connection was closed before the response",
             Self::Timeout => "no response in time",
             Self::Unreadable => "an unreadable response",
         }
@@ -74,10 +77,13 @@ pub(crate) async fn send(
     }
     let request = request.body(Full::new(body)).map_err(|_| NoResponse::Invalid)?;
     let exchange = async {
-        let response = client
-            .request(request)
-            .await
-            .map_err(|_| NoResponse::NoConnection)?;
+        let response = client.request(request).await.map_err(|error| {
+            if error.is_connect() {
+                NoResponse::NoConnection
+            } else {
+                NoResponse::Closed
+            }
+        })?;
         let status = response.status();
         let body = Limited::new(response.into_body(), MAX_RESPONSE_BYTES).collect();
         let body = body.await.map_err(|_| NoResponse::Unreadable)?;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     counters,
-    event::{Attribute, state},
+    event::{Attribute, Status, state},
     events_table::item::{Item, STATUS, text_at},
     personal,
 };
@@ -30,6 +30,16 @@ pub fn bot(item: &Item) -> Option<String> {
 /// The campaign.
 pub fn campaign(item: &Item) -> Option<String> {
     word(item, Attribute::Campaign)
+}
+
+/// The status. An open that a machine did has its own word.
+pub fn status(item: &Item) -> String {
+    let status = text_at(item, STATUS).unwrap_or_default();
+    if status == Status::Opened.as_str() && item.contains_key(Attribute::OpenedBy.name()) {
+        counters::OPENED_BY_MACHINE.to_owned()
+    } else {
+        counters::word(status)
+    }
 }
 
 /// The message type.

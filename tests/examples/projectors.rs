@@ -2,7 +2,7 @@
 //! exactness, and the transactions that failed because two projectors wrote the same item. Each call is
 //! delayed by ten milliseconds, as by a network, and transactions conflict as in DynamoDB.
 //!
-//! Each projector gets the events of one shard, and all of them are waiting, as after an outage.
+//! Each projector gets the messages of one shard, and all of their events are waiting, as after an outage.
 //!
 //! ```sh
 //! cargo run --release -p integration-tests --example projectors -- 200000
@@ -23,7 +23,7 @@ use integration_tests::{
     stack::Stack,
     storage::{number, text},
 };
-use projector::{counter_delta::CounterDelta, rollups::Counted};
+use projector::{counter_delta::CounterDelta, messages::KnownMessages, rollups::Counted};
 use tokio::time::Instant;
 use webhook_ingest::events_table::item::Item;
 
@@ -31,21 +31,21 @@ use webhook_ingest::events_table::item::Item;
 const BATCH: usize = 500;
 /// Events per second that arrived.
 const RATE: i64 = 8_000;
+const EVENTS_OF_A_MESSAGE: usize = 4;
 const NETWORK: Duration = Duration::from_millis(10);
 const NOON: i64 = 1_749_988_800_000;
 
 #[tokio::main]
 async fn main() {
     let events: usize = std::env::args().nth(1).map_or(200_000, |n| n.parse().unwrap());
-    let all: Vec<CounterDelta> = (0..events)
-        .map(|id| CounterDelta::of(&event(id)).unwrap())
-        .collect();
+    let all: Vec<Item> = (0..events).map(event).collect();
     for (projectors, share) in [(1, true), (8, false), (8, true)] {
         let stack = Stack::start().await;
         stack.table.always(Treatment::Transact(NETWORK));
         let began = Instant::now();
         let shards = (0..projectors).map(|shard| {
-            let mine: Vec<CounterDelta> = all.iter().skip(shard).step_by(projectors).cloned().collect();
+            let of_shard = all.chunks(EVENTS_OF_A_MESSAGE).skip(shard).step_by(projectors);
+            let mine: Vec<Item> = of_shard.flatten().cloned().collect();
             // Generations share no items.
             let generation = if share { 0 } else { shard };
             count(&stack, mine, generation.to_string())
@@ -71,13 +71,20 @@ async fn main() {
     }
 }
 
-/// Counts a shard's events.
-async fn count(stack: &Stack, events: Vec<CounterDelta>, generation: String) -> Counted {
+/// Counts a shard's events and messages.
+async fn count(stack: &Stack, events: Vec<Item>, generation: String) -> Counted {
     let rollups = stack.rollups().await;
     let mut sum = Counted::default();
     for some in events.chunks(BATCH) {
+        // A batch has all events of its messages.
+        let known = KnownMessages::among(some);
+        let messages = known.parsed();
+        let deltas: Vec<CounterDelta> = some
+            .iter()
+            .flat_map(|item| CounterDelta::all(item, &messages))
+            .collect();
         let until = Instant::now() + Duration::from_mins(10);
-        let counted = rollups.count(&generation, some, until).await.unwrap();
+        let counted = rollups.count(&generation, &deltas, until).await.unwrap();
         sum.fresh += counted.fresh;
         sum.write_units += counted.write_units;
         sum.transactions += counted.transactions;
@@ -88,13 +95,16 @@ async fn count(stack: &Stack, events: Vec<CounterDelta>, generation: String) -> 
 
 fn event(id: usize) -> Item {
     let at = NOON + i64::try_from(id).unwrap() * 1000 / RATE;
-    let status = ["sent", "delivered", "read", "failed"]
+    let status = ["sent", "delivered", "read", "clicked"]
         .into_iter()
         .cycle()
-        .nth(id % 4)
+        .nth(id % EVENTS_OF_A_MESSAGE)
         .unwrap();
     Item::from([
-        ("message_id".into(), text(format!("m-{}", id / 4))),
+        (
+            "message_id".into(),
+            text(format!("m-{}", id / EVENTS_OF_A_MESSAGE)),
+        ),
         ("status_key".into(), text(format!("RCS#{status}"))),
         ("channel".into(), text("RCS")),
         ("status".into(), text(status)),

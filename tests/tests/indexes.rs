@@ -22,9 +22,13 @@ use netcore_webhooks::{
 };
 use serde_json::Value;
 use tempfile::TempDir;
-use webhook_ingest::events_table::{
-    index::{DAY_INDEX_ATTRIBUTES, RECIPIENT_INDEX},
-    item::{DAY_SHARD, Item, MESSAGE_ID, RECIPIENT},
+use webhook_ingest::{
+    events_table::{
+        index::{DAY_INDEX_ATTRIBUTES, RECIPIENT_INDEX},
+        item::{DAY_SHARD, Item, MESSAGE_ID, RECIPIENT},
+        read::{self, ReadError, event_key},
+    },
+    operations::clients::Timeouts,
 };
 
 async fn stack(indexes: Indexes) -> Stack {
@@ -271,6 +275,35 @@ async fn a_page_of_the_largest_items_is_read_whole() {
         }
     }
     assert_eq!(ids.len(), COUNT);
+}
+
+/// Each call that returns events makes room for further ones that return none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_is_throttled_now_and_then_is_read_to_the_end() {
+    const COUNT: usize = 90;
+    let stack = stack(Indexes::Lean).await;
+    let mut item = items().swap_remove(0);
+    item.insert("remarks".into(), text("x".repeat(390_000)));
+    let mut keys = Vec::new();
+    for index in 0..COUNT {
+        item.insert(MESSAGE_ID.into(), text(format!("large-{index}")));
+        keys.extend(event_key(&item));
+        stack.storage.put(item.clone()).await;
+    }
+    let client = stack.instance.aws(Timeouts::background()).await.dynamodb;
+    let table = &stack.instance.events_table;
+    // A call returns at most 16 MB, so the events take three.
+    stack.table.decide(|call| match call.number % 3 {
+        0 => Treatment::Pass,
+        _ => Treatment::Unprocessed,
+    });
+    let found = read::events(&client, table, &keys, None, 3).await.unwrap();
+    assert_eq!(found.len(), COUNT);
+    assert_eq!(stack.table.calls("BatchGetItem"), 9);
+    stack.table.decide(|_| Treatment::Unprocessed);
+    let throttled = read::events(&client, table, &keys, None, 3).await;
+    assert!(matches!(throttled, Err(ReadError::Throttled)));
+    assert_eq!(stack.table.calls("BatchGetItem"), 12);
 }
 
 /// A list continues after an event that is deleted between the query and the read of its item.

@@ -3,6 +3,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -361,7 +365,7 @@ async fn lookups_of(stack: &Stack) -> BTreeSet<(String, String, Vec<String>)> {
 async fn lookups_that_were_not_written_come_again_and_then_cost_no_write() {
     let (stack, projector) = counted(&[]).await;
     stack.table.decide(|call| match call.operation {
-        "UpdateItem" if call.mentions("find#") => Treatment::ServerError,
+        "BatchExecuteStatement" | "UpdateItem" if call.mentions("find#") => Treatment::ServerError,
         _ => Treatment::Pass,
     });
     assert_eq!(deliver(&stack, &projector).await, 1);
@@ -378,7 +382,10 @@ async fn lookups_that_were_not_written_come_again_and_then_cost_no_write() {
     let other = stack.function("projector", &[]).await;
     stack.table.reset_counts();
     assert_eq!(deliver(&stack, &other).await, 0);
-    assert_eq!(stack.table.calls("UpdateItem"), 0);
+    assert_eq!(
+        stack.table.calls("UpdateItem") + stack.table.calls("BatchExecuteStatement"),
+        0
+    );
     assert_eq!(stack.table.calls("BatchGetItem"), remembered + 1);
     assert_eq!(lookups_of(&stack).await, written);
 
@@ -393,6 +400,46 @@ async fn lookups_that_were_not_written_come_again_and_then_cost_no_write() {
         .await
         .unwrap();
     assert_eq!(lookups_of(&stack).await, written, "a rebuild writes the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_lookups_are_inserted_together_and_alone_if_that_is_refused() {
+    let none: fn(usize) -> usize = |_| 0;
+    let all: fn(usize) -> usize = |lookups| lookups;
+    for (inserts, alone) in [
+        (Treatment::Pass, none),
+        (Treatment::RefuseStatements(2, "DuplicateItem"), |lookups| {
+            lookups.div_ceil(2)
+        }),
+        (Treatment::RefuseStatements(1, "ThrottlingError"), all),
+        (
+            Treatment::Refuse(
+                "com.amazon.coral.service#AccessDeniedException",
+                "User is not authorized to perform: dynamodb:PartiQLInsert",
+            ),
+            all,
+        ),
+    ] {
+        let (stack, projector) = counted(&[]).await;
+        let updates = Arc::new(AtomicUsize::new(0));
+        let counted_updates = updates.clone();
+        stack.table.decide(move |call| match call.operation {
+            "BatchExecuteStatement" if call.mentions("find#") => inserts,
+            "UpdateItem" if call.mentions("find#") => {
+                counted_updates.fetch_add(1, Ordering::SeqCst);
+                Treatment::Pass
+            }
+            _ => Treatment::Pass,
+        });
+        assert_eq!(deliver(&stack, &projector).await, 0);
+        let written = lookups_of(&stack).await;
+        assert!((6..=7).contains(&written.len()), "{inserts:?}: {written:?}");
+        assert_eq!(
+            updates.load(Ordering::SeqCst),
+            alone(written.len()),
+            "{inserts:?}"
+        );
+    }
 }
 
 async fn delete_rollup(stack: &Stack, item: &Item) {

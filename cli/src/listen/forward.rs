@@ -104,7 +104,8 @@ impl Program {
                     sleep(PAUSE).await;
                     continue;
                 }
-                Err(NoResponse::Timeout | NoResponse::Unreadable) => Outcome::Silent,
+                // A program that crashes with an event must not get it forever.
+                Err(NoResponse::Closed | NoResponse::Timeout | NoResponse::Unreadable) => Outcome::Silent,
                 Err(NoResponse::Invalid) => bail!("{} is not a valid URL", self.url),
             };
             tries += 1;

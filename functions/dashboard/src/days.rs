@@ -21,7 +21,7 @@ use crate::{
     clock::Clock,
     cursor,
     filter::EventFilter,
-    known_hours::KnownHours,
+    known_hours::{self, KnownHours},
     merge::{Merge, Order, Position, Source, Span, with_keys},
     pages::{Page, PageRequest},
     reader::PageReader,
@@ -125,7 +125,7 @@ pub(crate) async fn page(tables: Tables<'_>, list: &EventList, page: PageRequest
     } else {
         KnownHours::of(tables.client, tables.counters, &list.filter, list.order, span).await
     };
-    let mut skipped_hours = 0;
+    let mut skipped = Vec::new();
     let mut next = None;
     for day in Days::of(list.order, span, position.as_ref()) {
         if reader.budget.is_spent() || reader.room() == 0 {
@@ -133,11 +133,11 @@ pub(crate) async fn page(tables: Tables<'_>, list: &EventList, page: PageRequest
             break;
         }
         let parts = list.clock.parts(day.span);
-        let (mut parts, skipped) = match &mut known_hours {
+        let (mut parts, others) = match &mut known_hours {
             Some(hours) => hours.restrict(parts, &mut reader.budget).await,
-            None => (parts, 0),
+            None => (parts, Vec::new()),
         };
-        skipped_hours += skipped;
+        skipped.extend(others);
         if list.order == Order::Newest {
             parts.reverse();
         }
@@ -151,6 +151,18 @@ pub(crate) async fn page(tables: Tables<'_>, list: &EventList, page: PageRequest
             break;
         }
     }
+    // A day that this page begins or ends within is counted up to there, so that no page counts an hour of another.
+    let [began, ended] = [&position, &next].map(|at| at.as_ref().map(|position| position.at));
+    let listed = match list.order {
+        Order::Newest => Span {
+            from: ended.unwrap_or(span.from),
+            to: began.unwrap_or(span.to),
+        },
+        Order::Oldest => Span {
+            from: began.unwrap_or(span.from),
+            to: ended.unwrap_or(span.to),
+        },
+    };
     let cursor = next.map(|position| ListPosition {
         list: list.digest(),
         span,
@@ -160,7 +172,7 @@ pub(crate) async fn page(tables: Tables<'_>, list: &EventList, page: PageRequest
         items: reader.items,
         searched_to: cursor.as_ref().map(|cursor| cursor.position.at),
         cursor: cursor.as_ref().map(cursor::write),
-        skipped_hours,
+        skipped_hours: known_hours::skipped_hours(&skipped, listed),
     })
 }
 

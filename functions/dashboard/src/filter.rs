@@ -194,7 +194,7 @@ impl EventFilter {
         self.matches_type(facets::message_type(item).as_deref())
             && matches(self.reason.as_ref(), facets::reason(item).as_ref())
             && self.matches_price(Price::of(item).as_ref())
-            && (!self.wants_one_kind_of_open() || self.has_status(&counted_status(item)))
+            && (!self.wants_one_kind_of_open() || self.has_status(&facets::status(item)))
     }
 
     /// A long type that was counted ends with a digest in letters of both cases.
@@ -239,16 +239,6 @@ impl EventFilter {
 
 fn matches(wanted: Option<&String>, value: Option<&String>) -> bool {
     wanted.is_none() || wanted == value
-}
-
-/// The status as it is counted.
-fn counted_status(item: &Item) -> String {
-    let status = text_at(item, STATUS).unwrap_or_default();
-    if status == Status::Opened.as_str() && item.contains_key(Attribute::OpenedBy.name()) {
-        counters::OPENED_BY_MACHINE.to_owned()
-    } else {
-        counters::word(status)
-    }
 }
 
 fn country_of(item: &Item) -> Option<String> {

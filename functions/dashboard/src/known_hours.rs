@@ -12,7 +12,7 @@ use webhook_ingest::{
         self, Counter, Generations, NO_CATEGORY, NO_COUNTRY, Names, OTHER, OTHER_CHANNEL, PERIOD, Quantity,
         Scope, UPDATED_AT,
     },
-    event::{Status, time},
+    event::time,
     events_table::item::{Item, number_at},
     facets::UNCATEGORISED,
 };
@@ -112,10 +112,14 @@ impl<'a> KnownHours<'a> {
         Some(known)
     }
 
-    /// Those of some parts of a UTC day that must be read, ascending, and the number of hours that are left out.
-    pub(crate) async fn restrict(&mut self, parts: Vec<Span>, budget: &mut ReadBudget) -> (Vec<Span>, u32) {
+    /// Those of some parts of a UTC day that must be read, ascending, and the times that are left out.
+    pub(crate) async fn restrict(
+        &mut self,
+        parts: Vec<Span>,
+        budget: &mut ReadBudget,
+    ) -> (Vec<Span>, Vec<Span>) {
         let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
-            return (parts, 0);
+            return (parts, Vec::new());
         };
         let whole = Span {
             from: first.from,
@@ -131,13 +135,13 @@ impl<'a> KnownHours<'a> {
         }
         let days = self.block.as_ref().and_then(|block| block.days.as_ref());
         let Some(days) = days else {
-            return (parts, 0);
+            return (parts, Vec::new());
         };
         let counted = if days.contains(&time::utc_day(whole.from)) {
             let range = counters::quarters(whole.from, whole.to + 1);
             match self.matching(range, budget).await {
                 Some(hours) => hours,
-                None => return (parts, 0),
+                None => return (parts, Vec::new()),
             }
         } else {
             BTreeSet::new()
@@ -147,7 +151,8 @@ impl<'a> KnownHours<'a> {
             .iter()
             .filter_map(|moment| Some(counters::began(moment)?.div_euclid(HOUR_MS)))
             .collect();
-        let mut left = (Vec::new(), 0);
+        let mut read = Vec::new();
+        let mut skipped = Vec::new();
         for part in parts {
             let hours: Vec<(bool, Span)> = (part.from.div_euclid(HOUR_MS)..=part.to.div_euclid(HOUR_MS))
                 .map(|hour| {
@@ -160,11 +165,11 @@ impl<'a> KnownHours<'a> {
                     (is_needed, span)
                 })
                 .collect();
-            let (parts, skipped) = parts_of(&hours);
-            left.0.extend(parts);
-            left.1 += skipped;
+            let (parts, others) = parts_of(&hours);
+            read.extend(parts);
+            skipped.extend(others);
         }
-        left
+        (read, skipped)
     }
 
     /// The counters of a day and of some that follow in the order of the list.
@@ -288,9 +293,10 @@ impl Fulfilled {
 
     fn all(&self, filter: &EventFilter) -> bool {
         // A type that is a status is not counted, and neither is an event without a price.
-        let has_type = filter.message_type.as_deref().is_some_and(|word| {
-            Status::from_word(word).is_ok_and(|status| matches!(status, Status::Other(_)))
-        });
+        let has_type = filter
+            .message_type
+            .as_deref()
+            .is_some_and(|word| !counters::is_listed_status(word));
         let may_lack_a_price = filter.billable.iter().any(|word| word == UNKNOWN)
             || (filter.billable.is_empty()
                 && filter.category.as_deref().is_none_or(|word| word == NO_CATEGORY));
@@ -309,9 +315,17 @@ fn not_readable() {
     tracing::warn!("the counters could not be read; the list reads every hour");
 }
 
-/// Neighboring hours as parts, and the number of hours in no part. Beyond [`MAX_PARTS`], one part from the first to the
-/// last.
-fn parts_of(hours: &[(bool, Span)]) -> (Vec<Span>, u32) {
+/// The number of hours of skipped times in a range. Parts of hours are added: a zone's hour can be parts of two.
+pub(crate) fn skipped_hours(skipped: &[Span], range: Span) -> u32 {
+    let skipped: i64 = skipped
+        .iter()
+        .map(|span| (span.to.min(range.to) + 1 - span.from.max(range.from)).max(0))
+        .sum();
+    u32::try_from(skipped.div_euclid(HOUR_MS) + i64::from(skipped % HOUR_MS > 0)).unwrap_or(u32::MAX)
+}
+
+/// Neighboring hours as parts, and the hours in no part. Beyond [`MAX_PARTS`], one part from the first to the last.
+fn parts_of(hours: &[(bool, Span)]) -> (Vec<Span>, Vec<Span>) {
     let mut parts: Vec<Span> = Vec::new();
     for (_, hour) in hours.iter().filter(|(is_needed, _)| *is_needed) {
         match parts.last_mut() {
@@ -332,8 +346,8 @@ fn parts_of(hours: &[(bool, Span)]) -> (Vec<Span>, u32) {
             .iter()
             .any(|part| part.from <= hour.from && hour.to <= part.to)
     };
-    let skipped = hours.iter().filter(|(_, hour)| !is_read(hour)).count();
-    let skipped = u32::try_from(skipped).unwrap_or_default();
+    let hours = hours.iter().map(|(_, hour)| *hour);
+    let skipped = hours.filter(|hour| !is_read(hour)).collect();
     (parts, skipped)
 }
 
@@ -341,7 +355,7 @@ fn parts_of(hours: &[(bool, Span)]) -> (Vec<Span>, u32) {
 mod tests {
     use super::*;
 
-    fn parts(needed: &[i64]) -> (Vec<(i64, i64)>, u32) {
+    fn parts(needed: &[i64]) -> (Vec<(i64, i64)>, usize) {
         let hours: Vec<(bool, Span)> = (0..24)
             .map(|hour| {
                 let span = Span {
@@ -352,7 +366,8 @@ mod tests {
             })
             .collect();
         let (parts, skipped) = parts_of(&hours);
-        (parts.iter().map(|part| (part.from, part.to)).collect(), skipped)
+        let parts = parts.iter().map(|part| (part.from, part.to));
+        (parts.collect(), skipped.len())
     }
 
     #[test]
@@ -362,5 +377,25 @@ mod tests {
         assert_eq!(parts(&(0..24).collect::<Vec<i64>>()), (vec![(0, 2399)], 0));
         assert_eq!(parts(&[1, 3, 5, 7, 9, 11]).0.len(), 6);
         assert_eq!(parts(&[1, 3, 5, 7, 9, 11, 13]), (vec![(100, 1399)], 11));
+    }
+
+    #[test]
+    fn only_skipped_hours_of_the_range_count() {
+        const MINUTE_MS: i64 = 60_000;
+        let span = |from: i64, to: i64| Span {
+            from: from * MINUTE_MS,
+            to: to * MINUTE_MS - 1,
+        };
+        // Two hours, and an hour of a zone that begins at half past.
+        let skipped = [span(0, 60), span(60, 120), span(210, 240), span(240, 270)];
+        for (range, hours) in [
+            (span(0, 24 * 60), 3),
+            (span(0, 120), 2),
+            (span(60, 220), 2),
+            (span(120, 210), 0),
+            (span(210, 240), 1),
+        ] {
+            assert_eq!(skipped_hours(&skipped, range), hours, "{range:?}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::iter::Peekable;
 use sha2::{Digest as _, Sha256};
 use webhook_ingest::{
     counters::{self, Counter, Progress, Quantity},
-    event::{Attribute, EpochMillis, Status, time},
+    event::{Attribute, EpochMillis, time},
     events_table::item::{
         CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECEIVED_AT, STATUS, STATUS_KEY, number_at, text_at,
     },
@@ -128,10 +128,7 @@ impl CounterDelta {
     fn of_event(item: &Item, known: &ParsedMessages<'_>) -> Option<Self> {
         let event = Required::of(item)?;
         let channel = counters::word(event.channel);
-        let status = match (event.status, text_at(item, Attribute::OpenedBy.name())) {
-            (status, Some(_)) if status == Status::Opened.as_str() => counters::OPENED_BY_MACHINE.to_owned(),
-            (status, _) => counters::word(status),
-        };
+        let status = facets::status(item);
         let mut dimensions = Dimensions::of(item);
         if let Some(answered) = text_at(item, Attribute::InReplyTo.name()) {
             for event in known.message(answered) {
@@ -139,7 +136,10 @@ impl CounterDelta {
             }
         }
         let mut subject = Subject::at(event.at, dimensions);
-        if let Some(message_type) = facets::message_type(item).filter(|word| !is_status(word)) {
+        // Some gateways write the status into the field of the message type.
+        if let Some(message_type) =
+            facets::message_type(item).filter(|word| !counters::is_listed_status(word))
+        {
             subject.counters.push(Quantity::Kind(message_type).on(&channel));
         }
         if let Some(reason) = facets::reason(item) {
@@ -171,18 +171,17 @@ struct Required<'i> {
     message_id: &'i str,
     status_key: &'i str,
     channel: &'i str,
-    status: &'i str,
     at: EpochMillis,
     received_at: EpochMillis,
 }
 
 impl<'i> Required<'i> {
     fn of(item: &'i Item) -> Option<Self> {
+        text_at(item, STATUS)?;
         Some(Self {
             message_id: text_at(item, MESSAGE_ID)?,
             status_key: text_at(item, STATUS_KEY)?,
             channel: text_at(item, CHANNEL)?,
-            status: text_at(item, STATUS)?,
             at: number_at(item, EVENT_TIME)?,
             received_at: number_at(item, RECEIVED_AT)?,
         })
@@ -214,11 +213,6 @@ impl Identity {
             ..self
         }
     }
-}
-
-/// Some gateways write the status into the field of the message type.
-fn is_status(word: &str) -> bool {
-    Status::from_word(word).is_ok_and(|status| !matches!(status, Status::Other(_)))
 }
 
 /// Eight bytes are enough: a busy second has some thousand events, so a collision happens once in 10¹³

@@ -1,5 +1,6 @@
 //! Writes the [`links`] between the ids of people, and the lookups of the search. An item is read first, which costs a
-//! tenth of a write: most links exist already. What this process wrote or read lately is not even read again.
+//! tenth of a write: most links exist already. What this process wrote or read lately is not even read again. New items
+//! are inserted 25 at a time, because each call takes CPU.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -12,9 +13,13 @@ use aws_sdk_dynamodb::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::{Instant, timeout_at};
 use webhook_ingest::{
-    counters::{EXPIRES_AT, SERIES},
+    counters::{EXPIRES_AT, PERIOD, SERIES},
     links::{self, IDS, LinkKey, Linked, Links},
-    operations::{backoff::Backoff, clients, dynamodb},
+    operations::{
+        backoff::Backoff,
+        clients,
+        dynamodb::{self, MAX_STATEMENTS},
+    },
 };
 
 /// How much longer than the event a link lives, in seconds. So a person's links are written once a week, and not
@@ -61,6 +66,17 @@ pub(crate) struct Written {
     pub(crate) lookups: usize,
 }
 
+impl Written {
+    /// The number for items of this kind.
+    fn of(&mut self, key: &LinkKey) -> &mut usize {
+        if key.is_lookup() {
+            &mut self.lookups
+        } else {
+            &mut self.links
+        }
+    }
+}
+
 impl LinkWriter {
     pub(crate) fn new(client: Client, table: String) -> Self {
         Self {
@@ -79,7 +95,8 @@ impl LinkWriter {
         }
     }
 
-    /// Writes links that do not exist yet.
+    /// Writes links that do not exist yet: new items with inserts, and those that others wrote meanwhile, or that a call
+    /// could not insert, one by one.
     ///
     /// # Errors
     /// The reason, if the table did not accept a link. The others are written; a retry may work.
@@ -95,23 +112,73 @@ impl LinkWriter {
             .map(|part| self.missing(part, until))
             .collect();
         let missing: Vec<Vec<Wanted>> = stream::iter(parts).buffered(READS).try_collect().await?;
+        let (new, mut others): (Vec<Wanted>, Vec<Wanted>) = missing
+            .into_iter()
+            .flatten()
+            .partition(|(_, _, current)| current.is_none());
         let mut written = Written::default();
+        let mut calls = stream::iter(in_parts(new, MAX_STATEMENTS))
+            .map(|part| self.insert(part, until))
+            .buffer_unordered(WRITES);
+        while let Some((inserted, left)) = calls.next().await {
+            written.lookups += inserted.lookups;
+            written.links += inserted.links;
+            others.extend(left);
+        }
         let mut failed = None;
-        let mut calls = stream::iter(missing.into_iter().flatten())
+        let mut calls = stream::iter(others)
             .map(|(key, wanted, current)| async move {
                 let result = timeout_at(until, self.write_one(&key, &wanted, current)).await;
                 let result = result.unwrap_or_else(|_| Err("the time of the function is over".to_owned()));
-                (key.is_lookup(), result)
+                (key, result)
             })
             .buffer_unordered(WRITES);
-        while let Some((is_lookup, result)) = calls.next().await {
+        while let Some((key, result)) = calls.next().await {
             match result {
-                Ok(is_new) if is_lookup => written.lookups += usize::from(is_new),
-                Ok(is_new) => written.links += usize::from(is_new),
+                Ok(is_new) => *written.of(&key) += usize::from(is_new),
                 Err(why) => failed = Some(why),
             }
         }
         failed.map_or(Ok(written), Err)
+    }
+
+    /// Inserts at most [`MAX_STATEMENTS`] items. Returns what was written, and what was not.
+    async fn insert(&self, new: Vec<Wanted>, until: Instant) -> (Written, Vec<Wanted>) {
+        let items: Vec<(Wanted, Linked)> = new
+            .into_iter()
+            .filter_map(|wanted| {
+                let (key, linked, _) = &wanted;
+                let item = next(key, None, linked)?;
+                Some((wanted, item))
+            })
+            .collect();
+        let statements = items
+            .iter()
+            .filter_map(|((key, ..), item)| dynamodb::insert_statement(&self.table, attributes(key, item)))
+            .collect();
+        let call = self.client.batch_execute_statement();
+        let call = call.set_statements(Some(statements)).send();
+        let responses = match timeout_at(until, call).await {
+            Ok(Ok(answer)) => answer.responses.unwrap_or_default(),
+            // The single writes report it if they fail, too.
+            Ok(Err(error)) => {
+                tracing::debug!(why = clients::failure(&error), "a call with inserts failed");
+                Vec::new()
+            }
+            Err(_) => Vec::new(),
+        };
+        let mut responses = responses.into_iter();
+        let (mut written, mut left) = (Written::default(), Vec::new());
+        for (wanted, item) in items {
+            let (key, ..) = &wanted;
+            if responses.next().is_some_and(|response| response.error.is_none()) {
+                self.remember(key, &item.ids, item.expires_at);
+                *written.of(key) += 1;
+            } else {
+                left.push(wanted);
+            }
+        }
+        (written, left)
     }
 
     fn is_known(&self, key: &LinkKey, linked: &Linked) -> bool {
@@ -235,6 +302,29 @@ impl LinkWriter {
             Err(error) => Err(clients::failure(&error).to_owned()),
         }
     }
+}
+
+/// The attributes of a new item.
+fn attributes(key: &LinkKey, item: &Linked) -> Vec<(&'static str, AttributeValue)> {
+    let mut attributes = vec![
+        (SERIES, AttributeValue::S(key.series.clone())),
+        (PERIOD, AttributeValue::S(key.period.clone())),
+        (IDS, AttributeValue::Ss(item.ids.iter().cloned().collect())),
+    ];
+    if item.expires_at != i64::MAX {
+        attributes.push((EXPIRES_AT, AttributeValue::N(item.expires_at.to_string())));
+    }
+    attributes
+}
+
+/// The elements in parts of at most this many.
+fn in_parts<T>(elements: Vec<T>, most: usize) -> Vec<Vec<T>> {
+    let mut elements = elements.into_iter();
+    std::iter::from_fn(|| {
+        let part: Vec<T> = elements.by_ref().take(most).collect();
+        (!part.is_empty()).then_some(part)
+    })
+    .collect()
 }
 
 fn changed_meanwhile<R>(error: &SdkError<UpdateItemError, R>) -> bool {

@@ -18,13 +18,11 @@ use crate::{
     events_table::item::NewItem,
     operations::{
         clients::{self, Cause},
+        dynamodb,
         logging::Sampler,
         metrics,
     },
 };
-
-/// DynamoDB's limit for the statements of one call.
-pub const MAX_STATEMENTS: usize = 25;
 
 /// If every call is refused, at most ten log lines a minute are written. The metric counts all calls.
 static REFUSED_CALLS: Sampler = Sampler::new(10);
@@ -46,7 +44,7 @@ pub enum Inserted {
 
 impl EventsTable {
     /// Writes each item whose key does not exist. Returns a result for each item, in order. The table
-    /// refuses a call with more than [`MAX_STATEMENTS`] items.
+    /// refuses a call with more than [`MAX_STATEMENTS`](dynamodb::MAX_STATEMENTS) items.
     pub async fn insert(&self, items: Vec<NewItem>) -> Vec<Inserted> {
         // DynamoDB refuses a call that contains a key twice.
         let first_of_key = first_of_key(&items);
@@ -56,7 +54,12 @@ impl EventsTable {
             .enumerate()
             .zip(first_of_key)
             .filter(|(_, is_first)| *is_first)
-            .filter_map(|((index, item), _)| Some((index, self.statement(item)?)))
+            .filter_map(|((index, item), _)| {
+                Some((
+                    index,
+                    dynamodb::insert_statement(&self.table, item.into_attributes())?,
+                ))
+            })
             .unzip();
         let call = self.client.batch_execute_statement();
         let answers: Vec<Inserted> = match call.set_statements(Some(statements)).send().await {
@@ -76,34 +79,6 @@ impl EventsTable {
             }
         }
         results
-    }
-
-    /// The statement that inserts an item.
-    fn statement(&self, item: NewItem) -> Option<BatchStatementRequest> {
-        let attributes = item.into_attributes();
-        let names = attributes
-            .iter()
-            .map(|(name, _)| name.len() + "'':?,".len())
-            .sum::<usize>();
-        let mut text = String::with_capacity("INSERT INTO \"\" VALUE {}".len() + self.table.len() + names);
-        text.push_str("INSERT INTO \"");
-        text.push_str(&self.table);
-        text.push_str("\" VALUE ");
-        let mut separator = "{'";
-        let mut parameters = Vec::with_capacity(attributes.len());
-        for (name, value) in attributes {
-            text.push_str(separator);
-            text.push_str(name);
-            text.push_str("':?");
-            separator = ",'";
-            parameters.push(value);
-        }
-        text.push('}');
-        BatchStatementRequest::builder()
-            .statement(text)
-            .set_parameters(Some(parameters))
-            .build()
-            .ok()
     }
 }
 
@@ -165,7 +140,7 @@ fn refused(reason: &str) {
             unlogged,
             reason,
             "DynamoDB refused a batch of inserts, so its events are written one by one; \
-             check that the function has the right dynamodb:PartiQLInsert"
+             check that the function has the permission dynamodb:PartiQLInsert"
         );
     }
 }

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
     Client, error::SdkError, operation::put_item::PutItemError, types::ReturnValuesOnConditionCheckFailure,
 };
 
-pub use self::insert::{Inserted, MAX_STATEMENTS};
+pub use self::insert::Inserted;
 use crate::{
     event::time,
     events_table::item::{Item, MESSAGE_ID, NewItem},

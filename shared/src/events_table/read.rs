@@ -69,11 +69,10 @@ pub async fn events(
         let read = dynamodb::batch_read(client, table, wanted, attributes)
             .await
             .map_err(|error| ReadError::Failed(Box::new(error)))?;
-        let is_fruitless = read.items.is_empty();
-        let items = read.items.into_iter();
-        found.extend(items.filter_map(|item| Some((event_key(&item)?, item))));
         wanted = read.unprocessed;
-        if !wanted.is_empty() && is_fruitless {
+        if !read.items.is_empty() {
+            (fruitless, pause) = (0, FIRST_PAUSE);
+        } else if !wanted.is_empty() {
             fruitless += 1;
             if fruitless == fruitless_calls {
                 return Err(ReadError::Throttled);
@@ -81,6 +80,8 @@ pub async fn events(
             sleep(pause).await;
             pause *= 2;
         }
+        let items = read.items.into_iter();
+        found.extend(items.filter_map(|item| Some((event_key(&item)?, item))));
     }
     Ok(found)
 }

@@ -154,7 +154,7 @@ pub enum Cause {
     NoAnswer,
     /// A fault of the service.
     Server,
-    /// Content or rights of the call. It fails again in the same form.
+    /// Content or permissions of the call. It fails again in the same form.
     Caller,
 }
 

@@ -1,4 +1,4 @@
-//! Recognizes `DynamoDB`'s errors, and reads several items with one call. The only module that compares the
+//! Recognizes `DynamoDB`'s errors, and reads or inserts several items with one call. The only module that compares the
 //! codes and texts of its errors.
 
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
     operation::batch_get_item::BatchGetItemError,
-    types::{AttributeValue, KeysAndAttributes, builders::KeysAndAttributesBuilder},
+    types::{AttributeValue, BatchStatementRequest, KeysAndAttributes, builders::KeysAndAttributesBuilder},
 };
 
 /// An item, or its key.
@@ -91,6 +91,40 @@ async fn send(
             .collect(),
         unprocessed: unprocessed.flat_map(|rest| rest.keys).collect(),
     })
+}
+
+/// DynamoDB's limit for the statements of one call:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html>
+pub const MAX_STATEMENTS: usize = 25;
+
+/// The statement that inserts an item, for a call with up to [`MAX_STATEMENTS`]. `None` without attributes.
+pub fn insert_statement(
+    table: &str,
+    attributes: Vec<(&'static str, AttributeValue)>,
+) -> Option<BatchStatementRequest> {
+    let names = attributes
+        .iter()
+        .map(|(name, _)| name.len() + "'':?,".len())
+        .sum::<usize>();
+    let mut text = String::with_capacity("INSERT INTO \"\" VALUE {}".len() + table.len() + names);
+    text.push_str("INSERT INTO \"");
+    text.push_str(table);
+    text.push_str("\" VALUE ");
+    let mut separator = "{'";
+    let mut parameters = Vec::with_capacity(attributes.len());
+    for (name, value) in attributes {
+        text.push_str(separator);
+        text.push_str(name);
+        text.push_str("':?");
+        separator = ",'";
+        parameters.push(value);
+    }
+    text.push('}');
+    BatchStatementRequest::builder()
+        .statement(text)
+        .set_parameters(Some(parameters))
+        .build()
+        .ok()
 }
 
 /// Whether the request was invalid for the table: a bad item, another schema, or a missing index.

@@ -14,9 +14,10 @@ use tokio::{
 use super::{BatchOutcome, batch::Batch, dead::DeadRecords, positions::Positions};
 use crate::{
     events_table::{
-        EventsTable, Inserted, MAX_STATEMENTS, PutError,
+        EventsTable, Inserted, PutError,
         item::{self, Arrival, Content, Item, NewItem},
     },
+    operations::dynamodb::MAX_STATEMENTS,
     queue::message::Reason,
     record::Unreadable,
 };

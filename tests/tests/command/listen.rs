@@ -331,6 +331,43 @@ async fn an_event_waits_for_the_program_and_a_refusing_program_does_not_stop_the
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_fails_with_an_event_gets_the_next_one() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve().await;
+    let program = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", program.local_addr().unwrap());
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let received = requests.clone();
+    let task = tokio::spawn(async move {
+        loop {
+            let (mut peer, _) = program.accept().await.unwrap();
+            let mut request = String::new();
+            let mut part = [0; 4096];
+            while !request.contains("message_id") {
+                let read = peer.read(&mut part).await.unwrap();
+                request.push_str(&String::from_utf8_lossy(&part[..read]));
+            }
+            received.lock().unwrap().push(request);
+        }
+    });
+    let listen = Listen::start(&workdir, &["--forward-to", &url]).await;
+    for id in ["m-1", "m-2"] {
+        let body = json!([event(id, &json!({}))]).to_string();
+        serve.post("event-webhook", &body).await;
+    }
+    let number = |id: &str| {
+        let requests = requests.lock().unwrap();
+        requests.iter().filter(|request| request.contains(id)).count()
+    };
+    eventually(async || number("m-2"), |tries| *tries == 3).await;
+    assert_eq!(number("m-1"), 3);
+    let (output, summary) = listen.interrupt().await;
+    assert!(output.contains("m-1  → no answer"), "{output}");
+    assert!(summary.contains(" 0 accepted"), "{summary}");
+    task.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_source_or_destination_is_an_error() {
     let workdir = Workdir::new();
     let error = workdir.run(&["listen"]).await.error();
@@ -342,8 +379,12 @@ async fn a_wrong_source_or_destination_is_an_error() {
     assert!(error.contains("a URL of this machine"), "{error}");
 }
 
-/// A stream with the shards of this list; the part before the dot is the parent.
+/// A table whose stream has the shards of this list; the part before the last dot is the parent.
 fn shards(account: &Account, shards: &'static [&'static str]) {
+    account.outputs(
+        "DescribeTable",
+        json!({"Table": {"LatestStreamArn": "arn:aws:dynamodb:ap-south-1:1:table/t/stream/s"}}),
+    );
     let shards: Vec<Value> = shards
         .iter()
         .map(|id| match id.rsplit_once('.') {
@@ -373,10 +414,6 @@ fn record(id: &str, number: &str) -> Value {
 async fn an_expired_position_loses_no_event_and_shows_none_of_before_the_start() {
     let workdir = Workdir::new();
     let account = Account::start().await;
-    account.outputs(
-        "DescribeTable",
-        json!({"Table": {"LatestStreamArn": "arn:aws:dynamodb:ap-south-1:1:table/t/stream/s"}}),
-    );
     shards(&account, &["a", "b"]);
     account.answers("GetShardIterator", |request| {
         let text = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
@@ -424,10 +461,6 @@ async fn an_expired_position_loses_no_event_and_shows_none_of_before_the_start()
 async fn children_of_a_shard_are_read_from_their_beginning_and_no_position_is_lost() {
     let workdir = Workdir::new();
     let account = Account::start().await;
-    account.outputs(
-        "DescribeTable",
-        json!({"Table": {"LatestStreamArn": "arn:aws:dynamodb:ap-south-1:1:table/t/stream/s"}}),
-    );
     shards(&account, &["a", "a.1"]);
     // An iterator contains the shard, the kind of the position, and how often it was read.
     account.answers("GetShardIterator", |request| {
