@@ -7,14 +7,14 @@ import { csvLink } from "./files.js";
 import { WEEKDAYS, dayPlus, plural, when } from "./format.js";
 import { savedMenu } from "./saved.js";
 import { empty, failed, into } from "./states.js";
-import { CHANNELS, ORDER, STATUSES, STEPS, channelName } from "./status.js";
+import { CHANNELS, ORDER, STATUSES, STEPS, channelName, statusNames } from "./status.js";
 import { dayIn, isZone, ownZone } from "./zones.js";
 
 const PAGE = 100;
 /** Maximum rows of the list; the CSV file has more. */
 const MAX_ROWS = 2000;
 /** Groups of statuses that the overview counts together. */
-const GROUPS = [["Did not arrive", STEPS.unreached], ["Read or opened", STEPS.read], ["Failed, bounced or expired", STEPS.failed], ["Not sent", STEPS.not_sent]];
+const GROUPS = [["Proof of delivery", STEPS.reached], ["Did not arrive", STEPS.unreached], ["Read or opened", STEPS.read], ["Failed, bounced or expired", STEPS.failed], ["Not sent", STEPS.not_sent]];
 /** Filters with a text: parameter, label, and an example. */
 const TEXTS = [["tag", "Tag", ""], ["bot", "Bot", ""], ["campaign", "Campaign", ""], ["template", "Template", ""], ["reason", "Reason", ""], ["type", "Message type", ""], ["country", "Country", "IN"], ["category", "Price category", ""]];
 /** Filters with a choice besides channel and status: parameter, label, and the options after "All". */
@@ -102,7 +102,7 @@ export function mount({ main, signal, session, go, announce }) {
     for (const [name, control] of controls) {
       const value = name === "from" || name === "to" ? boundary(filters[name], name) : filters[name];
       // A word that the list does not have, for example of a provider.
-      if (control.tagName === "SELECT" && ![...control.options].some((option) => option.value === value)) control.append(h("option", { value }, value));
+      if (control.tagName === "SELECT" && ![...control.options].some((option) => option.value === value)) control.append(h("option", { value }, name === "status" ? statusNames(value) : value));
       control.value = value;
     }
     const chosen = [...controls.keys()].filter((name) => !["from", "to", "order"].includes(name) && filters[name]);

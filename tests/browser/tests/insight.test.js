@@ -207,6 +207,28 @@ test("a range up to today stays one in a saved view", async (t) => {
   assert.doesNotMatch(page.url(), /days=/);
 });
 
+test("a range that is too long for its time zone offers UTC, or a shorter range", async (t) => {
+  const { page, asked } = await overview(t);
+  const long = `${page.url().split("#")[0]}#/overview?tz=Asia/Kolkata&from=2025-11-27&to=2026-11-27`;
+  await page.goto(long);
+  const alert = page.getByRole("alert");
+  await alert.getByText("In UTC, a range can have up to 366 days; in other time zones, up to 92. This one has 366 days in Asia/Kolkata.").waitFor();
+  await alert.getByRole("button", { name: "Show the last 92 days" }).click();
+  await expect.poll(() => [asked.at(-1).from, asked.at(-1).to, asked.at(-1).tz]).toEqual(["2026-08-28", "2026-11-27", "Asia/Kolkata"]);
+  await page.goto(long);
+  await alert.getByRole("button", { name: "Show 366 days in UTC" }).click();
+  await expect.poll(() => [asked.at(-1).from, asked.at(-1).to, asked.at(-1).tz]).toEqual(["2025-11-27", "2026-11-27", "UTC"]);
+  await page.goto(`${page.url().split("#")[0]}#/overview?tz=UTC&from=2025-11-26&to=2026-11-27`);
+  await alert.getByText("A range can have at most 366 days. This one has 367 days.").waitFor();
+});
+
+test("the weekly pattern says for which ranges it is counted", async (t) => {
+  const { page } = await overview(t, "#/overview?tz=UTC&from=2026-09-01&to=2026-10-02", {
+    prepare: (fresh) => fresh.route("**/api/summary?*", (route) => route.fulfill({ json: { ...insight("UTC", { from: "2026-09-01", to: "2026-10-02" }), heat: [] } })),
+  });
+  await expect(panel(page, "When people read and click")).toContainText("Shown for up to 31 days in UTC.");
+});
+
 test("saved views are limited, and the address of a person cannot be saved", async (t) => {
   const { page } = await overview(t);
   const saved = await page.evaluate(() => {
