@@ -63,7 +63,7 @@ export function leagues(summary, filters, list, { state, setState, announce, bot
         sorted: 1,
         columns: columns(label, filter, filters, before, { labelOf: (name) => shown(chosen, name), listOf, compared: Boolean(summary.previous) }),
       }),
-      chosen === "templates" && h("p", { class: "footnote" }, OF_TEMPLATES, " Only taps and replies have a list."),
+      chosen === "templates" && h("p", { class: "footnote" }, OF_TEMPLATES, " Only clicks and replies have a list."),
       rows.length > 1 && versus(rows, (name) => shown(chosen, name)),
     );
   }

@@ -5,7 +5,7 @@ const SHARED = ["from", "to", "tz", "bot", "tag", "channel", "campaign", "templa
 /** The words for channels, and for names of another kind, that are counted together. */
 const OTHER_CHANNELS = "OTHER";
 const OTHER_NAMES = "other";
-/** The only events that name their template: taps, and the replies to them. */
+/** The only events that name their template: clicks, and the replies to them. */
 const OF_TEMPLATE = ["clicked", "received"];
 
 const query = (parameters) => new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== "")).toString();
@@ -21,7 +21,7 @@ export const listed = (word) => (word === "opened" ? "opened_by_person" : word);
 
 /**
  * Whether a list has the events of a figure. There is no list for names that are counted together, and for a country if
- * the role sees no numbers. A list of a template has only taps and replies.
+ * the role sees no numbers. A list of a template has only clicks and replies.
  */
 function hasList({ channel, ...filters }, may) {
   const { status, reason, country, template } = filters;

@@ -46,7 +46,7 @@ export function totalsOf(summary) {
 /** The headline as a sentence, for copying. */
 export function sentence({ messages, reached, failed, by_channel: channels }, open) {
   const over = Object.entries(channels).sort((a, b) => b[1] - a[1]).map(([channel, count]) => `${channelName(channel)} ${number(count)}`);
-  return `${number(reached)} of ${plural(messages, "message")} reached a person (${percent(reached, messages)})${over.length ? `: ${over.join(", ")}` : ""}. ${number(failed)} did not arrive, ${number(open)} are still open.`;
+  return `${number(reached)} of ${plural(messages, "message")} reached a person (${percent(reached, messages)})${over.length ? `: ${over.join(", ")}` : ""}. ${number(failed)} did not arrive, ${number(open)} ${open === 1 ? "is" : "are"} still open.`;
 }
 
 /** A figure as a link to its events; without one if there is no list, or nothing to list. The title says what is listed
@@ -136,10 +136,10 @@ export function counts(summary, filters, list, totals) {
     item("Sent", "sent", "sent", totals.sent, null, of("sent"), before?.sent),
     item("Delivered", "delivered", "delivered", totals.delivered, `${percent(totals.delivered, totals.sent)} of sent`, of("delivered"), before?.delivered),
     totals.deliveredWithReads + totals.read > 0 && item("Read", "read", "read", totals.read, `${percent(totals.read, totals.deliveredWithReads)} of delivered${totals.deliveredWithReads < totals.delivered ? ", without SMS" : ""}`, of("read"), before?.read),
-    item("Clicks", "clicked", "clicked", totals.clicked, "repeated clicks count", of("clicked"), before?.clicked),
+    item("Clicks", "clicked", "clicked", totals.clicked, "including repeated clicks", of("clicked"), before?.clicked),
     item("Failed attempts", "unreached", "failed", totals.unreached, lost.join(", ") || "none failed", of("unreached"), before?.unreached),
     !filters.channel && attempts > 0 && item("Fell back to SMS", "fell_back", "not_sent", fellBack, `${percent(fellBack, attempts)} of RCS`, list({ channel: "SMS", status: STEPS.sent }), summary.previous?.fallback.fell_back),
     item("Incoming", "received", "received", totals.received, "messages from people", of("received"), before?.received),
-    summary.billing.length > 0 && item("Billable messages", "billable", "other", totals.billable, "by the prices in the events", list({ billable: "true", status: charged(summary) }), before?.billable, charged(summary) ? undefined : "Lists all events with such a price, several for each message."),
+    summary.billing.length > 0 && item("Billable messages", "billable", "other", totals.billable, "by the prices in the events", list({ billable: "true", status: charged(summary) }), before?.billable, charged(summary) ? undefined : "Lists all events with a billable price. A message can have several."),
   );
 }

@@ -37,7 +37,7 @@ export function bar(value, max, word) {
 }
 
 /** What the figures of a template lack. */
-export const OF_TEMPLATES = "Only taps name their template. These figures count only the taps, the replies, and the messages that were tapped.";
+export const OF_TEMPLATES = "Only clicks name their template. These figures count only the clicks, the replies, and the messages that were clicked.";
 
 const CHANNELS_AT_FIRST = 4;
 
@@ -126,13 +126,13 @@ export function latency(summary, list, announce) {
     name,
     dataTable({
       name,
-      caption: "Half, 90 and 99 of 100 messages took at most",
+      caption: "Half, 90 % and 99 % of the messages took at most this time",
       rows,
       announce,
       columns: [
         { label: "Step", value: (row) => `${step(row.from)} to ${step(row.to)}` },
         { label: "Channel", value: (row) => row.channel, cell: (row) => badge(row.channel) },
-        { label: "Messages", numeric: true, value: (row) => row.count, cell: (row) => linked(list({ channel: row.channel, status: later(row) ?? "" }), row.count, null, `Lists the events of the later step. Those of a message without “${step(row.from)}” are not counted here.`) },
+        { label: "Messages", numeric: true, value: (row) => row.count, cell: (row) => linked(list({ channel: row.channel, status: later(row) ?? "" }), row.count, null, `Lists the events of the later step. The figure counts only messages that also have the step “${step(row.from)}”.`) },
         { label: "Half", unit: "ms", numeric: true, value: (row) => row.p50_ms, cell: (row) => [time("p50_ms")(row), " ", changed(row.p50_ms, before(row)?.p50_ms)] },
         { label: "90 %", unit: "ms", numeric: true, value: (row) => row.p90_ms, cell: time("p90_ms") },
         { label: "99 %", unit: "ms", numeric: true, value: (row) => row.p99_ms, cell: time("p99_ms") },
@@ -199,13 +199,13 @@ export function spend(summary, list, announce) {
   const amount = price(money.currency);
   const link = ({ country, channel, category, per }) =>
     list({ country, channel, status: per ?? "", category: category || "-", billable: category ? "true" : "true,unknown" });
-  const listing = ({ per }) => `Lists the events “${status(per ?? "").label}” of this range. A message whose later event proves this counts without it, and messages are counted by the time of their first event.`;
+  const listing = ({ per }) => `Lists the events “${status(per ?? "").label}” of this range. The figure also counts messages that lack this event if a later one proves it. Each message counts at the time of its first event.`;
   const before = summary.previous?.spend;
   const item = (key, label, value, last) => value !== null && value !== undefined && h("div", { "data-kpi": key }, h("dt", null, label), h("dd", null, h("data", { value, class: "big" }, amount(value)), " ", changed(value, last)));
   return panel(
     name,
     h("dl", { class: "counts is-flat" }, item("spent", "Spent", money.spent, before?.spent), item("per_reached", "Per person reached", money.per_reached, before?.per_reached), item("forecast", "Forecast for the month", money.forecast)),
-    money.unpriced > 0 && h("p", { class: "footnote" }, `${plural(money.unpriced, "message")} have no price in the rate card and are not in these amounts.`),
+    money.unpriced > 0 && h("p", { class: "footnote" }, `${plural(money.unpriced, "message")} ${money.unpriced === 1 ? "has no price in the rate card and is" : "have no price in the rate card and are"} not in these amounts.`),
     money.rows.length > 0 &&
       dataTable({
         name,

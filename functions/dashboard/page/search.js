@@ -87,6 +87,6 @@ function result(one) {
     kind === "recipient" ? numberLink(one.recipient) : one.message_id && messageLink(one.message_id, nameOf(one)),
     kind !== "recipient" && one.recipient && h("span", null, h("span", { class: "muted" }, "to "), numberLink(one.recipient)),
     one.state && chip(one.state),
-    Number.isFinite(one.event_time) && when(one.event_time),
+    Number.isFinite(one.event_time) && h("span", null, h("span", { class: "muted" }, "last event "), when(one.event_time)),
   ].filter(Boolean).flatMap((node, index) => (index ? [" ", node] : [node]));
 }

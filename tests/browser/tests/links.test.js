@@ -156,7 +156,7 @@ test("a figure is a link only if the API has a list of its events", () => {
   assert.ok(!has({}, { type: "" }) && !has({}, { status: "" }) && has({}, { status: undefined }));
   // A country, for a role that sees no numbers.
   assert.ok(has({ country: "IN" }, {}) && !has({ country: "IN" }, {}, viewer) && !has({}, { country: "IN" }, viewer) && has({}, {}, viewer));
-  // Only taps and replies name their template.
+  // Only clicks and replies name their template.
   assert.ok(has({ template: "otp" }, { status: "clicked" }) && has({ template: "otp" }, { status: "clicked,received" }) && has({ template: "otp" }, {}));
   assert.ok(!has({ template: "otp" }, { status: "delivered" }) && !has({ template: "otp" }, { status: "clicked,sent" }) && !has({ template: "otp" }, { reason: "expired" }));
 });
@@ -188,9 +188,9 @@ test("a role that sees no numbers gets no links to lists of a country", async (t
   assert.deepEqual(await linksIn(panel(page, "Volume over time")), []);
 });
 
-test("of a template, only taps and replies have lists, and the page says so", async (t) => {
+test("of a template, only clicks and replies have lists, and the page says so", async (t) => {
   const page = await ofViewer(t, "#/overview?kind=templates&template=offer_1");
-  await page.getByText("Only taps name their template.").first().waitFor();
+  await page.getByText("Only clicks name their template.").first().waitFor();
   const links = [...(await linksIn(page.locator("main .counts").first())), ...(await linksIn(page.locator(".reach"))), ...(await linksIn(panel(page, "League tables"))), ...(await linksIn(panel(page, "Time between steps")))];
   const words = new Set(links.map(({ href }) => new URLSearchParams(href.split("?")[1]).get("status")));
   // Without a status: all events, and those with a price.
