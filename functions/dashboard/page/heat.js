@@ -19,7 +19,7 @@ export function heat(summary, list) {
   const words = ["read", "clicked"].filter((word) => summary.heat.some((entry) => entry.status === word && entry.count > 0));
   if (!words.length) {
     const isTooLong = summary.tz === "UTC" && daysIn(summary.from, summary.to) > MAX_UTC_DAYS;
-    return panel(name, h("p", { class: "muted" }, isTooLong ? `Shown for up to ${MAX_UTC_DAYS} days in UTC. Choose a shorter range, or another time zone.` : "No reads or clicks in this range."));
+    return panel(name, h("p", { class: "muted" }, isTooLong ? `In UTC, this is shown for up to ${MAX_UTC_DAYS} days.` : "No reads or clicks in this range."));
   }
   const place = h("div");
   const buttons = words.map((word) => h("button", { type: "button", onclick: () => draw(word) }, status(word).label));

@@ -66,7 +66,7 @@ export const LISTS = {
 /** The headline. `reached` counts messages by the time of their first event, over all channels. */
 export function headline(summary, list, announce) {
   const { reached } = summary;
-  if (!reached) return null;
+  if (!reached?.messages) return null;
   const open = Math.max(0, reached.messages - reached.reached - reached.failed);
   const before = summary.previous?.reached;
   const parts = [["delivered", "Reached", reached.reached, "reached"], ["failed", "Did not arrive", reached.failed, "failed"], ["other", "Still open", open, null]];

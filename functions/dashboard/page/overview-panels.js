@@ -39,6 +39,12 @@ export function bar(value, max, word) {
 /** What the figures of a template lack. */
 export const OF_TEMPLATES = "Only clicks name their template. These figures count only the clicks, the replies, and the messages that were clicked.";
 
+/** A part of a step, in percent; a dash if a provider does not report the step for all messages. */
+const shareOf = (part, step) => (part > step ? "–" : percent(part, step));
+
+/** Why there is no share of the messages sent; false if there is one. */
+const unreported = (delivered, sent) => delivered > sent && "More messages are reported as delivered than as sent: some providers do not report “Sent”. ";
+
 const CHANNELS_AT_FIRST = 4;
 
 export function funnel(summary, list) {
@@ -52,14 +58,14 @@ export function funnel(summary, list) {
     const max = Math.max(entry.sent, entry.delivered, entry.read, entry.clicked);
     const link = (step) => list({ channel: entry.channel, status: STEPS[step] });
     const reads = READ_REPORTED(entry.channel) || entry.read > 0;
-    const step = (word, whole) => [chip(word), linked(link(word), entry[word], { "data-step": word }), whole === null ? "" : percent(entry[word], whole), bar(entry[word], max, word)];
+    const step = (word, whole) => [chip(word), linked(link(word), entry[word], { "data-step": word }), whole === null ? "" : shareOf(entry[word], whole), bar(entry[word], max, word)];
     const rows = [step("sent", null), step("delivered", entry.sent), reads ? step("read", entry.delivered) : [chip("read"), h("span", { class: "muted", "data-step": "unreported" }, "not reported"), "", ""], step("clicked", reads ? entry.read : entry.delivered)];
     const lost = [["failed", entry.failed], ["not_sent", entry.not_sent], ["blocked", entry.blocked]].filter(([, count]) => count > 0);
     return h(
       "div",
       { class: "funnel" },
       rowsTable(plain(channelName(entry.channel)), ["Step", "Events", "Of the step before"], rows),
-      h("p", { class: "footnote" }, lost.length ? ["Did not arrive: ", lost.map(([word, count], index) => [index ? ", " : null, linked(link(word), count), ` ${word.replace("_", " ")}`])] : "None failed."),
+      h("p", { class: "footnote" }, unreported(entry.delivered, entry.sent), lost.length ? ["Did not arrive: ", lost.map(([word, count], index) => [index ? ", " : null, linked(link(word), count), ` ${word.replace("_", " ")}`])] : "None failed."),
     );
   };
   const tables = h("div", { class: "funnels" }, channels.slice(0, CHANNELS_AT_FIRST).map(draw));
@@ -99,8 +105,9 @@ export function fallback(summary, filters, list) {
   const max = Math.max(...rows.map(([, value]) => value));
   return panel(
     name,
-    h("p", null, `${percent(fellBack, attempts)} of `, linked(of("RCS", "attempts"), attempts), ` RCS ${attempts === 1 ? "message" : "messages"} fell back to SMS; ${percent(delivered, fellBack)} of those were delivered.`),
-    rowsTable("Fallback results", ["Result", "Messages", "Of those sent"], rows.map(([label, value, word], index) => [label, linked(of("SMS", word), value), index ? percent(value, fellBack) : "", bar(value, max, word)])),
+    h("p", null, `${percent(fellBack, attempts)} of `, linked(of("RCS", "attempts"), attempts), ` RCS ${attempts === 1 ? "message" : "messages"} fell back to SMS`, delivered <= fellBack && `; ${percent(delivered, fellBack)} of those were delivered`, "."),
+    rowsTable("Fallback results", ["Result", "Messages", "Of those sent"], rows.map(([label, value, word], index) => [label, linked(of("SMS", word), value), index ? shareOf(value, fellBack) : "", bar(value, max, word)])),
+    delivered > fellBack && h("p", { class: "footnote" }, unreported(delivered, fellBack)),
     open > 0 && h("p", { class: "footnote" }, "“No report yet” has no list, because lists contain events, and these messages have none after “Sent”."),
   );
 }
