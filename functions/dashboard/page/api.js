@@ -56,7 +56,7 @@ async function request(method, path, { signal, body, limit = LIMIT_MS, read = (r
   if (Number.isFinite(date) && Math.abs(date - Date.now()) > 2000) skew = date - Date.now();
   if (response.ok && answer !== undefined) return answer;
   const failure = new ApiError(
-    typeof answer?.error === "string" ? sentence(answer.error) : `The server answered ${response.status} without saying why.`,
+    typeof answer?.error === "string" ? sentence(answer.error) : `The server answered ${response.status} without a reason.`,
     {
       status: response.status,
       retryAfter: Number(response.headers.get("retry-after")) || null,

@@ -58,12 +58,13 @@ function route() {
 
 const hashFor = (name, parameters) => (WITH_ID.includes(name) ? `#/${name}/${encodeURIComponent(parameters)}` : hashOf(name, parameters));
 
-/** Navigates to a view, with a history entry. */
-function go(name, parameters) {
-  const hash = hashFor(name, parameters);
+/** Navigates to an address of this page, with a history entry. The current address is loaded again. */
+function visit(hash) {
   if (location.hash === hash) show();
   else location.hash = hash;
 }
+
+const go = (name, parameters) => visit(hashFor(name, parameters));
 
 /** Navigates to a view, and replaces the current history entry. */
 function replace(name, parameters, options = null) {
@@ -207,8 +208,7 @@ search.addEventListener("submit", (event) => {
   const hash = viewOf(text, views);
   if (hash) {
     field.value = "";
-    if (location.hash === hash) show();
-    else location.hash = hash;
+    visit(hash);
   } else if (text) go("search", text);
 });
 suggest(field, views);

@@ -25,7 +25,7 @@ export function copyButton(label, make, announce, props = {}) {
       announce(`Copied: ${text.slice(0, 200)}`);
     } catch {
       button.textContent = "Not copied";
-      announce("The browser did not allow to copy.");
+      announce("The browser did not allow copying.");
     }
     setTimeout(() => { button.textContent = label; }, 2000);
   } }, label);

@@ -12,7 +12,7 @@ const REASONS = {
   unreadable: ["Unreadable", "a record missing required fields"],
   conflict: ["Conflict", "another event with this key is stored; the first one was kept"],
   exhausted: ["Retries used up", "it could not be stored for twelve days"],
-  uncountable: ["Uncountable", "the event is stored, but the counters do not accept it; rebuild the counters, then delete this"],
+  uncountable: ["Uncountable", "the event is stored, but the counters do not accept it; rebuild the counters, then discard this"],
 };
 /** Longer than the visibility timeout of one second with which the API reads the queue. */
 const INVISIBLE_MS = 1300;
@@ -41,7 +41,7 @@ export function mount({ main, signal, session, announce }) {
   const bodies = new Map();
   fill(
     main,
-    h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Dead letters"), h("p", { class: "subtitle" }, "Payloads that could not be stored. They stay in the queue until you send them back or delete them.")),
+    h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Dead letters"), h("p", { class: "subtitle" }, "Payloads that could not be stored. They stay in the queue until you try them again or discard them.")),
     h("p", { class: "tools" }, refresh),
     done,
     body,
@@ -132,7 +132,7 @@ export function mount({ main, signal, session, announce }) {
         deadLetter.received_at !== undefined && fact("Received", when(deadLetter.received_at)),
         fact("In the queue since", when(deadLetter.sent_at)),
         deadLetter.body_bytes !== undefined && fact("Body", plural(deadLetter.body_bytes, "byte")),
-        deadLetter.parts !== undefined && fact("Piece", `${number(deadLetter.part)} of ${number(deadLetter.parts)} of dead letter `, untrusted(deadLetter.letter, { max: 80 })),
+        deadLetter.parts !== undefined && fact("Part", `${number(deadLetter.part)} of ${number(deadLetter.parts)} of dead letter `, untrusted(deadLetter.letter, { max: 80 })),
         fact("Id", untrusted(deadLetter.id, { max: 120, class: "id" })),
       ),
       h(
@@ -195,7 +195,7 @@ export function mount({ main, signal, session, announce }) {
     );
     if (!confirmed) return;
     for (const button of box.querySelectorAll("button")) button.disabled = true;
-    fill(result, h("p", { class: "loading", role: "status" }, what === "redrive" ? "Sending it back…" : "Discarding…"));
+    fill(result, h("p", { class: "loading", role: "status" }, what === "redrive" ? "Sending it to the retry queue…" : "Discarding…"));
     let answer;
     try {
       // The action applies to all parts of a dead letter.

@@ -1,20 +1,20 @@
 // The events of any range, with filters, an order, and CSV. Every figure of the overview leads here.
 
 import { address, get, latest, now } from "./api.js";
-import { fill, h } from "./dom.js";
+import { fill, h, plain } from "./dom.js";
 import { row } from "./events.js";
 import { csvLink } from "./files.js";
 import { WEEKDAYS, dayPlus, plural, when } from "./format.js";
 import { savedMenu } from "./saved.js";
 import { empty, failed, into } from "./states.js";
-import { CHANNELS, ORDER, STATUSES, STEPS, channelName } from "./status.js";
+import { CHANNELS, ORDER, STATUSES, STEPS, channelName, statusNames } from "./status.js";
 import { dayIn, isZone, ownZone } from "./zones.js";
 
 const PAGE = 100;
 /** Maximum rows of the list; the CSV file has more. */
 const MAX_ROWS = 2000;
 /** Groups of statuses that the overview counts together. */
-const GROUPS = [["Did not arrive", STEPS.unreached], ["Read or opened", STEPS.read], ["Failed, bounced or expired", STEPS.failed], ["Not sent", STEPS.not_sent]];
+const GROUPS = [["Arrived", STEPS.reached], ["Did not arrive", STEPS.unreached], ["Read or opened", STEPS.read], ["Failed, bounced or expired", STEPS.failed], ["Not sent", STEPS.not_sent]];
 /** Filters with a text: parameter, label, and an example. */
 const TEXTS = [["tag", "Tag", ""], ["bot", "Bot", ""], ["campaign", "Campaign", ""], ["template", "Template", ""], ["reason", "Reason", ""], ["type", "Message type", ""], ["country", "Country", "IN"], ["category", "Price category", ""]];
 /** Filters with a choice besides channel and status: parameter, label, and the options after "All". */
@@ -102,12 +102,15 @@ export function mount({ main, signal, session, go, announce }) {
     for (const [name, control] of controls) {
       const value = name === "from" || name === "to" ? boundary(filters[name], name) : filters[name];
       // A word that the list does not have, for example of a provider.
-      if (control.tagName === "SELECT" && ![...control.options].some((option) => option.value === value)) control.append(h("option", { value }, value));
+      if (control.tagName === "SELECT" && ![...control.options].some((option) => option.value === value)) control.append(h("option", { value }, name === "status" ? statusNames(value) : value));
       control.value = value;
     }
-    const chosen = [...controls.keys()].filter((name) => !["from", "to", "order"].includes(name) && filters[name]);
-    formLabel.textContent = `Filters${chosen.length ? ` (${chosen.length})` : ""}`;
+    const names = chosen().map((name) => plain(controls.get(name).selectedOptions?.[0]?.text ?? filters[name], 20));
+    formLabel.textContent = `Filters${names.length ? `: ${names.join(", ")}` : ""}`;
   }
+
+  /** The names of the filters, besides the range and the order. */
+  const chosen = () => [...controls.keys()].filter((name) => !["from", "to", "order"].includes(name) && filters[name]);
 
   async function first() {
     cursor = null;
@@ -117,7 +120,7 @@ export function mount({ main, signal, session, go, announce }) {
     fill(more);
     fill(body);
     const csv = csvLink("Download as CSV", "events.csv", { href: address("api/events", { ...filters, format: "csv" }), signal });
-    fill(tools, csv.link, h("span", { class: "muted" }, `Times of the filters are in ${filters.tz}.`), csv.status);
+    fill(tools, csv.link, h("span", { class: "muted" }, `The filters use the time zone ${filters.tz}.`), csv.status);
     await into(body, "the events", run, (inner) => get("api/events", { ...filters, limit: PAGE }, { signal: inner }), (answer) => {
       append(answer);
       draw(answer);
@@ -148,16 +151,17 @@ export function mount({ main, signal, session, go, announce }) {
 
   function draw(answer) {
     const searched = Number.isFinite(answer.searched_to) ? [" Searched up to ", when(answer.searched_to), "."] : null;
-    const unread = skipped > 0 && h("p", { class: "muted" }, `By the counters, ${plural(skipped, "hour")} of this range have no such event, and were not read. `, h("button", { type: "button", class: "link", onclick: () => go("events", { ...given, exhaustive: "true" }) }, "Read all hours"));
+    const unread = skipped > 0 && h("p", { class: "muted" }, `${plural(skipped, "hour")} of this range ${skipped === 1 ? "was" : "were"} not searched, because the counters show no matching events then. `, h("button", { type: "button", class: "link", onclick: () => go("events", { ...given, exhaustive: "true" }) }, "Search all hours"));
     if (!count && cursor === null) {
-      fill(body, empty("No events match", h("p", null, "There are no events with these filters in this range."), unread, h("p", { class: "tools" }, h("button", { type: "button", onclick: () => go("events", { tz: filters.tz }) }, "Remove the filters"))));
+      const filtered = chosen().length > 0;
+      fill(body, empty("No events in this range", h("p", null, filtered ? "No events match these filters." : "There are no events in this range."), unread, filtered && h("p", { class: "tools" }, h("button", { type: "button", onclick: () => go("events", { from: given.from, to: given.to, tz: filters.tz }) }, "Remove the filters"))));
       return;
     }
     if (!list.isConnected) fill(body, list, more);
-    const state = `${plural(count, "event")}${cursor === null && !answer.truncated ? "" : " so far"}.`;
+    const state = `${plural(count, "event")} so far.`;
     if (cursor === null) {
-      const end = answer.truncated ? " There are more, which your role cannot page through. Choose a shorter range." : " These are all.";
-      fill(more, h("p", { class: "end muted", tabindex: "-1" }, state, end), unread);
+      const end = answer.truncated ? `${plural(count, "event")}. There are more, but your role sees only the first page. Choose a shorter range.` : `${plural(count, "event")} in all.`;
+      fill(more, h("p", { class: "end muted", tabindex: "-1" }, end), unread);
     } else if (count >= MAX_ROWS) {
       fill(more, h("p", { class: "end muted", tabindex: "-1" }, state, " Download the CSV file for more, or choose a shorter range."));
     } else {

@@ -1,22 +1,26 @@
 // When people read and click: weekday by hour, as a table with shaded cells. Each is a link to its events.
 
 import { fill, h } from "./dom.js";
-import { WEEKDAYS, number, plural } from "./format.js";
-import { eventsHash } from "./links.js";
+import { WEEKDAYS, daysIn, number, plural } from "./format.js";
 import { panel } from "./overview-panels.js";
 import { STEPS, status, tone } from "./status.js";
 
 /** Shades of a cell; the busiest hour has the last. */
 const SHADES = 8;
+/** The most days in UTC for which the API counts hours. Ranges of other time zones are shorter than their limit. */
+const MAX_UTC_DAYS = 31;
 const HOURS = Array.from({ length: 24 }, (_, hour) => hour);
 /** Moves between cells: weekdays and hours. */
 const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
-export function heat(summary, filters) {
+export function heat(summary, list) {
   if (!summary.heat) return null;
   const name = "When people read and click";
   const words = ["read", "clicked"].filter((word) => summary.heat.some((entry) => entry.status === word && entry.count > 0));
-  if (!words.length) return panel(name, h("p", { class: "muted" }, "No reads and clicks in this range."));
+  if (!words.length) {
+    const isTooLong = summary.tz === "UTC" && daysIn(summary.from, summary.to) > MAX_UTC_DAYS;
+    return panel(name, h("p", { class: "muted" }, isTooLong ? `In UTC, this is shown for up to ${MAX_UTC_DAYS} days.` : "No reads or clicks in this range."));
+  }
   const place = h("div");
   const buttons = words.map((word) => h("button", { type: "button", onclick: () => draw(word) }, status(word).label));
 
@@ -27,7 +31,7 @@ export function heat(summary, filters) {
     const [busiest, most] = [...counts].reduce((best, entry) => (entry[1] > best[1] ? entry : best), [24, 0]);
     const [day, hour] = [Math.floor(busiest / 24), busiest % 24];
     const caption = `${status(word).label} by weekday and hour`;
-    const link = (weekday, hour) => eventsHash(filters, { status: STEPS[word], weekday, hour });
+    const link = (weekday, hour) => list({ status: STEPS[word], weekday, hour });
     fill(
       place,
       h("p", { class: "summary-line" }, `Most on ${WEEKDAYS[day - 1]} from ${hour}:00 to ${hour}:59: ${plural(most, "event")}.`),
@@ -53,7 +57,7 @@ export function heat(summary, filters) {
     cell, and the arrow keys the others. */
 function cell(count, most, title, href, isFirst) {
   const text = h("span", { class: "visually-hidden" }, number(count));
-  const content = count > 0 ? h("a", { href, tabindex: isFirst ? "0" : "-1", "aria-label": `${title}: ${number(count)}` }, text) : text;
+  const content = href && count > 0 ? h("a", { href, tabindex: isFirst ? "0" : "-1", "aria-label": `${title}: ${number(count)}` }, text) : text;
   return h("td", { class: `shade-${most > 0 ? Math.ceil((count / most) * SHADES) : 0}`, title: `${title}: ${number(count)}` }, content);
 }
 

@@ -2,11 +2,10 @@
 // and two of them beside each other.
 
 import { h, fill, plain, untrusted } from "./dom.js";
-import { figure, percent } from "./format.js";
-import { eventsHash, hashOf } from "./links.js";
-import { changed, changedShare } from "./overview-headline.js";
-import { countryName, panel } from "./overview-panels.js";
-import { STEPS } from "./status.js";
+import { percent } from "./format.js";
+import { hashOf } from "./links.js";
+import { LISTS, changed, changedShare, linked } from "./overview-headline.js";
+import { OF_TEMPLATES, countryName, panel } from "./overview-panels.js";
 import { dataTable } from "./tables.js";
 
 /** Field of the response, name of the kind, filter of the overview, and how a name is shown. */
@@ -28,7 +27,7 @@ function rowsOf(summary, field) {
 }
 
 /** The panel with a table for the chosen kind, and the comparison. `state` is `{kind, a, b}` of the URL. */
-export function leagues(summary, filters, { state, setState, announce, botName }) {
+export function leagues(summary, filters, list, { state, setState, announce, botName }) {
   const kinds = KINDS.filter(([field]) => rowsOf(summary, field).length > 0);
   if (!kinds.length) return null;
   const place = h("div", { class: "fold-body" });
@@ -45,6 +44,9 @@ export function leagues(summary, filters, { state, setState, announce, botName }
     draw();
   }
 
+  /** The list of a figure of a row. The tables have all messages of the range, without the filters. */
+  const listOf = (row, name) => list({ [KINDS.find(([field]) => field === chosen)[2]]: row.name, status: LISTS[name][0] }, { ...ALONE, channel: "" });
+
   function draw() {
     buttons.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.kind === chosen)));
     const [, label, filter] = KINDS.find(([field]) => field === chosen);
@@ -59,8 +61,9 @@ export function leagues(summary, filters, { state, setState, announce, botName }
         announce,
         sortable: true,
         sorted: 1,
-        columns: columns(label, filter, filters, before, (name) => shown(chosen, name), Boolean(summary.previous)),
+        columns: columns(label, filter, filters, before, { labelOf: (name) => shown(chosen, name), listOf, compared: Boolean(summary.previous) }),
       }),
+      chosen === "templates" && h("p", { class: "footnote" }, OF_TEMPLATES, " Only clicks and replies have a list."),
       rows.length > 1 && versus(rows, (name) => shown(chosen, name)),
     );
   }
@@ -80,7 +83,7 @@ export function leagues(summary, filters, { state, setState, announce, botName }
       });
       return h("div", { class: "field" }, h("label", { for: id }, side ? "and" : "Compare"), box);
     };
-    const show = () => fill(result, beside(pair.map((name) => rows.find((row) => row.name === name)), labelOf));
+    const show = () => fill(result, beside(pair.map((name) => rows.find((row) => row.name === name)), { labelOf, listOf }));
     show();
     return h("div", { class: "versus" }, h("h3", null, "A beside B"), h("div", { class: "filters" }, select(0), select(1)), result);
   }
@@ -90,25 +93,25 @@ export function leagues(summary, filters, { state, setState, announce, botName }
   return panel("League tables", filtered && h("p", { class: "footnote" }, "All messages of the range, without the filters."), kinds.length > 1 && h("div", { class: "presets", role: "group", "aria-label": "Kind" }, buttons), place);
 }
 
-/** Shares of the messages: heading, field, and the statuses of the events behind it. */
-const SHARES = [["Reached", "reached", ""], ["Read", "read", STEPS.read], ["Clicked", "clicked", STEPS.clicked], ["Failed", "failed", STEPS.unreached]];
+/** Shares of the messages: heading, and field. */
+const SHARES = [["Reached", "reached"], ["Read", "read"], ["Clicked", "clicked"], ["Failed", "failed"]];
 
 /** Whether a name stands for all names that are not counted separately. */
 const isRest = ({ name }) => !name || name === "other";
 
 /** A column for each share of the messages sent, with exact counts in CSV. */
-const columns = (label, filter, filters, before, labelOf, compared) => [
+const columns = (label, filter, filters, before, { labelOf, listOf, compared }) => [
   {
     label: label.replace(/ies$/, "y").replace(/s$/, ""),
     value: (row) => row.name,
     cell: (row) => (isRest(row) ? untrusted(row.name || "not named") : h("a", { href: hashOf("overview", { ...filters, ...ALONE, [filter]: row.name }) }, untrusted(labelOf(row.name), { max: 80 }))),
   },
-  { label: "Messages", numeric: true, value: (row) => row.sent, cell: (row) => [figure(row.sent), " ", changed(row.sent, before.get(row.name)?.sent)] },
-  ...SHARES.map(([name, field, status]) => ({
+  { label: "Messages", numeric: true, value: (row) => row.sent, cell: (row) => [linked(listOf(row, "messages"), row.sent, null, LISTS.messages[1]), " ", changed(row.sent, before.get(row.name)?.sent)] },
+  ...SHARES.map(([name, field]) => ({
     label: name,
     numeric: true,
     value: (row) => row[field],
-    cell: (row) => [status && !isRest(row) ? h("a", { href: eventsHash({ ...filters, ...ALONE, [filter]: row.name }, { status }) }, figure(row[field])) : figure(row[field]), h("span", { class: "share" }, percent(row[field], row.sent))],
+    cell: (row) => [linked(listOf(row, field), row[field], null, LISTS[field][1]), h("span", { class: "share" }, percent(row[field], row.sent))],
   })),
   ...(compared ? [{ label: "Change of reached (points)", numeric: true, value: (row) => difference(row, before.get(row.name)), cell: (row) => changedShare([row.reached, row.sent], before.get(row.name) && [before.get(row.name).reached, before.get(row.name).sent]) ?? "–" }] : []),
 ];
@@ -118,13 +121,14 @@ const difference = (row, before) => (before?.sent > 0 && row.sent > 0 ? Math.rou
 
 const points = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1, signDisplay: "exceptZero" });
 
-function beside([a, b], labelOf) {
+function beside([a, b], { labelOf, listOf }) {
+  const of = (row, field, name = field) => linked(listOf(row, name), row[field], null, LISTS[name][1]);
   const line = (name, field) => {
     const share = (row) => (row.sent > 0 ? row[field] / row.sent : null);
     const gap = share(a) === null || share(b) === null ? "–" : `${points.format((share(a) - share(b)) * 100)} pts`;
-    return [name, [figure(a[field]), " ", percent(a[field], a.sent)], [figure(b[field]), " ", percent(b[field], b.sent)], gap];
+    return [name, [of(a, field), " ", percent(a[field], a.sent)], [of(b, field), " ", percent(b[field], b.sent)], gap];
   };
-  const rows = [["Messages", figure(a.sent), figure(b.sent), ""], ...SHARES.map(([name, field]) => line(name, field))];
+  const rows = [["Messages", of(a, "sent", "messages"), of(b, "sent", "messages"), ""], ...SHARES.map(([name, field]) => line(name, field))];
   const head = ["Of the messages", untrusted(labelOf(a.name), { max: 40 }), untrusted(labelOf(b.name), { max: 40 }), "A minus B"];
   return h(
     "div",

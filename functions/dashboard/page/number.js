@@ -137,7 +137,7 @@ export function mount({ main, signal, session, replace, announce }) {
       fill(heading, `${personKind(id)} `, untrusted(id, { max: 40, class: "id" }));
       fill(tools);
       if (!session.may.see_numbers) {
-        fill(body, empty("Your role sees no numbers", h("p", null, "So it cannot look one up either. Open a message from the live view, or by an id that contains no number.")));
+        fill(body, empty("Your role does not see phone numbers", h("p", null, "It cannot search for them either. Open a message from the live view, or by an id that contains no number.")));
         return;
       }
       first(from !== "message");
@@ -149,7 +149,7 @@ export function mount({ main, signal, session, replace, announce }) {
 function group({ id, journey, outcome, events }, opened) {
   const ids = new Set(journey.map((leg) => leg.message_id));
   const answers = events.filter((event) => !ids.has(event.message_id)).length;
-  const box = h("details", { "data-group": id }, h("summary", null, plural(events.length, "event"), answers ? `, ${plural(answers, "answer")}` : null));
+  const box = h("details", { "data-group": id }, h("summary", null, plural(events.length, "event"), answers ? `, ${plural(answers, "reply", "replies")}` : null));
   const open = () => box.childElementCount === 1 && box.append(h("ol", { class: "events" }, events.map((event) => row(event, { message: event.message_id !== id, number: false }))));
   box.addEventListener("toggle", () => box.open && open());
   if (opened.has(id)) {

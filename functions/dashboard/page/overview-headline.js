@@ -3,7 +3,7 @@
 import { copyButton } from "./copy.js";
 import { h, icon, svg } from "./dom.js";
 import { figure, number, percent, plural } from "./format.js";
-import { eventsHash, listed } from "./links.js";
+import { listed } from "./links.js";
 import { CHANNELS, READ_REPORTED, STEPS, channelName, status, tone } from "./status.js";
 
 /** The change to the period before, in percent; null if there is none or it was 0. */
@@ -46,27 +46,31 @@ export function totalsOf(summary) {
 /** The headline as a sentence, for copying. */
 export function sentence({ messages, reached, failed, by_channel: channels }, open) {
   const over = Object.entries(channels).sort((a, b) => b[1] - a[1]).map(([channel, count]) => `${channelName(channel)} ${number(count)}`);
-  return `${number(reached)} of ${plural(messages, "message")} reached a person (${percent(reached, messages)})${over.length ? `: ${over.join(", ")}` : ""}. ${number(failed)} did not arrive, ${number(open)} are still open.`;
+  return `${number(reached)} of ${plural(messages, "message")} reached a person (${percent(reached, messages)})${over.length ? `: ${over.join(", ")}` : ""}. ${number(failed)} did not arrive, ${number(open)} ${open === 1 ? "is" : "are"} still open.`;
 }
 
-/** What the links of the headline list. */
-const LISTS = {
-  sent: "Lists the events “Sent”. A message that was not sent has none, and one with a fallback has two.",
-  delivered: "Lists the events “Delivered”. A message that arrived on two channels has two.",
-  read: "Lists the events “Read”, and “Opened” by a person. A message can be opened several times.",
-  clicked: "Lists the clicks. A message can be clicked several times.",
-  unreached: "Lists the failures. A message that failed on one channel and arrived on another has one, too.",
+/** A figure as a link to its events; without one if there is no list, or nothing to list. The title says what is listed
+    if that is not exactly what is counted. */
+export const linked = (href, value, props, title) => (href && value > 0 ? h("a", { href, title }, figure(value, props)) : figure(value, props));
+
+/** What the links of a number of messages list: statuses, and a title. A message is counted once, and can have several of
+    these events. */
+export const LISTS = {
+  messages: [undefined, "Lists all events. A message has several."],
+  reached: [STEPS.reached, "Lists the events that prove a delivery, also reads and clicks. A message can have several."],
+  read: [`${STEPS.read},${STEPS.clicked}`, "Lists the events “Read”, “Opened” by a person, and clicks. A message can have several."],
+  clicked: [STEPS.clicked, "Lists the clicks. A message can have several."],
+  failed: [STEPS.unreached, "Lists the failures. A message that failed on one channel and arrived on another has one, too."],
 };
 
 /** The headline. `reached` counts messages by the time of their first event, over all channels. */
-export function headline(summary, filters, announce) {
+export function headline(summary, list, announce) {
   const { reached } = summary;
-  if (!reached) return null;
+  if (!reached?.messages) return null;
   const open = Math.max(0, reached.messages - reached.reached - reached.failed);
   const before = summary.previous?.reached;
-  const parts = [["delivered", "Reached", reached.reached], ["failed", "Did not arrive", reached.failed], ["other", "Still open", open]];
-  // A message is counted once, and can have several of these events.
-  const linked = (step, count, props, more) => h("a", { href: eventsHash(filters, { status: STEPS[step], ...more }), title: LISTS[step] }, figure(count, props));
+  const parts = [["delivered", "Reached", reached.reached, "reached"], ["failed", "Did not arrive", reached.failed, "failed"], ["other", "Still open", open, null]];
+  const messages = (name, count, props, more) => linked(list({ status: LISTS[name][0], ...more }), count, props, LISTS[name][1]);
   const order = (channel) => (CHANNELS.includes(channel) ? CHANNELS.indexOf(channel) : CHANNELS.length);
   const channels = Object.entries(reached.by_channel).sort((a, b) => order(a[0]) - order(b[0]) || b[1] - a[1]);
   return h(
@@ -76,19 +80,19 @@ export function headline(summary, filters, announce) {
     h(
       "p",
       { class: "reach-figure" },
-      h("span", { class: "huge", "data-kpi": "reached" }, linked("delivered", reached.reached)),
-      h("span", null, "of ", linked("sent", reached.messages, { "data-of": "messages" }), " messages, ", h("strong", null, percent(reached.reached, reached.messages)), " ", changedShare([reached.reached, reached.messages], before && [before.reached, before.messages])),
+      h("span", { class: "huge", "data-kpi": "reached" }, messages("reached", reached.reached)),
+      h("span", null, "of ", messages("messages", reached.messages, { "data-of": "messages" }), " messages, ", h("strong", null, percent(reached.reached, reached.messages)), " ", changedShare([reached.reached, reached.messages], before && [before.reached, before.messages])),
     ),
     meter(parts.map(([word, , count]) => [word, count]), reached.messages),
     h(
       "ul",
       { class: "reach-parts" },
-      parts.map(([word, label, count]) =>
-        h("li", { class: tone(word), "data-part": word }, h("span", { class: "swatch", "aria-hidden": "true" }), h("span", null, label, " "), word === "other" ? figure(count) : linked(word === "failed" ? "unreached" : word, count), h("span", { class: "muted" }, ` ${percent(count, reached.messages)}`)),
+      parts.map(([word, label, count, name]) =>
+        h("li", { class: tone(word), "data-part": word }, h("span", { class: "swatch", "aria-hidden": "true" }), h("span", null, label, " "), name ? messages(name, count) : figure(count), h("span", { class: "muted" }, ` ${percent(count, reached.messages)}`)),
       ),
     ),
     channels.length > 0 &&
-      h("p", { class: "footnote" }, "Reached over ", channels.map(([channel, count], index) => [index ? ", " : null, h("span", { "data-channel": channel }, `${channelName(channel)} `, channel === "OTHER" ? figure(count) : linked("delivered", count, null, { channel }))]), ". A message that failed on one channel and arrived on another counts once.", Number.isFinite(reached.read) && [" Read: ", linked("read", reached.read, { "data-of": "read" }), "; clicked: ", linked("clicked", reached.clicked, { "data-of": "clicked" }), "."]),
+      h("p", { class: "footnote" }, "Reached over ", channels.map(([channel, count], index) => [index ? ", " : null, h("span", { "data-channel": channel }, `${channelName(channel)} `, messages("reached", count, null, { channel }))]), ". A message that failed on one channel and arrived on another counts once.", Number.isFinite(reached.read) && [" Read: ", messages("read", reached.read, { "data-of": "read" }), "; clicked: ", messages("clicked", reached.clicked, { "data-of": "clicked" }), "."], open > 0 && " “Still open” has no list, because lists contain events, and these messages have no final event yet."),
     h("p", { class: "tools table-tools" }, copyButton("Copy", () => sentence(reached, open), announce, { class: "link", "aria-label": "Copy: People reached" })),
   );
 }
@@ -113,7 +117,7 @@ function charged(summary) {
 }
 
 /** Counts of events. Each is a link to its events. */
-export function counts(summary, filters, totals) {
+export function counts(summary, filters, list, totals) {
   const before = summary.previous && totalsOf(summary.previous);
   const { attempts, fell_back: fellBack } = summary.fallback;
   const item = (name, key, word, value, note, link, beforeValue, title) =>
@@ -121,10 +125,10 @@ export function counts(summary, filters, totals) {
       "div",
       { class: `count ${tone(word)}`, "data-kpi": key },
       h("dt", null, icon(status(word).icon), name),
-      h("dd", null, link ? h("a", { href: link, title }, figure(value, { class: "big" })) : figure(value, { class: "big" }), " ", changed(value, beforeValue)),
+      h("dd", null, linked(link, value, { class: "big" }, title), " ", changed(value, beforeValue)),
       note && h("dd", { class: "note" }, note),
     );
-  const of = (step) => eventsHash(filters, { status: STEPS[step] });
+  const of = (step) => list({ status: STEPS[step] });
   const lost = [[totals.failed, "failed"], [totals.not_sent, "not sent"], [totals.blocked, "blocked"]].filter(([count]) => count > 0).map(([count, label]) => `${number(count)} ${label}`);
   return h(
     "dl",
@@ -132,10 +136,10 @@ export function counts(summary, filters, totals) {
     item("Sent", "sent", "sent", totals.sent, null, of("sent"), before?.sent),
     item("Delivered", "delivered", "delivered", totals.delivered, `${percent(totals.delivered, totals.sent)} of sent`, of("delivered"), before?.delivered),
     totals.deliveredWithReads + totals.read > 0 && item("Read", "read", "read", totals.read, `${percent(totals.read, totals.deliveredWithReads)} of delivered${totals.deliveredWithReads < totals.delivered ? ", without SMS" : ""}`, of("read"), before?.read),
-    item("Clicks", "clicked", "clicked", totals.clicked, "repeated clicks count", of("clicked"), before?.clicked),
+    item("Clicks", "clicked", "clicked", totals.clicked, "including repeated clicks", of("clicked"), before?.clicked),
     item("Failed attempts", "unreached", "failed", totals.unreached, lost.join(", ") || "none failed", of("unreached"), before?.unreached),
-    !filters.channel && attempts > 0 && item("Fell back to SMS", "fell_back", "not_sent", fellBack, `${percent(fellBack, attempts)} of RCS`, eventsHash(filters, { channel: "SMS", status: STEPS.sent }), summary.previous?.fallback.fell_back),
+    !filters.channel && attempts > 0 && item("Fell back to SMS", "fell_back", "not_sent", fellBack, `${percent(fellBack, attempts)} of RCS`, list({ channel: "SMS", status: STEPS.sent }), summary.previous?.fallback.fell_back),
     item("Incoming", "received", "received", totals.received, "messages from people", of("received"), before?.received),
-    summary.billing.length > 0 && item("Billable messages", "billable", "other", totals.billable, "by the prices in the events", eventsHash(filters, { billable: "true", status: charged(summary) }), before?.billable, charged(summary) ? undefined : "Lists all events with such a price, several for each message."),
+    summary.billing.length > 0 && item("Billable messages", "billable", "other", totals.billable, "by the prices in the events", list({ billable: "true", status: charged(summary) }), before?.billable, charged(summary) ? undefined : "Lists all events with a billable price. A message can have several."),
   );
 }

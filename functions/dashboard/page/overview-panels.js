@@ -2,8 +2,8 @@
 
 import { h, plain, put, untrusted } from "./dom.js";
 import { figure, number, percent, plural, shortDuration } from "./format.js";
-import { changed } from "./overview-headline.js";
-import { eventsHash, listed } from "./links.js";
+import { listed } from "./links.js";
+import { changed, linked } from "./overview-headline.js";
 import { meaningOf } from "./reasons.js";
 import { CHANNELS, READ_REPORTED, STEPS, badge, channelName, chip, status, tone } from "./status.js";
 import { dataTable } from "./tables.js";
@@ -36,12 +36,18 @@ export function bar(value, max, word) {
   return h("span", { class: "bar", "aria-hidden": "true" }, filled);
 }
 
-/** A figure as a link to its events. A title says what is listed if that is not exactly what is counted. */
-const linked = (href, value, props, title) => (href ? h("a", { href, title }, figure(value, props)) : figure(value, props));
+/** What the figures of a template lack. */
+export const OF_TEMPLATES = "Only clicks name their template. These figures count only the clicks, the replies, and the messages that were clicked.";
+
+/** A part of a step, in percent; a dash if a provider does not report the step for all messages. */
+const shareOf = (part, step) => (part > step ? "–" : percent(part, step));
+
+/** Why there is no share of the messages sent; false if there is one. */
+const unreported = (delivered, sent) => delivered > sent && "More messages are reported as delivered than as sent: some providers do not report “Sent”. ";
 
 const CHANNELS_AT_FIRST = 4;
 
-export function funnel(summary, filters) {
+export function funnel(summary, list) {
   const place = ({ channel }) => (CHANNELS.includes(channel) ? CHANNELS.indexOf(channel) : CHANNELS.length);
   const channels = summary.funnel
     .filter((entry) => entry.sent + entry.delivered + entry.read + entry.clicked + entry.failed + entry.not_sent + entry.blocked > 0)
@@ -50,16 +56,16 @@ export function funnel(summary, filters) {
   if (!channels.length) return panel(name, h("p", { class: "muted" }, "No message was sent in this range."));
   const draw = (entry) => {
     const max = Math.max(entry.sent, entry.delivered, entry.read, entry.clicked);
-    const link = (step) => eventsHash(filters, { channel: entry.channel, status: STEPS[step] });
+    const link = (step) => list({ channel: entry.channel, status: STEPS[step] });
     const reads = READ_REPORTED(entry.channel) || entry.read > 0;
-    const step = (word, whole) => [chip(word), linked(link(word), entry[word], { "data-step": word }), whole === null ? "" : percent(entry[word], whole), bar(entry[word], max, word)];
+    const step = (word, whole) => [chip(word), linked(link(word), entry[word], { "data-step": word }), whole === null ? "" : shareOf(entry[word], whole), bar(entry[word], max, word)];
     const rows = [step("sent", null), step("delivered", entry.sent), reads ? step("read", entry.delivered) : [chip("read"), h("span", { class: "muted", "data-step": "unreported" }, "not reported"), "", ""], step("clicked", reads ? entry.read : entry.delivered)];
     const lost = [["failed", entry.failed], ["not_sent", entry.not_sent], ["blocked", entry.blocked]].filter(([, count]) => count > 0);
     return h(
       "div",
       { class: "funnel" },
       rowsTable(plain(channelName(entry.channel)), ["Step", "Events", "Of the step before"], rows),
-      h("p", { class: "footnote" }, lost.length ? ["Did not arrive: ", lost.map(([word, count], index) => [index ? ", " : null, linked(link(word), count), ` ${word.replace("_", " ")}`])] : "None failed."),
+      h("p", { class: "footnote" }, unreported(entry.delivered, entry.sent), lost.length ? ["Did not arrive: ", lost.map(([word, count], index) => [index ? ", " : null, linked(link(word), count), ` ${word.replace("_", " ")}`])] : "None failed."),
     );
   };
   const tables = h("div", { class: "funnels" }, channels.slice(0, CHANNELS_AT_FIRST).map(draw));
@@ -88,20 +94,21 @@ function rowsTable(caption, head, rows) {
 }
 
 /** The fallback, which needs both channels: with a channel filter it would compare a channel with nothing. */
-export function fallback(summary, filters) {
+export function fallback(summary, filters, list) {
   const name = "Fallback to SMS";
   if (filters.channel) return panel(name, h("p", { class: "muted" }, "Hidden while a channel is chosen: a fallback is a message on two channels."));
   const { attempts, fell_back: fellBack, delivered, failed: lost, clicked } = summary.fallback;
   if (!fellBack) return panel(name, h("p", null, attempts ? `None of ${plural(attempts, "RCS message")} fell back to SMS.` : "No RCS message in this range."));
   const open = Math.max(0, fellBack - delivered - lost);
-  const of = (channel, step) => eventsHash(filters, { channel, status: STEPS[step] });
-  // A difference has no events.
+  const of = (channel, step) => list({ channel, status: STEPS[step] ?? "" });
   const rows = [["Sent as SMS", fellBack, "sent"], ["Delivered", delivered, "delivered"], ["Failed", lost, "failed"], ["No report yet", open, "other"], ["Clicks", clicked, "clicked"]];
   const max = Math.max(...rows.map(([, value]) => value));
   return panel(
     name,
-    h("p", null, `${percent(fellBack, attempts)} of `, linked(of("RCS", "attempts"), attempts), ` RCS ${attempts === 1 ? "message" : "messages"} fell back to SMS; ${percent(delivered, fellBack)} of those were delivered.`),
-    rowsTable("Fallback results", ["Result", "Messages", "Of those sent"], rows.map(([label, value, word], index) => [label, linked(STEPS[word] && of("SMS", word), value), index ? percent(value, fellBack) : "", bar(value, max, word)])),
+    h("p", null, `${percent(fellBack, attempts)} of `, linked(of("RCS", "attempts"), attempts), ` RCS ${attempts === 1 ? "message" : "messages"} fell back to SMS`, delivered <= fellBack && `; ${percent(delivered, fellBack)} of those were delivered`, "."),
+    rowsTable("Fallback results", ["Result", "Messages", "Of those sent"], rows.map(([label, value, word], index) => [label, linked(of("SMS", word), value), index ? shareOf(value, fellBack) : "", bar(value, max, word)])),
+    delivered > fellBack && h("p", { class: "footnote" }, unreported(delivered, fellBack)),
+    open > 0 && h("p", { class: "footnote" }, "“No report yet” has no list, because lists contain events, and these messages have none after “Sent”."),
   );
 }
 
@@ -114,7 +121,7 @@ const LATER_EMAIL = { ...LATER, delivered: "delivered,opened_by_machine" };
 const later = ({ channel, to }) => (channel === "EMAIL" ? LATER_EMAIL : LATER)[to];
 
 /** Times between two steps: the middle, and what 90 and 99 of 100 messages needed at most. */
-export function latency(summary, filters, announce) {
+export function latency(summary, list, announce) {
   if (!summary.latency) return null;
   const name = "Time between steps";
   const rows = summary.latency.filter(({ count }) => count > 0);
@@ -126,13 +133,13 @@ export function latency(summary, filters, announce) {
     name,
     dataTable({
       name,
-      caption: "Half, 90 and 99 of 100 messages took at most",
+      caption: "Half, 90 % and 99 % of the messages took at most this time",
       rows,
       announce,
       columns: [
         { label: "Step", value: (row) => `${step(row.from)} to ${step(row.to)}` },
         { label: "Channel", value: (row) => row.channel, cell: (row) => badge(row.channel) },
-        { label: "Messages", numeric: true, value: (row) => row.count, cell: (row) => linked(row.channel !== "OTHER" && later(row) && eventsHash(filters, { channel: row.channel, status: later(row) }), row.count, null, `Lists the events of the later step. Those of a message without “${step(row.from)}” are not counted here.`) },
+        { label: "Messages", numeric: true, value: (row) => row.count, cell: (row) => linked(list({ channel: row.channel, status: later(row) ?? "" }), row.count, null, `Lists the events of the later step. The figure counts only messages that also have the step “${step(row.from)}”.`) },
         { label: "Half", unit: "ms", numeric: true, value: (row) => row.p50_ms, cell: (row) => [time("p50_ms")(row), " ", changed(row.p50_ms, before(row)?.p50_ms)] },
         { label: "90 %", unit: "ms", numeric: true, value: (row) => row.p90_ms, cell: time("p90_ms") },
         { label: "99 %", unit: "ms", numeric: true, value: (row) => row.p99_ms, cell: time("p99_ms") },
@@ -141,7 +148,7 @@ export function latency(summary, filters, announce) {
   );
 }
 
-export function reasons(summary, filters, announce) {
+export function reasons(summary, list, announce) {
   const name = "Why messages were not delivered";
   const all = [...summary.failures].sort((a, b) => b.count - a.count);
   if (!all.length) return panel(name, h("p", { class: "muted" }, "No message failed in this range."));
@@ -159,7 +166,7 @@ export function reasons(summary, filters, announce) {
       columns: [
         { label: "Reason", value: (entry) => entry.reason || "No reason given", cell: (entry) => [entry.reason ? untrusted(entry.reason, { max: 120 }) : "No reason given", explanation(entry) && h("span", { class: "meaning" }, explanation(entry))] },
         { label: "Channel", value: (entry) => entry.channel, cell: (entry) => badge(entry.channel) },
-        { label: "Events", numeric: true, value: (entry) => entry.count, cell: (entry) => (entry.reason && entry.reason !== "other" ? linked(eventsHash(filters, { channel: entry.channel, reason: entry.reason }), entry.count) : figure(entry.count)) },
+        { label: "Events", numeric: true, value: (entry) => entry.count, cell: (entry) => linked(list({ channel: entry.channel, reason: entry.reason }), entry.count) },
         { label: "Share", numeric: true, value: (entry) => entry.count / total, cell: (entry) => percent(entry.count, total) },
         { label: "Bar", hidden: true, value: () => "", cell: (entry) => bar(entry.count, all[0].count, "failed") },
       ],
@@ -167,12 +174,12 @@ export function reasons(summary, filters, announce) {
   );
 }
 
-export function billing(summary, filters, announce) {
+export function billing(summary, list, announce) {
   const name = "Billable by category";
   if (!summary.billing.length) return null;
   const rows = [...summary.billing].sort((a, b) => Number(b.billable) - Number(a.billable) || b.messages - a.messages);
-  const link = ({ category, billable }, more) => category !== "other" && eventsHash(filters, { category, billable, ...more });
-  const messages = (entry) => linked(entry.status && entry.status !== "other" && link(entry, { status: listed(entry.status) }), entry.messages, null, `Lists the events “${plain(status(entry.status ?? "").label, 40)}” with this price, one for each message.`);
+  const link = ({ category, billable }, more) => list({ category, billable, ...more });
+  const messages = (entry) => linked(link(entry, { status: listed(entry.status ?? "") }), entry.messages, null, `Lists the events “${plain(status(entry.status ?? "").label, 40)}” with this price, one for each message.`);
   return panel(
     name,
     dataTable({
@@ -191,22 +198,21 @@ export function billing(summary, filters, announce) {
   );
 }
 
-/** What the messages cost; null without a rate card. Without filters, for a role that may not search by country, the
-    figures are no links. */
-export function spend(summary, filters, announce) {
+/** What the messages cost; null without a rate card. */
+export function spend(summary, list, announce) {
   const { spend: money } = summary;
   if (!money) return null;
   const name = "Spend";
   const amount = price(money.currency);
   const link = ({ country, channel, category, per }) =>
-    filters && per && country !== "other" && category !== "other" && channel !== "OTHER" && eventsHash(filters, { country, channel, status: per, category: category || "-", billable: category ? "true" : "true,unknown" });
-  const listing = ({ per }) => `Lists the events “${status(per ?? "").label}” of this range. A message whose later event proves this counts without it, and messages are counted by the time of their first event.`;
+    list({ country, channel, status: per ?? "", category: category || "-", billable: category ? "true" : "true,unknown" });
+  const listing = ({ per }) => `Lists the events “${status(per ?? "").label}” of this range. The figure also counts messages that lack this event if a later one proves it. Each message counts at the time of its first event.`;
   const before = summary.previous?.spend;
   const item = (key, label, value, last) => value !== null && value !== undefined && h("div", { "data-kpi": key }, h("dt", null, label), h("dd", null, h("data", { value, class: "big" }, amount(value)), " ", changed(value, last)));
   return panel(
     name,
     h("dl", { class: "counts is-flat" }, item("spent", "Spent", money.spent, before?.spent), item("per_reached", "Per person reached", money.per_reached, before?.per_reached), item("forecast", "Forecast for the month", money.forecast)),
-    money.unpriced > 0 && h("p", { class: "footnote" }, `${plural(money.unpriced, "message")} have no price in the rate card and are not in these amounts.`),
+    money.unpriced > 0 && h("p", { class: "footnote" }, `${plural(money.unpriced, "message")} ${money.unpriced === 1 ? "has no price in the rate card and is" : "have no price in the rate card and are"} not in these amounts.`),
     money.rows.length > 0 &&
       dataTable({
         name,
@@ -245,7 +251,7 @@ export function countryName(code) {
   return /^[A-Z]{2}$/.test(code) ? regions.of(code) : code;
 }
 
-export function types(summary, filters, announce) {
+export function types(summary, list, announce) {
   const name = "Message types";
   if (!summary.message_types.length) return panel(name, h("p", { class: "muted" }, "No event in this range has a message type."));
   return panel(
@@ -258,7 +264,7 @@ export function types(summary, filters, announce) {
       columns: [
         { label: "Type", value: (entry) => entry.message_type || "not named", cell: (entry) => untrusted(entry.message_type || "not named", { max: 80 }) },
         { label: "Channel", value: (entry) => entry.channel, cell: (entry) => badge(entry.channel) },
-        { label: "Events", numeric: true, value: (entry) => entry.count, cell: (entry) => (entry.message_type && entry.message_type !== "other" ? linked(eventsHash(filters, { channel: entry.channel, type: entry.message_type }), entry.count) : figure(entry.count)) },
+        { label: "Events", numeric: true, value: (entry) => entry.count, cell: (entry) => linked(list({ channel: entry.channel, type: entry.message_type }), entry.count) },
       ],
     }),
   );

@@ -5,7 +5,7 @@ import { now } from "./api.js";
 import { lines } from "./charts.js";
 import { fill, h, plain } from "./dom.js";
 import { dayName, dayNameShort, days, daysIn, number, plural } from "./format.js";
-import { eventsHash, listed } from "./links.js";
+import { listed } from "./links.js";
 import { collapsed, panel } from "./overview-panels.js";
 import { byHeight, mostFrequent } from "./series.js";
 import { inOrder, status } from "./status.js";
@@ -15,7 +15,7 @@ import { hourIn } from "./zones.js";
 /** Maximum days for which the chart shows hours. */
 export const HOURLY_DAYS = 2;
 
-export function volume(summary, filters, { signal, announce }) {
+export function volume(summary, list, { signal, announce }) {
   const zone = summary.tz ?? "UTC";
   const hourly = daysIn(summary.from, summary.to) <= HOURLY_DAYS && summary.hours?.length > 0;
   const latest = hourIn(now(), zone);
@@ -57,11 +57,11 @@ export function volume(summary, filters, { signal, announce }) {
       });
     return box;
   };
-  const link = (key, status) => eventsHash(filters, { ...(hourly ? { from: `${key}:00`, to: `${nextHour(key)}:00` } : { from: key, to: key }), status });
-  const cell = (key, word, count) => (count > 0 && word !== "other" ? h("a", { href: link(key, listed(word)) }, number(count)) : number(count));
+  const link = (key, status) => list({ ...(hourly ? { from: `${key}:00`, to: `${nextHour(key)}:00` } : { from: key, to: key }), status });
+  const linked = (href, text) => (href ? h("a", { href }, text) : text);
   const columns = [
-    { label: hourly ? "Hour" : "Day", value: (index) => (hourly ? `${keys[index].replace("T", " ")}:00` : keys[index]), cell: (index) => h("a", { href: link(keys[index]) }, hourly ? `${keys[index].replace("T", " ")}:00` : keys[index]) },
-    ...words.map((word) => ({ label: label(word), numeric: true, value: (index) => series[word][index], cell: (index) => cell(keys[index], word, series[word][index]) })),
+    { label: hourly ? "Hour" : "Day", value: (index) => (hourly ? `${keys[index].replace("T", " ")}:00` : keys[index]), cell: (index) => linked(link(keys[index]), hourly ? `${keys[index].replace("T", " ")}:00` : keys[index]) },
+    ...words.map((word) => ({ label: label(word), numeric: true, value: (index) => series[word][index], cell: (index) => linked(series[word][index] > 0 && link(keys[index], listed(word)), number(series[word][index])) })),
   ];
   return panel(
     "Volume over time",

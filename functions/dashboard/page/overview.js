@@ -7,15 +7,17 @@ import { heat } from "./heat.js";
 import { leagues } from "./leagues.js";
 import { eventsHash, hashOf } from "./links.js";
 import { counts, headline, totalsOf } from "./overview-headline.js";
-import { billing, countryName, fallback, folded, funnel, latency, reasons, spend, types } from "./overview-panels.js";
+import { OF_TEMPLATES, billing, countryName, fallback, folded, funnel, latency, reasons, spend, types } from "./overview-panels.js";
 import { HOURLY_DAYS, volume } from "./overview-volume.js";
 import { savedMenu } from "./saved.js";
-import { empty, failed, howToStart, into } from "./states.js";
+import { empty, howToStart, into } from "./states.js";
 import { CHANNELS, channelName } from "./status.js";
 import { dayIn, isZone, ownZone, zones } from "./zones.js";
 
 const PRESETS = [["Today", 1], ["7 days", 7], ["30 days", 30], ["90 days", 90]];
 const MAX_DAYS = 366;
+/** The most days in a time zone other than UTC, as in the API. */
+const MAX_ZONE_DAYS = 92;
 /** Filters by a name. A bot and a tag combine; each of the others stands alone. */
 const NAMES = ["bot", "tag", "campaign", "template", "country"];
 const ALONE = ["campaign", "template", "country"];
@@ -50,6 +52,9 @@ export function mount({ main, signal, session, go, announce }) {
   wide.addEventListener("change", () => { formBox.open = wide.matches; }, { signal });
   // Folded panels are printed, too.
   window.addEventListener("beforeprint", () => { for (const box of results.querySelectorAll("details.fold")) box.open = true; }, { signal });
+
+  /** The list of the events of a figure, with changed filters of the overview. */
+  const list = (more, changes = {}) => eventsHash({ ...filters, ...changes }, more, session.may);
 
   /** The parameters of the URL: a range up to today stays one, so that a saved view is never outdated. */
   const parameters = () => ({ ...filters, ...(state.days ? { from: "", to: "" } : {}), ...state });
@@ -130,7 +135,9 @@ export function mount({ main, signal, session, go, announce }) {
     }
     if (![...zone.options].some(({ value }) => value === filters.tz)) fillZones([ownZone(), "UTC"]);
     zone.value = filters.tz;
-    events.setAttribute("href", eventsHash(filters));
+    const href = list({});
+    events.hidden = href === null;
+    if (href) events.setAttribute("href", href);
     const chosen = choices.filter(({ name }) => filters[name]).map(({ name, text }) => plain(text(filters[name]), 20));
     formLabel.textContent = `Range and filters${chosen.length ? `: ${chosen.join(", ")}` : ""}`;
   }
@@ -143,11 +150,28 @@ export function mount({ main, signal, session, go, announce }) {
   /** The response, with hours only if the chart shows them. */
   const ask = (inner) => get("api/summary", { ...filters, compare: "true", hours: daysIn(filters.from, filters.to) <= HOURLY_DAYS ? undefined : "false" }, { signal: inner });
 
+  /** Why a range of this length has no figures, and what to do; null if it has. */
+  function refusal(length) {
+    if (length < 1) return empty("No figures for this range", h("p", null, "The range ends before it starts."));
+    if (length > MAX_DAYS) return empty("No figures for this range", h("p", null, `A range can have at most ${MAX_DAYS} days. This one has ${plural(length, "day")}.`));
+    if (filters.tz === "UTC" || length <= MAX_ZONE_DAYS) return null;
+    return empty(
+      "No figures for this range",
+      h("p", null, `In UTC, a range can have up to ${MAX_DAYS} days; in other time zones, up to ${MAX_ZONE_DAYS}. This one has ${plural(length, "day")} in ${filters.tz}.`),
+      h(
+        "p",
+        { class: "tools" },
+        h("button", { type: "button", onclick: () => change({ tz: "UTC" }) }, `Show ${plural(length, "day")} in UTC`),
+        h("button", { type: "button", onclick: () => change({ from: dayPlus(filters.to, 1 - MAX_ZONE_DAYS), to: filters.to, days: "" }) }, `Show the last ${MAX_ZONE_DAYS} days`),
+      ),
+    );
+  }
+
   async function show() {
-    const length = daysIn(filters.from, filters.to);
-    if (length < 1 || length > MAX_DAYS) {
-      const why = length < 1 ? "The range ends before it starts." : `A range can have at most ${MAX_DAYS} days.`;
-      fill(results, failed(new Error(why)));
+    const refused = refusal(daysIn(filters.from, filters.to));
+    if (refused) {
+      fill(heading);
+      fill(results, h("div", { role: "alert" }, refused));
       return;
     }
     const done = await into(results, "the figures", run, ask, (summary) => {
@@ -194,22 +218,23 @@ export function mount({ main, signal, session, go, announce }) {
     };
     fill(
       results,
+      filters.template && h("p", { class: "muted" }, OF_TEMPLATES),
       folded(summary),
-      h("div", { class: "top" }, headline(summary, filters, announce), counts(summary, filters, totals)),
+      h("div", { class: "top" }, headline(summary, list, announce), counts(summary, filters, list, totals)),
       h(
         "div",
         { class: "panels" },
-        h("div", { class: "is-wide" }, volume(summary, filters, { signal: drawing.signal, announce })),
+        h("div", { class: "is-wide" }, volume(summary, list, { signal: drawing.signal, announce })),
         [
-          leagues(summary, filters, { state, setState, announce, botName }),
-          funnel(summary, filters),
-          reasons(summary, filters, announce),
-          latency(summary, filters, announce),
-          fallback(summary, filters),
-          heat(summary, filters),
-          spend(summary, session.may.see_numbers ? filters : null, announce),
-          billing(summary, filters, announce),
-          types(summary, filters, announce),
+          leagues(summary, filters, list, { state, setState, announce, botName }),
+          funnel(summary, list),
+          reasons(summary, list, announce),
+          latency(summary, list, announce),
+          fallback(summary, filters, list),
+          heat(summary, list),
+          spend(summary, list, announce),
+          billing(summary, list, announce),
+          types(summary, list, announce),
         ],
       ),
     );

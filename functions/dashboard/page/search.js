@@ -4,7 +4,7 @@ import { get, latest } from "./api.js";
 import { fill, h, untrusted } from "./dom.js";
 import { messageLink, numberLink } from "./events.js";
 import { plural, when } from "./format.js";
-import { eventsHash } from "./links.js";
+import { hashOf } from "./links.js";
 import { empty, into } from "./states.js";
 import { chip } from "./status.js";
 import { nameOf } from "./story.js";
@@ -82,11 +82,11 @@ function section(kind, found) {
 
 function result(one) {
   const { kind, name } = one;
-  if (kind === "campaign" || kind === "tag") return h("a", { href: eventsHash({}, { [kind]: name ?? "" }) }, untrusted(name ?? "not named", { max: 120 }));
+  if (kind === "campaign" || kind === "tag") return h("a", { href: hashOf("events", { [kind]: name }) }, untrusted(name, { max: 120 }));
   return [
     kind === "recipient" ? numberLink(one.recipient) : one.message_id && messageLink(one.message_id, nameOf(one)),
     kind !== "recipient" && one.recipient && h("span", null, h("span", { class: "muted" }, "to "), numberLink(one.recipient)),
     one.state && chip(one.state),
-    Number.isFinite(one.event_time) && when(one.event_time),
+    Number.isFinite(one.event_time) && h("span", null, h("span", { class: "muted" }, "last event "), when(one.event_time)),
   ].filter(Boolean).flatMap((node, index) => (index ? [" ", node] : [node]));
 }

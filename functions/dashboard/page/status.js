@@ -1,7 +1,7 @@
 // Labels of statuses and channels. Each status has a word, a shape and a color, so that color is never the
 // only distinction.
 
-import { h, icon, untrusted } from "./dom.js";
+import { h, icon, plain, untrusted } from "./dom.js";
 
 // `dash` and `point` distinguish lines of a chart without color.
 export const STATUSES = {
@@ -38,6 +38,8 @@ export const STEPS = {
   sent: "sent", delivered: "delivered", read: "read,opened_by_person", clicked: "clicked", received: "received",
   failed: "failed,bounced,expired,revoked", not_sent: "not_sent,dropped,invalid", blocked: "blocked", unreached: FAILURES.join(","),
   attempts: "sent,not_sent,dropped,invalid,blocked",
+  // Each proves a delivery.
+  reached: "delivered,read,opened,clicked,unsubscribed,spam,abuse",
 };
 
 /** Whether a channel can report that a person read a message: SMS cannot. */
@@ -50,6 +52,9 @@ export const status = (word) => (Object.hasOwn(STATUSES, word) ? STATUSES[word] 
 
 /** The CSS class with the color of a status. */
 export const tone = (word) => `s-${Object.hasOwn(STATUSES, word) ? word : "other"}`;
+
+/** A list of statuses as text. */
+export const statusNames = (words) => words.split(",").map((word) => (word === "opened_by_person" ? "Opened by a person" : plain(status(word).label, 40))).join(", ");
 
 /** A status as a label with its shape. */
 export const chip = (word) =>

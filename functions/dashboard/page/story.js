@@ -90,8 +90,8 @@ function incoming(message) {
 /** A second sentence for a reply or a click. */
 function answered(message) {
   const answer = message.answers.map(textOf).findLast(Boolean);
-  if (answer) return ` The person answered: “${clip(answer)}”.`;
+  if (answer) return ` The person replied: “${clip(answer)}”.`;
   const clicks = everything(message).filter((event) => event.status === "clicked" && isSameLeg(event, message.outcome));
   const tapped = clicks.map(textOf).findLast(Boolean);
-  return tapped ? ` ${message.answers.length ? "The person answered" : "Tapped"}: “${clip(tapped)}”.` : "";
+  return tapped ? ` ${message.answers.length ? "The person replied" : "Tapped"}: “${clip(tapped)}”.` : "";
 }

@@ -90,13 +90,13 @@ export function timeline(message, events) {
         h(
           "div",
           { class: "step-body" },
-          h("div", { class: "event-head" }, chip(event.status), badge(event.channel), when(event.event_time, { clock: true }), gap > 0 && h("span", { class: "muted" }, `+${duration(gap)}`), isAnswer && h("span", { class: "flag" }, "answer"), flags(event)),
+          h("div", { class: "event-head" }, chip(event.status), badge(event.channel), when(event.event_time, { clock: true }), gap > 0 && h("span", { class: "muted" }, `+${duration(gap)}`), isAnswer && h("span", { class: "flag" }, "reply"), flags(event)),
           h("div", { class: "event-text" }, remark(event)),
           other &&
             h(
               "div",
               { class: "event-meta" },
-              h("span", null, h("span", { class: "muted" }, isAnswer ? "Answer " : "Message "), messageLink(event.message_id, nameOf(event))),
+              h("span", null, h("span", { class: "muted" }, isAnswer ? "Reply " : "Message "), messageLink(event.message_id, nameOf(event))),
               isAnswer && event.in_reply_to && h("span", null, h("span", { class: "muted" }, "to "), answeredOf(event) === nameOf(message) ? "this message" : messageLink(event.in_reply_to, answeredOf(event))),
             ),
           details(event),
@@ -108,7 +108,7 @@ export function timeline(message, events) {
     "section",
     { class: "panel", "aria-labelledby": "timeline" },
     h("h2", { id: "timeline" }, "Timeline"),
-    h("p", { class: "summary-line" }, `${plural(events.length, "event")} in order of time${channels.length > 1 ? `, ${channels.map(channelName).join(" then ")}` : ""}${answers.size ? `, with ${plural(answers.size, "answer")}` : ""}.`),
+    h("p", { class: "summary-line" }, `${plural(events.length, "event")}${events.length > 1 ? " in order of time" : ""}${channels.length > 1 ? `, ${channels.map(channelName).join(" then ")}` : ""}${answers.size ? `, with ${plural(answers.size, "reply", "replies")}` : ""}.`),
     h("ol", { class: "timeline" }, items),
   );
 }

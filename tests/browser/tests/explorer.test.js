@@ -33,7 +33,7 @@ test("the filters of the address are those of the request and of the form", asyn
   await expect(page.getByLabel("To", { exact: true })).toHaveValue("2026-11-21T17:30");
   await expect(page.getByLabel("Status", { exact: true })).toHaveValue(wanted.status);
   await expect(page.getByLabel("Campaign", { exact: true })).toHaveValue("<b>c</b>");
-  await expect(page.getByText("1 event. These are all.")).toBeVisible();
+  await expect(page.getByText("1 event in all.")).toBeVisible();
 
   // A changed word keeps the day, which is complete, and goes into the address.
   await page.getByLabel("Country", { exact: true }).fill("AE");
@@ -56,7 +56,7 @@ test("a list continues with its cursor, by keyboard", async (t) => {
   await expect(rows).toHaveCount(3);
   await expectFocus(page, "textContent", "Load more events");
   await page.keyboard.press("Enter");
-  await page.getByText("4 events. These are all.").waitFor();
+  await page.getByText("4 events in all.").waitFor();
   assert.deepEqual(asked.map(({ cursor }) => cursor), [undefined, "two", "end"]);
   await rows.nth(2).getByRole("link", { name: "m-3" }).waitFor();
 });
@@ -65,17 +65,29 @@ test("a page without a match says how far it searched, and continues", async (t)
   const { page } = await explorer(t, "#/events?status=blocked", ({ cursor }) => (cursor ? { events: [event(1, { status: "blocked" })], cursor: null, searched_to: null } : { events: [], cursor: "more", searched_to: Date.UTC(2026, 10, 20) }));
   await page.getByText("Searched up to 20 Nov 2026").waitFor();
   await page.getByRole("button", { name: "Continue the search" }).click();
-  await page.getByText("1 event. These are all.").waitFor();
+  await page.getByText("1 event in all.").waitFor();
 });
 
 test("no match, a refused filter and a role without pages are explained", async (t) => {
   const { page } = await explorer(t, "#/events?tag=none", ({ tag }) => ({ events: tag === "none" ? [] : [event(1)], cursor: null, searched_to: null, ...(tag === "shown" && { truncated: true }) }));
-  await page.getByRole("heading", { name: "No events match" }).waitFor();
+  await page.getByRole("heading", { name: "No events in this range" }).waitFor();
   await page.goto(page.url().replace("tag=none", "tag=shown"));
-  await page.getByText("There are more, which your role cannot page through.", { exact: false }).waitFor();
+  await page.getByText("There are more, but your role sees only the first page.", { exact: false }).waitFor();
   await page.route("**/api/events?*", (route) => route.fulfill({ status: 400, json: { error: "from must be before to, and the range at most 366 days" } }));
   await page.goto(page.url().replace("tag=shown", "from=2020-01-01"));
   await page.getByRole("alert").getByText("From must be before to, and the range at most 366 days.").waitFor();
+});
+
+test("hours that were not searched can be searched; the folded filters are named", async (t) => {
+  const { page, asked } = await explorer(t, "#/events?from=2026-11-01&to=2026-11-21&tz=UTC&tag=vip&status=delivered%2Copened_by_machine", ({ exhaustive }) => ({ events: [], cursor: null, searched_to: null, skipped_hours: exhaustive ? 0 : 1 }));
+  await page.getByText("1 hour of this range was not searched, because the counters show no matching events then.", { exact: false }).waitFor();
+  await expect(page.locator(".filter-box summary")).toHaveText("Filters: Delivered, Opened by…, vip");
+  await page.getByRole("button", { name: "Search all hours" }).click();
+  await expect.poll(() => asked.at(-1).exhaustive).toBe("true");
+  await page.getByText("No events match these filters.").waitFor();
+  await page.getByRole("button", { name: "Remove the filters" }).click();
+  await expect.poll(() => asked.at(-1)).toEqual({ from: "2026-11-01", to: "2026-11-21", tz: "UTC", limit: "100" });
+  await page.getByText("There are no events in this range.").waitFor();
 });
 
 test("the CSV file has the same filters", async (t) => {

@@ -163,6 +163,14 @@ test("panels without data are absent", async (t) => {
   await expect(panel(page, "From sent to clicked")).toBeVisible();
 });
 
+test("an overview without messages, for example of clicks only, has no headline", async (t) => {
+  const { page } = await overview(t);
+  await page.route("**/api/summary?*", (route) => route.fulfill({ json: { ...insight(), reached: { messages: 0, reached: 0, failed: 0, by_channel: {} } } }));
+  await page.getByRole("button", { name: "Refresh" }).click();
+  await expect(page.locator(".reach")).toHaveCount(0);
+  await expect(page.locator(".counts").first()).toBeVisible();
+});
+
 test("a table is saved as CSV and copied with exact values", async (t) => {
   const { page } = await overview(t, "", { permissions: ["clipboard-read", "clipboard-write"] });
   const latency = panel(page, "Time between steps");
@@ -205,6 +213,42 @@ test("a range up to today stays one in a saved view", async (t) => {
   await page.getByLabel("From", { exact: true }).fill("2026-01-05");
   await expect(page).toHaveURL(/from=2026-01-05&to=\d{4}-\d{2}-\d{2}/);
   assert.doesNotMatch(page.url(), /days=/);
+});
+
+test("a range that is too long for its time zone offers UTC, or a shorter range", async (t) => {
+  const { page, asked } = await overview(t);
+  const long = `${page.url().split("#")[0]}#/overview?tz=Asia/Kolkata&from=2025-11-27&to=2026-11-27`;
+  await page.goto(long);
+  const alert = page.getByRole("alert");
+  await alert.getByText("In UTC, a range can have up to 366 days; in other time zones, up to 92. This one has 366 days in Asia/Kolkata.").waitFor();
+  await alert.getByRole("button", { name: "Show the last 92 days" }).click();
+  await expect.poll(() => [asked.at(-1).from, asked.at(-1).to, asked.at(-1).tz]).toEqual(["2026-08-28", "2026-11-27", "Asia/Kolkata"]);
+  await page.goto(long);
+  await alert.getByRole("button", { name: "Show 366 days in UTC" }).click();
+  await expect.poll(() => [asked.at(-1).from, asked.at(-1).to, asked.at(-1).tz]).toEqual(["2025-11-27", "2026-11-27", "UTC"]);
+  await page.goto(`${page.url().split("#")[0]}#/overview?tz=UTC&from=2025-11-26&to=2026-11-27`);
+  await alert.getByText("A range can have at most 366 days. This one has 367 days.").waitFor();
+});
+
+test("more deliveries than messages sent have no share, and the page says why", async (t) => {
+  const { page } = await overview(t, "", {
+    prepare: (fresh) => fresh.route("**/api/summary?*", (route) => {
+      const all = insight();
+      const funnel = all.funnel.map((entry) => (entry.channel === "SMS" ? { ...entry, sent: 100, delivered: 270 } : entry));
+      return route.fulfill({ json: { ...all, funnel, fallback: { ...all.fallback, fell_back: 100, delivered: 270 } } });
+    }),
+  });
+  for (const name of ["From sent to clicked", "Fallback to SMS"]) await expect(panel(page, name)).toContainText("More messages are reported as delivered than as sent: some providers do not report “Sent”.");
+  await expect(panel(page, "Fallback to SMS")).toContainText("RCS messages fell back to SMS.");
+  await expect(page.getByRole("table", { name: "Fallback results" }).getByRole("row", { name: /^Delivered/ })).toHaveText(/Delivered\s*270\s*–/);
+  await expect(page.getByRole("table", { name: "SMS", exact: true }).getByRole("row", { name: /^Delivered/ })).toHaveText(/Delivered\s*270\s*–/);
+});
+
+test("the weekly pattern says for which ranges it is counted", async (t) => {
+  const { page } = await overview(t, "#/overview?tz=UTC&from=2026-09-01&to=2026-10-02", {
+    prepare: (fresh) => fresh.route("**/api/summary?*", (route) => route.fulfill({ json: { ...insight("UTC", { from: "2026-09-01", to: "2026-10-02" }), heat: [] } })),
+  });
+  await expect(panel(page, "When people read and click")).toContainText("In UTC, this is shown for up to 31 days.");
 });
 
 test("saved views are limited, and the address of a person cannot be saved", async (t) => {

@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { api, browser, expect, figuresShown, heading, unfold } from "../lib/browser.js";
 import { dayOf, journey } from "../lib/cases.js";
+import { fakeInsight } from "../lib/insight.js";
+import { eventsHash } from "../../../functions/dashboard/page/links.js";
 
 const open = browser();
 
@@ -111,7 +113,9 @@ for (const [name, fits] of [["Time between steps", (listed, value) => listed >= 
 test("the figures of the headline say what they list", async (t) => {
   const page = await overview(t);
   const links = await linksIn(page.locator(".reach"));
-  assert.ok(links.length >= 6 && links.every(({ title }) => title.startsWith("Lists the ")), JSON.stringify(links));
+  assert.ok(links.length >= 6 && links.every(({ title }) => /^Lists (the|all) /.test(title)), JSON.stringify(links));
+  // Each message has at least one of them.
+  await check(links, (listed, value) => listed >= value);
 });
 
 test("figures with filters lead to lists with these filters, replies included", async (t) => {
@@ -121,4 +125,81 @@ test("figures with filters lead to lists with these filters, replies included", 
   await check(links.filter(({ title }) => !title));
   const { events } = await api(`api/events?${new URLSearchParams({ ...RANGE, tag: "12", status: "clicked" })}`);
   assert.ok(events.some(({ message_id }) => message_id === journey.answer));
+});
+
+test("the figures of a league table lead to lists that are not empty, and say what they list", async (t) => {
+  const page = await overview(t, { channel: "RCS" });
+  const leagues = panel(page, "League tables");
+  for (const kind of ["Campaigns", "Tags", "Bots", "Countries"]) {
+    await leagues.getByRole("button", { name: kind, exact: true }).click();
+    const columns = leagues.locator("table").first().locator("tbody tr").first().locator("td");
+    for (const column of [0, 1]) await expect(columns.nth(column).locator("a")).toHaveCount(1);
+    const links = await linksIn(leagues);
+    assert.ok(links.every(({ title }) => /^Lists (the|all) /.test(title)), kind);
+    // The table has all channels.
+    assert.ok(links.every(({ href }) => !href.includes("channel=")), kind);
+    await check(links, (listed, value) => listed >= value);
+  }
+});
+
+test("a figure is a link only if the API has a list of its events", () => {
+  const range = { from: "2026-11-01", to: "2026-11-20", tz: "UTC", channel: "", template: "", country: "" };
+  const [agent, viewer] = [{ see_numbers: true }, { see_numbers: false }];
+  const has = (filters, more, may = agent) => eventsHash({ ...range, ...filters }, more, may) !== null;
+  assert.equal(eventsHash({ ...range, tag: "vip" }, { status: "sent" }, viewer), "#/events?from=2026-11-01&to=2026-11-20&tz=UTC&tag=vip&status=sent");
+  assert.equal(eventsHash(range, { weekday: 1, hour: 0 }, viewer), "#/events?from=2026-11-01&to=2026-11-20&tz=UTC&weekday=1&hour=0");
+  // Names that are counted together.
+  assert.ok(!has({ channel: "OTHER" }, { status: "sent" }) && !has({}, { channel: "OTHER" }));
+  assert.ok(!has({ tag: "other" }, {}) && !has({}, { reason: "other" }) && !has({}, { status: "other" }));
+  assert.ok(has({}, { tag: "OTHER" }) && has({}, { channel: "other" }));
+  // Events without a name, and differences.
+  assert.ok(!has({}, { type: "" }) && !has({}, { status: "" }) && has({}, { status: undefined }));
+  // A country, for a role that sees no numbers.
+  assert.ok(has({ country: "IN" }, {}) && !has({ country: "IN" }, {}, viewer) && !has({}, { country: "IN" }, viewer) && has({}, {}, viewer));
+  // Only clicks and replies name their template.
+  assert.ok(has({ template: "otp" }, { status: "clicked" }) && has({ template: "otp" }, { status: "clicked,received" }) && has({ template: "otp" }, {}));
+  assert.ok(!has({ template: "otp" }, { status: "delivered" }) && !has({ template: "otp" }, { status: "clicked,sent" }) && !has({ template: "otp" }, { reason: "expired" }));
+});
+
+/** An overview with made-up figures, for a role that sees no numbers. */
+async function ofViewer(t, hash) {
+  const page = await open(t, hash, {
+    prepare: async (fresh) => {
+      await fakeInsight(fresh);
+      await fresh.route("**/api/session", (route) => route.fulfill({ json: { role: "viewer", may: { see_numbers: false, redrive: false, discard: false }, sign_in: false } }));
+    },
+  });
+  await figuresShown(page);
+  await unfold(page);
+  return page;
+}
+
+test("a role that sees no numbers gets no links to lists of a country", async (t) => {
+  const page = await ofViewer(t, "#/overview?kind=countries");
+  assert.ok((await linksIn(page.locator("main .counts").first())).length > 0);
+  assert.deepEqual(await linksIn(panel(page, "Spend")), []);
+  assert.deepEqual(await linksIn(panel(page, "League tables")), []);
+  await page.getByRole("button", { name: "Tags" }).click();
+  assert.ok((await linksIn(panel(page, "League tables"))).length > 0);
+  await page.getByLabel("Country", { exact: true }).selectOption("IN");
+  await expect(page).toHaveURL(/country=IN/);
+  await expect(page.getByRole("link", { name: "Show events" })).toBeHidden();
+  await expect.poll(() => linksIn(page.locator("main .counts").first())).toEqual([]);
+  assert.deepEqual(await linksIn(panel(page, "Volume over time")), []);
+});
+
+test("of a template, only clicks and replies have lists, and the page says so", async (t) => {
+  const page = await ofViewer(t, "#/overview?kind=templates&template=offer_1");
+  await page.getByText("Only clicks name their template.").first().waitFor();
+  const links = [...(await linksIn(page.locator("main .counts").first())), ...(await linksIn(page.locator(".reach"))), ...(await linksIn(panel(page, "League tables"))), ...(await linksIn(panel(page, "Time between steps")))];
+  const words = new Set(links.map(({ href }) => new URLSearchParams(href.split("?")[1]).get("status")));
+  // Without a status: all events, and those with a price.
+  assert.deepEqual(words, new Set(["clicked", null]));
+});
+
+test("differences say why they have no list", async (t) => {
+  const page = await ofViewer(t, "#/overview");
+  assert.equal(await page.locator('[data-part="other"] a').count(), 0);
+  await expect(page.locator(".reach")).toContainText("“Still open” has no list, because");
+  await expect(panel(page, "Fallback to SMS")).toContainText("“No report yet” has no list, because");
 });

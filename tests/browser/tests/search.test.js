@@ -87,8 +87,8 @@ test("the field offers the views and saved views, and opens them by name", async
   await page.evaluate(() => localStorage.setItem("netcore-webhooks.views", JSON.stringify([{ name: "Failed SMS", hash: "#/events?channel=SMS&status=failed" }])));
   await page.keyboard.press("/");
   await expect(page.locator("datalist option")).toHaveCount(5);
-  assert.deepEqual(await page.locator("datalist option").evaluateAll((options) => options.map(({ value }) => value)), ["Go to Overview", "Go to Events", "Go to Live", "Go to Dead letters", "Go to Failed SMS"]);
-  await page.keyboard.type("go to failed sms");
+  assert.deepEqual(await page.locator("datalist option").evaluateAll((options) => options.map(({ value }) => value)), ["Go to Overview", "Go to Events", "Go to Live", "Go to Dead letters", "Go to saved view Failed SMS"]);
+  await page.keyboard.type("go to saved view failed sms");
   await page.keyboard.press("Enter");
   await heading(page, "Events").waitFor();
   await expect(page).toHaveURL(/#\/events\?channel=SMS&status=failed/);
@@ -99,4 +99,18 @@ test("the field offers the views and saved views, and opens them by name", async
   assert.deepEqual(asked, []);
   await find(page, "Events");
   await expect.poll(() => asked).toEqual(["Events"]);
+});
+
+test("a saved view with the name of a view, or of another saved view in other letters, can be opened", async (t) => {
+  const { page, asked } = await searching(t, { found: [] }, "#/overview");
+  const saved = [{ name: "Events", hash: "#/events?channel=SMS" }, { name: "failed", hash: "#/events?status=failed" }, { name: "Failed", hash: "#/events?status=failed%2Cbounced" }];
+  await page.evaluate((views) => localStorage.setItem("netcore-webhooks.views", JSON.stringify(views)), saved);
+  await page.keyboard.press("/");
+  const offered = await page.locator("datalist option").evaluateAll((options) => options.map(({ value }) => value));
+  assert.equal(new Set(offered).size, 7);
+  for (const [text, hash] of [["Go to Events", "#/events"], ["Go to saved view Events", saved[0].hash], ["Go to saved view Failed", saved[2].hash], ["Go to saved view failed", saved[1].hash]]) {
+    await find(page, text);
+    await expect.poll(() => new URL(page.url()).hash).toBe(hash);
+  }
+  assert.deepEqual(asked, []);
 });

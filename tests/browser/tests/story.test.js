@@ -47,7 +47,7 @@ test("one sentence states the result of a message", () => {
     ],
     [
       message([leg("m", "RCS", "delivered", 0)], [event("m", "RCS", "delivered", 0)], { answers: [event("a", "RCS", "received", 60, { content: { text: "Thanks" }, in_reply_to: "m" })] }),
-      "Delivered over RCS; no reading reported yet. The person answered: “Thanks”.",
+      "Delivered over RCS; no reading reported yet. The person replied: “Thanks”.",
     ],
     [message([], []), "No status of this message is known yet."],
   ];

@@ -29,7 +29,7 @@ test("every view explains an error and can retry", async (t) => {
 
 test("a response that is not JSON and a failed connection are explained", async (t) => {
   const page = await open(t, "", { prepare: (fresh) => fresh.route("**/api/summary*", (route) => route.fulfill({ status: 502, contentType: "text/html", body: "<h1>Bad gateway</h1>" })) });
-  await page.getByRole("alert").getByText("The server answered 502 without saying why.").waitFor();
+  await page.getByRole("alert").getByText("The server answered 502 without a reason.").waitFor();
   await page.unroute("**/api/summary*");
   await page.route("**/api/summary*", (route) => route.abort("connectionrefused"));
   await page.getByRole("button", { name: "Try again" }).click();

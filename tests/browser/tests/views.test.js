@@ -88,7 +88,7 @@ test("a search by id shows the journey over RCS and SMS", async (t) => {
   const page = await open(t);
   await find(page, ` ${journey.sms} `);
   await heading(page, `Message ${journey.sms}`).waitFor();
-  await page.getByText(`Delivered over SMS after RCS failed: ${journey.reason}. The person answered: “Yes, please deliver”.`).waitFor();
+  await page.getByText(`Delivered over SMS after RCS failed: ${journey.reason}. The person replied: “Yes, please deliver”.`).waitFor();
   await expect.poll(() => decodeURIComponent(new URL(page.url()).hash)).toBe(`#/message/${journey.sms}`);
 
   const legs = page.locator(".legs > li");
@@ -142,7 +142,7 @@ test("a fallback is one entry of a number's list, with its reply", async (t) => 
   const page = await open(t, `#/number/${journey.number}`);
   const entry = page.locator(".groups > li");
   await expect(entry).toHaveCount(1);
-  await expect(entry).toHaveText(/RCS\s*Failed.*then\s*SMS\s*Delivered.*4 events, 1 answer/s, { useInnerText: true });
+  await expect(entry).toHaveText(/RCS\s*Failed.*then\s*SMS\s*Delivered.*4 events, 1 reply/s, { useInnerText: true });
   await entry.getByText("4 events").click();
   await expect(entry.locator("ol.events > li")).toHaveCount(4);
 });
