@@ -36,6 +36,7 @@ echo "== workflows"
 echo "== cfn-lint"
 infra/release/package.py --template >"$scratch/packaged.yaml"
 "$venv/bin/cfn-lint" template.yaml "$scratch/packaged.yaml" infra/examples/*.yaml
+"$venv-workflows/bin/python" infra/check-terraform.py "$scratch/packaged.yaml"
 # Once more with the loops expanded: cfn-lint applies Globals to nothing in a loop, and knows one list of receivers.
 for receivers in "" RcsCallback; do
   "$venv/bin/python" infra/expand.py template.yaml "$scratch/expanded.json" ${receivers:+"$receivers"}
