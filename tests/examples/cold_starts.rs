@@ -15,21 +15,15 @@
     reason = "a simulation prints its figures, and fails if it cannot run"
 )]
 
-use std::{
-    collections::BTreeMap,
-    env,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeMap, env, time::Duration};
 
 use futures::future::join_all;
-use integration_tests::fixtures::AUTH;
-use serde_json::json;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{TcpListener, TcpStream},
-    time::Instant,
+use integration_tests::{
+    account::{Account, Reply},
+    fixtures::AUTH,
 };
+use serde_json::json;
+use tokio::time::Instant;
 use webhook_ingest::{
     auth::{Policy, RefreshingSecret},
     event::time,
@@ -56,64 +50,34 @@ impl Bucket {
     }
 }
 
-/// Answers the requests of one connection.
-async fn serve(stream: TcpStream, bucket: Arc<Mutex<Bucket>>) -> std::io::Result<()> {
-    let mut stream = BufReader::new(stream);
-    loop {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await?);
-        }
-        let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
-        let length = head
-            .split("content-length: ")
-            .nth(1)
-            .unwrap()
-            .split("\r\n")
-            .next()
-            .unwrap();
-        stream.read_exact(&mut vec![0; length.parse().unwrap()]).await?;
-        let (status, body) = if bucket.lock().unwrap().takes_one() {
-            (200, json!({"Parameter": {"Name": "/auth", "Value": AUTH}}))
-        } else {
-            (400, json!({"__type": "ThrottlingException"}))
-        };
-        let body = body.to_string();
-        let answer = format!(
-            "HTTP/1.1 {status} _\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.get_mut().write_all(answer.as_bytes()).await?;
-    }
-}
-
 #[tokio::main]
 async fn main() {
     let mut numbers = env::args().skip(1).map(|number| number.parse::<u32>().unwrap());
     let starts = numbers.next().unwrap_or(1000);
     let rate = f64::from(numbers.next().unwrap_or(40));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let bucket = Arc::new(Mutex::new(Bucket {
+    let account = Account::start().await;
+    let mut bucket = Bucket {
         rate,
         tokens: rate,
         at: Instant::now(),
-    }));
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream, bucket.clone()));
+    };
+    account.answers("GetParameter", move |_| {
+        if bucket.takes_one() {
+            Reply::Output(json!({"Parameter": {"Name": "/auth", "Value": AUTH}}))
+        } else {
+            Reply::Error("ThrottlingException")
         }
     });
 
     let endpoints = LocalEndpoints {
-        dynamodb: url.clone(),
-        sqs: url.clone(),
+        dynamodb: account.url.clone(),
+        sqs: account.url.clone(),
         access_key_id: "local".to_owned(),
     };
     let config = Aws::local(&endpoints, Timeouts::within(Duration::from_secs(2)))
         .await
         .config;
-    let config = config.into_builder().endpoint_url(&url).build();
+    let config = config.into_builder().endpoint_url(&account.url).build();
     let began = Instant::now();
     let outcomes = join_all((0..starts).map(|_| async {
         let start =

@@ -12,7 +12,7 @@ use webhook_ingest::{
 };
 
 use crate::{
-    filter::{EventFilter, Inherited},
+    filter::{EventFilter, Inherited, Verdict},
     refusal::{self, Refusal},
 };
 
@@ -57,18 +57,25 @@ impl<'a> Selection<'a> {
 
     /// Removes the items that do not match.
     pub(crate) async fn keep(&mut self, items: &mut [Option<Item>]) -> Result<(), Refusal> {
-        let (filter, messages) = (self.filter, &self.messages);
-        let answered = items.iter().flatten().filter_map(|item| filter.answered(item));
-        let unread: BTreeSet<String> = answered
-            .filter(|id| !messages.contains_key(*id))
-            .map(str::to_owned)
-            .collect();
-        self.read(unread).await?;
-        for place in items {
-            *place = place.take().filter(|item| {
-                let inherited = filter.answered(item).and_then(|id| self.messages.get(id));
-                filter.matches(item, inherited)
-            });
+        let filter = self.filter;
+        // Replies that match only with the values of their message: their places, and the ids of these messages.
+        let mut replies: Vec<(usize, String)> = Vec::new();
+        for (index, place) in items.iter_mut().enumerate() {
+            match place.as_ref().map(|item| filter.verdict(item)) {
+                None | Some(Verdict::Matches) => {}
+                Some(Verdict::Fails) => *place = None,
+                Some(Verdict::DependsOn(id)) => replies.push((index, id.to_owned())),
+            }
+        }
+        let ids = replies.iter().map(|(_, id)| id);
+        let unread = ids.filter(|id| !self.messages.contains_key(*id)).cloned();
+        self.read(unread.collect()).await?;
+        for (index, id) in replies {
+            let inherited = self.messages.get(&id);
+            if let Some(place) = items.get_mut(index) {
+                let matches = |item: &Item| inherited.is_some_and(|from| filter.matches_with(item, from));
+                *place = place.take().filter(matches);
+            }
         }
         Ok(())
     }

@@ -48,7 +48,7 @@ pub(crate) struct EventList {
     pub(crate) filter: EventFilter,
     /// Only these hours of the week.
     pub(crate) clock: Clock,
-    /// Whether to read also the hours in which, by the counters, no event of the filter happened.
+    /// Whether to read all hours, also those for which the counters show no matching event.
     pub(crate) is_exhaustive: bool,
 }
 

@@ -106,7 +106,7 @@ pub(crate) struct EventsQuery {
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "OrEmpty<OrderWord>")]
     order: Option<OrderWord>,
-    /// `true` reads also the hours in which, by the counters, no matching event happened; default `false`.
+    /// `true` reads all hours, also those for which the counters show no matching event; default `false`.
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "OrEmpty<Switch>")]
     exhaustive: Option<Switch>,
@@ -218,7 +218,7 @@ impl EventsQuery {
         let span = Span { from, to: to - 1 };
         if span.from > span.to || span.to - span.from > MAX_RANGE_MS {
             return Err(Refusal::BadRequest(
-                "from must be before to, and the range at most 366 days".into(),
+                "from must be before to, and the range must have at most 366 days".into(),
             ));
         }
         Ok((span, (first, last)))
@@ -251,7 +251,9 @@ impl EventsQuery {
             category: word(&self.category),
             billable: words("billable", self.billable.as_deref(), |word| {
                 let is_known = BILLABLE.contains(&word);
-                let wrong = || Refusal::BadRequest(format!("billable must be {}", BILLABLE.join(" or ")));
+                let wrong = || {
+                    Refusal::BadRequest("billable must be true, false or unknown, or several of them with commas between them".into())
+                };
                 is_known.then(|| word.to_owned()).ok_or_else(wrong)
             })?,
         })

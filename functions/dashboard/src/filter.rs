@@ -50,6 +50,15 @@ pub(crate) struct Inherited {
     has_tag: bool,
 }
 
+/// Whether an event fulfills the conditions that the index does not check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict<'i> {
+    Matches,
+    Fails,
+    /// Only if it inherits the missing values from the message with this id, which it answers.
+    DependsOn(&'i str),
+}
+
 impl EventFilter {
     /// The stored statuses of the events; empty for all. Only failures have a reason, and only taps a template, which a
     /// reply to their message inherits.
@@ -143,34 +152,33 @@ impl EventFilter {
 
     /// Whether an event fulfills the conditions that the index does not check. Words are compared as they are counted:
     /// with redacted numbers, and message types in lower case.
-    pub(crate) fn matches(&self, item: &Item, inherited: Option<&Inherited>) -> bool {
-        let none = Inherited::default();
-        let from = inherited.unwrap_or(&none);
-        self.matches_itself(item)
-            && matches(
-                self.bot.as_ref(),
-                facets::bot(item).as_ref().or(from.bot.as_ref()),
-            )
-            && matches(
-                self.campaign.as_ref(),
-                facets::campaign(item).as_ref().or(from.campaign.as_ref()),
-            )
-            && matches(
-                self.template.as_ref(),
-                facets::template(item).as_ref().or(from.template.as_ref()),
-            )
-            && self.matches_country(country_of(item).as_ref().or(from.country.as_ref()))
+    pub(crate) fn verdict<'i>(&self, item: &'i Item) -> Verdict<'i> {
+        if !self.matches_itself(item) {
+            return Verdict::Fails;
+        }
+        if self.matches_with(item, &Inherited::default()) {
+            return Verdict::Matches;
+        }
+        let answered = text_at(item, Attribute::InReplyTo.name()).filter(|id| !id.is_empty());
+        answered.map_or(Verdict::Fails, Verdict::DependsOn)
+    }
+
+    /// Whether an event fulfills the conditions on values that it has itself or inherits.
+    pub(crate) fn matches_with(&self, item: &Item, inherited: &Inherited) -> bool {
+        matches(
+            self.bot.as_ref(),
+            facets::bot(item).as_ref().or(inherited.bot.as_ref()),
+        ) && matches(
+            self.campaign.as_ref(),
+            facets::campaign(item).as_ref().or(inherited.campaign.as_ref()),
+        ) && matches(
+            self.template.as_ref(),
+            facets::template(item).as_ref().or(inherited.template.as_ref()),
+        ) && self.matches_country(country_of(item).as_ref().or(inherited.country.as_ref()))
             && self
                 .tag
                 .as_ref()
-                .is_none_or(|tag| from.has_tag || facets::tags(item).contains(tag))
-    }
-
-    /// The message that an event answers, if the event can fulfill the conditions only with the values of that message.
-    pub(crate) fn answered<'i>(&self, item: &'i Item) -> Option<&'i str> {
-        let answered = text_at(item, Attribute::InReplyTo.name()).filter(|id| !id.is_empty())?;
-        let may_match = self.needs_message() && self.matches_itself(item) && !self.matches(item, None);
-        may_match.then_some(answered)
+                .is_none_or(|tag| inherited.has_tag || facets::tags(item).contains(tag))
     }
 
     /// What a reply inherits from the message with these events, as it is counted: each value of the first event that
@@ -198,7 +206,7 @@ impl EventFilter {
     }
 
     /// A long type that was counted ends with a digest in letters of both cases.
-    fn matches_type(&self, message_type: Option<&str>) -> bool {
+    pub(crate) fn matches_type(&self, message_type: Option<&str>) -> bool {
         let wanted = self.message_type.as_deref();
         wanted.is_none_or(|wanted| message_type.is_some_and(|word| word.eq_ignore_ascii_case(wanted)))
     }
@@ -210,7 +218,7 @@ impl EventFilter {
         }
     }
 
-    fn matches_price(&self, price: Option<&Price>) -> bool {
+    pub(crate) fn matches_price(&self, price: Option<&Price>) -> bool {
         let billable = match price {
             None => UNKNOWN,
             Some(price) if price.billable => "true",
@@ -237,7 +245,8 @@ impl EventFilter {
     }
 }
 
-fn matches(wanted: Option<&String>, value: Option<&String>) -> bool {
+/// Whether a value fulfills a condition. Without a condition, each does.
+pub(crate) fn matches(wanted: Option<&String>, value: Option<&String>) -> bool {
     wanted.is_none() || wanted == value
 }
 

@@ -1,8 +1,8 @@
-//! Hours in which, by the counters, no event of a filter happened. A list leaves them out, and says so: counters can
-//! lack events, so a caller can ask for all hours.
+//! Finds the hours for which the counters show no matching event. A list skips them and reports their number. Counters
+//! can lack events, so a caller can ask for all hours.
 //!
-//! The counters of a tag, a campaign, a template, a bot or a country are a series; without one of them, those of
-//! everything tell in which hours a reason, a message type or a price occurred.
+//! The counters of a tag, a campaign, a template, a bot or a country are a series. Without such a condition, the counters
+//! of all events show in which hours a reason, a message type or a price occurred.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,11 +14,11 @@ use webhook_ingest::{
     },
     event::time,
     events_table::item::{Item, number_at},
-    facets::UNCATEGORISED,
+    facets::{Price, UNCATEGORISED},
 };
 
 use crate::{
-    filter::{EventFilter, UNKNOWN},
+    filter::{self, EventFilter, UNKNOWN},
     merge::{Order, ReadBudget, Span},
 };
 
@@ -244,11 +244,6 @@ struct Fulfilled(BTreeSet<Condition>);
 
 impl Fulfilled {
     fn add(&mut self, filter: &EventFilter, item: &Item, only_statuses: bool) {
-        // Message types are compared without case, see `EventFilter`.
-        let is = |wanted: &Option<String>, name: &str| {
-            let wanted = wanted.as_deref();
-            wanted.is_none_or(|wanted| wanted.eq_ignore_ascii_case(name) || name == OTHER)
-        };
         for Counter { channel, quantity } in item.keys().filter_map(|name| Counter::parse(name)) {
             let is_of_channel = filter.channels.is_empty()
                 || channel == OTHER_CHANNEL
@@ -261,20 +256,28 @@ impl Fulfilled {
             }
             let (condition, is_fulfilled) = match &quantity {
                 Quantity::Status(status) => (Condition::Status, filter.has_status(status) || status == OTHER),
-                Quantity::Failure(reason) => (Condition::Reason, is(&filter.reason, reason)),
-                Quantity::Kind(message_type) => {
-                    (Condition::MessageType, is(&filter.message_type, message_type))
-                }
+                Quantity::Failure(reason) => (
+                    Condition::Reason,
+                    filter::matches(filter.reason.as_ref(), Some(reason)) || reason == OTHER,
+                ),
+                Quantity::Kind(message_type) => (
+                    Condition::MessageType,
+                    filter.matches_type(Some(message_type)) || message_type == OTHER,
+                ),
                 Quantity::Billing {
                     category, billable, ..
                 } => {
-                    let wants_none = filter.category.as_deref() == Some(NO_CATEGORY);
-                    let is_of_category =
-                        is(&filter.category, category) || (wants_none && category == UNCATEGORISED);
-                    let word = if *billable { "true" } else { "false" };
-                    let is_wanted =
-                        filter.billable.is_empty() || filter.billable.iter().any(|wanted| wanted == word);
-                    (Condition::Price, is_of_category && is_wanted)
+                    // `OTHER` can contain each category.
+                    let named = if category == OTHER {
+                        filter.category.as_ref()
+                    } else {
+                        Some(category)
+                    };
+                    let price = Price {
+                        category: named.filter(|name| *name != UNCATEGORISED).cloned(),
+                        billable: *billable,
+                    };
+                    (Condition::Price, filter.matches_price(Some(&price)))
                 }
                 Quantity::Leg(_)
                 | Quantity::Journey(_)

@@ -336,8 +336,8 @@ impl SummaryQuery {
         let most = if zone.is_utc() { MAX_DAYS } else { MAX_ZONE_DAYS };
         if !(1..=most).contains(&days(from, to)) {
             return Err(Refusal::BadRequest(format!(
-                "from must not be after to, and the range at most {MAX_DAYS} days, or {MAX_ZONE_DAYS} in a time zone \
-                 other than UTC"
+                "from must not be after to, and the range must have at most {MAX_DAYS} days in UTC, or \
+                 {MAX_ZONE_DAYS} in other time zones"
             )));
         }
         let word = |name: &Option<String>| name.as_deref().map(counters::word);

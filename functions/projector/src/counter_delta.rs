@@ -86,7 +86,7 @@ impl Subject {
 impl CounterDelta {
     /// The counts of an event itself, without those of its message. `None` if the item is not an event.
     pub fn of(item: &Item) -> Option<Self> {
-        Self::of_event(item, &ParsedMessages::default())
+        Self::of_event(item, None, &ParsedMessages::default())
     }
 
     /// Whether an item has the attributes of an event.
@@ -97,10 +97,11 @@ impl CounterDelta {
     /// The counts that an event adds: its own, and those of its message, in as few parts as transactions allow. Empty if
     /// the item is not an event.
     pub fn all(item: &Item, known: &ParsedMessages<'_>) -> Vec<Self> {
-        let Some(mut first) = Self::of_event(item, known) else {
+        let event = MessageEvent::of(item);
+        let Some(mut first) = Self::of_event(item, event.as_ref(), known) else {
             return Vec::new();
         };
-        let Some(event) = MessageEvent::of(item).filter(|event| !event.step.is_incoming()) else {
+        let Some(event) = event.filter(|event| !event.step.is_incoming()) else {
             return vec![first];
         };
         let journey = known.journey(event.step.message_id);
@@ -125,11 +126,15 @@ impl CounterDelta {
         deltas
     }
 
-    fn of_event(item: &Item, known: &ParsedMessages<'_>) -> Option<Self> {
+    /// `parsed` is the same event; without it, its values are parsed from the item.
+    fn of_event(item: &Item, parsed: Option<&MessageEvent<'_>>, known: &ParsedMessages<'_>) -> Option<Self> {
         let event = Required::of(item)?;
         let channel = counters::word(event.channel);
         let status = facets::status(item);
-        let mut dimensions = Dimensions::of(item);
+        let (mut dimensions, price) = match parsed {
+            Some(parsed) => (parsed.dimensions.clone(), parsed.price.clone()),
+            None => (Dimensions::of(item), Price::of(item)),
+        };
         if let Some(answered) = text_at(item, Attribute::InReplyTo.name()) {
             for event in known.message(answered) {
                 dimensions.inherit(&event.dimensions);
@@ -145,7 +150,7 @@ impl CounterDelta {
         if let Some(reason) = facets::reason(item) {
             subject.counters.push(Quantity::Failure(reason).on(&channel));
         }
-        if let Some(price) = Price::of(item) {
+        if let Some(price) = price {
             let billing = Quantity::Billing {
                 category: price.category.unwrap_or_else(|| UNCATEGORISED.to_owned()),
                 billable: price.billable,

@@ -33,7 +33,7 @@ use crate::{
 pub(crate) struct MessageEvent<'i> {
     pub(crate) step: Step<'i>,
     pub(crate) dimensions: Dimensions,
-    price: Option<Price>,
+    pub(crate) price: Option<Price>,
     last_channel: Option<&'i str>,
     order: Order<'i>,
 }

@@ -1,4 +1,4 @@
-//! Whether other messages may belong to the journey of a message: one that did not arrive has perhaps a fallback, and a
+//! Whether other messages may belong to the journey of a message: one that did not arrive may have a fallback, and a
 //! fallback continues another message.
 //!
 //! The result for an event depends only on the events of its message that were stored up to it. So a later event can
@@ -9,8 +9,8 @@ use webhook_ingest::{
     events_table::item::{self, Item, MESSAGE_ID, RECEIVED_AT, STATUS_KEY, STORED_AT, number_at, text_at},
 };
 
-/// The time after sending in which an RCS message has no fallback, unless a failure is reported. Netcore sends the SMS
-/// after a configured window, and Google recommends to wait at least ten seconds before a message is revoked:
+/// The shortest time between an RCS message and its fallback, unless a failure is reported. Netcore sends the SMS after
+/// a configured window, and Google recommends to wait at least ten seconds before a message is revoked:
 /// <https://developers.google.com/business-communications/rcs-business-messaging/guides/build/messages/send>
 const NO_FALLBACK_MS: i64 = 10_000;
 

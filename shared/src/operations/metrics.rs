@@ -71,14 +71,14 @@ const TABLE_THROTTLES: &str = "TableThrottles";
 /// times the CPU.
 const REFUSED_BATCHES: &str = "RefusedBatches";
 
-/// Tries to read the policy again that failed. The last policy stays in force, so nothing else shows it before the
-/// next start of the function, which needs a policy.
+/// Failed refreshes of the policy. The last policy stays in force, so only this metric shows the failure until the next
+/// start of the function, which needs a policy.
 const POLICY_REFRESH_FAILURES: &str = "PolicyRefreshFailures";
 
 /// The name of the stack, if lines are written for CloudWatch.
 static STACK: OnceLock<String> = OnceLock::new();
 
-/// What happened since the last line. The next line of the process contains it, whichever request it belongs to.
+/// Counts since the last line. The next line of the process contains them, even if it describes another request.
 static REJECTIONS: AtomicUsize = AtomicUsize::new(0);
 static THROTTLES: AtomicUsize = AtomicUsize::new(0);
 static REFUSED: AtomicUsize = AtomicUsize::new(0);

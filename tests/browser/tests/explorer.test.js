@@ -73,9 +73,9 @@ test("no match, a refused filter and a role without pages are explained", async 
   await page.getByRole("heading", { name: "No events in this range" }).waitFor();
   await page.goto(page.url().replace("tag=none", "tag=shown"));
   await page.getByText("There are more, but your role sees only the first page.", { exact: false }).waitFor();
-  await page.route("**/api/events?*", (route) => route.fulfill({ status: 400, json: { error: "from must be before to, and the range at most 366 days" } }));
+  await page.route("**/api/events?*", (route) => route.fulfill({ status: 400, json: { error: "from must be before to, and the range must have at most 366 days" } }));
   await page.goto(page.url().replace("tag=shown", "from=2020-01-01"));
-  await page.getByRole("alert").getByText("From must be before to, and the range at most 366 days.").waitFor();
+  await page.getByRole("alert").getByText("From must be before to, and the range must have at most 366 days.").waitFor();
 });
 
 test("hours that were not searched can be searched; the folded filters are named", async (t) => {

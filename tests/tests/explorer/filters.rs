@@ -264,15 +264,15 @@ async fn an_invalid_filter_is_named_in_the_error() {
         ),
         (
             "from=2026-03-30&to=2026-03-29",
-            "from must be before to, and the range at most 366 days",
+            "from must be before to, and the range must have at most 366 days",
         ),
         (
             "from=2026-03-29T10:00&to=2026-03-29T10:00",
-            "from must be before to, and the range at most 366 days",
+            "from must be before to, and the range must have at most 366 days",
         ),
         (
             "from=2024-03-29&to=2026-03-29",
-            "from must be before to, and the range at most 366 days",
+            "from must be before to, and the range must have at most 366 days",
         ),
         (
             "from=9999-12-31&to=9999-12-31",
@@ -292,7 +292,10 @@ async fn an_invalid_filter_is_named_in_the_error() {
         ),
         ("weekday=8", "weekday must be a number from 1 (Monday) to 7"),
         ("hour=24", "hour must be a number from 0 to 23"),
-        ("billable=maybe", "billable must be true or false or unknown"),
+        (
+            "billable=maybe",
+            "billable must be true, false or unknown, or several of them with commas between them",
+        ),
         ("order=random", "order must be newest or oldest"),
         ("status=,sent", "status has no letters"),
         (

@@ -188,19 +188,21 @@ impl Counters {
         let quarters: Vec<Dated> = dated(&read.quarters)
             .filter(|(at, ..)| (instants.0..instants.1).contains(at))
             .collect();
+        let is_wanted = |counter: &Counter| range.channel.as_deref().is_none_or(|c| c == counter.channel);
+        if range.hours || range.heat {
+            let quarters = quarters.iter().filter(|(_, counter, _)| is_wanted(counter));
+            by_hour(range, quarters.cloned(), &mut summary);
+        }
         let all: Vec<Dated> = if range.zone.is_utc() {
             dated(&read.days).collect()
         } else {
-            quarters.clone()
+            quarters
         };
-        let is_wanted = |counter: &Counter| range.channel.as_deref().is_none_or(|c| c == counter.channel);
         let mut totals = Totals::new(range);
         for (at, counter, count) in all.into_iter().filter(|(_, counter, _)| is_wanted(counter)) {
             totals.add(at, counter, count);
         }
         totals.write(&mut summary, self.rates.as_ref(), time::now());
-        let quarters = quarters.into_iter().filter(|(_, counter, _)| is_wanted(counter));
-        by_hour(range, quarters, &mut summary);
         summary
     }
 }
