@@ -112,6 +112,14 @@ async fn the_summary_counts_posted_events_for_every_filter() {
         let answer = server.get(&format!("/api/summary?{wrong}")).await;
         assert_eq!(answer.status, 400, "{wrong}: {}", answer.body);
     }
+    let too_long = server
+        .get("/api/summary?from=2025-01-01&to=2025-12-31&tz=Asia/Kolkata")
+        .await;
+    assert_eq!(too_long.status, 400);
+    assert_eq!(
+        too_long.json()["error"],
+        "from must not be after to, and the range must have at most 366 days in UTC, or 92 in other time zones"
+    );
     server.stop().await;
 }
 
