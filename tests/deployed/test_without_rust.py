@@ -18,9 +18,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from alarms import Alarms
-from stack import REGION, STACK, logical
+from stack import REGION, STACK
 from test_deployed import left
-from test_release import DEPLOYED, package
+from test_release import built, package  # noqa: F401 (a fixture)
 
 CHROOT = os.environ.get("DEPLOYED_CHROOT")
 # An address of its own: something else may listen at 127.0.0.1.
@@ -123,10 +123,10 @@ class Newcomer:
         return {(check["check"], check["subject"]): check for check in checks}
 
 
-def released(stack, folder, **changed):
-    """The archive of a package with the built functions."""
-    built = {function: (stack.build / f"{logical(function)}Function" / "bootstrap").read_bytes() for function in DEPLOYED}
-    return package(folder, built | {name.replace("_", "-"): built[name.replace("_", "-")] + change for name, change in changed.items()})
+def post(message_id):
+    """The command of the guide that posts an event."""
+    event = EVENT.replace("first-try", message_id)
+    return f"curl -sS -X POST \"$URL\" -H \"x-netcore-token: $TOKEN\" -H 'content-type: application/json' -d {event}"
 
 
 @pytest.fixture(scope="module")
@@ -140,8 +140,8 @@ def test_the_system_has_no_toolchain(newcomer):
     newcomer.run("! command -v cargo rustc gcc sam zig node pip git")
 
 
-def test_the_guide_leads_to_a_stored_event(stack, newcomer, tmp_path):
-    shutil.copy(released(stack, tmp_path / "release"), newcomer.home / "package.zip")
+def test_the_guide_leads_to_a_stored_event(stack, newcomer, built, tmp_path):
+    shutil.copy(package(tmp_path / "release", built), newcomer.home / "package.zip")
     began = time.monotonic()
     newcomer.run("unzip -q package.zip && mv netcore-webhooks-*-aws-x86_64 package")
     shown = newcomer.run("netcore-webhooks init --ssm --show --json")
@@ -158,10 +158,9 @@ def test_the_guide_leads_to_a_stored_event(stack, newcomer, tmp_path):
     newcomer.variables = {"URL": url, "TOKEN": token}
     assert newcomer.run("curl -sS -o /dev/null -w '%{http_code}' \"$URL\"") == "200"
     assert newcomer.run("curl -sS -o /dev/null -w '%{http_code}' -X POST \"$URL\" -d '[]'") == "401"
-    post = f"curl -sS -X POST \"$URL\" -H \"x-netcore-token: $TOKEN\" -H 'content-type: application/json' -d {EVENT}"
-    assert json.loads(newcomer.run(post))["stored"] == 1
+    assert json.loads(newcomer.run(post("first-try")))["stored"] == 1
     print(f"\nfrom the archive to the outputs of the stack: {deployed:.0f} s, to the first event: {time.monotonic() - began:.0f} s")
-    assert json.loads(newcomer.run(post))["duplicates"] == 1
+    assert json.loads(newcomer.run(post("first-try")))["duplicates"] == 1
     stack.outputs = stack.outputs_of(STACK)
     [item] = stack.items()
     assert (item["message_id"]["S"], item["recipient"]["S"]) == ("first-try", "919000000000")
@@ -192,8 +191,9 @@ def test_silence_raises_an_alarm(stack):
     assert alarms.is_on("silence", later=3 * 86_400 + 3600)
 
 
-def test_an_upgrade_and_its_rollback_take_one_command_each(stack, newcomer, tmp_path):
-    shutil.copy(released(stack, tmp_path / "next", event_webhook=b"\n"), newcomer.home / "next.zip")
+def test_an_upgrade_and_its_rollback_take_one_command_each(stack, newcomer, built, tmp_path):
+    changed = built | {"event-webhook": built["event-webhook"] + b"\n"}
+    shutil.copy(package(tmp_path / "next", changed), newcomer.home / "next.zip")
     newcomer.run("unzip -q next.zip && mv netcore-webhooks-*-aws-x86_64 next")
     newcomer.run(f"next/deploy.sh {STACK}")
     stack.allow_batches()
@@ -203,8 +203,7 @@ def test_an_upgrade_and_its_rollback_take_one_command_each(stack, newcomer, tmp_
     assert [line.split("\t")[0] for line in versions.splitlines()] == ["$LATEST", "1", "2"]
     newcomer.run(f"aws lambda update-alias --function-name {STACK}-event-webhook --name live --function-version 1")
     assert stack.alias("event-webhook") == "1"
-    post = f"curl -sS -X POST \"$URL\" -H \"x-netcore-token: $TOKEN\" -H 'content-type: application/json' -d {EVENT.replace('first-try', 'second-try')}"
-    assert json.loads(newcomer.run(post))["stored"] == 1
+    assert json.loads(newcomer.run(post("second-try")))["stored"] == 1
     assert {item["message_id"]["S"] for item in stack.items()} == {"first-try", "second-try"}
 
 

@@ -42,7 +42,7 @@ export const OF_TEMPLATES = "Only clicks name their template. These figures coun
 /** A part of a step, in percent; a dash if a provider does not report the step for all messages. */
 const shareOf = (part, step) => (part > step ? "–" : percent(part, step));
 
-/** Why there is no share of the messages sent; false if there is one. */
+/** The reason why no share of the sent messages is shown; false if one is shown. */
 const unreported = (delivered, sent) => delivered > sent && "More messages are reported as delivered than as sent: some providers do not report “Sent”. ";
 
 const CHANNELS_AT_FIRST = 4;

@@ -117,7 +117,8 @@ impl LinkWriter {
             .flatten()
             .partition(|(_, _, current)| current.is_none());
         let mut written = Written::default();
-        let mut calls = stream::iter(in_parts(new, MAX_STATEMENTS))
+        let mut calls = stream::iter(new)
+            .chunks(MAX_STATEMENTS)
             .map(|part| self.insert(part, until))
             .buffer_unordered(WRITES);
         while let Some((inserted, left)) = calls.next().await {
@@ -315,16 +316,6 @@ fn attributes(key: &LinkKey, item: &Linked) -> Vec<(&'static str, AttributeValue
         attributes.push((EXPIRES_AT, AttributeValue::N(item.expires_at.to_string())));
     }
     attributes
-}
-
-/// The elements in parts of at most this many.
-fn in_parts<T>(elements: Vec<T>, most: usize) -> Vec<Vec<T>> {
-    let mut elements = elements.into_iter();
-    std::iter::from_fn(|| {
-        let part: Vec<T> = elements.by_ref().take(most).collect();
-        (!part.is_empty()).then_some(part)
-    })
-    .collect()
 }
 
 fn changed_meanwhile<R>(error: &SdkError<UpdateItemError, R>) -> bool {
