@@ -17,11 +17,14 @@
 
 use std::{path::Path, time::Instant};
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, Select};
 use http::Method;
 use integration_tests::{fixtures::request_to, function::Function, proxy::Proxy, stack::Stack};
 use netcore_webhooks::local::{LocalOptions, RunningInstance};
-use projector::{rebuild::rebuild, rollups::Rollups};
+use projector::{
+    rebuild::{Extras, rebuild_for},
+    rollups::Rollups,
+};
 use serde_json::json;
 use webhook_ingest::{
     counters::{self, Scope},
@@ -65,13 +68,27 @@ async fn main() {
         let filled = began.elapsed();
         let rollups = Rollups::new(aws.dynamodb.clone(), direct.rollups_table.clone());
         println!("{events:>9}  filled in {:.0} s", filled.as_secs_f64());
-        let began = Instant::now();
-        let rebuilt = rebuild(&rollups, &direct.events_table, |_| ()).await.unwrap();
-        assert_eq!(rebuilt.events, events as u64);
-        println!(
-            "{events:>9}  counted by a rebuild in {:.1} s",
-            began.elapsed().as_secs_f64()
-        );
+        for search_index in [false, true] {
+            let began = Instant::now();
+            let extras = Extras {
+                search_index,
+                copied: None,
+            };
+            let rebuilt = rebuild_for(&rollups, &direct.events_table, extras, |_| ())
+                .await
+                .unwrap();
+            assert_eq!(rebuilt.events, events as u64);
+            println!(
+                "{events:>9}  counted by a rebuild in {:.1} s{}, {} items are in the counters' table",
+                began.elapsed().as_secs_f64(),
+                if search_index {
+                    " with the lookups of the search"
+                } else {
+                    ""
+                },
+                count(aws, &direct.rollups_table).await
+            );
+        }
         let dashboard = Function::measured(&binary, stack.instance.environment()).await;
         measure(&dashboard, &stack.table, events, now).await;
         units(aws, direct, events, now).await;
@@ -100,7 +117,8 @@ fn fill(folder: &Path, instance: &RunningInstance, events: usize, now: i64) {
 
 fn item(number: usize, now: i64) -> Item {
     let (message, step) = (number / 4, number % 4);
-    let at = now - (message as i64 * 7_919_000) % (DAYS * DAY_MS) + step as i64 * 1000;
+    let sent = now - (message as i64 * 7_919_000) % (DAYS * DAY_MS);
+    let at = sent + step as i64 * 1000;
     let mobile = 910_000_000_000 + message % 250_000;
     // A message in 5,000 fails, three a day.
     let status = match (step, message % RARE) {
@@ -108,7 +126,7 @@ fn item(number: usize, now: i64) -> Item {
         _ => ["Sent", "Delivered", "Read", "Clicked"][step],
     };
     let record = json!({
-        "message_id": format!("api-337-{mobile}-{message:032x}-{}", at / 1000), "mobile": mobile.to_string(),
+        "message_id": format!("api-337-{mobile}-{message:032x}-{}", sent / 1000), "mobile": mobile.to_string(),
         "status": status, "channel": "RCS", "event_time": at / 1000,
         "tags": [format!("campaign-{}", message % 12)], "nc_bot_id": format!("{}", 680 + message % 3), "type": "Template",
         "requestid": format!("{message:032x}"), "callbackdata": format!("order-{message}"), "click_data": {}, "remarks": "",
@@ -116,11 +134,23 @@ fn item(number: usize, now: i64) -> Item {
     let event = provider::read(&[&netcore_events::FORMAT], &record.to_string()).expect("an event");
     let arrival = Arrival {
         stored_at: None,
-        at,
+        // The time of an event has no milliseconds.
+        at: at + 500,
         retention_days: 0,
         late_after_hours: 72,
     };
     item::build(event, arrival).expect("an item").into()
+}
+
+/// The number of items of a table.
+async fn count(aws: &Aws, table: &str) -> i32 {
+    let scan = aws.dynamodb.scan().table_name(table).select(Select::Count);
+    let mut pages = scan.into_paginator().send();
+    let mut count = 0;
+    while let Some(page) = pages.next().await {
+        count += page.unwrap().count();
+    }
+    count
 }
 
 /// The views: name, path, query and number of requests.
@@ -140,6 +170,7 @@ fn views(now: i64) -> Vec<(&'static str, String, String, usize)> {
     let message = (format!("/api/messages/{}", text("message_id")), String::new());
     [
         ("overview, 30 days", summary(""), ROUNDS),
+        ("overview in Asia/Kolkata", summary("&tz=Asia/Kolkata"), ROUNDS),
         (
             "overview of a bot and a tag",
             summary("&bot=680&tag=campaign-0"),

@@ -58,7 +58,7 @@ impl Counts {
         let league: Vec<String> = entry
             .league
             .iter()
-            .map(|progress| league::counter(*progress, of_day))
+            .flat_map(|progress| [league::of_day(*progress), league::counter(*progress, of_day)])
             .collect();
         for (kind, name) in &entry.rows {
             let key = (

@@ -4,7 +4,7 @@ use std::iter::Peekable;
 
 use sha2::{Digest as _, Sha256};
 use webhook_ingest::{
-    counters::{self, Counter, Progress, Quantity},
+    counters::{self, Counter, Progress, QUARTER_MS, Quantity},
     event::{Attribute, EpochMillis, time},
     events_table::item::{
         CHANNEL, EVENT_TIME, Item, MESSAGE_ID, RECEIVED_AT, STATUS, STATUS_KEY, number_at, text_at,
@@ -58,10 +58,8 @@ impl Identity {
 /// Counters of a period, for events and messages with the same values. Contains no phone numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Subject {
-    /// The UTC day.
-    pub day: String,
-    /// The UTC quarter of an hour, `2026-11-21T10:15`.
-    pub quarter: String,
+    /// The beginning of its UTC quarter of an hour, epoch milliseconds.
+    pub began: EpochMillis,
     /// The values by which it is counted.
     pub dimensions: Dimensions,
     /// The counters, sorted.
@@ -74,12 +72,21 @@ impl Subject {
     /// No counters yet, at a time (epoch milliseconds).
     pub(crate) fn at(at: EpochMillis, dimensions: Dimensions) -> Self {
         Self {
-            day: time::utc_day(at),
-            quarter: counters::quarter_of(at),
+            began: at - at.rem_euclid(QUARTER_MS),
             dimensions,
             counters: Vec::new(),
             league: Vec::new(),
         }
+    }
+
+    /// The UTC day.
+    pub fn day(&self) -> String {
+        time::utc_day(self.began)
+    }
+
+    /// The UTC quarter of an hour, `2026-11-21T10:15`.
+    pub fn quarter(&self) -> String {
+        counters::quarter_of(self.began)
     }
 }
 
@@ -282,8 +289,8 @@ mod tests {
             ]
         );
         assert_eq!(
-            (subject.day.as_str(), subject.quarter.as_str()),
-            ("2024-01-10", "2024-01-10T08:45")
+            (subject.day(), subject.quarter()),
+            ("2024-01-10".to_owned(), "2024-01-10T08:45".to_owned())
         );
     }
 

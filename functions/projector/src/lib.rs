@@ -19,6 +19,7 @@ mod progress;
 pub mod rebuild;
 mod related;
 pub mod rollups;
+mod subjects;
 
 use std::{collections::BTreeMap, time::Duration};
 

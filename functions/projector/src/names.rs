@@ -114,19 +114,19 @@ impl Registry {
         subjects: &[&Subject],
         until: Instant,
     ) -> Result<(Vec<Entry>, f64), String> {
-        let mut of_days: BTreeMap<&str, Vec<&Subject>> = BTreeMap::new();
+        let mut of_days: BTreeMap<String, Vec<&Subject>> = BTreeMap::new();
         for subject in subjects {
-            of_days.entry(&subject.day).or_default().push(subject);
+            of_days.entry(subject.day()).or_default().push(subject);
         }
         let mut days = HashMap::new();
         let mut units = 0.0;
         for (day, subjects) in of_days {
-            let known = self.day(generation, day, &subjects, until, &mut units).await?;
+            let known = self.day(generation, &day, &subjects, until, &mut units).await?;
             days.insert(day, known);
         }
         let nothing = Day::default();
         let entries = subjects.iter().map(|subject| {
-            let day = days.get(subject.day.as_str()).map_or(&nothing, |day| &**day);
+            let day = days.get(&subject.day()).map_or(&nothing, |day| &**day);
             entry(subject, |names, name| day.has(names, name))
         });
         Ok((entries.collect(), units))
@@ -453,8 +453,8 @@ fn entry(subject: &Subject, mut has: impl FnMut(Names, &str) -> bool) -> Entry {
         }
     }
     Entry {
-        day: subject.day.clone(),
-        quarter: subject.quarter.clone(),
+        day: subject.day(),
+        quarter: subject.quarter(),
         scopes,
         counters,
         rows: if subject.league.is_empty() {

@@ -30,18 +30,17 @@ use webhook_ingest::{
 };
 
 use crate::{
-    counter_delta::{ATTRIBUTES, CounterDelta, Identity, Subject},
+    counter_delta::{ATTRIBUTES, CounterDelta, Identity},
     lease::Lease,
     links::LinkWriter,
     messages::{self, KnownMessages, Messages},
     rollups::Rollups,
+    subjects::Subjects,
 };
 
 /// Events that arrived longer ago are in no stream, even after a long time in a queue: a queue keeps messages
 /// for 14 days.
 const STREAM_MAY_BRING_MS: i64 = 16 * 86_400_000;
-/// The most different subjects that are held before they are written: some 50 MB.
-const MAX_SUBJECTS: usize = 50_000;
 /// The most recent counts that are held before they are marked, at some 100 bytes each. A scan returns events in no
 /// order: the more events are marked together, the fewer items of markers are written repeatedly.
 const MAX_RECENT: usize = 500_000;
@@ -120,7 +119,7 @@ pub async fn rebuild_for(
     let (client, table) = rollups.parts();
     let lease = Lease::take(client, table).await?;
     let recounted = tokio::select! {
-        recounted = recount(rollups, events_table, lease.generation(), extras, progress) => recounted,
+        recounted = Box::pin(recount(rollups, events_table, lease.generation(), extras, progress)) => recounted,
         lost = lease.keep() => Err(lost),
     };
     let mut rebuilt = match recounted {
@@ -281,13 +280,11 @@ struct Sum<'r> {
     generation: &'r str,
     /// See [`Extras::copied`].
     copied: Option<RangeInclusive<EpochMillis>>,
-    /// Indices in `counts`.
-    subjects: HashMap<Subject, usize>,
-    counts: Vec<i64>,
+    subjects: Subjects,
     /// Counts that a stream may still deliver, with their ranges in `changes`. They must be marked before they are
     /// added.
     recent: Vec<(Identity, Range<usize>)>,
-    /// Indices in `counts`, and what to add.
+    /// Indices of subjects, and what to add.
     changes: Vec<(usize, i64)>,
 }
 
@@ -297,8 +294,7 @@ impl<'r> Sum<'r> {
             rollups,
             generation,
             copied,
-            subjects: HashMap::new(),
-            counts: Vec::new(),
+            subjects: Subjects::default(),
             recent: Vec::new(),
             changes: Vec::new(),
         }
@@ -309,11 +305,7 @@ impl<'r> Sum<'r> {
         for delta in deltas {
             let from = self.changes.len();
             for (subject, count) in delta.counts {
-                let index = *self.subjects.entry(subject).or_insert(self.counts.len());
-                if index == self.counts.len() {
-                    self.counts.push(0);
-                }
-                self.changes.push((index, count));
+                self.changes.push((self.subjects.index(subject), count));
             }
             let received_at = delta.identity.received_at;
             let is_copied = self
@@ -330,7 +322,7 @@ impl<'r> Sum<'r> {
         if self.recent.len() > MAX_RECENT {
             self.claim().await?;
         }
-        if self.subjects.len() > MAX_SUBJECTS {
+        if self.subjects.is_full() {
             self.write().await?;
         }
         Ok(())
@@ -338,9 +330,7 @@ impl<'r> Sum<'r> {
 
     fn count(&mut self, range: Range<usize>) {
         for (index, change) in self.changes.get(range).unwrap_or_default() {
-            if let Some(count) = self.counts.get_mut(*index) {
-                *count += change;
-            }
+            self.subjects.add(*index, *change);
         }
     }
 
@@ -370,14 +360,8 @@ impl<'r> Sum<'r> {
     /// Writes all counts.
     async fn write(&mut self) -> anyhow::Result<()> {
         self.claim().await?;
-        let counts = std::mem::take(&mut self.counts);
-        let subjects = std::mem::take(&mut self.subjects).into_iter();
-        let subjects = subjects.filter_map(|(subject, index)| {
-            let count = *counts.get(index)?;
-            (count != 0).then_some((subject, count))
-        });
         self.rollups
-            .add(self.generation, subjects.collect(), TIMEOUT)
+            .add(self.generation, std::mem::take(&mut self.subjects), TIMEOUT)
             .await
             .map_err(anyhow::Error::msg)
             .context("the counters' table did not accept a count")

@@ -5,7 +5,7 @@
 //! already.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
     fmt,
     sync::{
         Arc,
@@ -32,6 +32,7 @@ use crate::{
     counter_delta::{CounterDelta, Identity, Subject},
     dedup_markers::{MAX_MARKERS, NewMarkers, Paths},
     names::{Entry, Registry},
+    subjects::Subjects,
 };
 
 /// A projector that receives this many events at once is busy. Other projectors are then probably busy, too.
@@ -439,19 +440,22 @@ impl Rollups {
     pub(crate) async fn add(
         &self,
         generation: &str,
-        subjects: HashMap<Subject, i64>,
+        subjects: Subjects,
         patience: Duration,
     ) -> Result<(), String> {
-        let until = Instant::now() + patience;
         // The most frequent subjects first, so that their names are registered.
-        let mut subjects: Vec<(Subject, i64)> = subjects.into_iter().collect();
-        subjects.sort_unstable_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
+        let mut of_days = subjects.of_days();
+        while let Some(some) = some_of(&mut of_days) {
+            self.entries(generation, &some, patience).await?;
+        }
+        drop(of_days);
+        let mut subjects = subjects.into_ordered();
         let mut counts = Counts::new(REBUILD_SLOT);
-        for some in subjects.chunks(AT_ONCE) {
-            let names: Vec<&Subject> = some.iter().map(|(subject, _)| subject).collect();
-            let (entries, _) = self.names.register(generation, &names, until).await?;
-            for (entry, (_, count)) in entries.iter().zip(some) {
-                counts.add(generation, entry, *count);
+        while let Some(some) = some_of(&mut subjects) {
+            let (some, sums): (Vec<Subject>, Vec<i64>) = some.into_iter().unzip();
+            let entries = self.entries(generation, &some, patience).await?;
+            for (entry, count) in entries.iter().zip(sums) {
+                counts.add(generation, entry, count);
             }
             if counts.len() > MAX_ITEMS {
                 self.write(
@@ -462,6 +466,19 @@ impl Rollups {
             }
         }
         self.write(counts, patience).await
+    }
+
+    /// The entries of subjects, whose names are registered.
+    async fn entries(
+        &self,
+        generation: &str,
+        subjects: &[Subject],
+        patience: Duration,
+    ) -> Result<Vec<Entry>, String> {
+        let subjects: Vec<&Subject> = subjects.iter().collect();
+        let until = Instant::now() + patience;
+        let (entries, _) = self.names.register(generation, &subjects, until).await?;
+        Ok(entries)
     }
 
     async fn write(&self, counts: Counts, patience: Duration) -> Result<(), String> {
@@ -567,6 +584,12 @@ fn fitting(deltas: &[CounterDelta], entries: &[Vec<Entry>]) -> usize {
         .zip(entries)
         .take_while(|(delta, entry)| size.add(entry, minute(delta)));
     fit.count().max(1)
+}
+
+/// The next subjects that are held at once; `None` at the end.
+fn some_of<T>(subjects: &mut impl Iterator<Item = T>) -> Option<Vec<T>> {
+    let some: Vec<T> = subjects.take(AT_ONCE).collect();
+    (!some.is_empty()).then_some(some)
 }
 
 /// A unique token for a transaction.

@@ -41,7 +41,7 @@ fn sum(items: &[Item]) -> BTreeMap<String, i64> {
             for name in names.chain(league) {
                 let tags = subject.dimensions.tags.join(",");
                 *sums
-                    .entry(format!("{} {tags} {name}", subject.quarter))
+                    .entry(format!("{} {tags} {name}", subject.quarter()))
                     .or_default() += change;
             }
         }
