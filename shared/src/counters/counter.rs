@@ -1,5 +1,7 @@
 //! The counters of an item, and the names of their attributes.
 
+use std::borrow::Cow;
+
 use super::{
     Names, OTHER, OTHER_CHANNEL, is_listed_channel, is_listed_status, join, latency::Interval, unescaped,
 };
@@ -155,10 +157,15 @@ impl Counter {
         }
     }
 
+    /// Whether an attribute's name is that of a count of events with a status.
+    pub fn is_of_status(name: &str) -> bool {
+        name.starts_with("s|")
+    }
+
     /// Parses an attribute's name. `None` if it is not a counter.
     pub fn parse(name: &str) -> Option<Self> {
-        let parts: Vec<String> = name.split('|').map(unescaped).collect();
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let parts: Vec<Cow<'_, str>> = name.split('|').map(unescaped).collect();
+        let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
         let [letter, channel, parts @ ..] = parts.as_slice() else {
             return None;
         };

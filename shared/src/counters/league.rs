@@ -1,8 +1,8 @@
 //! The items of the league tables: the progress of the messages of one name (a tag, a bot, a campaign, …) on one UTC
 //! day. A Query of a series returns all names of a range.
 //!
-//! The names of the counters have the quarter of the UTC day, so that days of any time zone can be added up:
-//! `m37` counts the messages whose first event is between 09:15 and 09:30.
+//! `m` counts the messages of the UTC day, and `m37` those whose first event is between 09:15 and 09:30, the 37th quarter
+//! of an hour, so that days of any time zone can be added up.
 
 use super::{Names, Progress, escaped, unescaped};
 
@@ -29,7 +29,12 @@ pub fn period(day: &str, name: &str, slot: u8) -> String {
 pub fn parse_period(period: &str) -> Option<(&str, String)> {
     let mut parts = period.split('#');
     let (_, day, name) = (parts.next()?, parts.next()?, parts.next()?);
-    Some((day, unescaped(name)))
+    Some((day, unescaped(name).into_owned()))
+}
+
+/// The name of the counter of the whole day.
+pub fn of_day(progress: Progress) -> String {
+    letter(progress).to_string()
 }
 
 /// The name of a counter. `quarter` is that of the UTC day, 0 to 95.
@@ -46,6 +51,13 @@ pub fn parse_counter(name: &str) -> Option<(Progress, u8)> {
         .find(|progress| letter(*progress) == first)?;
     let quarter: u8 = characters.as_str().parse().ok()?;
     (quarter < 96).then_some((progress, quarter))
+}
+
+/// Parses the name of the counter of the whole day.
+pub fn parse_counter_of_day(name: &str) -> Option<Progress> {
+    Progress::ALL
+        .into_iter()
+        .find(|progress| name.chars().eq([letter(*progress)]))
 }
 
 fn letter(progress: Progress) -> char {

@@ -30,6 +30,8 @@ pub mod latency;
 pub mod league;
 mod scope;
 
+use std::borrow::Cow;
+
 use aws_sdk_dynamodb::{
     Client,
     error::SdkError,
@@ -366,8 +368,8 @@ fn escaped(part: &str) -> String {
     utf8_percent_encode(part, RESERVED).to_string()
 }
 
-fn unescaped(part: &str) -> String {
-    percent_decode_str(part).decode_utf8_lossy().into_owned()
+fn unescaped(part: &str) -> Cow<'_, str> {
+    percent_decode_str(part).decode_utf8_lossy()
 }
 
 #[cfg(test)]

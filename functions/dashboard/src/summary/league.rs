@@ -1,4 +1,5 @@
-//! The league tables: the progress of messages by tag, bot, campaign, template and country.
+//! The league tables: the progress of messages by tag, bot, campaign, template and country. A whole UTC day takes one
+//! counter for each step, and the first and last day of another zone its quarters of an hour.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +11,7 @@ use webhook_ingest::{
 
 use crate::answers::LeagueRow;
 
+const DAY_MS: EpochMillis = 86_400_000;
 /// Maximum rows of a table, those with most messages.
 pub(crate) const MAX_ROWS: usize = 500;
 
@@ -28,14 +30,19 @@ pub(super) fn rows(
         let Some(began) = counters::began(&format!("{day}T00:00")) else {
             continue;
         };
+        let is_whole = from <= began && began + DAY_MS <= to;
+        let progress = |counter: &str| {
+            if is_whole {
+                return league::parse_counter_of_day(counter);
+            }
+            let (progress, quarter) = league::parse_counter(counter)?;
+            let at = began + i64::from(quarter) * QUARTER_MS;
+            (from..to).contains(&at).then_some(progress)
+        };
         let sum = sums.entry(name).or_default();
         for (counter, value) in item {
             let count = value.as_n().ok().and_then(|n| n.parse::<i64>().ok());
-            let (Some((progress, quarter)), Some(count)) = (league::parse_counter(counter), count) else {
-                continue;
-            };
-            let at = began + i64::from(quarter) * QUARTER_MS;
-            if (from..to).contains(&at) {
+            if let (Some(progress), Some(count)) = (progress(counter), count) {
                 *sum.entry(progress).or_default() += count;
             }
         }

@@ -12,11 +12,13 @@ mod totals;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder};
 use futures::future::try_join_all;
+use jiff::civil::Date;
 use webhook_ingest::{
     counters::{
-        self, Counter, FOLDED, Generations, Names, PERIOD, Quantity, Scope, UPDATED_AT, league as tables,
+        self, Counter, FOLDED, Generations, Names, PERIOD, Progress, Quantity, Scope, UPDATED_AT,
+        league as tables,
     },
     event::{EpochMillis, time},
     events_table::item::{Item, number_at},
@@ -59,8 +61,27 @@ struct Read {
     tables: Vec<Vec<Item>>,
 }
 
-/// The counters of an item, with the beginning of its day or quarter.
-type Dated = (EpochMillis, Counter, i64);
+/// An item with the counters of a day or of a quarter of an hour.
+#[derive(Clone, Copy)]
+struct Period<'i> {
+    /// Its beginning, epoch milliseconds.
+    began: EpochMillis,
+    item: &'i Item,
+}
+
+impl<'i> Period<'i> {
+    fn of(item: &'i Item) -> Option<Self> {
+        let moment = counters::moment(item.get(PERIOD)?.as_s().ok()?)?;
+        let began = counters::began(moment).or_else(|| counters::began(&format!("{moment}T00:00")))?;
+        Some(Self { began, item })
+    }
+
+    /// The counters whose names are wanted, with their counts.
+    fn counters(self, is_wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = (Counter, i64)> {
+        let counters = self.item.iter().filter(move |(name, _)| is_wanted(name));
+        counters.filter_map(|(name, value)| Some((Counter::parse(name)?, value.as_n().ok()?.parse().ok()?)))
+    }
+}
 
 impl Counters {
     pub(crate) fn new(client: Client, table: String, rates: Option<RateCard>) -> Self {
@@ -114,10 +135,24 @@ impl Counters {
             self.read(&everything, of_days()).await.map(Some)
         };
         let names_series = counters::names(generation);
-        let names = self.newest(&names_series, of_days(), 1);
+        let names = newest(self.query(&names_series, of_days()), 1);
+        let [first_part, whole, last_part] = range
+            .parted_utc_days()
+            .map(|days| days.map(|(first, last)| counters::days(&first, &last)));
+        // Latest day first.
+        let parts = [(last_part, false), (whole, true), (first_part, false)];
         let tables = try_join_all(tables::KINDS.map(|kind| {
             let series = tables::series(generation, kind);
-            async move { self.newest(&series, of_days(), MAX_LEAGUE_PAGES).await }
+            let queries = parts.iter().filter_map(|(days, is_whole)| {
+                let query = self.query(&series, days.clone()?);
+                Some(if *is_whole {
+                    with_counters_of_days(query)
+                } else {
+                    query
+                })
+            });
+            let reads: Vec<_> = queries.map(|query| newest(query, MAX_LEAGUE_PAGES)).collect();
+            async move { Ok(try_join_all(reads).await?.concat()) }
         }));
         let (days, quarters, everything, names, tables) =
             tokio::try_join!(days, quarters, choices, names, tables)?;
@@ -130,32 +165,18 @@ impl Counters {
         })
     }
 
-    async fn read(&self, series: &str, range: (String, String)) -> Result<Vec<Item>, Refusal> {
+    fn query(&self, series: &str, range: (String, String)) -> QueryFluentBuilder {
         counters::query(&self.client, &self.table, series, range)
+    }
+
+    async fn read(&self, series: &str, range: (String, String)) -> Result<Vec<Item>, Refusal> {
+        self.query(series, range)
             .into_paginator()
             .items()
             .send()
             .collect::<Result<Vec<Item>, _>>()
             .await
             .map_err(|e| refusal::unavailable("the counters' table", &e))
-    }
-
-    /// The first pages of a query, latest day first.
-    async fn newest(
-        &self,
-        series: &str,
-        range: (String, String),
-        pages: usize,
-    ) -> Result<Vec<Item>, Refusal> {
-        let query = counters::query(&self.client, &self.table, series, range).scan_index_forward(false);
-        let mut read = query.into_paginator().send();
-        let mut items = Vec::new();
-        for _ in 0..pages {
-            let Some(page) = read.next().await else { break };
-            let page = page.map_err(|e| refusal::unavailable("the counters' table", &e))?;
-            items.extend(page.items.unwrap_or_default());
-        }
-        Ok(items)
     }
 
     fn summed(&self, range: &Range, read: &Read) -> Summary {
@@ -183,64 +204,96 @@ impl Counters {
         summary.campaigns = of_kind(Names::Campaigns);
         summary.templates = of_kind(Names::Templates);
         summary.countries = of_kind(Names::Countries);
-        let channels: BTreeSet<String> = dated(choices).map(|(_, counter, _)| counter.channel).collect();
-        summary.channels = channels.into_iter().collect();
-        let quarters: Vec<Dated> = dated(&read.quarters)
-            .filter(|(at, ..)| (instants.0..instants.1).contains(at))
+        let periods = choices.iter().filter_map(Period::of);
+        let channels = periods.flat_map(|day| day.counters(|_| true).map(|(counter, _)| counter.channel));
+        summary.channels = channels.collect::<BTreeSet<String>>().into_iter().collect();
+        let quarters: Vec<Period<'_>> = read
+            .quarters
+            .iter()
+            .filter_map(Period::of)
+            .filter(|quarter| (instants.0..instants.1).contains(&quarter.began))
             .collect();
         let is_wanted = |counter: &Counter| range.channel.as_deref().is_none_or(|c| c == counter.channel);
         if range.hours || range.heat {
-            let quarters = quarters.iter().filter(|(_, counter, _)| is_wanted(counter));
-            by_hour(range, quarters.cloned(), &mut summary);
+            by_hour(range, &quarters, is_wanted, &mut summary);
         }
-        let all: Vec<Dated> = if range.zone.is_utc() {
-            dated(&read.days).collect()
+        let all = if range.zone.is_utc() {
+            read.days.iter().filter_map(Period::of).collect()
         } else {
             quarters
         };
         let mut totals = Totals::new(range);
-        for (at, counter, count) in all.into_iter().filter(|(_, counter, _)| is_wanted(counter)) {
-            totals.add(at, counter, count);
+        for period in all {
+            let counters = period.counters(|_| true);
+            totals.add(period.began, counters.filter(|(counter, _)| is_wanted(counter)));
         }
         totals.write(&mut summary, self.rates.as_ref(), time::now());
         summary
     }
 }
 
+/// The first pages of a query, latest day first.
+async fn newest(query: QueryFluentBuilder, pages: usize) -> Result<Vec<Item>, Refusal> {
+    let mut read = query.scan_index_forward(false).into_paginator().send();
+    let mut items = Vec::new();
+    for _ in 0..pages {
+        let Some(page) = read.next().await else { break };
+        let page = page.map_err(|e| refusal::unavailable("the counters' table", &e))?;
+        items.extend(page.items.unwrap_or_default());
+    }
+    Ok(items)
+}
+
+/// A query of a league table that returns only the counters of days. Those of the quarters are a hundred times as many.
+fn with_counters_of_days(query: QueryFluentBuilder) -> QueryFluentBuilder {
+    let names = Progress::ALL.map(tables::of_day);
+    let mut attributes = vec!["#period".to_owned()];
+    let mut query = query;
+    for name in names {
+        attributes.push(format!("#{name}"));
+        query = query.expression_attribute_names(format!("#{name}"), name);
+    }
+    query.projection_expression(attributes.join(", "))
+}
+
 /// Adds the hours and the weekly pattern.
-fn by_hour(range: &Range, quarters: impl Iterator<Item = Dated>, summary: &mut Summary) {
-    let mut hours: BTreeMap<(String, String, String), i64> = BTreeMap::new();
+fn by_hour(
+    range: &Range,
+    quarters: &[Period<'_>],
+    is_wanted: impl Fn(&Counter) -> bool,
+    summary: &mut Summary,
+) {
+    let mut hours: BTreeMap<(Date, i8, String, String), i64> = BTreeMap::new();
     let mut heat: BTreeMap<(u8, u8, &str), i64> = BTreeMap::new();
-    for (at, counter, count) in quarters {
-        let Counter {
-            channel,
-            quantity: Quantity::Status(status),
-        } = counter
-        else {
+    for quarter in quarters {
+        let Some(local) = range.zone.local(quarter.began) else {
             continue;
         };
-        let Some(local) = range.zone.local(at) else {
-            continue;
-        };
-        let engagement = match status.as_str() {
-            "read" | "opened" => Some("read"),
-            "clicked" => Some("clicked"),
-            _ => None,
-        };
-        if let Some(status) = engagement.filter(|_| range.heat) {
-            let weekday = u8::try_from(local.weekday().to_monday_one_offset()).unwrap_or_default();
-            let hour = u8::try_from(local.hour()).unwrap_or_default();
-            *heat.entry((weekday, hour, status)).or_default() += count;
-        }
-        if range.hours && range.days() <= MAX_DAYS_WITH_HOURS {
-            let hour = format!("{}T{:02}", local.date(), local.hour());
-            *hours.entry((hour, channel, status)).or_default() += count;
+        let counters = quarter.counters(Counter::is_of_status);
+        for (Counter { channel, quantity }, count) in counters.filter(|(counter, _)| is_wanted(counter)) {
+            let Quantity::Status(status) = quantity else {
+                continue;
+            };
+            let engagement = match status.as_str() {
+                "read" | "opened" => Some("read"),
+                "clicked" => Some("clicked"),
+                _ => None,
+            };
+            if let Some(status) = engagement.filter(|_| range.heat) {
+                let weekday = u8::try_from(local.weekday().to_monday_one_offset()).unwrap_or_default();
+                let hour = u8::try_from(local.hour()).unwrap_or_default();
+                *heat.entry((weekday, hour, status)).or_default() += count;
+            }
+            if range.hours && range.days() <= MAX_DAYS_WITH_HOURS {
+                let hour = (local.date(), local.hour(), channel, status);
+                *hours.entry(hour).or_default() += count;
+            }
         }
     }
     summary.hours = hours
         .into_iter()
-        .map(|((hour, channel, status), count)| HourCount {
-            hour,
+        .map(|((day, hour, channel, status), count)| HourCount {
+            hour: format!("{day}T{hour:02}"),
             channel,
             status,
             count: unsigned(count),
@@ -260,22 +313,6 @@ fn by_hour(range: &Range, quarters: impl Iterator<Item = Dated>, summary: &mut S
 /// A sum of counts. It can be negative only for the moment between two transactions.
 fn unsigned(count: i64) -> u64 {
     u64::try_from(count).unwrap_or_default()
-}
-
-/// The counters of items, with the beginning of the day or quarter.
-fn dated(items: &[Item]) -> impl Iterator<Item = Dated> {
-    items.iter().flat_map(|item| {
-        let period = item.get(PERIOD).and_then(|p| p.as_s().ok());
-        let moment = period
-            .and_then(|period| counters::moment(period))
-            .unwrap_or_default();
-        let at = counters::began(moment).or_else(|| counters::began(&format!("{moment}T00:00")));
-        let counters = item.iter().filter_map(move |(name, value)| {
-            let count = value.as_n().ok()?.parse::<i64>().ok()?;
-            Some((at?, Counter::parse(name)?, count))
-        });
-        counters.collect::<Vec<_>>()
-    })
 }
 
 /// The names of a kind, sorted. Earlier versions stored those of bots and tags in the items of days.

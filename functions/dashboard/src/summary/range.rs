@@ -46,6 +46,27 @@ impl Range {
         (time::utc_day(from), time::utc_day(to - 1))
     }
 
+    /// The UTC days of the range, in three parts: a day at whose middle it begins, whole days, and a day at whose middle
+    /// it ends. Each is the first and last day.
+    pub(crate) fn parted_utc_days(&self) -> [Option<(String, String)>; 3] {
+        const DAY_MS: EpochMillis = 86_400_000;
+        let (from, to) = self.instants();
+        let day = |at: EpochMillis| (time::utc_day(at), time::utc_day(at));
+        let first_whole = from + (-from).rem_euclid(DAY_MS);
+        let end_of_whole = to - to.rem_euclid(DAY_MS);
+        if first_whole > end_of_whole {
+            // A part of one day.
+            return [Some(day(from)), None, None];
+        }
+        let whole = (first_whole < end_of_whole)
+            .then(|| (time::utc_day(first_whole), time::utc_day(end_of_whole - 1)));
+        [
+            (from < first_whole).then(|| day(from)),
+            whole,
+            (end_of_whole < to).then(|| day(end_of_whole)),
+        ]
+    }
+
     /// The equally long range before this one, without hours and weekly pattern.
     pub(crate) fn previous(&self) -> Self {
         let back = jiff::Span::new().days(self.days());
@@ -111,6 +132,36 @@ mod tests {
         let before = day.previous();
         assert_eq!(before.instants(), (1_795_026_600_000, 1_795_113_000_000));
         assert!(!before.hours && !before.heat && !day.zone.is_utc());
+    }
+
+    #[test]
+    fn whole_days_and_parts_of_days_cover_a_range() {
+        let days = |zone: &str, from: &str, to: &str| {
+            let parts = range(zone, from, to).parted_utc_days();
+            parts.map(|part| part.map(|(first, last)| format!("{first} {last}")))
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            days("UTC", "2026-11-01", "2026-11-30"),
+            [None, some("2026-11-01 2026-11-30"), None]
+        );
+        assert_eq!(
+            days("Asia/Kolkata", "2026-11-01", "2026-11-30"),
+            [
+                some("2026-10-31 2026-10-31"),
+                some("2026-11-01 2026-11-29"),
+                some("2026-11-30 2026-11-30")
+            ]
+        );
+        assert_eq!(
+            days("Asia/Kolkata", "2026-11-02", "2026-11-02"),
+            [some("2026-11-01 2026-11-01"), None, some("2026-11-02 2026-11-02")]
+        );
+        // The day of a change of clocks has 23 hours, all on one UTC day in Azores: 01:00 to 24:00.
+        assert_eq!(
+            days("Atlantic/Azores", "2026-03-29", "2026-03-29"),
+            [some("2026-03-29 2026-03-29"), None, None]
+        );
     }
 
     #[test]

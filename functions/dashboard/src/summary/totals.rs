@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
 use webhook_ingest::{
     counters::{Charged, Counter, Interval, Progress, Quantity, latency},
     event::{Channel, EpochMillis},
@@ -18,7 +19,7 @@ const DAY_MS: f64 = 86_400_000.0;
 pub(super) struct Totals<'r> {
     range: &'r Range,
     /// Counts of statuses by day of the zone.
-    days: BTreeMap<(String, String, String), i64>,
+    days: BTreeMap<(Date, String, String), i64>,
     counters: BTreeMap<Counter, i64>,
 }
 
@@ -31,15 +32,18 @@ impl<'r> Totals<'r> {
         }
     }
 
-    /// Adds a counter of a day or of a quarter of an hour.
-    pub(super) fn add(&mut self, at: EpochMillis, counter: Counter, count: i64) {
-        if let Quantity::Status(status) = &counter.quantity
-            && let Some(local) = self.range.zone.local(at)
-        {
-            let day = (local.date().to_string(), counter.channel.clone(), status.clone());
-            *self.days.entry(day).or_default() += count;
+    /// Adds the counters of a day, or of the quarter of an hour that began at this time.
+    pub(super) fn add(&mut self, began: EpochMillis, counters: impl Iterator<Item = (Counter, i64)>) {
+        let day = self.range.zone.local(began).map(jiff::civil::DateTime::date);
+        for (counter, count) in counters {
+            if let Quantity::Status(status) = &counter.quantity
+                && let Some(day) = day
+            {
+                let day = (day, counter.channel.clone(), status.clone());
+                *self.days.entry(day).or_default() += count;
+            }
+            *self.counters.entry(counter).or_default() += count;
         }
-        *self.counters.entry(counter).or_default() += count;
     }
 
     /// Writes the totals into an overview.
@@ -52,7 +56,7 @@ impl<'r> Totals<'r> {
         summary.counts = days
             .into_iter()
             .map(|((day, channel, status), count)| DayCount {
-                day,
+                day: day.to_string(),
                 channel,
                 status,
                 count: unsigned(count),
