@@ -4,7 +4,7 @@ import { copyButton } from "./copy.js";
 import { h, icon, svg } from "./dom.js";
 import { figure, number, percent, plural } from "./format.js";
 import { listed } from "./links.js";
-import { CHANNELS, READ_REPORTED, STEPS, channelName, status, tone } from "./status.js";
+import { CHANNELS, STEPS, channelName, reports, status, tone } from "./status.js";
 
 /** The change to the period before, in percent; null if there is none or it was 0. */
 export function change(now, before) {
@@ -29,16 +29,23 @@ export function changedShare([part, whole], [partBefore, wholeBefore] = []) {
 
 const sum = (entries, name) => entries.reduce((all, entry) => all + entry[name], 0);
 
-/** Counts of events over all channels. Rates count only channels that can report the later step. */
+/** The share of a step in an earlier one, over the channels that report both, with the channels that do not. */
+function rate(funnel, step, earlier) {
+  const hasBoth = (entry) => [step, earlier].every((word) => reports(entry.channel, word) || entry[word] > 0);
+  const counted = funnel.filter(hasBoth);
+  const left = funnel.filter((entry) => !hasBoth(entry) && entry[step] + entry[earlier] > 0).map(({ channel }) => channelName(channel));
+  const [part, whole] = [sum(counted, step), sum(counted, earlier)];
+  return whole >= part && whole > 0 ? `${percent(part, whole)} of ${earlier}${left.length ? `, without ${left.join(" and ")}` : ""}` : null;
+}
+
+/** Counts of events over all channels. */
 export function totalsOf(summary) {
-  const reading = summary.funnel.filter(({ channel }) => READ_REPORTED(channel));
   const totals = Object.fromEntries(["sent", "delivered", "read", "clicked", "failed", "not_sent", "blocked"].map((name) => [name, sum(summary.funnel, name)]));
   return {
     ...totals,
     unreached: totals.failed + totals.not_sent + totals.blocked,
     events: sum(summary.counts, "count"),
     received: sum(summary.counts.filter(({ status: word }) => word === "received"), "count"),
-    deliveredWithReads: sum(reading, "delivered"),
     billable: sum(summary.billing.filter(({ billable }) => billable), "messages"),
   };
 }
@@ -134,8 +141,8 @@ export function counts(summary, filters, list, totals) {
     "dl",
     { class: "counts", "aria-label": "Events in this range" },
     item("Sent", "sent", "sent", totals.sent, null, of("sent"), before?.sent),
-    item("Delivered", "delivered", "delivered", totals.delivered, `${percent(totals.delivered, totals.sent)} of sent`, of("delivered"), before?.delivered),
-    totals.deliveredWithReads + totals.read > 0 && item("Read", "read", "read", totals.read, `${percent(totals.read, totals.deliveredWithReads)} of delivered${totals.deliveredWithReads < totals.delivered ? ", without SMS" : ""}`, of("read"), before?.read),
+    item("Delivered", "delivered", "delivered", totals.delivered, rate(summary.funnel, "delivered", "sent"), of("delivered"), before?.delivered),
+    (totals.read > 0 || summary.funnel.some(({ channel, delivered }) => delivered > 0 && reports(channel, "read"))) && item("Read", "read", "read", totals.read, rate(summary.funnel, "read", "delivered"), of("read"), before?.read),
     item("Clicks", "clicked", "clicked", totals.clicked, "including repeated clicks", of("clicked"), before?.clicked),
     item("Failed attempts", "unreached", "failed", totals.unreached, lost.join(", ") || "none failed", of("unreached"), before?.unreached),
     !filters.channel && attempts > 0 && item("Fell back to SMS", "fell_back", "not_sent", fellBack, `${percent(fellBack, attempts)} of RCS`, list({ channel: "SMS", status: STEPS.sent }), summary.previous?.fallback.fell_back),

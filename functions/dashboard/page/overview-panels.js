@@ -5,7 +5,7 @@ import { figure, number, percent, plural, shortDuration } from "./format.js";
 import { listed } from "./links.js";
 import { changed, linked } from "./overview-headline.js";
 import { meaningOf } from "./reasons.js";
-import { CHANNELS, READ_REPORTED, STEPS, badge, channelName, chip, status, tone } from "./status.js";
+import { CHANNELS, STEPS, badge, channelName, chip, reports, status, tone } from "./status.js";
 import { dataTable } from "./tables.js";
 import { texts } from "./texts/all.js";
 
@@ -57,9 +57,13 @@ export function funnel(summary, list) {
   const draw = (entry) => {
     const max = Math.max(entry.sent, entry.delivered, entry.read, entry.clicked);
     const link = (step) => list({ channel: entry.channel, status: STEPS[step] });
-    const reads = READ_REPORTED(entry.channel) || entry.read > 0;
-    const step = (word, whole) => [chip(word), linked(link(word), entry[word], { "data-step": word }), whole === null ? "" : shareOf(entry[word], whole), bar(entry[word], max, word)];
-    const rows = [step("sent", null), step("delivered", entry.sent), reads ? step("read", entry.delivered) : [chip("read"), h("span", { class: "muted", "data-step": "unreported" }, "not reported"), "", ""], step("clicked", reads ? entry.read : entry.delivered)];
+    let before;
+    const rows = ["sent", "delivered", "read", "clicked"].map((word) => {
+      if (!reports(entry.channel, word) && !entry[word]) return [chip(word), h("span", { class: "muted", "data-step": "unreported" }, "not reported"), "", ""];
+      const share = before === undefined ? "" : shareOf(entry[word], before);
+      before = entry[word];
+      return [chip(word), linked(link(word), entry[word], { "data-step": word }), share, bar(entry[word], max, word)];
+    });
     const lost = [["failed", entry.failed], ["not_sent", entry.not_sent], ["blocked", entry.blocked]].filter(([, count]) => count > 0);
     return h(
       "div",

@@ -42,8 +42,11 @@ export const STEPS = {
   reached: "delivered,read,opened,clicked,unsubscribed,spam,abuse",
 };
 
-/** Whether a channel can report that a person read a message: SMS cannot. */
-export const READ_REPORTED = (channel) => channel !== "SMS";
+/** The steps that a channel cannot report. E-mail reports what the person did after the delivery. */
+const UNREPORTED = { SMS: ["read"], EMAIL: ["delivered"] };
+
+/** Whether a channel can report a step of a message. */
+export const reports = (channel, step) => !(Object.hasOwn(UNREPORTED, channel) && UNREPORTED[channel].includes(step));
 
 const CHANNEL_NAMES = { WHATSAPP: "WhatsApp", EMAIL: "E-mail" };
 

@@ -2,7 +2,7 @@
 
 import { textOf } from "./content.js";
 import { duration } from "./format.js";
-import { FAILURES, READ_REPORTED, channelName } from "./status.js";
+import { FAILURES, channelName, reports } from "./status.js";
 import { cut } from "./dom.js";
 
 /** The id of the message of an event or leg, or its token for roles that see only redacted ids. */
@@ -50,7 +50,7 @@ export function isFinal({ outcome }, now) {
   const age = now - outcome.state_time;
   if (outcome.incoming || outcome.state === "read" || age > JOURNEY_MS) return true;
   if (FAILURES.includes(outcome.state)) return age > FALLBACK_MS;
-  return outcome.state === "delivered" && !READ_REPORTED(outcome.channel);
+  return outcome.state === "delivered" && !reports(outcome.channel, "read");
 }
 
 /** The result of a message: one sentence, and a state. */
@@ -72,7 +72,7 @@ export function headline(message) {
   const { reason } = message.journey.find((leg) => isSameLeg(leg, outcome)) ?? {};
   if (reason) text += before.length ? ` (${channelName(outcome.channel)}: ${clause(reason)})` : `: ${clause(reason)}`;
   if (outcome.state === "sent") text += "; no delivery reported yet";
-  if (outcome.state === "delivered" && READ_REPORTED(outcome.channel)) text += "; no reading reported yet";
+  if (outcome.state === "delivered" && reports(outcome.channel, "read")) text += "; no reading reported yet";
   if (outcome.state === "read" && outcome.state_time > outcome.sent_time) text += `, ${duration(outcome.state_time - outcome.sent_time)} after it was sent`;
   if (beside.length) {
     text += `; also ${beside.map((other) => `${(VERBS[other.state] ?? other.state).toLowerCase()} over ${channelName(other.channel)}`).join(", ")}`;

@@ -43,6 +43,26 @@ test("rates count only channels that report the later step", async (t) => {
   await expect(sms.locator('[data-step="read"]')).toHaveCount(0);
 });
 
+test("e-mail, which reports no delivery, is left out of the rates of deliveries and reads", async (t) => {
+  const { page } = await overview(t, "", {
+    prepare: (fresh) => fresh.route("**/api/summary?*", (route) => {
+      const all = insight();
+      const email = { channel: "EMAIL", sent: 400, delivered: 0, read: 100, clicked: 20, failed: 0, not_sent: 0, blocked: 0 };
+      return route.fulfill({ json: { ...all, funnel: [...all.funnel, email] } });
+    }),
+  });
+  const sent = insight().funnel.reduce((all, entry) => all + entry.sent, 0);
+  await expectKpi(page, "sent", sent + 400);
+  await expectKpi(page, "read", 800);
+  await expect(page.locator('[data-kpi="delivered"]')).toContainText("of sent, without E-mail");
+  // 700 of 1,280 + 88 delivered.
+  await expect(page.locator('[data-kpi="read"]')).toContainText("51.2% of delivered, without SMS and E-mail");
+  const email = page.getByRole("table", { name: "E-mail", exact: true });
+  await expect(email.getByRole("row", { name: /^Delivered/ })).toHaveText(/Delivered\s*not reported/);
+  // The share of the last step that is reported.
+  await expect(email.getByRole("row", { name: /^Read/ })).toHaveText(/Read\s*100\s*25%/);
+});
+
 test("every figure is a link to its events, with the filters", async (t) => {
   const { page } = await overview(t, "#/overview?from=2026-11-01&to=2026-11-20&tz=Asia/Kolkata&bot=732");
   const linkOf = (locator) => locator.evaluate((link) => Object.fromEntries(new URLSearchParams(link.getAttribute("href").split("?")[1])));
