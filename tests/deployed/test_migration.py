@@ -4,12 +4,14 @@ template-0.1.yaml is the template of the tag v0.1.0, unchanged. Its functions ru
 are compared here; tests/tests/contract.rs reads the items of 0.1 with the code of today."""
 
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from stack import STACK, logical, policy
+from stack import STACK, eventually, logical, policy
 
 TESTS = Path(__file__).parents[1]
 STORED = json.loads((TESTS / "fixtures" / "stored" / "0.1.0-first.json").read_text())
@@ -18,6 +20,11 @@ NAME = f"{STACK}-of-0-1"
 PARAMETER = f"/{NAME}/auth"
 TOKEN = "a-token-of-the-stack-of-0-1"
 RECEIVERS = ["event-webhook", "fallback-sms", "incoming-webhook", "delivery-status", "rcs-callback"]
+GUIDE = (TESTS.parent / "MIGRATING.md").read_text()
+# A message that 0.1 sent to its retry queue.
+QUEUED = json.dumps({"version": 1, "reason": "exhausted", "detail": "the table did not take it in time", "function": "event-webhook",
+                     "received_at": 1767225600000, "body": '[{"message_id":"queued-by-0-1","mobile":"919000000009","status":"Sent",'
+                                                           '"channel":"RCS","event_time":1767225600}]'})
 # What a user of 0.1 has set.
 SET = {"Architecture": "x86_64", "RedriveConcurrency": "0", "AckBudgetMs": "8000", "WebhookAuthParameter": PARAMETER}
 
@@ -100,6 +107,42 @@ def test_an_update_from_0_1_keeps_urls_tables_and_data(stack, old):
     body = next(each["body"] for each in STORED["posted"] if each["function"] == "delivery-status")
     answered = post(stack, outputs, "delivery-status", body.encode())
     assert (answered["stored"], answered["duplicates"]) == (0, answered["received"])
+
+
+def guide(stack, command, **variables):
+    """Runs a command of MIGRATING.md as it stands there."""
+    assert command in GUIDE
+    command = command.replace("netcore-webhooks", os.environ["NETCORE_WEBHOOKS"])
+    environment = {**os.environ, "PATH": f"{os.environ['DEPLOYED_CLI']}:{os.environ['PATH']}", "AWS_ENDPOINT_URL": stack.endpoint,
+                   "AWS_CA_BUNDLE": str(stack.certificate), "SSL_CERT_FILE": str(stack.certificate), **variables}
+    done = subprocess.run(["bash", "-euc", command], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_steps_after_the_update(stack, old):
+    outputs = stack.outputs_of(NAME)
+    stack.outputs = outputs
+    queues = stack.client("sqs")
+    attributes = {name: {"DataType": "String", "StringValue": value} for name, value in [("reason", "exhausted"), ("function", "event-webhook")]}
+    # ProtectData keeps the old queue.
+    queues.send_message(QueueUrl=old["RetryQueueUrl"], MessageBody=QUEUED, MessageAttributes=attributes)
+    queue_urls = {"OLD_RETRY_QUEUE_URL": old["RetryQueueUrl"], "NEW_RETRY_QUEUE_URL": outputs["RetryQueueUrl"]}
+    guide(stack, 'DEAD_LETTER_QUEUE_URL="$OLD_RETRY_QUEUE_URL" RETRY_QUEUE_URL="$NEW_RETRY_QUEUE_URL" netcore-webhooks dead-letters redrive', **queue_urls)
+    eventually(lambda: len(stack.events_of("queued-by-0-1")), lambda count: count == 1)
+    left = guide(stack, 'aws sqs get-queue-attributes --queue-url "$RETRY_QUEUE_URL" --attribute-names ApproximateNumberOfMessages ApproximateNumberOfMessagesNotVisible',
+                 RETRY_QUEUE_URL=old["RetryQueueUrl"])
+    assert json.loads(left)["Attributes"] == {"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "0"}
+    guide(stack, 'aws sqs delete-queue --queue-url "$OLD_RETRY_QUEUE_URL"', **queue_urls)
+
+    guide(stack, "netcore-webhooks rollups rebuild", EVENTS_TABLE=outputs["EventsTableName"], ROLLUPS_TABLE=outputs["RollupsTableName"])
+    day = stack.call(outputs["DashboardUrl"], "GET", "/api/summary", {"from": "2025-12-01", "to": "2025-12-01"}, signed=True).json()
+    # 0.1 did not count messages.
+    assert (day["reached"]["messages"], day["reached"]["reached"]) == (3, 1)
+
+    deploy(stack, stack.build / "template.yaml", MaxReceiveCount="1000")
+    dead = json.loads(queues.get_queue_attributes(QueueUrl=outputs["RetryQueueUrl"], AttributeNames=["RedrivePolicy"])["Attributes"]["RedrivePolicy"])
+    assert int(dead["maxReceiveCount"]) == 1000
 
 
 def test_back_to_0_1_keeps_urls_tables_and_data(stack, old):
