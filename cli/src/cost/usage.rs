@@ -43,8 +43,8 @@ pub const CPU_PER_REQUEST: f64 = 0.317;
 /// The same per call of a minimal receiver that puts one item per call.
 const CPU_PER_PUT: f64 = 0.113;
 /// The same for `projector`, per event in batches of 500 (tests/examples/projection.rs): a query for each message, the
-/// counts, and the lookups of the search, which are a third of it.
-const PROJECTOR_CPU_PER_EVENT: f64 = 0.37;
+/// counts, and the lookups of the search.
+const PROJECTOR_CPU_PER_EVENT: f64 = 0.23;
 /// The same per invocation of `projector`: assumed.
 const PROJECTOR_CPU_PER_INVOCATION: f64 = 0.5;
 /// Alarms that template.yaml creates by default.
