@@ -20,12 +20,12 @@ TOKEN = "a-token-of-the-released-stack"
 ACCOUNT = "123456789012"
 
 
-def package(folder, binaries=None):
+def package(folder, binaries=None, architecture="x86_64"):
     """Makes a package; returns its path. Functions that are not in `binaries` have a few bytes, because compression takes long."""
     for function in FUNCTIONS:
         (folder / function).mkdir(parents=True)
         (folder / function / "bootstrap").write_bytes((binaries or {}).get(function, function.encode()))
-    made = subprocess.run([sys.executable, ROOT / "infra" / "release" / "package.py", folder, "x86_64", folder / "dist"],
+    made = subprocess.run([sys.executable, ROOT / "infra" / "release" / "package.py", folder, architecture, folder / "dist"],
                           capture_output=True, text=True, check=True)
     return Path(made.stdout.strip())
 

@@ -1,8 +1,9 @@
 """docs/deploy.md with the package of a release, as a newcomer follows it on a system that has AWS CLI and curl, and neither
 Rust nor this repository. Runs if DEPLOYED_CHROOT names the root folder of such a system (infra/README.md); needs root.
-NETCORE_WEBHOOKS is the command of the release.
-"""
+NETCORE_WEBHOOKS is the command of the release. DEPLOYED_PACKAGE is its package; without it, a package is made from the binaries
+of `sam build`."""
 
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import ssl
 import subprocess
 import threading
 import time
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -20,9 +22,11 @@ import pytest
 from alarms import Alarms
 from stack import REGION, STACK
 from test_deployed import left
-from test_release import built, package  # noqa: F401 (a fixture)
+from test_release import DEPLOYED, built, package  # noqa: F401 (a fixture)
 
 CHROOT = os.environ.get("DEPLOYED_CHROOT")
+PACKAGE = os.environ.get("DEPLOYED_PACKAGE")
+ARCHITECTURE = re.search(r"-aws-(arm64|x86_64)\.zip$", PACKAGE)[1] if PACKAGE else "x86_64"
 # An address of its own: something else may listen at 127.0.0.1.
 HOST = "127.0.0.2"
 pytestmark = pytest.mark.skipif(not CHROOT, reason="DEPLOYED_CHROOT names no system")
@@ -130,6 +134,21 @@ def post(message_id):
 
 
 @pytest.fixture(scope="module")
+def binaries(request):
+    """The binary of each function."""
+    if not PACKAGE:
+        return request.getfixturevalue("built")
+    found = {}
+    with zipfile.ZipFile(PACKAGE) as files:
+        for name in files.namelist():
+            function = re.search(r"/functions/(.+)-[0-9a-f]{16}\.zip$", name)
+            if function and function[1] in DEPLOYED:
+                with zipfile.ZipFile(io.BytesIO(files.read(name))) as archive:
+                    found[function[1]] = archive.read("bootstrap")
+    return found
+
+
+@pytest.fixture(scope="module")
 def newcomer(stack, tmp_path_factory):
     newcomer = Newcomer(stack, tmp_path_factory.mktemp("authority"))
     yield newcomer
@@ -140,10 +159,10 @@ def test_the_system_has_no_toolchain(newcomer):
     newcomer.run("! command -v cargo rustc gcc sam zig node pip git")
 
 
-def test_the_guide_leads_to_a_stored_event(stack, newcomer, built, tmp_path):
-    shutil.copy(package(tmp_path / "release", built), newcomer.home / "package.zip")
+def test_the_guide_leads_to_a_stored_event(stack, newcomer, binaries, tmp_path):
+    shutil.copy(PACKAGE or package(tmp_path / "release", binaries), newcomer.home / "package.zip")
     began = time.monotonic()
-    newcomer.run("unzip -q package.zip && mv netcore-webhooks-*-aws-x86_64 package")
+    newcomer.run(f"unzip -q package.zip && mv netcore-webhooks-*-aws-{ARCHITECTURE} package")
     shown = newcomer.run("netcore-webhooks init --ssm --show --json")
     [token] = [setting["value"] for setting in json.loads(shown)["settings"] if setting["field"] == "header value"]
     before = newcomer.doctor(0)
@@ -191,10 +210,10 @@ def test_silence_raises_an_alarm(stack):
     assert alarms.is_on("silence", later=3 * 86_400 + 3600)
 
 
-def test_an_upgrade_and_its_rollback_take_one_command_each(stack, newcomer, built, tmp_path):
-    changed = built | {"event-webhook": built["event-webhook"] + b"\n"}
-    shutil.copy(package(tmp_path / "next", changed), newcomer.home / "next.zip")
-    newcomer.run("unzip -q next.zip && mv netcore-webhooks-*-aws-x86_64 next")
+def test_an_upgrade_and_its_rollback_take_one_command_each(stack, newcomer, binaries, tmp_path):
+    changed = binaries | {"event-webhook": binaries["event-webhook"] + b"\n"}
+    shutil.copy(package(tmp_path / "next", changed, ARCHITECTURE), newcomer.home / "next.zip")
+    newcomer.run(f"unzip -q next.zip && mv netcore-webhooks-*-aws-{ARCHITECTURE} next")
     newcomer.run(f"next/deploy.sh {STACK}")
     stack.allow_batches()
     assert (stack.alias("event-webhook"), stack.alias("sms-delivery")) == ("2", "1")
