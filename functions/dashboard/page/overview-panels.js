@@ -202,6 +202,8 @@ export function billing(summary, list, announce) {
   );
 }
 
+const UNPRICED_AT_MOST = 5;
+
 /** What the messages cost; null without a rate card. */
 export function spend(summary, list, announce) {
   const { spend: money } = summary;
@@ -211,12 +213,14 @@ export function spend(summary, list, announce) {
   const link = ({ country, channel, category, per }) =>
     list({ country, channel, status: per ?? "", category: category || "-", billable: category ? "true" : "true,unknown" });
   const listing = ({ per }) => `Lists the events “${status(per ?? "").label}” of this range. The figure also counts messages that lack this event if a later one proves it. Each message counts at the time of its first event.`;
+  const unpriced = money.unpriced_rows ?? [];
+  const naming = ({ country, channel, category }) => [countryName(country), channelName(channel), category].filter(Boolean).join(" ");
   const before = summary.previous?.spend;
   const item = (key, label, value, last) => value !== null && value !== undefined && h("div", { "data-kpi": key }, h("dt", null, label), h("dd", null, h("data", { value, class: "big" }, amount(value)), " ", changed(value, last)));
   return panel(
     name,
     h("dl", { class: "counts is-flat" }, item("spent", "Spent", money.spent, before?.spent), item("per_reached", "Per person reached", money.per_reached, before?.per_reached), item("forecast", "Forecast for the month", money.forecast)),
-    money.unpriced > 0 && h("p", { class: "footnote" }, `${plural(money.unpriced, "message")} ${money.unpriced === 1 ? "has no price in the rate card and is" : "have no price in the rate card and are"} not in these amounts.`),
+    money.unpriced > 0 && h("p", { class: "footnote" }, `${plural(money.unpriced, "message")} ${money.unpriced === 1 ? "has no price in the rate card and is" : "have no price in the rate card and are"} not in these amounts.`, unpriced.length > 0 && [" Add a rate for ", ...unpriced.slice(0, UNPRICED_AT_MOST).flatMap((row, index) => [index ? ", " : "", untrusted(naming(row), { max: 80 }), " (", linked(link({ ...row, per: "sent" }), row.messages, null, listing({ per: "sent" })), ")"]), unpriced.length > UNPRICED_AT_MOST ? `, and ${number(unpriced.length - UNPRICED_AT_MOST)} more.` : "."]),
     money.rows.length > 0 &&
       dataTable({
         name,

@@ -268,8 +268,22 @@ pub(crate) struct Spend {
     pub(crate) forecast: Option<f64>,
     /// Messages for which the card has no rate.
     pub(crate) unpriced: u64,
+    /// The same by country, channel and category, most messages first.
+    pub(crate) unpriced_rows: Vec<UnpricedRow>,
     /// Most expensive first.
     pub(crate) rows: Vec<SpendRow>,
+}
+
+/// Messages without a price in the rate card.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct UnpricedRow {
+    /// `-` if unknown.
+    pub(crate) country: String,
+    pub(crate) channel: String,
+    /// Empty if the provider names none.
+    pub(crate) category: String,
+    /// Messages that were sent.
+    pub(crate) messages: u64,
 }
 
 /// Messages with the same price.

@@ -49,6 +49,7 @@ export const insight = (tz = "Asia/Kolkata", { to = today(), from = dayBefore(to
   heat: [{ weekday: 1, hour: 9, status: "read", count: 40 }, { weekday: 1, hour: 10, status: "read", count: 20 }, { weekday: 7, hour: 21, status: "read", count: 80 }, { weekday: 5, hour: 18, status: "clicked", count: 12 }],
   spend: {
     currency: "INR", spent: 412.5, per_reached: 0.2554, forecast: 530, unpriced: 90,
+    unpriced_rows: [{ country: "AE", channel: "SMS", category: "", messages: 60 }, { country: "-", channel: "WHATSAPP", category: "<b>utility", messages: 30 }],
     rows: [
       { country: "IN", channel: "RCS", category: "marketing", messages: 1400, price: 0.25, amount: 350 },
       { country: "IN", channel: "SMS", category: "", messages: 250, price: 0.25, amount: 62.5 },

@@ -163,7 +163,10 @@ test("money is shown with its currency, and what has no price", async (t) => {
   const spend = panel(page, "Spend");
   await expect(spend.locator('[data-kpi="spent"]')).toContainText("₹412.50");
   await expect(spend.locator('[data-kpi="per_reached"]')).toContainText("₹0.2554");
-  await expect(spend).toContainText("90 messages have no price in the rate card");
+  await expect(spend).toContainText("90 messages have no price in the rate card and are not in these amounts. Add a rate for United Arab Emirates SMS (60), Unknown WhatsApp <b>utility (30).");
+  const unpriced = await spend.getByRole("link", { name: "60" }).getAttribute("href");
+  const { from, to, tz, ...filters } = Object.fromEntries(new URLSearchParams(unpriced.split("?")[1]));
+  assert.deepEqual(filters, { country: "AE", channel: "SMS", status: "sent", category: "-", billable: "true,unknown" });
 });
 
 test("with a channel, the fallback is hidden and says why", async (t) => {

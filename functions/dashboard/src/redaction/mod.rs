@@ -14,7 +14,7 @@ use crate::{
     answers::{
         BillingCount, DayCount, DeadLetter, DeadLetters, Depth, Depths, Event, Events, FailureCount,
         Fallback, Folded, Funnel, HeatCell, HourCount, JourneyLeg, LatencyRow, LeagueRow, Message, Outcome,
-        PersonEvents, PersonJourney, Reached, Session, Spend, SpendRow, Summary, TypeCount,
+        PersonEvents, PersonJourney, Reached, Session, Spend, SpendRow, Summary, TypeCount, UnpricedRow,
     },
     search::answer::{Found, SearchResult},
     tokens::TokenCipher,
@@ -178,7 +178,11 @@ classes! {
     }
     LeagueRow { name: words, sent: public, reached: public, read: public, clicked: public, failed: public }
     HeatCell { weekday: public, hour: public, status: words, count: public }
-    Spend { currency: public, spent: public, per_reached: public, forecast: public, unpriced: public, rows: part }
+    Spend {
+        currency: public, spent: public, per_reached: public, forecast: public, unpriced: public,
+        unpriced_rows: part, rows: part,
+    }
+    UnpricedRow { country: words, channel: words, category: words, messages: public }
     SpendRow {
         country: words, channel: words, category: words, messages: public, per: public, price: public,
         amount: public,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::Deserialize;
 use webhook_ingest::counters::{self, Charged, NO_CATEGORY};
 
-use crate::answers::{Spend, SpendRow};
+use crate::answers::{Spend, SpendRow, UnpricedRow};
 
 /// Matches every value.
 const ANY: &str = "*";
@@ -110,8 +110,18 @@ impl RateCard {
             |counts: &BTreeMap<Charged, u64>, charged| counts.get(&charged).copied().unwrap_or_default();
         let mut total = 0.0;
         for ((country, channel, category), counts) in charges {
+            let shown = if category == NO_CATEGORY { "" } else { category };
             let Some(rate) = self.rate(country, channel, category) else {
-                spend.unpriced += count(counts, Charged::Sent);
+                let messages = count(counts, Charged::Sent);
+                spend.unpriced += messages;
+                if messages > 0 {
+                    spend.unpriced_rows.push(UnpricedRow {
+                        country: country.clone(),
+                        channel: channel.clone(),
+                        category: shown.to_owned(),
+                        messages,
+                    });
+                }
                 continue;
             };
             let basis = match rate.per {
@@ -125,11 +135,7 @@ impl RateCard {
             spend.rows.push(SpendRow {
                 country: country.clone(),
                 channel: channel.clone(),
-                category: if category == NO_CATEGORY {
-                    String::new()
-                } else {
-                    category.clone()
-                },
+                category: shown.to_owned(),
                 messages,
                 per: basis.as_str(),
                 price: rate.price,
@@ -139,6 +145,9 @@ impl RateCard {
         spend
             .rows
             .sort_by(|one, other| other.amount.total_cmp(&one.amount));
+        spend
+            .unpriced_rows
+            .sort_by_key(|row| std::cmp::Reverse(row.messages));
         spend.spent = rounded(total);
         #[expect(clippy::cast_precision_loss, reason = "exact below 9 * 10^15 people")]
         let reached = reached as f64;
@@ -229,11 +238,21 @@ mod tests {
     #[test]
     fn messages_without_a_rate_are_reported() {
         let card = RateCard::parse(r#"{"currency":"EUR","rates":[{"country":"DE","price":0.1}]}"#).unwrap();
-        let spend = card.spend(&charges(&[("IN", "SMS", "-", 7, 5)]), 0, 0.0, 30.0);
+        let sent = [
+            ("IN", "SMS", "-", 7, 5),
+            ("IN", "WHATSAPP", "marketing", 9, 9),
+            ("FR", "SMS", "-", 0, 0),
+        ];
+        let spend = card.spend(&charges(&sent), 0, 0.0, 30.0);
         assert_eq!(
             (spend.unpriced, spend.spent, spend.per_reached, spend.forecast),
-            (7, 0.0, None, None)
+            (16, 0.0, None, None)
         );
+        let rows = spend.unpriced_rows.iter();
+        let rows: Vec<(&str, &str, &str, u64)> = rows
+            .map(|row| (&*row.country, &*row.channel, &*row.category, row.messages))
+            .collect();
+        assert_eq!(rows, [("IN", "WHATSAPP", "marketing", 9), ("IN", "SMS", "", 7)]);
     }
 
     #[test]
