@@ -46,6 +46,7 @@ pub fn start_terminal(default: &str) {
         .try_init();
 }
 
+/// Whether a line may be written. Spans are not kept, because lines do not contain them.
 fn is_allowed(line: &Metadata<'_>) -> bool {
     const OURS: [&str; 5] = [
         "webhook_ingest",
@@ -54,7 +55,8 @@ fn is_allowed(line: &Metadata<'_>) -> bool {
         "dashboard",
         "netcore_webhooks",
     ];
-    OURS.iter().any(|ours| line.target().starts_with(ours)) || *line.level() <= MAX_LIBRARY_LEVEL
+    let is_ours = || OURS.iter().any(|ours| line.target().starts_with(ours));
+    line.is_event() && (is_ours() || *line.level() <= MAX_LIBRARY_LEVEL)
 }
 
 /// Limits log lines per kind and minute, and counts dropped lines. For lines that senders can cause as often

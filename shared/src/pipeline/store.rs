@@ -8,7 +8,7 @@ use std::{
 use futures::{Stream, StreamExt as _, stream};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
 use super::{BatchOutcome, batch::Batch, dead::DeadRecords, positions::Positions};
@@ -283,6 +283,19 @@ impl Writer {
             deadline,
             patience: deadline.saturating_duration_since(Instant::now()) / 2,
         };
+        if let [Arrived { batch, .. }] = batches
+            && batch.len() == 1
+        {
+            // Most requests have one event, which needs no concurrency.
+            let record = Record {
+                batch: 0,
+                position: 0,
+            };
+            if let Ok(result) = timeout_at(deadline, self.store_record(work, record)).await {
+                add(record, result);
+            }
+            return;
+        }
         let runs = Runs {
             batches,
             index: 0,
