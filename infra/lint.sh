@@ -33,6 +33,7 @@ echo "== hadolint"
 "$venv/bin/hadolint" Containerfile
 echo "== workflows"
 "$venv-workflows/bin/check-jsonschema" --builtin-schema vendor.github-workflows .github/workflows/*.yml infra/examples/*.yml
+"$venv-workflows/bin/zizmor" --offline --quiet --config .github/zizmor.yml .github/workflows infra/examples/*.yml
 echo "== cfn-lint"
 infra/release/package.py --template >"$scratch/packaged.yaml"
 "$venv/bin/cfn-lint" template.yaml "$scratch/packaged.yaml" infra/examples/*.yaml
