@@ -291,7 +291,7 @@ impl Writer {
                 batch: 0,
                 position: 0,
             };
-            if let Ok(result) = timeout_at(deadline, self.store_record(work, record)).await {
+            if let Ok(result) = timeout_at(deadline, Box::pin(self.store_record(work, record))).await {
                 add(record, result);
             }
             return;
