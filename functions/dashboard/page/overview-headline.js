@@ -4,7 +4,7 @@ import { copyButton } from "./copy.js";
 import { h, icon, svg } from "./dom.js";
 import { figure, number, percent, plural } from "./format.js";
 import { listed } from "./links.js";
-import { CHANNELS, STEPS, channelName, reports, status, tone } from "./status.js";
+import { CHANNELS, STEPS, channelName, isReported, status, tone } from "./status.js";
 
 /** The change to the period before, in percent; null if there is none or it was 0. */
 export function change(now, before) {
@@ -31,7 +31,7 @@ const sum = (entries, name) => entries.reduce((all, entry) => all + entry[name],
 
 /** The share of a step in an earlier one, over the channels that report both, with the channels that do not. */
 function rate(funnel, step, earlier) {
-  const hasBoth = (entry) => [step, earlier].every((word) => reports(entry.channel, word) || entry[word] > 0);
+  const hasBoth = (entry) => isReported(entry, step) && isReported(entry, earlier);
   const counted = funnel.filter(hasBoth);
   const left = funnel.filter((entry) => !hasBoth(entry) && entry[step] + entry[earlier] > 0).map(({ channel }) => channelName(channel));
   const [part, whole] = [sum(counted, step), sum(counted, earlier)];
@@ -142,7 +142,7 @@ export function counts(summary, filters, list, totals) {
     { class: "counts", "aria-label": "Events in this range" },
     item("Sent", "sent", "sent", totals.sent, null, of("sent"), before?.sent),
     item("Delivered", "delivered", "delivered", totals.delivered, rate(summary.funnel, "delivered", "sent"), of("delivered"), before?.delivered),
-    (totals.read > 0 || summary.funnel.some(({ channel, delivered }) => delivered > 0 && reports(channel, "read"))) && item("Read", "read", "read", totals.read, rate(summary.funnel, "read", "delivered"), of("read"), before?.read),
+    summary.funnel.some((entry) => entry.delivered + entry.read > 0 && isReported(entry, "read")) && item("Read", "read", "read", totals.read, rate(summary.funnel, "read", "delivered"), of("read"), before?.read),
     item("Clicks", "clicked", "clicked", totals.clicked, "including repeated clicks", of("clicked"), before?.clicked),
     item("Failed attempts", "unreached", "failed", totals.unreached, lost.join(", ") || "none failed", of("unreached"), before?.unreached),
     !filters.channel && attempts > 0 && item("Fell back to SMS", "fell_back", "not_sent", fellBack, `${percent(fellBack, attempts)} of RCS`, list({ channel: "SMS", status: STEPS.sent }), summary.previous?.fallback.fell_back),

@@ -5,7 +5,7 @@ import { figure, number, percent, plural, shortDuration } from "./format.js";
 import { listed } from "./links.js";
 import { changed, linked } from "./overview-headline.js";
 import { meaningOf } from "./reasons.js";
-import { CHANNELS, STEPS, badge, channelName, chip, reports, status, tone } from "./status.js";
+import { CHANNELS, STEPS, badge, channelName, chip, isReported, status, tone } from "./status.js";
 import { dataTable } from "./tables.js";
 import { texts } from "./texts/all.js";
 
@@ -59,7 +59,7 @@ export function funnel(summary, list) {
     const link = (step) => list({ channel: entry.channel, status: STEPS[step] });
     let before;
     const rows = ["sent", "delivered", "read", "clicked"].map((word) => {
-      if (!reports(entry.channel, word) && !entry[word]) return [chip(word), h("span", { class: "muted", "data-step": "unreported" }, "not reported"), "", ""];
+      if (!isReported(entry, word)) return [chip(word), h("span", { class: "muted", "data-step": "unreported" }, "not reported"), "", ""];
       const share = before === undefined ? "" : shareOf(entry[word], before);
       before = entry[word];
       return [chip(word), linked(link(word), entry[word], { "data-step": word }), share, bar(entry[word], max, word)];
@@ -213,14 +213,18 @@ export function spend(summary, list, announce) {
   const link = ({ country, channel, category, per }) =>
     list({ country, channel, status: per ?? "", category: category || "-", billable: category ? "true" : "true,unknown" });
   const listing = ({ per }) => `Lists the events “${status(per ?? "").label}” of this range. The figure also counts messages that lack this event if a later one proves it. Each message counts at the time of its first event.`;
-  const unpriced = money.unpriced_rows ?? [];
   const naming = ({ country, channel, category }) => [countryName(country), channelName(channel), category].filter(Boolean).join(" ");
+  const unpriced = (row, index) => {
+    const per = "sent";
+    return [index ? ", " : "", untrusted(naming(row), { max: 80 }), " (", linked(link({ ...row, per }), row.messages, null, listing({ per })), ")"];
+  };
+  const more = money.unpriced_rows.length - UNPRICED_AT_MOST;
   const before = summary.previous?.spend;
   const item = (key, label, value, last) => value !== null && value !== undefined && h("div", { "data-kpi": key }, h("dt", null, label), h("dd", null, h("data", { value, class: "big" }, amount(value)), " ", changed(value, last)));
   return panel(
     name,
     h("dl", { class: "counts is-flat" }, item("spent", "Spent", money.spent, before?.spent), item("per_reached", "Per person reached", money.per_reached, before?.per_reached), item("forecast", "Forecast for the month", money.forecast)),
-    money.unpriced > 0 && h("p", { class: "footnote" }, `${plural(money.unpriced, "message")} ${money.unpriced === 1 ? "has no price in the rate card and is" : "have no price in the rate card and are"} not in these amounts.`, unpriced.length > 0 && [" Add a rate for ", ...unpriced.slice(0, UNPRICED_AT_MOST).flatMap((row, index) => [index ? ", " : "", untrusted(naming(row), { max: 80 }), " (", linked(link({ ...row, per: "sent" }), row.messages, null, listing({ per: "sent" })), ")"]), unpriced.length > UNPRICED_AT_MOST ? `, and ${number(unpriced.length - UNPRICED_AT_MOST)} more.` : "."]),
+    money.unpriced > 0 && h("p", { class: "footnote" }, `${plural(money.unpriced, "message")} ${money.unpriced === 1 ? "has no price in the rate card and is" : "have no price in the rate card and are"} not in these amounts. Add a rate for `, money.unpriced_rows.slice(0, UNPRICED_AT_MOST).map(unpriced), more > 0 ? `, and ${number(more)} more.` : "."),
     money.rows.length > 0 &&
       dataTable({
         name,

@@ -45,6 +45,9 @@ export const STEPS = {
 /** The steps that a channel cannot report. E-mail reports what the person did after the delivery. */
 const UNREPORTED = { SMS: ["read"], EMAIL: ["delivered"] };
 
+/** Whether the figures of a channel contain a step: it can report the step, or did. */
+export const isReported = (entry, step) => entry[step] > 0 || reports(entry.channel, step);
+
 /** Whether a channel can report a step of a message. */
 export const reports = (channel, step) => !(Object.hasOwn(UNREPORTED, channel) && UNREPORTED[channel].includes(step));
 

@@ -9,9 +9,9 @@ use webhook_ingest::{
     events_table::item::Item,
 };
 
+use super::range::is_whole_day;
 use crate::answers::LeagueRow;
 
-const DAY_MS: EpochMillis = 86_400_000;
 /// Maximum rows of a table, those with most messages.
 pub(crate) const MAX_ROWS: usize = 500;
 
@@ -30,7 +30,7 @@ pub(super) fn rows(
         let Some(began) = counters::began(&format!("{day}T00:00")) else {
             continue;
         };
-        let is_whole = from <= began && began + DAY_MS <= to;
+        let is_whole = is_whole_day(began, (from, to));
         let progress = |counter: &str| {
             if is_whole {
                 return league::parse_counter_of_day(counter);

@@ -22,6 +22,7 @@ use webhook_ingest::{
     },
     event::{EpochMillis, time},
     events_table::item::{Item, number_at},
+    operations::dynamodb,
 };
 
 pub(crate) use self::range::{Range, days};
@@ -246,14 +247,13 @@ async fn newest(query: QueryFluentBuilder, pages: usize) -> Result<Vec<Item>, Re
 
 /// A query of a league table that returns only the counters of days. Those of the quarters are a hundred times as many.
 fn with_counters_of_days(query: QueryFluentBuilder) -> QueryFluentBuilder {
-    let names = Progress::ALL.map(tables::of_day);
-    let mut attributes = vec!["#period".to_owned()];
-    let mut query = query;
-    for name in names {
-        attributes.push(format!("#{name}"));
-        query = query.expression_attribute_names(format!("#{name}"), name);
-    }
-    query.projection_expression(attributes.join(", "))
+    let counters = Progress::ALL.map(tables::of_day);
+    let attributes = counters.iter().map(String::as_str).chain([PERIOD]);
+    let (projection, names) = dynamodb::projection(attributes);
+    let query = query.projection_expression(projection);
+    names.into_iter().fold(query, |query, (placeholder, name)| {
+        query.expression_attribute_names(placeholder, name)
+    })
 }
 
 /// Adds the hours and the weekly pattern.

@@ -8,6 +8,8 @@ use webhook_ingest::{
 
 use crate::zones::Zone;
 
+const DAY_MS: EpochMillis = 86_400_000;
+
 /// The days and filters of an overview.
 #[derive(Debug, Clone)]
 pub(crate) struct Range {
@@ -49,7 +51,6 @@ impl Range {
     /// The UTC days of the range, in three parts: a day at whose middle it begins, whole days, and a day at whose middle
     /// it ends. Each is the first and last day.
     pub(crate) fn parted_utc_days(&self) -> [Option<(String, String)>; 3] {
-        const DAY_MS: EpochMillis = 86_400_000;
         let (from, to) = self.instants();
         let day = |at: EpochMillis| (time::utc_day(at), time::utc_day(at));
         let first_whole = from + (-from).rem_euclid(DAY_MS);
@@ -97,6 +98,11 @@ impl Range {
         }
         parts
     }
+}
+
+/// Whether the UTC day that begins at `began` is wholly between two instants.
+pub(super) fn is_whole_day(began: EpochMillis, (from, to): (EpochMillis, EpochMillis)) -> bool {
+    from <= began && began + DAY_MS <= to
 }
 
 /// Number of days from one to another, both included.
