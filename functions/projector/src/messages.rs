@@ -2,8 +2,8 @@
 //!
 //! A message with events in a batch costs one query, whatever the number of its events: one read unit if they have
 //! less than 4 KB. A message that failed, that is a fallback or that was not delivered promptly
-//! (module `related`) costs a query of `recipient-index` and one for each message of the same person within
-//! 72 hours. Without that index, a fallback with its own message id is counted as a separate message.
+//! (module `related`) costs a query of `recipient-index` and one for each message of the same person on another channel
+//! within 72 hours; if one of them shares a reference with it, also one for each on the same channel. Without that index, a fallback with its own message id is counted as a separate message.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -22,7 +22,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::{Instant, timeout_at};
 use webhook_ingest::{
     event::{
-        Attribute,
+        Attribute, Status,
         journey::{self, LINK_WINDOW_MS, Step},
     },
     events_table::{
@@ -205,7 +205,7 @@ impl Messages {
             .filter_map(|id| Some((id.clone(), Person::of(known.message(&id))?)))
             .collect();
         let units = Mutex::new(0.0);
-        let candidates: Vec<(String, Vec<String>)> = stream::iter(related)
+        let mut candidates: Vec<(String, Nearby)> = stream::iter(related)
             .map(|(id, person)| {
                 let units = &units;
                 async move {
@@ -217,11 +217,30 @@ impl Messages {
             .try_collect()
             .await?;
         known.read_units += units.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let unread = candidates.iter().flat_map(|(_, ids)| ids);
-        let unread = unread.filter(|id| !known.events.contains_key(*id)).cloned();
-        self.add(known, unread.collect(), until).await?;
-        for (id, ids) in candidates {
-            let others = of_one_journey(known, &id, &ids);
+        let unread = |known: &KnownMessages, ids: &[&String]| {
+            let unread = ids.iter().filter(|id| !known.events.contains_key(**id));
+            unread.map(|id| (*id).clone()).collect()
+        };
+        // The messages of a journey have different channels, and each shares a reference with another one. So a message
+        // that shares none with those of other channels is alone, and the rest need not be read.
+        let of_other_channels = candidates
+            .iter()
+            .flat_map(|(_, nearby)| nearby.of_other_channels());
+        let ids = unread(known, &of_other_channels.collect::<Vec<_>>());
+        self.add(known, ids, until).await?;
+        candidates.retain(|(id, nearby)| {
+            let own: Vec<Step<'_>> = known.message(id).iter().filter_map(item::step).collect();
+            nearby.of_other_channels().any(|other| {
+                let mut steps = known.message(other).iter().filter_map(item::step);
+                steps.any(|step| journey::share_a_reference(&own, &step))
+            })
+        });
+        let all = candidates.iter().flat_map(|(_, nearby)| nearby.all());
+        let ids = unread(known, &all.collect::<Vec<_>>());
+        self.add(known, ids, until).await?;
+        for (id, nearby) in candidates {
+            let others: Vec<String> = nearby.all().cloned().collect();
+            let others = of_one_journey(known, &id, &others);
             known.others.insert(id, others);
         }
         Ok(())
@@ -258,14 +277,14 @@ impl Messages {
         Ok(())
     }
 
-    /// The ids of other messages of a person, those with the nearest entries first.
+    /// Other messages of a person.
     async fn nearby(
         &self,
         id: &str,
         person: &Person,
         all_units: &Mutex<f64>,
         until: Instant,
-    ) -> Result<Vec<String>, String> {
+    ) -> Result<Nearby, String> {
         let time = |at: i64| AttributeValue::N(at.to_string());
         let query = self
             .query()
@@ -276,7 +295,7 @@ impl Messages {
             .expression_attribute_values(":key", AttributeValue::S(person.id.clone()))
             .expression_attribute_values(":from", time(person.first.saturating_sub(LINK_WINDOW_MS)))
             .expression_attribute_values(":to", time(person.last.saturating_add(LINK_WINDOW_MS)))
-            .projection_expression("message_id, #time")
+            .projection_expression("message_id, status_key, #time")
             .limit(MAX_ENTRIES);
         let (mut entries, units) = self.send(query, until).await?;
         *all_units.lock().unwrap_or_else(PoisonError::into_inner) += units;
@@ -285,17 +304,20 @@ impl Messages {
             (at - person.first).abs().min((at - person.last).abs())
         };
         entries.sort_by_key(distance);
-        let mut ids: Vec<String> = Vec::new();
+        let mut nearby = Nearby::default();
         for entry in &entries {
-            let other = entry.get(MESSAGE_ID).and_then(|other| other.as_s().ok());
-            if let Some(other) = other.filter(|other| *other != id && !ids.contains(other)) {
-                ids.push(other.clone());
-                if ids.len() == MAX_OTHERS {
-                    break;
-                }
+            let Some(other) = text_at(entry, MESSAGE_ID).filter(|other| *other != id) else {
+                continue;
+            };
+            let is_of_other_channel = person.channels.len() != 1
+                || channel(entry).is_none_or(|channel| !person.channels.contains(channel));
+            if let Some((_, is_other)) = nearby.0.iter_mut().find(|(id, _)| id == other) {
+                *is_other |= is_of_other_channel;
+            } else if nearby.0.len() < MAX_OTHERS {
+                nearby.0.push((other.to_owned(), is_of_other_channel));
             }
         }
-        Ok(ids)
+        Ok(nearby)
     }
 
     fn query(&self) -> QueryFluentBuilder {
@@ -326,9 +348,32 @@ impl Messages {
     }
 }
 
-/// The person of a message, and the time of its events.
+/// The ids of other messages of a person, those with the nearest entries first, and whether another channel may have
+/// carried them.
+#[derive(Default)]
+struct Nearby(Vec<(String, bool)>);
+
+impl Nearby {
+    fn all(&self) -> impl Iterator<Item = &String> {
+        self.0.iter().map(|(id, _)| id)
+    }
+
+    fn of_other_channels(&self) -> impl Iterator<Item = &String> {
+        self.0.iter().filter(|(_, is_other)| *is_other).map(|(id, _)| id)
+    }
+}
+
+/// The channel that carried a message, from the sort key of an event; `None` for a tap, which can have another channel.
+fn channel(entry: &Item) -> Option<&str> {
+    let mut parts = text_at(entry, STATUS_KEY)?.split('#');
+    let channel = parts.next()?;
+    (parts.next()? != Status::Clicked.as_str()).then_some(channel)
+}
+
+/// The person of a message, its channels, and the time of its events.
 struct Person {
     id: String,
+    channels: BTreeSet<String>,
     first: i64,
     last: i64,
 }
@@ -339,6 +384,7 @@ impl Person {
         let person = |event: &Item| event.get(RECIPIENT)?.as_s().ok().cloned();
         Some(Self {
             id: events.iter().find_map(person)?,
+            channels: events.iter().filter_map(channel).map(str::to_owned).collect(),
             first: times().min()?,
             last: times().max()?,
         })

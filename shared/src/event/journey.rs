@@ -91,13 +91,18 @@ pub struct Journey {
 
 /// Whether the event `other` belongs to a message that continues the message with the events `own`.
 pub fn continues(own: &[Step<'_>], other: &Step<'_>) -> bool {
+    let same_channel =
+        |step: &Step<'_>| step.carried_by().is_some() && step.carried_by() == other.carried_by();
+    !own.iter().any(same_channel) && share_a_reference(own, other)
+}
+
+/// Whether the event `other` has the API request or the callback data of one of the events `own`.
+pub fn share_a_reference(own: &[Step<'_>], other: &Step<'_>) -> bool {
     let shares = |reference: (bool, &str)| {
         own.iter()
             .any(|step| step.references().any(|own| own == reference))
     };
-    let same_channel =
-        |step: &Step<'_>| step.carried_by().is_some() && step.carried_by() == other.carried_by();
-    !own.iter().any(same_channel) && other.references().any(shares)
+    other.references().any(shares)
 }
 
 /// The legs of some messages, ordered by their start. At the same instant, the fallback is last.
