@@ -92,8 +92,9 @@ async function show() {
     if (link.dataset.view === tab) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  field.value = parameters.id ?? "";
   const same = current?.name === name && current.id === parameters.id;
+  // Other filters keep what is being typed.
+  if (!same) field.value = parameters.id ?? "";
   const first = current === null;
   const isNew = current?.name !== name;
   if (isNew) {

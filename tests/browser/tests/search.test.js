@@ -111,6 +111,8 @@ test("a saved view with the name of a view, or of another saved view in other le
   for (const [text, hash] of [["Go to Events", "#/events"], ["Go to saved view Events", saved[0].hash], ["Go to saved view Failed", saved[2].hash], ["Go to saved view failed", saved[1].hash]]) {
     await find(page, text);
     await expect.poll(() => new URL(page.url()).hash).toBe(hash);
+    // The field is empty from here on.
+    await heading(page, "Events").waitFor();
   }
   assert.deepEqual(asked, []);
 });
