@@ -91,7 +91,8 @@ redrive_role=$(role redrive \
 projector_role=$(role projector \
   "$(statement '["dynamodb:DescribeStream","dynamodb:GetRecords","dynamodb:GetShardIterator","dynamodb:ListStreams"]' "\"$stream_arn\"")" \
   "$(statement '"dynamodb:Query"' "[\"$table_arn\",\"$table_arn/index/recipient-index\"]")" \
-  "$(statement '["dynamodb:GetItem","dynamodb:BatchGetItem","dynamodb:Query","dynamodb:UpdateItem","dynamodb:PartiQLInsert"]' "\"$rollups_arn\"")" \
+  "$(statement '["dynamodb:GetItem","dynamodb:BatchGetItem","dynamodb:Query","dynamodb:UpdateItem","dynamodb:PutItem","dynamodb:PartiQLInsert"]' "\"$rollups_arn\"")" \
+  "$(statement '"dynamodb:BatchWriteItem"' "\"$rollups_arn\"" '{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["*#pending"]}}')" \
   "$(statement '"sqs:SendMessage"' "\"$dead_arn\"")" \
   "$(logs projector)")
 dashboard_role=$(role dashboard \

@@ -1,18 +1,27 @@
-//! Counts all events of the table again, for `rollups rebuild` and at the end of `restore`.
+//! Counts all events of the table again, for `rollups rebuild` and at the end of `restore`, and merges pending counts,
+//! for `rollups merge`.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, time::Duration};
 
-use anyhow::ensure;
+use anyhow::{Context as _, bail, ensure};
 use projector::{
     rebuild::{Extras, Rebuilt, rebuild_for},
-    rollups::Rollups,
+    rollups::{Merged, Rollups},
 };
+use tokio::time::{Instant, sleep};
 use webhook_ingest::{
     event::EpochMillis,
     operations::config::{Reader, environment},
 };
 
 use crate::{progress, target::Target};
+
+const NO_ANSWER: &str = "the counters' table does not answer";
+
+/// Between two merges.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long `merge` tries: longer than the lease of a process that was killed.
+const MERGE_TIMEOUT: Duration = Duration::from_mins(3);
 
 /// The tables, and the settings of the count.
 pub struct Counting {
@@ -53,5 +62,31 @@ impl Counting {
         let rebuilt = rebuild_for(&self.rollups, &self.events_table, extras, counted).await;
         bar.finish_and_clear();
         rebuilt
+    }
+
+    /// Merges all pending counts into the items of their periods. Waits while another process merges.
+    ///
+    /// # Errors
+    /// If the counters' table does not answer, or another process merges for minutes.
+    pub async fn merge(&self) -> anyhow::Result<Merged> {
+        let until = Instant::now() + MERGE_TIMEOUT;
+        let generations = self.rollups.generations().await.map_err(anyhow::Error::msg);
+        let generation = generations.context(NO_ANSWER)?.current;
+        let mut sum = Merged::default();
+        loop {
+            let merged = self.rollups.merge(&generation, until).await;
+            let merged = merged.map_err(anyhow::Error::msg).context(NO_ANSWER)?;
+            if merged.is_by_another {
+                if Instant::now() >= until {
+                    bail!("another process merges the counts for minutes; see the log of `projector`");
+                }
+            } else if merged.batches == 0 {
+                return Ok(sum);
+            }
+            sum.batches += merged.batches;
+            sum.items += merged.items;
+            // Also because the next merge deletes the pending counts of this one: a reader may not see the items yet.
+            sleep(PAUSE).await;
+        }
     }
 }

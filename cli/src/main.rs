@@ -125,6 +125,12 @@ enum Counters {
         #[arg(long)]
         json: bool,
     },
+    /// Merge the pending counts into the counters now, for queries of the counters' table.
+    Merge {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -212,6 +218,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             print(&get::find(&target, &name).await?, json)
         }
         Command::Rollups(Counters::Rebuild { json }) => rebuild(&data, json).await,
+        Command::Rollups(Counters::Merge { json }) => merge(&data, json).await,
         Command::Simulate(options) => simulate(options, &data).await,
         Command::Erase(options) => {
             let show = |found: &erase::Report| {
@@ -433,6 +440,21 @@ async fn rebuild(data: &Path, json: bool) -> anyhow::Result<()> {
         ))?;
     }
     Ok(())
+}
+
+async fn merge(data: &Path, json: bool) -> anyhow::Result<()> {
+    let target = Target::find(data, Needs::Counters).await?;
+    let merged = Counting::prepare(&target)?.merge().await?;
+    if json {
+        return stdout::print_json(&serde_json::json!({
+            "batches": merged.batches,
+            "items": merged.items,
+        }));
+    }
+    stdout::print_line(format_args!(
+        "merged the pending counts of {} batches into {} items",
+        merged.batches, merged.items
+    ))
 }
 
 async fn dead_letters(data: &Path, command: DeadLettersCommand) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import zipfile
+import zlib
 from base64 import b64encode
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -60,14 +61,28 @@ def day(item):
 def counted(stack):
     """Number of events by day, channel and status, from the counters of `projector`."""
     found = Counter()
-    for item in stack.items("RollupsTableName"):
-        kind_of_period, *period = item["period"]["S"].split("#")
+
+    def add(series, period, counters):
+        kind_of_period, day, *_ = period.split("#")
         # A day is spread over several items.
-        if item["series"]["S"].endswith("#all") and kind_of_period == "day":
-            for name, value in item.items():
+        if series.endswith("#all") and kind_of_period == "day":
+            for name, count in counters.items():
                 kind, *words = map(unquote, name.split("|"))
                 if kind == "s":
-                    found[period[0], *words] += int(value["N"])
+                    found[day, *words] += count
+
+    items = {(item["series"]["S"], item["period"]["S"]): item for item in stack.items("RollupsTableName")}
+    for (series, period), item in items.items():
+        if period.startswith("day#"):
+            add(series, period, {name: int(value["N"]) for name, value in item.items() if name.startswith("s|")})
+        elif series.endswith("#pending"):
+            # The counts of a batch. Those that the last merge contains are missing only in items without its number.
+            merge = items.get((series.replace("#pending", "#merge"), "-"), {})
+            is_merged = period in merge.get("keys", {"SS": []})["SS"]
+            for of_series, periods in json.loads(zlib.decompress(item["counts"]["B"])).items():
+                for of_period, counters in periods.items():
+                    if not is_merged or items.get((of_series, of_period), {}).get("merge") != merge["number"]:
+                        add(of_series, of_period, counters)
     return found
 
 
@@ -555,6 +570,12 @@ def test_each_alarm_is_raised_by_its_cause(stack):
         assert not alarms.is_on("projector-behind")
         alarms.put("AWS/Lambda", "IteratorAge", {"FunctionName": f"{STACK}-projector"}, 700_000, age=60 * age)
     assert alarms.is_on("projector-behind")
+
+    # Four failed merges within an hour.
+    for age in range(4):
+        assert not alarms.is_on("failed-merges")
+        alarms.put("NetcoreWebhooks", "FailedMerges", {"Stack": STACK}, 1, age=900 * age)
+    assert alarms.is_on("failed-merges")
 
     assert not alarms.is_on("unauthorised")
     for _ in range(11):

@@ -15,13 +15,18 @@
     reason = "a benchmark that cannot run must fail"
 )]
 
-use std::{path::Path, time::Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, Select};
 use http::Method;
 use integration_tests::{fixtures::request_to, function::Function, proxy::Proxy, stack::Stack};
 use netcore_webhooks::local::{LocalOptions, RunningInstance};
 use projector::{
+    counter_delta::CounterDelta,
+    messages::KnownMessages,
     rebuild::{Extras, rebuild_for},
     rollups::Rollups,
 };
@@ -42,6 +47,12 @@ const AGE_DAYS: i64 = 20;
 const RARE: usize = 5_000;
 /// Requests per view.
 const ROUNDS: usize = 50;
+/// Batches of pending counts: those of a quarter of an hour, and those of the merge before, which are kept.
+const PENDING: usize = 128;
+/// Events of such a batch.
+const BATCH: usize = 500;
+/// The first views are overviews.
+const OVERVIEWS: usize = 3;
 /// Requests for a part of a CSV table, which takes a hundred times as long.
 const TABLES: usize = 5;
 
@@ -90,8 +101,11 @@ async fn main() {
             );
         }
         let dashboard = Function::measured(&binary, stack.instance.environment()).await;
-        measure(&dashboard, &stack.table, events, now).await;
+        measure(&dashboard, &stack.table, events, &views(now)).await;
         units(aws, direct, events, now).await;
+        count_pending(&rollups, events, now).await;
+        println!("{events:>9}  with {PENDING} batches of pending counts:");
+        measure(&dashboard, &stack.table, events, &views(now)[..OVERVIEWS]).await;
         stack.stop().await;
     }
 }
@@ -142,6 +156,32 @@ fn item(number: usize, now: i64) -> Item {
     item::build(event, arrival).expect("an item").into()
 }
 
+/// Stores pending counts of the last quarter of an hour before `now`.
+async fn count_pending(rollups: &Rollups, events: usize, now: i64) {
+    let generation = rollups.generations().await.unwrap().current;
+    for batch in 0..PENDING {
+        let first = events + batch * BATCH;
+        let items: Vec<Item> = (first..first + BATCH)
+            .map(|number| {
+                let mut item = item(number, now);
+                let ago = ((PENDING - batch) * 7_000 + BATCH - number % BATCH) as i64;
+                for name in ["event_time", "received_at"] {
+                    item.insert(name.to_owned(), AttributeValue::N((now - ago).to_string()));
+                }
+                item
+            })
+            .collect();
+        let known = KnownMessages::among(&items);
+        let messages = known.parsed();
+        let deltas: Vec<CounterDelta> = items
+            .iter()
+            .filter_map(|item| CounterDelta::all(item, &messages))
+            .collect();
+        let until = tokio::time::Instant::now() + Duration::from_mins(1);
+        rollups.count(&generation, &deltas, until).await.unwrap();
+    }
+}
+
 /// The number of items of a table.
 async fn count(aws: &Aws, table: &str) -> i32 {
     let scan = aws.dynamodb.scan().table_name(table).select(Select::Count);
@@ -153,8 +193,7 @@ async fn count(aws: &Aws, table: &str) -> i32 {
     count
 }
 
-/// The views: name, path, query and number of requests.
-fn views(now: i64) -> Vec<(&'static str, String, String, usize)> {
+fn views(now: i64) -> Vec<View> {
     let day = time::utc_day(now - DAY_MS);
     let range = format!(
         "from={}&to={}",
@@ -195,9 +234,13 @@ fn views(now: i64) -> Vec<(&'static str, String, String, usize)> {
     .into()
 }
 
-async fn measure(dashboard: &Function, proxy: &Proxy, events: usize, now: i64) {
-    for (view, path, query, rounds) in views(now) {
-        let request = request_to(&Method::GET, &path, &query, &[], b"");
+/// A view: name, path, query and number of requests.
+type View = (&'static str, String, String, usize);
+
+async fn measure(dashboard: &Function, proxy: &Proxy, events: usize, views: &[View]) {
+    for (view, path, query, rounds) in views {
+        let rounds = *rounds;
+        let request = request_to(&Method::GET, path, query, &[], b"");
         let mut walls = Vec::new();
         let mut bytes = 0;
         dashboard.ok(&request).await;

@@ -81,7 +81,7 @@ async fn count(stack: &Stack, events: Vec<Item>, generation: String) -> Counted 
         let messages = known.parsed();
         let deltas: Vec<CounterDelta> = some
             .iter()
-            .flat_map(|item| CounterDelta::all(item, &messages))
+            .filter_map(|item| CounterDelta::all(item, &messages))
             .collect();
         let until = Instant::now() + Duration::from_mins(10);
         let counted = rollups.count(&generation, &deltas, until).await.unwrap();

@@ -401,7 +401,8 @@ impl Shared {
         let keys: Vec<String> = updates
             .into_iter()
             .flatten()
-            .filter_map(|update| Some(update.as_object()?.values().next()?["Key"].to_string()))
+            // A put has no key here, and those of `projector` are unique.
+            .filter_map(|update| Some(update.as_object()?.values().next()?.get("Key")?.to_string()))
             .collect();
         let conflicts: Vec<bool> = {
             let mut locked = lock(&self.locked);

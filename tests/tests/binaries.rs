@@ -410,6 +410,7 @@ async fn metrics_have_the_documented_names_dimension_and_values() {
         "Projected",
         "Replayed",
         "Unprojectable",
+        "FailedMerges",
         metrics::RETRY_AGE,
         metrics::TIME_TO_ANSWER,
     ] {

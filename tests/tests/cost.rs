@@ -2,7 +2,7 @@
 //! docs/costs.md shows its output.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     process::Command,
     sync::{
@@ -15,12 +15,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, BatchStatementErrorCodeEnum, BatchStatementRequest, Capacity, ReturnConsumedCapacity,
 };
 use integration_tests::{
-    command::options,
-    fixtures,
-    function::{self, Function},
-    proxy::Treatment,
-    root, simulated,
-    stack::Stack,
+    command::options, fixtures, function, proxy::Treatment, root, simulated, stack::Stack,
 };
 use netcore_webhooks::{
     cost::{self, Architecture, Bill, IndexContent, TableClass, usage},
@@ -220,6 +215,7 @@ async fn an_overview_consumes_the_estimated_read_units() {
     for deltas in deltas.chunks(100) {
         rollups.count("0", deltas, until).await.unwrap();
     }
+    rollups.merge("0", until).await.unwrap();
     let mut units = 0.0;
     for series in [
         "0#all",
@@ -259,52 +255,138 @@ fn deltas(items: &[Item]) -> Vec<CounterDelta> {
     let messages = known.parsed();
     items
         .iter()
-        .flat_map(|item| CounterDelta::all(item, &messages))
+        .filter_map(|item| CounterDelta::all(item, &messages))
         .collect()
 }
 
+/// The items, and so many of them that arrive at their event time, one each `interval` milliseconds. The other events of
+/// their messages move with the first of them, so the time between the events of a message stays real.
+fn arriving(items: &[Item], number: usize, interval: i64) -> (Vec<Item>, Vec<Item>) {
+    let time = |item: &Item| item::number_at(item, "event_time").unwrap();
+    let set = |item: &mut Item, at: i64| {
+        for name in ["event_time", "received_at"] {
+            item.insert(name.to_owned(), AttributeValue::N(at.to_string()));
+        }
+    };
+    let mut items = items.to_vec();
+    // From the busy half of the day.
+    let taken = items.len() / 2..items.len() / 2 + number;
+    let mut moved: HashMap<String, i64> = HashMap::new();
+    for (item, index) in items[taken.clone()].iter_mut().zip(0..) {
+        let at = simulated::UNTIL + index * interval;
+        let id = item["message_id"].as_s().unwrap().clone();
+        moved.entry(id).or_insert(at - time(item));
+        set(item, at);
+    }
+    for (index, item) in items.iter_mut().enumerate() {
+        if let Some(moved) = moved
+            .get(item["message_id"].as_s().unwrap())
+            .filter(|_| !taken.contains(&index))
+        {
+            let at = time(item) + moved;
+            set(item, at);
+        }
+    }
+    let arriving = items[taken].to_vec();
+    (items, arriving)
+}
+
+/// In the middle of a day, so that the items of the day have their usual size.
 #[tokio::test(flavor = "multi_thread")]
-async fn counting_consumes_the_estimated_write_units() {
-    let items = items("4000");
-    // Sizes of batches, and the seconds in which their events arrive.
-    for (batch, seconds) in [(1, 5), (6, 5), (50, 5), (500, 5), (7, 55), (58, 55), (500, 52)] {
+async fn counting_and_merging_consume_the_estimated_write_units() {
+    const SHARDS: usize = 4;
+    let items = items("9000");
+    // Sizes of batches, the seconds in which the events of one arrive, and the batches of a merge.
+    for (batch, seconds, batches) in [(1, 60, 64), (7, 55, 64), (58, 55, 64), (500, 52, 24)] {
         let stack = Stack::start().await;
         let rollups = stack.rollups().await;
-        // From the busy half of the day.
-        let mut taken: Vec<Item> = items
-            .iter()
-            .skip(items.len() / 2)
-            .take(batch * 12)
-            .cloned()
-            .collect();
-        for (item, index) in taken.iter_mut().zip(0..) {
-            let at = simulated::UNTIL + index * seconds * 1_000 / i64::try_from(batch).unwrap();
-            item.insert("received_at".to_owned(), AttributeValue::N(at.to_string()));
-        }
+        let interval = seconds * 1_000 / i64::try_from(SHARDS * batch).unwrap();
+        let (items, taken) = arriving(&items, batch * batches, interval);
         let known = KnownMessages::among(&items);
         let messages = known.parsed();
-        let batches: Vec<Vec<CounterDelta>> = taken
-            .chunks(batch)
-            .map(|items| {
-                items
-                    .iter()
-                    .flat_map(|item| CounterDelta::all(item, &messages))
-                    .collect()
-            })
-            .collect();
-        let (number, until) = (batches.len(), Instant::now() + Duration::from_mins(1));
-        let mut units = 0.0;
-        for deltas in batches {
-            units += rollups.count("1", &deltas, until).await.unwrap().write_units;
+        let deltas = |items: &[Item]| -> Vec<CounterDelta> {
+            let of = |item| CounterDelta::all(item, &messages);
+            items.iter().filter_map(of).collect()
+        };
+        let soon = || Instant::now() + Duration::from_mins(1);
+        let earlier = deltas(&items[..items.len() / 2]);
+        for deltas in earlier.chunks(500) {
+            rollups.count("1", deltas, soon()).await.unwrap();
         }
-        let measured = units / number as f64;
+        rollups.merge("1", soon()).await.unwrap();
+        // Deletes what was merged.
+        rollups.merge("1", soon()).await.unwrap();
+        let mut counting = 0.0;
+        for of_all_shards in taken.chunks(SHARDS * batch) {
+            for shard in 0..SHARDS {
+                let items: Vec<Item> = of_all_shards
+                    .iter()
+                    .skip(shard)
+                    .step_by(SHARDS)
+                    .cloned()
+                    .collect();
+                let counted = rollups.count("1", &deltas(&items), soon()).await.unwrap();
+                counting += counted.write_units;
+            }
+        }
+        let merged = rollups.merge("1", soon()).await.unwrap();
+        assert_eq!(merged.batches, batches);
+        let deleting = rollups.merge("1", soon()).await.unwrap().write_units;
         let (size, span) = (batch as f64, seconds as f64);
-        let estimated = usage::projected_units(size, span, size / span);
-        assert!(
-            (0.7..=1.3).contains(&(measured / estimated)),
-            "batches of {batch} in {seconds} s: {measured} units, estimated {estimated}"
-        );
+        let rate = SHARDS as f64 * size / span;
+        for (what, measured, estimated) in [
+            (
+                "counting",
+                counting / batches as f64,
+                usage::counted_units(size, span, rate),
+            ),
+            ("deleting", deleting / batches as f64, usage::pending_kb(size)),
+            (
+                "merging",
+                merged.write_units,
+                usage::merged_units(size * batches as f64),
+            ),
+        ] {
+            assert!(
+                (0.75..=1.25).contains(&(measured / estimated)),
+                "{what} batches of {batch} in {seconds} s: {measured} units, estimated {estimated}"
+            );
+        }
     }
+}
+
+/// Batches have the events of 55 seconds: often several of a message, which is read once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_consumes_the_estimated_read_units_for_messages() {
+    const WINDOW_MS: i64 = 55_000;
+    const BATCHES: usize = 150;
+    let items = items("4000");
+    let stack = Stack::start().await;
+    stack.storage.put_all(items.clone()).await;
+    let records = stack.stream();
+    let arrived = |record: &Value| -> i64 {
+        let at = &record["dynamodb"]["NewImage"]["received_at"]["N"];
+        at.as_str().unwrap().parse().unwrap()
+    };
+    let projector = stack.function("projector", &[("SEARCH_INDEX", "false")]).await;
+    let mut events = 0;
+    // From the busy half of the day.
+    let batches = records[records.len() / 2..]
+        .chunk_by(|one, other| arrived(one).div_euclid(WINDOW_MS) == arrived(other).div_euclid(WINDOW_MS));
+    for batch in batches.take(BATCHES) {
+        events += batch.len();
+        let reply = projector.invoke(&json!({ "Records": batch })).await;
+        assert_eq!(reply.payload["batchItemFailures"], json!([]));
+    }
+    projector.until_lines(BATCHES).await;
+    let lines = projector.json_lines();
+    let units = lines.iter().filter_map(|line| line["read_units"].as_f64());
+    let measured = units.sum::<f64>() / events as f64;
+    let estimated = usage::READ_UNITS_FOR_MESSAGE;
+    assert!(
+        (measured / estimated - 1.0).abs() < 0.05,
+        "{measured} units an event, estimated {estimated}"
+    );
 }
 
 /// Each item of a lookup has at most 1 KB, so each write is one unit, and a read half a unit.
@@ -387,32 +469,36 @@ fn lookups(items: &[Item]) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_logs_the_estimated_number_of_bytes() {
     const REQUESTS: usize = 20;
-    let stack = Stack::start().await;
-    let function = stack.function("event-webhook", &[]).await;
-    let written = |function: &Function| {
-        let lines = function.lines();
-        (lines.len(), lines.iter().map(String::len).sum::<usize>())
+    let body = |number: usize| {
+        let mut events = fixtures::events(number, 1);
+        // An event that is not late.
+        events[0]["event_time"] = json!(webhook_ingest::event::time::now() / 1000);
+        fixtures::body(&events)
     };
-    // The first request includes what the start logs.
-    let first = function.post(&fixtures::body(&fixtures::events(0, 1))).await;
-    function.log_of(&first).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let before = written(&function);
-    for number in 1..=REQUESTS {
-        let answer = function.post(&fixtures::body(&fixtures::events(number, 1))).await;
-        assert_eq!(answer.status, 200);
-        function.log_of(&answer).await;
+    for (filter, estimated) in [
+        ("info", usage::LOG_BYTES_PER_REQUEST),
+        ("warn", usage::METRICS_BYTES_PER_REQUEST),
+    ] {
+        let stack = Stack::start().await;
+        let function = stack.function("event-webhook", &[("RUST_LOG", filter)]).await;
+        // The first request includes what the start logs.
+        function.post(&body(0)).await;
+        function.line(|line| line["Stored"] == 1).await;
+        let before = function.lines().len();
+        for number in 1..=REQUESTS {
+            assert_eq!(function.post(&body(number)).await.status, 200);
+        }
+        function.until_lines(before + REQUESTS).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let lines = function.lines().split_off(before);
+        assert_eq!(lines.len(), REQUESTS, "one line each");
+        let line = lines.iter().map(String::len).sum::<usize>() as f64 / REQUESTS as f64;
+        let each = line + usage::LOG_BYTES_PER_LINE;
+        assert!(
+            (0.95..=1.05).contains(&(each / estimated)),
+            "{filter}: {each} bytes for a request"
+        );
     }
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let after = written(&function);
-    let line = (after.1 - before.1) as f64 / REQUESTS as f64;
-    let each = line + usage::LOG_BYTES_PER_LINE;
-    assert_eq!(after.0 - before.0, REQUESTS, "one line each");
-    assert!(
-        (0.95..=1.05).contains(&(each / usage::LOG_BYTES_PER_REQUEST)),
-        "{each} bytes for a request"
-    );
-    assert!(line <= 500.0, "{line} bytes");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -549,9 +635,9 @@ fn a_bill_is_the_sum_of_its_parts_and_follows_the_options() {
         6.0,
     );
     let set = with(&["--rollup-units", "0.3"]);
-    close(part(&set, "counters: writes, transactional"), 1.875);
+    close(part(&set, "counters: writes"), 1.875);
     let prompt = with(&["--projector-window", "5"]);
-    assert!(part(&prompt, "counters: writes, transactional") > part(&all, "counters: writes, transactional"));
+    assert!(part(&prompt, "counters: writes") > part(&all, "counters: writes"));
     let logs = with(&["--log-retention-days", "60"]);
     close(
         part(&logs, "CloudWatch: stored logs"),
@@ -653,12 +739,26 @@ fn services_cost_what_their_pages_say() {
 }
 
 /// The rows of the table in docs/costs.md: a name, and options.
-const ROWS: [(&str, &[&str]); 6] = [
+const ROWS: [(&str, &[&str]); 8] = [
     ("defaults", &[]),
     ("`SearchIndex=false`", &["--no-search-index"]),
     (
         "`EventsTableClass=STANDARD_INFREQUENT_ACCESS`",
         &["--table-class", "infrequent-access"],
+    ),
+    (
+        "both",
+        &["--no-search-index", "--table-class", "infrequent-access"],
+    ),
+    (
+        "both, and `LogFilter=warn`",
+        &[
+            "--no-search-index",
+            "--table-class",
+            "infrequent-access",
+            "--log-filter",
+            "warn",
+        ],
     ),
     ("defaults, free tier subtracted", &["--free-tier"]),
     ("the least possible", &LEAST),
@@ -668,7 +768,7 @@ const ROWS: [(&str, &[&str]); 6] = [
     ),
 ];
 /// No index, a week, and the smallest functions.
-const LEAST: [&str; 7] = [
+const LEAST: [&str; 9] = [
     "--no-recipient-index",
     "--no-day-index",
     "--no-search-index",
@@ -676,6 +776,8 @@ const LEAST: [&str; 7] = [
     "7",
     "--memory",
     "128",
+    "--log-filter",
+    "warn",
 ];
 /// Days of retention from which the other table class is cheaper.
 const CHEAPER_FROM: &str = "96";

@@ -45,6 +45,15 @@ pub enum TableClass {
     InfrequentAccess,
 }
 
+/// What a receiver logs for each request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFilter {
+    /// A line with its metrics.
+    Info,
+    /// The metrics only.
+    Warn,
+}
+
 impl TableClass {
     /// The value of the template's parameter.
     const fn parameter(self) -> &'static str {
@@ -99,6 +108,9 @@ pub struct Options {
     /// Write units for counting one event; default: estimated from the size of its batch.
     #[arg(long, value_name = "UNITS")]
     pub rollup_units: Option<f64>,
+    /// `LogFilter`: what a receiver logs for each request.
+    #[arg(long, value_enum, default_value_t = LogFilter::Info)]
+    pub log_filter: LogFilter,
     /// Days until log lines expire.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3_653))]
     pub log_retention_days: u32,

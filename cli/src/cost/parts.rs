@@ -1,7 +1,7 @@
 //! The parts of a bill: quantities from [`usage`], multiplied by [`prices`].
 
 use super::{
-    Architecture, IndexContent, Line, Options, TableClass,
+    Architecture, IndexContent, Line, LogFilter, Options, TableClass,
     prices::{self, Price},
     usage::{self, Projection},
 };
@@ -17,7 +17,7 @@ pub(super) fn lines(options: &Options, events: f64) -> Vec<Line> {
         lines.extend(search(events));
     }
     lines.extend(storage(options, events));
-    lines.extend(dashboard(options));
+    lines.extend(dashboard(options, counted));
     lines.extend(operation(options, events, counted));
     if options.analytics {
         lines.extend(analytics(options, events));
@@ -139,7 +139,7 @@ fn counters(options: &Options, events: f64, counted: Projection) -> Vec<Line> {
         ),
         line("counters: projector's duration", duration, price),
         line(
-            "counters: writes, transactional",
+            "counters: writes",
             events * counted.write_units / 1e6,
             prices::DYNAMODB_WRITES,
         ),
@@ -204,7 +204,8 @@ fn storage(options: &Options, events: f64) -> Vec<Line> {
     lines
 }
 
-fn dashboard(options: &Options) -> Vec<Line> {
+fn dashboard(options: &Options, counted: Projection) -> Vec<Line> {
+    let units = usage::READ_UNITS_PER_OVERVIEW + counted.pending_read_units;
     vec![
         line(
             "dashboard: requests",
@@ -218,7 +219,7 @@ fn dashboard(options: &Options) -> Vec<Line> {
         ),
         line(
             "dashboard: reads",
-            usage::OVERVIEWS * usage::READ_UNITS_PER_OVERVIEW / 1e6,
+            usage::OVERVIEWS * units / 1e6,
             prices::DYNAMODB_READS,
         ),
     ]
@@ -246,8 +247,11 @@ fn analytics(options: &Options, events: f64) -> Vec<Line> {
 
 fn operation(options: &Options, events: f64, counted: Projection) -> Vec<Line> {
     let requests = requests(options, events);
-    let logged =
-        requests * usage::LOG_BYTES_PER_REQUEST + counted.invocations * usage::LOG_BYTES_PER_PROJECTION;
+    let of_request = match options.log_filter {
+        LogFilter::Info => usage::LOG_BYTES_PER_REQUEST,
+        LogFilter::Warn => usage::METRICS_BYTES_PER_REQUEST,
+    };
+    let logged = requests * of_request + counted.invocations * usage::LOG_BYTES_PER_PROJECTION;
     vec![
         line(
             "queues: idle polling by redrive",

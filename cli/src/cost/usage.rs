@@ -33,7 +33,9 @@ pub const LOG_BYTES_PER_LINE: f64 = 26.0;
 /// Receivers of the default of the parameter `Receivers`.
 pub const RECEIVERS: f64 = 5.0;
 /// Bytes of the line that a receiver logs per request, [`LOG_BYTES_PER_LINE`] included. Measured.
-pub const LOG_BYTES_PER_REQUEST: f64 = 518.0;
+pub const LOG_BYTES_PER_REQUEST: f64 = 492.0;
+/// The same if the line has only the metrics (`LogFilter=warn`). Measured.
+pub const METRICS_BYTES_PER_REQUEST: f64 = 290.0;
 /// The same for an invocation of `projector`. Measured.
 pub const LOG_BYTES_PER_PROJECTION: f64 = 430.0;
 /// Milliseconds of one whole core per event in a batch. Measured, see ARCHITECTURE.md; a core of Lambda may differ.
@@ -44,11 +46,11 @@ pub const CPU_PER_REQUEST: f64 = 0.317;
 const CPU_PER_PUT: f64 = 0.113;
 /// The same for `projector`, per event in batches of 500 (tests/examples/projection.rs): a query for each message, the
 /// counts, and the lookups of the search.
-const PROJECTOR_CPU_PER_EVENT: f64 = 0.23;
+const PROJECTOR_CPU_PER_EVENT: f64 = 0.19;
 /// The same per invocation of `projector`: assumed.
 const PROJECTOR_CPU_PER_INVOCATION: f64 = 0.5;
 /// Alarms that template.yaml creates by default.
-pub const ALARMS: f64 = 23.0;
+pub const ALARMS: f64 = 24.0;
 /// Dashboards of CloudWatch that template.yaml creates by default.
 pub const DASHBOARDS: f64 = 0.0;
 
@@ -85,10 +87,11 @@ const COUNTERS_GB: f64 = 0.1;
 /// Overviews of 30 days that are opened in a month: one page that updates every minute for eight hours of
 /// 22 working days.
 pub const OVERVIEWS: f64 = 10_560.0;
-/// Consistent read units of `projector` for the messages of an event. Measured; less in large batches, which contain
-/// several events of a message.
-pub const READ_UNITS_FOR_MESSAGE: f64 = 1.0;
-/// Read units of one overview, with one item for each day and quarter of an hour. Measured on simulated events.
+/// Read units of `projector` for the messages of an event, and for those that may belong to it. Measured on simulated
+/// events in batches of 55 seconds, which often have several events of a message.
+pub const READ_UNITS_FOR_MESSAGE: f64 = 1.22;
+/// Read units of one overview, with one item for each day and quarter of an hour, without the pending counts. Measured
+/// on simulated events.
 pub const READ_UNITS_PER_OVERVIEW: f64 = 95.0;
 /// GB-seconds of one overview: 512 MB for 0.1 s, assumed.
 pub const GB_SECONDS_PER_OVERVIEW: f64 = 0.05;
@@ -162,6 +165,9 @@ fn core(memory_mb: f64) -> f64 {
 
 /// The most dedup markers of one item.
 const MARKERS_PER_ITEM: f64 = 512.0;
+/// Seconds between two merges of pending counts, and batches of a shard after which one begins earlier.
+const MERGE_SECONDS: f64 = 900.0;
+const MERGE_BATCHES: f64 = 16.0;
 
 /// Usage of `projector` at a constant rate. This is the most expensive case: in a peak, more events
 /// share the same counters.
@@ -175,37 +181,55 @@ pub struct Projection {
     pub write_units: f64,
     /// Read units per event.
     pub read_units: f64,
+    /// Read units of one overview for the pending counts.
+    pub pending_read_units: f64,
 }
 
 /// Usage of counting events with a batching window in seconds. `write_units` per event replaces the estimate of
-/// [`projected_units`].
+/// [`counted_units`] and [`merged_units`].
 pub fn projection(events: f64, window: f64, memory_mb: f64, write_units: Option<f64>) -> Projection {
     let per_shard = events / SECONDS_PER_MONTH / SHARDS;
     // The window opens with the first event, and a full batch closes it.
     let batch = (1.0 + per_shard * window).min(PROJECTOR_BATCH);
     let invocations = events / batch;
     let span = ((batch - 1.0) / per_shard).max(1.0);
-    let markers = Markers::of(batch, span, events / SECONDS_PER_MONTH);
+    let rate = events / SECONDS_PER_MONTH;
+    let markers = Markers::of(batch, span, rate);
+    let merges = (SECONDS_PER_MONTH / MERGE_SECONDS)
+        .max(invocations / SHARDS / MERGE_BATCHES)
+        .min(invocations);
+    let merging = merged_units(events / merges) * merges / events;
+    let pending = pending_kb(batch);
     // Besides the CPU time: the reads and the transaction.
     let cpu = PROJECTOR_CPU_PER_INVOCATION + PROJECTOR_CPU_PER_EVENT * batch;
     let ms = cpu / core(memory_mb) + 3.0 * WRITE_MS;
+    // Pending counts are read twice: to merge them, and to find those that are not merged.
+    let merged_reads = merging + 2.0 * pending / 4.0 / batch;
     Projection {
         invocations,
         ms: ms.ceil(),
-        // In a transaction, each KB of an item takes two write units.
         write_units: write_units
-            .unwrap_or_else(|| projected_units(batch, span, events / SECONDS_PER_MONTH) / batch),
+            .unwrap_or_else(|| (counted_units(batch, span, rate) + pending) / batch + merging),
         // The items of markers of each minute, ten seconds and second, and the current generation.
         read_units: READ_UNITS_FOR_MESSAGE
-            + (markers.items * markers.units + batch.min(span * 1.1) + 2.0) / batch,
+            + (markers.items * markers.units + batch.min(span * 1.1) + 2.0) / batch
+            + merged_reads,
+        // Those that are merged are kept until the next merge; a unit reads 4 KB consistently.
+        pending_read_units: 1.5 * invocations / merges * pending / 4.0,
     }
 }
 
-/// KB of items of counters that one batch of events changes: a day and a quarter of an hour for every bot, tag, pair of
-/// both, campaign and country in the batch, quarters in which older messages of the batch began, and rows of league
-/// tables. The formula is fitted to the results of a test.
-fn counts(batch: f64) -> f64 {
-    6.2 * batch.powf(0.46)
+/// KB of the counts of a batch, which are written and later deleted: as many units, twice as many in the transaction.
+/// The formula is fitted to the results of a test.
+pub fn pending_kb(batch: f64) -> f64 {
+    (0.41 * batch.powf(0.4)).max(1.0)
+}
+
+/// Write units of a merge of the counts of so many events: a day and a quarter of an hour for every bot, tag, pair of
+/// both, campaign and country, quarters in which older messages began, and rows of league tables. The formula is
+/// fitted to the results of a test.
+pub fn merged_units(events: f64) -> f64 {
+    26.0 * events.powf(0.27) + 0.015 * events
 }
 
 /// Items of dedup markers that one batch changes.
@@ -232,11 +256,11 @@ impl Markers {
     }
 }
 
-/// Write units for the counts of one batch of events that arrived within `span` seconds, while all shards together get
-/// `rate` events a second.
-pub fn projected_units(batch: f64, span: f64, rate: f64) -> f64 {
+/// Write units of the transaction that counts a batch of events that arrived within `span` seconds, while all shards
+/// together get `rate` events a second. In a transaction, each KB of an item takes two.
+pub fn counted_units(batch: f64, span: f64, rate: f64) -> f64 {
     let markers = Markers::of(batch, span, rate);
-    2.0 * (counts(batch) + markers.items * markers.units)
+    2.0 * (pending_kb(batch) + markers.items * markers.units)
 }
 
 /// Gigabytes of the items or entries of `days`, or of one year if items never expire.

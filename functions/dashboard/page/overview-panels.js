@@ -296,6 +296,12 @@ const FOLDED = {
   prices: "price categories",
 };
 
+/** A note that the latest counts are missing; null if they are not. */
+export const lacksLatest = (summary) =>
+  summary.lacks_latest_counts
+    ? h("p", { class: "muted", "data-lacks-latest": "" }, "The latest counts are missing, because the counters could not be merged for long. An operator finds the steps under “Failed merges” in the guide.")
+    : null;
+
 /** A note about names that are not counted separately; null if there are none. */
 export function folded(summary) {
   const name = ({ kind, most, days: on }) =>

@@ -7,7 +7,7 @@ import { heat } from "./heat.js";
 import { leagues } from "./leagues.js";
 import { eventsHash, hashOf } from "./links.js";
 import { counts, headline, totalsOf } from "./overview-headline.js";
-import { OF_TEMPLATES, billing, countryName, fallback, folded, funnel, latency, reasons, spend, types } from "./overview-panels.js";
+import { OF_TEMPLATES, billing, countryName, fallback, folded, funnel, lacksLatest, latency, reasons, spend, types } from "./overview-panels.js";
 import { HOURLY_DAYS, volume } from "./overview-volume.js";
 import { savedMenu } from "./saved.js";
 import { empty, howToStart, into } from "./states.js";
@@ -219,6 +219,7 @@ export function mount({ main, signal, session, go, announce }) {
     fill(
       results,
       filters.template && h("p", { class: "muted" }, OF_TEMPLATES),
+      lacksLatest(summary),
       folded(summary),
       h("div", { class: "top" }, headline(summary, list, announce), counts(summary, filters, list, totals)),
       h(

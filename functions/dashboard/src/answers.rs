@@ -152,6 +152,10 @@ pub(crate) struct Summary {
     pub(crate) tz: String,
     /// Time of the last update of the counters, epoch milliseconds.
     pub(crate) updated_at: Option<i64>,
+    /// Whether the latest counts are missing, because they were not merged for long.
+    #[serde(skip_serializing_if = "is_false")]
+    #[schemars(default)]
+    pub(crate) lacks_latest_counts: bool,
     pub(crate) counts: Vec<DayCount>,
     /// How many messages arrived, on any channel.
     pub(crate) reached: Reached,

@@ -4,13 +4,17 @@
 //! The counters of a tag, a campaign, a template, a bot or a country are a series. Without such a condition, the counters
 //! of all events show in which hours a reason, a message type or a price occurred.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    slice::from_ref,
+};
 
 use aws_sdk_dynamodb::Client;
 use webhook_ingest::{
     counters::{
         self, Counter, Generations, NO_CATEGORY, NO_COUNTRY, Names, OTHER, OTHER_CHANNEL, PERIOD, Quantity,
         Scope, UPDATED_AT,
+        pending::{PendingCounts, Wanted},
     },
     event::time,
     events_table::item::{Item, number_at},
@@ -46,6 +50,8 @@ pub(crate) struct KnownHours<'a> {
     last: i64,
     /// The series of the filter, and the one of the names that are counted together.
     series: Vec<String>,
+    /// Counts that the items may lack.
+    pending: PendingCounts,
     /// Events before this time are counted, epoch milliseconds.
     counted_to: i64,
     block: Option<Block>,
@@ -61,7 +67,8 @@ struct Block {
 }
 
 impl<'a> KnownHours<'a> {
-    /// The counters for a list; `None` if the index checks all conditions, or if nothing was counted recently.
+    /// The counters for a list; `None` if the index checks all conditions, if nothing was counted recently, or if there are
+    /// too many pending counts.
     pub(crate) async fn of(
         client: &'a Client,
         table: &'a str,
@@ -88,6 +95,17 @@ impl<'a> KnownHours<'a> {
             Some((kind, name)) => BTreeSet::from([Scope::of(kind, name), Scope::of(kind, OTHER)]),
             None => BTreeSet::from([Scope::default()]),
         };
+        let now = time::now();
+        let everything = Scope::default().series(&generation);
+        let series: Vec<String> = scopes.iter().map(|scope| scope.series(&generation)).collect();
+        let wanted = Wanted {
+            generation: &generation,
+            series: &[series.as_slice(), from_ref(&everything)].concat(),
+            days: (&time::utc_day(span.from), &time::utc_day(span.to.max(now))),
+        };
+        let pending = PendingCounts::read(client, table, wanted).await;
+        let pending = pending.inspect_err(|_| not_readable()).ok();
+        let pending = pending.filter(PendingCounts::is_complete)?;
         let mut known = Self {
             client,
             table,
@@ -95,14 +113,13 @@ impl<'a> KnownHours<'a> {
             order,
             first: span.from.div_euclid(DAY_MS),
             last: span.to.div_euclid(DAY_MS),
-            series: scopes.iter().map(|scope| scope.series(&generation)).collect(),
+            series,
+            pending,
             counted_to: 0,
             block: None,
             next_days: FIRST_DAYS,
         };
-        let now = time::now();
         let days = counters::days(&time::utc_day(now - DAY_MS), &time::utc_day(now));
-        let everything = Scope::default().series(&generation);
         let counted = known.read(&everything, days).await?;
         let last = counted
             .iter()
@@ -213,7 +230,7 @@ impl<'a> KnownHours<'a> {
 
     /// The items of a series; `None` if they are too many, or if the table does not answer.
     async fn read(&self, series: &str, range: (String, String)) -> Option<Vec<Item>> {
-        let mut read = counters::query(self.client, self.table, series, range)
+        let mut read = counters::query(self.client, self.table, series, range.clone())
             .into_paginator()
             .send();
         let mut items = Vec::new();
@@ -222,6 +239,7 @@ impl<'a> KnownHours<'a> {
             let is_last = page.last_evaluated_key.is_none();
             items.extend(page.items.unwrap_or_default());
             if is_last {
+                self.pending.add_to(&mut items, series, &range);
                 return Some(items);
             }
         }

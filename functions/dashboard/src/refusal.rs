@@ -15,6 +15,7 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 use webhook_ingest::{
+    counters::pending,
     events_table::read::ReadError,
     operations::{clients, dynamodb},
 };
@@ -117,6 +118,15 @@ pub(crate) fn of_read(error: &ReadError) -> Refusal {
             tracing::error!(table = EVENTS, "a table left keys unprocessed");
             no_answer(EVENTS)
         }
+    }
+}
+
+/// The error for pending counts that were not read.
+pub(crate) fn of_pending_counts(error: &pending::ReadError) -> Refusal {
+    let what = "the counters' table";
+    match error {
+        pending::ReadError::State(error) => unavailable(what, error),
+        pending::ReadError::Counts(error) => unavailable(what, error),
     }
 }
 

@@ -1,12 +1,12 @@
 //! The counts that events add to the counters, and the updates for them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update, builders::UpdateBuilder};
 use webhook_ingest::{
     counters::{
-        self, Counter, EXPIRES_AT, Names, PERIOD, SERIES, SERIES_LIVE_DAYS, Scope, UPDATED_AT, began, day,
-        league, quarter,
+        self, Counter, EXPIRES_AT, PERIOD, SERIES, SERIES_LIVE_DAYS, Scope, UPDATED_AT, began, day, league,
+        pending::BySeries, quarter,
     },
     event::EpochMillis,
 };
@@ -15,7 +15,7 @@ use crate::names::Entry;
 
 /// A transaction can have 100 items:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
-const MAX_ITEMS: usize = 100;
+pub(crate) const MAX_ITEMS: usize = 100;
 /// An update expression can have 4 KB, and each counter needs some 20 bytes of it.
 const MAX_COUNTERS: usize = 150;
 
@@ -113,6 +113,16 @@ impl Counts {
         parts
     }
 
+    /// The counts by series.
+    pub(crate) fn into_series(mut self) -> BySeries {
+        self.settle();
+        let mut all = BySeries::new();
+        for ((series, period), additions) in self.items {
+            all.entry(series).or_default().insert(period, additions.counters);
+        }
+        all
+    }
+
     /// The updates that add these counts.
     pub(crate) fn updates(&mut self, table: &str, now: EpochMillis) -> Vec<TransactWriteItem> {
         self.settle();
@@ -120,42 +130,6 @@ impl Counts {
             .iter()
             .filter_map(|(key, additions)| transact(added(update(table, key.clone()), additions, now)))
             .collect()
-    }
-}
-
-/// The size of a transaction for some events.
-#[derive(Default)]
-pub(crate) struct TransactionSize<'e> {
-    items: BTreeSet<(&'e Scope, &'e str)>,
-    rows: BTreeSet<(&'e str, &'e (Names, String))>,
-    markers: BTreeSet<String>,
-    counters: BTreeSet<&'e Counter>,
-}
-
-impl<'e> TransactionSize<'e> {
-    /// The size of a transaction that closes these items of markers.
-    pub(crate) fn with(closing: impl Iterator<Item = String>) -> Self {
-        Self {
-            markers: closing.collect(),
-            ..Self::default()
-        }
-    }
-
-    /// Adds the entries of a delta with the item of its marker. Returns whether all deltas fit one transaction. A
-    /// single delta always fits.
-    pub(crate) fn add(&mut self, entries: &'e [Entry], marker: String) -> bool {
-        for entry in entries {
-            for scope in entry.scopes.iter().filter(|_| !entry.counters.is_empty()) {
-                self.items
-                    .extend([(scope, entry.day.as_str()), (scope, entry.quarter.as_str())]);
-            }
-            self.rows
-                .extend(entry.rows.iter().map(|row| (entry.day.as_str(), row)));
-            self.counters.extend(&entry.counters);
-        }
-        self.markers.insert(marker);
-        self.items.len() + self.rows.len() + self.markers.len() <= MAX_ITEMS
-            && self.counters.len() <= MAX_COUNTERS
     }
 }
 

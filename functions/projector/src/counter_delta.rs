@@ -1,7 +1,5 @@
 //! The counts that an event adds to the counters: a pure function of its item and of the other events of its message.
 
-use std::iter::Peekable;
-
 use sha2::{Digest as _, Sha256};
 use webhook_ingest::{
     counters::{self, Counter, Progress, QUARTER_MS, Quantity},
@@ -25,18 +23,13 @@ pub(crate) const ATTRIBUTES: [&str; 3] = [
     Attribute::Click.name(),
 ];
 
-/// The most items of counts that one delta changes. A transaction has 100 items, and markers need some of them.
-const MAX_ITEMS: usize = 80;
-
 /// Counts that are added together, once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CounterDelta {
-    /// The identity of the event, or of a further part of its counts.
+    /// The identity of the event.
     pub identity: Identity,
     /// The counts: how often each subject is added.
     pub counts: Vec<(Subject, i64)>,
-    /// Whether this is the first part of an event's counts.
-    pub is_event: bool,
 }
 
 /// Distinguishes an event from all others, and determines the item of its marker.
@@ -101,36 +94,15 @@ impl CounterDelta {
         Required::of(item).is_some()
     }
 
-    /// The counts that an event adds: its own, and those of its message, in as few parts as transactions allow. Empty if
-    /// the item is not an event.
-    pub fn all(item: &Item, known: &ParsedMessages<'_>) -> Vec<Self> {
+    /// The counts that an event adds: its own, and those of its message. `None` if the item is not an event.
+    pub fn all(item: &Item, known: &ParsedMessages<'_>) -> Option<Self> {
         let event = MessageEvent::of(item);
-        let Some(mut first) = Self::of_event(item, event.as_ref(), known) else {
-            return Vec::new();
-        };
-        let Some(event) = event.filter(|event| !event.step.is_incoming()) else {
-            return vec![first];
-        };
-        let journey = known.journey(event.step.message_id);
-        let mut rest = progress::added(&event, &journey).into_iter().peekable();
-        let mut used = first
-            .counts
-            .iter()
-            .map(|(subject, _)| subject.dimensions.most_items())
-            .sum();
-        take_fitting(&mut rest, &mut first.counts, &mut used);
-        let identity = first.identity;
-        let mut deltas = vec![first];
-        while rest.peek().is_some() {
-            let mut counts = Vec::new();
-            take_fitting(&mut rest, &mut counts, &mut 0);
-            deltas.push(Self {
-                identity: identity.part(deltas.len()),
-                counts,
-                is_event: false,
-            });
+        let mut delta = Self::of_event(item, event.as_ref(), known)?;
+        if let Some(event) = event.filter(|event| !event.step.is_incoming()) {
+            let journey = known.journey(event.step.message_id);
+            delta.counts.extend(progress::added(&event, &journey));
         }
-        deltas
+        Some(delta)
     }
 
     /// `parsed` is the same event; without it, its values are parsed from the item.
@@ -173,7 +145,6 @@ impl CounterDelta {
                 marker: marker(event.message_id, event.status_key),
             },
             counts: vec![(subject, 1)],
-            is_event: true,
         })
     }
 }
@@ -200,33 +171,6 @@ impl<'i> Required<'i> {
     }
 }
 
-/// Moves counts until the items of a delta are used up. A delta gets at least one.
-fn take_fitting(
-    rest: &mut Peekable<impl Iterator<Item = (Subject, i64)>>,
-    counts: &mut Vec<(Subject, i64)>,
-    used: &mut usize,
-) {
-    while let Some(next) =
-        rest.next_if(|(subject, _)| counts.is_empty() || *used + subject.dimensions.most_items() <= MAX_ITEMS)
-    {
-        *used += next.0.dimensions.most_items();
-        counts.push(next);
-    }
-}
-
-impl Identity {
-    /// The identity of a further part of an event's counts, from 1.
-    fn part(self, number: usize) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(self.marker);
-        hash.update(number.to_le_bytes());
-        Self {
-            marker: first_bytes(&hash.finalize()),
-            ..self
-        }
-    }
-}
-
 /// Eight bytes are enough: a busy second has some thousand events, so a collision happens once in 10¹³
 /// seconds.
 fn marker(message_id: &str, status_key: &str) -> [u8; 8] {
@@ -234,11 +178,7 @@ fn marker(message_id: &str, status_key: &str) -> [u8; 8] {
     hash.update(message_id.len().to_le_bytes());
     hash.update(message_id);
     hash.update(status_key);
-    first_bytes(&hash.finalize())
-}
-
-fn first_bytes(digest: &[u8]) -> [u8; 8] {
-    digest.first_chunk().copied().unwrap_or_default()
+    hash.finalize().first_chunk().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

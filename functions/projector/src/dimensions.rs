@@ -5,8 +5,8 @@ use webhook_ingest::{
     facets,
 };
 
-/// The most different tags of an event or a message that are counted. Each tag of a period needs four items of a
-/// transaction's 100, and one of a league table.
+/// The most different tags of an event or a message that are counted. Each tag of a period changes four items, and one of
+/// a league table.
 const MAX_TAGS: usize = 15;
 
 /// The values by which an event or a message is counted. Contains no phone numbers.
@@ -60,15 +60,6 @@ impl Dimensions {
         self.tags.sort_unstable();
         self.tags.dedup();
         self.tags.truncate(MAX_TAGS);
-    }
-
-    /// The most items that a transaction writes for counts with these values: a day and a quarter of an hour for each
-    /// series, and an item for each row of a league table.
-    pub(crate) fn most_items(&self) -> usize {
-        let single = [&self.bot, &self.campaign, &self.template, &self.country];
-        let single = single.into_iter().flatten().count();
-        let pairs = if self.bot.is_some() { self.tags.len() } else { 0 };
-        (1 + single + self.tags.len() + pairs) * 2 + single + self.tags.len()
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A stream delivers at least once, and Lambda may split a batch. [`counter_delta`] defines the counts that
 //! an event adds, `names` the names that a day counts separately, `dedup_markers` the events that were
-//! counted before. [`rollups`] counts every event once, and [`rebuild`] counts the whole table again. A
+//! counted before. [`rollups`] counts every event once and merges the counts of many batches, and [`rebuild`] counts the
+//! whole table again. A
 //! record that cannot be counted goes to the dead-letter queue, so that it does not block later records.
 //! `links` links the ids of a person, and writes the lookups of the search.
 //! Counters only grow: events that expire or are erased stay counted.
@@ -108,6 +109,11 @@ struct BatchLine {
     transactions: usize,
     #[serde(skip_serializing_if = "is_zero")]
     conflicts: usize,
+    /// Batches that were merged into the counters.
+    #[serde(skip_serializing_if = "is_zero")]
+    merged: usize,
+    #[serde(skip)]
+    failed_merges: usize,
     #[serde(skip_serializing_if = "is_zero")]
     links: usize,
     #[serde(skip_serializing_if = "is_zero")]
@@ -123,6 +129,7 @@ impl BatchLine {
         metrics.count("Projected", self.counted);
         metrics.count("Replayed", self.replayed);
         metrics.count("Unprojectable", self.uncountable);
+        metrics.count("FailedMerges", self.failed_merges);
         let is_logged = tracing::enabled!(tracing::Level::INFO);
         metrics::write("batch", is_logged.then_some(self), metrics);
     }
@@ -206,6 +213,8 @@ impl Projector {
             read_units,
             transactions: counted.transactions,
             conflicts: counted.conflicts,
+            merged: counted.merged,
+            failed_merges: counted.failed_merges,
             links: written.links,
             lookups: written.lookups,
             failed_from: failed,
@@ -242,10 +251,9 @@ impl Projector {
             }
         };
         let messages = known.parsed();
-        let of_events = events.iter().flat_map(|(index, item)| {
-            let deltas = CounterDelta::all(item, &messages).into_iter();
-            deltas.map(|delta| (delta, *index))
-        });
+        let of_events = events
+            .iter()
+            .filter_map(|(index, item)| Some((CounterDelta::all(item, &messages)?, *index)));
         let (deltas, indexes) = of_events.unzip();
         (Some(deltas), indexes, known.read_units)
     }
@@ -264,6 +272,7 @@ impl Projector {
         };
         let mut all = Counted::default();
         let mut failed: Option<usize> = None;
+        let mut stored = Vec::new();
         for generation in [Some(&generations.current), generations.next.as_ref()]
             .into_iter()
             .flatten()
@@ -282,6 +291,24 @@ impl Projector {
             all.conflicts += counted.conflicts;
             if *generation == generations.current {
                 (all.fresh, all.replayed) = (counted.fresh, counted.replayed);
+            }
+            stored.push((generation, counted.transactions));
+        }
+        for (generation, batches) in stored {
+            // Readers add the counts that are not merged, so the batch need not come again.
+            match self.rollups.merge_if_due(generation, batches, until).await {
+                Ok(merged) => {
+                    all.merged += merged.batches;
+                    all.write_units += merged.write_units;
+                }
+                Err(why) => {
+                    all.failed_merges += 1;
+                    tracing::error!(
+                        function = FUNCTION,
+                        why,
+                        "counts were not merged; the next batch tries again"
+                    );
+                }
             }
         }
         (all, failed)

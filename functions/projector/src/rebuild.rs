@@ -161,7 +161,7 @@ async fn recount(
         links: found,
     }) = pages.recv().await
     {
-        let events = deltas.iter().filter(|delta| delta.is_event).count();
+        let events = deltas.len();
         rebuilt.skipped += (items - events) as u64;
         rebuilt.events += events as u64;
         sum.add(deltas).await?;
@@ -209,7 +209,7 @@ impl Page {
             items: items.len(),
             deltas: items
                 .iter()
-                .flat_map(|item| CounterDelta::all(item, &messages))
+                .filter_map(|item| CounterDelta::all(item, &messages))
                 .collect(),
             links,
         })

@@ -1,40 +1,35 @@
 //! The counters' table. Counts every event once, even if events are repeated, split over batches or out of
 //! order.
 //!
-//! The transaction that changes the counters also adds a marker for every event. It fails if a marker exists
-//! already.
+//! The transaction that stores the counts of a batch also adds a marker for every event. It fails if a marker exists
+//! already. [`merge`](Rollups::merge) adds the stored counts to the items of their periods later.
 
 mod bulk;
+mod merge;
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU8, Ordering},
-    },
-};
+use std::{collections::BTreeSet, fmt};
 
 use aws_sdk_dynamodb::{
     Client,
     operation::transact_write_items::TransactWriteItemsError,
-    types::{AttributeValue, CancellationReason, ReturnConsumedCapacity, TransactWriteItem},
+    types::{AttributeValue, CancellationReason, Put, ReturnConsumedCapacity, TransactWriteItem},
 };
 use tokio::time::Instant;
 use webhook_ingest::{
-    counters::{COMMON_SLOT, Generations, NO_PERIOD, PERIOD, SERIES, SLOTS, UPDATED_AT},
+    counters::{Generations, MERGED_SLOT, NO_PERIOD, PERIOD, SERIES, UPDATED_AT, pending},
     event::time,
     operations::{backoff::Backoff, clients, dynamodb},
 };
 
 use crate::{
-    chunk::{Counts, TransactionSize},
+    chunk::{Counts, MAX_ITEMS},
     counter_delta::{CounterDelta, Identity, Subject},
     dedup_markers::{NewMarkers, Paths},
     names::{Entry, Registry},
 };
 
-/// A projector that receives this many events at once is busy. Other projectors are then probably busy, too.
-const BUSY: usize = 200;
+pub use self::merge::Merged;
+
 /// Result of counting.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Counted {
@@ -50,6 +45,10 @@ pub struct Counted {
     pub transactions: usize,
     /// Transactions that failed because another process wrote at the same time, and were tried again.
     pub conflicts: usize,
+    /// Batches whose counts were merged into the items of their periods.
+    pub merged: usize,
+    /// Merges that failed.
+    pub failed_merges: usize,
 }
 
 /// An event that the table refuses to count, although it accepts other writes.
@@ -79,47 +78,7 @@ pub struct Rollups {
     client: Client,
     table: String,
     names: Registry,
-    slot: Arc<Slot>,
-}
-
-/// The slot that this process uses while it is busy. After a conflict it takes another one, so that processes
-/// that run at the same time soon use different slots.
-struct Slot {
-    number: AtomicU8,
-    /// Whether there was a conflict.
-    is_contended: AtomicBool,
-}
-
-impl Slot {
-    fn any() -> Self {
-        Self {
-            number: AtomicU8::new(random(SLOTS)),
-            is_contended: AtomicBool::new(false),
-        }
-    }
-
-    /// The slot for this many events.
-    fn of(&self, events: usize) -> u8 {
-        if events >= BUSY || self.is_contended.load(Ordering::Relaxed) {
-            self.number.load(Ordering::Relaxed)
-        } else {
-            COMMON_SLOT
-        }
-    }
-
-    /// Takes another slot.
-    fn evade(&self) {
-        self.is_contended.store(true, Ordering::Relaxed);
-        let current = self.number.load(Ordering::Relaxed);
-        let other = (current - 1 + random(SLOTS - 1)) % SLOTS + 1;
-        self.number.store(other, Ordering::Relaxed);
-    }
-}
-
-/// A random number from 1 to `most`.
-fn random(most: u8) -> u8 {
-    let number = 1 + getrandom::u32().unwrap_or_default() % u32::from(most);
-    u8::try_from(number).unwrap_or(1)
+    schedule: merge::Schedule,
 }
 
 /// The codes of an update whose item another process wrote in the meantime, or is writing:
@@ -127,8 +86,8 @@ fn random(most: u8) -> u8 {
 const CONFLICTS: [&str; 2] = ["TransactionConflict", "ConditionalCheckFailed"];
 
 enum CommitError {
-    /// Nothing was written, because another process wrote the item of this update, counted from 0.
-    Conflict(usize),
+    /// Nothing was written, because another process wrote one of the items.
+    Conflict,
     /// Nothing was written: the table was busy.
     Cancelled(String),
     /// Unknown whether anything was written.
@@ -140,7 +99,7 @@ enum CommitError {
 impl fmt::Display for CommitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Conflict(_) => "another process wrote at the same time",
+            Self::Conflict => "another process wrote at the same time",
             Self::Cancelled(why) | Self::Unknown(why) | Self::Never(why) => why,
         })
     }
@@ -164,7 +123,7 @@ impl Rollups {
             names: Registry::new(client.clone(), table.clone()),
             client,
             table,
-            slot: Arc::new(Slot::any()),
+            schedule: merge::Schedule::default(),
         }
     }
 
@@ -261,7 +220,7 @@ impl Rollups {
                 Ok(done) => return Ok(done),
                 Err(never @ CommitError::Never(_)) => return Err(never),
                 Err(error) => {
-                    *conflicts += usize::from(matches!(error, CommitError::Conflict(_)));
+                    *conflicts += usize::from(matches!(error, CommitError::Conflict));
                     backoff.pause(error).await?;
                 }
             }
@@ -278,7 +237,7 @@ impl Rollups {
     ) -> Result<AttemptResult, CommitError> {
         let now = time::now();
         // Markers of events that do not fit the transaction need not be read.
-        let deltas = deltas.get(..fitting(deltas, entries)).unwrap_or(deltas);
+        let deltas = deltas.get(..fitting(deltas)).unwrap_or(deltas);
         let identities: Vec<&Identity> = deltas.iter().map(|delta| &delta.identity).collect();
         let mut paths = Paths::read(
             &self.client,
@@ -291,13 +250,15 @@ impl Rollups {
         .map_err(CommitError::Unknown)?;
         paths.close_busy(generation, &identities);
         let mut fresh = NewMarkers::new();
-        let mut counts = Counts::new(self.slot.of(deltas.len()));
-        let mut size = TransactionSize::with(paths.closing().cloned());
+        let mut counts = Counts::new(MERGED_SLOT);
+        let mut marker_items: BTreeSet<String> = paths.closing().cloned().collect();
         let mut taken = AttemptResult::default();
         for (delta, entries) in deltas.iter().zip(entries) {
             let mut is_fresh = false;
             if let Some(marker) = paths.item_for(generation, &delta.identity) {
-                if !size.add(entries, marker.clone()) && !fresh.is_empty() {
+                marker_items.insert(marker.clone());
+                // One item is that of the counts.
+                if marker_items.len() >= MAX_ITEMS && !fresh.is_empty() {
                     break;
                 }
                 // An event that occurs twice in one batch counts once.
@@ -309,23 +270,35 @@ impl Rollups {
                 }
             }
             taken.deltas += 1;
-            taken.fresh += usize::from(delta.is_event && is_fresh);
-            taken.replayed += usize::from(delta.is_event && !is_fresh);
+            taken.fresh += usize::from(is_fresh);
+            taken.replayed += usize::from(!is_fresh);
         }
         if fresh.is_empty() {
             return Ok(taken);
         }
+        let Some(counts) = pending::encode(&counts.into_series()) else {
+            if taken.deltas == 1 {
+                return Err(CommitError::Never("its counts do not fit an item".to_owned()));
+            }
+            let half = deltas.get(..taken.deltas / 2).unwrap_or(deltas);
+            return Box::pin(self.attempt(generation, half, entries, until)).await;
+        };
         paths
             .renew(&self.client, &self.table, now)
             .await
             .map_err(CommitError::Unknown)?;
-        let mut updates = counts.updates(&self.table, now);
+        let item = pending::item(generation, merge::id(now), counts, now);
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(#series)")
+            .expression_attribute_names("#series", SERIES)
+            .build();
+        // All required fields are set.
+        let put = put.map_err(|error| CommitError::Never(error.to_string()))?;
+        let mut updates = vec![TransactWriteItem::builder().put(put).build()];
         updates.extend(paths.updates(&self.table, fresh, now));
-        taken.write_units = self.commit(updates, None).await.inspect_err(|error| {
-            if matches!(error, CommitError::Conflict(update) if *update < counts.len()) {
-                self.slot.evade();
-            }
-        })?;
+        taken.write_units = self.commit(updates, None).await?;
         Ok(taken)
     }
 
@@ -391,20 +364,19 @@ fn cancellation(reasons: &[CancellationReason]) -> CommitError {
         let why = reason.message().unwrap_or_default();
         return CommitError::Never(format!("ValidationError: {why}"));
     }
-    if let Some(update) = of(&CONFLICTS) {
-        return CommitError::Conflict(update);
+    if of(&CONFLICTS).is_some() {
+        return CommitError::Conflict;
     }
     let code = codes.into_iter().find(|code| !matches!(*code, "" | "None"));
     CommitError::Cancelled(code.unwrap_or("cancelled").to_owned())
 }
 
 /// How many of the first deltas fit one transaction, if each minute has at most one item of markers.
-fn fitting(deltas: &[CounterDelta], entries: &[Vec<Entry>]) -> usize {
-    let mut size = TransactionSize::default();
-    let minute = |delta: &CounterDelta| delta.identity.received_at.div_euclid(60_000).to_string();
-    let fit = deltas
-        .iter()
-        .zip(entries)
-        .take_while(|(delta, entry)| size.add(entry, minute(delta)));
+fn fitting(deltas: &[CounterDelta]) -> usize {
+    let mut minutes = BTreeSet::new();
+    let fit = deltas.iter().take_while(|delta| {
+        minutes.insert(delta.identity.received_at.div_euclid(60_000));
+        minutes.len() < MAX_ITEMS
+    });
     fit.count().max(1)
 }

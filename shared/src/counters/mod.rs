@@ -7,6 +7,8 @@
 //! | `<generation>#<scope>` | `hour#2026-11-21T10:15#<slot>` | the same counters of the quarter of an hour that begins then |
 //! | `<generation>#league#<kind>` | `day#2026-11-21#<name>#<slot>` | progress of the messages of a name, see [`league`] |
 //! | `<generation>#names` | `day#2026-11-21#<page>` | the names that this day counts separately |
+//! | `<generation>#pending` | unique | the counts of a batch that are not merged yet, see [`pending`] |
+//! | `<generation>#merge` | `-` | the state of the merges, see [`pending`] |
 //! | `<generation>#seen#minute#<minute>` | `-` | markers of the events that arrived in that minute and are counted |
 //! | `<generation>#seen#ten#<ten seconds>` | `-` | markers of ten seconds of a busy minute |
 //! | `<generation>#seen#<second>` | `-` | markers of one of these seconds, if they are busy |
@@ -19,15 +21,16 @@
 //! of each counter's name. Counters of events have the time of the event; those of messages have the time of the
 //! message's first event. Every time zone of today begins its days at a quarter of a UTC hour.
 //!
-//! The reader adds up the slots of a period. Earlier versions wrote items without a slot, and items of whole hours
+//! The reader adds up the slots of a period, and the pending counts. A rebuild and the merges write different slots.
+//! Earlier versions wrote the slots from 0 to 8, items without a slot, and items of whole hours
 //! (`hour#2026-11-21T10#<slot>`) with statuses only; they are still read, but no longer written.
 //!
-//! A count can be negative for a moment: a message that counts as failed and then arrives is counted as reached by
-//! two transactions. Sums over the slots of a period are never negative for long.
+//! A count in one slot can be negative: a message that one slot counts as failed can be counted as reached in another.
 
 mod counter;
 pub mod latency;
 pub mod league;
+pub mod pending;
 mod scope;
 
 use std::borrow::Cow;
@@ -55,7 +58,8 @@ use crate::{
 pub const SERIES: &str = "series";
 /// Sort key (S).
 pub const PERIOD: &str = "period";
-/// Time to live, epoch seconds (N). All items have one, except for the scope `all` and the item `generation`.
+/// Time to live, epoch seconds (N). All items have one, except for the scope `all`, pending counts, the state of the
+/// merges and the item `generation`.
 pub const EXPIRES_AT: &str = "expires_at";
 /// The version of items with conditional writes: it changes with every write (N).
 pub const VERSION: &str = "version";
@@ -75,13 +79,10 @@ pub const FIRST_GENERATION: &str = "0";
 pub const GENERATION: &str = "generation";
 /// The `period` of items without a period.
 pub const NO_PERIOD: &str = "-";
-/// The slot of a quiet day. A busy projector writes into one of the slots from 1 to [`SLOTS`], so that
-/// concurrent projectors do not wait for each other.
-pub const COMMON_SLOT: u8 = 0;
-/// Slots for busy projectors.
-pub const SLOTS: u8 = 8;
 /// The slot that a rebuild writes into.
 pub const REBUILD_SLOT: u8 = 9;
+/// The slot that merges write into. Versions up to 0.2 wrote into others.
+pub const MERGED_SLOT: u8 = 10;
 /// Days after their last update until names and the series of bots and tags expire. The dashboard shows at
 /// most 366 days.
 pub const SERIES_LIVE_DAYS: i64 = 400;

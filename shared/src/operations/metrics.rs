@@ -36,7 +36,7 @@ pub const NORMAL: [&str; 7] = [
 ];
 
 /// The metrics that a stack emits only while something is wrong.
-pub const TROUBLE: [&str; 14] = [
+pub const TROUBLE: [&str; 15] = [
     "Conflicts",
     "Queued",
     "DeadLettered",
@@ -46,6 +46,7 @@ pub const TROUBLE: [&str; 14] = [
     "Rejected",
     "Unavailable",
     "Unprojectable",
+    "FailedMerges",
     RETRY_AGE,
     TABLE_REJECTIONS,
     TABLE_THROTTLES,

@@ -267,6 +267,15 @@ test("more deliveries than messages sent have no share, and the page says why", 
   await expect(page.getByRole("table", { name: "SMS", exact: true }).getByRole("row", { name: /^Delivered/ })).toHaveText(/Delivered\s*270\s*–/);
 });
 
+test("the page says that the latest counts are missing", async (t) => {
+  const note = (page) => page.locator("[data-lacks-latest]");
+  const { page } = await overview(t);
+  await expect(note(page)).toHaveCount(0);
+  await page.route("**/api/summary?*", (route) => route.fulfill({ json: { ...insight(), lacks_latest_counts: true } }));
+  await page.reload();
+  await expect(note(page)).toContainText("The latest counts are missing, because the counters could not be merged for long.");
+});
+
 test("the weekly pattern says for which ranges it is counted", async (t) => {
   const { page } = await overview(t, "#/overview?tz=UTC&from=2026-09-01&to=2026-10-02", {
     prepare: (fresh) => fresh.route("**/api/summary?*", (route) => route.fulfill({ json: { ...insight("UTC", { from: "2026-09-01", to: "2026-10-02" }), heat: [] } })),

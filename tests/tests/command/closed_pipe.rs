@@ -36,7 +36,7 @@ async fn a_command_ends_quietly_if_nothing_reads_its_output() {
     assert_eq!(serving.post("event-webhook", &body).await.status, 200);
     assert_eq!(serving.post("event-webhook", "junk").await.status, 400);
     workdir.write("body.json", &body);
-    let all: [&[&str]; 19] = [
+    let all: [&[&str]; 20] = [
         &["get", "m-1"],
         &["get", "m-1", "--json"],
         &["dead-letters", "list", "--json"],
@@ -56,6 +56,7 @@ async fn a_command_ends_quietly_if_nothing_reads_its_output() {
         &["dead-letters", "redrive"],
         &["erase", "--recipient", "919209209291"],
         &["rollups", "rebuild"],
+        &["rollups", "merge"],
     ];
     for arguments in all {
         assert_eq!(

@@ -90,6 +90,9 @@ async fn dead_letters_and_rebuilds_have_their_shapes() {
         json!([])
     );
 
+    let merged = parsed(&workdir, &["rollups", "merge"]).await;
+    assert_eq!(shape(&merged), json!({"batches": "number", "items": "number"}));
+
     let rebuilt = parsed(&workdir, &["rollups", "rebuild"]).await;
     assert_eq!(
         [&rebuilt["events"], &rebuilt["skipped"]],

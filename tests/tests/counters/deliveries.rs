@@ -8,7 +8,7 @@ use integration_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{assert_same, counted, deliver, recount, shuffled, store};
+use super::{arrived_at, assert_same, counted, deliver, recount, shuffled, store};
 
 /// Delivers batches concurrently, one to each projector at a time.
 async fn deliver_at_once(projectors: &[Function], batches: &[Vec<Value>]) {
@@ -65,12 +65,18 @@ async fn a_failing_table_causes_a_retry_from_the_failed_record() {
     let stack = Stack::start().await;
     store(&stack).await;
     let expected = recount(&stack).await;
+    // Each arrived in another minute, so a transaction can mark a hundred of them.
     let records = stack.stream();
+    let records: Vec<Value> = records
+        .iter()
+        .zip(0..)
+        .map(|(record, minute)| arrived_at(record, 1_749_988_800_000 + minute * 60_000))
+        .collect();
     let projector = stack.function("projector", &[]).await;
     for treatment in [ServerError, Throttle] {
-        // The first three transactions succeed. The others fail for longer than the function's timeout.
+        // The first two transactions succeed. The others fail for longer than the function's timeout.
         stack.table.decide(move |call| match call.operation {
-            "TransactWriteItems" if call.number > 3 => treatment,
+            "TransactWriteItems" if call.number > 2 => treatment,
             _ => Pass,
         });
         let reply = projector

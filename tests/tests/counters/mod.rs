@@ -2,6 +2,7 @@
 //! failed deliveries count every event once.
 
 mod deliveries;
+mod merge;
 mod rebuild;
 mod restore;
 mod uncountable;
@@ -15,6 +16,7 @@ use integration_tests::{
     stack::Stack,
 };
 use serde_json::{Value, json};
+use tokio::time::{Duration, Instant};
 use webhook_ingest::events_table::item;
 
 /// Series without its generation, day or hour, and counter → count.
@@ -219,8 +221,9 @@ fn the_recount_masks_numbers_and_formats_times() {
     );
 }
 
-/// The counters of a generation, summed over all slots.
+/// The counters of a generation, summed over all slots, after the pending counts are merged.
 async fn counted(stack: &Stack, generation: &str) -> Counts {
+    merge(stack, generation).await;
     let mut counts = Counts::new();
     for row in stack.storage.rollup_items().await {
         let row = item::to_json(&row);
@@ -239,6 +242,18 @@ async fn counted(stack: &Stack, generation: &str) -> Counts {
         }
     }
     counts
+}
+
+async fn merge(stack: &Stack, generation: &str) {
+    let until = Instant::now() + Duration::from_mins(1);
+    stack.rollups().await.merge(generation, until).await.unwrap();
+}
+
+/// The record of an event that arrived at another time (epoch milliseconds).
+fn arrived_at(record: &Value, at: i64) -> Value {
+    let mut record = record.clone();
+    record["dynamodb"]["NewImage"]["received_at"] = json!({"N": at.to_string()});
+    record
 }
 
 /// Stores every sample of every receiver and 300 more events through the real binaries.

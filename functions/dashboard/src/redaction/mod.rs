@@ -167,7 +167,7 @@ macro_rules! classes {
 
 classes! {
     Summary {
-        from: public, to: public, tz: public, updated_at: public, counts: part, reached: part, latency: part,
+        from: public, to: public, tz: public, updated_at: public, lacks_latest_counts: public, counts: part, reached: part, latency: part,
         hours: part, heat: part, spend: part, billing: part, failures: part, message_types: part, funnel: part,
         fallback: part, bots: words, tags: part, bots_table: part, campaigns: part, templates: part,
         countries: part, channels: words, truncated: public, folded: part, previous: part,

@@ -19,6 +19,7 @@ use webhook_ingest::{
     counters::{
         self, Counter, FOLDED, Generations, Names, PERIOD, Progress, Quantity, Scope, UPDATED_AT,
         league as tables,
+        pending::{MERGE, PendingCounts, Wanted},
     },
     event::{EpochMillis, time},
     events_table::item::{Item, number_at},
@@ -43,6 +44,8 @@ const MAX_CHOICES: usize = 2_000;
 const MAX_LEAGUE_PAGES: usize = 4;
 /// Days of quarters that one query reads, while others read the rest.
 const QUARTER_DAYS: i64 = 8;
+/// Attempts to read all items between two merges. A merge takes a second, every few minutes.
+const ATTEMPTS: usize = 3;
 
 /// Reads the counters' table.
 pub(crate) struct Counters {
@@ -96,88 +99,50 @@ impl Counters {
             .map_err(|e| refusal::unavailable("the counters' table", &e))?;
         let generation = generations.current;
         let before = range.previous();
-        let previous = async {
-            if !compare {
-                return Ok(None);
-            }
-            Ok(Some(self.read_range(&generation, &before).await?))
+        let (mut first_day, last_day) = range.utc_days();
+        if compare {
+            first_day = before.utc_days().0;
+        }
+        let everything = Scope::default().series(&generation);
+        let league_tables = tables::KINDS.map(|kind| tables::series(&generation, kind));
+        let mut series = vec![range.scope.series(&generation), everything];
+        series.dedup();
+        series.extend(league_tables);
+        let wanted = Wanted {
+            generation: &generation,
+            series: &series,
+            days: (&first_day, &last_day),
         };
-        let (read, previous) = tokio::try_join!(self.read_range(&generation, range), previous)?;
+        let mut attempt = 1;
+        let (read, previous, is_complete) = loop {
+            let pending = PendingCounts::read(&self.client, &self.table, wanted)
+                .await
+                .map_err(|e| refusal::of_pending_counts(&e))?;
+            let view = View {
+                counters: self,
+                generation: &generation,
+                pending: &pending,
+            };
+            let previous = async {
+                if !compare {
+                    return Ok(None);
+                }
+                Ok(Some(view.read_range(&before).await?))
+            };
+            let (read, previous) = tokio::try_join!(view.read_range(range), previous)?;
+            if !pending.is_outdated() || attempt == ATTEMPTS {
+                break (read, previous, pending.is_complete());
+            }
+            attempt += 1;
+        };
         let mut summary = self.summed(range, &read);
+        summary.lacks_latest_counts = !is_complete;
         summary.previous = previous.map(|read| Box::new(self.summed(&before, &read)));
         Ok(summary)
     }
 
-    async fn read_range(&self, generation: &str, range: &Range) -> Result<Read, Refusal> {
-        let series = range.scope.series(generation);
-        let everything = Scope::default().series(generation);
-        let (first, last) = range.utc_days();
-        let of_days = || counters::days(&first, &last);
-        let days = async {
-            if !range.zone.is_utc() {
-                return Ok(Vec::new());
-            }
-            self.read(&series, of_days()).await
-        };
-        let quarters = async {
-            let has_pattern = (range.hours || range.heat) && range.days() <= MAX_DAYS_WITH_HOURS;
-            if range.zone.is_utc() && !has_pattern {
-                return Ok(Vec::new());
-            }
-            let parts = range.parts(QUARTER_DAYS).into_iter();
-            let parts = parts.map(|(from, to)| self.read(&series, counters::quarters(from, to)));
-            Ok(try_join_all(parts).await?.into_iter().flatten().collect())
-        };
-        // The choices do not depend on the current choice.
-        let choices = async {
-            if series == everything && range.zone.is_utc() {
-                return Ok(None);
-            }
-            self.read(&everything, of_days()).await.map(Some)
-        };
-        let names_series = counters::names(generation);
-        let names = newest(self.query(&names_series, of_days()), 1);
-        let [first_part, whole, last_part] = range
-            .parted_utc_days()
-            .map(|days| days.map(|(first, last)| counters::days(&first, &last)));
-        // Latest day first.
-        let parts = [(last_part, false), (whole, true), (first_part, false)];
-        let tables = try_join_all(tables::KINDS.map(|kind| {
-            let series = tables::series(generation, kind);
-            let queries = parts.iter().filter_map(|(days, is_whole)| {
-                let query = self.query(&series, days.clone()?);
-                Some(if *is_whole {
-                    with_counters_of_days(query)
-                } else {
-                    query
-                })
-            });
-            let reads: Vec<_> = queries.map(|query| newest(query, MAX_LEAGUE_PAGES)).collect();
-            async move { Ok(try_join_all(reads).await?.concat()) }
-        }));
-        let (days, quarters, everything, names, tables) =
-            tokio::try_join!(days, quarters, choices, names, tables)?;
-        Ok(Read {
-            days,
-            quarters,
-            everything,
-            names,
-            tables,
-        })
-    }
-
     fn query(&self, series: &str, range: (String, String)) -> QueryFluentBuilder {
         counters::query(&self.client, &self.table, series, range)
-    }
-
-    async fn read(&self, series: &str, range: (String, String)) -> Result<Vec<Item>, Refusal> {
-        self.query(series, range)
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<Vec<Item>, _>>()
-            .await
-            .map_err(|e| refusal::unavailable("the counters' table", &e))
     }
 
     fn summed(&self, range: &Range, read: &Read) -> Summary {
@@ -233,6 +198,103 @@ impl Counters {
     }
 }
 
+/// The counters of a generation at one moment.
+struct View<'a> {
+    counters: &'a Counters,
+    generation: &'a str,
+    pending: &'a PendingCounts,
+}
+
+impl View<'_> {
+    async fn read_range(&self, range: &Range) -> Result<Read, Refusal> {
+        let generation = self.generation;
+        let series = range.scope.series(generation);
+        let everything = Scope::default().series(generation);
+        let (first, last) = range.utc_days();
+        let of_days = || counters::days(&first, &last);
+        let days = async {
+            if !range.zone.is_utc() {
+                return Ok(Vec::new());
+            }
+            self.read(&series, of_days()).await
+        };
+        let quarters = async {
+            let has_pattern = (range.hours || range.heat) && range.days() <= MAX_DAYS_WITH_HOURS;
+            if range.zone.is_utc() && !has_pattern {
+                return Ok(Vec::new());
+            }
+            let parts = range.parts(QUARTER_DAYS).into_iter();
+            let parts = parts.map(|(from, to)| self.read(&series, counters::quarters(from, to)));
+            Ok(try_join_all(parts).await?.into_iter().flatten().collect())
+        };
+        // The choices do not depend on the current choice.
+        let choices = async {
+            if series == everything && range.zone.is_utc() {
+                return Ok(None);
+            }
+            self.read(&everything, of_days()).await.map(Some)
+        };
+        let names_series = counters::names(generation);
+        let names = newest(self.counters.query(&names_series, of_days()), 1);
+        let [first_part, whole, last_part] = range
+            .parted_utc_days()
+            .map(|days| days.map(|(first, last)| counters::days(&first, &last)));
+        // Latest day first.
+        let parts = [(last_part, false), (whole, true), (first_part, false)];
+        let tables = try_join_all(tables::KINDS.map(|kind| {
+            let series = tables::series(generation, kind);
+            let parts = parts.clone().into_iter();
+            let parts = parts.filter_map(|(days, is_whole)| Some((days?, is_whole)));
+            async move {
+                let reads = parts.map(|(days, is_whole)| self.rows(&series, days, is_whole));
+                Ok(try_join_all(reads).await?.concat())
+            }
+        }));
+        let (days, quarters, everything, names, tables) =
+            tokio::try_join!(days, quarters, choices, names, tables)?;
+        Ok(Read {
+            days,
+            quarters,
+            everything,
+            names,
+            tables,
+        })
+    }
+
+    /// The items of a series, with the pending counts.
+    async fn read(&self, series: &str, range: (String, String)) -> Result<Vec<Item>, Refusal> {
+        let mut items = self
+            .counters
+            .query(series, range.clone())
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<Item>, _>>()
+            .await
+            .map_err(|e| refusal::unavailable("the counters' table", &e))?;
+        self.pending.add_to(&mut items, series, &range);
+        Ok(items)
+    }
+
+    /// The items of a league table, latest day first, with the pending counts. Only the counters of days if `is_whole`.
+    async fn rows(
+        &self,
+        series: &str,
+        range: (String, String),
+        is_whole: bool,
+    ) -> Result<Vec<Item>, Refusal> {
+        let query = self.counters.query(series, range.clone());
+        let query = if is_whole {
+            with_counters_of_days(query)
+        } else {
+            query
+        };
+        let mut items = newest(query, MAX_LEAGUE_PAGES).await?;
+        self.pending.add_to(&mut items, series, &range);
+        Ok(items)
+    }
+}
+
 /// The first pages of a query, latest day first.
 async fn newest(query: QueryFluentBuilder, pages: usize) -> Result<Vec<Item>, Refusal> {
     let mut read = query.scan_index_forward(false).into_paginator().send();
@@ -248,7 +310,7 @@ async fn newest(query: QueryFluentBuilder, pages: usize) -> Result<Vec<Item>, Re
 /// A query of a league table that returns only the counters of days. Those of the quarters are a hundred times as many.
 fn with_counters_of_days(query: QueryFluentBuilder) -> QueryFluentBuilder {
     let counters = Progress::ALL.map(tables::of_day);
-    let attributes = counters.iter().map(String::as_str).chain([PERIOD]);
+    let attributes = counters.iter().map(String::as_str).chain([PERIOD, MERGE]);
     let (projection, names) = dynamodb::projection(attributes);
     let query = query.projection_expression(projection);
     names.into_iter().fold(query, |query, (placeholder, name)| {

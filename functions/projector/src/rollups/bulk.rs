@@ -88,7 +88,7 @@ impl Rollups {
                 let updates = paths.updates(&self.table, fresh, now);
                 match self.commit_once(updates, until).await {
                     Ok(()) => {}
-                    Err(error @ (CommitError::Conflict(_) | CommitError::Cancelled(_))) => {
+                    Err(error @ (CommitError::Conflict | CommitError::Cancelled(_))) => {
                         backoff.pause(error.to_string()).await?;
                         continue;
                     }
@@ -170,7 +170,7 @@ impl Rollups {
         loop {
             match self.commit_once(part.updates(&self.table, now), until).await {
                 Ok(()) => return Ok(()),
-                Err(error @ (CommitError::Conflict(_) | CommitError::Cancelled(_))) => {
+                Err(error @ (CommitError::Conflict | CommitError::Cancelled(_))) => {
                     backoff.pause(error.to_string()).await?;
                 }
                 Err(error) => return Err(error.to_string()),
