@@ -447,9 +447,9 @@ def test_the_index_of_an_earlier_stack_becomes_lean(stack):
 def test_alarms_and_log_lines_have_the_same_dimension(stack):
     alarms = stack.client("cloudwatch").describe_alarms()["MetricAlarms"]
     alarms = {alarm["MetricName"]: alarm["Dimensions"] for alarm in alarms if alarm.get("Namespace") == "NetcoreWebhooks"}
-    assert set(alarms) == {"PolicyRefreshFailures", "RetryAge", "Stored", "TableRejections", "TableThrottles", "TimeToAnswer",
-                           "Unauthorised"}
-    assert list(alarms.values()) == [[{"Name": "Stack", "Value": STACK}]] * 7
+    assert set(alarms) == {"FailedMerges", "PolicyRefreshFailures", "RetryAge", "Stored", "TableRejections", "TableThrottles",
+                           "TimeToAnswer", "Unauthorised"}
+    assert list(alarms.values()) == [[{"Name": "Stack", "Value": STACK}]] * 8
 
     emitted = {}
     for function in ["event-webhook", "redrive", "projector"]:
