@@ -30,6 +30,10 @@ pub struct Counting {
     search_index: bool,
 }
 
+fn rollups(target: &Target) -> Rollups {
+    Rollups::new(target.aws.dynamodb.clone(), target.rollups_table.clone())
+}
+
 impl Counting {
     /// Reads the settings.
     ///
@@ -40,7 +44,7 @@ impl Counting {
         let mut reader = Reader::new(environment);
         let search_index = reader.search_index();
         Ok(Self {
-            rollups: Rollups::new(target.aws.dynamodb.clone(), target.rollups_table.clone()),
+            rollups: rollups(target),
             events_table: target.storage.events_table.clone(),
             search_index: reader.finish(search_index)?,
         })
@@ -63,30 +67,31 @@ impl Counting {
         bar.finish_and_clear();
         rebuilt
     }
+}
 
-    /// Merges all pending counts into the items of their periods. Waits while another process merges.
-    ///
-    /// # Errors
-    /// If the counters' table does not answer, or another process merges for minutes.
-    pub async fn merge(&self) -> anyhow::Result<Merged> {
-        let until = Instant::now() + MERGE_TIMEOUT;
-        let generations = self.rollups.generations().await.map_err(anyhow::Error::msg);
-        let generation = generations.context(NO_ANSWER)?.current;
-        let mut sum = Merged::default();
-        loop {
-            let merged = self.rollups.merge(&generation, until).await;
-            let merged = merged.map_err(anyhow::Error::msg).context(NO_ANSWER)?;
-            if merged.is_by_another {
-                if Instant::now() >= until {
-                    bail!("another process merges the counts for minutes; see the log of `projector`");
-                }
-            } else if merged.batches == 0 {
-                return Ok(sum);
+/// Merges all pending counts into the items of their periods. Waits while another process merges.
+///
+/// # Errors
+/// If the counters' table does not answer, or another process merges for minutes.
+pub async fn merge(target: &Target) -> anyhow::Result<Merged> {
+    let rollups = rollups(target);
+    let until = Instant::now() + MERGE_TIMEOUT;
+    let generations = rollups.generations().await.map_err(anyhow::Error::msg);
+    let generation = generations.context(NO_ANSWER)?.current;
+    let mut sum = Merged::default();
+    loop {
+        let merged = rollups.merge(&generation, until).await;
+        let merged = merged.map_err(anyhow::Error::msg).context(NO_ANSWER)?;
+        if merged.is_by_another {
+            if Instant::now() >= until {
+                bail!("another process merges the counts for minutes; see the log of `projector`");
             }
-            sum.batches += merged.batches;
-            sum.items += merged.items;
-            // Also because the next merge deletes the pending counts of this one: a reader may not see the items yet.
-            sleep(PAUSE).await;
+        } else if merged.batches == 0 {
+            return Ok(sum);
         }
+        sum.batches += merged.batches;
+        sum.items += merged.items;
+        // Also because the next merge deletes the pending counts of this one: a reader may not see the items yet.
+        sleep(PAUSE).await;
     }
 }

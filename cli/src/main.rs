@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use netcore_webhooks::{
     cost,
-    counting::Counting,
+    counting::{self, Counting},
     dead_letters::{self, Selection},
     doctor, erase, export,
     formats::Formats,
@@ -444,7 +444,7 @@ async fn rebuild(data: &Path, json: bool) -> anyhow::Result<()> {
 
 async fn merge(data: &Path, json: bool) -> anyhow::Result<()> {
     let target = Target::find(data, Needs::Counters).await?;
-    let merged = Counting::prepare(&target)?.merge().await?;
+    let merged = counting::merge(&target).await?;
     if json {
         return stdout::print_json(&serde_json::json!({
             "batches": merged.batches,

@@ -19,12 +19,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::{
     Client, config::http::HttpResponse, error::SdkError, operation::get_item::GetItemError,
-    types::AttributeValue,
 };
 use futures::future::try_join_all;
 
 use crate::{
-    counters::{EXPIRES_AT, NO_PERIOD, PERIOD, SERIES},
+    counters::{EXPIRES_AT, NO_PERIOD, PERIOD, SERIES, key_of},
     event::{
         Attribute,
         person::{self, MAX_IDS},
@@ -92,10 +91,7 @@ impl LinkKey {
 
     /// The key attributes of the item.
     pub fn attributes(&self) -> Item {
-        Item::from([
-            (SERIES.to_owned(), AttributeValue::S(self.series.clone())),
-            (PERIOD.to_owned(), AttributeValue::S(self.period.clone())),
-        ])
+        key_of(self.series.clone(), self.period.clone())
     }
 
     /// The key of an item; `None` if it is another kind of item.
@@ -255,6 +251,8 @@ pub async fn all(
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::types::AttributeValue;
+
     use super::*;
 
     fn event(recipient: Option<&str>, further: &[&str], expires_at: Option<i64>) -> Item {

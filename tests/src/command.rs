@@ -2,6 +2,7 @@
 //! its exit code.
 
 use std::{
+    ffi::OsStr,
     fs,
     path::Path,
     process::{ExitStatus, Stdio},
@@ -104,13 +105,15 @@ impl Workdir {
 
     /// Runs the command until it exits.
     pub async fn run(&self, arguments: &[&str]) -> Output {
-        self.run_with(arguments, &[]).await
+        self.run_with(arguments, &[] as &[(&str, &str)]).await
     }
 
     /// The same with these environment variables.
-    pub async fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    pub async fn run_with(&self, arguments: &[&str], environment: &[(&str, impl AsRef<OsStr>)]) -> Output {
         let mut command = self.command(&function::command());
-        command.args(arguments).envs(environment.iter().copied());
+        command
+            .args(arguments)
+            .envs(environment.iter().map(|(name, value)| (name, value)));
         ended(command).await
     }
 

@@ -105,10 +105,6 @@ async fn stack(stored: &Stored) -> Stack {
 
 async fn run(workdir: &Workdir, stack: &Stack, arguments: &[&str]) -> Output {
     let environment = stack.instance.environment();
-    let environment: Vec<(&str, &str)> = environment
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
     workdir.run_with(arguments, &environment).await
 }
 

@@ -33,10 +33,6 @@ async fn stack(indexes: Indexes) -> Stack {
 /// Runs the command on a stack's table.
 async fn export(workdir: &Workdir, stack: &Stack, arguments: &[&str]) -> integration_tests::command::Output {
     let environment = stack.instance.environment();
-    let environment: Vec<(&str, &str)> = environment
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
     workdir
         .run_with(
             &[&["export", "--format", "jsonl", "--numbers", "full"], arguments].concat(),
@@ -98,11 +94,7 @@ async fn every_kind_of_table_gives_the_same_events() {
         let rows = rows(&workdir.path().join("export"));
         assert_eq!(keys(&rows), wanted);
         // A masked export does not mix with it, and another table neither.
-        let environment = stack.instance.environment();
-        let mut environment: Vec<(&str, &str)> = environment
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
+        let mut environment = stack.instance.environment();
         let masked = [&["export", "--format", "jsonl"], &range[..]].concat();
         assert!(
             workdir
@@ -111,7 +103,7 @@ async fn every_kind_of_table_gives_the_same_events() {
                 .error()
                 .contains("other settings")
         );
-        environment.push(("EVENTS_TABLE", "another"));
+        environment.push(("EVENTS_TABLE", "another".to_owned()));
         let other = [&["export", "--format", "jsonl", "--numbers", "full"], &range[..]].concat();
         assert!(
             workdir

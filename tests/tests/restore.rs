@@ -27,10 +27,6 @@ fn environment(stack: &Stack) -> Vec<(&'static str, String)> {
 /// Runs `restore` on a stack's tables.
 async fn restore(workdir: &Workdir, stack: &Stack, arguments: &[&str]) -> Output {
     let environment = environment(stack);
-    let environment: Vec<(&str, &str)> = environment
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
     let command = ["restore", "--from", RESTORED, "--write-units", "1000000"];
     workdir
         .run_with(&[&command, arguments].concat(), &environment)
@@ -207,10 +203,6 @@ async fn a_killed_run_is_continued_and_loses_nothing() {
     // Another restore would mix the positions of two tables.
     let other = ["restore", "--from", "netcore-webhooks-rollups", "--nobody-erased"];
     let environment = environment(&stack);
-    let environment: Vec<(&str, &str)> = environment
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
     let refused = workdir.run_with(&other, &environment).await.error();
     assert!(
         refused.contains("is not an events table: its keys are series and period"),
@@ -298,10 +290,6 @@ async fn erased_people_do_not_return() {
     stack.restored_table(RESTORED, snapshot.clone()).await;
 
     let command = environment(&stack);
-    let command: Vec<(&str, &str)> = command
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
     let silent = restore(&workdir, &stack, &[]).await.error();
     assert!(silent.contains("nothing says who was erased"), "{silent}");
     let erase = ["erase", "--recipient", person, "--yes"];

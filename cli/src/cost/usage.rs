@@ -2,6 +2,7 @@
 //! measure the values marked "measured"; the others are assumptions, because they can be measured
 //! only in AWS.
 
+use projector::rollups;
 use webhook_ingest::operations::metrics;
 
 /// For the table and for each index, lean or whole: items and entries fit in 1 KB. Measured.
@@ -165,9 +166,6 @@ fn core(memory_mb: f64) -> f64 {
 
 /// The most dedup markers of one item.
 const MARKERS_PER_ITEM: f64 = 512.0;
-/// Seconds between two merges of pending counts, and batches of a shard after which one begins earlier.
-const MERGE_SECONDS: f64 = 900.0;
-const MERGE_BATCHES: f64 = 16.0;
 
 /// Usage of `projector` at a constant rate. This is the most expensive case: in a peak, more events
 /// share the same counters.
@@ -195,9 +193,7 @@ pub fn projection(events: f64, window: f64, memory_mb: f64, write_units: Option<
     let span = ((batch - 1.0) / per_shard).max(1.0);
     let rate = events / SECONDS_PER_MONTH;
     let markers = Markers::of(batch, span, rate);
-    let merges = (SECONDS_PER_MONTH / MERGE_SECONDS)
-        .max(invocations / SHARDS / MERGE_BATCHES)
-        .min(invocations);
+    let merges = merges(invocations);
     let merging = merged_units(events / merges) * merges / events;
     let pending = pending_kb(batch);
     // Besides the CPU time: the reads and the transaction.
@@ -217,6 +213,14 @@ pub fn projection(events: f64, window: f64, memory_mb: f64, write_units: Option<
         // Those that are merged are kept until the next merge; a unit reads 4 KB consistently.
         pending_read_units: 1.5 * invocations / merges * pending / 4.0,
     }
+}
+
+/// Merges of a month.
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
+fn merges(invocations: f64) -> f64 {
+    (SECONDS_PER_MONTH / (rollups::INTERVAL_MS as f64 / 1000.0))
+        .max(invocations / SHARDS / rollups::MAX_BATCHES as f64)
+        .min(invocations)
 }
 
 /// KB of the counts of a batch, which are written and later deleted: as many units, twice as many in the transaction.

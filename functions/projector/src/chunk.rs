@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update, builders::UpdateBuilder};
 use webhook_ingest::{
     counters::{
-        self, Counter, EXPIRES_AT, PERIOD, SERIES, SERIES_LIVE_DAYS, Scope, UPDATED_AT, began, day, league,
-        pending::BySeries, quarter,
+        self, Counter, EXPIRES_AT, PERIOD, SERIES, UPDATED_AT, began, day, league, pending::BySeries, quarter,
     },
     event::EpochMillis,
 };
@@ -28,13 +27,8 @@ pub(crate) struct Counts {
     items: BTreeMap<Key, Additions>,
 }
 
-#[derive(Debug, Clone, Default)]
-struct Additions {
-    /// By attribute.
-    counters: BTreeMap<String, i64>,
-    /// All series and tables expire, except the series of everything.
-    expires: bool,
-}
+/// Counts by counter.
+type Additions = BTreeMap<String, i64>;
 
 impl Counts {
     pub(crate) fn new(slot: u8) -> Self {
@@ -48,10 +42,9 @@ impl Counts {
     pub(crate) fn add(&mut self, generation: &str, entry: &Entry, count: i64) {
         let counters: Vec<String> = entry.counters.iter().map(Counter::name).collect();
         for scope in entry.scopes.iter().filter(|_| !counters.is_empty()) {
-            let expires = *scope != Scope::default();
             let series = scope.series(generation);
             for period in [day(&entry.day, self.slot), quarter(&entry.quarter, self.slot)] {
-                self.add_to((series.clone(), period), expires, &counters, count);
+                self.add_to((series.clone(), period), &counters, count);
             }
         }
         let of_day = quarter_of_day(&entry.quarter);
@@ -65,24 +58,23 @@ impl Counts {
                 league::series(generation, *kind),
                 league::period(&entry.day, name, self.slot),
             );
-            self.add_to(key, true, &league, count);
+            self.add_to(key, &league, count);
         }
     }
 
-    fn add_to(&mut self, key: Key, expires: bool, counters: &[String], count: i64) {
+    fn add_to(&mut self, key: Key, counters: &[String], count: i64) {
         let item = self.items.entry(key).or_default();
-        item.expires = expires;
         for counter in counters {
-            *item.counters.entry(counter.clone()).or_default() += count;
+            *item.entry(counter.clone()).or_default() += count;
         }
     }
 
     /// Removes counters that do not change: a message can move from one period to another and back.
     fn settle(&mut self) {
         for additions in self.items.values_mut() {
-            additions.counters.retain(|_, count| *count != 0);
+            additions.retain(|_, count| *count != 0);
         }
-        self.items.retain(|_, additions| !additions.counters.is_empty());
+        self.items.retain(|_, additions| !additions.is_empty());
     }
 
     /// The number of items.
@@ -98,10 +90,8 @@ impl Counts {
             // An item with more counters than an expression can have is split over several parts.
             let mut rest = BTreeMap::new();
             for (key, additions) in &mut self.items {
-                if let Some(beyond) = additions.counters.keys().nth(MAX_COUNTERS).cloned() {
-                    let counters = additions.counters.split_off(&beyond);
-                    let expires = additions.expires;
-                    rest.insert(key.clone(), Additions { counters, expires });
+                if let Some(beyond) = additions.keys().nth(MAX_COUNTERS).cloned() {
+                    rest.insert(key.clone(), additions.split_off(&beyond));
                 }
             }
             let mut items = std::mem::replace(&mut self.items, rest).into_iter().peekable();
@@ -118,17 +108,16 @@ impl Counts {
         self.settle();
         let mut all = BySeries::new();
         for ((series, period), additions) in self.items {
-            all.entry(series).or_default().insert(period, additions.counters);
+            all.entry(series).or_default().insert(period, additions);
         }
         all
     }
 
-    /// The updates that add these counts.
-    pub(crate) fn updates(&mut self, table: &str, now: EpochMillis) -> Vec<TransactWriteItem> {
-        self.settle();
+    /// The updates that add the counts of a part.
+    pub(crate) fn updates(&self, table: &str, now: EpochMillis) -> Vec<TransactWriteItem> {
         self.items
             .iter()
-            .filter_map(|(key, additions)| transact(added(update(table, key.clone()), additions, now)))
+            .filter_map(|(key, additions)| transact(added(table, key, additions, now)))
             .collect()
     }
 }
@@ -138,17 +127,17 @@ fn quarter_of_day(quarter: &str) -> u8 {
     began(quarter).map_or(0, counters::quarter_of_day)
 }
 
-fn added(mut update: UpdateBuilder, additions: &Additions, now: EpochMillis) -> UpdateBuilder {
+fn added(table: &str, key: &Key, additions: &Additions, now: EpochMillis) -> UpdateBuilder {
+    let mut update = update(table, key.clone());
     let mut set = format!("SET {UPDATED_AT} = :now");
-    if additions.expires {
-        let expires = now / 1000 + SERIES_LIVE_DAYS * 86_400;
+    if counters::expires(&key.0) {
         set.push_str(", #expires = :expires");
         update = update
             .expression_attribute_names("#expires", EXPIRES_AT)
-            .expression_attribute_values(":expires", AttributeValue::N(expires.to_string()));
+            .expression_attribute_values(":expires", counters::expires_at(now));
     }
     let mut parts = Vec::new();
-    for (index, (counter, count)) in additions.counters.iter().enumerate() {
+    for (index, (counter, count)) in additions.iter().enumerate() {
         parts.push(format!("#{index} :{index}"));
         update = update
             .expression_attribute_names(format!("#{index}"), counter.as_str())

@@ -18,15 +18,16 @@ use aws_sdk_dynamodb::{
 };
 use tokio::time::Instant;
 use webhook_ingest::{
-    counters::{EXPIRES_AT, NO_PERIOD, PERIOD, SERIES, VERSION, markers},
+    counters::{self, EXPIRES_AT, NO_PERIOD, PERIOD, SERIES, VERSION, markers},
     event::EpochMillis,
     events_table::item::{Item, number_at},
-    operations::{backoff::Backoff, clients, dynamodb},
+    operations::clients,
 };
 
 use crate::{
     chunk::{transact, update},
     counter_delta::Identity,
+    items,
 };
 
 /// In an item of markers: the markers (BS).
@@ -53,8 +54,6 @@ const MAX_CONDITIONS: usize = 120;
 const LIVE_SECONDS: i64 = 3 * 86_400;
 /// A closed item that expires within this time is renewed: it must outlive the items below it.
 const RENEWED_SECONDS: i64 = 2 * 86_400;
-/// The most keys of a `BatchGetItem`.
-const BATCH: usize = 100;
 
 /// The items of markers along the paths of some events.
 #[derive(Default)]
@@ -104,8 +103,10 @@ impl Paths {
                 .flat_map(|event| levels.clone().map(move |level| key(event, level)))
                 .collect();
             let wanted: Vec<String> = wanted.into_iter().collect();
-            for batch in wanted.chunks(BATCH) {
-                let items = get(client, table, batch, until).await?;
+            for batch in wanted.chunks(items::MAX_READ) {
+                let key = |series: &String| counters::key_of(series.clone(), NO_PERIOD.to_owned());
+                let keys = batch.iter().map(key).collect();
+                let items = items::read(client, table, keys, until).await?;
                 paths.nodes.extend(items.iter().filter_map(node));
             }
             let last = *levels.end();
@@ -256,29 +257,6 @@ fn update_for(
             .expression_attribute_values(":markers", AttributeValue::Bs(markers));
     }
     update.update_expression(set).condition_expression(condition)
-}
-
-async fn get(client: &Client, table: &str, series: &[String], until: Instant) -> Result<Vec<Item>, String> {
-    let key = |series: &String| {
-        HashMap::from([
-            (SERIES.to_owned(), AttributeValue::S(series.clone())),
-            (PERIOD.to_owned(), AttributeValue::S(NO_PERIOD.to_owned())),
-        ])
-    };
-    let mut wanted: Vec<_> = series.iter().map(key).collect();
-    let mut items = Vec::new();
-    let mut backoff = Backoff::until(until);
-    loop {
-        let read = dynamodb::batch_read(client, table, wanted, None)
-            .await
-            .map_err(|e| clients::failure(&e).to_owned())?;
-        items.extend(read.items);
-        if read.unprocessed.is_empty() {
-            return Ok(items);
-        }
-        wanted = read.unprocessed;
-        backoff.pause("keys were left unprocessed".to_owned()).await?;
-    }
 }
 
 fn node(item: &Item) -> Option<(String, Node)> {

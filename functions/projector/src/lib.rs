@@ -2,9 +2,9 @@
 //!
 //! A stream delivers at least once, and Lambda may split a batch. [`counter_delta`] defines the counts that
 //! an event adds, `names` the names that a day counts separately, `dedup_markers` the events that were
-//! counted before. [`rollups`] counts every event once and merges the counts of many batches, and [`rebuild`] counts the
-//! whole table again. A
-//! record that cannot be counted goes to the dead-letter queue, so that it does not block later records.
+//! counted before. [`rollups`] counts every event once and merges the counts of many batches, and [`rebuild`] counts
+//! the whole table again. A record that cannot be counted goes to the dead-letter queue, so that it does not block later
+//! records.
 //! `links` links the ids of a person, and writes the lookups of the search.
 //! Counters only grow: events that expire or are erased stay counted.
 
@@ -12,6 +12,7 @@ mod chunk;
 pub mod counter_delta;
 mod dedup_markers;
 pub mod dimensions;
+mod items;
 mod lease;
 mod links;
 pub mod messages;

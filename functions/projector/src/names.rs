@@ -17,8 +17,8 @@ use aws_sdk_dynamodb::{
 use tokio::time::Instant;
 use webhook_ingest::{
     counters::{
-        self, Counter, EXPIRES_AT, FOLDED, Names, OTHER, OTHER_CHANNEL, PERIOD, Progress, SERIES,
-        SERIES_LIVE_DAYS, Scope, VERSION, is_listed_channel,
+        self, Counter, EXPIRES_AT, FOLDED, Names, OTHER, OTHER_CHANNEL, PERIOD, Progress, SERIES, Scope,
+        VERSION, is_listed_channel,
     },
     event::time,
     events_table::item::Item,
@@ -227,7 +227,6 @@ impl Registry {
         } else {
             "#version = :read"
         };
-        let expires = time::now() / 1000 + SERIES_LIVE_DAYS * 86_400;
         let number = |n: String| AttributeValue::N(n);
         let mut update = self
             .client
@@ -239,7 +238,7 @@ impl Registry {
             .expression_attribute_names("#version", VERSION)
             .expression_attribute_names("#expires", EXPIRES_AT)
             .expression_attribute_values(":one", number("1".to_owned()))
-            .expression_attribute_values(":expires", number(expires.to_string()))
+            .expression_attribute_values(":expires", counters::expires_at(time::now()))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         if !is_new {
             update = update.expression_attribute_values(":read", number(known.last.version.to_string()));

@@ -6,16 +6,13 @@
 //! do both from being counted twice. A lease in the item `generation` allows one rebuild at a time.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
     ops::{Range, RangeInclusive},
     time::Duration,
 };
 
 use anyhow::Context as _;
-use aws_sdk_dynamodb::{
-    Client,
-    types::{DeleteRequest, WriteRequest},
-};
+use aws_sdk_dynamodb::Client;
 use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use webhook_ingest::{
@@ -26,11 +23,12 @@ use webhook_ingest::{
         rejected,
     },
     links::{self, Links},
-    operations::{backoff::Backoff, dynamodb},
+    operations::dynamodb,
 };
 
 use crate::{
     counter_delta::{ATTRIBUTES, CounterDelta, Identity},
+    items,
     lease::Lease,
     links::LinkWriter,
     messages::{self, KnownMessages, Messages},
@@ -55,8 +53,6 @@ const PAGES: usize = 8;
 /// The most items of one message that are held until all of it is read. Beyond, its counts are those of the items
 /// that are held.
 const MAX_UNFINISHED: usize = 5_000;
-/// The most items of a batch write.
-const BATCH: usize = 25;
 /// The most concurrent batch writes.
 const IN_FLIGHT: usize = 8;
 
@@ -387,15 +383,17 @@ async fn remove_older(client: &Client, table: &str, current: &str) -> anyhow::Re
             .items
             .unwrap_or_default();
         let old: Vec<Item> = keys.into_iter().filter(|key| is_older(key, current)).collect();
-        let batches: Vec<_> = old
-            .chunks(BATCH)
-            .map(|batch| delete(client, table, batch))
-            .collect();
-        futures::stream::iter(batches)
-            .buffer_unordered(IN_FLIGHT)
-            .try_collect::<()>()
-            .await?;
         removed += old.len() as u64;
+        let until = Instant::now() + TIMEOUT;
+        let deletes = old
+            .chunks(items::MAX_DELETED)
+            .map(|keys| items::delete(client, table, keys.to_vec(), until));
+        futures::stream::iter(deletes.collect::<Vec<_>>())
+            .buffer_unordered(IN_FLIGHT)
+            .try_collect::<Vec<f64>>()
+            .await
+            .map_err(anyhow::Error::msg)
+            .context("old counters could not be deleted")?;
     }
     Ok(removed)
 }
@@ -406,31 +404,4 @@ fn is_older(key: &Item, current: &str) -> bool {
     let generation = series.and_then(|series| series.split_once('#')?.0.parse::<u64>().ok());
     let current = current.parse::<u64>().unwrap_or_default();
     generation.is_some_and(|generation| generation < current)
-}
-
-async fn delete(client: &Client, table: &str, keys: &[Item]) -> anyhow::Result<()> {
-    let request = |key: &Item| -> anyhow::Result<WriteRequest> {
-        let delete = DeleteRequest::builder().set_key(Some(key.clone())).build()?;
-        Ok(WriteRequest::builder().delete_request(delete).build())
-    };
-    let mut requests = keys.iter().map(request).collect::<anyhow::Result<Vec<_>>>()?;
-    let mut backoff = Backoff::until(Instant::now() + TIMEOUT);
-    while !requests.is_empty() {
-        let answer = client
-            .batch_write_item()
-            .set_request_items(Some(HashMap::from([(table.to_owned(), requests)])))
-            .send()
-            .await
-            .context("old counters could not be deleted")?;
-        let left = answer.unprocessed_items.unwrap_or_default().into_values();
-        requests = left.flatten().collect();
-        if !requests.is_empty() {
-            backoff
-                .pause(anyhow::anyhow!(
-                    "old counters could not be deleted: the table is busy"
-                ))
-                .await?;
-        }
-    }
-    Ok(())
 }

@@ -28,7 +28,7 @@ use crate::{
     names::{Entry, Registry},
 };
 
-pub use self::merge::Merged;
+pub use self::merge::{INTERVAL_MS, MAX_BATCHES, Merged};
 
 /// Result of counting.
 #[derive(Debug, Clone, Default, PartialEq)]

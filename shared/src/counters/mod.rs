@@ -50,7 +50,7 @@ pub use self::{
 };
 use crate::{
     event::{Channel, EpochMillis, Status, key, time},
-    events_table::item::number_at,
+    events_table::item::{Item, number_at},
     personal,
 };
 
@@ -85,7 +85,7 @@ pub const REBUILD_SLOT: u8 = 9;
 pub const MERGED_SLOT: u8 = 10;
 /// Days after their last update until names and the series of bots and tags expire. The dashboard shows at
 /// most 366 days.
-pub const SERIES_LIVE_DAYS: i64 = 400;
+const SERIES_LIVE_DAYS: i64 = 400;
 /// The status that counts the opens of e-mails by machines. The events' own status is `opened`.
 pub const OPENED_BY_MACHINE: &str = "opened_by_machine";
 /// In [`Quantity::Charge`]: people without a known country.
@@ -236,6 +236,24 @@ impl Generations {
             next: text(NEXT).filter(|_| !is_dead),
         })
     }
+}
+
+/// The key of an item.
+pub fn key_of(series: String, period: String) -> Item {
+    Item::from([
+        (SERIES.to_owned(), AttributeValue::S(series)),
+        (PERIOD.to_owned(), AttributeValue::S(period)),
+    ])
+}
+
+/// Whether the items of a series of counters expire: all but those of everything.
+pub fn expires(series: &str) -> bool {
+    !series.ends_with("#all")
+}
+
+/// The value of [`EXPIRES_AT`] for names and series of counters that are updated now (epoch milliseconds).
+pub fn expires_at(now: EpochMillis) -> AttributeValue {
+    AttributeValue::N((now / 1000 + SERIES_LIVE_DAYS * 86_400).to_string())
 }
 
 /// The query for the items of a series in a range of sort keys, both included.

@@ -33,7 +33,7 @@ use aws_sdk_dynamodb::{
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use serde_json::value::RawValue;
 
-use super::{NO_PERIOD, PERIOD, SERIES, UPDATED_AT, VERSION, moment};
+use super::{NO_PERIOD, PERIOD, SERIES, UPDATED_AT, VERSION, key_of, moment};
 use crate::{
     event::EpochMillis,
     events_table::item::{Item, number_at},
@@ -49,7 +49,7 @@ const NUMBER: &str = "number";
 const KEYS: &str = "keys";
 /// In the state of the merges: whether all items of this merge are written (BOOL).
 const IS_WRITTEN: &str = "is_written";
-/// In the state of the merges: until when a process merges, epoch milliseconds (N).
+/// In the state of the merges: when the lease of the process that merges ends, epoch milliseconds (N).
 const LEASE_UNTIL: &str = "lease_until";
 /// The most pages of pending counts that a reader reads, of 1 MB each. A merge begins after some hundred kilobytes, so
 /// there are more only if merges failed for long. The reader then lacks the latest counts.
@@ -67,18 +67,21 @@ const MAX_COUNTS: usize = 300_000;
 pub type BySeries = BTreeMap<String, BTreeMap<String, BTreeMap<String, i64>>>;
 
 /// The partition key of the pending counts.
-pub fn series(generation: &str) -> String {
+fn series(generation: &str) -> String {
     format!("{generation}#pending")
+}
+
+/// The key of the counts of a batch.
+pub fn key(generation: &str, id: String) -> Item {
+    key_of(series(generation), id)
 }
 
 /// The item of the counts of a batch.
 pub fn item(generation: &str, id: String, counts: Vec<u8>, now: EpochMillis) -> Item {
-    Item::from([
-        (SERIES.to_owned(), AttributeValue::S(series(generation))),
-        (PERIOD.to_owned(), AttributeValue::S(id)),
-        (COUNTS.to_owned(), AttributeValue::B(Blob::new(counts))),
-        (UPDATED_AT.to_owned(), AttributeValue::N(now.to_string())),
-    ])
+    let mut item = key(generation, id);
+    item.insert(COUNTS.to_owned(), AttributeValue::B(Blob::new(counts)));
+    item.insert(UPDATED_AT.to_owned(), AttributeValue::N(now.to_string()));
+    item
 }
 
 /// The counts as compressed JSON; `None` if they do not fit an item.
@@ -92,7 +95,7 @@ pub fn encode(counts: &BySeries) -> Option<Vec<u8>> {
     encoder.finish().ok().filter(|packed| packed.len() <= MAX_PACKED)
 }
 
-/// The id of pending counts.
+/// The sort key of an item: the id of pending counts, or a period.
 pub fn id(item: &Item) -> Option<&str> {
     item.get(PERIOD)?.as_s().ok().map(String::as_str)
 }
@@ -152,7 +155,7 @@ pub struct MergeState {
     pub keys: HashSet<String>,
     /// Whether all items of it are written.
     pub is_written: bool,
-    /// Until when a process merges, epoch milliseconds.
+    /// When the lease of the process that merges ends, epoch milliseconds. `None` if no process merges.
     pub lease_until: Option<EpochMillis>,
     /// When the last merge ended, epoch milliseconds.
     pub ended_at: Option<EpochMillis>,
@@ -162,14 +165,8 @@ pub struct MergeState {
 
 impl MergeState {
     /// The key of its item.
-    pub fn key(generation: &str) -> Item {
-        Item::from([
-            (
-                SERIES.to_owned(),
-                AttributeValue::S(format!("{generation}#merge")),
-            ),
-            (PERIOD.to_owned(), AttributeValue::S(NO_PERIOD.to_owned())),
-        ])
+    fn key(generation: &str) -> Item {
+        key_of(format!("{generation}#merge"), NO_PERIOD.to_owned())
     }
 
     /// Reads the state with strong consistency.
@@ -327,45 +324,42 @@ impl PendingCounts {
 
     /// Adds the pending counts of a series to its items, which were read in a range of sort keys.
     pub fn add_to(&self, items: &mut Vec<Item>, series: &str, (first, last): &(String, String)) {
-        let mut merges: HashMap<String, i64> = HashMap::new();
-        let mut indexes: HashMap<String, usize> = HashMap::new();
-        for (index, item) in items.iter().enumerate() {
-            let Some(period) = item.get(PERIOD).and_then(|period| period.as_s().ok()) else {
-                continue;
-            };
-            if let Some(merge) = number_at(item, MERGE) {
-                if merge > self.merge {
-                    self.is_outdated.store(true, Ordering::Relaxed);
-                }
-                merges.insert(period.clone(), merge);
-                indexes.insert(period.clone(), index);
-            }
+        if items
+            .iter()
+            .filter_map(|item| number_at(item, MERGE))
+            .any(|merge| merge > self.merge)
+        {
+            self.is_outdated.store(true, Ordering::Relaxed);
         }
-        let in_range = |of: &'_ BySeries| {
-            let periods = of.get(series);
-            let periods = periods.map(|periods| periods.range::<String, _>(first..=last));
-            periods
+        let mut indexes: HashMap<String, usize> = items
+            .iter()
+            .enumerate()
+            .filter_map(|(index, item)| Some((id(item)?.to_owned(), index)))
+            .collect();
+        for (of, is_of_merge) in [(&self.of_merge, true), (&self.later, false)] {
+            let periods = of
+                .get(series)
                 .into_iter()
-                .flatten()
-                .map(|(period, counters)| (period.clone(), counters.clone()))
-                .collect::<Vec<_>>()
-        };
-        let of_merge = in_range(&self.of_merge)
-            .into_iter()
-            .filter(|(period, _)| merges.get(period).is_none_or(|merge| *merge < self.merge));
-        for (period, counters) in of_merge.chain(in_range(&self.later)) {
-            let index = *indexes.entry(period.clone()).or_insert_with(|| {
-                items.push(Item::from([(PERIOD.to_owned(), AttributeValue::S(period))]));
-                items.len() - 1
-            });
-            if let Some(item) = items.get_mut(index) {
+                .flat_map(|of| of.range(first.clone()..=last.clone()));
+            for (period, counters) in periods {
+                let index = *indexes.entry(period.clone()).or_insert_with(|| {
+                    items.push(Item::from([(
+                        PERIOD.to_owned(),
+                        AttributeValue::S(period.clone()),
+                    )]));
+                    items.len() - 1
+                });
+                let Some(item) = items.get_mut(index) else {
+                    continue;
+                };
+                if is_of_merge && number_at(item, MERGE).is_some_and(|merge| merge >= self.merge) {
+                    continue;
+                }
                 for (counter, count) in counters {
-                    change(item, counter, count);
+                    change(item, counter, *count);
                 }
-                if let Some(at) = self.updated_at {
-                    let at = number_at(item, UPDATED_AT).unwrap_or_default().max(at);
-                    item.insert(UPDATED_AT.to_owned(), AttributeValue::N(at.to_string()));
-                }
+                let updated_at = number_at(item, UPDATED_AT).max(self.updated_at);
+                item.extend(updated_at.map(|at| (UPDATED_AT.to_owned(), AttributeValue::N(at.to_string()))));
             }
         }
     }
@@ -378,12 +372,12 @@ impl PendingCounts {
 }
 
 /// Adds to a counter of an item. A counter of zero is removed; a value that is not a number is replaced.
-pub fn change(item: &mut Item, counter: String, count: i64) {
-    let sum = number_at(item, &counter).unwrap_or_default() + count;
+pub fn change(item: &mut Item, counter: &str, count: i64) {
+    let sum = number_at(item, counter).unwrap_or_default() + count;
     if sum == 0 {
-        item.remove(&counter);
+        item.remove(counter);
     } else {
-        item.insert(counter, AttributeValue::N(sum.to_string()));
+        item.insert(counter.to_owned(), AttributeValue::N(sum.to_string()));
     }
 }
 
@@ -514,10 +508,10 @@ mod tests {
     #[test]
     fn counters_of_zero_are_removed_and_texts_replaced() {
         let mut item = stored(None, 0);
-        change(&mut item, "s|RCS|sent".to_owned(), -5);
+        change(&mut item, "s|RCS|sent", -5);
         assert!(!item.contains_key("s|RCS|sent"));
         item.insert("s|RCS|sent".to_owned(), AttributeValue::S("many".to_owned()));
-        change(&mut item, "s|RCS|sent".to_owned(), 2);
+        change(&mut item, "s|RCS|sent", 2);
         assert_eq!(number_at(&item, "s|RCS|sent"), Some(2));
     }
 }

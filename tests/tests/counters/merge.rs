@@ -301,7 +301,7 @@ async fn a_merge_takes_at_most_four_hundred_batches() {
     stack.stop().await;
 }
 
-/// Each event has a day and names of its own, so the counts of all of them do not fit one item.
+/// Each event has its own day and its own names, so the counts of all events do not fit one item.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn counts_that_do_not_fit_an_item_are_split() {
     const EVENTS: usize = 500;
@@ -351,10 +351,6 @@ async fn a_command_merges_all_pending_counts() {
     }
     let workdir = Workdir::new();
     let environment = stack.instance.environment();
-    let environment: Vec<(&str, &str)> = environment
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
     let printed = workdir.run_with(&["rollups", "merge"], &environment).await.ok();
     // A day and a quarter of everything, and of each of forty bots.
     assert_eq!(printed, "merged the pending counts of 3 batches into 82 items\n");

@@ -45,10 +45,6 @@ async fn a_restored_event_is_counted_once_whenever_the_stream_brings_it() {
 
     let workdir = Workdir::new();
     let environment = stack.instance.environment();
-    let environment: Vec<(&str, &str)> = environment
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
     let restore = ["restore", "--from", "restored", "--nobody-erased"];
     let printed = workdir.run_with(&restore, &environment).await.ok();
     assert!(printed.contains("written     180 ("), "{printed}");

@@ -152,18 +152,15 @@ impl Rollups {
     }
 
     async fn write(&self, counts: Counts, patience: Duration) -> Result<(), String> {
-        let mut parts = counts.parts();
-        let writes: Vec<_> = parts
-            .iter_mut()
-            .map(|part| self.write_part(part, patience))
-            .collect();
+        let parts = counts.parts();
+        let writes: Vec<_> = parts.iter().map(|part| self.write_part(part, patience)).collect();
         stream::iter(writes)
             .buffer_unordered(IN_FLIGHT)
             .try_collect::<()>()
             .await
     }
 
-    async fn write_part(&self, part: &mut Counts, patience: Duration) -> Result<(), String> {
+    async fn write_part(&self, part: &Counts, patience: Duration) -> Result<(), String> {
         let until = Instant::now() + patience;
         let mut backoff = Backoff::until(until);
         let now = time::now();

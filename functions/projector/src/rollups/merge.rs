@@ -1,12 +1,11 @@
 //! Adds [pending counts](pending) to the items of their periods.
 //!
 //! A merge reads the pending counts, names them in its state, adds up their counts, and writes each item once. An item
-//! has the number of the merge that wrote it last, so a merge that was interrupted is repeated by the next process
-//! without counting twice. The pending counts are deleted at the beginning of the next merge, so that a reader that still
-//! sees the items of a moment ago finds them.
+//! has the number of the merge that wrote it last, so the next process continues an interrupted merge without counting
+//! twice. The next merge deletes the pending counts, so a reader that still sees the items of a moment ago finds them.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,41 +13,38 @@ use std::{
 use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata as _, SdkError},
     operation::put_item::PutItemError,
-    types::{AttributeValue, DeleteRequest, ReturnConsumedCapacity, WriteRequest},
+    types::{AttributeValue, ReturnConsumedCapacity},
 };
 use futures::{StreamExt as _, stream};
 use tokio::time::{Instant, timeout_at};
 use webhook_ingest::{
     counters::{
-        EXPIRES_AT, PERIOD, SERIES, SERIES_LIVE_DAYS, Scope, UPDATED_AT, VERSION,
+        self, EXPIRES_AT, PERIOD, SERIES, UPDATED_AT, VERSION,
         pending::{self, BySeries, MERGE, MergeState},
     },
     event::{EpochMillis, time},
-    events_table::item::{Item, number_at},
-    operations::{backoff::Backoff, clients, dynamodb},
+    events_table::item::{Item, number_at, text_at},
+    operations::{clients, dynamodb},
 };
 
 use super::Rollups;
+use crate::items::{self, units};
 
 /// How long counts are pending, while there is traffic.
-const INTERVAL_MS: EpochMillis = 900_000;
+pub const INTERVAL_MS: EpochMillis = 900_000;
 /// A process that stored this many batches since the last merge begins the next one before the end of the interval, so
 /// that readers have few pending counts to read: with four shards, at most some 64.
-const MAX_BATCHES: usize = 16;
+pub const MAX_BATCHES: usize = 16;
 /// The most generations with a plan: two, and those before the last rebuilds.
 const MAX_GENERATIONS: usize = 4;
 /// How long a process has the lease. A merge takes some seconds.
 const LEASE_MS: EpochMillis = 60_000;
 /// The least time for a merge.
 const MIN_TIME: Duration = Duration::from_secs(5);
-/// Items that a call reads: the limit of `BatchGetItem`.
-const READ: usize = 100;
 /// The most concurrent writes.
 const WRITES: usize = 16;
 /// Attempts to write an item.
 const ATTEMPTS: usize = 5;
-/// Items that a call deletes: the limit of `BatchWriteItem`.
-const DELETE: usize = 25;
 
 /// The most batches that a merge takes. The rest is for the next one.
 const MAX_KEYS: usize = 400;
@@ -222,8 +218,14 @@ impl Rollups {
         }
         let mut is_all = false;
         if state.is_written || state.keys.is_empty() {
-            self.delete_pending(generation, &state.keys, until, &mut merged)
-                .await?;
+            let keys: Vec<Item> = state
+                .keys
+                .iter()
+                .map(|id| pending::key(generation, id.clone()))
+                .collect();
+            for some in keys.chunks(items::MAX_DELETED) {
+                merged.write_units += items::delete(&self.client, &self.table, some.to_vec(), until).await?;
+            }
             let pending = self.pending(generation, &state.keys, false).await?;
             is_all = pending.are_all;
             state.keys = pending.ids;
@@ -233,13 +235,13 @@ impl Rollups {
                 if !self.write_state(generation, &mut state, &mut merged).await? {
                     return Ok(merged);
                 }
-                self.add_counts(generation, &state, pending.counts, until, &mut merged)
+                self.add_counts(&state, pending.counts, until, &mut merged)
                     .await?;
             }
         } else {
             // An interrupted merge. Its counts are deleted by the next one, as usual.
             let pending = self.pending(generation, &state.keys, true).await?;
-            self.add_counts(generation, &state, pending.counts, until, &mut merged)
+            self.add_counts(&state, pending.counts, until, &mut merged)
                 .await?;
         }
         merged.batches = state.keys.len();
@@ -323,35 +325,35 @@ impl Rollups {
     /// Adds the counts of a merge to all items that do not have its number yet.
     async fn add_counts(
         &self,
-        generation: &str,
         state: &MergeState,
         counts: BySeries,
         until: Instant,
         merged: &mut Merged,
     ) -> Result<(), String> {
-        let everything = Scope::default().series(generation);
         let additions = counts.into_iter().flat_map(|(series, periods)| {
-            let expires = series != everything;
             periods.into_iter().map(move |(period, counters)| Addition {
                 series: series.clone(),
                 period,
-                expires,
-                counters: counters.into_iter().collect(),
+                counters,
             })
         });
-        let mut chunks = stream::iter(additions).chunks(READ);
+        let mut chunks = stream::iter(additions).chunks(items::MAX_READ);
         while let Some(additions) = chunks.next().await {
             let keys = additions.iter().map(Addition::key).collect();
-            let mut items = self.read_all(keys, until).await?;
-            let items: Vec<(Addition, Option<Item>)> = additions
+            let read = items::read(&self.client, &self.table, keys, until).await?;
+            let key = |item: &Item| {
+                let text = |name| text_at(item, name).map(str::to_owned);
+                Some((text(SERIES)?, text(PERIOD)?))
+            };
+            let mut items: HashMap<_, Item> = read
                 .into_iter()
+                .filter_map(|item| Some((key(&item)?, item)))
+                .collect();
+            let mut writes = stream::iter(additions)
                 .map(|addition| {
                     let item = items.remove(&(addition.series.clone(), addition.period.clone()));
-                    (addition, item)
+                    self.add_to_item(state.number, addition, item)
                 })
-                .collect();
-            let mut writes = stream::iter(items)
-                .map(|(addition, item)| self.add_to_item(state.number, addition, item))
                 .buffer_unordered(WRITES);
             while let Some(units) = writes.next().await {
                 if let Some(units) = units? {
@@ -361,30 +363,6 @@ impl Rollups {
             }
         }
         Ok(())
-    }
-
-    /// Reads items by series and period, with strong consistency.
-    async fn read_all(
-        &self,
-        mut keys: Vec<Item>,
-        until: Instant,
-    ) -> Result<HashMap<(String, String), Item>, String> {
-        let mut items = HashMap::new();
-        let mut backoff = Backoff::until(until);
-        loop {
-            let read = dynamodb::batch_read(&self.client, &self.table, keys, None)
-                .await
-                .map_err(|error| clients::failure(&error).to_owned())?;
-            items.extend(read.items.into_iter().filter_map(|item| {
-                let text = |name: &str| item.get(name)?.as_s().ok().cloned();
-                Some(((text(SERIES)?, text(PERIOD)?), item))
-            }));
-            if read.unprocessed.is_empty() {
-                return Ok(items);
-            }
-            keys = read.unprocessed;
-            backoff.pause("keys were left unprocessed".to_owned()).await?;
-        }
     }
 
     /// Adds counts to an item that was read. Returns the write units; `None` if it has the number of the merge already.
@@ -438,68 +416,18 @@ impl Rollups {
         }
         Err("other processes write the same counters".to_owned())
     }
-
-    async fn delete_pending(
-        &self,
-        generation: &str,
-        ids: &HashSet<String>,
-        until: Instant,
-        merged: &mut Merged,
-    ) -> Result<(), String> {
-        let request = |id: &String| {
-            let key = Item::from([
-                (SERIES.to_owned(), AttributeValue::S(pending::series(generation))),
-                (PERIOD.to_owned(), AttributeValue::S(id.clone())),
-            ]);
-            let delete = DeleteRequest::builder().set_key(Some(key)).build().ok()?;
-            Some(WriteRequest::builder().delete_request(delete).build())
-        };
-        let requests: Vec<WriteRequest> = ids.iter().filter_map(request).collect();
-        for some in requests.chunks(DELETE) {
-            let mut left = some.to_vec();
-            let mut backoff = Backoff::until(until);
-            loop {
-                let answer = self
-                    .client
-                    .batch_write_item()
-                    .request_items(&self.table, left)
-                    .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                    .send()
-                    .await
-                    .map_err(|error| clients::failure(&error).to_owned())?;
-                let consumed = answer.consumed_capacity.as_deref().unwrap_or_default();
-                merged.write_units += consumed.iter().map(|of| units(Some(of))).sum::<f64>();
-                left = answer
-                    .unprocessed_items
-                    .unwrap_or_default()
-                    .into_values()
-                    .flatten()
-                    .collect();
-                if left.is_empty() {
-                    break;
-                }
-                backoff.pause("items were left unprocessed".to_owned()).await?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// What a merge adds to an item.
 struct Addition {
     series: String,
     period: String,
-    /// All series and tables expire, except the series of everything.
-    expires: bool,
-    counters: Vec<(String, i64)>,
+    counters: BTreeMap<String, i64>,
 }
 
 impl Addition {
     fn key(&self) -> Item {
-        Item::from([
-            (SERIES.to_owned(), AttributeValue::S(self.series.clone())),
-            (PERIOD.to_owned(), AttributeValue::S(self.period.clone())),
-        ])
+        counters::key_of(self.series.clone(), self.period.clone())
     }
 
     /// The item after the merge.
@@ -507,22 +435,15 @@ impl Addition {
         let number = |number: i64| AttributeValue::N(number.to_string());
         let mut item = item.unwrap_or_else(|| self.key());
         for (counter, count) in &self.counters {
-            pending::change(&mut item, counter.clone(), *count);
+            pending::change(&mut item, counter, *count);
         }
         item.insert(MERGE.to_owned(), number(merge));
         item.insert(UPDATED_AT.to_owned(), number(now));
-        if self.expires {
-            let at = now / 1000 + SERIES_LIVE_DAYS * 86_400;
-            item.insert(EXPIRES_AT.to_owned(), number(at));
+        if counters::expires(&self.series) {
+            item.insert(EXPIRES_AT.to_owned(), counters::expires_at(now));
         }
         item
     }
-}
-
-fn units(consumed: Option<&aws_sdk_dynamodb::types::ConsumedCapacity>) -> f64 {
-    consumed
-        .and_then(|consumed| consumed.capacity_units)
-        .unwrap_or_default()
 }
 
 fn is_refused<R>(error: &SdkError<PutItemError, R>) -> bool {
